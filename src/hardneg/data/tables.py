@@ -1,0 +1,145 @@
+"""The tables of a retrieval set: string ids at the door, integer rows inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute  # noqa: F401  (makes pa.compute available)
+from jaxtyping import Float32, Int32, Int64
+
+from hardneg.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """An immutable column of texts with their ids; row `i` is `texts[i]` for ever.
+
+    Arrow keeps a million texts in two buffers instead of a million Python strings.
+    """
+
+    ids: pa.LargeStringArray
+    texts: pa.LargeStringArray
+
+    @classmethod
+    def of(cls, ids: Iterable[str], texts: Iterable[str]) -> Texts:
+        """Build from Python strings; raises `DataError` on an id that appears twice."""
+        table = cls(pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string()))
+        if len(table.ids) != len(table.texts):
+            raise ValueError(f"{len(table.ids)} ids but {len(table.texts)} texts")
+        if len(table.rows) != len(table.ids):
+            seen: set[str] = set()
+            twice = next(i for i in table.ids.to_pylist() if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise DataError(f"id {twice!r} appears twice; ids must be unique")
+        return table
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int) -> str:
+        return self.texts[row].as_py()
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """Return the texts of these rows as Python strings."""
+        return self.texts.take(pa.array(rows, pa.int64())).to_pylist()
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Map each id to its row."""
+        return {name: row for row, name in enumerate(self.ids.to_pylist())}
+
+    @cached_property
+    def groups(self) -> Int32[np.ndarray, " n"]:
+        """Give equal texts (surrounding blanks aside) one number: `groups[i] == groups[j]` iff the texts are the same."""
+        stripped = pa.compute.utf8_trim_whitespace(self.texts)
+        return stripped.dictionary_encode().indices.to_numpy().astype(np.int32)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash ids and texts, so that a cache made from another corpus is never read."""
+        digest = blake2b(digest_size=16)
+        for column in (self.ids, self.texts):
+            digest.update(len(column).to_bytes(8, "little"))
+            # Rebase first: a sliced array shares its parent's buffers.
+            for buffer in pa.concat_arrays([column]).buffers()[1:]:
+                digest.update(buffer or b"")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Rows of different lengths in two flat arrays (CSR): row `i` is `values[offsets[i]:offsets[i + 1]]`."""
+
+    offsets: Int64[np.ndarray, " rows_plus_1"]
+    values: Int32[np.ndarray, " total"]
+
+    @classmethod
+    def of(cls, rows: np.ndarray, values: np.ndarray, n: int) -> Ragged:
+        """Group `values` by `rows` (0 to n-1); each row comes out sorted and without repeats."""
+        pairs = np.unique(np.stack([rows, values]).astype(np.int64), axis=1)
+        counts = np.bincount(pairs[0], minlength=n)
+        return cls(np.concatenate([[0], np.cumsum(counts)]), pairs[1].astype(np.int32))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Int32[np.ndarray, " k"]:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def counts(self) -> Int64[np.ndarray, " rows"]:
+        """How many values each row holds."""
+        return np.diff(self.offsets)
+
+    @property
+    def row_ids(self) -> Int64[np.ndarray, " total"]:
+        """The row that each of `values` belongs to."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Qrels:
+    """Relevance judgements in rows: `score > 0` is relevant, `score <= 0` was judged and found not relevant."""
+
+    queries: Int32[np.ndarray, " n"]
+    docs: Int32[np.ndarray, " n"]
+    scores: Float32[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def relevant(self) -> Qrels:
+        """Only the judgements that say relevant."""
+        keep = self.scores > 0
+        return Qrels(self.queries[keep], self.docs[keep], self.scores[keep])
+
+    @property
+    def query_rows(self) -> Int32[np.ndarray, " q"]:
+        """The queries with at least one relevant document, in row order."""
+        return np.unique(self.relevant.queries)
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalData:
+    """A retrieval set: a corpus, queries and judgements by split.
+
+    `truth` is the full relevance of a generated set, hidden labels included; real sets have none.
+    """
+
+    name: str
+    corpus: Texts
+    queries: Texts
+    qrels: Mapping[str, Qrels]
+    truth: Qrels | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)  # what a lenient reader left out, by reason
+
+    def split(self, name: str) -> Qrels:
+        """Return one split's judgements; raises `DataError` that lists the splits there are."""
+        if name not in self.qrels:
+            raise DataError(f"data set {self.name!r} has no split {name!r}; it has {sorted(self.qrels)}")
+        return self.qrels[name]
