@@ -64,8 +64,7 @@ class Texts:
         digest = blake2b(digest_size=16)
         for column in (self.ids, self.texts):
             digest.update(len(column).to_bytes(8, "little"))
-            # Rebase first: a sliced array shares its parent's buffers.
-            for buffer in pa.concat_arrays([column]).buffers()[1:]:
+            for buffer in column.buffers()[1:]:
                 digest.update(buffer or b"")
         return digest.hexdigest()
 
@@ -90,12 +89,21 @@ class Ragged:
     def __getitem__(self, row: int) -> Int32[np.ndarray, " k"]:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 
-    @property
+    def padded(self, rows: np.ndarray) -> Int32[np.ndarray, "n width"]:
+        """Return these rows as one array, at least one column wide, filled up with -1."""
+        counts = self.counts[rows]
+        columns = np.arange(max(int(counts.max(initial=0)), 1))
+        filled = columns < counts[:, None]
+        out = np.full(filled.shape, -1, np.int32)
+        out[filled] = self.values[(self.offsets[rows][:, None] + columns)[filled]]
+        return out
+
+    @cached_property
     def counts(self) -> Int64[np.ndarray, " rows"]:
         """How many values each row holds."""
         return np.diff(self.offsets)
 
-    @property
+    @cached_property
     def row_ids(self) -> Int64[np.ndarray, " total"]:
         """The row that each of `values` belongs to."""
         return np.repeat(np.arange(len(self)), self.counts)
@@ -129,6 +137,7 @@ class RetrievalData:
     """A retrieval set: a corpus, queries and judgements by split.
 
     `truth` is the full relevance of a generated set, hidden labels included; real sets have none.
+    `given` holds the negatives that the data itself names for each query (triples, FlagEmbedding's `neg`), if any.
     """
 
     name: str
@@ -136,6 +145,7 @@ class RetrievalData:
     queries: Texts
     qrels: Mapping[str, Qrels]
     truth: Qrels | None = None
+    given: Ragged | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)  # what a lenient reader left out, by reason
 
     def split(self, name: str) -> Qrels:

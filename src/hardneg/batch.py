@@ -1,0 +1,71 @@
+"""What one training step reads: token ids, document ids and where each document came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Right-padded token ids; `lengths` stays on the CPU, so that cutting a batch into parts never waits for a GPU."""
+
+    input_ids: Int[Tensor, "R L"]
+    attention_mask: Bool[Tensor, "R L"]
+    lengths: Int[Tensor, " R"]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def part(self, rows: Tensor) -> Tokens:
+        """Take these rows (CPU indices) and trim the padding that none of them needs."""
+        lengths = self.lengths[rows]
+        width = int(lengths.max())
+        index = rows.to(self.input_ids.device, non_blocking=True)
+        return Tokens(self.input_ids[index, :width], self.attention_mask[index, :width], lengths)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Tokens:
+        """Move all but `lengths`."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device, non_blocking=non_blocking),
+            attention_mask=self.attention_mask.to(device, non_blocking=non_blocking),
+        )
+
+    def pin_memory(self) -> Tokens:
+        """Pin what moves, for asynchronous copies to a GPU."""
+        return replace(self, input_ids=self.input_ids.pin_memory(), attention_mask=self.attention_mask.pin_memory())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Row i is one query, its positive (slot 0) and its drawn negatives (slots 1 to G-1).
+
+    `docs` holds the B*G documents row by row. `-1` pads `doc_ids` and `positive_ids`; NaN in `teacher` means unknown.
+    `positive_ids` names every known positive of the row's query, also under other ids of the same text.
+    """
+
+    queries: Tokens
+    docs: Tokens
+    query_ids: Int[Tensor, " B"]
+    doc_ids: Int[Tensor, "B G"]
+    source: Int[Tensor, "B G"]
+    positive_ids: Int[Tensor, "B P"]
+    teacher: Float[Tensor, "B G"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Move every tensor (Lightning calls this)."""
+        return Batch(**{k: v if v is None else v.to(device, non_blocking=non_blocking) for k, v in self._items()})
+
+    def pin_memory(self) -> Batch:
+        """Pin every tensor (the data loader calls this)."""
+        return Batch(**{k: v if v is None else v.pin_memory() for k, v in self._items()})
+
+    def _items(self) -> list[tuple]:
+        return [(f.name, getattr(self, f.name)) for f in fields(self)]

@@ -1,0 +1,39 @@
+"""What a run shows while it trains: a bar on a terminal, and one line an epoch for logs and pipes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import RichProgressBar
+
+log = logging.getLogger(__name__)
+
+
+class EpochLine(L.Callback):
+    """Log the epoch's loss and dev metrics on one line."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log what Lightning has of this epoch."""
+        if not trainer.is_global_zero:
+            return
+        shown = {k: v for k, v in trainer.callback_metrics.items() if k == "train/loss" or k.startswith("val/")}
+        numbers = "  ".join(f"{key} {float(value):.4f}" for key, value in shown.items())
+        log.info("epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers)
+
+
+class Bar(RichProgressBar):
+    """Lightning's bar, without the loggers' version number and only where somebody can see it move."""
+
+    def __init__(self) -> None:
+        super().__init__(leave=False)
+        if not sys.stderr.isatty():
+            self.disable()
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Show losses and metrics only."""
+        items = super().get_metrics(trainer, pl_module)
+        items.pop("v_num", None)
+        return items

@@ -1,0 +1,72 @@
+"""Full-corpus evaluation: the test split before training, the dev split at epoch ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from hardneg.module import DualEncoder
+from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.retriever import Retriever
+
+
+class Evaluate(L.Callback):
+    """Embed the corpus and the queries, rank all documents exactly, and log `val/<metric>`.
+
+    Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
+    the best checkpoint is chosen by it. `before` (null without one) is the split to test before the first step.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        dev: str | None,
+        before: str | None,
+        metrics: list[str],
+        depth: int,
+        every_n_epochs: int,
+    ) -> None:
+        self.retriever, self.dev, self.before_split = retriever, dev, before
+        self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
+        self.history: list[dict[str, float]] = []
+        self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Test the untrained towers, and start the dev curve at step 0; a resumed run has both already."""
+        if trainer.global_step > 0:
+            return
+        if self.before_split is not None:
+            self.before = self._values(pl_module, self.before_split)
+        if self.dev is not None:
+            self._note(trainer, self._values(pl_module, self.dev))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Evaluate on dev and log."""
+        if self.dev is None or (trainer.current_epoch + 1) % self.every_n_epochs:
+            return
+        pl_module.log_dict(self._note(trainer, self._values(pl_module, self.dev)))
+
+    def _values(self, module: L.LightningModule, split: str) -> dict[str, Float[np.ndarray, " Q"]]:
+        assert isinstance(module, DualEncoder)
+        run = self.retriever.run(module.towers, split, self.depth)
+        return per_query(run, self.retriever.data.split(split), self.retriever.data, self.metrics)
+
+    def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
+        means = {f"val/{name}": float(value.mean()) for name, value in values.items()}
+        self.history.append({"step": trainer.global_step, **means})
+        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run could not compute again: the dev curve and the test before training."""
+        before = None if self.before is None else {k: torch.from_numpy(v) for k, v in self.before.items()}
+        return {"history": list(self.history), "before": before}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up."""
+        self.history = state_dict["history"]
+        before = state_dict["before"]
+        self.before = None if before is None else {k: v.numpy() for k, v in before.items()}

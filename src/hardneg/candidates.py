@@ -1,0 +1,94 @@
+"""The one (queries x candidates) score matrix that every negative source adds columns to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hardneg.batch import Batch
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Documents, already embedded, that an online source offers to every row of this rank.
+
+    `owner` is the global row that brought the document, -1 where nobody in this batch did: a row never
+    receives its own documents twice.
+    """
+
+    emb: Float[Tensor, "M D"]
+    ids: Int[Tensor, " M"]
+    owner: Int[Tensor, " M"]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Scores of B queries against N candidates, with each candidate's document id and source.
+
+    `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
+    `reverse` holds the other direction (each row's positive document against the batch's queries) where a loss asked
+    for it. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores.
+    """
+
+    scores: Float[Tensor, "B N"]
+    ids: Int[Tensor, "B N"]
+    positive: Bool[Tensor, "B N"]
+    valid: Bool[Tensor, "B N"]
+    source: Int[Tensor, "B N"]
+    names: tuple[str, ...]
+    teacher: Float[Tensor, "B N"] | None = None
+    reverse: Candidates | None = None
+
+    @classmethod
+    def own(cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]) -> Candidates:
+        """Start with each row's own documents: its positive and the negatives that were drawn for it."""
+        return cls(
+            scores=torch.einsum("bd,bgd->bg", q, d),
+            ids=batch.doc_ids,
+            positive=batch.source == 0,
+            valid=batch.doc_ids >= 0,
+            source=batch.source,
+            names=names,
+            teacher=batch.teacher,
+        )
+
+    def add(self, q: Float[Tensor, "B D"], columns: Columns, name: str, rank: int = 0) -> Candidates:
+        """Add an online source's columns to every row; a row's own documents are masked, not repeated."""
+        rows = torch.arange(len(q), device=q.device) + rank * len(q)
+        shape = (len(q), len(columns.ids))
+        ids = columns.ids.expand(shape)
+        grown = {
+            "scores": q @ columns.emb.T,
+            "ids": ids,
+            "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
+            "valid": (columns.owner != rows[:, None]) & (ids >= 0),
+            "source": torch.full(shape, self.names.index(name), device=q.device),
+        }
+        if self.teacher is not None:
+            grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
+        return replace(self, **{key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()})
+
+    def with_reverse(self, other: Candidates) -> Candidates:
+        """Attach the other direction, for losses that are symmetric."""
+        return replace(self, reverse=other)
+
+    @property
+    def negative(self) -> Bool[Tensor, "B N"]:
+        """The candidates that a loss pushes away."""
+        return self.valid & ~self.positive
+
+    @property
+    def lowest_positive(self) -> Float[Tensor, "B 1"]:
+        """The score of each row's worst-placed positive."""
+        return self.scores.masked_fill(~self.positive, torch.inf).amin(dim=1, keepdim=True)
+
+    def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
+        """Drop the negatives outside `mask`; a positive is never dropped."""
+        return replace(self, valid=self.valid & (mask | self.positive))
+
+    def only(self, name: str) -> Candidates:
+        """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""
+        return replace(self.keep(self.source == self.names.index(name)), reverse=None)

@@ -1,0 +1,125 @@
+"""The hardneg command: `hardneg COMMAND ...`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hardneg.errors import UserError
+
+COMMANDS = {
+    "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
+    "evaluate": "rank a data set with a checkpoint (a Hydra app)",
+    "compare": "put finished runs side by side, with paired tests",
+    "resume": "go on with an interrupted run, from its run folder",
+}
+
+USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<10}{text}\n" for name, text in COMMANDS.items())
+USAGE += "\n`hardneg COMMAND --help` shows a command's options and examples.\n"
+
+log = logging.getLogger("hardneg")
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(USAGE)
+        sys.exit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        from hardneg import __version__
+
+        sys.stdout.write(f"hardneg {__version__}\n")
+        return
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        sys.stderr.write(f"hardneg: there is no command {command!r}\n\n{USAGE}")
+        sys.exit(2)
+    try:
+        _run(command, rest)
+    except UserError as error:
+        sys.stderr.write(f"hardneg {command}: {error}\n")
+        sys.exit(2)
+
+
+def _run(command: str, rest: list[str]) -> None:
+    if command == "compare":
+        from hardneg.compare import main as compare
+
+        compare(rest)
+    elif command == "resume":
+        from hardneg.resume import overrides_of
+
+        rest = overrides_of(rest)
+        # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
+        sys.argv[1:] = ["train", *rest]
+        _hydra_app("train", rest)
+    else:
+        _hydra_app(command, rest)
+
+
+def _hydra_app(command: str, rest: list[str]) -> None:
+    """Start a command as a Hydra app over conf/."""
+    import hydra
+
+    from hardneg import configs
+
+    configs.register_resolvers()
+    whole = list(sys.argv)
+
+    def task(cfg: Any) -> Any:
+        sys.argv = whole  # Hydra has read its part; Lightning re-runs all of it for other ranks
+        _quiet()
+        return _reporting(_entry(command))(cfg)
+
+    sys.argv = [f"{whole[0]} {command}", *rest]
+    hydra.main(config_path=configs.CONFIG_PATH, config_name=command, version_base="1.3")(task)()
+
+
+def _entry(command: str) -> Callable[[Any], Any]:
+    if command == "evaluate":
+        from hardneg.evaluate import evaluate
+
+        return evaluate
+    from hardneg.train import train
+
+    return train
+
+
+def _reporting(entry: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Print a user's error without a traceback; in a sweep let Hydra go on with the other jobs."""
+
+    def run(cfg: Any) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        try:
+            return entry(cfg)
+        except UserError as error:
+            log.error("error: %s", error)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            sys.exit(2)
+
+    return run
+
+
+def _quiet() -> None:
+    """Silence what libraries say on every run: tips, and hints that do not apply to us."""
+    import warnings
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # Bars of a second each that stay on the screen; ours show what takes long.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main()

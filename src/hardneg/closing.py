@@ -1,0 +1,75 @@
+"""The end of a run: test its best checkpoint beside the baselines and write the run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+from omegaconf import DictConfig
+
+from hardneg import __version__, checkpoint, configs, distributed, figure, run_folder
+from hardneg.callbacks.evaluate import Evaluate
+from hardneg.callbacks.keep import BEST, LAST
+from hardneg.encoders.towers import Towers
+from hardneg.mining.baseline import baseline_run
+from hardneg.retrieval.metrics import Run, per_query
+
+
+def close(
+    cfg: DictConfig, folder: Path, trainer: L.Trainer, towers: Towers, evaluate: Evaluate, seconds: float
+) -> float | None:
+    """Write test.run, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
+
+    Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
+    """
+    kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
+    if kept.exists():  # not after fast_dev_run
+        towers.load_state_dict(checkpoint.load(kept).towers.state_dict())
+    systems, run = {}, None
+    if cfg.split.test is not None:
+        run = evaluate.retriever.run(towers, cfg.split.test, cfg.evaluate.depth)
+        systems = _systems(cfg, run, evaluate)
+    best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history[1:]), default=None)
+    if distributed.rank() == 0:
+        means = run_folder.means(systems)
+        if run is not None:
+            data = evaluate.retriever.data
+            run_folder.write_trec(folder / "test.run", run, data, cfg.run_name)
+            run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
+            for logger in trainer.loggers:
+                logger.log_metrics({f"test/{k}": v for k, v in means["after"].items()}, trainer.global_step)
+            run_folder.show(f"{cfg.run_name} on {data.name} ({cfg.split.test})", means)
+        bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
+        figure.draw(folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
+        run_folder.write_summary(
+            folder / "summary.json",
+            {
+                "hardneg": __version__,
+                "name": cfg.run_name,
+                "strategy": cfg.strategy_name,
+                "loss": "+".join(cfg.loss),
+                "seed": cfg.seed,
+                "data": evaluate.retriever.data.name,
+                "encoder": configs.plain(cfg.encoder),
+                "precision": evaluate.retriever.precision,
+                "steps": trainer.global_step,
+                "seconds": round(seconds, 1),
+                "dev": {"best": best, "history": evaluate.history},
+                "test": means,
+            },
+        )
+    distributed.barrier()
+    return best
+
+
+def _systems(cfg: DictConfig, run: Run, evaluate: Evaluate) -> run_folder.Systems:
+    """The per-query metrics of every row of the closing table."""
+    data, split = evaluate.retriever.data, cfg.split.test
+    systems = {}
+    if cfg.evaluate.bm25 is not None:
+        bm25 = baseline_run(configs.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache))
+        systems["BM25"] = per_query(bm25, data.split(split), data, evaluate.metrics)
+    if evaluate.before is not None:
+        systems["before"] = evaluate.before
+    systems["after"] = per_query(run, data.split(split), data, evaluate.metrics)
+    return systems

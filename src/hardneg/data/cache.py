@@ -1,0 +1,63 @@
+"""The cache that all jobs share: named by content, written once, never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+
+def fingerprint(identity: Any) -> str:
+    """Hash plain nested values; equal values give equal names whatever the order of keys."""
+    return blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Return `folder`, building it first if it is not there; of several processes one builds and the others wait.
+
+    `build` fills a temporary folder beside it, which is synced and then renamed: a kill at any moment leaves either
+    the whole folder or none.
+    """
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not folder.exists():
+            _sweep(folder)
+            with _temporary(folder) as unfinished:
+                build(unfinished)
+                _sync(unfinished)
+                unfinished.rename(folder)
+    return folder
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    unfinished = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed builder left; we hold the lock, so nobody is writing there."""
+    for left in folder.parent.glob(f"{folder.name}.tmp-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make the content durable before the name, or a power cut could leave a named folder of empty files."""
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)

@@ -1,0 +1,67 @@
+"""From (epoch, index) to a training batch: draw the documents, look up their tokens, stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from hardneg.batch import Batch
+from hardneg.data.tokens import TokenTable
+from hardneg.data.training import TrainingSet
+from hardneg.negatives.mixture import Mixture
+
+
+@dataclass
+class Row:
+    """One query with the documents drawn for it, as row numbers."""
+
+    query: int
+    docs: np.ndarray  # (G,), slot 0 is the positive
+    source: np.ndarray  # (G,)
+    teacher: np.ndarray  # (G,)
+
+
+class TrainingRows(Dataset):
+    """Row (epoch, index): the query, one of its positives, and its drawn negatives."""
+
+    def __init__(self, training: TrainingSet, mixture: Mixture) -> None:
+        self.queries, self.positives = training.queries, training.positives
+        self.mixture = mixture
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def __getitem__(self, key: tuple[int, int]) -> Row:
+        epoch, index = key
+        query = int(self.queries[index])
+        positives = self.positives[query]
+        ids, source, teacher = self.mixture.draw(epoch, query)
+        return Row(
+            query=query,
+            docs=np.concatenate([positives[epoch % len(positives)][None], ids]),
+            source=np.concatenate([np.zeros(1, np.int32), source]),
+            teacher=np.concatenate([np.full(1, np.nan, np.float32), teacher]),
+        )
+
+
+class Collate:
+    """Stack rows into a `Batch`, reading tokens from the memory-mapped tables."""
+
+    def __init__(self, queries: TokenTable, docs: TokenTable, training: TrainingSet, has_teacher: bool) -> None:
+        self.queries, self.docs, self.known, self.has_teacher = queries, docs, training.known, has_teacher
+
+    def __call__(self, rows: list[Row]) -> Batch:
+        query_ids = np.array([row.query for row in rows])
+        doc_ids = np.stack([row.docs for row in rows])
+        return Batch(
+            queries=self.queries.batch(query_ids),
+            docs=self.docs.batch(doc_ids.reshape(-1)),
+            query_ids=torch.from_numpy(query_ids),
+            doc_ids=torch.from_numpy(doc_ids.astype(np.int64)),
+            source=torch.from_numpy(np.stack([row.source for row in rows]).astype(np.int64)),
+            positive_ids=torch.from_numpy(self.known.padded(query_ids).astype(np.int64)),
+            teacher=torch.from_numpy(np.stack([row.teacher for row in rows])) if self.has_teacher else None,
+        )

@@ -1,0 +1,46 @@
+"""A data loader that can go on in the middle of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from hardneg.batch import Batch
+from hardneg.data.sampler import EpochSampler
+
+
+class ResumableLoader:
+    """Wrap a `DataLoader` over an `EpochSampler`; its state is the number of batches handed out this epoch.
+
+    Lightning saves and restores the state of a loader that has one. A plain loader would train a resumed epoch's first
+    batches twice and skip its last ones; the order here is a pure function of (seed, epoch), so skipping is exact and
+    costs nothing, with any number of workers.
+    """
+
+    def __init__(self, loader: DataLoader, sampler: EpochSampler) -> None:
+        self.loader = loader
+        self.sampler = sampler  # where Lightning looks for set_epoch
+        self.handed_out = 0
+        self.resumed: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # A generator, so this runs at the first batch: Lightning asks for the iterator before it sets the epoch.
+        same_epoch = self.resumed.get("epoch") == self.sampler.epoch
+        self.handed_out = self.sampler.start = self.resumed["handed_out"] if same_epoch else 0
+        self.resumed = {}
+        for batch in self.loader:
+            self.handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position in the epoch."""
+        return {"epoch": self.sampler.epoch, "handed_out": self.handed_out}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on at this position when its epoch comes."""
+        self.resumed = state

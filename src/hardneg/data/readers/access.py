@@ -1,0 +1,140 @@
+"""Hugging Face sets by name or folder, without the half minute of retries that a missing network costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from hardneg.data.readers.fields import Source
+from hardneg.data.readers.folders import there_is
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, Features
+
+PATIENCE = 3.0  # seconds
+BATCH = 1000
+MEND = (
+    "download it on a machine with a network and save it as a BEIR folder or as JSONL (then use data=beir or "
+    "data=jsonl), or set HF_HOME to a folder that holds the cached set"
+)
+
+
+@contextmanager
+def without_waiting(*repos: str) -> Iterator[None]:
+    """Put the hub libraries in offline mode, where only caches are read, unless one repo needs a hub that answers."""
+    import datasets.config
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    offline = any(before) or all(is_local(repo) for repo in repos) or not _reachable(constants.ENDPOINT)
+    try:
+        # Both libraries read their flag at each call but offer no other way to set it after their import.
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = offline
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
+def is_local(repo: str) -> bool:
+    """Tell whether a repo is meant as a path, there or not."""
+    return repo.startswith(("/", ".", "~")) or Path(repo).is_dir()
+
+
+def has_config(repo: str, config: str) -> bool:
+    """Tell whether a set has this config; in a folder made by `save_to_disk` that is a folder of that name."""
+    if is_local(repo):
+        folder = _folder(repo)
+        if _is_saved(folder) or _is_saved(folder / config):
+            return _is_saved(folder / config)
+        repo = str(folder)
+    import datasets
+
+    with _explained(repo):
+        try:  # asking for the list of configs would miss those of a cached set
+            datasets.load_dataset_builder(repo, config)
+        except ValueError:
+            return False
+    return True
+
+
+def splits(repo: str, config: str | None, features: Features | None = None) -> Mapping[str, Dataset]:
+    """Open all splits of one config; raises `DataError` that says what to do if it cannot be had.
+
+    Layout: a hub name, a folder of data files, or a folder made by `save_to_disk` (with one in it for each config);
+    one saved without splits comes back as `train`.
+    """
+    import datasets
+
+    if is_local(repo):
+        folder = _folder(repo)
+        inner = folder / config if config else folder
+        if _is_saved(inner):
+            with _explained(str(inner)):
+                saved = datasets.load_from_disk(str(inner))
+            return {"train": saved} if isinstance(saved, datasets.Dataset) else saved
+        repo = str(folder)
+    with _explained(repo if config is None else f"{repo} [{config}]"):
+        return datasets.load_dataset(repo, config, features=features)
+
+
+def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> Source:
+    """Read these columns as rows, numbered from 0 like `dataset[0]`; raises `DataError` if one is missing."""
+    for column in columns:
+        if column not in dataset.column_names:
+            raise DataError(f"{name}: no column {column!r}; there are: {', '.join(dataset.column_names)}")
+    return Source(name, _rows(name, dataset.select_columns(columns), complaints))
+
+
+def _rows(name: str, dataset: Dataset, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
+    row = 0
+    for table in dataset.with_format("arrow").iter(BATCH):
+        for values in table.to_pylist():
+            yield row, values
+            row += 1
+    if not row:
+        complaints.about(name, 0, BadRow("empty file", "the split is empty", "fill it or name another"))
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    from huggingface_hub import constants
+
+    try:
+        yield
+    except Exception as error:  # only library calls are in here, and what they raise depends on their HTTP client
+        if constants.HF_HUB_OFFLINE and not is_local(what):
+            why = f"not in the cache, and the hub {constants.ENDPOINT} does not answer or HF_HUB_OFFLINE is set"
+            raise DataError(f"{what}: {why}; {MEND}") from error
+        raise DataError(f"{what}: {error}; check the name, the config and `hf auth login`, or {MEND}") from error
+
+
+def _folder(repo: str) -> Path:
+    folder = Path(repo).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected a data set saved by save_to_disk; {there_is(folder)}")
+    return folder
+
+
+def _is_saved(folder: Path) -> bool:
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
+def _reachable(endpoint: str) -> bool:
+    from huggingface_hub.utils import get_session
+
+    answered = Event()
+
+    def ask() -> None:
+        with suppress(Exception):  # whatever goes wrong here (name, proxy, TLS, time) would go wrong in a download too
+            get_session().head(endpoint, timeout=PATIENCE)
+            answered.set()
+
+    thread = Thread(target=ask, daemon=True)  # a thread, because no timeout bounds the name look-up
+    thread.start()
+    thread.join(PATIENCE)
+    return answered.is_set()

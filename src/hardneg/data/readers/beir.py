@@ -1,0 +1,66 @@
+"""Sets in BEIR layout: a folder with corpus, queries and judgements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.folders import located, one_of, plain_stem, there_is
+from hardneg.data.readers.judged import judged
+from hardneg.data.readers.judgements import tsv_judgements
+from hardneg.data.readers.lines import Complaints, json_lines
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import DataError
+
+EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (each may end in .gz)"
+
+
+@dataclass(frozen=True)
+class Beir:
+    """A folder in BEIR layout.
+
+    Raises `ConfigError` for an empty `path` or an unknown `on_error`.
+    Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
+    `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also as .gz; any splits.
+    A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written.
+    """
+
+    path: str
+    on_error: str = "raise"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        located(self.path)
+        Complaints(self.on_error)
+
+    def load(self) -> RetrievalData:
+        """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
+        folder, complaints = located(self.path), Complaints(self.on_error)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: not a folder; {EXPECTED}; {there_is(folder)}")
+        corpus = one_of(folder, "corpus.jsonl", EXPECTED)
+        queries = one_of(folder, "queries.jsonl", EXPECTED)
+        qrels = {
+            split: Source(str(path), tsv_judgements(path, complaints)) for split, path in _qrels_files(folder).items()
+        }
+        return judged(
+            self.name or folder.resolve().name,
+            Source(str(corpus), json_lines(corpus, complaints)),
+            Source(str(queries), json_lines(queries, complaints)),
+            qrels,
+            complaints,
+        )
+
+
+def _qrels_files(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in sorted([*folder.glob("qrels/*.tsv"), *folder.glob("qrels/*.tsv.gz")]):
+        split = split_name(plain_stem(path))
+        if split in files:
+            raise DataError(f"{path}: split {split!r} is in {files[split].name} too; keep one of the two")
+        files[split] = path
+    if not files:
+        where = folder / "qrels" if (folder / "qrels").is_dir() else folder
+        raise DataError(f"{folder}: no qrels/*.tsv; {EXPECTED}; {there_is(where)}")
+    return files

@@ -1,0 +1,83 @@
+"""What a row may hold: one check for each kind of field, shared by files and hub sets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hardneg.data.readers.lines import BadRow
+
+AN_ID = "a string (ids are strings: as a number, 007 would turn into 7)"
+LARGEST_SCORE = 3.4e38  # scores are kept as float32
+SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows with their numbers, and the name that errors give the place they come from."""
+
+    name: str
+    rows: Iterable[tuple[int, Any]]
+
+
+def split_name(name: str) -> str:
+    """Return our name of a split: `validation`, `valid` and `val` are `dev`, others keep theirs."""
+    return SPLITS.get(name, name)
+
+
+def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:
+    """Return a field that must be a string; raises `BadRow` if it is missing or anything else."""
+    value = row.get(key)
+    if isinstance(value, str):
+        return value
+    if key not in row:
+        raise BadRow("missing field", f"no field {key!r} (there are: {', '.join(row) or 'none'})", f"add {key!r}")
+    raise wrong_type(key, value, wanted)
+
+
+def identifier(row: Mapping[str, Any], key: str) -> str:
+    """Return an id, exactly as written; raises `BadRow` for anything but a string with something in it."""
+    return filled(string(row, key, AN_ID), key)
+
+
+def filled(text: str, key: str) -> str:
+    """Return the text as it is; raises `BadRow` if it is blank."""
+    if not text or text.isspace():
+        raise BadRow("empty text", f"{key!r} is empty", "fill it or remove the row")
+    return text
+
+
+def document_text(row: Mapping[str, Any]) -> str:
+    """Return a document's text: title and text joined by one space, or the one that is not blank.
+
+    `title` may be absent or null. Nothing else is changed. Raises `BadRow` if both are blank.
+    """
+    title, text = row.get("title"), string(row, "text")
+    if not title:
+        return filled(text, "text")
+    if not isinstance(title, str):
+        raise wrong_type("title", title, "a string")
+    if title.isspace():
+        return filled(text, "text")
+    return title if not text or text.isspace() else f"{title} {text}"
+
+
+def number(value: Any) -> float:
+    """Return a judgement's score; raises `BadRow` unless it is a finite number, or a string that writes one."""
+    try:
+        if not isinstance(value, int | float | str) or isinstance(value, bool) or "_" in str(value):
+            raise ValueError
+        score = float(value)
+    except ValueError:
+        raise BadRow("score not a number", f"score {value!r} is not a number", "write a number like 1 or 0") from None
+    if not math.isfinite(score) or abs(score) > LARGEST_SCORE:
+        raise BadRow("score not finite", f"score {value!r} is not finite", "write a number like 1 or 0")
+    return score
+
+
+def wrong_type(key: str, value: Any, wanted: str) -> BadRow:
+    """Say that a field holds the wrong kind of value."""
+    kind = "null" if value is None else type(value).__name__
+    return BadRow("wrong type", f"{key!r} is {kind}, not {wanted}", "write it in the right type")

@@ -1,0 +1,45 @@
+"""Finding a set's files, and saying what is there when one is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hardneg.errors import ConfigError, DataError
+
+MOST_NAMED = 12  # a longer listing hides the message it belongs to
+
+
+def located(path: str | Path) -> Path:
+    """Return the path with `~` filled in; raises `ConfigError` if it is empty."""
+    if not str(path).strip():
+        raise ConfigError("data.path is empty; write the path of the data set")
+    return Path(path).expanduser()
+
+
+def one_of(folder: Path, name: str, expected: str) -> Path:
+    """Return `folder/name` or `folder/name.gz`; raises `DataError` if there is neither, or both."""
+    path = maybe(folder, name)
+    if path is None:
+        raise DataError(f"{folder}: no {name} or {name}.gz; {expected}; {there_is(folder)}")
+    return path
+
+
+def maybe(folder: Path, name: str) -> Path | None:
+    """Return `folder/name` or `folder/name.gz` if there is one; raises `DataError` if there are both."""
+    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(found) > 1:
+        raise DataError(f"{folder}: both {name} and {name}.gz are there; keep one of the two")
+    return found[0] if found else None
+
+
+def plain_stem(path: Path) -> str:
+    """Return the file's name without `.gz` and without the ending before it."""
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def there_is(path: Path) -> str:
+    """Say what is in a folder, or in the nearest folder above a path that does not exist."""
+    folder = next((parent for parent in (path, *path.absolute().parents) if parent.is_dir()), Path("/"))
+    names = sorted(child.name + ("/" if child.is_dir() else "") for child in folder.iterdir())
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{folder} holds: {', '.join(names[:MOST_NAMED]) or 'nothing'}{more}"

@@ -1,0 +1,121 @@
+"""Hugging Face data sets, in BEIR style or as pairs and triples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hardneg.data.readers import access
+from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.judged import judged
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.readers.pairs import check_shares, pair_fields, paired
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+JUDGEMENT = ("query-id", "corpus-id", "score")
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data set of the Hugging Face hub, or a folder with one (data files, or `save_to_disk`).
+
+    Raises `ConfigError` for an empty `repo` or `split`, an unknown `on_error` or shares outside 0 to 1.
+    Layout, BEIR style: configs `corpus` {_id, title, text} and `queries` {_id, text}, and judgements {query-id,
+    corpus-id, score} in the default config of `qrels_repo` (by default `<repo>-qrels`), `validation` read as dev.
+    Layout, sentence-transformers style (a `config` is named, or there is no config `corpus`): columns `anchor` or
+    `query`, `positive`, and maybe `negative`, `negative_1`, ... or the lists `pos` and `neg`. `split` is the training
+    split; validation and test splits are used where there are any, else `dev_share` and `test_share` of the queries.
+    """
+
+    repo: str
+    qrels_repo: str | None = None
+    config: str | None = None
+    split: str = "train"
+    on_error: str = "raise"
+    dev_share: int | float = 0.1
+    test_share: int | float = 0.1
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for key, value in (("data.repo", self.repo), ("data.split", self.split)):
+            if not value.strip():
+                raise ConfigError(f"{key} is empty; write the name of one")
+        if self.config is not None and self.qrels_repo is not None:
+            raise ConfigError("data.config names pairs and data.qrels_repo judgements; set one of the two")
+        Complaints(self.on_error)
+        check_shares(self.dev_share, self.test_share)
+
+    def load(self) -> RetrievalData:
+        """Read the set; raises `DataError` if it cannot be had, and for a bad row unless `on_error` is `skip`.
+
+        Without a network a cached set is read, and one that is not cached fails within seconds.
+        """
+        complaints, qrels_repo = Complaints(self.on_error), self.qrels_repo or f"{self.repo.rstrip('/')}-qrels"
+        with access.without_waiting(self.repo, self.qrels_repo or self.repo):
+            beir = self.qrels_repo is not None or (self.config is None and access.has_config(self.repo, "corpus"))
+            return self._judged(qrels_repo, complaints) if beir else self._paired(complaints)
+
+    def _judged(self, qrels_repo: str, complaints: Complaints) -> RetrievalData:
+        qrels = {}
+        for split, dataset in _by_split(qrels_repo, _qrels(qrels_repo)).items():
+            rows = access.source(f"{qrels_repo} [{split}]", dataset, list(JUDGEMENT), complaints)
+            triples = ((row, tuple(values[key] for key in JUDGEMENT)) for row, values in rows.rows)
+            qrels[split] = Source(rows.name, triples)
+        return judged(
+            self.name or self.repo,
+            self._texts("corpus", ["_id", "title", "text"], complaints),
+            self._texts("queries", ["_id", "text"], complaints),
+            qrels,
+            complaints,
+        )
+
+    def _texts(self, config: str, columns: list[str], complaints: Complaints) -> Source:
+        found = access.splits(self.repo, config)
+        if len(found) > 1 and config not in found:
+            raise DataError(f"{self.repo} [{config}]: expected one split, there are: {', '.join(found)}")
+        dataset = found[config] if config in found else next(iter(found.values()))
+        columns = [column for column in columns if column != "title" or column in dataset.column_names]
+        return access.source(f"{self.repo} [{config}]", dataset, columns, complaints)
+
+    def _paired(self, complaints: Complaints) -> RetrievalData:
+        found = access.splits(self.repo, self.config)
+        if self.split not in found:
+            raise DataError(f"{self.repo}: no split {self.split!r} (data.split); there are: {', '.join(found)}")
+        others = {name: dataset for name, dataset in found.items() if split_name(name) in ("dev", "test")}
+        others.pop(self.split, None)
+        splits = {"train": found[self.split], **_by_split(self.repo, others)}
+        sources = {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
+        return paired(self.name or self.repo, sources, None, (self.dev_share, self.test_share), complaints)
+
+    def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
+        name = f"{self.repo} [{self.config or 'default'}, {split}]"
+        try:
+            query, positives, negatives = pair_fields(tuple(dataset.column_names))
+        except BadRow as bad:
+            raise DataError(f"{name}: {bad}") from None
+        return access.source(name, dataset, [query, *positives, *negatives], complaints)
+
+
+def _qrels(repo: str) -> Mapping[str, Dataset]:
+    from datasets import Features, Value
+
+    # Left to guess, `datasets` reads ids in a TSV as numbers (007 as 7); scores are checked row by row.
+    features: Any = Features({key: Value("string") for key in JUDGEMENT})
+    try:
+        return access.splits(repo, None, features)
+    except DataError:
+        return access.splits(repo, None)  # more columns than these: then each row's ids are checked
+
+
+def _by_split(repo: str, found: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    splits: dict[str, Dataset] = {}
+    for name, dataset in found.items():
+        if split_name(name) in splits:
+            raise DataError(f"{repo}: two splits are {split_name(name)!r}: {', '.join(found)}")
+        splits[split_name(name)] = dataset
+    return splits

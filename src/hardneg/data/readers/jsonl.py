@@ -1,0 +1,66 @@
+"""Pairs and triples in JSONL, one file or a folder of splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardneg.data.readers.fields import SPLITS, Source
+from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, there_is
+from hardneg.data.readers.lines import Complaints, json_lines
+from hardneg.data.readers.pairs import check_shares, paired
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import DataError
+
+EXPECTED = "expected one .jsonl file, or a folder with train.jsonl and maybe dev.jsonl, test.jsonl, corpus.jsonl"
+DEV = ("dev", *SPLITS)
+
+
+@dataclass(frozen=True)
+class Jsonl:
+    """Pairs or triples in one JSONL file, or in a folder with `train.jsonl` and maybe `dev`, `test` and `corpus`.
+
+    Raises `ConfigError` for an empty `path`, an unknown `on_error` or shares outside 0 to 1.
+    Layout of a line, where a text may also be a list of texts: {"query", "positive", "negative"?},
+    {"anchor", "positive", "negative"? or "negative_1" ...} or {"query", "pos": [...], "neg": [...]};
+    of a line of `corpus.jsonl`: {"text", "title"?}, documents that no pair needs to name; an `_id` in it is not used.
+    Any file may end in .gz.
+    Equal texts are one document (d0, d1, ... in order of appearance) or one query (q0, q1, ...).
+    Without dev and test files the queries are divided by a hash of their text, `dev_share` and `test_share` of them.
+    """
+
+    path: str
+    on_error: str = "raise"
+    dev_share: int | float = 0.1
+    test_share: int | float = 0.1
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        located(self.path)
+        Complaints(self.on_error)
+        check_shares(self.dev_share, self.test_share)
+
+    def load(self) -> RetrievalData:
+        """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
+        path, complaints = located(self.path), Complaints(self.on_error)
+        if path.is_dir():
+            name, files, corpus = path.resolve().name, _files(path), maybe(path, "corpus.jsonl")
+        elif path.is_file():
+            name, files, corpus = plain_stem(path), {"train": path}, None
+        else:
+            raise DataError(f"{path}: no such file; {EXPECTED}; {there_is(path)}")
+        splits = {split: Source(str(file), json_lines(file, complaints)) for split, file in files.items()}
+        documents = Source(str(corpus), json_lines(corpus, complaints)) if corpus else None
+        return paired(self.name or name, splits, documents, (self.dev_share, self.test_share), complaints)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    files = {"train": one_of(folder, "train.jsonl", EXPECTED)}
+    devs = [file for name in DEV if (file := maybe(folder, f"{name}.jsonl"))]
+    if len(devs) > 1:
+        raise DataError(f"{folder}: {' and '.join(file.name for file in devs)} are both dev splits; keep one of them")
+    if devs:
+        files["dev"] = devs[0]
+    if test := maybe(folder, "test.jsonl"):
+        files["test"] = test
+    return files

@@ -1,0 +1,102 @@
+"""Relevance judgements: rows that name a query and a document become integer rows, all of them checked."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hardneg.data.readers.fields import AN_ID, Source, number, wrong_type
+from hardneg.data.readers.lines import BadRow, Complaints, text_lines
+from hardneg.data.tables import Qrels, Texts
+
+HEADER_ENDS = ("score", "relevance", "rel", "label")
+LAYOUT = "write `query-id corpus-id score`, or TREC's `query-id 0 corpus-id score`, with tabs between"
+
+
+def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    """Yield number and (query id, document id, score) of each line of a qrels file.
+
+    Layout: three columns, or TREC's four of which the second is not used; the first line decides, and may be a header
+    (it ends in `score`). Columns are parted by tabs, in a line without any by blanks. Complains about other lines.
+    """
+    width = header = 0
+    seen = False
+    for line, text in text_lines(path, complaints):
+        columns = text.split("\t") if "\t" in text else text.split()
+        if not width:
+            width = 4 if len(columns) == 4 else 3
+            if columns[-1].strip().lower() in HEADER_ENDS:
+                header = line
+                continue
+        seen = True
+        if len(columns) != width:
+            what = f"{len(columns)} columns where {width} are expected"
+            complaints.about(path, line, BadRow("wrong column count", what, LAYOUT))
+            continue
+        yield line, (columns[0], columns[-2], columns[-1])
+    if header and not seen:
+        bad = BadRow("empty file", "the file has a header but no rows", "write its rows or delete it")
+        complaints.about(path, header, bad)
+
+
+def judgements(source: Source, corpus: Texts, queries: Texts, complaints: Complaints) -> Qrels:
+    """Turn (query id, document id, score) rows into `Qrels`; a row that repeats an earlier one is dropped.
+
+    Complains about ids that are in no table, scores that are no finite numbers, rows that contradict an earlier one,
+    and queries that were judged but have no relevant document (score above 0) in this split.
+    """
+    seen: dict[int, tuple[float, int]] = {}
+    pairs, scores, lines = array("q"), array("f"), array("q")
+    for line, row in source.rows:
+        try:
+            pair, score = _judgement(row, corpus, queries)
+            if pair in seen:
+                _same(score, *seen[pair])
+                continue
+        except BadRow as bad:
+            complaints.about(source.name, line, bad)
+            continue
+        seen[pair] = score, line
+        pairs.append(pair)
+        scores.append(score)
+        lines.append(line)
+    qrels = Qrels(*unpacked(np.array(pairs, np.int64)), np.array(scores, np.float32))
+    return _with_positives(qrels, np.array(lines, np.int64), source.name, queries, complaints)
+
+
+def unpacked(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take apart numbers that hold a query's row in the upper 32 bits and a document's in the lower."""
+    return (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
+
+
+def _judgement(row: tuple[Any, Any, Any], corpus: Texts, queries: Texts) -> tuple[int, float]:
+    query, doc = row[0], row[1]
+    for key, value in (("query-id", query), ("corpus-id", doc)):
+        if not isinstance(value, str):
+            raise wrong_type(key, value, AN_ID)
+    if query not in queries.rows:
+        raise BadRow("unknown query", f"query {query!r} is not among the queries", "add the query or remove the row")
+    if doc not in corpus.rows:
+        raise BadRow("unknown document", f"document {doc!r} is not in the corpus", "add it or remove the row")
+    return queries.rows[query] << 32 | corpus.rows[doc], number(row[2])
+
+
+def _same(score: float, before: float, line: int) -> None:
+    if score != before:
+        what = f"score {score:g} contradicts score {before:g} of the same query and document in line {line}"
+        raise BadRow("conflicting score", what, "keep one of the two")
+
+
+def _with_positives(qrels: Qrels, lines: np.ndarray, source: str, queries: Texts, complaints: Complaints) -> Qrels:
+    keep = np.isin(qrels.queries, qrels.query_rows)
+    rows, firsts = np.unique(qrels.queries[~keep], return_index=True)
+    for first in np.sort(firsts):
+        row = qrels.queries[~keep][first]
+        what = f"query {queries.ids[int(row)].as_py()!r} has no relevant document (score above 0) here"
+        mend = "judge one relevant or remove its rows"
+        complaints.about(source, int(lines[~keep][first]), BadRow("query without positive", what, mend))
+    return Qrels(qrels.queries[keep], qrels.docs[keep], qrels.scores[keep]) if len(rows) else qrels

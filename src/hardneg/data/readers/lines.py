@@ -1,0 +1,115 @@
+"""Files line by line: strict UTF-8, numbered from 1, and one place that decides what a bad line costs."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hardneg.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+ON_ERROR = ("raise", "skip")
+
+
+class BadRow(Exception):
+    """One row is wrong: `reason` is the short key it is counted under, the message says what is wrong and the mend."""
+
+    def __init__(self, reason: str, what: str, mend: str) -> None:
+        super().__init__(f"{what}; {mend}")
+        self.reason = reason
+
+
+class Complaints:
+    """What happens to a bad row: stop with file and line (`raise`), or leave it out and count it (`skip`).
+
+    Raises `ConfigError` for any other `on_error`.
+    """
+
+    def __init__(self, on_error: str) -> None:
+        if on_error not in ON_ERROR:
+            raise ConfigError(f"data.on_error is {on_error!r}; write one of: {', '.join(ON_ERROR)}")
+        self.on_error = on_error
+        self.skipped: Counter[str] = Counter()
+
+    def about(self, source: str | Path, line: int, bad: BadRow) -> None:
+        """Raise `DataError` beginning with `source:line:`, or count the row as skipped."""
+        if self.on_error == "raise":
+            raise DataError(f"{source}:{line}: {bad}, or leave such rows out with data.on_error=skip") from None
+        self.skipped[bad.reason] += 1
+
+    def report(self, name: str) -> None:
+        """Log once what was left out, if anything was."""
+        if self.skipped:
+            counts = ", ".join(f"{reason}: {n}" for reason, n in self.skipped.most_common())
+            log.warning("data set %r: skipped %d bad rows (%s)", name, self.skipped.total(), counts)
+
+
+def text_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line that is not blank, without its line end or a BOM at the start of the file.
+
+    Complains about invalid UTF-8, a file without any line, and a damaged gz (the lines before the damage are read).
+    Raises `DataError` if the file cannot be opened.
+    """
+    line, found = 0, False
+    with _open(path) as stream:
+        try:
+            for line, raw in enumerate(stream, 1):
+                try:
+                    text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    found = True
+                    what = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start} of the line"
+                    complaints.about(path, line, BadRow("wrong encoding", what, "save the file as UTF-8"))
+                    continue
+                if text and not text.isspace():
+                    found = True
+                    yield line, text.rstrip("\r\n")
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            found = True
+            what = f"the gz file is truncated or damaged here ({error})"
+            complaints.about(path, line + 1, BadRow("damaged gz", what, "copy or download it again"))
+    if not found:
+        complaints.about(path, 1, BadRow("empty file", "the file is empty", "write its rows or delete it"))
+
+
+def json_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and object of each line; complains about broken JSON and about lines that are no object."""
+    for line, text in text_lines(path, complaints):
+        try:
+            row = _object(text)
+        except BadRow as bad:
+            complaints.about(path, line, bad)
+        else:
+            yield line, row
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadRow("broken JSON", f"broken JSON ({error})", "write one whole JSON object on each line") from None
+    if not isinstance(row, dict):
+        what = f"the line is a JSON {type(row).__name__}, not an object"
+        raise BadRow("not an object", what, 'write one JSON object on each line, like {"_id": "d0", "text": "..."}')
+    if "\\ud" in text or "\\uD" in text:  # half a surrogate pair parses, but is no text: Arrow would refuse it
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            what = "an escape like \\ud83d is half a surrogate pair"
+            raise BadRow("wrong encoding", what, "write the whole pair or the character itself") from None
+    return row
+
+
+def _open(path: Path) -> io.BufferedIOBase:
+    try:
+        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); check that it is a file you may read") from None

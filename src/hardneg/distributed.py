@@ -1,0 +1,89 @@
+"""Everything that knows about ranks: the only file that imports torch.distributed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+
+def active() -> bool:
+    """Whether several ranks run together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def rank() -> int:
+    """This process's number, 0 when alone."""
+    return dist.get_rank() if active() else 0
+
+
+def world_size() -> int:
+    """How many ranks run together, 1 when alone."""
+    return dist.get_world_size() if active() else 1
+
+
+def barrier() -> None:
+    """Wait until every rank is here."""
+    if active():
+        dist.barrier()
+
+
+class _Gather(torch.autograd.Function):
+    """All-gather whose gradient is the sum of what every rank asks of this rank's rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        parts = [torch.empty_like(x) for _ in range(world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].contiguous()
+        dist.all_reduce(total)
+        return total.chunk(world_size())[rank()]
+
+
+def gather(x: Shaped[Tensor, "R *rest"]) -> Shaped[Tensor, "WR *rest"]:
+    """Concatenate the ranks' equal-sized blocks of rows, in rank order, with gradient.
+
+    No world-size factor: with local queries against gathered columns and the mean over ranks that DDP takes of the
+    gradients, W ranks with B rows give exactly the gradient of one process with W*B rows.
+    """
+    return _Gather.apply(x) if active() else x
+
+
+def gather_padded(ids: Int[Tensor, "R P"], fill: int = -1) -> Int[Tensor, "WR Q"]:
+    """Gather id lists whose width differs between ranks."""
+    if not active():
+        return ids
+    width = torch.tensor([ids.shape[1]], device=ids.device)
+    dist.all_reduce(width, op=dist.ReduceOp.MAX)
+    return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=fill))
+
+
+def gather_rows(rows: Float[Tensor, "R D"], total: int) -> Float[Tensor, "T D"]:
+    """Put together what each rank computed for its `shard(total)`, without gradient."""
+    if not active():
+        return rows
+    size = -(-total // world_size())
+    padded = torch.nn.functional.pad(rows, (0, 0, 0, size - len(rows)))
+    return gather(padded.detach())[:total]
+
+
+def shard(total: int) -> slice:
+    """The contiguous share of `total` rows that this rank works on."""
+    size = -(-total // world_size())
+    return slice(min(rank() * size, total), min((rank() + 1) * size, total))
+
+
+def same_everywhere(value: Any) -> Any:
+    """Return rank 0's value on every rank."""
+    if not active():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box)
+    return box[0]

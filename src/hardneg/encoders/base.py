@@ -1,0 +1,56 @@
+"""What every encoder has: a recipe that is cheap to make, and a tower that embeds tokens."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Bool, Float, Int
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from hardneg.data.tables import Texts
+from hardneg.data.tokens import Side
+
+
+class Tower(nn.Module):
+    """Embeds token ids; `dim` is the width of the embeddings."""
+
+    dim: int
+
+    def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
+        """Embed each row."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecipe(ABC):
+    """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
+
+    `separate` gives queries and documents a tower each, both from the same start. `tokens` is the size of the
+    length-sorted parts in which a training batch is encoded (null: in one part, see `embed.encode`).
+    """
+
+    query: Side = Side(max_length=64)
+    document: Side = Side(max_length=128)
+    separate: bool = False
+    tokens: int | None = None
+
+    gains_from_bf16: ClassVar[bool] = True
+
+    @abstractmethod
+    def tokenizer(self, corpus: Texts) -> Tokenizer:
+        """Load the tokenizer, or train one on the corpus."""
+
+    @abstractmethod
+    def build(self, tokenizer: Tokenizer) -> Tower:
+        """Make a tower with its starting weights."""
+
+    @abstractmethod
+    def architecture(self, tower: Tower) -> dict[str, Any]:
+        """Return what `rebuild` needs, as plain values for the checkpoint."""
+
+    @abstractmethod
+    def rebuild(self, architecture: dict[str, Any]) -> Tower:
+        """Make an empty tower of that shape, for a checkpoint's weights; reads no other file."""

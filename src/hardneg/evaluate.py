@@ -1,0 +1,56 @@
+"""hardneg evaluate: rank a split with a checkpoint and write the same files as the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hardneg import __version__, checkpoint, configs, preflight, run_folder
+from hardneg.data.tables import RetrievalData
+from hardneg.data.tokens import TokenTable
+from hardneg.mining.baseline import baseline_run
+from hardneg.precision import resolve_precision
+from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.retriever import Retriever
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Print the table and write test.run, per_query.parquet and summary.json."""
+    import torch
+
+    preflight.check(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    trained = checkpoint.load(cfg.ckpt_path)
+    data: RetrievalData = configs.build(cfg.data).load()
+    cache = Path(cfg.cache)
+    retriever = Retriever(
+        data,
+        TokenTable.build(data.queries, trained.tokenizer, trained.recipe.query, cache, "queries"),
+        TokenTable.build(data.corpus, trained.tokenizer, trained.recipe.document, cache, "documents"),
+        resolve_precision(cfg.precision, trained.recipe),
+    )
+    device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    run = retriever.run(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
+
+    qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
+    systems = {}
+    if cfg.evaluate.bm25 is not None:
+        bm25 = baseline_run(configs.build(cfg.evaluate.bm25), data, cfg.split, cfg.evaluate.depth, cache)
+        systems["BM25"] = per_query(bm25, qrels, data, metrics)
+    systems["checkpoint"] = per_query(run, qrels, data, metrics)
+    run_folder.write_trec(folder / "test.run", run, data, "hardneg")
+    run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
+    run_folder.show(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", run_folder.means(systems))
+    run_folder.write_summary(
+        folder / "summary.json",
+        {
+            "hardneg": __version__,
+            "ckpt_path": str(cfg.ckpt_path),
+            "data": data.name,
+            "split": cfg.split,
+            "precision": retriever.precision,
+            "test": run_folder.means(systems),
+        },
+    )

@@ -1,0 +1,48 @@
+"""The figure of a run: what training did, beside the baselines."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+GREY, BLUE = "#888888", "#3465a4"
+
+
+def draw(path: Path, metrics_csv: Path, history: list[dict[str, float]], test: Mapping[str, float], metric: str) -> None:
+    """Draw, side by side: dev metric over steps, loss of each negative source over steps, test metric of each system."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    left.plot([h["step"] for h in history], [h[f"val/{metric}"] for h in history], "o-", color=BLUE)
+    left.set(title=f"dev {metric}", xlabel="step")
+    for name, (steps, values) in _source_losses(metrics_csv).items():
+        middle.plot(steps, values, label=name, linewidth=1.2)
+    middle.set(title="loss of each negative source", xlabel="step")
+    middle.legend(frameon=False)
+    bars = right.barh(list(test), list(test.values()), color=[GREY] * (len(test) - 1) + [BLUE])
+    right.bar_label(bars, fmt="%.3f", padding=3)
+    right.set(title=f"test {metric}", xlim=(0, max(test.values(), default=1) * 1.2 or 1))
+    right.invert_yaxis()
+    for axes in (left, middle, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _source_losses(metrics_csv: Path) -> dict[str, tuple[list[int], list[float]]]:
+    curves: dict[str, tuple[list[int], list[float]]] = {}
+    if not metrics_csv.exists():
+        return curves
+    with metrics_csv.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for key, value in row.items():
+                parts = key.split("/")
+                if parts[0] == "negatives" and parts[-1] == "loss" and value:
+                    steps, values = curves.setdefault(parts[1], ([], []))
+                    steps.append(int(row["step"]))
+                    values.append(float(value))
+    return curves

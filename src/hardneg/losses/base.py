@@ -1,0 +1,35 @@
+"""What every loss has: a weight, and what it needs from the candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hardneg.candidates import Candidates
+from hardneg.errors import ConfigError
+
+
+class Loss(nn.Module, ABC):
+    """A loss reads the score matrix and returns one unreduced value per query.
+
+    A module, so that what it learns (a temperature) follows device and checkpoint.
+    """
+
+    needs_teacher: bool = False
+    needs_reverse: bool = False
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        if weight <= 0:
+            raise ConfigError(f"loss weight must be positive, got {weight}; leave the loss out instead")
+        self.weight = weight
+
+    def learned(self) -> dict[str, Tensor]:
+        """What the loss learns beside the towers, as metrics."""
+        return {}
+
+    @abstractmethod
+    def forward(self, c: Candidates) -> Float[Tensor, " B"]:
+        """Return each row's loss, without the weight."""

@@ -1,0 +1,62 @@
+"""InfoNCE: the positive against the sum of all negatives."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hardneg.candidates import Candidates
+from hardneg.errors import ConfigError
+from hardneg.losses.base import Loss
+
+LOWEST_TEMPERATURE = 0.01  # CLIP's bound: below it a learned temperature runs away
+
+
+class InfoNCE(Loss):
+    """Softmax cross-entropy of the positive among its negatives (van den Oord et al. 2018, arXiv:1807.03748).
+
+    `symmetric` averages in the other direction, each positive document against the batch's queries (CLIP, Radford et
+    al. 2021, arXiv:2103.00020); it needs the in_batch source. Several positives count one by one, each against the
+    negatives only.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        learn_temperature: bool = False,
+        symmetric: bool = False,
+        weight: float = 1.0,
+    ) -> None:
+        super().__init__(weight)
+        if temperature <= 0:
+            raise ConfigError(f"loss.infonce.temperature must be positive, got {temperature}")
+        self.needs_reverse = symmetric
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
+
+    @property
+    def temperature(self) -> Float[Tensor, ""]:
+        """The softmax temperature in use; a learned one never falls below 0.01."""
+        value = self.log_temperature.exp()
+        return value.clamp(min=LOWEST_TEMPERATURE) if self.log_temperature.requires_grad else value
+
+    def learned(self) -> dict[str, Tensor]:
+        """The temperature, where it is learned."""
+        return {"temperature": self.temperature.detach()} if self.log_temperature.requires_grad else {}
+
+    def forward(self, c: Candidates) -> Float[Tensor, " B"]:
+        """Return each row's negative log-likelihood of its positive."""
+        loss = self._one_way(c)
+        if self.needs_reverse and c.reverse is not None:
+            loss = (loss + self._one_way(c.reverse)) / 2
+        return loss
+
+    def _one_way(self, c: Candidates) -> Float[Tensor, " B"]:
+        logits = c.scores / self.temperature
+        # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
+        negatives = logits.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
+        each = F.softplus(negatives - logits).masked_fill(~c.positive, 0.0)
+        return each.sum(dim=1) / c.positive.sum(dim=1)

@@ -1,0 +1,110 @@
+"""The training step: embed, collect candidates, filter, lose, log."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from hardneg import distributed
+from hardneg.batch import Batch
+from hardneg.candidates import Candidates
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Loss
+from hardneg.monitor import by_source
+from hardneg.negatives.base import OnlineSource
+from hardneg.negatives.in_batch import reverse
+from hardneg.schedule import Schedule
+
+
+class DualEncoder(L.LightningModule):
+    """Trains the towers so that each query's positive leads its negatives.
+
+    `names` are the labels of the candidates, ("positive", source, ...). `card` is what a checkpoint needs to be read
+    without the run's config (see `hardneg.checkpoint`).
+    """
+
+    def __init__(
+        self,
+        towers: Towers,
+        sources: Mapping[str, OnlineSource],
+        filters: Mapping[str, CandidateFilter],
+        losses: Mapping[str, Loss],
+        names: tuple[str, ...],
+        optimizer: Callable[[list[dict]], Optimizer],
+        schedule: Schedule,
+        seed: int,
+        card: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.towers = towers
+        self.sources = nn.ModuleDict(sources)
+        self.losses = nn.ModuleDict(losses)
+        self.filters = dict(filters)
+        self.names = names
+        self.make_optimizer, self.schedule = optimizer, schedule
+        self.seed, self.card = seed, card
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """One step, top to bottom; scores and losses are float32 whatever the encoder computes in."""
+        q = self.towers(batch.queries, QUERY)
+        d = self.towers(batch.docs, DOCUMENT).unflatten(0, batch.doc_ids.shape)
+        with torch.autocast(self.device.type, enabled=False):
+            offered = Candidates.own(q, d, batch, self.names)
+            for name, source in self.sources.items():
+                offered = offered.add(q, source(q, d, batch), name, distributed.rank())
+            kept = offered
+            for rule in self.filters.values():
+                kept = kept.keep(rule(kept, batch.positive_ids))
+            if any(loss.needs_reverse for loss in self.losses.values()):
+                kept = kept.with_reverse(reverse(q, d, batch))
+            parts = {name: loss.weight * loss(kept).mean() for name, loss in self.losses.items()}
+            total = torch.stack(list(parts.values())).sum()
+            self._log_step(total, parts, offered, kept, batch)
+        for source in self.sources.values():
+            source.update(d.detach(), batch)
+        return total
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""
+        step = zlib.crc32(json.dumps([self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank]).encode())
+        torch.manual_seed(step)
+
+    def _log_step(
+        self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates, batch: Batch
+    ) -> None:
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch))
+        if (self.global_step + 1) % self.trainer.log_every_n_steps:
+            return  # Lightning would not write it
+        metrics = by_source(offered, kept, self.losses)
+        if len(parts) > 1:
+            metrics |= {f"train/loss/{name}": part.detach() for name, part in parts.items()}
+        for name, loss in self.losses.items():
+            metrics |= {f"train/{key}/{name}": value for key, value in loss.learned().items()}
+        self.log_dict(metrics, batch_size=len(batch))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Decay matrices only: biases, norms and temperatures are not pulled to zero."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim >= 2]},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        optimizer = self.make_optimizer([group for group in groups if group["params"]])
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.schedule.over(optimizer, steps), "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes the checkpoint readable on its own."""
+        checkpoint["hardneg"] = self.card

@@ -1,0 +1,39 @@
+"""Telemetry by source: what each kind of negative does to the loss, as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from hardneg.candidates import Candidates
+from hardneg.losses.base import Loss
+
+
+@torch.no_grad()
+def by_source(offered: Candidates, kept: Candidates, losses: Mapping[str, Loss]) -> dict[str, Tensor]:
+    """Describe each negative source of a step; keys are `negatives/<source>/<metric>`.
+
+    count: negatives kept per query. filtered: negatives dropped by the filters per query. hit_rate: kept / offered
+    (NaN when nothing was offered). margin: mean lead of the positive over the kept negatives, in similarity. loss: the
+    weighted losses on this source's negatives alone, comparable between steps of a run because the pool has one size.
+    """
+    metrics = {}
+    for label, name in enumerate(kept.names):
+        if name == "positive":
+            continue
+        here = kept.source == label
+        count = (kept.negative & here).sum()
+        before = (offered.negative & here).sum()
+        alone = kept.only(name)
+        lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
+        rows = len(kept.scores)
+        metrics |= {
+            f"negatives/{name}/count": count / rows,
+            f"negatives/{name}/filtered": (before - count) / rows,
+            f"negatives/{name}/hit_rate": count / before,
+            f"negatives/{name}/margin": lead / count,
+            f"negatives/{name}/loss": torch.stack([x.weight * x(alone).mean() for x in losses.values()]).sum(),
+        }
+    return metrics

@@ -1,0 +1,81 @@
+"""The two kinds of negative source: offline ones name document ids, online ones offer embeddings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32, Int32
+from torch import Tensor, nn
+
+from hardneg.batch import Batch
+from hardneg.candidates import Columns
+from hardneg.data.training import TrainingSet
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The documents drawn for one query: always `k` of them, padded with -1; teacher scores where the source has them."""
+
+    ids: Int32[np.ndarray, " k"]
+    teacher: Float32[np.ndarray, " k"] | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an offline source may use to get ready: the training set, the run's filters and the shared cache."""
+
+    training: TrainingSet
+    filters: dict[str, CandidateFilter]
+    cache: Path
+
+
+class OfflineSource(ABC):
+    """Names negatives before the batch exists; they are tokenised and encoded with gradient.
+
+    Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
+    checks its arguments; `prepare` does the work.
+    """
+
+    has_teacher: bool = False
+
+    def __init__(self, k: int) -> None:
+        if k < 1:
+            raise ConfigError(f"a source needs k >= 1 negatives a query, got k={k}; to do without it leave it out")
+        self.k = k
+
+    def prepare(self, setting: Setting) -> None:  # noqa: B027  (most simple sources have nothing to prepare)
+        """Build or open whatever `draw` reads; called once, before the first draw."""
+
+    @abstractmethod
+    def draw(self, query: int, rng: np.random.Generator) -> Draw:
+        """Draw `k` documents for a query; the same (query, rng state) gives the same draw."""
+
+    def report(self) -> dict[str, float]:
+        """Say how the source came out, as numbers to log once (hit rate, queries left short, ...)."""
+        return {}
+
+
+class OnlineSource(nn.Module, ABC):
+    """Offers documents that are already embedded; a module, so that its buffers follow device and checkpoint."""
+
+    has_teacher: bool = False
+
+    @abstractmethod
+    def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
+        """Offer columns to every row of this rank."""
+
+    def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
+        """Take in this step's documents, after the loss."""
+
+
+def pad(ids: Sequence[int] | np.ndarray, k: int) -> Int32[np.ndarray, " k"]:
+    """Fill up with -1 to `k` ids: a short list stays short, it is never topped up silently."""
+    full = np.full(k, -1, np.int32)
+    full[: len(ids)] = ids
+    return full

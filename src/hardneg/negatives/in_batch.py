@@ -1,0 +1,59 @@
+"""In-batch negatives: the other rows' documents, on every rank."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hardneg import distributed
+from hardneg.batch import Batch
+from hardneg.candidates import Candidates, Columns
+from hardneg.negatives.base import OnlineSource
+
+
+class InBatch(OnlineSource):
+    """Offer all rows' positives, and with `hard` their drawn negatives too, to every other row (DPR, arXiv:2004.04906).
+
+    Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows.
+    """
+
+    def __init__(self, hard: bool = True) -> None:
+        super().__init__()
+        self.hard = hard
+
+    def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
+        """Offer W*B*G documents, or W*B positives without `hard`."""
+        slots = d.shape[1] if self.hard else 1
+        rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
+        return Columns(
+            emb=distributed.gather(d[:, :slots].flatten(0, 1)),
+            ids=distributed.gather(batch.doc_ids[:, :slots].flatten()),
+            owner=distributed.gather(rows.repeat_interleave(slots)),
+        )
+
+
+def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Candidates:
+    """Set each row's positive document against the queries of all rows and ranks: the other half of a symmetric loss.
+
+    The ids are query rows here. A query whose known positives hold the document is no negative of it; nor is the same
+    query met again in another row, since its known positives are the same.
+    """
+    queries = Columns(
+        emb=distributed.gather(q),
+        ids=distributed.gather(batch.query_ids),
+        owner=distributed.gather(torch.arange(len(q), device=q.device) + distributed.rank() * len(q)),
+    )
+    own = Batch(
+        queries=batch.docs,
+        docs=batch.queries,
+        query_ids=batch.doc_ids[:, 0],
+        doc_ids=batch.query_ids[:, None],
+        source=torch.zeros_like(batch.query_ids)[:, None],
+        positive_ids=batch.query_ids[:, None],
+    )
+    document = d[:, 0]
+    c = Candidates.own(document, q[:, None], own, ("positive", "in_batch"))
+    c = c.add(document, queries, "in_batch", distributed.rank())
+    known = (distributed.gather_padded(batch.positive_ids)[None] == batch.doc_ids[:, :1, None]).any(dim=-1)
+    return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

@@ -1,0 +1,117 @@
+"""Everything that can be known to fail before it costs anything: run before each job, and for a sweep before its first."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import sys
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from hardneg import configs
+from hardneg.errors import ConfigError, UserError
+from hardneg.losses.base import Loss
+from hardneg.negatives.base import OfflineSource, OnlineSource
+from hardneg.retrieval.metrics import check as check_metrics
+
+log = logging.getLogger(__name__)
+
+
+def check(cfg: DictConfig) -> None:
+    """Raise `ConfigError` for a config that cannot work; makes only what is cheap to make, loads no model."""
+    if missing := configs.missing_keys(cfg):
+        raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
+    try:
+        node = configs.plain(cfg)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"the config cannot be resolved: {error}") from error
+    for path, inner in configs.targets(node):
+        configs.check_target(path, inner)
+    for key in ("data", "encoder", "schedule"):
+        if key in node:
+            configs.build(node[key])
+    if "evaluate" in node:
+        check_metrics(node["evaluate"]["metrics"])
+    if "negatives" in node:
+        check_combination(node)
+
+
+def check_combination(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together."""
+    sources = configs.build_group(node["negatives"], "negatives")
+    losses = configs.build_group(node["loss"], "loss")
+    configs.build_group(node["filter"], "filter")
+    for name, source in sources.items():
+        if not isinstance(source, OfflineSource | OnlineSource):
+            raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
+    for name, loss in losses.items():
+        if not isinstance(loss, Loss):
+            raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
+        if loss.needs_teacher and not any(source.has_teacher for source in sources.values()):
+            raise ConfigError(
+                f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
+                " with a teacher, or choose another loss"
+            )
+        if loss.needs_reverse and "in_batch" not in sources:
+            raise ConfigError(
+                f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
+                f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
+            )
+    if not losses:
+        raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
+    if not sources:
+        raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
+    if set(sources) == {"in_batch"} and node["batch_size"] < 2:
+        raise ConfigError("negatives=in_batch with batch_size=1 has no negatives; use a larger batch_size")
+
+
+class Preflight(Callback):
+    """Check every job of a sweep before the first one starts."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compose and check all jobs; a bad one ends the sweep here (Hydra would turn an exception into a warning)."""
+        overrides = list(config.hydra.overrides.task)
+        jobs = expand(overrides)
+        for number, job in enumerate(jobs):
+            try:
+                cfg = compose(config.hydra.job.config_name, job)
+                check(cfg)
+                if cfg.get("trainer", {}).get("devices", 1) not in (1, "auto"):
+                    raise ConfigError(
+                        "trainer.devices > 1 in one sweep process would start the whole sweep once per device; run"
+                        " the jobs one by one, without -m"
+                    )
+            except (UserError, Exception) as error:
+                log.error("job %d of %d (%s) cannot run: %s", number, len(jobs), " ".join(job), error)
+                log.error("nothing was started")
+                sys.exit(2)
+        log.info("%d jobs checked", len(jobs))
+
+
+def expand(overrides: list[str]) -> list[list[str]]:
+    """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does."""
+    choices = []
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([override.input_line or ""])
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def compose(config_name: str, overrides: list[str]) -> DictConfig:
+    """Compose one job's config as Hydra will."""
+    cfg = GlobalHydra.instance().hydra.compose_config(  # type: ignore[union-attr]
+        config_name=config_name, overrides=overrides, run_mode=RunMode.RUN, with_log_configuration=False
+    )
+    with open_dict(cfg):
+        cfg.pop("hydra", None)
+    OmegaConf.set_readonly(cfg, True)
+    return cfg

@@ -1,0 +1,28 @@
+"""hardneg resume: the command line that goes on with a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from hardneg.callbacks.keep import LAST
+from hardneg.errors import ConfigError
+
+
+def overrides_of(arguments: list[str]) -> list[str]:
+    """Return the overrides that repeat the run in its own folder, from its last checkpoint if it has one."""
+    parser = argparse.ArgumentParser(prog="hardneg resume", description="Go on with an interrupted run.")
+    parser.add_argument("run", type=Path, help="run folder, as outputs/... or one job of multirun/...")
+    run: Path = parser.parse_args(arguments).run
+    written = run / ".hydra" / "overrides.yaml"
+    if not written.exists():
+        raise ConfigError(f"{run} is no run folder: it has no .hydra/overrides.yaml")
+    if (run / "summary.json").exists():
+        raise ConfigError(f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint")
+    overrides = [item for item in OmegaConf.load(written) if not str(item).startswith("ckpt_path=")]
+    last = run / "checkpoints" / LAST
+    if last.exists():
+        overrides.append(f"ckpt_path='{last.resolve()}'")
+    return [*overrides, f"hydra.run.dir='{run.resolve()}'"]

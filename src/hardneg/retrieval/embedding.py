@@ -1,0 +1,48 @@
+"""Embedding whole tables for evaluation and mining."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from hardneg import distributed
+from hardneg.data.tokens import TokenTable
+from hardneg.embed import parts
+from hardneg.encoders.towers import Towers
+
+BUDGET = 16_384  # padded tokens in one part
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
+    """The computing type that a Lightning precision stands for, outside a trainer."""
+    kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(str(precision).split("-")[0])
+    return torch.autocast(device.type, kind) if kind and "mixed" in str(precision) else contextlib.nullcontext()
+
+
+@torch.inference_mode()
+def embed_table(
+    towers: Towers, table: TokenTable, side: str, precision: str, what: str, rows: np.ndarray | None = None
+) -> Float[Tensor, "N D"]:
+    """Embed these rows (null: all) on the towers' device, in float32; each rank does a share and gets all.
+
+    Rows of like length go together, whatever their order in the table: little padding is computed.
+    """
+    rows = np.arange(len(table)) if rows is None else rows
+    mine = rows[distributed.shard(len(rows))]
+    tower = towers.tower(side)
+    device = next(tower.parameters()).device
+    out = torch.empty(len(mine), tower.dim, device=device)
+    training = tower.training
+    tower.eval()
+    with autocast(precision, device), tqdm(total=len(mine), desc=f"embed {what}", leave=False, disable=None) as bar:
+        for part in parts(torch.from_numpy(table.lengths[mine]), BUDGET):
+            tokens = table.batch(mine[part.numpy()]).to(device, non_blocking=True)
+            out[part.to(device)] = tower(tokens.input_ids, tokens.attention_mask).float()
+            bar.update(len(part))
+    tower.train(training)
+    return distributed.gather_rows(out, len(rows))

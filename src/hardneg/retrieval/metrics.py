@@ -1,0 +1,68 @@
+"""Retrieval metrics by pytrec_eval, so that they are trec_eval's to the digit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytrec_eval
+from jaxtyping import Float, Float32, Int32
+
+from hardneg.data.tables import Qrels, RetrievalData
+from hardneg.errors import ConfigError
+
+_TREC = {"ndcg": "ndcg_cut", "recall": "recall", "map": "map_cut", "mrr": "recip_rank"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The ranking of each query: rows of documents, best first, -1 where there are no more."""
+
+    queries: Int32[np.ndarray, " Q"]
+    ids: Int32[np.ndarray, "Q K"]
+    scores: Float32[np.ndarray, "Q K"]
+
+    def as_dict(self, data: RetrievalData, k: int | None = None) -> dict[str, dict[str, float]]:
+        """String ids, as pytrec_eval and ranx read them; only the first `k` where given."""
+        query_ids = data.queries.ids.take(self.queries).to_pylist()
+        doc_ids = np.asarray(data.corpus.ids.to_pylist(), dtype=object)
+        kept = self.ids[:, :k] >= 0
+        return {
+            query: dict(zip(doc_ids[ids[:k][keep]].tolist(), scores[:k][keep].tolist(), strict=True))
+            for query, ids, scores, keep in zip(query_ids, self.ids, self.scores, kept, strict=True)
+        }
+
+
+def check(names: Sequence[str]) -> None:
+    """Raise `ConfigError` for a metric we do not have."""
+    for name in names:
+        if not re.fullmatch(rf"({'|'.join(_TREC)})@[1-9]\d*", name):
+            raise ConfigError(f"evaluate.metrics: {name!r} is none of {', '.join(f'{m}@k' for m in _TREC)}")
+
+
+def per_query(run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[str]) -> dict[str, Float[np.ndarray, " Q"]]:
+    """Return each metric for every query of the run, in its order; a query for which nothing was found scores 0."""
+    check(names)
+    labels = _labels(qrels, data)
+    out = {}
+    everything = run.as_dict(data)
+    for name in names:
+        family, cut = name.split("@")
+        # trec_eval's recip_rank has no cut of its own: give it only the first k.
+        found = run.as_dict(data, int(cut)) if family == "mrr" else everything
+        measure = _TREC[family] + ("" if family == "mrr" else f".{cut}")
+        result = pytrec_eval.RelevanceEvaluator(labels, {measure}).evaluate(found)
+        key = measure.replace(".", "_")
+        out[name] = np.array([result.get(query, {}).get(key, 0.0) for query in everything])
+    return out
+
+
+def _labels(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int]]:
+    labels: dict[str, dict[str, int]] = {}
+    queries = data.queries.ids.take(qrels.queries).to_pylist()
+    docs = data.corpus.ids.take(qrels.docs).to_pylist()
+    for query, doc, score in zip(queries, docs, qrels.scores.tolist(), strict=True):
+        labels.setdefault(query, {})[doc] = max(round(score), 0)
+    return labels

@@ -1,0 +1,30 @@
+"""A dual encoder, its token tables and a data set: ask it to rank the corpus for a split's queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hardneg.data.tables import RetrievalData
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.retrieval.embedding import embed_table
+from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.search import exact
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """Ranks the whole corpus by exact search, with the towers as they are at the time of asking."""
+
+    data: RetrievalData
+    queries: TokenTable
+    docs: TokenTable
+    precision: str
+
+    def run(self, towers: Towers, split: str, depth: int) -> Run:
+        """Return the `depth` best documents of each query of the split."""
+        rows = self.data.split(split).query_rows
+        docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
+        queries = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+        scores, ids = exact(queries, docs, depth)
+        return Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())

@@ -1,0 +1,33 @@
+"""Learning-rate schedules over the steps of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from hardneg.errors import ConfigError
+
+SHAPES = ("linear", "cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warm up over a share of the steps, then fall to zero along `shape`, or stay (`constant`)."""
+
+    shape: str = "linear"
+    warmup: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.shape not in SHAPES:
+            raise ConfigError(f"schedule.shape must be one of {', '.join(SHAPES)}, got {self.shape!r}")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"schedule.warmup is a share of the steps, 0 <= warmup < 1, got {self.warmup}")
+
+    def over(self, optimizer: Optimizer, steps: int) -> LambdaLR:
+        """Attach the schedule to an optimizer that will take this many steps."""
+        from transformers import get_scheduler
+
+        name = "constant_with_warmup" if self.shape == "constant" else self.shape
+        return get_scheduler(name, optimizer, num_warmup_steps=int(self.warmup * steps), num_training_steps=steps)

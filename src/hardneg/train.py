@@ -1,0 +1,182 @@
+"""hardneg train: one run, from data to a run folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from tokenizers import Tokenizer
+
+from hardneg import checkpoint, configs, preflight
+from hardneg.callbacks.console import Bar, EpochLine
+from hardneg.callbacks.evaluate import Evaluate
+from hardneg.callbacks.interrupt import SaveOnSigterm, ctrl_c_is_sigterm
+from hardneg.callbacks.keep import LAST, best_checkpoint, last_checkpoints
+from hardneg.closing import close
+from hardneg.data.datamodule import Batches
+from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.tables import RetrievalData
+from hardneg.data.tokens import TokenTable
+from hardneg.data.training import TrainingSet
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.towers import Towers
+from hardneg.module import DualEncoder
+from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.negatives.mixture import Mixture
+from hardneg.precision import resolve_precision
+from hardneg.retrieval.retriever import Retriever
+from hardneg.runlog.session import loggers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """The run's negative sources, told apart by where they live, and the labels of all candidates."""
+
+    offline: dict[str, OfflineSource]
+    online: dict[str, OnlineSource]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Label 0 is the positive; the others are the config's keys."""
+        return ("positive", *self.offline, *self.online)
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train, evaluate and write the run folder; return the best dev metric, which optimising sweepers read."""
+    started = time.perf_counter()
+    preflight.check(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    L.seed_everything(cfg.seed, verbose=False)
+
+    data: RetrievalData = configs.build(cfg.data).load()
+    training = TrainingSet(data, cfg.split.train)
+    log.info(describe(data))
+
+    recipe: EncoderRecipe = configs.build(cfg.encoder)
+    tokenizer = recipe.tokenizer(data.corpus)
+    cache = Path(cfg.cache)
+    queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
+    docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
+    precision = resolve_precision(cfg.trainer.precision, recipe)
+    retriever = Retriever(data, queries, docs, precision)
+
+    filters = configs.build_group(cfg.filter, "filter")
+    negatives = prepare_negatives(cfg, Setting(training, filters, cache))
+    mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
+    batches = Batches(
+        TrainingRows(training, mixture),
+        Collate(queries, docs, training, mixture.has_teacher),
+        cfg.batch_size,
+        cfg.seed,
+        cfg.num_workers,
+    )
+    module = make_module(cfg, recipe, tokenizer, negatives, filters)
+    evaluate = Evaluate(
+        retriever,
+        dev=cfg.split.dev,
+        before=cfg.split.test if cfg.evaluate.before else None,
+        metrics=list(cfg.evaluate.metrics),
+        depth=cfg.evaluate.depth,
+        every_n_epochs=cfg.evaluate.every_n_epochs,
+    )
+
+    with loggers(cfg.logger, facts(cfg, folder)) as opened, ctrl_c_is_sigterm():
+        trainer: L.Trainer = configs.build(
+            {**configs.plain(cfg.trainer), "precision": precision},
+            logger=opened,
+            callbacks=callbacks(cfg, folder, evaluate),
+            default_root_dir=folder,
+            use_distributed_sampler=False,  # our sampler knows the ranks
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        if cfg.ckpt_path is None:
+            report_mining(trainer, negatives)
+        trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
+        if trainer.received_sigterm:
+            raise SystemExit(143)  # Lightning itself would exit 0
+        return close(cfg, folder, trainer, module.towers, evaluate, time.perf_counter() - started)
+
+
+def describe(data: RetrievalData) -> str:
+    """Say in one line what is trained on."""
+    splits = ", ".join(f"{name} {len(qrels.query_rows)}" for name, qrels in data.qrels.items())
+    skipped = f"; rows skipped: {sum(data.skipped.values())}" if data.skipped else ""
+    return f"data {data.name}: {len(data.corpus)} documents; queries: {splits}{skipped}"
+
+
+def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
+    """Make the sources and let the offline ones mine or open what they draw from."""
+    sources = configs.build_group(cfg.negatives, "negatives")
+    offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
+    online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
+    for source in offline.values():
+        source.prepare(setting)
+    return Negatives(offline, online)
+
+
+def make_module(
+    cfg: DictConfig, recipe: EncoderRecipe, tokenizer: Tokenizer, negatives: Negatives, filters: dict
+) -> DualEncoder:
+    """Load the starting weights and put the training step together."""
+    towers = Towers.of(recipe, recipe.build(tokenizer))
+    return DualEncoder(
+        towers=towers,
+        sources=negatives.online,
+        filters=filters,
+        losses=configs.build_group(cfg.loss, "loss"),
+        names=negatives.names,
+        optimizer=configs.build(cfg.optimizer),
+        schedule=configs.build(cfg.schedule),
+        seed=cfg.seed,
+        card=checkpoint.card(configs.plain(cfg.encoder), recipe, tokenizer, towers),
+    )
+
+
+def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate) -> list[L.Callback]:
+    """The run's own callbacks, and those that the config adds."""
+    kept = folder / "checkpoints"
+    own: list[L.Callback] = [evaluate, EpochLine(), SaveOnSigterm(kept / LAST)]
+    if cfg.trainer.enable_progress_bar:
+        own.append(Bar())
+    own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
+    if cfg.split.dev is not None:
+        own.append(best_checkpoint(kept, cfg.evaluate.best, cfg.evaluate.every_n_epochs))
+    return own + list(configs.build_group(cfg.callbacks, "callbacks").values())
+
+
+def facts(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    """What a logger may want to know of the run."""
+    sweep = (folder.parent / "multirun.yaml").exists()
+    flat = {
+        "data_id": cfg.data._target_.rsplit(".", 1)[-1].lower(),
+        "encoder_id": cfg.encoder._target_.rsplit(".", 1)[-1].lower(),
+        "negatives_id": "+".join(cfg.negatives),
+        "loss_id": "+".join(cfg.loss),
+        "filter_id": "+".join(cfg.filter),
+    }
+    return {
+        "folder": folder,
+        "name": cfg.run_name,
+        "group": folder.parent.name if sweep else None,
+        "tags": [*cfg.negatives, *cfg.loss],
+        "config": {**configs.plain(cfg), **flat},
+        "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
+    }
+
+
+def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:
+    """Log how mining came out, on screen and as metrics of step 0."""
+    for name, source in negatives.offline.items():
+        if report := source.report():
+            log.info("%s: %s", name, ", ".join(f"{key} {value:.3g}" for key, value in report.items()))
+            for logger in trainer.loggers:
+                logger.log_metrics({f"mining/{name}/{key}": value for key, value in report.items()}, step=0)

@@ -1,0 +1,188 @@
+"""Readers: BEIR folders, bad arguments and real sets; the helpers that the other reader tests use."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from hardneg.data.readers.beir import Beir
+from hardneg.data.readers.hub import Hub
+from hardneg.data.readers.jsonl import Jsonl
+from hardneg.errors import ConfigError, DataError
+
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+
+CORPUS = [
+    '{"_id": "007", "title": "James", "text": "Bond"}',
+    '{"_id": "7", "title": "", "text": "seven"}',
+    '{"_id": "d2", "text": "two"}',
+]
+QUERIES = ['{"_id": "q0", "text": "who?"}', '{"_id": "q1", "text": "how many?"}']
+TRAIN = ["query-id\tcorpus-id\tscore", "q0\t007\t1", "q1\t7\t2"]
+
+
+def write(path, lines, opener=open):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with opener(path, "wb") as file:
+        file.write(b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines))
+    return path
+
+
+def beir(folder, corpus=CORPUS, queries=QUERIES, train=TRAIN):
+    write(folder / "corpus.jsonl", corpus)
+    write(folder / "queries.jsonl", queries)
+    write(folder / "qrels" / "train.tsv", train)
+    return str(folder)
+
+
+def named(data, split):
+    """A split's judgements with ids instead of rows."""
+    qrels, queries, docs = data.split(split), data.queries.ids.to_pylist(), data.corpus.ids.to_pylist()
+    return [(queries[q], docs[d], s) for q, d, s in zip(qrels.queries, qrels.docs, qrels.scores.tolist(), strict=True)]
+
+
+def positives(data):
+    """Query text to texts of its positives, over all splits."""
+    out = {}
+    for qrels in data.qrels.values():
+        for q, d in zip(qrels.queries, qrels.docs, strict=True):
+            out.setdefault(data.queries[int(q)], set()).add(data.corpus[int(d)])
+    return out
+
+
+def negatives(data):
+    return {data.queries[row]: set(data.corpus.take(data.given[row])) for row in range(len(data.queries))}
+
+
+def check_compact(data):
+    for qrels in data.qrels.values():
+        assert len(qrels) and qrels.docs.max() < len(data.corpus) and qrels.queries.max() < len(data.queries)
+        assert set(qrels.queries) == set(qrels.query_rows)
+
+
+def check_both_modes(make, where, reason, n=1):
+    """`make(on_error)` builds the recipe; the bad row must be named in one mode and counted in the other."""
+    with pytest.raises(DataError) as error:
+        make("raise").load()
+    assert str(error.value).startswith(where), str(error.value)
+    assert "; " in str(error.value) and "data.on_error=skip" in str(error.value)
+    data = make("skip").load()
+    assert data.skipped == {reason.strip(): n}
+    check_compact(data)
+    return data
+
+
+def test_beir_keeps_ids_and_joins_titles(tmp_path):
+    data = Beir(beir(tmp_path / "set")).load()
+    assert data.name == "set" and not data.skipped and data.given is None
+    assert data.corpus.ids.to_pylist() == ["007", "7", "d2"]
+    assert data.corpus.take([0, 1, 2]) == ["James Bond", "seven", "two"]
+    assert named(data, "train") == [("q0", "007", 1.0), ("q1", "7", 2.0)]
+    with pytest.raises(DataError, match="no split 'dev'"):
+        data.split("dev")
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"title": None, "text": "x"}, "x"),
+        ({"title": " ", "text": "x "}, "x "),
+        ({"title": "t", "text": ""}, "t"),
+        ({"title": "t", "text": "line\u2028end"}, "t line\u2028end"),
+    ],
+)
+def test_document_text(tmp_path, row, text):
+    corpus = [*CORPUS, json.dumps({"_id": "d3", **row}, ensure_ascii=False)]
+    assert Beir(beir(tmp_path, corpus=corpus)).load().corpus[3] == text
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        TRAIN[1:],
+        ["q0 0 007 1", "q1 0 7 2"],
+        ["q0\t0\t007\t1", "q1\tQ0\t7\t2"],
+        ["qid\tpid\trel", *TRAIN[1:]],
+        ["\ufeff" + TRAIN[0] + "\r", "q0\t007\t1\r", "", "q1\t7\t2\r"],
+        [*TRAIN, "q0\t007\t1.0"],  # says the same again
+    ],
+    ids=["no header", "TREC blanks", "TREC tabs", "other header", "BOM, CRLF, blank line", "repeated row"],
+)
+def test_qrels_layouts(tmp_path, train):
+    data = Beir(beir(tmp_path, train=train)).load()
+    assert named(data, "train") == [("q0", "007", 1.0), ("q1", "7", 2.0)]
+
+
+def test_split_names_scores_and_gz(tmp_path):
+    beir(tmp_path)
+    for path in [*tmp_path.glob("*.jsonl"), tmp_path / "qrels" / "train.tsv"]:
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    write(tmp_path / "qrels" / "validation.tsv", ["q0\td2\t0.5", "q0\t7\t0", "q0\t007\t-1"])
+    data = Beir(str(tmp_path), name="mine").load()
+    assert data.name == "mine" and sorted(data.qrels) == ["dev", "train"]
+    assert named(data, "dev") == [("q0", "d2", 0.5), ("q0", "7", 0.0), ("q0", "007", -1.0)]
+    write(tmp_path / "qrels" / "dev.tsv", TRAIN)
+    with pytest.raises(DataError, match=r"validation\.tsv: split 'dev' is in dev\.tsv too"):
+        Beir(str(tmp_path)).load()
+
+
+def test_missing_files_say_what_is_there(tmp_path):
+    path = beir(tmp_path / "set")
+    with pytest.raises(DataError, match=rf"nowhere: not a folder; .*qrels/\*\.tsv.*{tmp_path} holds: set/"):
+        Beir(str(tmp_path / "nowhere")).load()
+    (tmp_path / "set" / "queries.jsonl").rename(tmp_path / "set" / "questions.jsonl")
+    with pytest.raises(DataError, match=r"no queries\.jsonl or .*holds: corpus\.jsonl, qrels/, questions\.jsonl"):
+        Beir(path).load()
+    (tmp_path / "set" / "questions.jsonl").rename(tmp_path / "set" / "queries.jsonl")
+    (tmp_path / "set" / "qrels" / "train.tsv").unlink()
+    with pytest.raises(DataError, match=r"no qrels/\*\.tsv; .*qrels holds: nothing"):
+        Beir(path).load()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key"),
+    [
+        (lambda: Beir("x", on_error="ignore"), "data.on_error"),
+        (lambda: Beir(" "), "data.path"),
+        (lambda: Jsonl(""), "data.path"),
+        (lambda: Jsonl("x", on_error="Skip"), "data.on_error"),
+        (lambda: Jsonl("x", dev_share=-0.1), "data.dev_share"),
+        (lambda: Jsonl("x", test_share=1.0), "data.test_share"),
+        (lambda: Jsonl("x", dev_share=float("nan")), "data.dev_share"),
+        (lambda: Jsonl("x", dev_share=0.5, test_share=0.5), "data.dev_share"),
+        (lambda: Hub(""), "data.repo"),
+        (lambda: Hub("x", split=""), "data.split"),
+        (lambda: Hub("x", on_error=""), "data.on_error"),
+        (lambda: Hub("x", config="pairs", qrels_repo="y"), "data.config"),
+        (lambda: Hub("x", dev_share=2), "data.dev_share"),
+    ],
+)
+def test_bad_arguments_name_their_key(recipe, key):
+    with pytest.raises(ConfigError, match=key):
+        recipe()
+
+
+@pytest.mark.parametrize(("name", "recipe"), [("beir", Beir), ("jsonl", Jsonl), ("hub", Hub)])
+def test_config_names_every_argument_with_its_default(name, recipe):
+    config = OmegaConf.load(Path(__file__).parents[3] / "conf" / "data" / f"{name}.yaml")
+    required = fields(recipe)[0].name
+    assert OmegaConf.is_missing(config, required)
+    config[required] = "somewhere"
+    assert config.pop("_target_") == f"{recipe.__module__}.{recipe.__name__}"
+    assert recipe(**config) == recipe("somewhere")
+    assert list(config) == [field.name for field in fields(recipe)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data")
+@pytest.mark.parametrize("name", sorted(p.name for p in SHARED.glob("*") if p.is_dir()))
+def test_real_sets(name):
+    data = Beir(str(SHARED / name)).load()
+    assert data.name == name and not data.skipped and "test" in data.qrels
+    check_compact(data)

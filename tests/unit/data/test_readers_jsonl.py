@@ -1,0 +1,108 @@
+"""Readers: pairs and triples in JSONL."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+
+import pytest
+from test_readers import check_both_modes, negatives, positives, write
+
+from hardneg.data.readers.jsonl import Jsonl
+from hardneg.errors import DataError
+
+PAIRS = [
+    '{"query": "a", "positive": "A", "negative": "B"}',
+    '{"anchor": "b", "positive": "B", "negative_1": "C", "negative_2": ["A", "D"]}',
+    '{"query": "c", "pos": ["C", "E"], "neg": [], "pos_scores": [1, 2]}',
+]
+
+
+def test_spellings(tmp_path):
+    path = write(tmp_path / "mine.jsonl", [*PAIRS, '{"query": "a", "positive": ["A", "F"], "negative": null}'])
+    data = Jsonl(str(path), dev_share=0, test_share=0).load()
+    assert data.name == "mine" and list(data.qrels) == ["train"]
+    assert data.corpus.ids.to_pylist() == ["d0", "d1", "d2", "d3", "d4", "d5"]
+    assert data.corpus.take(range(6)) == ["A", "B", "C", "D", "E", "F"]
+    assert data.queries.ids.to_pylist() == ["q0", "q1", "q2"]
+    assert positives(data) == {"a": {"A", "F"}, "b": {"B"}, "c": {"C", "E"}}
+    assert negatives(data) == {"a": {"B"}, "b": {"C", "A", "D"}, "c": set()}
+    assert len(data.split("train")) == 5 and set(data.split("train").scores) == {1.0}
+
+
+def test_folder_of_splits(tmp_path):
+    write(tmp_path / "train.jsonl", [PAIRS[0]])
+    write(tmp_path / "validation.jsonl.gz", [PAIRS[1]], gzip.open)
+    write(tmp_path / "corpus.jsonl", ['{"_id": "B", "text": "B"}', '{"title": "t", "text": "more"}'])
+    data = Jsonl(str(tmp_path)).load()
+    assert {split: len(qrels) for split, qrels in data.qrels.items()} == {"train": 1, "dev": 1}
+    assert data.corpus.take(range(len(data.corpus))) == ["A", "B", "C", "D", "t more"]
+    assert len(data.given) == 2
+    write(tmp_path / "dev.jsonl", [PAIRS[1]])
+    with pytest.raises(DataError, match="both dev splits"):
+        Jsonl(str(tmp_path)).load()
+
+
+def test_hash_split_is_stable(tmp_path):
+    lines = [json.dumps({"query": f"query {i // 2}", "positive": f"doc {i}"}) for i in range(2000)]
+    shuffled = random.Random(0).sample(lines, len(lines))
+
+    def split(lines, **shares):
+        data = Jsonl(str(write(tmp_path / "pairs.jsonl", lines)), **shares).load()
+        assert data.given is None
+        return {name: {data.queries[int(row)] for row in qrels.queries} for name, qrels in data.qrels.items()}
+
+    first = split(lines)
+    assert first == split(shuffled) and first["dev"] >= split(lines[:500])["dev"]
+    assert sum(map(len, first.values())) == 1000  # no query in two splits
+    assert 60 < len(first["dev"]) < 140 and 60 < len(first["test"]) < 140
+    assert split(lines, dev_share=0.3)["test"] == first["test"]
+    assert {"query 1", "query 4"} <= first["dev"]
+    assert {"query 20", "query 35"} <= first["test"]  # pinned: runs of different versions must stay comparable
+
+
+@pytest.mark.parametrize(
+    ("reason", "bad"),
+    [
+        ("broken JSON", '{"query": "a", '),
+        ("not an object", '"a"'),
+        ("missing field", '{"question": "a", "positive": "A"}'),
+        ("missing field", '{"query": "a", "answer": "A"}'),
+        ("missing field", "{}"),
+        ("wrong type", '{"query": ["a"], "positive": "A"}'),
+        ("wrong type", '{"query": "a", "positive": 3}'),
+        ("wrong type", '{"query": "a", "pos": ["A", ["B"]]}'),
+        ("empty text", '{"query": " ", "positive": "A"}'),
+        ("empty text", '{"query": "a", "pos": ["A"], "neg": ["new", ""]}'),
+        ("query without positive", '{"query": "a", "pos": [], "neg": ["new"]}'),
+        ("contradiction", '{"query": "a", "pos": ["A", "new"], "neg": ["new"]}'),
+        ("wrong encoding", b'{"query": "a", "positive": "\xff"}'),
+    ],
+)
+def test_bad_pair(tmp_path, reason, bad):
+    path = write(tmp_path / "x.jsonl", [*PAIRS, bad])
+
+    def make(mode):
+        return Jsonl(str(path), mode, 0, 0)
+
+    data = check_both_modes(make, f"{path}:4: ", reason)
+    assert data.corpus.take(range(len(data.corpus))) == ["A", "B", "C", "D", "E"]  # nothing of the bad row
+    assert len(data.queries) == len(data.given) == 3
+
+
+def test_bad_extra_documents_and_empty_splits(tmp_path):
+    write(tmp_path / "train.jsonl", PAIRS)
+    write(tmp_path / "corpus.jsonl", ['{"text": "more"}', '{"text": ""}'])
+    check_both_modes(lambda mode: Jsonl(str(tmp_path), mode), f"{tmp_path}/corpus.jsonl:2: ", "empty text")
+    write(tmp_path / "corpus.jsonl", ['{"text": "more"}'])
+    write(tmp_path / "test.jsonl", [])
+    check_both_modes(lambda mode: Jsonl(str(tmp_path), mode), f"{tmp_path}/test.jsonl:1: ", "empty file")
+
+
+def test_missing_pairs(tmp_path):
+    write(tmp_path / "trian.jsonl", PAIRS)
+    with pytest.raises(DataError, match=r"no train\.jsonl or train\.jsonl\.gz; .*holds: trian\.jsonl"):
+        Jsonl(str(tmp_path)).load()
+    with pytest.raises(DataError, match=r"x\.jsonl: no such file; expected .*holds: trian\.jsonl"):
+        Jsonl(str(tmp_path / "x.jsonl")).load()
