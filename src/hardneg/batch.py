@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -61,11 +63,13 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """Move every tensor (Lightning calls this)."""
-        return Batch(**{k: v if v is None else v.to(device, non_blocking=non_blocking) for k, v in self._items()})
+        return self._map(lambda part: part.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """Pin every tensor (the data loader calls this)."""
-        return Batch(**{k: v if v is None else v.pin_memory() for k, v in self._items()})
+        return self._map(lambda part: part.pin_memory())
 
-    def _items(self) -> list[tuple]:
-        return [(f.name, getattr(self, f.name)) for f in fields(self)]
+    def _map(self, change: Callable[[Any], Any]) -> Batch:
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in values.items()}
+        return Batch(**changed)

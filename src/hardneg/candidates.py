@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -43,7 +44,9 @@ class Candidates:
     reverse: Candidates | None = None
 
     @classmethod
-    def own(cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]) -> Candidates:
+    def own(
+        cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]
+    ) -> Candidates:
         """Start with each row's own documents: its positive and the negatives that were drawn for it."""
         return cls(
             scores=torch.einsum("bd,bgd->bg", q, d),
@@ -60,7 +63,7 @@ class Candidates:
         rows = torch.arange(len(q), device=q.device) + rank * len(q)
         shape = (len(q), len(columns.ids))
         ids = columns.ids.expand(shape)
-        grown = {
+        grown: dict[str, Any] = {
             "scores": q @ columns.emb.T,
             "ids": ids,
             "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
@@ -69,7 +72,8 @@ class Candidates:
         }
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
-        return replace(self, **{key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()})
+        wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
+        return replace(self, **wider)
 
     def with_reverse(self, other: Candidates) -> Candidates:
         """Attach the other direction, for losses that are symmetric."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 from omegaconf import DictConfig
 
 from hardneg import __version__, checkpoint, configs, distributed, figure, run_folder
@@ -25,11 +26,12 @@ def close(
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if kept.exists():  # not after fast_dev_run
         towers.load_state_dict(checkpoint.load(kept).towers.state_dict())
-    systems, run = {}, None
+    systems: run_folder.Systems = {}
+    run = None
     if cfg.split.test is not None:
-        run = evaluate.retriever.run(towers, cfg.split.test, cfg.evaluate.depth)
+        run = evaluate.retriever.runs(towers, [cfg.split.test], cfg.evaluate.depth)[cfg.split.test]
         systems = _systems(cfg, run, evaluate)
-    best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history[1:]), default=None)
+    best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
         means = run_folder.means(systems)
         if run is not None:
@@ -65,7 +67,7 @@ def close(
 def _systems(cfg: DictConfig, run: Run, evaluate: Evaluate) -> run_folder.Systems:
     """The per-query metrics of every row of the closing table."""
     data, split = evaluate.retriever.data, cfg.split.test
-    systems = {}
+    systems: dict[str, dict[str, np.ndarray]] = {}
     if cfg.evaluate.bm25 is not None:
         bm25 = baseline_run(configs.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache))
         systems["BM25"] = per_query(bm25, data.split(split), data, evaluate.metrics)

@@ -16,7 +16,7 @@ def active() -> bool:
 
 
 def rank() -> int:
-    """This process's number, 0 when alone."""
+    """The number of this process, 0 when alone."""
     return dist.get_rank() if active() else 0
 
 
@@ -47,7 +47,7 @@ class _Gather(torch.autograd.Function):
         return total.chunk(world_size())[rank()]
 
 
-def gather(x: Shaped[Tensor, "R *rest"]) -> Shaped[Tensor, "WR *rest"]:
+def gather(x: Shaped[Tensor, R * rest]) -> Shaped[Tensor, WR * rest]:
     """Concatenate the ranks' equal-sized blocks of rows, in rank order, with gradient.
 
     No world-size factor: with local queries against gathered columns and the mean over ranks that DDP takes of the

@@ -32,7 +32,7 @@ def evaluate(cfg: DictConfig) -> None:
         resolve_precision(cfg.precision, trained.recipe),
     )
     device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    run = retriever.run(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
+    run = retriever.runs(trained.towers.to(device), [cfg.split], cfg.evaluate.depth)[cfg.split]
 
     qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
     systems = {}

@@ -9,8 +9,10 @@ from pathlib import Path
 GREY, BLUE = "#888888", "#3465a4"
 
 
-def draw(path: Path, metrics_csv: Path, history: list[dict[str, float]], test: Mapping[str, float], metric: str) -> None:
-    """Draw, side by side: dev metric over steps, loss of each negative source over steps, test metric of each system."""
+def draw(
+    path: Path, metrics_csv: Path, history: list[dict[str, float]], test: Mapping[str, float], metric: str
+) -> None:
+    """Draw side by side: dev metric over steps, loss of each source over steps, test metric of each system."""
     import matplotlib
 
     matplotlib.use("Agg")

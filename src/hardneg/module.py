@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -46,8 +46,8 @@ class DualEncoder(L.LightningModule):
     ) -> None:
         super().__init__()
         self.towers = towers
-        self.sources = nn.ModuleDict(sources)
-        self.losses = nn.ModuleDict(losses)
+        self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
+        self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(losses))
         self.filters = dict(filters)
         self.names = names
         self.make_optimizer, self.schedule = optimizer, schedule
@@ -82,9 +82,9 @@ class DualEncoder(L.LightningModule):
         self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates, batch: Batch
     ) -> None:
         self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch))
-        if (self.global_step + 1) % self.trainer.log_every_n_steps:
+        if (self.global_step + 1) % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return  # Lightning would not write it
-        metrics = by_source(offered, kept, self.losses)
+        metrics = by_source(offered, kept, self.losses.values())
         if len(parts) > 1:
             metrics |= {f"train/loss/{name}": part.detach() for name, part in parts.items()}
         for name, loss in self.losses.items():
@@ -94,16 +94,27 @@ class DualEncoder(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Decay matrices only: biases, norms and temperatures are not pulled to zero."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2]},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        matrices, rest = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
         optimizer = self.make_optimizer([group for group in groups if group["params"]])
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": self.schedule.over(optimizer, steps), "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Lightning does, but let fused optimizers through where no gradient scaler is at work."""
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        if not gradient_clip_val or scaled or gradient_clip_algorithm not in (None, "norm"):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what makes the checkpoint readable on its own."""

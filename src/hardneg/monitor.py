@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -12,14 +12,14 @@ from hardneg.losses.base import Loss
 
 
 @torch.no_grad()
-def by_source(offered: Candidates, kept: Candidates, losses: Mapping[str, Loss]) -> dict[str, Tensor]:
+def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Loss]) -> dict[str, Tensor]:
     """Describe each negative source of a step; keys are `negatives/<source>/<metric>`.
 
     count: negatives kept per query. filtered: negatives dropped by the filters per query. hit_rate: kept / offered
     (NaN when nothing was offered). margin: mean lead of the positive over the kept negatives, in similarity. loss: the
     weighted losses on this source's negatives alone, comparable between steps of a run because the pool has one size.
     """
-    metrics = {}
+    metrics: dict[str, Tensor] = {}
     for label, name in enumerate(kept.names):
         if name == "positive":
             continue
@@ -34,6 +34,6 @@ def by_source(offered: Candidates, kept: Candidates, losses: Mapping[str, Loss])
             f"negatives/{name}/filtered": (before - count) / rows,
             f"negatives/{name}/hit_rate": count / before,
             f"negatives/{name}/margin": lead / count,
-            f"negatives/{name}/loss": torch.stack([x.weight * x(alone).mean() for x in losses.values()]).sum(),
+            f"negatives/{name}/loss": torch.stack([x.weight * x(alone).mean() for x in losses]).sum(),
         }
     return metrics

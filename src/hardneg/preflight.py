@@ -1,4 +1,4 @@
-"""Everything that can be known to fail before it costs anything: run before each job, and for a sweep before its first."""
+"""What can be known to fail before it costs anything: checked before a job, and all jobs before a sweep."""
 
 from __future__ import annotations
 

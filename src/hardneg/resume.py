@@ -20,8 +20,10 @@ def overrides_of(arguments: list[str]) -> list[str]:
     if not written.exists():
         raise ConfigError(f"{run} is no run folder: it has no .hydra/overrides.yaml")
     if (run / "summary.json").exists():
-        raise ConfigError(f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint")
-    overrides = [item for item in OmegaConf.load(written) if not str(item).startswith("ckpt_path=")]
+        raise ConfigError(
+            f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
+        )
+    overrides = [str(item) for item in OmegaConf.load(written) if not str(item).startswith("ckpt_path=")]
     last = run / "checkpoints" / LAST
     if last.exists():
         overrides.append(f"ckpt_path='{last.resolve()}'")

@@ -21,7 +21,9 @@ class EpochLine(L.Callback):
             return
         shown = {k: v for k, v in trainer.callback_metrics.items() if k == "train/loss" or k.startswith("val/")}
         numbers = "  ".join(f"{key} {float(value):.4f}" for key, value in shown.items())
-        log.info("epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers)
+        log.info(
+            "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers
+        )
 
 
 class Bar(RichProgressBar):

@@ -37,23 +37,25 @@ class Evaluate(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Test the untrained towers, and start the dev curve at step 0; a resumed run has both already."""
-        if trainer.global_step > 0:
+        if trainer.global_step > 0 or self.before_split is None:
             return
-        if self.before_split is not None:
-            self.before = self._values(pl_module, self.before_split)
+        values = self._values(pl_module, [self.before_split, self.dev])
+        self.before = values[self.before_split]
         if self.dev is not None:
-            self._note(trainer, self._values(pl_module, self.dev))
+            self._note(trainer, values[self.dev])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log."""
         if self.dev is None or (trainer.current_epoch + 1) % self.every_n_epochs:
             return
-        pl_module.log_dict(self._note(trainer, self._values(pl_module, self.dev)))
+        pl_module.log_dict(self._note(trainer, self._values(pl_module, [self.dev])[self.dev]))
 
-    def _values(self, module: L.LightningModule, split: str) -> dict[str, Float[np.ndarray, " Q"]]:
+    def _values(self, module: L.LightningModule, splits: list[str | None]) -> dict[str, dict[str, np.ndarray]]:
+        """The metrics of every query, by split."""
         assert isinstance(module, DualEncoder)
-        run = self.retriever.run(module.towers, split, self.depth)
-        return per_query(run, self.retriever.data.split(split), self.retriever.data, self.metrics)
+        data = self.retriever.data
+        runs = self.retriever.runs(module.towers, [split for split in splits if split is not None], self.depth)
+        return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
 
     def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
         means = {f"val/{name}": float(value.mean()) for name, value in values.items()}

@@ -22,10 +22,8 @@ class Batches(L.LightningDataModule):
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
 
     def train_dataloader(self) -> ResumableLoader:
-        """Build the loader of this rank; raises `ConfigError` when one global batch is more than the queries there are."""
-        sampler = EpochSampler(
-            len(self.rows), self.batch_size, self.seed, distributed.rank(), distributed.world_size()
-        )
+        """Build this rank's loader; raises `ConfigError` when one global batch is more than the queries there are."""
+        sampler = EpochSampler(len(self.rows), self.batch_size, self.seed, distributed.rank(), distributed.world_size())
         if not len(sampler):
             raise ConfigError(
                 f"batch_size={self.batch_size} on {distributed.world_size()} ranks is more than the {len(self.rows)}"

@@ -54,6 +54,7 @@ class Collate:
         self.queries, self.docs, self.known, self.has_teacher = queries, docs, training.known, has_teacher
 
     def __call__(self, rows: list[Row]) -> Batch:
+        """Stack the rows; texts are padded to the longest of the batch."""
         query_ids = np.array([row.query for row in rows])
         doc_ids = np.stack([row.docs for row in rows])
         return Batch(

@@ -138,7 +138,7 @@ def _without_docstrings(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: lis
             _cut(inner.body[0], kept)
     # not textwrap.dedent: a string with text in the first column would stop it
     indent = node.col_offset
-    dedented = [line[indent:] if line[:indent].isspace() else line for line in kept.values()]
+    dedented = [line[indent:] if line[:indent].isspace() else line for _, line in sorted(kept.items())]
     return "\n".join(line.rstrip() for line in dedented).strip("\n")
 
 

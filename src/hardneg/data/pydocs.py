@@ -33,7 +33,7 @@ class PyDocs:
     Raises `ConfigError` if a package is not installed or has no source, or `cache` cannot be written.
     """
 
-    packages: tuple[str, ...] | list[str] = ()
+    packages: Sequence[str] = ()
     cache: str = "~/.cache/hardneg"
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute  # noqa: F401  (makes pa.compute available)
+import pyarrow.compute
 from jaxtyping import Float32, Int32, Int64
 
 from hardneg.errors import DataError
@@ -54,7 +54,7 @@ class Texts:
 
     @cached_property
     def groups(self) -> Int32[np.ndarray, " n"]:
-        """Give equal texts (surrounding blanks aside) one number: `groups[i] == groups[j]` iff the texts are the same."""
+        """Number the texts so that equal ones (surrounding blanks aside) have equal numbers."""
         stripped = pa.compute.utf8_trim_whitespace(self.texts)
         return stripped.dictionary_encode().indices.to_numpy().astype(np.int32)
 

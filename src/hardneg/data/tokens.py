@@ -48,7 +48,9 @@ class TokenTable:
     def build(cls, texts: Texts, tokenizer: Tokenizer, side: Side, cache: Path, what: str) -> TokenTable:
         """Open the table of these texts, tokenizer, prompt and length, tokenising only if nobody has yet."""
         key = fingerprint([texts.fingerprint, json.loads(tokenizer.to_str()), side.prompt, side.max_length])
-        folder = built_once(cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokenizer, side, unfinished, what))
+        folder = built_once(
+            cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokenizer, side, unfinished, what)
+        )
         padding = tokenizer.padding
         return cls(folder, padding["pad_id"] if padding else 0)
 
@@ -77,7 +79,8 @@ def _tokenise(texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what
     tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: truncation is ours, the caller's stays as it was
     tokenizer.no_padding()
     tokenizer.enable_truncation(side.max_length)
-    counts, flat = [np.zeros(1, np.int64)], []
+    counts = [np.zeros(1, np.int64)]
+    flat: list[np.ndarray] = []
     for start in tqdm(range(0, len(texts), BLOCK), desc=f"tokenise {what}", leave=False, disable=None):
         block = texts.texts.slice(start, BLOCK).to_pylist()
         encoded = tokenizer.encode_batch_fast([side.prompt + text for text in block])

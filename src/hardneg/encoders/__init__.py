@@ -1,0 +1,1 @@
+"""Towers: from tokens to vectors."""

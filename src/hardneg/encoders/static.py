@@ -52,7 +52,7 @@ class Static(EncoderRecipe):
             return StaticTower(tokenizer.get_vocab_size(), self.dim, self.normalize)
         model = Transformer(model=self.init).build(tokenizer).model
         words = model.get_input_embeddings().weight.detach()  # type: ignore[operator, union-attr]
-        tower = StaticTower(*words.shape, self.normalize)
+        tower = StaticTower(len(words), words.shape[1], self.normalize)
         tower.embedding.weight.data.copy_(words)
         return tower
 
@@ -83,7 +83,7 @@ class StaticTower(Tower):
 
 
 def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:
-    """Train lower-cased BPE on the corpus; unlike tokenizers' WordPiece and Unigram, it comes out the same every time."""
+    """Train lower-cased BPE; unlike the library's WordPiece and Unigram it comes out the same every time."""
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxtyping import Bool, Float, Int
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
@@ -69,13 +69,13 @@ class Transformer(EncoderRecipe):
     def architecture(self, tower: Tower) -> dict[str, Any]:
         """The model's config."""
         config = tower.model.config  # type: ignore[union-attr]
-        return {"model_type": config.model_type, "config": config.to_dict()}  # type: ignore[union-attr, operator]
+        return {"config": config.to_dict()}  # type: ignore[union-attr, operator]
 
     def rebuild(self, architecture: dict[str, Any]) -> TransformerTower:
         """Make a model of that config with random weights."""
         from transformers import AutoConfig, AutoModel
 
-        config = AutoConfig.for_model(architecture["model_type"], **{**architecture["config"], "dtype": "float32"})
+        config = AutoConfig.for_model(**{**architecture["config"], "dtype": "float32"})
         return self._tower(AutoModel.from_config(config))
 
     def _adapt(self, config: Any) -> None:
@@ -88,8 +88,9 @@ class Transformer(EncoderRecipe):
                 if hasattr(config, key):
                     setattr(config, key, self.dropout)
 
-    def _tower(self, model: nn.Module) -> TransformerTower:
-        return TransformerTower(model, self.pooling, self.normalize, self.gradient_checkpointing)
+    def _tower(self, model: Any) -> TransformerTower:
+        # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
+        return TransformerTower(model, self.pooling, self.normalize, self.gradient_checkpointing).train()
 
 
 class TransformerTower(Tower):

@@ -1,0 +1,1 @@
+"""Rules that say which candidates may serve as negatives."""

@@ -1,0 +1,1 @@
+"""Mine, filter and store hard negatives."""

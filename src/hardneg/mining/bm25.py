@@ -36,7 +36,9 @@ class BM25:
         if self.k1 < 0 or not 0 <= self.b <= 1:
             raise ConfigError(f"BM25 needs k1 >= 0 and 0 <= b <= 1, got k1={self.k1}, b={self.b}")
         if self.language is not None and self.language not in Stemmer.algorithms():
-            raise ConfigError(f"BM25 has no stemmer for {self.language!r}; choose from {', '.join(Stemmer.algorithms())}")
+            raise ConfigError(
+                f"BM25 has no stemmer for {self.language!r}; choose from {', '.join(Stemmer.algorithms())}"
+            )
 
     def identity(self) -> dict[str, Any]:
         """Parameters and the library's version."""

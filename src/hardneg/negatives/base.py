@@ -20,7 +20,7 @@ from hardneg.filters.base import CandidateFilter
 
 @dataclass(frozen=True)
 class Draw:
-    """The documents drawn for one query: always `k` of them, padded with -1; teacher scores where the source has them."""
+    """The documents drawn for one query: always `k`, padded with -1; teacher scores where there are any."""
 
     ids: Int32[np.ndarray, " k"]
     teacher: Float32[np.ndarray, " k"] | None = None

@@ -19,7 +19,9 @@ class Stored(OfflineSource):
     top 200, arXiv:2007.00808) or `top`, always the hardest.
     """
 
-    def __init__(self, k: int, miner: Miner, depth: int = 100, pool: int | None = None, sampling: str = "uniform") -> None:
+    def __init__(
+        self, k: int, miner: Miner, depth: int = 100, pool: int | None = None, sampling: str = "uniform"
+    ) -> None:
         super().__init__(k)
         pool = depth if pool is None else pool
         if not k <= pool <= depth:

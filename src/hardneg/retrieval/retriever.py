@@ -1,7 +1,8 @@
-"""A dual encoder, its token tables and a data set: ask it to rank the corpus for a split's queries."""
+"""A dual encoder, its token tables and a data set: ask it to rank the corpus for the queries of some splits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hardneg.data.tables import RetrievalData
@@ -21,10 +22,13 @@ class Retriever:
     docs: TokenTable
     precision: str
 
-    def run(self, towers: Towers, split: str, depth: int) -> Run:
-        """Return the `depth` best documents of each query of the split."""
-        rows = self.data.split(split).query_rows
+    def runs(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, Run]:
+        """Return the `depth` best documents of each query of each split; the corpus is embedded once for all."""
         docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
-        queries = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
-        scores, ids = exact(queries, docs, depth)
-        return Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
+        found = {}
+        for split in splits:
+            rows = self.data.split(split).query_rows
+            queries = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+            scores, ids = exact(queries, docs, depth)
+            found[split] = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
+        return found

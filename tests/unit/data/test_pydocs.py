@@ -1,4 +1,4 @@
-"""PyDocs: what is harvested from a small library, how it is split and cached, and that nothing is imported."""
+"""PyDocs: how a harvest is split and cached, how packages are found, and the real standard library."""
 
 from __future__ import annotations
 
@@ -6,172 +6,23 @@ import ast
 import os
 import subprocess
 import sys
-import textwrap
 
 import pytest
+from test_harvest import BODY, SHAPES, function, small_library, write
 
 from hardneg.data import pydocs
-from hardneg.data.harvest import Library, first_sentence
+from hardneg.data.harvest import Library
 from hardneg.data.pydocs import PyDocs, assemble, load, split_of
 from hardneg.errors import ConfigError
-
-BODY = "    a = {0}\n    b = a + 1\n    return b\n"
-
-SHAPES = '''
-raise RuntimeError("imported")
-
-class Box:
-    """Not a function, so not harvested."""
-
-    @property
-    def area(self):
-        """Return the area of
-        the box.  More words that are not the query.
-
-        >>> never
-        """
-        # why: a comment stays
-        width, height = self.size
-
-        return (
-            width * height
-        )
-
-    def __len__(self):
-        """Special methods are left out."""
-        a = 1
-        b = 2
-        return a + b
-
-    def outer(self):
-        """Hand out a counter of calls."""
-        text = """
-left column
-"""
-        def inner():
-            """An inner sentence must not leak."""
-            return text
-        return inner
-
-def odd(): "A docstring on the def line."; x = 1; y = "ü"; return x
-async def fetch(url):
-    """Fetch the page, e.g. a cached one. Then return."""
-    page = await url
-    text = page.text
-    return text
-
-def short():
-    """Return nothing of interest here."""
-    return 1
-
-def bare():
-    """A function with an empty body."""
-
-def signature(a, b):
-    """signature(a, b) -> list"""
-    a = 1
-    b = 2
-    return [a, b]
-
-def two_words():
-    """Two words"""
-    a = 1
-    b = 2
-    return a
-'''
-
-
-def write(root, files):
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Library(root, root, "fake-1")
-
-
-def function(name, sentence, number=0):
-    return f'def {name}():\n    """{sentence}"""\n' + BODY.format(number)
-
-
-def file_in(split):
-    return next(name for i in range(1000) if split_of(name := f"{split}_{i}.py") == split)
 
 
 @pytest.fixture
 def library(tmp_path):
-    return write(
-        tmp_path / "lib",
-        {
-            "shapes.py": SHAPES,
-            "pkg/more.py": function("more", "Compute a little more."),
-            "pkg/tests/helper.py": function("helper", "Help with the tests."),
-            "pkg/test_more.py": function("case", "Test a little more."),
-            "site-packages/other.py": function("other", "Belongs to somebody else."),
-            "broken.py": "def (:\n",
-            "bytes.py": b"x = '\xff'\n",
-            "nul.py": b"x = 1\0\n",
-            "latin.py": b"# coding: latin-1\n" + function("latin", "Décode ce fichier.").encode("latin-1"),
-        },
-    )
+    return small_library(tmp_path / "lib")
 
 
-def test_harvests_sentences_and_sources_without_importing(library, tmp_path):
-    data = load([library], tmp_path / "cache")
-    docs = dict(zip(data.corpus.ids.to_pylist(), data.corpus.texts.to_pylist(), strict=True))
-    assert {name.split(":")[1] for name in docs} == {"Box.area", "Box.outer", "fetch", "more", "latin"}
-    assert set(data.queries.texts.to_pylist()) == {
-        "Return the area of the box.",
-        "Hand out a counter of calls.",
-        "Fetch the page, e.g. a cached one.",
-        "Compute a little more.",
-        "Décode ce fichier.",
-    }
-    assert data.skipped["unreadable file"] == 3
-    assert set(data.qrels) == {"train", "dev", "test"}
-    assert all(f"q:{name}" in data.queries.rows for name in docs)
-
-
-def test_documents_are_sources_without_docstrings(library, tmp_path):
-    data = load([library], tmp_path / "cache")
-    docs = {name.split(":")[1]: data.corpus[row] for name, row in data.corpus.rows.items()}
-    assert docs["Box.area"] == textwrap.dedent("""\
-        @property
-        def area(self):
-            # why: a comment stays
-            width, height = self.size
-
-            return (
-                width * height
-            )""")
-    assert "leak" not in docs["Box.outer"] and "\nleft column\n" in docs["Box.outer"]
-    assert docs["Box.outer"].startswith("def outer(self):\n    text")
-    assert docs["more"] == "def more():\n" + BODY.format(0).rstrip()
-
-
-def test_a_docstring_that_shares_its_line_is_cut_out(tmp_path):
-    source = 'def odd(): "Say something on one line."; x = "ü"; return [x,\n  1,\n  2,\n  3]\n'
-    data = load([write(tmp_path / "lib", {"odd.py": source})], tmp_path / "cache")
-    assert data.corpus.texts.to_pylist() == ['def odd(): x = "ü"; return [x,\n  1,\n  2,\n  3]']
-
-
-@pytest.mark.parametrize(
-    ("docstring", "sentence"),
-    [
-        ("Do it now! And more.", "Do it now!"),
-        ("Use a file, i.e. a path. Done.", "Use a file, i.e. a path."),
-        ("No stop at all\n\nNext paragraph.", "No stop at all"),
-        ("Read version 3.11 of it. Then", "Read version 3.11 of it."),
-        ("Wait ... and see what happens", "Wait ... and see what happens"),
-        ("A list of things\n- one\n- two", "A list of things"),
-        ("f(x, y, z)", None),
-        ("S.find(sub, start) -> int", None),
-        ("--- *** +++ ===", None),
-        ("Too short.", None),
-        ("A lone \ud800 surrogate here", None),
-    ],
-)
-def test_first_sentence(docstring, sentence):
-    assert first_sentence(docstring) == sentence
+def file_in(split):
+    return next(name for i in range(1000) if split_of(name := f"m{i}.py") == split)
 
 
 def test_equal_queries_are_one_query_and_equal_documents_one_document(tmp_path):

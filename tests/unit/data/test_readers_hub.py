@@ -34,7 +34,7 @@ def hub(folder, corpus=CORPUS, score=1, qrel=("q0", "007")):
 
 
 def test_hub_beir_style(tmp_path):
-    data = Hub(hub(tmp_path), name="set").load()
+    data = Hub(hub(tmp_path)).load()
     assert data.name == "set" and data.corpus.take([0, 1, 2]) == ["James Bond", "seven", "two"]
     assert named(data, "train") == [("q0", "007", 1.0)] and named(data, "dev") == [("q1", "7", 1.0)]
 

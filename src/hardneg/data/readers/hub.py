@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import access
@@ -60,6 +61,9 @@ class Hub:
             beir = self.qrels_repo is not None or (self.config is None and access.has_config(self.repo, "corpus"))
             return self._judged(qrels_repo, complaints) if beir else self._paired(complaints)
 
+    def _called(self) -> str:
+        return self.name or (Path(self.repo).expanduser().resolve().name if access.is_local(self.repo) else self.repo)
+
     def _judged(self, qrels_repo: str, complaints: Complaints) -> RetrievalData:
         qrels = {}
         for split, dataset in _by_split(qrels_repo, _qrels(qrels_repo)).items():
@@ -67,7 +71,7 @@ class Hub:
             triples = ((row, tuple(values[key] for key in JUDGEMENT)) for row, values in rows.rows)
             qrels[split] = Source(rows.name, triples)
         return judged(
-            self.name or self.repo,
+            self._called(),
             self._texts("corpus", ["_id", "title", "text"], complaints),
             self._texts("queries", ["_id", "text"], complaints),
             qrels,
@@ -90,7 +94,7 @@ class Hub:
         others.pop(self.split, None)
         splits = {"train": found[self.split], **_by_split(self.repo, others)}
         sources = {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
-        return paired(self.name or self.repo, sources, None, (self.dev_share, self.test_share), complaints)
+        return paired(self._called(), sources, None, (self.dev_share, self.test_share), complaints)
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
