@@ -47,7 +47,7 @@ def main() -> None:
 
 def _run(command: str, rest: list[str]) -> None:
     if command == "compare":
-        from hardneg.compare import main as compare
+        from hardneg.compare.command import main as compare
 
         compare(rest)
     elif command == "resume":

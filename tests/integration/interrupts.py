@@ -1,0 +1,21 @@
+"""Callbacks that end a run from inside, at an exact step; reached through HARDNEG_TARGETS."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import lightning as L
+
+
+class Interrupt(L.Callback):
+    """Send this process a signal after a number of optimiser steps, once per run folder."""
+
+    def __init__(self, step: int, signal_name: str) -> None:
+        self.step, self.signal = step, getattr(signal, signal_name)
+
+    def on_train_batch_end(self, trainer, *_):
+        mark = os.path.join(trainer.default_root_dir, "interrupted")
+        if trainer.global_step >= self.step and not os.path.exists(mark):
+            open(mark, "w").close()
+            os.kill(os.getpid(), self.signal)

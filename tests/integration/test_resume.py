@@ -1,0 +1,96 @@
+"""A run that was interrupted anywhere ends with the same weights, bit for bit, as one that was not."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+import torch
+
+SIGKILL, SIGTERM = -9, 143
+COMMON = ["negatives=[in_batch,bm25,random]", "trainer.max_epochs=2", "logger=csv", "checkpoint.every_n_steps=4"]
+
+
+def same(one, other):
+    """Compare nested states; returns the path of the first difference, or None."""
+    if isinstance(one, torch.Tensor):
+        return None if torch.equal(one, other) else ""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        found = {key: same(one[key], other[key]) for key in one}
+        return next((f"{key}.{where}" for key, where in found.items() if where is not None), None)
+    if isinstance(one, list | tuple):
+        return next((f"{i}.{w}" for i, w in enumerate(map(same, one, other)) if w is not None), None)
+    return None if one == other else ""
+
+
+def end_state(folder):
+    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return {key: state[key] for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch")}
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """A random BERT with dropout, so that the dropout masks must be resumed too."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("bert")
+    words = {w: i for i, w in enumerate(["[PAD]", "[UNK]", *(c + v for c in "bdfgjklmnprtvz" for v in "aeiou")])}
+    tokenizer = Tokenizer(models.WordPiece(words | {f"##{w}": i + len(words) for w, i in words.items()}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=200, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("encoder", ["static", "transformer"])
+@pytest.mark.parametrize(("step", "name", "code"), [(7, "SIGKILL", SIGKILL), (7, "SIGTERM", SIGTERM)])
+def test_interrupted_and_resumed_equals_uninterrupted(hardneg, small, tmp_path, tiny_model, encoder, step, name, code):
+    arguments = [*small, *COMMON]
+    if encoder == "transformer":
+        arguments = [a for a in arguments if not a.startswith("encoder.dim")]
+        arguments += ["encoder=transformer", f"encoder.model={tiny_model}", "encoder.tokens=500"]
+        arguments += ["trainer.precision=32-true", "loss.infonce.learn_temperature=true"]
+    hardneg("train", *arguments, "hydra.run.dir=whole")
+    stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: {step}, signal_name: {name}}}"
+    done = hardneg("train", *arguments, stop, "hydra.run.dir=cut", code=code)
+    if name == "SIGTERM":
+        assert "hardneg resume" in done.stderr
+    hardneg("resume", "cut")
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+    assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
+
+
+def rows(folder):
+    """What metrics.csv says, but for epoch means, which Lightning takes over the resumed part only."""
+    with (folder / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if v and not k.endswith("_epoch")} for row in csv.DictReader(file)]
+
+
+def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, small, tmp_path):
+    arguments = [*small, *COMMON, "trainer.max_epochs=3"]
+    hardneg("train", *arguments, "hydra.run.dir=whole")
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 12, signal_name: SIGKILL}"  # the second epoch's first
+    hardneg("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
+    assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 11
+    hardneg("resume", "cut")
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+
+
+def test_a_complete_run_is_not_trained_again(hardneg, small):
+    hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=done")
+    assert "is complete" in hardneg("resume", "done", code=2).stderr
+
+
+def test_resuming_what_is_no_run_says_so(hardneg, tmp_path):
+    assert "no run folder" in hardneg("resume", str(tmp_path), code=2).stderr
+
+
+def test_with_workers_the_run_is_the_same(hardneg, small, tmp_path):
+    arguments = [*small, *COMMON, "trainer.max_epochs=1"]
+    hardneg("train", *arguments, "hydra.run.dir=none")
+    hardneg("train", *arguments, "num_workers=2", "hydra.run.dir=two")
+    assert same(end_state(tmp_path / "none"), end_state(tmp_path / "two")) is None
