@@ -10,7 +10,7 @@ GREY, BLUE = "#888888", "#3465a4"
 
 
 def draw(
-    path: Path, metrics_csv: Path, history: list[dict[str, float]], test: Mapping[str, float], metric: str
+    path: Path, metrics_csv: Path, history: list[dict[str, int | float]], test: Mapping[str, float], metric: str
 ) -> None:
     """Draw side by side: dev metric over steps, loss of each source over steps, test metric of each system."""
     import matplotlib

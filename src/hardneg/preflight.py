@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 def check(cfg: DictConfig) -> None:
     """Raise `ConfigError` for a config that cannot work; makes only what is cheap to make, loads no model."""
-    if missing := configs.missing_keys(cfg):
-        raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
     try:
+        if missing := configs.missing_keys(cfg):
+            raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
         node = configs.plain(cfg)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the config cannot be resolved: {error}") from error
@@ -97,7 +97,8 @@ class Preflight(Callback):
 def expand(overrides: list[str]) -> list[list[str]]:
     """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does."""
     choices = []
-    for override in OverridesParser.create().parse_overrides(overrides):
+    loader = GlobalHydra.instance().config_loader()  # knows the options that glob(*) stands for
+    for override in OverridesParser.create(loader).parse_overrides(overrides):
         if override.is_sweep_override():
             key = override.get_key_element()
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])

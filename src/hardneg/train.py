@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from hardneg import checkpoint, configs, preflight
 from hardneg.callbacks.console import Bar, EpochLine
 from hardneg.callbacks.evaluate import Evaluate
-from hardneg.callbacks.interrupt import SaveOnSigterm, ctrl_c_is_sigterm
+from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.callbacks.keep import LAST, best_checkpoint, last_checkpoints
 from hardneg.closing import close
 from hardneg.data.datamodule import Batches
@@ -88,7 +88,7 @@ def train(cfg: DictConfig) -> float | None:
         every_n_epochs=cfg.evaluate.every_n_epochs,
     )
 
-    with loggers(cfg.logger, facts(cfg, folder)) as opened, ctrl_c_is_sigterm():
+    with loggers(cfg.logger, facts(cfg, folder)) as opened:
         trainer: L.Trainer = configs.build(
             {**configs.plain(cfg.trainer), "precision": precision},
             logger=opened,
@@ -100,9 +100,8 @@ def train(cfg: DictConfig) -> float | None:
         )
         if cfg.ckpt_path is None:
             report_mining(trainer, negatives)
-        trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
-        if trainer.received_sigterm:
-            raise SystemExit(143)  # Lightning itself would exit 0
+        with orderly_stop():
+            trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         return close(cfg, folder, trainer, module.towers, evaluate, time.perf_counter() - started)
 
 

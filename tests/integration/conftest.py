@@ -1,11 +1,14 @@
-"""Running the command line as a user does, in a process of its own."""
+"""Running the command line as a user does."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,22 +21,50 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def hardneg(tmp_path, cache):
-    """Run `hardneg ...` in an empty folder; checks the exit code and returns the finished process."""
+def environment(tmp_path, cache, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("WANDB")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HARDNEG_CACHE", str(cache))
+    monkeypatch.setenv("HARDNEG_TARGETS", "interrupts.")
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, code: int = 0, **extra: str) -> subprocess.CompletedProcess:
-        env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
-        env |= {
-            "HOME": str(tmp_path / "home"),
-            "HARDNEG_CACHE": str(cache),
-            "HARDNEG_TARGETS": "interrupts.",
-            "PYTHONPATH": str(HERE),
-            "WANDB_ERROR_REPORTING": "false",
-            **extra,
-        }
+
+@pytest.fixture
+def hardneg(environment, monkeypatch):
+    """Run `hardneg ...` in an empty folder and in this process (importing takes seconds); checks the exit code."""
+
+    def run(*arguments: str, code: int = 0):
+        from hydra.core.global_hydra import GlobalHydra
+
+        from hardneg.cli import main
+
+        out, err, got = io.StringIO(), io.StringIO(), 0
+        monkeypatch.setattr(sys, "argv", ["hardneg", *arguments])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as stop:
+                got = stop.code or 0
+            finally:
+                GlobalHydra.instance().clear()
+        assert got == code, f"exit {got}\n{out.getvalue()[-3000:]}\n{err.getvalue()[-6000:]}"
+        return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def hardneg_process(environment):
+    """Run `hardneg ...` in a process of its own, which may be killed; checks the exit code."""
+
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess:
         done = subprocess.run(
             [sys.executable, "-m", "hardneg.cli", *arguments],
-            cwd=tmp_path, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300,
         )  # fmt: skip
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done
@@ -41,10 +72,7 @@ def hardneg(tmp_path, cache):
     return run
 
 
-SMALL = ["data=toy", "encoder.dim=32", "batch_size=32", "optimizer.lr=0.01", "trainer.log_every_n_steps=1"]
-
-
 @pytest.fixture
 def small() -> list[str]:
     """A run of seconds on the toy world: 11 steps an epoch."""
-    return list(SMALL)
+    return ["data=toy", "encoder.dim=32", "batch_size=32", "optimizer.lr=0.01", "trainer.log_every_n_steps=1"]

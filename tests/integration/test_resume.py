@@ -48,7 +48,9 @@ def tiny_model(tmp_path_factory):
 
 @pytest.mark.parametrize("encoder", ["static", "transformer"])
 @pytest.mark.parametrize(("step", "name", "code"), [(7, "SIGKILL", SIGKILL), (7, "SIGTERM", SIGTERM)])
-def test_interrupted_and_resumed_equals_uninterrupted(hardneg, small, tmp_path, tiny_model, encoder, step, name, code):
+def test_interrupted_and_resumed_equals_uninterrupted(
+    hardneg, hardneg_process, small, tmp_path, tiny_model, encoder, step, name, code
+):
     arguments = [*small, *COMMON]
     if encoder == "transformer":
         arguments = [a for a in arguments if not a.startswith("encoder.dim")]
@@ -56,7 +58,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(hardneg, small, tmp_path, 
         arguments += ["trainer.precision=32-true", "loss.infonce.learn_temperature=true"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: {step}, signal_name: {name}}}"
-    done = hardneg("train", *arguments, stop, "hydra.run.dir=cut", code=code)
+    done = hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=code)
     if name == "SIGTERM":
         assert "hardneg resume" in done.stderr
     hardneg("resume", "cut")
@@ -70,11 +72,11 @@ def rows(folder):
         return [{k: v for k, v in row.items() if v and not k.endswith("_epoch")} for row in csv.DictReader(file)]
 
 
-def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, small, tmp_path):
+def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, hardneg_process, small, tmp_path):
     arguments = [*small, *COMMON, "trainer.max_epochs=3"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 12, signal_name: SIGKILL}"  # the second epoch's first
-    hardneg("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
+    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
     assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 11
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None

@@ -32,7 +32,7 @@ class Evaluate(L.Callback):
     ) -> None:
         self.retriever, self.dev, self.before_split = retriever, dev, before
         self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
-        self.history: list[dict[str, float]] = []
+        self.history: list[dict[str, int | float]] = []
         self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -25,12 +25,22 @@ class SaveOnSigterm(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Save if the exception is Lightning's answer to SIGTERM."""
         if isinstance(exception, SIGTERMException):
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)  # optimiser and position too
             log.warning("stopped at step %d; go on with: hardneg resume %s", trainer.global_step, self.path.parents[1])
 
 
 @contextmanager
-def ctrl_c_is_sigterm() -> Iterator[None]:
+def orderly_stop() -> Iterator[None]:
+    """Turn the end by SIGTERM, which Lightning reports as success, into exit code 143; Ctrl-C stops the same way."""
+    with _ctrl_c_is_sigterm():
+        try:
+            yield
+        except SIGTERMException as error:
+            raise SystemExit(128 + signal.SIGTERM) from error
+
+
+@contextmanager
+def _ctrl_c_is_sigterm() -> Iterator[None]:
     """Let the first Ctrl-C stop like SIGTERM, after the step; a second one stops at once."""
     before: Callable | int | None = signal.getsignal(signal.SIGINT)
 

@@ -56,7 +56,7 @@ def compare(runs: Sequence[FinishedRun], metric: str, baseline: str | None) -> l
 
 
 HEADER = ("arm", "seeds", "mean", "SD", "difference", "95% interval", "p")
-NOTE = "SD: between seeds; difference to the arm without one, paired by seed and query, both taken as random; p is not corrected"
+NOTE = "SD: between seeds. Difference to the arm without one, paired by seed and query, both random; p not corrected."
 
 
 def _cells(row: Row) -> tuple[str, ...]:

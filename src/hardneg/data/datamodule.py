@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L
 import torch
 from torch.utils.data import DataLoader
@@ -14,12 +16,18 @@ from hardneg.errors import ConfigError
 
 
 class Batches(L.LightningDataModule):
-    """Serve training batches of `batch_size` queries a rank."""
+    """Serve training batches of `batch_size` queries a rank, and go on in the middle of an epoch.
+
+    The position is this module's state and not the loader's: Lightning restores loader states only if nobody asked for
+    the loader earlier, and `trainer.estimated_stepping_batches` (which every schedule reads) does.
+    """
 
     def __init__(self, rows: TrainingRows, collate: Collate, batch_size: int, seed: int, num_workers: int = 0) -> None:
         super().__init__()
         self.rows, self.collate = rows, collate
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+        self.loader: ResumableLoader | None = None
+        self.position: dict[str, int] = {}
 
     def train_dataloader(self) -> ResumableLoader:
         """Build this rank's loader; raises `ConfigError` when one global batch is more than the queries there are."""
@@ -36,4 +44,16 @@ class Batches(L.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
         )
-        return ResumableLoader(loader, sampler)
+        self.loader = ResumableLoader(loader, sampler)
+        self.loader.go_on(self.position)
+        return self.loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position in the epoch."""
+        return self.loader.position if self.loader is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at this position, whether the loader is there already or not."""
+        self.position = state_dict
+        if self.loader is not None:
+            self.loader.go_on(state_dict)

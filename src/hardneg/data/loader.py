@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -12,11 +11,10 @@ from hardneg.data.sampler import EpochSampler
 
 
 class ResumableLoader:
-    """Wrap a `DataLoader` over an `EpochSampler`; its state is the number of batches handed out this epoch.
+    """Wrap a `DataLoader` over an `EpochSampler` and count the batches handed out this epoch.
 
-    Lightning saves and restores the state of a loader that has one. A plain loader would train a resumed epoch's first
-    batches twice and skip its last ones; the order here is a pure function of (seed, epoch), so skipping is exact and
-    costs nothing, with any number of workers.
+    A plain loader would train a resumed epoch's first batches twice and skip its last ones; the order here is a pure
+    function of (seed, epoch), so skipping is exact and costs nothing, with any number of workers.
     """
 
     def __init__(self, loader: DataLoader, sampler: EpochSampler) -> None:
@@ -37,10 +35,11 @@ class ResumableLoader:
             self.handed_out += 1
             yield batch
 
-    def state_dict(self) -> dict[str, Any]:
-        """The position in the epoch."""
+    @property
+    def position(self) -> dict[str, int]:
+        """The epoch, and how far in it we are."""
         return {"epoch": self.sampler.epoch, "handed_out": self.handed_out}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on at this position when its epoch comes."""
-        self.resumed = state
+    def go_on(self, position: dict[str, int]) -> None:
+        """Start at this position when its epoch comes."""
+        self.resumed = position

@@ -83,13 +83,15 @@ class StaticTower(Tower):
 
 
 def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:
-    """Train lower-cased BPE; unlike the library's WordPiece and Unigram it comes out the same every time."""
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]", end_of_word_suffix="</w>"))
+    """Train lower-cased BPE, the same every time.
+
+    The library's WordPiece and Unigram trainers, and BPE with a word suffix, break ties by the order of a hash map:
+    another tokenizer in every process, so no two runs would be equal.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=["[PAD]", "[UNK]"], end_of_word_suffix="</w>", show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=["[PAD]", "[UNK]"], show_progress=False)
     tokenizer.train_from_iterator(_blocks(corpus), trainer)
     tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
     return tokenizer

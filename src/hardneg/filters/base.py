@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from hardneg.candidates import Candidates
 
 
+@runtime_checkable
 class CandidateFilter(Protocol):
     """Says which candidates to keep; what it says of positives is ignored."""
 

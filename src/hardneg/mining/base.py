@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -19,6 +19,7 @@ class Hits:
     scores: Float32[np.ndarray, "Q K"]
 
 
+@runtime_checkable
 class Miner(Protocol):
     """Ranks the corpus for each query."""
 

@@ -33,7 +33,8 @@ class Store:
 
     def kept(self, query: int) -> Int32[np.ndarray, " n"]:
         """The query's documents that passed every filter, hardest first; what was dropped never returns."""
-        return self._ids.array[query][self._reasons.array[query] == KEPT]
+        ids = self._ids.array[query]
+        return ids[(ids >= 0) & (self._reasons.array[query] == KEPT)]
 
     def report(self, k: int) -> dict[str, float]:
         """Summarise the lists: hit rate (kept / examined), share of queries with fewer than `k` kept, seconds."""

@@ -1,0 +1,58 @@
+"""What all tests share: an environment of their own, and small data sets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
+sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch, tmp_path_factory):
+    """No test reads or writes the user's caches, and none talks to a server."""
+    monkeypatch.setenv("HARDNEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """A small generated world: 36 train queries, 120 documents."""
+    from hardneg.data.toy import Toy
+
+    return Toy(docs=120, queries=60, names=12, attributes=6, false_negative_rate=0.2).load()
+
+
+@pytest.fixture(scope="session")
+def tangled(toy):
+    """The toy world with every knot that real sets have.
+
+    Documents come twice under other ids, queries are asked twice with other labels, some query has several positives,
+    and the given negatives hold known positives.
+    """
+    from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+
+    train = toy.qrels["train"]
+    queries, docs = train.queries, train.docs
+    copied, asked = np.unique(docs[:10]), queries[:5]
+    corpus = Texts.of(
+        [*toy.corpus.ids.to_pylist(), *(f"copy{row}" for row in copied)],
+        [*toy.corpus.texts.to_pylist(), *(f"{text} " for text in toy.corpus.take(copied))],
+    )
+    asked_again = Texts.of(
+        [*toy.queries.ids.to_pylist(), *(f"again{row}" for row in asked)],
+        [*toy.queries.texts.to_pylist(), *toy.queries.take(asked)],
+    )
+    n = len(toy.queries)
+    rows = np.concatenate([queries, n + np.arange(len(asked)), queries[-1:]]).astype(np.int32)
+    labels = np.concatenate([docs, docs[20 : 20 + len(asked)], docs[:1]]).astype(np.int32)
+    given = Ragged.of(
+        np.concatenate([toy.given.row_ids, rows]), np.concatenate([toy.given.values, labels]), len(asked_again)
+    )
+    qrels = {**toy.qrels, "train": Qrels(rows, labels, np.ones(len(rows), np.float32))}
+    return RetrievalData("tangled", corpus, asked_again, qrels, given=given)

@@ -1,0 +1,200 @@
+"""conf/: every file composes and can run, and what cannot work is refused with the key and the fix."""
+
+from __future__ import annotations
+
+import inspect
+
+import confs
+import hydra
+import pytest
+from confs import CONF, compose, names
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from hardneg import configs, preflight
+from hardneg.errors import ConfigError
+
+FILL = {"data.path": "somewhere", "data.repo": "owner/name", "encoder.model": "owner/name"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_loaded(monkeypatch):
+    """A config is judged before any model, tokenizer or data set is touched."""
+
+    def loaded(*args, **kwargs):
+        raise AssertionError("a model was loaded")
+
+    import transformers
+
+    for auto in (transformers.AutoModel, transformers.AutoTokenizer, transformers.AutoConfig):
+        monkeypatch.setattr(auto, "from_pretrained", loaded)
+
+
+def filled(*overrides, name="train"):
+    """Compose, with values for what only the user can know."""
+    missing = configs.missing_keys(compose(*overrides, name=name))
+    return compose(*overrides, *(f"{key}={FILL[key]}" for key in missing), name=name)
+
+
+CHOICES = [
+    f"{folder.relative_to(CONF)}={name}"
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "__pycache__"))
+    for name in names(folder.name)
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_option_composes_and_can_run(choice):
+    preflight.check(filled(choice))
+
+
+def test_evaluate_can_run():
+    with pytest.raises(ConfigError, match="no value for ckpt_path; give it on the command line, as ckpt_path=VALUE"):
+        preflight.check(compose(name="evaluate"))
+    preflight.check(compose("ckpt_path=x", name="evaluate"))
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_yaml_of_ours_shows_all_that_its_class_takes(choice):
+    group = choice.split("=")[0]
+    if group in ("strategy", "experiment"):
+        return
+    node = configs.plain(filled(choice)[group])
+    for path, inner in configs.targets(node, group):
+        if inner["_target_"].startswith("hardneg.") and not inner.get("_partial_"):
+            takes = inspect.signature(hydra.utils.get_object(inner["_target_"])).parameters
+            assert not takes.keys() - inner.keys(), path
+
+
+def test_an_option_of_a_group_says_in_its_file_what_it_is():
+    for group in ("negatives", "filter", "data", "encoder", "experiment", "strategy", "trainer"):
+        for name in names(group):
+            assert "\n# " in "\n" + (CONF / group / f"{name}.yaml").read_text().replace("# @package", ""), (group, name)
+
+
+def test_all_yamls_lie_where_hydra_finds_them():
+    assert not [path for path in CONF.rglob("*.yml")]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "fix"),
+    [
+        (["+negatives.in_batch.hrad=true"], "negatives.in_batch.hrad is unknown", "it takes hard"),
+        (["+loss.infonce.temprature=1"], "loss.infonce.temprature is unknown", "temperature"),
+        (["data=beir"], "no value for data.path", "data.path=VALUE"),
+        (["encoder=transformer"], "no value for encoder.model", "encoder.model=VALUE"),
+        (["data._target_=os.system"], "data._target_='os.system' is not allowed", "hardneg."),
+        (["encoder._target_=builtins.open"], "encoder._target_='builtins.open'", "must start with one of"),
+        (["negatives.in_batch._target_=subprocess.run"], "negatives.in_batch._target_", "must start with one of"),
+        (["+callbacks.mine={_target_: os.remove, path: x}"], "callbacks.mine._target_", "must start with one of"),
+        (["evaluate.bm25._target_=shutil.rmtree"], "evaluate.bm25._target_", "must start with one of"),
+        (["+callbacks.deep=[{_target_: os.system}]"], "callbacks.deep[0]._target_", "must start with one of"),
+        (["data._target_=hardneg.data.toy.Toi"], "data._target_='hardneg.data.toy.Toi' cannot be imported", "Toi"),
+        (["negatives=[random]", "negatives.random.k=0"], "negatives.random: ", "k >= 1"),
+        (["negatives=[bm25]", "negatives.bm25.k=9", "negatives.bm25.pool=5"], "negatives.bm25: ", "k <= pool <= depth"),
+        (["negatives=[bm25]", "negatives.bm25.miner.language=klingon"], "negatives.bm25", "english"),
+        (["negatives=[bm25]", "~negatives.bm25.miner"], "negatives.bm25.miner is missing", "needs it"),
+        (["loss.infonce.temperature=0.0"], "loss.infonce", "positive"),
+        (["loss.infonce.weight=0.0"], "loss.infonce: ", "leave the loss out"),
+        (["loss=triplet", "loss.triplet.reduction=none"], "loss.triplet.reduction", "hardest"),
+        (["encoder.query.max_length=1"], "max_length", "at least 2"),
+        (["encoder.dim=0"], "dim", ">= 1"),
+        (["encoder=minilm", "encoder.pooling=max"], "encoder.pooling", "mean, cls, last"),
+        (["schedule.warmup=10.0"], "schedule.warmup", "0 <= warmup < 1"),
+        (["evaluate.metrics=[ndcg]"], "evaluate.metrics: 'ndcg'", "ndcg@k"),
+        (["++negatives.bm25.k=3"], "negatives.bm25 has settings but was not chosen", "negatives=[bm25]"),
+        (["++filter.margin.x=3"], "filter.margin has settings but was not chosen", "filter=[margin]"),
+        (["negatives=[random]", "loss.infonce.symmetric=true"], "loss.infonce.symmetric", "needs in_batch"),
+        (["negatives=[]"], "negatives=[]", "negatives=in_batch"),
+        (["loss=[]"], "loss=[]", "loss=infonce"),
+        (["batch_size=1"], "batch_size=1", "larger batch_size"),
+        (["+negatives.odd={_target_: hardneg.losses.infonce.InfoNCE}"], "negatives.odd is a InfoNCE", "source"),
+        (["+loss.odd={_target_: hardneg.negatives.random.Random, k: 1}"], "loss.odd is a Random", "not a loss"),
+        (["run_name=${no.such.key}"], "cannot be resolved", "no.such.key"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_work_is_refused_with_the_key_and_the_fix(overrides, key, fix):
+    with pytest.raises(ConfigError) as raised:
+        preflight.check(compose(*overrides))
+    assert key in str(raised.value)
+    assert fix in str(raised.value)
+
+
+def test_a_loss_that_reads_teacher_scores_needs_a_source_with_a_teacher(monkeypatch):
+    from hardneg.losses.infonce import InfoNCE
+
+    monkeypatch.setattr(InfoNCE, "needs_teacher", True)
+    with pytest.raises(ConfigError, match=r"loss=infonce reads teacher scores.*in_batch.*add a source with a teacher"):
+        preflight.check(compose())
+
+
+def test_a_plug_in_is_allowed_by_the_environment_only(monkeypatch):
+    node = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}
+    with pytest.raises(ConfigError, match="not allowed"):
+        configs.build(node)
+    monkeypatch.setenv("HARDNEG_TARGETS", "fractions.,other.")
+    assert float(configs.build(node)) == 0.5
+
+
+def test_a_prefix_is_a_whole_package_name():
+    with pytest.raises(ConfigError, match="not allowed"):
+        configs.check_target("x", {"_target_": "hardneg_evil.run"})
+
+
+def test_names_come_from_the_keys_of_the_groups():
+    assert compose("negatives=[in_batch,bm25]", "loss=triplet", "seed=3").run_name == "in_batch+bm25-triplet-s3"
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch):
+    monkeypatch.setenv("HARDNEG_CACHE", "/somewhere")
+    assert confs.compose.__wrapped__().cache == "/somewhere"
+    monkeypatch.delenv("HARDNEG_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert confs.compose.__wrapped__().cache == "/elsewhere/hardneg"
+
+
+def test_a_built_object_holds_nothing_of_omegaconf():
+    loss = configs.build(compose().loss.infonce)
+    assert type(loss.weight) is float
+    recipe = configs.build(OmegaConf.create(configs.plain(compose().encoder)))
+    assert recipe.query.max_length == 64 and type(recipe.query).__name__ == "Side"
+
+
+def meaning(job):
+    """What a job's overrides say, whatever their spelling."""
+    parsed = OverridesParser.create().parse_overrides(job)
+    return [(o.type, o.get_key_element(), o.value()) for o in parsed]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=1,2,3"],
+        ["loss=infonce,triplet", "seed=1,2", "batch_size=32"],
+        ["seed=range(1,4)"],
+        ["seed=choice(1,2)", "trainer.max_epochs=1"],
+        ["negatives=[in_batch],[in_batch,bm25]"],
+        ["negatives=[in_batch,bm25]", "+negatives.bm25.k=1,2"],
+        ["++optimizer.lr=1e-4,1e-5"],
+        ["~logger.wandb", "seed=1,2"],
+        ["data=beir", "data.path='/a dir/with, comma'", "seed=1,2"],
+        ["data.path='a=b','c d'"],
+        ['encoder.query.prompt="query: ","ask: "'],
+        ["strategy=glob(*)"],
+        ["evaluate.metrics=[ndcg@10]", "split.dev=null,dev"],
+        ["data@other=toy,beir"],
+        ["seed=1"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_the_preflight_of_a_sweep_sees_the_jobs_that_hydra_runs(overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
+        (hydras,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+        ours = preflight.expand(overrides)
+    assert [meaning(job) for job in ours] == [meaning(job) for job in hydras]

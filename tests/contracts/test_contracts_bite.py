@@ -1,0 +1,71 @@
+"""The contracts find what is broken: newcomers' yamls in a copy of conf/, tested by pytest in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confs import CONF
+
+HERE = Path(__file__).parent
+BM25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2, "b": 0.75, "language": None, "stopwords": None}
+STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "miner": BM25}
+
+GOOD = {
+    "negatives/good_source": ("GoodSource", {"k": 3, "step": 2}),
+    "loss/good_loss": ("GoodLoss", {"bias": 0.5, "weight": 1.0}),
+    "filter/good_filter": ("GoodFilter", {"highest": 0.9}),
+}
+BROKEN = {  # yaml -> class, arguments and the check that must fail
+    "negatives/takes_positives": ("TakesKnownPositives", {"k": 2}, "never_draws_a_known_positive"),
+    "negatives/forgets_twins": ("ForgetsTwins", {"k": 2}, "never_draws_a_known_positive"),
+    "negatives/own_dice": ("HasItsOwnDice", {"k": 2}, "same_seed_epoch_and_query_draw_the_same"),
+    "negatives/over_the_end": ("RunsOverTheEnd", {"k": 2}, "draws_k_rows_of_the_corpus"),
+    "negatives/copies_lists": ("CopiesItsLists", STORED, "pickles_without_what_is_on_disk"),
+    "negatives/own_documents": ("OffersOwnDocuments", {"hard": True}, "gives_no_row_its_own_documents"),
+    "negatives/forgets_state": ("ForgetsItsState", {"size": 4}, "state_round_trips"),
+    "negatives/silent": ("GoodSource", {"k": 3}, "every_argument_is_in_the_yaml"),
+    "negatives/misspelt": ("GoodSource", {"k": 3, "step": 2, "stepp": 2}, "every_key_is_an_argument"),
+    "loss/sees_masked": ("SeesMaskedColumns", {"weight": 1.0}, "masked_columns_do_nothing"),
+    "loss/divides_by_nothing": ("DividesByNothing", {"weight": 1.0}, "a_row_without_negatives_is_harmless"),
+    "loss/looks_at_places": ("LooksAtPlaces", {"weight": 1.0}, "order_of_columns_does_not_matter"),
+    "filter/every_second_row": ("DropsEverySecondRow", {}, "rows_are_judged_alike"),
+    "filter/drops_the_best": ("DropsTheBest", {}, "filtering_twice_changes_nothing"),
+}
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory):
+    """Run the contracts on conf/ and the newcomers; return the names of the failed tests."""
+    conf = tmp_path_factory.mktemp("newcomers") / "conf"
+    shutil.copytree(CONF, conf)
+    for key, (cls, arguments, *_) in (GOOD | BROKEN).items():
+        body = json.dumps({"_target_": f"newcomers.{cls}", **arguments})  # JSON is YAML
+        (conf / f"{key}.yaml").write_text(f"# @package {key.replace('/', '.')}\n{body}\n")
+    misplaced = (conf / "filter" / "good_filter.yaml").read_text().replace("filter.good_filter", "filter.other")
+    (conf / "filter" / "misplaced.yaml").write_text(misplaced)
+    env = {**os.environ, "HARDNEG_TEST_CONF": str(conf), "HARDNEG_TARGETS": "newcomers.", "PYTHONPATH": str(HERE)}
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", str(HERE / "test_contracts.py")]
+    done = subprocess.run(command, env=env, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
+    return re.findall(r"^FAILED \S+?::\w+\[(\S+)\]", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("key", BROKEN)
+def test_what_is_broken_fails_its_check(key, failures):
+    assert f"{key.split('/')[1]}-{BROKEN[key][2]}" in failures
+
+
+def test_a_yaml_under_another_key_fails(failures):
+    assert "misplaced-file_is_named_like_its_key" in failures
+
+
+def test_good_newcomers_and_what_was_there_before_pass(failures):
+    guilty = {failure.split("-")[0] for failure in failures}
+    assert guilty == {key.split("/")[1] for key in BROKEN} | {"misplaced"}, sorted(failures)

@@ -1,0 +1,113 @@
+"""Two gloo ranks with batch B give the gradients of one process with batch 2B, for every source and loss."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from hydra import compose, initialize_config_module
+
+from hardneg import configs, distributed
+from hardneg.batch import Batch
+from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.sampler import EpochSampler
+from hardneg.data.tokens import TokenTable
+from hardneg.data.toy import Toy
+from hardneg.data.training import TrainingSet
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.candidates import Candidates
+from hardneg.negatives.base import OfflineSource, Setting
+from hardneg.negatives.in_batch import reverse
+from hardneg.negatives.mixture import Mixture
+
+BATCH = 8
+
+COMBINATIONS = {
+    "in_batch": ["negatives=[in_batch]"],
+    "in_batch positives only": ["negatives=[in_batch,bm25]", "negatives.in_batch.hard=false"],
+    "random": ["negatives=[in_batch,random]"],
+    "bm25": ["negatives=[in_batch,bm25]"],
+    "given": ["negatives=[in_batch,given]"],
+    "no in_batch": ["negatives=[random]"],
+    "symmetric": ["negatives=[in_batch]", "loss.infonce.symmetric=true", "loss.infonce.learn_temperature=true"],
+    "triplet": ["negatives=[in_batch,random]", "loss=triplet"],
+    "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
+}
+
+
+def gradients(overrides, cache, rank=0, world=1):
+    """Gradients of this rank's mean loss on its share of the first global batch of 2 * BATCH rows."""
+    configs.register_resolvers()
+    with initialize_config_module("hardneg.conf", version_base="1.3"):
+        cfg = compose("train", ["data=toy", "encoder.dim=16", *overrides])
+    training = TrainingSet(Toy(docs=400, queries=120).load())
+    recipe = configs.build(cfg.encoder)
+    tokenizer = recipe.tokenizer(training.data.corpus)
+    queries = TokenTable.build(training.data.queries, tokenizer, recipe.query, cache, "queries")
+    docs = TokenTable.build(training.data.corpus, tokenizer, recipe.document, cache, "documents")
+    sources = configs.build_group(cfg.negatives, "negatives")
+    filters = configs.build_group(cfg.filter, "filter")
+    losses = configs.build_group(cfg.loss, "loss")
+    offline = {name: s for name, s in sources.items() if isinstance(s, OfflineSource)}
+    for source in offline.values():
+        source.prepare(Setting(training, filters, cache))
+    online = {name: s for name, s in sources.items() if name not in offline}
+    names = ("positive", *offline, *online)
+    mixture = Mixture(offline, names, seed=1)
+    rows, collate = TrainingRows(training, mixture), Collate(queries, docs, training, mixture.has_teacher)
+    sampler = EpochSampler(len(rows), 2 * BATCH // world, 1, rank, world)
+    batch: Batch = collate([rows[key] for key in next(iter(sampler))])
+
+    torch.manual_seed(0)
+    towers = Towers.of(recipe, recipe.build(tokenizer))
+    q, d = towers(batch.queries, QUERY), towers(batch.docs, DOCUMENT).unflatten(0, batch.doc_ids.shape)
+    c = Candidates.own(q, d, batch, names)
+    for name, source in online.items():
+        c = c.add(q, source(q, d, batch), name, distributed.rank())
+    for rule in filters.values():
+        c = c.keep(rule(c, batch.positive_ids))
+    if any(loss.needs_reverse for loss in losses.values()):
+        c = c.with_reverse(reverse(q, d, batch))
+    sum(loss.weight * loss(c).mean() for loss in losses.values()).backward()
+    parameters = [*towers.parameters(), *(p for loss in losses.values() for p in loss.parameters() if p.requires_grad)]
+    return [p.grad for p in parameters]
+
+
+def _rank(rank, port, cache, results):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=2, timeout=timedelta(seconds=120))
+    for name, overrides in COMBINATIONS.items():
+        grads = gradients(overrides, cache, rank, 2)
+        for grad in grads:  # what DDP does
+            dist.all_reduce(grad)
+            grad /= 2
+        if rank == 0:
+            torch.save(grads, results / f"{name}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    cache, results = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("results")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(_rank, args=(port, cache, results), nprocs=2)
+    return cache, results
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_two_ranks_give_the_gradients_of_one_with_twice_the_batch(two_ranks, name):
+    cache, results = two_ranks
+    together = gradients(COMBINATIONS[name], cache)
+    apart = torch.load(results / f"{name}.pt", weights_only=True)
+    assert len(together) == len(apart)
+    for one, two in zip(together, apart, strict=True):
+        assert one.abs().max() > 0
+        torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,71 @@
+"""Tables: texts by row, ragged rows and judgements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from synthetic import make_data, make_qrels, make_texts
+
+from hardneg.data.tables import Ragged, Texts
+from hardneg.errors import DataError
+
+
+def test_texts_by_row():
+    texts = Texts.of(["b", "a", "c"], ["x", "", "żółw"])
+    assert len(texts) == 3 and texts[2] == "żółw" and texts.rows == {"b": 0, "a": 1, "c": 2}
+    assert texts.take(np.array([2, 0, 2])) == ["żółw", "x", "żółw"]
+
+
+def test_an_id_that_appears_twice_is_named():
+    with pytest.raises(DataError, match="'b' appears twice"):
+        Texts.of(["a", "b", "c", "b"], list("wxyz"))
+
+
+def test_groups_are_equal_texts_whatever_blanks_surround_them():
+    groups = make_texts(["x", "y", " x\n", "X", "y", "a b", "a  b"]).groups
+    assert groups[0] == groups[2] and groups[1] == groups[4] and len(set(groups.tolist())) == 5
+
+
+def test_a_fingerprint_sees_ids_texts_and_where_one_ends():
+    base = Texts.of(["a", "b"], ["xy", "z"])
+    others = [(["a", "c"], ["xy", "z"]), (["a", "b"], ["xy", "y"]), (["a", "b"], ["x", "yz"]), (["ab", ""], ["xy", "z"])]
+    assert base.fingerprint == Texts.of(["a", "b"], ["xy", "z"]).fingerprint
+    assert base.fingerprint not in [Texts.of(*other).fingerprint for other in others]
+
+
+def test_two_parts_of_one_column_have_two_fingerprints():
+    whole = pa.array(["a", "b", "c"], pa.large_string())
+    parts = [Texts(whole.slice(start, 2), whole.slice(start, 2)) for start in (0, 1)]
+    assert parts[0].take([0, 1]) == ["a", "b"] and parts[1].take([0, 1]) == ["b", "c"]
+    assert parts[0].fingerprint != parts[1].fingerprint
+
+
+def test_ragged_rows_are_sorted_and_without_repeats():
+    rows = Ragged.of(np.array([2, 0, 2, 2, 0]), np.array([5, 3, 1, 5, 4]), 4)
+    assert [rows[i].tolist() for i in range(4)] == [[3, 4], [], [1, 5], []]
+    assert len(rows) == 4 and rows.counts.tolist() == [2, 0, 2, 0] and rows.row_ids.tolist() == [0, 0, 2, 2]
+
+
+def test_padded_rows():
+    rows = Ragged.of(np.array([0, 0, 2]), np.array([3, 4, 7]), 3)
+    assert rows.padded(np.array([2, 0, 1, 0])).tolist() == [[7, -1], [3, 4], [-1, -1], [3, 4]]
+    assert rows.padded(np.array([1])).tolist() == [[-1]], "at least one column wide"
+    assert rows.padded(np.array([2])).tolist() == [[7]]
+
+
+def test_ragged_without_any_value():
+    rows = Ragged.of(np.empty(0, np.int64), np.empty(0, np.int64), 2)
+    assert rows[1].tolist() == [] and rows.padded(np.array([0, 1])).tolist() == [[-1], [-1]]
+
+
+def test_only_positive_judgements_are_relevant():
+    qrels = make_qrels([(1, 5, 1), (0, 6, 0), (2, 7, -1), (0, 8, 2)])
+    assert len(qrels) == 4 and qrels.relevant.docs.tolist() == [5, 8] and qrels.query_rows.tolist() == [0, 1]
+
+
+def test_a_split_that_is_not_there_is_named_with_those_that_are():
+    data = make_data([(0, 0)], dev=[(1, 1)])
+    assert len(data.split("dev")) == 1
+    with pytest.raises(DataError, match=r"'tiny' has no split 'test'; it has \['dev', 'train'\]"):
+        data.split("test")
