@@ -56,3 +56,42 @@ def tangled(toy):
     )
     qrels = {**toy.qrels, "train": Qrels(rows, labels, np.ones(len(rows), np.float32))}
     return RetrievalData("tangled", corpus, asked_again, qrels, given=given)
+
+
+@pytest.fixture(scope="session")
+def bert(toy, tmp_path_factory) -> Path:
+    """A folder with a random BERT of three tiny layers and a tokenizer that knows the toy world's words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = sorted({word for text in toy.corpus.texts.to_pylist() for word in text.split()})
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(special + words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)])
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    config = BertConfig(vocab_size=len(special + words), max_position_embeddings=64, **sizes)
+    folder = tmp_path_factory.mktemp("bert")
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tokens_of(tmp_path):
+    """Turn a recipe's tokenizer and some texts into tokens."""
+    from synthetic import make_texts
+
+    from hardneg.data.tokens import TokenTable
+
+    def make(recipe, texts, tokenizer=None):
+        column = make_texts(texts)
+        tokenizer = tokenizer or recipe.tokenizer(column)
+        table = TokenTable.build(column, tokenizer, recipe.document, tmp_path / "tokens", "texts")
+        return table.batch(np.arange(len(column)))
+
+    return make

@@ -22,10 +22,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # float32 is float32 in every arm
 warnings.filterwarnings("ignore")
 
-import numpy as np
-import torch
-from greenlet import getcurrent, greenlet
-from train_speed_arms import ARMS, Clock, Job, Workload, quiet, wait
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from greenlet import getcurrent, greenlet  # noqa: E402
+from train_speed_arms import ARMS, Clock, Job, Workload, quiet, wait  # noqa: E402
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data" / "nl2bash"
@@ -67,9 +67,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", default=str(DATA), help="a folder in BEIR layout, or pydocs (needs no download)")
     parser.add_argument("--rounds", type=int, default=30, help="how often every arm has its turn")
-    parser.add_argument(
-        "--steps", type=int, default=2, help="steps in a turn; take 20 on a GPU, which is waited for after"
-    )
+    parser.add_argument("--steps", type=int, default=2, help="steps in a turn; on a GPU take 20")
     parser.add_argument("--warmup", type=int, default=2, help="each arm's untimed first steps")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -198,9 +196,8 @@ def markdown(result: dict[str, Any]) -> str:
         f"load {s['load']} at the end; Python {s['python']},",
         f"{versions}.",
         "",
-        "Speed ratios, above 1 where the first is faster: median over the rounds, its 95% bootstrap interval, all rounds' "
-        "sums,",
-        "and the median for processor seconds.",
+        "Speed ratios, above 1 where the first is faster: median over the rounds, its 95% bootstrap interval,",
+        "the ratio of all rounds' sums, and the median for processor seconds.",
         "",
         "| arm | against | median | 95% | sums | processor | aim |",
         "|---|---|---|---|---|---|---|",

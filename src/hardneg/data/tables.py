@@ -63,7 +63,7 @@ class Texts:
         """Hash ids and texts, so that a cache made from another corpus is never read."""
         digest = blake2b(digest_size=16)
         for column in (self.ids, self.texts):
-            digest.update(len(column).to_bytes(8, "little"))
+            digest.update(f"{len(column)} from {column.offset};".encode())
             for buffer in column.buffers()[1:]:
                 digest.update(buffer or b"")
         return digest.hexdigest()

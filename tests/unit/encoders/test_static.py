@@ -1,0 +1,79 @@
+"""The static tower, from scratch and from a transformer's word embeddings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from hardneg.encoders.static import Static, StaticTower
+from hardneg.errors import ConfigError
+
+TRAIN = """
+from hardneg.data.toy import Toy
+from hardneg.encoders.static import Static
+from hashlib import sha256
+tokenizer = Static(vocab_size=300).tokenizer(Toy(docs=120, queries=60, names=12, attributes=6).load().corpus)
+print(sha256(tokenizer.to_str().encode()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_row_is_the_mean_of_its_tokens(normalize):
+    tower = StaticTower(10, 4, normalize)
+    ids, mask = torch.tensor([[3, 5, 0], [7, 1, 2]]), torch.tensor([[True, True, False], [True, True, True]])
+    table = tower.embedding.weight
+    expected = torch.stack([table[[3, 5]].mean(dim=0), table[[7, 1, 2]].mean(dim=0)])
+    torch.testing.assert_close(tower(ids, mask), F.normalize(expected, dim=1) if normalize else expected)
+
+
+def test_the_trained_tokenizer_is_the_same_in_every_process():
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", TRAIN], capture_output=True, text=True, check=True, env={**os.environ, **env}
+        ).stdout
+        for env in ({"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "TOKENIZERS_PARALLELISM": "false"})
+    ]
+    assert found[0] == found[1] != ""
+
+
+def test_the_trained_tokenizer_lowers_case_pads_with_0_and_knows_unknown_words(toy):
+    recipe = Static(vocab_size=300)
+    tokenizer = recipe.tokenizer(toy.corpus)
+    assert tokenizer.token_to_id("[PAD]") == 0 == tokenizer.padding["pad_id"]
+    assert tokenizer.get_vocab_size() <= 300
+    word = toy.corpus[0].split()[0]
+    assert tokenizer.encode(word).ids == tokenizer.encode(word.upper()).ids
+    assert tokenizer.encode("漢").tokens == ["[UNK]"]
+    assert recipe.build(tokenizer).embedding.weight.shape == (tokenizer.get_vocab_size(), 256)
+
+
+def test_init_from_a_transformer_takes_its_word_embeddings_and_its_words(bert, toy):
+    from transformers import AutoModel, AutoTokenizer
+
+    recipe = Static(init=str(bert))
+    tokenizer = recipe.tokenizer(toy.corpus)
+    tower = recipe.build(tokenizer)
+    torch.testing.assert_close(
+        tower.embedding.weight, AutoModel.from_pretrained(bert).get_input_embeddings().weight, rtol=0, atol=0
+    )
+    assert tower.dim == 16 and tower.embedding.weight.requires_grad
+    text = toy.queries[0]
+    assert tokenizer.encode(text).ids == AutoTokenizer.from_pretrained(bert)(text, add_special_tokens=False)["input_ids"]
+
+
+def test_rebuild_makes_the_same_shape():
+    recipe = Static(dim=8)
+    tower = StaticTower(12, 8, True)
+    assert recipe.architecture(tower) == {"rows": 12, "dim": 8}
+    recipe.rebuild(recipe.architecture(tower)).load_state_dict(tower.state_dict())
+
+
+@pytest.mark.parametrize("wrong", [{"dim": 0}, {"vocab_size": 10}])
+def test_wrong_arguments_are_refused_by_name(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Static(**wrong)

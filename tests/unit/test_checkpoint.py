@@ -1,0 +1,64 @@
+"""A checkpoint can be read on its own, wherever the model it started from has gone."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from hardneg import checkpoint, configs
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.errors import ConfigError
+
+SIDES = {
+    "query": {"_target_": "hardneg.data.tokens.Side", "prompt": "ask: ", "max_length": 9},
+    "document": {"_target_": "hardneg.data.tokens.Side", "prompt": "", "max_length": 20},
+}
+BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "layers": 2, "pooling": "cls", **SIDES}
+STATIC = {"_target_": "hardneg.encoders.static.Static", **SIDES}
+NODES = {
+    "transformer": {**BERT, "model": "BERT"},
+    "two transformers": {**BERT, "model": "BERT", "separate": True, "normalize": False},
+    "static": {**STATIC, "dim": 8, "vocab_size": 300},
+    "static from a transformer": {**STATIC, "init": "BERT", "separate": True},
+}
+
+
+@pytest.mark.parametrize("kind", NODES)
+def test_the_loaded_encoder_gives_the_same_vectors_and_needs_no_other_file(kind, toy, bert, tokens_of, tmp_path):
+    model = shutil.copytree(bert, tmp_path / "model")
+    node = {key: str(model) if value == "BERT" else value for key, value in NODES[kind].items()}
+    recipe = configs.build(node)
+    tokenizer = recipe.tokenizer(toy.corpus)
+    towers = Towers.of(recipe, recipe.build(tokenizer)).eval()
+    with torch.no_grad():
+        for number, p in enumerate(towers.parameters()):
+            p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(number)))
+    card = checkpoint.card(node, recipe, tokenizer, towers)
+    weights = {f"towers.{k}": v for k, v in towers.state_dict().items()} | {"losses.x": torch.ones(1)}
+    torch.save({"state_dict": weights, checkpoint.KEY: card}, tmp_path / "a.ckpt")
+    shutil.rmtree(model)
+
+    loaded = checkpoint.load(tmp_path / "a.ckpt")
+    assert loaded.recipe == recipe and not loaded.towers.training
+    assert loaded.tokenizer.to_str() == tokenizer.to_str()
+    tokens = tokens_of(recipe, toy.corpus.take(range(5)), loaded.tokenizer)
+    for side in (QUERY, DOCUMENT):
+        torch.testing.assert_close(loaded.towers(tokens, side), towers(tokens, side), rtol=0, atol=0)
+    assert torch.equal(towers(tokens, QUERY), towers(tokens, DOCUMENT)) is not recipe.separate
+
+
+def test_a_file_that_is_not_there_or_not_ours_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such file"):
+        checkpoint.load(tmp_path / "none.ckpt")
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    with pytest.raises(ConfigError, match=r"other\.ckpt was not written by hardneg"):
+        checkpoint.load(tmp_path / "other.ckpt")
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    path = tmp_path / "evil.ckpt"
+    torch.save({"state_dict": {}, checkpoint.KEY: {"encoder": {"_target_": "os.system", "command": "true"}}}, path)
+    with pytest.raises(ConfigError, match="not allowed"):
+        checkpoint.load(path)
