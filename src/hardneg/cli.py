@@ -75,7 +75,8 @@ def _hydra_app(command: str, rest: list[str]) -> None:
         _quiet()
         return _reporting(_entry(command))(cfg)
 
-    sys.argv = [f"{whole[0]} {command}", *rest]
+    sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
+    sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
     hydra.main(config_path=configs.CONFIG_PATH, config_name=command, version_base="1.3")(task)()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,23 @@ def check_target(path: str, node: dict) -> None:
         missing = [k for k, p in known.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
         for key in set(missing) - given.keys():
             raise ConfigError(f"{path}.{key} is missing; {name} needs it")
+
+
+def check_keys(node: Mapping[str, Any], primary: str) -> None:
+    """Raise `ConfigError` for a key that nothing reads, which Hydra's `+key=value` would let in.
+
+    `primary` names the command's yaml. Nodes with `_target_` are held to their signature by `check_target` instead.
+    """
+    written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
+    groups = {str(name) for item in written.pop("defaults") if isinstance(item, DictConfig) for name in item}
+    known = set(written) | groups
+    for key, value in node.items():
+        if key not in known:
+            raise ConfigError(f"{key} is not a key of hardneg {primary}; there are {', '.join(sorted(known))}")
+        section = written.get(key)
+        if key not in groups and isinstance(section, DictConfig) and "_target_" not in section:
+            for unknown in (value or {}).keys() - section.keys():
+                raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
 
 
 def missing_keys(cfg: DictConfig) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -15,9 +16,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg import configs
-from hardneg.errors import ConfigError, UserError
+from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
+from hardneg.negatives.in_batch import InBatch
 from hardneg.retrieval.metrics import check as check_metrics
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def check(cfg: DictConfig) -> None:
         node = configs.plain(cfg)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the config cannot be resolved: {error}") from error
+    configs.check_keys(node, "train" if "negatives" in node else "evaluate")
     for path, inner in configs.targets(node):
         configs.check_target(path, inner)
     for key in ("data", "encoder", "schedule"):
@@ -38,6 +41,8 @@ def check(cfg: DictConfig) -> None:
             configs.build(node[key])
     if "evaluate" in node:
         check_metrics(node["evaluate"]["metrics"])
+    if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
+        raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
     if "negatives" in node:
         check_combination(node)
 
@@ -45,11 +50,25 @@ def check(cfg: DictConfig) -> None:
 def check_combination(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that cannot work together."""
     sources = configs.build_group(node["negatives"], "negatives")
-    losses = configs.build_group(node["loss"], "loss")
     configs.build_group(node["filter"], "filter")
+    if not sources:
+        raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
     for name, source in sources.items():
         if not isinstance(source, OfflineSource | OnlineSource):
             raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
+    check_losses(configs.build_group(node["loss"], "loss"), sources)
+    if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
+        raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
+    if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
+        raise ConfigError(
+            f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger one"
+        )
+
+
+def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that the chosen sources cannot feed."""
+    if not losses:
+        raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
     for name, loss in losses.items():
         if not isinstance(loss, Loss):
             raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
@@ -58,17 +77,11 @@ def check_combination(node: dict[str, Any]) -> None:
                 f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
                 " with a teacher, or choose another loss"
             )
-        if loss.needs_reverse and "in_batch" not in sources:
+        if loss.needs_reverse and not any(isinstance(source, InBatch) for source in sources.values()):
             raise ConfigError(
                 f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
                 f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
             )
-    if not losses:
-        raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
-    if not sources:
-        raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
-    if set(sources) == {"in_batch"} and node["batch_size"] < 2:
-        raise ConfigError("negatives=in_batch with batch_size=1 has no negatives; use a larger batch_size")
 
 
 class Preflight(Callback):
@@ -76,22 +89,24 @@ class Preflight(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs; a bad one ends the sweep here (Hydra would turn an exception into a warning)."""
-        overrides = list(config.hydra.overrides.task)
-        jobs = expand(overrides)
-        for number, job in enumerate(jobs):
-            try:
-                cfg = compose(config.hydra.job.config_name, job)
-                check(cfg)
-                if cfg.get("trainer", {}).get("devices", 1) not in (1, "auto"):
-                    raise ConfigError(
-                        "trainer.devices > 1 in one sweep process would start the whole sweep once per device; run"
-                        " the jobs one by one, without -m"
-                    )
-            except (UserError, Exception) as error:
-                log.error("job %d of %d (%s) cannot run: %s", number, len(jobs), " ".join(job), error)
-                log.error("nothing was started")
-                sys.exit(2)
+        job: list[str] = []
+        try:
+            jobs = expand(list(config.hydra.overrides.task))
+            for job in jobs:
+                check_job(compose(config.hydra.job.config_name, job))
+        except Exception as error:
+            log.error("%s cannot run, so no job was started: %s", " ".join(job) or "the sweep", error)
+            sys.exit(2)
         log.info("%d jobs checked", len(jobs))
+
+
+def check_job(cfg: DictConfig) -> None:
+    """Raise `ConfigError` for what `check` refuses, and for what cannot be one job of a sweep."""
+    check(cfg)
+    if "trainer" in cfg and cfg.trainer.devices not in (1, "auto"):
+        raise ConfigError(
+            "trainer.devices > 1 under -m would start the whole sweep once per device; run the jobs one by one"
+        )
 
 
 def expand(overrides: list[str]) -> list[list[str]]:

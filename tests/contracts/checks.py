@@ -171,7 +171,9 @@ def offers_embeddings_under_their_own_ids(source):
                 slot = batch.doc_ids[owner].tolist().index(doc)
                 torch.testing.assert_close(emb, d[owner, slot])
             else:
-                assert doc not in batch.doc_ids[batch.doc_ids >= 0].tolist(), f"document {doc} has an owner in the batch"
+                assert doc not in batch.doc_ids[batch.doc_ids >= 0].tolist(), (
+                    f"document {doc} has an owner in the batch"
+                )
 
 
 def gives_no_row_its_own_documents(source):

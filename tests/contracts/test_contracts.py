@@ -18,7 +18,8 @@ def cases(group, tests, kind=None):
     """One case for each yaml (of that kind) and check, named after both."""
     found = [name for name in names(group) if kind is None or issubclass_of(group, name, kind)]
     return pytest.mark.parametrize(
-        ("name", "check"), [pytest.param(name, check, id=f"{name}-{check.__name__}") for name in found for check in tests]
+        ("name", "check"),
+        [pytest.param(name, check, id=f"{name}-{check.__name__}") for name in found for check in tests],
     )
 
 

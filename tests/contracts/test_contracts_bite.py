@@ -51,7 +51,16 @@ def failures(tmp_path_factory):
     misplaced = (conf / "filter" / "good_filter.yaml").read_text().replace("filter.good_filter", "filter.other")
     (conf / "filter" / "misplaced.yaml").write_text(misplaced)
     env = {**os.environ, "HARDNEG_TEST_CONF": str(conf), "HARDNEG_TARGETS": "newcomers.", "PYTHONPATH": str(HERE)}
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", str(HERE / "test_contracts.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        str(HERE / "test_contracts.py"),
+    ]
     done = subprocess.run(command, env=env, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
     return re.findall(r"^FAILED \S+?::\w+\[(\S+)\]", done.stdout, re.M)

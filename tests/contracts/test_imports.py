@@ -80,7 +80,9 @@ def test_losses_and_filters_know_no_source_and_no_data():
     ("package", "home"), [("torch.distributed", "hardneg.distributed"), ("wandb", "hardneg.runlog.")]
 )
 def test_some_packages_are_imported_in_one_place_only(package, home):
-    users = [m for m, path in MODULES.items() if any(f"{i}.".startswith(f"{package}.") for i in imported(path, late=True))]
+    users = [
+        m for m, path in MODULES.items() if any(f"{i}.".startswith(f"{package}.") for i in imported(path, late=True))
+    ]
     assert users and all(user.startswith(home) for user in users)
 
 
@@ -89,11 +91,15 @@ def test_there_is_no_utils_module():
 
 
 def test_the_command_starts_without_what_is_slow_to_import():
-    code = "import sys, hardneg.cli; print(sorted({'torch', 'hydra', 'numpy', 'lightning', 'wandb'} & set(sys.modules)))"
+    code = (
+        "import sys, hardneg.cli; print(sorted({'torch', 'hydra', 'numpy', 'lightning', 'wandb'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("slow", ["wandb", "transformers", "datasets", "matplotlib"])
 def test_what_is_slow_to_import_is_imported_where_it_is_used(slow):
-    users = [m for m, path in MODULES.items() if any(f"{i}.".startswith(f"{slow}.") for i in imported(path, late=False))]
+    users = [
+        m for m, path in MODULES.items() if any(f"{i}.".startswith(f"{slow}.") for i in imported(path, late=False))
+    ]
     assert all(user.startswith("hardneg.runlog.") for user in users), users

@@ -14,13 +14,13 @@ from hydra import compose, initialize_config_module
 
 from hardneg import configs, distributed
 from hardneg.batch import Batch
+from hardneg.candidates import Candidates
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.sampler import EpochSampler
 from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
-from hardneg.candidates import Candidates
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.in_batch import reverse
 from hardneg.negatives.mixture import Mixture

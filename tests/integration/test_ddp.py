@@ -10,7 +10,13 @@ import torch
 
 @pytest.mark.slow
 def test_two_ranks_train_the_same_model_as_one_with_twice_the_batch(hardneg, hardneg_process, small, tmp_path):
-    common = [*small, "negatives=[in_batch,bm25]", "trainer.max_epochs=1", "logger=[csv,wandb]", "trainer.precision=32-true"]
+    common = [
+        *small,
+        "negatives=[in_batch,bm25]",
+        "trainer.max_epochs=1",
+        "logger=[csv,wandb]",
+        "trainer.precision=32-true",
+    ]
     hardneg("train", *common, "batch_size=32", "hydra.run.dir=one")
     two = ["batch_size=16", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
     hardneg_process("train", *common, *two, "hydra.run.dir=two")

@@ -37,11 +37,15 @@ def tiny_model(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("bert")
     words = {w: i for i, w in enumerate(["[PAD]", "[UNK]", *(c + v for c in "bdfgjklmnprtvz" for v in "aeiou")])}
-    tokenizer = Tokenizer(models.WordPiece(words | {f"##{w}": i + len(words) for w, i in words.items()}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordPiece(words | {f"##{w}": i + len(words) for w, i in words.items()}, unk_token="[UNK]")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(vocab_size=200, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+    config = BertConfig(
+        vocab_size=200, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+    )
     BertModel(config).save_pretrained(folder)
     return folder
 
@@ -75,7 +79,9 @@ def rows(folder):
 def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, hardneg_process, small, tmp_path):
     arguments = [*small, *COMMON, "trainer.max_epochs=3"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
-    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 12, signal_name: SIGKILL}"  # the second epoch's first
+    stop = (
+        "+callbacks.stop={_target_: interrupts.Interrupt, step: 12, signal_name: SIGKILL}"  # the second epoch's first
+    )
     hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
     assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 11
     hardneg("resume", "cut")

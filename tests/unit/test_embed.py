@@ -60,7 +60,10 @@ def test_vectors_and_gradients_do_not_depend_on_the_parts(kind, toy, bert, token
         tower.zero_grad()
         vectors = encode(tower, tokens, budget)
         (vectors[:, 0] * torch.arange(12)).sum().backward()
-        found[budget] = vectors.detach(), torch.cat([p.grad.flatten() for p in tower.parameters() if p.grad is not None])
+        found[budget] = (
+            vectors.detach(),
+            torch.cat([p.grad.flatten() for p in tower.parameters() if p.grad is not None]),
+        )
     for budget in (1, 40):
         for ours, whole in zip(found[budget], found[None], strict=True):
             torch.testing.assert_close(ours, whole, atol=1e-5, rtol=1e-4)

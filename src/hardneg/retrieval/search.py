@@ -29,8 +29,8 @@ def exact(
             scores = block @ d[start : start + DOCS].T
             top, where = scores.topk(min(k, scores.shape[1]))
             best, rows = torch.cat([best, top], dim=1), torch.cat([rows, where + start], dim=1)
-            if best.shape[1] > k:
-                best, order = best.topk(k)
+            if start:
+                best, order = best.topk(min(k, best.shape[1]))
                 rows = rows.gather(1, order)
         all_scores.append(best)
         all_rows.append(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -21,13 +23,13 @@ def batches(size=23, batch_size=2, *, epoch=0, start=0, **more):
 def test_ranks_together_see_what_one_process_with_the_whole_batch_sees(world_size):
     whole = batches(batch_size=2 * world_size)
     shares = [batches(rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert [sum(parts, []) for parts in zip(*shares, strict=True)] == whole
+    assert [list(itertools.chain(*parts)) for parts in zip(*shares, strict=True)] == whole
     assert len(EpochSampler(23, 2, 7, world_size=world_size)) == len(whole) == 23 // (2 * world_size)
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_epoch_is_a_permutation(epoch):
-    keys = sum(batches(24, epoch=epoch), [])
+    keys = list(itertools.chain(*batches(24, epoch=epoch)))
     assert {key[0] for key in keys} == {epoch} and sorted(key[1] for key in keys) == list(range(24))
 
 

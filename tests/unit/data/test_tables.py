@@ -29,7 +29,12 @@ def test_groups_are_equal_texts_whatever_blanks_surround_them():
 
 def test_a_fingerprint_sees_ids_texts_and_where_one_ends():
     base = Texts.of(["a", "b"], ["xy", "z"])
-    others = [(["a", "c"], ["xy", "z"]), (["a", "b"], ["xy", "y"]), (["a", "b"], ["x", "yz"]), (["ab", ""], ["xy", "z"])]
+    others = [
+        (["a", "c"], ["xy", "z"]),
+        (["a", "b"], ["xy", "y"]),
+        (["a", "b"], ["x", "yz"]),
+        (["ab", ""], ["xy", "z"]),
+    ]
     assert base.fingerprint == Texts.of(["a", "b"], ["xy", "z"]).fingerprint
     assert base.fingerprint not in [Texts.of(*other).fingerprint for other in others]
 

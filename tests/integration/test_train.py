@@ -1,0 +1,135 @@
+"""What one run leaves behind, and what a sweep does."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import pytrec_eval
+
+from hardneg.data.toy import Toy
+from hardneg.runlog import read
+
+
+def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_path):
+    shown = hardneg("train", *small, "strategy=bm25_random", "trainer.max_epochs=2", "logger=csv", "hydra.run.dir=run")
+    run = tmp_path / "run"
+    assert {p.name for p in run.iterdir()} >= {".hydra", "metrics.csv", "test.run", "per_query.parquet", "figure.png"}
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    for word in ("BM25", "before", "after", "ndcg@10"):
+        assert word in shown.stdout
+
+    summary = json.loads((run / "summary.json").read_text())
+    table = pq.read_table(run / "per_query.parquet").to_pandas()
+    mean = table[table.system == "after"]["ndcg@10"].mean()
+    assert summary["test"]["after"]["ndcg@10"] == pytest.approx(mean)
+
+    data = Toy().load()
+    qrels = data.qrels["test"]
+    labels = {}
+    for q, d in zip(qrels.queries, qrels.docs, strict=True):
+        labels.setdefault(data.queries.ids[int(q)].as_py(), {})[data.corpus.ids[int(d)].as_py()] = 1
+    with (run / "test.run").open() as file:
+        ranking = pytrec_eval.parse_run(file)
+    scored = pytrec_eval.RelevanceEvaluator(labels, {"ndcg_cut.10"}).evaluate(ranking)
+    assert mean == pytest.approx(sum(s["ndcg_cut_10"] for s in scored.values()) / len(scored), abs=1e-9)
+
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for source in ("in_batch", "bm25", "random"):
+        for metric in ("count", "filtered", "hit_rate", "margin", "loss"):
+            assert any(row[f"negatives/{source}/{metric}"] for row in rows)
+
+
+def test_training_learns_more_than_bm25_knows(hardneg, tmp_path):
+    arguments = ["data=toy", "optimizer.lr=0.01", "trainer.max_epochs=15", "evaluate.every_n_epochs=5", "logger=csv"]
+    hardneg("train", *arguments, "hydra.run.dir=run")
+    test = json.loads((tmp_path / "run/summary.json").read_text())["test"]
+    assert test["after"]["ndcg@10"] > test["BM25"]["ndcg@10"] > test["before"]["ndcg@10"]
+
+
+def test_evaluate_repeats_the_test_of_the_run(hardneg, small, tmp_path):
+    hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run")
+    hardneg("evaluate", "data=toy", "ckpt_path=run/checkpoints/best.ckpt", "hydra.run.dir=again")
+    one, two = (json.loads((tmp_path / f / "summary.json").read_text())["test"] for f in ("run", "again"))
+    assert two["checkpoint"] == one["after"] and two["BM25"] == one["BM25"]
+
+
+def test_a_sweep_makes_one_wandb_run_a_job_in_one_group_even_after_a_failing_job(hardneg, small, tmp_path, monkeypatch):
+    # triplet with seed 1 fails in mid-training; every other job must still have a run of its own.
+    from hardneg.losses.triplet import Triplet
+
+    calls = []
+
+    def broken_once(self, c):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("broken on purpose")
+        return forward(self, c)
+
+    forward = Triplet.forward
+    monkeypatch.setattr(Triplet, "forward", broken_once)
+    sweep = ["-m", "strategy=in_batch,random", "loss=triplet,infonce", "seed=1", "hydra.sweep.dir=sweep"]
+    hardneg("train", *small, "trainer.max_epochs=1", *sweep, code=1)
+    runs = read.runs(tmp_path)
+    assert len(runs) == 4 and {run["group"] for run in runs} == {"sweep"}
+    assert {run["name"] for run in runs} == {
+        "in_batch-triplet-s1", "in_batch-infonce-s1", "in_batch+random-triplet-s1", "in_batch+random-infonce-s1",
+    }  # fmt: skip
+    failed = [run for run in runs if run["exit_code"] != 0]
+    assert [run["name"] for run in failed] == ["in_batch-triplet-s1"]
+    done = next(run for run in runs if run["name"] == "in_batch+random-infonce-s1")
+    assert done["config"]["negatives_id"] == "in_batch+random" and done["config"]["loss_id"] == "infonce"
+    assert "val/ndcg@10" in done["summary"] and "test/ndcg@10" in done["summary"]
+    assert "in_batch+random-infonce" in hardneg("compare", "sweep", "--baseline", "in_batch-infonce").stdout
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (["loss.infonce.temperature=0.05,-1"], "temperature must be positive"),
+        (["optimizer._target_=torch.optim.AdamW,os.system"], "not allowed"),
+        (["negatives.bm25.k=1,2"], "bm25"),
+        (["data.queries=600,x"], "data"),
+    ],
+)
+def test_one_bad_job_stops_a_sweep_before_its_first(hardneg, small, tmp_path, bad, said):
+    done = hardneg("train", *small, "-m", *bad, "hydra.sweep.dir=sweep", code=2 if bad[0][:5] != "negat" else 1)
+    assert said in done.stderr + done.stdout
+    assert not list(tmp_path.glob("sweep/*/checkpoints"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data=beir", "data.path=nowhere"], "nowhere"),
+        (["encoder=transformer"], "encoder.model"),
+        (["encoder=transformer", "encoder.model=nowhere/model"], "nowhere/model"),
+        (["split.dev=devel"], "devel"),
+        (["batch_size=1000"], "batch_size=1000"),
+        (["negatives=given", "data=pydocs"], "given"),
+    ],
+)
+def test_bad_input_ends_with_one_clear_line(hardneg, arguments, said, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = hardneg("train", "data=toy", "logger=csv", *arguments, code=2)
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_shows_groups_options_and_examples(hardneg):
+    for command in ("train", "evaluate"):
+        shown = hardneg(command, "--help").stdout
+        assert "data: beir, hub, jsonl, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
+    assert "compare" in hardneg("--help").stdout and "--baseline" in hardneg("compare", "--help").stdout
+
+
+def test_fast_dev_run_and_accumulation_and_splits_left_out(hardneg, small, tmp_path):
+    hardneg("train", *small, "trainer.fast_dev_run=true", "logger=csv", "hydra.run.dir=fast")
+    hardneg(
+        "train", *small, "trainer.accumulate_grad_batches=2", "trainer.max_epochs=1", "logger=csv", "split.dev=null",
+        "evaluate.before=false", "evaluate.bm25=null", "encoder.separate=true", "hydra.run.dir=bare",
+    )  # fmt: skip
+    summary = json.loads((tmp_path / "bare/summary.json").read_text())
+    assert list(summary["test"]) == ["after"] and summary["dev"]["best"] is None and summary["steps"] == 6

@@ -1,0 +1,59 @@
+"""Ranking a corpus: embedding in parts, exact search and rows in their places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.static import Static
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.retrieval import embedding
+from hardneg.retrieval.embedding import autocast, embed_table
+from hardneg.retrieval.retriever import Retriever
+
+
+@pytest.fixture(scope="module")
+def parts(toy, tmp_path_factory):
+    recipe = Static(dim=16, separate=True)
+    tokenizer = recipe.tokenizer(toy.corpus)
+    towers = Towers.of(recipe, recipe.build(tokenizer)).train()
+    cache = tmp_path_factory.mktemp("tokens")
+    queries = TokenTable.build(toy.queries, tokenizer, recipe.query, cache, "queries")
+    docs = TokenTable.build(toy.corpus, tokenizer, recipe.document, cache, "documents")
+    return towers, queries, docs
+
+
+@pytest.mark.parametrize("budget", [1, 300, 16_384])
+def test_a_table_is_embedded_row_by_row_whatever_the_parts(budget, parts, monkeypatch):
+    monkeypatch.setattr(embedding, "BUDGET", budget)
+    towers, _, docs = parts
+    rows = np.array([5, 3, 77, 5])
+    expected = towers(docs.batch(rows), DOCUMENT).detach()
+    found = embed_table(towers, docs, DOCUMENT, "32-true", "x", rows)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(embed_table(towers, docs, DOCUMENT, "32-true", "x")[rows], expected)
+    assert towers.tower(DOCUMENT).training and not found.requires_grad, "the tower is left as it was found"
+
+
+def test_runs_rank_the_whole_corpus_for_each_split(parts, toy):
+    towers, queries, docs = parts
+    found = Retriever(toy, queries, docs, "32-true").runs(towers, ["dev", "test"], 7)
+    for split, run in found.items():
+        assert run.queries.tolist() == toy.split(split).query_rows.tolist()
+        q = towers(queries.batch(run.queries), QUERY).detach().double().numpy()
+        d = towers(docs.batch(np.arange(len(docs))), DOCUMENT).detach().double().numpy()
+        best = np.sort(q @ d.T, axis=1)[:, ::-1][:, :7]
+        np.testing.assert_allclose(run.scores, best, atol=1e-5)
+        np.testing.assert_allclose(np.take_along_axis(q @ d.T, run.ids, axis=1), run.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind"),
+    [("bf16-mixed", torch.bfloat16), ("16-mixed", torch.float16), ("32-true", None), ("bf16-true", None), ("32", None)],
+)
+def test_autocast_is_what_the_precision_says(precision, kind):
+    with autocast(precision, torch.device("cpu")):
+        assert torch.is_autocast_enabled("cpu") is (kind is not None)
+        assert kind is None or torch.get_autocast_dtype("cpu") == kind
