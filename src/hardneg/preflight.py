@@ -61,7 +61,7 @@ def check_combination(node: dict[str, Any]) -> None:
         raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
     if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
         raise ConfigError(
-            f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger one"
+            f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
         )
 
 

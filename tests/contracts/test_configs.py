@@ -51,10 +51,19 @@ def test_every_option_composes_and_can_run(choice):
     preflight.check(filled(choice))
 
 
-def test_evaluate_can_run():
+def test_evaluate_can_run(tmp_path):
     with pytest.raises(ConfigError, match="no value for ckpt_path; give it on the command line, as ckpt_path=VALUE"):
         preflight.check(compose(name="evaluate"))
-    preflight.check(compose("ckpt_path=x", name="evaluate"))
+    with pytest.raises(ConfigError, match="ckpt_path=x: there is no such file"):
+        preflight.check(compose("ckpt_path=x", name="evaluate"))
+    (tmp_path / "last.ckpt").touch()
+    preflight.check(compose(f"ckpt_path={tmp_path}/last.ckpt", name="evaluate"))
+
+
+@pytest.mark.parametrize("typo", ["+batch_sise=3", "+evaluate.dept=5", "+split.tset=x", "+checkpoint.every=3"])
+def test_a_key_that_nothing_reads_is_refused(typo):
+    with pytest.raises(ConfigError, match=typo.split("=")[0].removeprefix("+").rsplit(".")[-1]):
+        preflight.check(compose(typo))
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -1,0 +1,63 @@
+"""What README and CONTRIBUTING tell people to type works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import confs
+import pytest
+from hydra import initialize_config_dir
+
+from hardneg import configs, preflight
+from hardneg.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+
+
+def commands(name: str) -> list[str]:
+    lines = [line for block in blocks("README.md", "bash") for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line.startswith(f"hardneg {name}")]
+
+
+@pytest.mark.parametrize("line", commands("train"))
+def test_every_train_command_of_the_readme_passes_preflight(line):
+    words = [word for word in shlex.split(line)[2:] if word != "-m" and not word.startswith("hydra.")]
+    configs.register_resolvers()
+    with initialize_config_dir(str(confs.CONF), version_base="1.3"):
+        for job in preflight.expand(words):
+            preflight.check(preflight.compose("train", job))
+
+
+def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_names():
+    text = (ROOT / "README.md").read_text()
+    assert all(f"hardneg {command}" in text for command in COMMANDS)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(re.findall(r"\bmake (\w+)", "\n".join(blocks("README.md", "bash")))) <= set(targets)
+
+
+def test_the_source_of_contributing_works_as_printed(tmp_path):
+    (code,), (yaml,) = blocks("CONTRIBUTING.md", "python"), blocks("CONTRIBUTING.md", "yaml")
+    (tmp_path / "popular.py").write_text(code)
+    extra = tmp_path / "conf" / "negatives"
+    extra.mkdir(parents=True)
+    (extra / "popular.yaml").write_text(yaml.replace("hardneg.negatives.popular", "popular"))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "hardneg.cli", "train", "--config-dir", str(tmp_path / "conf"), "data=toy",
+            "negatives=[in_batch,popular]", "trainer.max_epochs=1", "logger=csv", "encoder.dim=16",
+            f"cache={tmp_path}", "evaluate.before=false", f"hydra.run.dir={tmp_path}/run",
+        ],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "HARDNEG_TARGETS": "popular."},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "run" / "summary.json").exists()
