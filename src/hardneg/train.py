@@ -58,6 +58,8 @@ def train(cfg: DictConfig) -> float | None:
 
     data: RetrievalData = configs.build(cfg.data).load()
     training = TrainingSet(data, cfg.split.train)
+    for split in filter(None, (cfg.split.dev, cfg.split.test)):
+        data.split(split)  # now, not after the first epoch
     log.info(describe(data))
 
     recipe: EncoderRecipe = configs.build(cfg.encoder)

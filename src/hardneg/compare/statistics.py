@@ -33,7 +33,7 @@ def crossed(d: Float[np.ndarray, "S Q"]) -> Difference:
     if queries < 2:
         return Difference(mean, -np.inf, np.inf, 1.0, seeds, queries)
     if seeds == 1:
-        return _interval(mean, float(d.var(ddof=1)) / queries, queries - 1, seeds, queries)
+        return _interval(mean, float(d.var(ddof=1)) / queries, float(queries - 1), seeds, queries)
     by_seed, by_query = d.mean(axis=1, keepdims=True), d.mean(axis=0, keepdims=True)
     rest = d - by_seed - by_query + mean
     ms_s = queries * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
@@ -43,7 +43,7 @@ def crossed(d: Float[np.ndarray, "S Q"]) -> Difference:
     ms_s, ms_q = max(ms_s, ms_e), max(ms_q, ms_e)
     total = ms_s + ms_q - ms_e
     spread = ms_s**2 / (seeds - 1) + ms_q**2 / (queries - 1) + ms_e**2 / ((seeds - 1) * (queries - 1))
-    freedom = total**2 / spread if spread > 0 else queries - 1
+    freedom = total**2 / spread if spread > 0 else float(queries - 1)
     return _interval(mean, total / (seeds * queries), freedom, seeds, queries)
 
 
