@@ -48,6 +48,7 @@ def main() -> None:
     """Measure memory arm by arm in processes of their own, then time the arms in turns, and write the tables."""
     args = arguments()
     quiet()
+    torch.set_num_threads(args.threads)
     if args.memory_of:
         print(json.dumps(memory(args)))
         return
@@ -71,6 +72,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=2, help="each arm's untimed first steps")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch, the same for all arms")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), metavar="ARM", help="some of them")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for train_speed.md and train_speed.json")
     parser.add_argument("--no-memory", action="store_true", help="time only")
@@ -83,10 +85,12 @@ def arguments() -> argparse.Namespace:
 
 def in_own_process(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Train one round in a fresh process; return its peak memory, or why the arm does not run here."""
-    numbers = [f"--{key}={getattr(args, key)}" for key in ("data", "batch", "device")]
+    numbers = [f"--{key}={getattr(args, key)}" for key in ("data", "batch", "device", "threads")]
     command = [sys.executable, __file__, *numbers, f"--memory-of={name}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode and not name.startswith("st "):
+        raise SystemExit(f"{name} failed:\n{done.stderr}")
+    if done.returncode:  # a peer may refuse a precision or a device
         error = (done.stderr.strip().splitlines() or ["no message"])[-1]
         print(f"{name}: left out, it does not run here: {error}", flush=True)
         return {"error": error}

@@ -33,7 +33,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.precision import resolve_precision
 from hardneg.runlog.session import loggers
-from hardneg.train import facts, make_module, prepare_negatives
+from hardneg.train import make_module, prepare_negatives
 
 LENGTH = 64  # tokens a text, both sides
 SEED = 1
@@ -175,7 +175,6 @@ def peer(work: Workload, job: Job, clock: Clock, bf16: bool) -> float:
     }
     model = SentenceTransformer(locate("minilm"), device=job.device)
     model.max_seq_length = LENGTH
-    model.model_card_data.generate_widget_examples = False
     with tempfile.TemporaryDirectory() as folder:
         trainer = SentenceTransformerTrainer(
             model=model,
@@ -218,7 +217,7 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str]) -> float:
     batches = Batches(TrainingRows(work.training, mixture), collate, job.batch, cfg.seed, cfg.num_workers)
     module = make_module(cfg, recipe, work.tokenizer, negatives, filters)
     losses: list[Tensor] = []
-    with tempfile.TemporaryDirectory() as folder, loggers(cfg.logger, facts(cfg, Path(folder))) as opened:
+    with tempfile.TemporaryDirectory() as folder, loggers(cfg.logger, {"folder": Path(folder)}) as opened:
         trainer: L.Trainer = configs.build(
             {**configs.plain(cfg.trainer), "precision": resolve_precision(cfg.trainer.precision, recipe)},
             logger=opened,

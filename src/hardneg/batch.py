@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Tokens:
         width = int(lengths.max())
         index = rows.to(self.input_ids.device, non_blocking=True)
         return Tokens(self.input_ids[index, :width], self.attention_mask[index, :width], lengths)
+
+    def below(self, other: Tokens) -> Tokens:
+        """Put another's rows below these, padded to the wider of the two."""
+        width = max(self.input_ids.shape[1], other.input_ids.shape[1])
+        wide = [F.pad(t.input_ids, (0, width - t.input_ids.shape[1])) for t in (self, other)]
+        masks = [F.pad(t.attention_mask, (0, width - t.attention_mask.shape[1])) for t in (self, other)]
+        return Tokens(torch.cat(wide), torch.cat(masks), torch.cat([self.lengths, other.lengths]))
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Tokens:
         """Move all but `lengths`."""

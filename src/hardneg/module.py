@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from hardneg import distributed
 from hardneg.batch import Batch
 from hardneg.candidates import Candidates
-from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.monitor import by_source
@@ -55,8 +55,8 @@ class DualEncoder(L.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step, top to bottom; scores and losses are float32 whatever the encoder computes in."""
-        q = self.towers(batch.queries, QUERY)
-        d = self.towers(batch.docs, DOCUMENT).unflatten(0, batch.doc_ids.shape)
+        q, d = self.towers.both(batch.queries, batch.docs)
+        d = d.unflatten(0, batch.doc_ids.shape)
         with torch.autocast(self.device.type, enabled=False):
             offered = Candidates.own(q, d, batch, self.names)
             for name, source in self.sources.items():

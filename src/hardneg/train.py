@@ -90,7 +90,7 @@ def train(cfg: DictConfig) -> float | None:
         every_n_epochs=cfg.evaluate.every_n_epochs,
     )
 
-    with loggers(cfg.logger, facts(cfg, folder)) as opened:
+    with loggers(cfg.logger, facts(cfg, folder, data)) as opened:
         trainer: L.Trainer = configs.build(
             {**configs.plain(cfg.trainer), "precision": precision},
             logger=opened,
@@ -154,11 +154,11 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate) -> list[L.Callb
     return own + list(configs.build_group(cfg.callbacks, "callbacks").values())
 
 
-def facts(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
     """What a logger may want to know of the run."""
     sweep = (folder.parent / "multirun.yaml").exists()
     flat = {
-        "data_id": cfg.data._target_.rsplit(".", 1)[-1].lower(),
+        "data_id": data.name,
         "encoder_id": cfg.encoder._target_.rsplit(".", 1)[-1].lower(),
         "negatives_id": "+".join(cfg.negatives),
         "loss_id": "+".join(cfg.loss),

@@ -20,7 +20,7 @@ from hardneg.data.sampler import EpochSampler
 from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
 from hardneg.data.training import TrainingSet
-from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.in_batch import reverse
 from hardneg.negatives.mixture import Mixture
@@ -65,7 +65,8 @@ def gradients(overrides, cache, rank=0, world=1):
 
     torch.manual_seed(0)
     towers = Towers.of(recipe, recipe.build(tokenizer))
-    q, d = towers(batch.queries, QUERY), towers(batch.docs, DOCUMENT).unflatten(0, batch.doc_ids.shape)
+    q, d = towers.both(batch.queries, batch.docs)
+    d = d.unflatten(0, batch.doc_ids.shape)
     c = Candidates.own(q, d, batch, names)
     for name, source in online.items():
         c = c.add(q, source(q, d, batch), name, distributed.rank())

@@ -31,9 +31,9 @@ class Texts:
         table = cls(pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string()))
         if len(table.ids) != len(table.texts):
             raise ValueError(f"{len(table.ids)} ids but {len(table.texts)} texts")
-        if len(table.rows) != len(table.ids):
-            seen: set[str] = set()
-            twice = next(i for i in table.ids.to_pylist() if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        counts = table.ids.value_counts()
+        if len(counts) != len(table.ids):
+            twice = counts.filter(pa.compute.greater(counts.field("counts"), 1)).field("values")[0].as_py()
             raise DataError(f"id {twice!r} appears twice; ids must be unique")
         return table
 

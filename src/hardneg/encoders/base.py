@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
+from hardneg.embed import AUTO
+from hardneg.errors import ConfigError
 
 
 class Tower(nn.Module):
@@ -29,15 +31,20 @@ class EncoderRecipe(ABC):
     """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
 
     `separate` gives queries and documents a tower each, both from the same start. `tokens` is the size of the
-    length-sorted parts in which a training batch is encoded (null: in one part, see `embed.encode`).
+    length-sorted parts in which a training batch is encoded ("auto" suits the device, null is one part, see
+    `embed.budget`).
     """
 
     query: Side = Side(max_length=64)
     document: Side = Side(max_length=128)
     separate: bool = False
-    tokens: int | None = None
+    tokens: int | str | None = AUTO
 
     gains_from_bf16: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.tokens not in (AUTO, None) and (isinstance(self.tokens, str) or self.tokens < 1):
+            raise ConfigError(f"encoder.tokens must be a positive number, auto or null, got {self.tokens!r}")
 
     @abstractmethod
     def tokenizer(self, corpus: Texts) -> Tokenizer:

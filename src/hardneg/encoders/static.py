@@ -35,6 +35,7 @@ class Static(EncoderRecipe):
     gains_from_bf16: ClassVar[bool] = False  # no matrix product in it
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dim < 1 or self.vocab_size < 100:
             raise ConfigError(f"encoder needs dim >= 1 and vocab_size >= 100, got {self.dim} and {self.vocab_size}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -23,6 +24,7 @@ class Transformer(EncoderRecipe):
 
     `model` is a folder, a hub name or "minilm". `layers` keeps only the first so many layers (null: all), which makes
     a pretrained model small enough for a CPU. `normalize` makes scores cosines; without it they are dot products.
+    `attention` is transformers' name of an implementation ("sdpa", "eager", ...) or "auto".
     """
 
     model: str
@@ -30,9 +32,11 @@ class Transformer(EncoderRecipe):
     normalize: bool = True
     layers: int | None = None
     dropout: float | None = None
+    attention: str = "auto"
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pooling not in POOLINGS:
             raise ConfigError(f"encoder.pooling must be one of {', '.join(POOLINGS)}, got {self.pooling!r}")
         if self.layers is not None and self.layers < 1:
@@ -60,6 +64,7 @@ class Transformer(EncoderRecipe):
             folder = locate(self.model)
             config = AutoConfig.from_pretrained(folder)
             self._adapt(config)
+            config._attn_implementation = self._attention()
             # float32 masters whatever the file holds: mixed precision is the trainer's business.
             model = AutoModel.from_pretrained(folder, config=config, dtype="float32")
         except (OSError, ValueError) as error:
@@ -76,7 +81,14 @@ class Transformer(EncoderRecipe):
         from transformers import AutoConfig, AutoModel
 
         config = AutoConfig.for_model(**{**architecture["config"], "dtype": "float32"})
+        config._attn_implementation = self._attention()
         return self._tower(AutoModel.from_config(config))
+
+    def _attention(self) -> str | None:
+        if self.attention != "auto":
+            return self.attention
+        # On short texts the fused kernel's backward is the slowest part of a CPU step (experiments/bench).
+        return None if torch.cuda.is_available() else "eager"
 
     def _adapt(self, config: Any) -> None:
         if self.layers is not None:

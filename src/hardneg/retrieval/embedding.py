@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from hardneg import distributed
 from hardneg.data.tokens import TokenTable
-from hardneg.embed import parts
+from hardneg.embed import AUTO, budget, parts
 from hardneg.encoders.towers import Towers
 
-BUDGET = 16_384  # padded tokens in one part
+WITHOUT_GRADIENT = 4  # parts may be so much larger than in training: nothing is kept for a backward pass
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
@@ -37,10 +37,11 @@ def embed_table(
     tower = towers.tower(side)
     device = next(tower.parameters()).device
     out = torch.empty(len(mine), tower.dim, device=device)
+    size = WITHOUT_GRADIENT * budget(AUTO, device)
     training = tower.training
     tower.eval()
     with autocast(precision, device), tqdm(total=len(mine), desc=f"embed {what}", leave=False, disable=None) as bar:
-        for part in parts(torch.from_numpy(table.lengths[mine]), BUDGET):
+        for part in parts(torch.from_numpy(table.lengths[mine]), size):
             tokens = table.batch(mine[part.numpy()]).to(device, non_blocking=True)
             out[part.to(device)] = tower(tokens.input_ids, tokens.attention_mask).float()
             bar.update(len(part))

@@ -27,7 +27,7 @@ def parts(toy, tmp_path_factory):
 
 @pytest.mark.parametrize("budget", [1, 300, 16_384])
 def test_a_table_is_embedded_row_by_row_whatever_the_parts(budget, parts, monkeypatch):
-    monkeypatch.setattr(embedding, "BUDGET", budget)
+    monkeypatch.setattr(embedding, "budget", lambda *_: budget)
     towers, _, docs = parts
     rows = np.array([5, 3, 77, 5])
     expected = towers(docs.batch(rows), DOCUMENT).detach()
