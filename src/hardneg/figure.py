@@ -24,7 +24,8 @@ def draw(
     for name, (steps, values) in _source_losses(metrics_csv).items():
         middle.plot(steps, values, label=name, linewidth=1.2)
     middle.set(title="loss of each negative source", xlabel="step")
-    middle.legend(frameon=False)
+    if middle.get_lines():  # a run of few steps has none
+        middle.legend(frameon=False)
     bars = right.barh(list(test), list(test.values()), color=[GREY] * (len(test) - 1) + [BLUE])
     right.bar_label(bars, fmt="%.3f", padding=3)
     right.set(title=f"test {metric}", xlim=(0, max(test.values(), default=1) * 1.2 or 1))

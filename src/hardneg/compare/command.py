@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -55,23 +56,25 @@ def compare(runs: Sequence[FinishedRun], metric: str, baseline: str | None) -> l
     return sorted(rows, key=lambda row: -row[2])
 
 
-HEADER = ("arm", "seeds", "mean", "SD", "difference", "95% interval", "p")
+HEADER = ("arm", "seeds", "mean", "SD", "difference and 95% interval", "p")
 NOTE = "SD: between seeds. Difference to the arm without one, paired by seed and query, both random; p not corrected."
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     arm, seeds, mean, spread, d = row
-    tail = ("", "", "") if d is None else (f"{d.mean:+.4f}", f"{d.low:+.4f} to {d.high:+.4f}", f"{d.p:.2g}")
+    tail = ("", "") if d is None else (f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]", f"{d.p:.2g}")
     return (arm, str(seeds), f"{mean:.4f}", f"{spread:.4f}", *tail)
 
 
 def _print(title: str, rows: Sequence[Row]) -> None:
-    table = Table(title=title, title_justify="left", caption=NOTE, caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD)
     for name in HEADER:
-        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=True, overflow="fold")
     for row in rows:
         table.add_row(*_cells(row))
-    Console().print(table)
+    console = Console()
+    # A pipe or a log file has no width: do not cut names to 80 columns there.
+    (console if console.is_terminal else Console(width=120)).print(table)
 
 
 def _markdown(title: str, rows: Sequence[Row]) -> str:
