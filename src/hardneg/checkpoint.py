@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,10 @@ def load(path: str | Path) -> Trained:
     """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours."""
     if not Path(path).is_file():
         raise ConfigError(f"ckpt_path={path}: there is no such file")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ConfigError(f"ckpt_path={path} is no checkpoint: {str(error).splitlines()[0]}") from error
     if KEY not in state:
         raise ConfigError(f"ckpt_path={path} was not written by hardneg")
     recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])

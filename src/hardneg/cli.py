@@ -99,6 +99,9 @@ def _reporting(entry: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
         try:
             return entry(cfg)
+        except KeyboardInterrupt:
+            log.error("interrupted")
+            sys.exit(130)
         except UserError as error:
             log.error("error: %s", error)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -118,6 +121,9 @@ def _quiet() -> None:
     # It is: the data module keeps the position.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
+    logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
     # Bars of a second each that stay on the screen; ours show what takes long.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):

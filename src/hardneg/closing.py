@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import lightning as L
@@ -15,6 +16,8 @@ from hardneg.encoders.towers import Towers
 from hardneg.mining.baseline import baseline_run
 from hardneg.retrieval.metrics import Run, per_query
 
+log = logging.getLogger(__name__)
+
 
 def close(
     cfg: DictConfig, folder: Path, trainer: L.Trainer, towers: Towers, evaluate: Evaluate, seconds: float
@@ -26,6 +29,7 @@ def close(
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if kept.exists():  # not after fast_dev_run
         towers.load_state_dict(checkpoint.load(kept).towers.state_dict())
+    towers.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: run_folder.Systems = {}
     run = None
     if cfg.split.test is not None:
@@ -60,6 +64,7 @@ def close(
                 "test": means,
             },
         )
+        log.info("run folder: %s", folder)
     distributed.barrier()
     return best
 

@@ -42,7 +42,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].contiguous()
+        total = grads[0].clone()  # contiguous() may be the caller's own gradient
         dist.all_reduce(total)
         return total.chunk(world_size())[rank()]
 
@@ -78,12 +78,3 @@ def shard(total: int) -> slice:
     """The contiguous share of `total` rows that this rank works on."""
     size = -(-total // world_size())
     return slice(min(rank() * size, total), min((rank() + 1) * size, total))
-
-
-def same_everywhere(value: Any) -> Any:
-    """Return rank 0's value on every rank."""
-    if not active():
-        return value
-    box = [value]
-    dist.broadcast_object_list(box)
-    return box[0]

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from hardneg import __version__, checkpoint, configs, preflight, run_folder
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable
+from hardneg.errors import ConfigError
 from hardneg.mining.baseline import baseline_run
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.metrics import per_query
@@ -29,8 +30,10 @@ def evaluate(cfg: DictConfig) -> None:
         data,
         TokenTable.build(data.queries, trained.tokenizer, trained.recipe.query, cache, "queries"),
         TokenTable.build(data.corpus, trained.tokenizer, trained.recipe.document, cache, "documents"),
-        resolve_precision(cfg.precision, trained.recipe),
+        resolve_precision(cfg.precision, trained.recipe, cfg.device),
     )
+    if str(cfg.device).startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={cfg.device}: there is no GPU that torch can use here; take device=cpu")
     device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     run = retriever.runs(trained.towers.to(device), [cfg.split], cfg.evaluate.depth)[cfg.split]
 
@@ -40,7 +43,7 @@ def evaluate(cfg: DictConfig) -> None:
         bm25 = baseline_run(configs.build(cfg.evaluate.bm25), data, cfg.split, cfg.evaluate.depth, cache)
         systems["BM25"] = per_query(bm25, qrels, data, metrics)
     systems["checkpoint"] = per_query(run, qrels, data, metrics)
-    run_folder.write_trec(folder / "test.run", run, data, "hardneg")
+    run_folder.write_trec(folder / f"{cfg.split}.run", run, data, "hardneg")
     run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
     run_folder.show(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", run_folder.means(systems))
     run_folder.write_summary(

@@ -82,7 +82,8 @@ class DualEncoder(L.LightningModule):
         self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates, batch: Batch
     ) -> None:
         self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch))
-        if (self.global_step + 1) % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not every or (self.global_step + 1) % every:
             return  # Lightning would not write it
         metrics = by_source(offered, kept, self.losses.values())
         if len(parts) > 1:

@@ -7,14 +7,17 @@ import torch
 from hardneg.encoders.base import EncoderRecipe
 
 
-def resolve_precision(asked: str | int, recipe: EncoderRecipe) -> str:
-    """Turn `auto` into bf16-mixed where the processor computes it natively and the encoder gains, else 32-true."""
+def resolve_precision(asked: str | int, recipe: EncoderRecipe, device: str) -> str:
+    """Turn `auto` into bf16-mixed where the processor computes it natively and the encoder gains, else 32-true.
+
+    `device` is what will compute: "cpu", or anything else ("auto", "gpu", "cuda:1") for a GPU if there is one.
+    """
     if asked != "auto":
         return str(asked)
-    return "bf16-mixed" if recipe.gains_from_bf16 and _native_bf16() else "32-true"
+    return "bf16-mixed" if recipe.gains_from_bf16 and _native_bf16(device) else "32-true"
 
 
-def _native_bf16() -> bool:
-    if torch.cuda.is_available():
+def _native_bf16(device: str) -> bool:
+    if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -41,6 +41,9 @@ def check(cfg: DictConfig) -> None:
             configs.build(node[key])
     if "evaluate" in node:
         check_metrics(node["evaluate"]["metrics"])
+        deepest = max(int(name.split("@")[1]) for name in node["evaluate"]["metrics"])
+        if node["evaluate"]["depth"] < deepest:
+            raise ConfigError(f"evaluate.depth={node['evaluate']['depth']} is too shallow for a metric at {deepest}")
     if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
         raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
     if "negatives" in node:
@@ -59,6 +62,9 @@ def check_combination(node: dict[str, Any]) -> None:
     check_losses(configs.build_group(node["loss"], "loss"), sources)
     if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
         raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
+    for key in ("batch_size", "seed", "num_workers"):
+        if not isinstance(node[key], int) or node[key] < 0:
+            raise ConfigError(f"{key}={node[key]!r} must be a whole number, 0 or more")
     if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"

@@ -23,8 +23,9 @@ def overrides_of(arguments: list[str]) -> list[str]:
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
-    overrides = [str(item) for item in OmegaConf.load(written) if not str(item).startswith("ckpt_path=")]
+    overrides = [str(item) for item in OmegaConf.load(written)]
     last = run / "checkpoints" / LAST
     if last.exists():
+        overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
         overrides.append(f"ckpt_path='{last.resolve()}'")
     return [*overrides, f"hydra.run.dir='{run.resolve()}'"]

@@ -17,7 +17,7 @@ from hardneg import checkpoint, configs, preflight
 from hardneg.callbacks.console import Bar, EpochLine
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
-from hardneg.callbacks.keep import LAST, best_checkpoint, last_checkpoints
+from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
 from hardneg.closing import close
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
@@ -26,6 +26,7 @@ from hardneg.data.tokens import TokenTable
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
+from hardneg.errors import ConfigError
 from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.mixture import Mixture
@@ -54,6 +55,7 @@ def train(cfg: DictConfig) -> float | None:
     started = time.perf_counter()
     preflight.check(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    refuse_used(folder, cfg.ckpt_path)
     L.seed_everything(cfg.seed, verbose=False)
 
     data: RetrievalData = configs.build(cfg.data).load()
@@ -67,7 +69,7 @@ def train(cfg: DictConfig) -> float | None:
     cache = Path(cfg.cache)
     queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
     docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
-    precision = resolve_precision(cfg.trainer.precision, recipe)
+    precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     retriever = Retriever(data, queries, docs, precision)
 
     filters = configs.build_group(cfg.filter, "filter")
@@ -105,6 +107,16 @@ def train(cfg: DictConfig) -> float | None:
         with orderly_stop():
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         return close(cfg, folder, trainer, module.towers, evaluate, time.perf_counter() - started)
+
+
+def refuse_used(folder: Path, ckpt_path: str | None) -> None:
+    """Raise `ConfigError` for a folder with another run's results: they would be taken for this one's."""
+    kept = folder / "checkpoints"
+    resumed = ckpt_path is not None and Path(ckpt_path).resolve().parent == kept
+    if not resumed and any((kept / name).exists() for name in (LAST, BEST)):
+        raise ConfigError(
+            f"{folder} holds a run already; choose another hydra.run.dir, or go on with it: hardneg resume {folder}"
+        )
 
 
 def describe(data: RetrievalData) -> str:
@@ -150,7 +162,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate) -> list[L.Callb
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     if cfg.split.dev is not None:
-        own.append(best_checkpoint(kept, cfg.evaluate.best, cfg.evaluate.every_n_epochs))
+        own.append(best_checkpoint(kept, cfg.evaluate.best))
     return own + list(configs.build_group(cfg.callbacks, "callbacks").values())
 
 
@@ -159,7 +171,7 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
     sweep = (folder.parent / "multirun.yaml").exists()
     flat = {
         "data_id": data.name,
-        "encoder_id": cfg.encoder._target_.rsplit(".", 1)[-1].lower(),
+        "encoder_id": str(cfg.encoder.get("model") or cfg.encoder._target_.rsplit(".", 1)[-1].lower()),
         "negatives_id": "+".join(cfg.negatives),
         "loss_id": "+".join(cfg.loss),
         "filter_id": "+".join(cfg.filter),

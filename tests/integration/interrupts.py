@@ -16,6 +16,16 @@ class Interrupt(L.Callback):
 
     def on_train_batch_end(self, trainer, *_):
         mark = os.path.join(trainer.default_root_dir, "interrupted")
-        if trainer.global_step >= self.step and not os.path.exists(mark):
+        if trainer.is_global_zero and trainer.global_step >= self.step and not os.path.exists(mark):
             open(mark, "w").close()
             os.kill(os.getpid(), self.signal)
+
+
+class KillInEvaluation(L.Callback):
+    """Kill the process when the first epoch ends, before its evaluation, once per run folder."""
+
+    def on_train_epoch_end(self, trainer, *_):
+        mark = os.path.join(trainer.default_root_dir, "interrupted")
+        if not os.path.exists(mark):
+            open(mark, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import pytest
 import torch
@@ -102,3 +103,15 @@ def test_with_workers_the_run_is_the_same(hardneg, small, tmp_path):
     hardneg("train", *arguments, "hydra.run.dir=none")
     hardneg("train", *arguments, "num_workers=2", "hydra.run.dir=two")
     assert same(end_state(tmp_path / "none"), end_state(tmp_path / "two")) is None
+
+
+def test_a_kill_before_the_epochs_evaluation_does_not_lose_it(hardneg, hardneg_process, small, tmp_path):
+    # A step checkpoint falls on the epoch's last batch (11), and the kill comes before the evaluation does.
+    arguments = [*small, *COMMON, "checkpoint.every_n_steps=11"]
+    hardneg("train", *arguments, "hydra.run.dir=whole")
+    kill = "+callbacks.kill={_target_: interrupts.KillInEvaluation}"
+    hardneg_process("train", *arguments, kill, "hydra.run.dir=cut", code=SIGKILL)
+    hardneg("resume", "cut")
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+    one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("whole", "cut"))
+    assert one["dev"] == two["dev"] and one["test"] == two["test"]

@@ -121,7 +121,7 @@ def test_bad_input_ends_with_one_clear_line(hardneg, arguments, said, monkeypatc
 def test_help_shows_groups_options_and_examples(hardneg):
     for command in ("train", "evaluate"):
         shown = hardneg(command, "--help").stdout
-        assert "data: beir, hub, jsonl, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
+        assert "beir, hub, jsonl, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
     assert "compare" in hardneg("--help").stdout and "--baseline" in hardneg("compare", "--help").stdout
 
 
@@ -133,3 +133,24 @@ def test_fast_dev_run_and_accumulation_and_splits_left_out(hardneg, small, tmp_p
     )  # fmt: skip
     summary = json.loads((tmp_path / "bare/summary.json").read_text())
     assert list(summary["test"]) == ["after"] and summary["dev"]["best"] is None and summary["steps"] == 6
+
+
+def test_only_evaluated_epochs_count_and_the_last_is_always_evaluated(hardneg, small, tmp_path):
+    common = [*small, "trainer.max_epochs=3", "evaluate.every_n_epochs=2", "logger=csv", "hydra.run.dir=run"]
+    shown = hardneg("train", *common)
+    history = json.loads((tmp_path / "run/summary.json").read_text())["dev"]["history"]
+    assert [point["step"] for point in history] == [0, 22, 33]
+    lines = [line for line in shown.stderr.splitlines() if line.startswith("epoch ")]
+    assert ["val/ndcg@10" in line for line in lines] == [False, True, True]
+
+
+def test_a_run_folder_is_not_used_twice(hardneg, small):
+    hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run")
+    again = hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "seed=5", "hydra.run.dir=run", code=2)
+    assert "holds a run already" in again.stderr
+
+
+def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):
+    hardneg("train", "data=toy", "batch_size=32", "trainer.max_epochs=4", "logger=csv", "hydra.run.dir=run")
+    test = json.loads((tmp_path / "run/summary.json").read_text())["test"]
+    assert test["after"]["ndcg@10"] > test["before"]["ndcg@10"] + 0.05

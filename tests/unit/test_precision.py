@@ -22,12 +22,12 @@ RECIPES = {"static": Static(), "transformer": Transformer(model="x")}
 )
 def test_auto_takes_bf16_where_the_processor_has_it_and_the_encoder_gains(recipe, native, expected, monkeypatch):
     monkeypatch.setattr(precision, "_native_bf16", lambda: native)
-    assert precision.resolve_precision("auto", RECIPES[recipe]) == expected
+    assert precision.resolve_precision("auto", RECIPES[recipe], "auto") == expected
 
 
 @pytest.mark.parametrize("asked", ["32-true", "bf16-mixed", "16-mixed", 32])
 def test_what_is_asked_for_is_taken(asked):
-    assert precision.resolve_precision(asked, RECIPES["static"]) == str(asked)
+    assert precision.resolve_precision(asked, RECIPES["static"], "cpu") == str(asked)
 
 
 def test_this_machine_can_say_what_it_has():

@@ -9,6 +9,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 
+from hardneg.callbacks.evaluate import measured_now
+
 log = logging.getLogger(__name__)
 
 
@@ -19,7 +21,8 @@ class EpochLine(L.Callback):
         """Log what Lightning has of this epoch."""
         if not trainer.is_global_zero:
             return
-        shown = {k: v for k, v in trainer.callback_metrics.items() if k == "train/loss" or k.startswith("val/")}
+        wanted = ("train/loss", "val/") if measured_now(trainer) else ("train/loss",)
+        shown = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(wanted)}
         numbers = "  ".join(f"{key} {float(value):.4f}" for key, value in shown.items())
         log.info(
             "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers

@@ -46,9 +46,11 @@ class Evaluate(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log."""
-        if self.dev is None or (trainer.current_epoch + 1) % self.every_n_epochs:
+        last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
+        if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not last):
             return
-        pl_module.log_dict(self._note(trainer, self._values(pl_module, [self.dev])[self.dev]))
+        # The same on every rank, so there is nothing to reduce.
+        pl_module.log_dict(self._note(trainer, self._values(pl_module, [self.dev])[self.dev]), sync_dist=False)
 
     def _values(self, module: L.LightningModule, splits: list[str | None]) -> dict[str, dict[str, np.ndarray]]:
         """The metrics of every query, by split."""
@@ -72,3 +74,9 @@ class Evaluate(L.Callback):
         self.history = state_dict["history"]
         before = state_dict["before"]
         self.before = None if before is None else {k: v.numpy() for k, v in before.items()}
+
+
+def measured_now(trainer: L.Trainer) -> bool:
+    """Whether the dev split was evaluated at this very step."""
+    histories = [callback.history for callback in trainer.callbacks if isinstance(callback, Evaluate)]  # type: ignore[attr-defined]
+    return any(history and history[-1]["step"] == trainer.global_step for history in histories)

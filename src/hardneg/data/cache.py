@@ -14,6 +14,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from hardneg.errors import ConfigError
+
 
 def fingerprint(identity: Any) -> str:
     """Hash plain nested values; equal values give equal names whatever the order of keys."""
@@ -28,7 +30,10 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """
     if folder.exists():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cache: cannot write to {folder.parent} ({error.strerror}); set cache=DIR") from error
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not folder.exists():
             _sweep(folder)

@@ -151,5 +151,8 @@ class RetrievalData:
     def split(self, name: str) -> Qrels:
         """Return one split's judgements; raises `DataError` that lists the splits there are."""
         if name not in self.qrels:
-            raise DataError(f"data set {self.name!r} has no split {name!r}; it has {sorted(self.qrels)}")
+            raise DataError(
+                f"data set {self.name!r} has no split {name!r}; it has {', '.join(sorted(self.qrels))}; choose with"
+                " split.train=, split.dev= and split.test= (dev and test may be null)"
+            )
         return self.qrels[name]

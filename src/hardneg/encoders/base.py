@@ -30,14 +30,15 @@ class Tower(nn.Module):
 class EncoderRecipe(ABC):
     """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
 
-    `separate` gives queries and documents a tower each, both from the same start. `tokens` is the size of the
-    length-sorted parts in which a training batch is encoded ("auto" suits the device, null is one part, see
-    `embed.budget`).
+    `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one. `separate` gives
+    queries and documents a tower each, both from the same start. `tokens` is the size of the length-sorted parts in
+    which a training batch is encoded ("auto" suits the device, null is one part, see `embed.budget`).
     """
 
     query: Side = Side(max_length=64)
     document: Side = Side(max_length=128)
     separate: bool = False
+    lr: float = 2e-5
     tokens: int | str | None = AUTO
 
     gains_from_bf16: ClassVar[bool] = True

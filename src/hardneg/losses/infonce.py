@@ -34,6 +34,8 @@ class InfoNCE(Loss):
         super().__init__(weight)
         if temperature <= 0:
             raise ConfigError(f"loss.infonce.temperature must be positive, got {temperature}")
+        if learn_temperature and temperature < LOWEST_TEMPERATURE:
+            raise ConfigError(f"a learned temperature starts at {LOWEST_TEMPERATURE} or above, got {temperature}")
         self.needs_reverse = symmetric
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
 
@@ -41,7 +43,10 @@ class InfoNCE(Loss):
     def temperature(self) -> Float[Tensor, ""]:
         """The softmax temperature in use; a learned one never falls below 0.01."""
         value = self.log_temperature.exp()
-        return value.clamp(min=LOWEST_TEMPERATURE) if self.log_temperature.requires_grad else value
+        if not self.log_temperature.requires_grad:
+            return value
+        # Straight through: a plain clamp has no gradient below its bound, and the temperature would never come back.
+        return value + (value.clamp(min=LOWEST_TEMPERATURE) - value).detach()
 
     def learned(self) -> dict[str, Tensor]:
         """The temperature, where it is learned."""

@@ -31,7 +31,7 @@ def mine_and_store(
     identity = {
         "miner": miner.identity(),
         "depth": depth,
-        "filters": {name: vars(rule) for name, rule in filters.items()},
+        "filters": {name: [type(rule).__qualname__, vars(rule)] for name, rule in filters.items()},
         "training": training.fingerprint,
     }
     folder = cache / "stores" / fingerprint(identity)

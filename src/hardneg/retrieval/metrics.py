@@ -64,5 +64,6 @@ def _labels(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int]]:
     queries = data.queries.ids.take(qrels.queries).to_pylist()
     docs = data.corpus.ids.take(qrels.docs).to_pylist()
     for query, doc, score in zip(queries, docs, qrels.scores.tolist(), strict=True):
-        labels.setdefault(query, {})[doc] = max(round(score), 0)
+        # trec_eval knows whole grades only; anything above 0 is relevant here as it is in training.
+        labels.setdefault(query, {})[doc] = max(round(score), 1) if score > 0 else 0
     return labels
