@@ -27,14 +27,3 @@ def test_two_ranks_train_the_same_model_as_one_with_twice_the_batch(hardneg, har
     one, two = (json.loads((tmp_path / run / "summary.json").read_text())["test"] for run in ("one", "two"))
     assert two["before"] == pytest.approx(one["before"]) and two["after"] == pytest.approx(one["after"], abs=0.02)
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
-
-
-@pytest.mark.slow
-def test_two_ranks_stop_on_sigterm_save_and_go_on(hardneg_process, small, tmp_path):
-    ranks = ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu", "batch_size=16"]
-    common = [*small, *ranks, "trainer.max_epochs=2", "logger=csv", "evaluate.before=false"]
-    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 5, signal_name: SIGTERM}"
-    hardneg_process("train", *common, stop, "hydra.run.dir=cut", code=143)
-    assert 5 <= torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] <= 7
-    hardneg_process("resume", "cut")
-    assert json.loads((tmp_path / "cut/summary.json").read_text())["steps"] == 22

@@ -22,23 +22,6 @@ class SaveOnSigterm(L.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take the signal from Lightning where several ranks run.
-
-        Lightning broadcasts inside its signal handler, which meets whatever collective the other ranks are in and hangs
-        the run. The flag alone is enough: rank 0 spreads it at the next batch.
-        """
-        if trainer.world_size == 1:
-            return
-
-        def note(_: int, __: FrameType | None) -> None:
-            if trainer.is_global_zero:
-                trainer._signal_connector.received_sigterm = True
-
-        signal.signal(signal.SIGTERM, note)
-        if not trainer.is_global_zero:
-            signal.signal(signal.SIGINT, note)  # a terminal's Ctrl-C reaches all ranks; rank 0 decides
-
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Save if the exception is Lightning's answer to SIGTERM."""
         if isinstance(exception, SIGTERMException):
