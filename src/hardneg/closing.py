@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from hardneg import __version__, checkpoint, configs, distributed, figure, run_folder
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.keep import BEST, LAST
+from hardneg.data.tables import RetrievalData
 from hardneg.encoders.towers import Towers
 from hardneg.mining.baseline import baseline_run
 from hardneg.retrieval.metrics import Run, per_query
@@ -72,11 +73,16 @@ def close(
 def _systems(cfg: DictConfig, run: Run, evaluate: Evaluate) -> run_folder.Systems:
     """The per-query metrics of every row of the closing table."""
     data, split = evaluate.retriever.data, cfg.split.test
-    systems: dict[str, dict[str, np.ndarray]] = {}
-    if cfg.evaluate.bm25 is not None:
-        bm25 = baseline_run(configs.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache))
-        systems["BM25"] = per_query(bm25, data.split(split), data, evaluate.metrics)
+    systems = baseline(cfg, data, split)
     if evaluate.before is not None:
         systems["before"] = evaluate.before
     systems["after"] = per_query(run, data.split(split), data, evaluate.metrics)
     return systems
+
+
+def baseline(cfg: DictConfig, data: RetrievalData, split: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return the per-query metrics of the configured baseline, under its name; empty where there is none."""
+    if cfg.evaluate.bm25 is None:
+        return {}
+    run = baseline_run(configs.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache))
+    return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}

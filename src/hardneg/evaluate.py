@@ -8,10 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hardneg import __version__, checkpoint, configs, preflight, run_folder
+from hardneg.closing import baseline
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable
 from hardneg.errors import ConfigError
-from hardneg.mining.baseline import baseline_run
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.retriever import Retriever
@@ -22,6 +22,8 @@ def evaluate(cfg: DictConfig) -> None:
     import torch
 
     preflight.check(cfg)
+    if str(cfg.device).startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={cfg.device}: there is no GPU that torch can use here; take device=cpu")
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     trained = checkpoint.load(cfg.ckpt_path)
     data: RetrievalData = configs.build(cfg.data).load()
@@ -32,16 +34,11 @@ def evaluate(cfg: DictConfig) -> None:
         TokenTable.build(data.corpus, trained.tokenizer, trained.recipe.document, cache, "documents"),
         resolve_precision(cfg.precision, trained.recipe, cfg.device),
     )
-    if str(cfg.device).startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device={cfg.device}: there is no GPU that torch can use here; take device=cpu")
     device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     run = retriever.runs(trained.towers.to(device), [cfg.split], cfg.evaluate.depth)[cfg.split]
 
     qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
-    systems = {}
-    if cfg.evaluate.bm25 is not None:
-        bm25 = baseline_run(configs.build(cfg.evaluate.bm25), data, cfg.split, cfg.evaluate.depth, cache)
-        systems["BM25"] = per_query(bm25, qrels, data, metrics)
+    systems = baseline(cfg, data, cfg.split)
     systems["checkpoint"] = per_query(run, qrels, data, metrics)
     run_folder.write_trec(folder / f"{cfg.split}.run", run, data, "hardneg")
     run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
