@@ -219,7 +219,10 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str]) -> float:
     losses: list[Tensor] = []
     with tempfile.TemporaryDirectory() as folder, loggers(cfg.logger, {"folder": Path(folder)}) as opened:
         trainer: L.Trainer = configs.build(
-            {**configs.plain(cfg.trainer), "precision": resolve_precision(cfg.trainer.precision, recipe)},
+            {
+                **configs.plain(cfg.trainer),
+                "precision": resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator),
+            },
             logger=opened,
             callbacks=[_our_callback(clock, losses)],
             default_root_dir=folder,

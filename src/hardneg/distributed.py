@@ -31,6 +31,15 @@ def barrier() -> None:
         dist.barrier()
 
 
+def anywhere(flag: bool, device: torch.device) -> bool:
+    """Whether any rank says so; every rank must ask."""
+    if not active():
+        return flag
+    said = torch.tensor(int(flag), device=device)
+    dist.all_reduce(said, op=dist.ReduceOp.MAX)
+    return bool(said)
+
+
 class _Gather(torch.autograd.Function):
     """All-gather whose gradient is the sum of what every rank asks of this rank's rows."""
 

@@ -104,7 +104,7 @@ def train(cfg: DictConfig) -> float | None:
         )
         if cfg.ckpt_path is None:
             report_mining(trainer, negatives)
-        with orderly_stop():
+        with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         return close(cfg, folder, trainer, module.towers, evaluate, time.perf_counter() - started)
 
@@ -157,7 +157,7 @@ def make_module(
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate) -> list[L.Callback]:
     """The run's own callbacks, and those that the config adds."""
     kept = folder / "checkpoints"
-    own: list[L.Callback] = [evaluate, EpochLine(), SaveOnSigterm(kept / LAST)]
+    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine()]  # a signal may come while evaluating
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,12 +63,19 @@ def hardneg_process(environment):
     """Run `hardneg ...` in a process of its own, which may be killed; checks the exit code."""
 
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "hardneg.cli", *arguments],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
-        return done
+        command = [sys.executable, "-m", "hardneg.cli", *arguments]
+        pipe = subprocess.PIPE
+        # A session of its own: if it hangs, its other ranks must go too, or they hold the pipes open for ever.
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=200)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        assert process.returncode == code, f"exit {process.returncode}\n{out[-3000:]}\n{err[-6000:]}"
+        return subprocess.CompletedProcess(command, code, out, err)
 
     return run
 

@@ -9,14 +9,14 @@ import lightning as L
 
 
 class Interrupt(L.Callback):
-    """Send this process a signal after a number of optimiser steps, once per run folder."""
+    """Send the process of one rank a signal after a number of optimiser steps, once per run folder."""
 
-    def __init__(self, step: int, signal_name: str) -> None:
-        self.step, self.signal = step, getattr(signal, signal_name)
+    def __init__(self, step: int, signal_name: str, rank: int = 0) -> None:
+        self.step, self.signal, self.rank = step, getattr(signal, signal_name), rank
 
     def on_train_batch_end(self, trainer, *_):
         mark = os.path.join(trainer.default_root_dir, "interrupted")
-        if trainer.is_global_zero and trainer.global_step >= self.step and not os.path.exists(mark):
+        if trainer.global_rank == self.rank and trainer.global_step >= self.step and not os.path.exists(mark):
             open(mark, "w").close()
             os.kill(os.getpid(), self.signal)
 

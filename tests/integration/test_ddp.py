@@ -27,3 +27,20 @@ def test_two_ranks_train_the_same_model_as_one_with_twice_the_batch(hardneg, har
     one, two = (json.loads((tmp_path / run / "summary.json").read_text())["test"] for run in ("one", "two"))
     assert two["before"] == pytest.approx(one["before"]) and two["after"] == pytest.approx(one["after"], abs=0.02)
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2
+
+
+@pytest.mark.slow
+def test_two_ranks_that_are_interrupted_go_on_to_the_same_weights(hardneg_process, small, tmp_path):
+    """Lightning's own handling hangs here: a signal reaches the ranks at different places."""
+    two = [*small, "batch_size=16", "trainer.max_epochs=2", "logger=csv", "checkpoint.every_n_steps=4"]
+    two += ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu", "evaluate.before=false"]
+    hardneg_process("train", *two, "hydra.run.dir=whole")
+    whole = torch.load(tmp_path / "whole/checkpoints/last.ckpt", weights_only=True)
+    for name, rank in (("SIGTERM", 1), ("SIGINT", 0)):
+        stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: 7, signal_name: {name}, rank: {rank}}}"
+        hardneg_process("train", *two, stop, f"hydra.run.dir={name}", code=143)
+        hardneg_process("resume", name)
+        cut = torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)
+        assert cut["global_step"] == whole["global_step"] == 22
+        for key, value in whole["state_dict"].items():
+            assert torch.equal(cut["state_dict"][key], value), key
