@@ -6,9 +6,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
-from hardneg.errors import UserError
+from hardneg.errors import ConfigError, UserError
 
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
@@ -77,7 +78,29 @@ def _hydra_app(command: str, rest: list[str]) -> None:
 
     sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
-    hydra.main(config_path=configs.CONFIG_PATH, config_name=command, version_base="1.3")(task)()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
+    try:
+        hydra.main(config_path=configs.CONFIG_PATH, config_name=command, version_base="1.3")(task)()
+    except hydra.errors.HydraException as error:
+        raise ConfigError(_plain_words(error)) from error
+
+
+def _plain_words(error: Exception) -> str:
+    """Say what is wrong with the command line; for an unknown key with its neighbours."""
+    from hydra.errors import OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
+        known = sorted(str(key) for key in cause.parent_node or ())
+        parent, _, key = str(cause.full_key).rpartition(".")
+        close = get_close_matches(key, known, n=1)
+        near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
+        return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
+    if isinstance(error, OverrideParseException):
+        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
+    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
+    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
 
 
 def _entry(command: str) -> Callable[[Any], Any]:
@@ -123,6 +146,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        logging.getLogger("hardneg").setLevel(logging.WARNING)  # rank 0 says it
     logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
     # Bars of a second each that stay on the screen; ours show what takes long.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -57,6 +57,7 @@ def close(
                 "loss": "+".join(cfg.loss),
                 "seed": cfg.seed,
                 "data": evaluate.retriever.data.name,
+                "test_set": evaluate.retriever.data.fingerprint(cfg.split.test) if cfg.split.test else None,
                 "encoder": configs.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,

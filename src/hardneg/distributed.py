@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 
@@ -74,7 +74,7 @@ def gather_padded(ids: Int[Tensor, "R P"], fill: int = -1) -> Int[Tensor, "WR Q"
     return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=fill))
 
 
-def gather_rows(rows: Float[Tensor, "R D"], total: int) -> Float[Tensor, "T D"]:
+def gather_rows(rows: Shaped[Tensor, "R D"], total: int) -> Shaped[Tensor, "T D"]:
     """Put together what each rank computed for its `shard(total)`, without gradient."""
     if not active():
         return rows

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
@@ -39,15 +42,51 @@ def check(cfg: DictConfig) -> None:
     for key in ("data", "encoder", "schedule"):
         if key in node:
             configs.build(node[key])
+    if "optimizer" in node:
+        check_training(node)
     if "evaluate" in node:
-        check_metrics(node["evaluate"]["metrics"])
-        deepest = max(int(name.split("@")[1]) for name in node["evaluate"]["metrics"])
-        if node["evaluate"]["depth"] < deepest:
-            raise ConfigError(f"evaluate.depth={node['evaluate']['depth']} is too shallow for a metric at {deepest}")
+        check_evaluation(node["evaluate"])
     if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
         raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
     if "negatives" in node:
         check_combination(node)
+
+
+def check_evaluation(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking."""
+    check_metrics(node["metrics"])
+    deepest = max(int(name.split("@")[1]) for name in node["metrics"])
+    if node["depth"] < deepest:
+        raise ConfigError(f"evaluate.depth={node['depth']} is too shallow for a metric at {deepest}")
+
+
+def check_training(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for arguments that the optimizer or Lightning's Trainer refuses."""
+    try:
+        configs.build(node["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        given = ", ".join(f"{key}={value}" for key, value in node["optimizer"].items() if not key.startswith("_"))
+        raise ConfigError(f"optimizer with {given}: {error}") from error
+    for key in ("max_epochs", "max_steps", "accumulate_grad_batches"):
+        if not isinstance(node["trainer"].get(key), int | None):
+            raise ConfigError(f"trainer.{key}={node['trainer'][key]!r} must be a whole number")
+    # Only what it checks itself: devices and precision are resolved when the run starts.
+    plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    with without_messages("lightning.pytorch"):
+        configs.build({**node["trainer"], **plain, **quiet, "enable_model_summary": False})
+
+
+@contextmanager
+def without_messages(name: str) -> Iterator[None]:
+    """Keep a logger quiet."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def check_combination(node: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -12,7 +13,10 @@ from hardneg.errors import ConfigError
 
 
 def overrides_of(arguments: list[str]) -> list[str]:
-    """Return the overrides that repeat the run in its own folder, from its last checkpoint if it has one."""
+    """Return the overrides that repeat the run in its own folder, from its last checkpoint if it has one.
+
+    Changes to the directory that the run was started in, where its relative paths start.
+    """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Go on with an interrupted run.")
     parser.add_argument("run", type=Path, help="run folder, as outputs/... or one job of multirun/...")
     run: Path = parser.parse_args(arguments).run
@@ -24,6 +28,8 @@ def overrides_of(arguments: list[str]) -> list[str]:
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
     overrides = [str(item) for item in OmegaConf.load(written)]
+    run = run.resolve()
+    os.chdir(OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.cwd)  # where relative paths lead to
     last = run / "checkpoints" / LAST
     if last.exists():
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]

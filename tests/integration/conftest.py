@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +51,9 @@ def hardneg(environment, monkeypatch):
                 main()
             except SystemExit as stop:
                 got = stop.code or 0
+            except Exception:  # as Python itself would end
+                traceback.print_exc(file=err)
+                got = 1
             finally:
                 GlobalHydra.instance().clear()
         assert got == code, f"exit {got}\n{out.getvalue()[-3000:]}\n{err.getvalue()[-6000:]}"

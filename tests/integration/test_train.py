@@ -154,3 +154,20 @@ def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):
     hardneg("train", "data=toy", "batch_size=32", "trainer.max_epochs=4", "logger=csv", "hydra.run.dir=run")
     test = json.loads((tmp_path / "run/summary.json").read_text())["test"]
     assert test["after"]["ndcg@10"] > test["before"]["ndcg@10"] + 0.05
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("btch_size=3", "no key btch_size; did you mean batch_size?"),
+        ("encoder.dimm=3", "did you mean encoder.dim?"),
+        ("encoder=minilmm", "Available options in 'encoder': minilm static transformer"),
+        ("data.path=a=b", "quote what holds"),
+        ("optimizer.lr=abc", "optimizer with lr=abc"),
+        ("trainer.max_epochs=abc", "trainer.max_epochs='abc' must be a whole number"),
+        ("trainer.gradient_clip_val=x", "`gradient_clip_val` should be an int or a float"),
+    ],
+)
+def test_a_wrong_word_is_answered_in_plain_words(hardneg, argument, says):
+    stderr = hardneg("train", "data=toy", argument, code=2).stderr
+    assert says in stderr and "Traceback" not in stderr and "append" not in stderr

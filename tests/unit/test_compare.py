@@ -53,9 +53,10 @@ def test_no_difference_at_all_is_not_significant():
     assert (found.mean, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
 
 
-def run_folder(path, strategy, seed, values):
-    path.mkdir(parents=True)
-    summary = {"strategy": strategy, "loss": "infonce", "seed": seed, "data": "toy"}
+def run_folder(path, strategy, seed, values, test_set="t", **config):
+    (path / ".hydra").mkdir(parents=True)
+    summary = {"strategy": strategy, "loss": "infonce", "seed": seed, "data": "toy", "test_set": test_set}
+    (path / ".hydra" / "config.yaml").write_text(json.dumps({"seed": seed, **config}))
     (path / "summary.json").write_text(json.dumps(summary))
     columns = {"query_id": [f"q{i}" for i in range(len(values))], "system": ["after"] * len(values), "ndcg@10": values}
     pq.write_table(pa.table(columns), path / "per_query.parquet")
@@ -78,5 +79,25 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"no mrr@10; it measured ndcg@10"):
         arms(find([tmp_path]), "mrr@10")
     run_folder(tmp_path / "1", "bm25", 1, [1.0])
-    with pytest.raises(UserError, match="both bm25-infonce with seed 1"):
+    with pytest.raises(UserError, match="same run, bm25-infonce with seed 1"):
+        arms(find([tmp_path]), "ndcg@10")
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_different_arms(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0], optimizer={"lr": 0.1})
+    run_folder(tmp_path / "1", "bm25", 2, [1.0], optimizer={"lr": 0.1})
+    run_folder(tmp_path / "2", "bm25", 1, [0.5], optimizer={"lr": 0.2})
+    run_folder(tmp_path / "3", "random", 1, [0.5], optimizer={"lr": 0.3})
+    by_arm = arms(find([tmp_path]), "ndcg@10")
+    assert {arm: sorted(seeds) for arm, seeds in by_arm.items()} == {
+        "bm25-infonce optimizer.lr=0.1": [1, 2],
+        "bm25-infonce optimizer.lr=0.2": [1],
+        "random-infonce": [1],
+    }
+
+
+def test_runs_on_other_data_of_the_same_name_are_refused(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    run_folder(tmp_path / "1", "random", 1, [1.0], test_set="other")
+    with pytest.raises(UserError, match="different corpora"):
         arms(find([tmp_path]), "ndcg@10")

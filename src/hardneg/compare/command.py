@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> None:
         epilog="example: hardneg compare multirun/2026-01-31_12-00-00 --baseline in_batch-infonce",
     )
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that contain them (a sweep)")
-    parser.add_argument("--baseline", help="arm to compare with, as strategy-loss; default: the first by name")
+    parser.add_argument("--baseline", help="arm to compare with, by its name in the table; default: the first by name")
     parser.add_argument("--metric", default="ndcg@10", help="test metric (default: %(default)s)")
     parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     given = parser.parse_args(arguments)
@@ -56,20 +56,26 @@ def compare(runs: Sequence[FinishedRun], metric: str, baseline: str | None) -> l
     return sorted(rows, key=lambda row: -row[2])
 
 
-HEADER = ("arm", "seeds", "mean", "SD", "difference and 95% interval", "p")
+HEADER = ("arm", "seeds", "mean", "SD", "difference and 95% interval", "p", "on seeds x queries")
 NOTE = "SD: between seeds. Difference to the arm without one, paired by seed and query, both random; p not corrected."
+ONE_SEED = " With one seed the interval covers other queries, not other seeds."
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     arm, seeds, mean, spread, d = row
-    tail = ("", "") if d is None else (f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]", f"{d.p:.2g}")
+    shared = "" if d is None else f"{d.seeds} x {d.queries}"
+    tail = ("", "", "") if d is None else (f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]", f"{d.p:.2g}", shared)
     return (arm, str(seeds), f"{mean:.4f}", f"{spread:.4f}", *tail)
 
 
+def _note(rows: Sequence[Row]) -> str:
+    return NOTE + ONE_SEED * any(row[-1] is not None and row[-1].seeds == 1 for row in rows)
+
+
 def _print(title: str, rows: Sequence[Row]) -> None:
-    table = Table(title=title, title_justify="left", caption=NOTE, caption_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", caption=_note(rows), caption_justify="left", box=box.SIMPLE_HEAD)
     for name in HEADER:
-        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=True, overflow="fold")
+        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=name != "arm", overflow="fold")
     for row in rows:
         table.add_row(*_cells(row))
     console = Console()
@@ -80,4 +86,4 @@ def _print(title: str, rows: Sequence[Row]) -> None:
 def _markdown(title: str, rows: Sequence[Row]) -> str:
     lines = [f"**{title}**", "", "| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER)]
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
-    return "\n".join([*lines, "", NOTE, ""])
+    return "\n".join([*lines, "", _note(rows), ""])

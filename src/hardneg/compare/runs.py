@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,26 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from jaxtyping import Float
+from omegaconf import OmegaConf
 
 from hardneg.errors import UserError
+
+# What may differ between runs of one arm: the seed, and where and how things are kept and shown.
+_NO_ARM = ("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache.", "num_workers.")
+_NO_ARM += ("checkpoint.", "logger.")
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """One run folder: its summary, and the test metric of every query for each system in it."""
+    """One run folder: its summary, its flat config, and the test metric of every query for each system in it."""
 
     folder: Path
     summary: dict[str, Any]
+    config: dict[str, Any]
 
     @property
-    def arm(self) -> str:
-        """What the run tried, without the seed."""
+    def recipe(self) -> str:
+        """What the run is called, without the seed."""
         return f"{self.summary['strategy']}-{self.summary['loss']}"
 
     def values(self, metric: str, system: str = "after") -> dict[str, float]:
@@ -46,25 +53,62 @@ def find(folders: Iterable[Path]) -> list[FinishedRun]:
         for path in found:
             summary = json.loads((path / "summary.json").read_text())
             if "strategy" in summary and (path / "per_query.parquet").exists():
-                runs.append(FinishedRun(path, summary))
+                runs.append(FinishedRun(path, summary, _config(path)))
     if not runs:
         raise UserError("none of these folders holds a training run with test results")
     return runs
 
 
-def arms(runs: Iterable[FinishedRun], metric: str) -> dict[str, dict[int, dict[str, float]]]:
-    """Return arm -> seed -> query -> value; raises `UserError` if two runs are the same arm and seed."""
-    out: dict[str, dict[int, dict[str, float]]] = {}
-    folders: dict[tuple[str, int], Path] = {}
+def _config(folder: Path) -> dict[str, Any]:
+    """Read what makes the run's arm, as dotted keys; empty for a folder without its config."""
+    written = folder / ".hydra" / "config.yaml"
+    node = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
+    return {key: value for key, value in _flat(node) if not f"{key}.".startswith(_NO_ARM)}
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
+    """Group the runs into arms: runs of one strategy and loss whose settings differ are told apart by them."""
+    recipes: dict[str, list[FinishedRun]] = defaultdict(list)
     for run in runs:
-        key = (run.arm, run.summary["seed"])
-        if key in folders:
+        recipes[run.recipe].append(run)
+    out: dict[str, list[FinishedRun]] = defaultdict(list)
+    for recipe, group in recipes.items():
+        keys = sorted(set().union(*(run.config for run in group)))
+        varied = [key for key in keys if len({repr(run.config.get(key)) for run in group}) > 1]
+        for run in group:
+            out[" ".join([recipe, *(f"{key}={run.config.get(key)}" for key in varied)])].append(run)
+    return out
+
+
+def arms(runs: Iterable[FinishedRun], metric: str) -> dict[str, dict[int, dict[str, float]]]:
+    """Return arm -> seed -> query -> value.
+
+    Raises `UserError` if two runs are the same arm and seed, or were tested on different data of the same name.
+    """
+    runs = list(runs)
+    for run in runs:
+        if run.summary.get("test_set") != runs[0].summary.get("test_set"):
             raise UserError(
-                f"{folders[key]} and {run.folder} are both {run.arm} with seed {key[1]}: they differ in something that"
-                " the comparison does not name; give only the folders that belong together"
+                f"{runs[0].folder} and {run.folder} were tested on different corpora, queries or judgements that are"
+                f" both called {run.summary['data']!r}; compare only runs on the same data, or name them by data.name"
             )
-        folders[key] = run.folder
-        out.setdefault(run.arm, {})[key[1]] = run.values(metric)
+    out: dict[str, dict[int, dict[str, float]]] = {}
+    for arm, group in named(runs).items():
+        folders: dict[int, Path] = {}
+        for run in group:
+            seed = run.summary["seed"]
+            if seed in folders:
+                raise UserError(f"{folders[seed]} and {run.folder} are the same run, {arm} with seed {seed}; give one")
+            folders[seed] = run.folder
+            out.setdefault(arm, {})[seed] = run.values(metric)
     return out
 
 

@@ -148,6 +148,14 @@ class RetrievalData:
     given: Ragged | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)  # what a lenient reader left out, by reason
 
+    def fingerprint(self, split: str) -> str:
+        """Hash the corpus, the queries and one split's judgements."""
+        qrels = self.split(split)
+        digest = blake2b(f"{self.corpus.fingerprint} {self.queries.fingerprint}".encode(), digest_size=12)
+        for column in (qrels.queries, qrels.docs, qrels.scores):
+            digest.update(column.tobytes())
+        return digest.hexdigest()
+
     def split(self, name: str) -> Qrels:
         """Return one split's judgements; raises `DataError` that lists the splits there are."""
         if name not in self.qrels:

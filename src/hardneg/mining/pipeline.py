@@ -50,8 +50,9 @@ def mine_and_store(
 def _mine(miner: Miner, training: TrainingSet, depth: int) -> Hits:
     """Mine the training queries only; the other rows of the query table stay empty."""
     data = training.data
-    # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full.
-    width = depth + int(training.known.counts[training.queries].max(initial=0))
+    # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full. A
+    # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
+    width = depth + min(int(training.known.counts[training.queries].max(initial=0)), depth)
     found = miner.mine(data.queries.take(training.queries), data.corpus, min(width, len(data.corpus)))
     ids = np.full((len(data.queries), found.ids.shape[1]), -1, np.int32)
     scores = np.full(ids.shape, -np.inf, np.float32)

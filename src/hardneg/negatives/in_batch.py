@@ -55,5 +55,7 @@ def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) ->
     document = d[:, 0]
     c = Candidates.own(document, q[:, None], own, ("positive", "in_batch"))
     c = c.add(document, queries, "in_batch", distributed.rank())
-    known = (distributed.gather_padded(batch.positive_ids)[None] == batch.doc_ids[:, :1, None]).any(dim=-1)
+    known = torch.zeros_like(c.valid[:, 1:])
+    for positive in distributed.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B, W*B, P) array
+        known |= positive == batch.doc_ids[:, :1]
     return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

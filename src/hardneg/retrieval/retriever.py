@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hardneg import distributed
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
@@ -29,6 +30,7 @@ class Retriever:
         for split in splits:
             rows = self.data.split(split).query_rows
             queries = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
-            scores, ids = exact(queries, docs, depth)
+            scores, ids = exact(queries[distributed.shard(len(rows))], docs, depth)  # each rank a share of the queries
+            scores, ids = (distributed.gather_rows(part, len(rows)) for part in (scores, ids))
             found[split] = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
         return found
