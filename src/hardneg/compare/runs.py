@@ -17,8 +17,10 @@ from omegaconf import OmegaConf
 from hardneg.errors import UserError
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
-_NO_ARM = ("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache.", "num_workers.")
-_NO_ARM += ("checkpoint.", "logger.")
+_NO_ARM = (
+    *("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache."),
+    *("num_workers.", "checkpoint.", "logger."),
+)
 
 
 @dataclass(frozen=True)
