@@ -31,7 +31,8 @@ class Candidates:
 
     `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
     `reverse` holds the other direction (each row's positive document against the batch's queries) where a loss asked
-    for it. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores.
+    for it. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores. `query_ids` are rows of the
+    query table; `rank` (from 0) is the place in a mined list, -1 for what is in none.
     """
 
     scores: Float[Tensor, "B N"]
@@ -42,6 +43,8 @@ class Candidates:
     names: tuple[str, ...]
     teacher: Float[Tensor, "B N"] | None = None
     reverse: Candidates | None = None
+    query_ids: Int[Tensor, " B"] | None = None
+    rank: Int[Tensor, "B N"] | None = None
 
     @classmethod
     def own(
@@ -56,6 +59,7 @@ class Candidates:
             source=batch.source,
             names=names,
             teacher=batch.teacher,
+            query_ids=batch.query_ids,
         )
 
     def add(self, q: Float[Tensor, "B D"], columns: Columns, name: str, rank: int = 0) -> Candidates:
@@ -79,6 +83,10 @@ class Candidates:
         """Attach the other direction, for losses that are symmetric."""
         return replace(self, reverse=other)
 
+    def scored_by(self, teacher: Float[Tensor, "B N"]) -> Candidates:
+        """Attach a teacher's scores, NaN where unknown."""
+        return replace(self, teacher=teacher)
+
     @property
     def negative(self) -> Bool[Tensor, "B N"]:
         """The candidates that a loss pushes away."""
@@ -87,7 +95,23 @@ class Candidates:
     @property
     def lowest_positive(self) -> Float[Tensor, "B 1"]:
         """The score of each row's worst-placed positive."""
-        return self.scores.masked_fill(~self.positive, torch.inf).amin(dim=1, keepdim=True)
+        return self.positive_score("min")
+
+    def positive_score(self, which: str, scores: Float[Tensor, "B N"] | None = None) -> Float[Tensor, "B 1"]:
+        """The `min`, `mean` or `max` of a row's positives, in similarity or in other `scores`; inf where it has none.
+
+        Positives of unknown score (NaN) do not count.
+        """
+        scores = self.scores if scores is None else scores
+        known = self.positive & ~scores.isnan()
+        if which == "mean":
+            total = scores.masked_fill(~known, 0.0).sum(dim=1, keepdim=True)
+            found = total / known.sum(dim=1, keepdim=True)
+        elif which == "max":
+            found = scores.masked_fill(~known, -torch.inf).amax(dim=1, keepdim=True)
+        else:
+            found = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
+        return found.where(known.any(dim=1, keepdim=True), torch.inf)
 
     def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
         """Drop the negatives outside `mask`; a positive is never dropped."""

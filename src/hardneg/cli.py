@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from hardneg.errors import ConfigError, UserError
 
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
+    "mine": "mine hard negatives, filter and store them, with a report (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
     "resume": "go on with an interrupted run, from its run folder",
@@ -104,13 +106,7 @@ def _plain_words(error: Exception) -> str:
 
 
 def _entry(command: str) -> Callable[[Any], Any]:
-    if command == "evaluate":
-        from hardneg.evaluate import evaluate
-
-        return evaluate
-    from hardneg.train import train
-
-    return train
+    return getattr(import_module(f"hardneg.{command}"), command)
 
 
 def _reporting(entry: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import environ
 from typing import Any
 
 import torch
@@ -31,11 +34,31 @@ def barrier() -> None:
         dist.barrier()
 
 
-def anywhere(flag: bool, device: torch.device) -> bool:
+@contextmanager
+def from_torchrun() -> Iterator[None]:
+    """Join the other processes that `torchrun` started, if it started us; Lightning does so on its own."""
+    if int(environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+        yield
+        return
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def device(name: str) -> torch.device:
+    """Turn `auto` into this process's GPU if there is one."""
+    if name != "auto" or not torch.cuda.is_available():
+        return torch.device("cpu" if name == "auto" else name)
+    return torch.device("cuda", int(environ.get("LOCAL_RANK", "0")))
+
+
+def anywhere(flag: bool) -> bool:
     """Whether any rank says so; every rank must ask."""
     if not active():
         return flag
-    said = torch.tensor(int(flag), device=device)
+    said = torch.tensor(int(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
     dist.all_reduce(said, op=dist.ReduceOp.MAX)
     return bool(said)
 

@@ -48,7 +48,7 @@ class DualEncoder(L.LightningModule):
         self.towers = towers
         self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
         self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(losses))
-        self.filters = dict(filters)
+        self.filters = {name: rule for name, rule in filters.items() if rule.at != "mined"}
         self.names = names
         self.make_optimizer, self.schedule = optimizer, schedule
         self.seed, self.card = seed, card

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hardneg import configs
 from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.in_batch import InBatch
@@ -36,28 +37,26 @@ def check(cfg: DictConfig) -> None:
         node = configs.plain(cfg)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the config cannot be resolved: {error}") from error
-    configs.check_keys(node, "train" if "negatives" in node else "evaluate")
+    configs.check_keys(node, "train" if "loss" in node else "mine" if "negatives" in node else "evaluate")
     for path, inner in configs.targets(node):
         configs.check_target(path, inner)
-    for key in ("data", "encoder", "schedule"):
+    for key in ("data", "encoder", "schedule", "search"):
         if key in node:
             configs.build(node[key])
-    if "optimizer" in node:
-        check_training(node)
-    if "evaluate" in node:
-        check_evaluation(node["evaluate"])
     if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
         raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
-    if "negatives" in node:
-        check_combination(node)
+    checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
+    for key, look in {**checks, "loss": check_combination}.items():
+        if key in node:
+            look(node)
 
 
 def check_evaluation(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking."""
-    check_metrics(node["metrics"])
-    deepest = max(int(name.split("@")[1]) for name in node["metrics"])
-    if node["depth"] < deepest:
-        raise ConfigError(f"evaluate.depth={node['depth']} is too shallow for a metric at {deepest}")
+    metrics, depth = node["evaluate"]["metrics"], node["evaluate"]["depth"]
+    check_metrics(metrics)
+    if depth < (deepest := max(int(name.split("@")[1]) for name in metrics)):
+        raise ConfigError(f"evaluate.depth={depth} is too shallow for a metric at {deepest}")
 
 
 def check_training(node: dict[str, Any]) -> None:
@@ -89,15 +88,35 @@ def without_messages(name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def check_combination(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for parts that cannot work together."""
+def check_sources(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the sources; raise `ConfigError` if there are none, or for a filter that they cannot feed."""
     sources = configs.build_group(node["negatives"], "negatives")
-    configs.build_group(node["filter"], "filter")
     if not sources:
         raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
     for name, source in sources.items():
         if not isinstance(source, OfflineSource | OnlineSource):
             raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
+    for name, rule in configs.build_group(node["filter"], "filter").items():
+        if not isinstance(rule, CandidateFilter):
+            raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
+        if rule.needs_teacher and not any(source.has_teacher for source in sources.values()):
+            raise ConfigError(
+                f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
+                " one, as negatives.SOURCE.teacher, or leave the filter out"
+            )
+    return sources
+
+
+def check_combination(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together."""
+    sources = check_sources(node)
+    check_remine(node["remine"])
+    following = [name for name, source in sources.items() if getattr(source, "follows_model", False)]
+    if node["remine"]["warmup_epochs"] and following == list(sources):
+        raise ConfigError(
+            f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains without negatives={','.join(following)},"
+            " and there are no others; add some, as in negatives=[in_batch,mined]"
+        )
     check_losses(configs.build_group(node["loss"], "loss"), sources)
     if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
         raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
@@ -108,6 +127,16 @@ def check_combination(node: dict[str, Any]) -> None:
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
         )
+
+
+def check_remine(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for settings that cannot work."""
+    for key, least in {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": 1, "keep_last": 2}.items():
+        value = node[key]
+        if value is None and key != "warmup_epochs":
+            continue
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f"remine.{key}={value!r} must be a whole number, {least} or more")
 
 
 def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from hardneg.callbacks.console import Bar, EpochLine
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
+from hardneg.callbacks.remine import Remine, owner_name
 from hardneg.closing import close
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
@@ -27,10 +28,13 @@ from hardneg.data.training import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
 from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.mixture import Mixture
+from hardneg.negatives.stored import Stored
 from hardneg.precision import resolve_precision
+from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever
 from hardneg.runlog.session import loggers
 
@@ -72,8 +76,9 @@ def train(cfg: DictConfig) -> float | None:
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     retriever = Retriever(data, queries, docs, precision)
 
-    filters = configs.build_group(cfg.filter, "filter")
-    negatives = prepare_negatives(cfg, Setting(training, filters, cache))
+    filters = prepare_filters(cfg, training)
+    setting = Setting(training, filters, cache)
+    negatives = prepare_negatives(cfg, setting)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     batches = Batches(
         TrainingRows(training, mixture),
@@ -83,6 +88,7 @@ def train(cfg: DictConfig) -> float | None:
         cfg.num_workers,
     )
     module = make_module(cfg, recipe, tokenizer, negatives, filters)
+    model = Model(module.towers, recipe, queries, docs, precision)
     evaluate = Evaluate(
         retriever,
         dev=cfg.split.dev,
@@ -96,7 +102,7 @@ def train(cfg: DictConfig) -> float | None:
         trainer: L.Trainer = configs.build(
             {**configs.plain(cfg.trainer), "precision": precision},
             logger=opened,
-            callbacks=callbacks(cfg, folder, evaluate),
+            callbacks=callbacks(cfg, folder, evaluate, remine(cfg, folder, negatives, setting, model)),
             default_root_dir=folder,
             use_distributed_sampler=False,  # our sampler knows the ranks
             enable_model_summary=False,
@@ -126,6 +132,14 @@ def describe(data: RetrievalData) -> str:
     return f"data {data.name}: {len(data.corpus)} documents; queries: {splits}{skipped}"
 
 
+def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
+    """Make the filters and let them build what they look up."""
+    filters: dict[str, CandidateFilter] = configs.build_group(cfg.filter, "filter")
+    for rule in filters.values():
+        rule.prepare(training)
+    return filters
+
+
 def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     """Make the sources and let the offline ones mine or open what they draw from."""
     sources = configs.build_group(cfg.negatives, "negatives")
@@ -137,7 +151,11 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
 
 
 def make_module(
-    cfg: DictConfig, recipe: EncoderRecipe, tokenizer: Tokenizer, negatives: Negatives, filters: dict
+    cfg: DictConfig,
+    recipe: EncoderRecipe,
+    tokenizer: Tokenizer,
+    negatives: Negatives,
+    filters: dict[str, CandidateFilter],
 ) -> DualEncoder:
     """Load the starting weights and put the training step together."""
     towers = Towers.of(recipe, recipe.build(tokenizer))
@@ -154,10 +172,16 @@ def make_module(
     )
 
 
-def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate) -> list[L.Callback]:
-    """The run's own callbacks, and those that the config adds."""
+def remine(cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model) -> list[L.Callback]:
+    """The callback that mines, if there is a source that follows the model."""
+    following = {n: s for n, s in negatives.offline.items() if isinstance(s, Stored) and s.follows_model}
+    return [Remine(following, setting, model, owner_name(folder), **configs.plain(cfg.remine))] if following else []
+
+
+def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mining: list[L.Callback]) -> list[L.Callback]:
+    """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation."""
     kept = folder / "checkpoints"
-    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine()]  # a signal may come while evaluating
+    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), *mining]
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)

@@ -39,7 +39,7 @@ class SaveOnSigterm(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Agree whether to stop; Lightning then raises `SIGTERMException` on every rank at the same place."""
-        if distributed.anywhere(self.asked, trainer.strategy.root_device):
+        if distributed.anywhere(self.asked):
             trainer._signal_connector.received_sigterm = True
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

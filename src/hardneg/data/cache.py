@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from hardneg import distributed
 from hardneg.errors import ConfigError
 
 
@@ -42,6 +43,48 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
                 _sync(unfinished)
                 unfinished.rename(folder)
     return folder
+
+
+def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
+    """As `built_once`, for work that all ranks of a run share: each of them calls `build`, and rank 0 gets the folder.
+
+    Only rank 0 takes the lock and decides: a rank that decided for itself could find the folder built meanwhile by
+    another run, and leave its fellows waiting for its share.
+    """
+    if not distributed.active():
+        return built_once(folder, build)
+    if distributed.rank() > 0:
+        if distributed.anywhere(False):
+            build(None)
+    else:
+        asked = False
+
+        def with_the_others(unfinished: Path) -> None:
+            nonlocal asked
+            asked = distributed.anywhere(True)
+            build(unfinished)
+
+        built_once(folder, with_the_others)
+        if not asked:
+            distributed.anywhere(False)  # it was there: the others may go on
+    distributed.barrier()
+    return folder
+
+
+def hold(folder: Path, owner: str) -> None:
+    """Note that `owner` may come back for this folder."""
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        folder.with_name(f"{folder.name}.held-{owner}").touch()
+
+
+def release(folder: Path, owner: str) -> None:
+    """Take the note back, and remove the folder if nobody else has one."""
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        folder.with_name(f"{folder.name}.held-{owner}").unlink(missing_ok=True)
+        if not list(folder.parent.glob(f"{folder.name}.held-*")) and folder.exists():
+            gone = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+            folder.rename(gone)  # at once: nobody finds half of it
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextmanager

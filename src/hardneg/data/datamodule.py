@@ -44,7 +44,7 @@ class Batches(L.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
         )
-        self.loader = ResumableLoader(loader, sampler)
+        self.loader = ResumableLoader(loader, sampler, lambda: self.rows.mixture.version)
         self.loader.go_on(self.position)
         return self.loader
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader
 
@@ -17,8 +17,9 @@ class ResumableLoader:
     function of (seed, epoch), so skipping is exact and costs nothing, with any number of workers.
     """
 
-    def __init__(self, loader: DataLoader, sampler: EpochSampler) -> None:
+    def __init__(self, loader: DataLoader, sampler: EpochSampler, version: Callable[[], object] = lambda: None) -> None:
         self.loader = loader
+        self.version = version  # of what the rows are drawn from
         self.sampler = sampler  # where Lightning looks for set_epoch
         self.handed_out = 0
         self.resumed: dict[str, int] = {}
@@ -31,9 +32,17 @@ class ResumableLoader:
         same_epoch = self.resumed.get("epoch") == self.sampler.epoch
         self.handed_out = self.sampler.start = self.resumed["handed_out"] if same_epoch else 0
         self.resumed = {}
-        for batch in self.loader:
-            self.handed_out += 1
-            yield batch
+        while True:
+            version = self.version()
+            for batch in self.loader:
+                self.handed_out += 1
+                yield batch
+                if self.version() != version:
+                    # Mined anew after this batch: what workers have fetched ahead was drawn from the old lists.
+                    self.sampler.start = self.handed_out
+                    break
+            else:
+                return
 
     @property
     def position(self) -> dict[str, int]:

@@ -43,6 +43,7 @@ class TokenTable:
     def __init__(self, folder: Path, pad_id: int) -> None:
         self._ids, self._offsets = Mapped(folder / "ids.npy"), Mapped(folder / "offsets.npy")
         self.pad_id = pad_id
+        self.key = folder.name  # names texts, tokenizer, prompt and length
 
     @classmethod
     def build(cls, texts: Texts, tokenizer: Tokenizer, side: Side, cache: Path, what: str) -> TokenTable:

@@ -43,7 +43,7 @@ class Towers(nn.Module):
 
     def both(self, queries: Tokens, docs: Tokens) -> tuple[Float[Tensor, "B D"], Float[Tensor, "R D"]]:
         """Embed a batch's queries and documents; a shared tower sorts them together, which fills its parts better."""
-        if DOCUMENT in self.towers:
+        if DOCUMENT in self.towers or self.tokens is None:  # in one part, queries would be padded like documents
             return self(queries, QUERY), self(docs, DOCUMENT)
         together = self(queries.below(docs), QUERY)
         return together[: len(queries)], together[len(queries) :]

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import Any
 
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hardneg.candidates import Candidates
+from hardneg.data.training import TrainingSet
+from hardneg.errors import ConfigError
+
+PLACES = ("both", "mined", "live")
+REDUCE = ("min", "mean", "max")
 
 
-@runtime_checkable
-class CandidateFilter(Protocol):
-    """Says which candidates to keep; what it says of positives is ignored."""
+class CandidateFilter(ABC):
+    """Says which candidates to keep; what it says of positives is ignored.
 
+    `at` says where the rule is applied: to `mined` lists, whose scores are the miner's, to `live` batches, whose scores
+    are the model's of this step, or to `both`. `needs_teacher`: reads teacher scores, and keeps what has none.
+    """
+
+    at: str = "both"
+    needs_teacher: bool = False
+
+    def __init__(self, at: str = "both") -> None:
+        if at not in PLACES:
+            raise ConfigError(f"at must be one of {', '.join(PLACES)}, got {at!r}")
+        self.at = at
+
+    def prepare(self, training: TrainingSet) -> None:  # noqa: B027  (most rules need nothing)
+        """Build what the rule looks up in the data; called once, before the first candidates."""
+
+    @abstractmethod
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return True where the candidate may serve as a negative."""
+
+    def identity(self) -> dict[str, Any]:
+        """The settings, as plain values: part of a store's fingerprint."""
+        settings = {key: value for key, value in vars(self).items() if not key.startswith("_") and key != "at"}
+        return {"filter": type(self).__qualname__, **settings}
+
+
+def check_reduce(which: str) -> None:
+    """Raise `ConfigError` unless `which` is a way to take several positives as one."""
+    if which not in REDUCE:
+        raise ConfigError(f"positive must be one of {', '.join(REDUCE)}, got {which!r}")

@@ -1,24 +1,49 @@
-"""Label coverage: a document known to be relevant to the query is never its negative."""
+"""Label coverage: what the labels say of a document decides whether it may be a negative."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hardneg.candidates import Candidates
+from hardneg.data.training import TrainingSet
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
+
+MODES = ("drop_positives", "drop_judged", "only_judged_negatives")
 
 
-class KnownPositives:
+class KnownPositives(CandidateFilter):
     """Drop every known positive of the row's query, on every path (the qrels-aware mask of DRhard, arXiv:2104.08051).
 
     `positive_ids` already names all documents with the same text as a positive and the positives of all queries with
-    the same text, so matching by id here is matching by text too.
+    the same text, so matching by id here is matching by text too. `mode` may ask for more: `drop_judged` drops all that
+    was judged for the query, `only_judged_negatives` keeps only what was judged and found not relevant.
     """
 
+    def __init__(self, mode: str = "drop_positives", at: str = "both") -> None:
+        super().__init__(at)
+        if mode not in MODES:
+            raise ConfigError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
+        self.mode = mode
+        self._judged = torch.empty(0, dtype=torch.long)
+        self._width = 1
+
+    def prepare(self, training: TrainingSet) -> None:
+        """Sort the (query, document) pairs that the training split judges."""
+        judged = training.data.split(training.split)
+        self._width = len(training.data.corpus)
+        if self.mode != "drop_positives":
+            self._judged = torch.from_numpy(np.unique(judged.queries.astype(np.int64) * self._width + judged.docs))
+
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the candidate is a known positive of its row."""
+        """Return False where the candidate is a known positive of its row, or where the mode forbids it."""
         keep = torch.ones_like(c.valid)
         for known in positive_ids.unbind(dim=1):  # one pass a positive: no (B, N, P) array
             keep &= c.ids != known[:, None]
-        return keep
+        if self.mode == "drop_positives" or c.query_ids is None:
+            return keep
+        judged = torch.isin(c.query_ids[:, None] * self._width + c.ids, self._judged.to(c.ids.device))
+        return keep & (judged if self.mode == "only_judged_negatives" else ~judged)

@@ -1,30 +1,104 @@
-"""What every miner has: a ranked list of documents for each query."""
+"""What every miner has: a ranked list of documents for each query, with the scores of the query's positives."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from hardneg.data.tables import Texts
+from hardneg.data.tables import RetrievalData, Texts
+from hardneg.data.training import TrainingSet
+from hardneg.errors import ConfigError, DataError
+from hardneg.retrieval.model import Model
 
 
 @dataclass(frozen=True)
 class Hits:
-    """The K best documents of each query, best first; -1 (score -inf) where there are no more."""
+    """The K best documents of each query, best first; -1 (score -inf) where there are no more.
+
+    `positives` are the miner's own scores of the query's known positives, in the order asked; NaN where unknown. What
+    counts as too close to a positive is judged on the same scale as the hits.
+    """
 
     ids: Int32[np.ndarray, "Q K"]
     scores: Float32[np.ndarray, "Q K"]
+    positives: Float32[np.ndarray, "Q P"]
 
 
-@runtime_checkable
-class Miner(Protocol):
-    """Ranks the corpus for each query."""
+# Ranks the pool for some query rows (Q,): (queries, their known positives (Q, P) padded with -1, K) -> hits.
+Ranker = Callable[[Int32[np.ndarray, " Q"], Int32[np.ndarray, "Q P"], int], Hits]
 
+
+@dataclass(frozen=True)
+class Task:
+    """What a miner ranks: the documents of `pool` (rows of the corpus) for queries of `data`.
+
+    `positives` are the documents whose scores will be asked for. `work` is a folder that outlives an interruption: what
+    a miner leaves there under names of its own is there when the same task is opened again. Of several ranks, each
+    computes a share, and all of them see the folder.
+    """
+
+    data: RetrievalData
+    pool: Int32[np.ndarray, " N"]
+    positives: Int32[np.ndarray, " M"]
+    work: Path
+
+
+class Miner(ABC):
+    """Ranks the corpus for queries.
+
+    `follows_model`: ranks with the model in training, so that its lists change when the model does. `collective`: ranks
+    share the work, so that all of them must take part.
+    """
+
+    follows_model: bool = False
+    collective: ClassVar[bool] = False
+
+    @abstractmethod
     def identity(self) -> dict[str, Any]:
         """Everything that decides the ranking but the texts, as plain values: part of the store's fingerprint."""
 
-    def mine(self, queries: list[str], corpus: Texts, k: int) -> Hits:
-        """Return the `k` best documents of each query."""
+    @abstractmethod
+    def open(self, task: Task) -> Ranker:
+        """Prepare (index, embed) and return what ranks blocks of queries."""
+
+    def ready(self, data: RetrievalData, model: Model | None, cache: Path) -> Miner:
+        """Return the miner with the weights that it ranks with; those of `model` if it follows the model."""
+        return self
+
+    def mine(self, queries: list[str], corpus: Texts, k: int, work: Path = Path()) -> Hits:
+        """Rank a whole corpus for some texts, without labels."""
+        asked = Texts.of(map(str, range(len(queries))), queries)
+        none = np.empty(0, np.int32)
+        task = Task(RetrievalData("texts", corpus, asked, {}), np.arange(len(corpus), dtype=np.int32), none, work)
+        return self.open(task)(np.arange(len(queries), dtype=np.int32), np.full((len(queries), 1), -1, np.int32), k)
+
+
+def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"]:
+    """Return the rows of the documents that may be mined: `all`, `not_held_out`, or those whose ids a file lists.
+
+    `not_held_out` leaves out documents that are relevant to queries of other splits and to none of this one.
+
+    Raises `DataError` for an id that is not in the corpus, `ConfigError` where there is no such file.
+    """
+    everything = np.arange(len(training.data.corpus), dtype=np.int32)
+    if documents == "all":
+        return everything
+    if documents == "not_held_out":
+        others = [qrels.relevant.docs for name, qrels in training.data.qrels.items() if name != training.split]
+        held_out = np.setdiff1d(np.concatenate([np.empty(0, np.int32), *others]), training.known.values)
+        return np.setdiff1d(everything, held_out)
+    path = Path(documents)
+    if not path.is_file():
+        raise ConfigError(f"documents={documents!r} must be all, not_held_out or a file with one document id a line")
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if (name := line.strip()) not in training.data.corpus.rows:
+            raise DataError(f"{path}:{number}: there is no document {name!r} in {training.data.name}")
+        rows.append(training.data.corpus.rows[name])
+    return np.unique(np.array(rows, np.int32))

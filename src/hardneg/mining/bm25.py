@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -11,16 +10,16 @@ from typing import Any
 import bm25s
 import numpy as np
 import Stemmer
+from jaxtyping import Float32
 
-from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
-from hardneg.mining.base import Hits
+from hardneg.mining.base import Hits, Miner, Ranker, Task
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
 
 
 @dataclass(frozen=True)
-class BM25:
+class BM25(Miner):
     """Okapi BM25 (Robertson & Zaragoza 2009) as bm25s computes it (Lu 2024, arXiv:2407.03618).
 
     `language` chooses the Snowball stemmer ("english", "german", ...; null for none); `stopwords` is a language code
@@ -44,24 +43,42 @@ class BM25:
         """Parameters and the library's version."""
         return {"miner": "bm25", "bm25s": version("bm25s"), **asdict(self)}
 
-    def mine(self, queries: list[str], corpus: Texts, k: int) -> Hits:
-        """Return the `k` best documents of each query; documents that share no word with it (score 0) are left out."""
+    def open(self, task: Task) -> Ranker:
+        """Index the pool; documents that share no word with a query (score 0) will not be among its hits."""
         index = bm25s.BM25(k1=self.k1, b=self.b)
         # Token ids rather than words: half the memory, and queries meet unknown words without an error.
         tokenizer = bm25s.tokenization.Tokenizer(stemmer=self._stemmer(), stopwords=self.stopwords or [])
-        index.index(tokenizer.tokenize(corpus.texts.to_pylist(), show_progress=False), show_progress=False)
-        asked = tokenizer.tokenize(queries, update_vocab=False, show_progress=False)
-        width = min(k, len(corpus))
-        ids = np.full((len(queries), k), -1, np.int32)
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        some = [row for row, words in enumerate(asked) if len(words)]  # bm25s cannot score an empty query
-        if some:
-            bar = sys.stderr.isatty()
-            found = index.retrieve([asked[row] for row in some], k=width, show_progress=bar, leave_progress=False)
-            ids[some, :width], scores[some, :width] = found.documents, found.scores
-        nothing = ~(scores > 0)
-        ids[nothing], scores[nothing] = -1, -np.inf
-        return Hits(ids, scores)
+        index.index(tokenizer.tokenize(task.data.corpus.take(task.pool), show_progress=False), show_progress=False)
+        place = np.full(len(task.data.corpus), -1)
+        place[task.pool] = np.arange(len(task.pool))
+
+        def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
+            asked = tokenizer.tokenize(task.data.queries.take(queries), update_vocab=False, show_progress=False)
+            width = min(k, len(task.pool))
+            ids = np.full((len(queries), k), -1, np.int32)
+            scores = np.full((len(queries), k), -np.inf, np.float32)
+            some = [row for row, words in enumerate(asked) if len(words)]  # bm25s cannot score an empty query
+            if some:
+                found = index.retrieve([asked[row] for row in some], k=width, show_progress=False)
+                ids[some, :width], scores[some, :width] = task.pool[found.documents], found.scores
+            nothing = ~(scores > 0)
+            ids[nothing], scores[nothing] = -1, -np.inf
+            return Hits(ids, scores, _positives(index, asked, place[positives], positives))
+
+        return rank
 
     def _stemmer(self) -> Any:
         return None if self.language is None else Stemmer.Stemmer(self.language)
+
+
+def _positives(
+    index: bm25s.BM25, asked: list[list[int]], places: np.ndarray, positives: np.ndarray
+) -> Float32[np.ndarray, "Q P"]:
+    """Score each query's positives: 0 where they share no word, NaN for those outside the pool."""
+    scores = np.full(positives.shape, np.nan, np.float32)
+    known = (positives >= 0) & (places >= 0)
+    for row in np.flatnonzero(known.any(axis=1)):
+        words = asked[row]
+        found = index.get_scores_from_ids(words) if len(words) else np.zeros(int(places.max()) + 1, np.float32)
+        scores[row, known[row]] = found[places[row, known[row]]]
+    return scores

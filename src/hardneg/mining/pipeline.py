@@ -1,82 +1,221 @@
-"""Mine, filter, store: the steps between a miner and the lists that training draws from."""
+"""Mine, filter, score, store: the steps between a miner and the lists that training draws from."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float32, Int32, UInt8
+from numpy.lib.format import open_memmap
+from tqdm import tqdm
 
+from hardneg import distributed
 from hardneg.candidates import Candidates
-from hardneg.data.cache import built_once, fingerprint
-from hardneg.data.tables import Ragged
+from hardneg.data.cache import built_once, built_together, fingerprint
 from hardneg.data.training import TrainingSet
 from hardneg.filters.base import CandidateFilter
-from hardneg.mining.base import Hits, Miner
+from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool
 from hardneg.mining.store import KEPT, Store
+from hardneg.mining.teacher import Teacher
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1024  # queries filtered at a time: bounds memory
+BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
+ABANDONED = 7 * 24 * 3600  # seconds after which the unfinished work of a run that never came back is removed
 
 
-def mine_and_store(
-    miner: Miner, training: TrainingSet, filters: Mapping[str, CandidateFilter], depth: int, cache: Path
-) -> Store:
-    """Return the store of this miner, data, filters and depth, mining it only if nobody has yet."""
-    identity = {
-        "miner": miner.identity(),
-        "depth": depth,
-        "filters": {name: [type(rule).__qualname__, vars(rule)] for name, rule in filters.items()},
-        "training": training.fingerprint,
-    }
-    folder = cache / "stores" / fingerprint(identity)
+@dataclass(frozen=True)
+class MinedBlock:
+    """What the steps make of a block of queries; the rows of a store."""
 
-    def build(unfinished: Path) -> None:
+    ids: Int32[np.ndarray, "Q K"]
+    scores: Float32[np.ndarray, "Q K"]
+    reasons: UInt8[np.ndarray, "Q K"]
+    positive: Float32[np.ndarray, " Q"]
+    teacher: Float32[np.ndarray, "Q K"] | None
+
+
+@dataclass(frozen=True)
+class MiningRecipe:
+    """All that decides a store but the texts: miner, depth, documents, filters, teacher.
+
+    `miner` is ready (see `Miner.ready`); `filters` and `teacher` are prepared.
+    """
+
+    miner: Miner
+    depth: int
+    documents: str
+    filters: Mapping[str, CandidateFilter]
+    teacher: Teacher | None = None
+
+    def identity(self, training: TrainingSet, pool: np.ndarray) -> dict[str, Any]:
+        """Name everything: a change of any of it is another store."""
+        return {
+            "miner": self.miner.identity(),
+            "depth": self.depth,
+            "pool": "all" if len(pool) == len(training.data.corpus) else fingerprint(pool.tolist()),
+            "filters": {name: rule.identity() for name, rule in self.filters.items()},
+            "teacher": None if self.teacher is None else self.teacher.identity(),
+            "training": training.fingerprint,
+        }
+
+
+def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path) -> Store:
+    """Return the recipe's store, mining it only if nobody has yet; an interrupted attempt goes on where it was.
+
+    Of several processes that ask together one mines and the others wait; of several ranks each mines a share.
+    """
+    pool = mining_pool(training, recipe.documents)
+    identity = recipe.identity(training, pool)
+    name = fingerprint(identity)
+    work = cache / "work" / name
+    together = built_together if recipe.miner.collective else built_once
+
+    def build(unfinished: Path | None) -> None:
         started = time.perf_counter()
-        hits = _mine(miner, training, depth)
-        reasons = filter_hits(hits, training.known, filters)
-        seconds = round(time.perf_counter() - started, 2)
-        Store.write(unfinished, hits, reasons, {**identity, "reasons": ["kept", *filters], "seconds": seconds})
-        log.info("mined %s negatives in %.1f s: %s", miner.identity()["miner"], seconds, folder.name)
+        work.mkdir(parents=True, exist_ok=True)
+        task = Task(training.data, pool, np.unique(training.known.values), work)
+        blocks = _mine(recipe, training, task)
+        if recipe.miner.collective:
+            distributed.barrier()  # the last block may be another rank's
+        if unfinished is not None:
+            seconds = round(time.perf_counter() - started, 3)
+            facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "seconds": seconds}
+            _assemble(unfinished, blocks, training, {**identity, **facts})
+            log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
-    return Store(built_once(folder, build))
+    folder = together(cache / "stores" / name, build)
+    if distributed.rank() == 0:
+        shutil.rmtree(work, ignore_errors=True)
+        _remove_abandoned(cache / "work")
+    return Store(folder)
 
 
-def _mine(miner: Miner, training: TrainingSet, depth: int) -> Hits:
-    """Mine the training queries only; the other rows of the query table stay empty."""
-    data = training.data
+def _mine(recipe: MiningRecipe, training: TrainingSet, task: Task) -> list[tuple[np.ndarray, Path]]:
+    """Mine the training queries in blocks into the work folder; return each block's rows and file."""
     # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full. A
     # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
-    width = depth + min(int(training.known.counts[training.queries].max(initial=0)), depth)
-    found = miner.mine(data.queries.take(training.queries), data.corpus, min(width, len(data.corpus)))
-    ids = np.full((len(data.queries), found.ids.shape[1]), -1, np.int32)
-    scores = np.full(ids.shape, -np.inf, np.float32)
-    ids[training.queries], scores[training.queries] = found.ids, found.scores
-    return Hits(ids, scores)
+    width = recipe.depth + min(int(training.known.counts[training.queries].max(initial=0)), recipe.depth)
+    width = min(width, len(task.pool))
+    queries = training.queries
+    blocks = [
+        (queries[start : start + BLOCK], task.work / f"hits-{start // BLOCK:05d}.npz")
+        for start in range(0, len(queries), BLOCK)
+    ]
+    mine = blocks
+    if recipe.miner.collective:
+        mine = blocks[distributed.rank() :: distributed.world_size()]
+    rank: Ranker | None = None
+    if not all(path.exists() for _, path in blocks):
+        rank = recipe.miner.open(task)
+    with tqdm(total=sum(len(rows) for rows, _ in mine), desc="mine", leave=False, disable=None) as bar:
+        for rows, path in mine:
+            if not path.exists():
+                assert rank is not None
+                _save(path, mine_block(rank, recipe, training, rows, width))
+            bar.update(len(rows))
+    return blocks
 
 
-def filter_hits(hits: Hits, known: Ragged, filters: Mapping[str, CandidateFilter]) -> UInt8[np.ndarray, "Q K"]:
-    """Say of every hit which filter dropped it first: code 0 is kept, i is the i-th filter (from 1)."""
+def mine_block(
+    rank: Ranker, recipe: MiningRecipe, training: TrainingSet, queries: Int32[np.ndarray, " Q"], width: int
+) -> MinedBlock:
+    """Take one block of queries through the steps."""
+    known = training.known.padded(queries)
+    hits = rank(queries, known, width)
+    score = None if recipe.teacher is None else _scorer(recipe.teacher, queries)
+    reasons, teacher = filter_hits(hits, known, queries, recipe.filters, score)
+    lowest = np.where(np.isnan(hits.positives), np.inf, hits.positives).min(axis=1)
+    positive = np.where(np.isinf(lowest), np.nan, lowest).astype(np.float32)
+    return MinedBlock(hits.ids, hits.scores, reasons, positive, teacher)
+
+
+def filter_hits(
+    hits: Hits,
+    known: Int32[np.ndarray, "Q P"],
+    queries: Int32[np.ndarray, " Q"],
+    filters: Mapping[str, CandidateFilter],
+    score: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> tuple[UInt8[np.ndarray, "Q K"], Float32[np.ndarray, "Q K"] | None]:
+    """Say of every hit which filter dropped it first: code 0 is kept, i is the i-th filter (from 1).
+
+    The query's known positives stand before the hits with the miner's own scores, for rules that measure against them.
+    `score` gives teacher scores; it is asked only for positives and for what the cheaper filters left, before the first
+    filter that reads them, or at the end. Returns them too, NaN for what was never scored.
+    """
+    columns = known.shape[1]
+    ids = torch.from_numpy(np.concatenate([known, hits.ids], axis=1)).long()
+    first = torch.arange(ids.shape[1]).expand_as(ids) < columns
+    c = Candidates(
+        scores=torch.from_numpy(np.concatenate([hits.positives, hits.scores], axis=1)),
+        ids=ids,
+        positive=first & (ids >= 0),
+        valid=ids >= 0,
+        source=(~first).long(),
+        names=("positive", "mined"),
+        query_ids=torch.from_numpy(queries).long(),
+        rank=torch.where(first, -1, torch.arange(ids.shape[1]) - columns),
+    )
+    positive_ids = torch.from_numpy(known).long()
     reasons = np.full(hits.ids.shape, KEPT, np.uint8)
-    for start in range(0, len(hits.ids), BLOCK):
-        rows = slice(start, start + BLOCK)
-        ids = torch.from_numpy(hits.ids[rows]).long()
-        c = Candidates(
-            scores=torch.from_numpy(hits.scores[rows]),
-            ids=ids,
-            positive=torch.zeros_like(ids, dtype=torch.bool),
-            valid=ids >= 0,
-            source=torch.ones_like(ids),
-            names=("positive", "mined"),
-        )
-        positives = torch.from_numpy(known.padded(np.arange(start, start + len(ids)))).long()
-        for code, rule in enumerate(filters.values(), start=1):
-            dropped = c.valid & ~rule(c, positives)
-            reasons[rows][dropped.numpy()] = code
-            c = c.keep(~dropped)
-    return reasons
+    for code, rule in enumerate(filters.values(), start=1):
+        if rule.at == "live":
+            continue  # has a number all the same, so that numbers mean the same filter in every store of a run
+        if rule.needs_teacher and c.teacher is None and score is not None:
+            c = c.scored_by(torch.from_numpy(score(c.ids.masked_fill(~c.valid, -1).numpy())))
+        dropped = c.negative & ~rule(c, positive_ids)
+        reasons[dropped[:, columns:].numpy()] = code
+        c = c.keep(~dropped)
+    if c.teacher is None and score is not None:
+        c = c.scored_by(torch.from_numpy(score(c.ids.masked_fill(~c.valid, -1).numpy())))
+    return reasons, None if c.teacher is None else c.teacher[:, columns:].numpy()
+
+
+def _scorer(teacher: Teacher, queries: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda docs: teacher.score(queries, docs.astype(np.int32))
+
+
+def _save(path: Path, block: MinedBlock) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with draft.open("wb") as file:
+        np.savez(file, **{key: value for key, value in vars(block).items() if value is not None})
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _assemble(
+    folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet, card: Mapping[str, Any]
+) -> None:
+    """Put the blocks into the arrays of a store, one block in memory at a time."""
+    rows = len(training.data.queries)
+    empty = {"ids": -1, "scores": -np.inf, "reasons": KEPT, "positive": np.nan, "teacher": np.nan}
+    arrays: dict[str, np.memmap] = {}
+    for queries, path in blocks:
+        with np.load(path) as block:
+            for key in block.files:
+                value = block[key]
+                if key not in arrays:
+                    shape = (rows, *value.shape[1:])
+                    arrays[key] = open_memmap(folder / f"{key}.npy", mode="w+", dtype=value.dtype, shape=shape)
+                    arrays[key][:] = empty[key]
+                arrays[key][queries] = value
+    for array in arrays.values():
+        array.flush()
+    (folder / "card.json").write_text(json.dumps(card, indent=2))
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed runs left and never came back for; nothing reads it but the same task."""
+    for left in folder.iterdir() if folder.is_dir() else ():
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)

@@ -7,42 +7,61 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from hardneg.data.mapped import Mapped
-from hardneg.mining.base import Hits
 
 KEPT = 0  # reason code; 1, 2, ... are the filters in the card's order
 
 
 class Store:
-    """A folder with `ids.npy` (Q,K), `scores.npy` (Q,K), `reasons.npy` (Q,K) and `card.json`, immutable once there."""
+    """A folder of memory-mapped arrays and a card, immutable once there.
+
+    `ids.npy`, `scores.npy`, `reasons.npy` (Q, K), with a teacher also `teacher.npy`; `positive.npy` (Q,), the miner's
+    score of each query's lowest known positive (NaN unknown); `card.json`. Q counts all rows of the query table; those
+    of queries that were not mined are empty.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.card: dict[str, Any] = json.loads((folder / "card.json").read_text())
         self._ids, self._reasons = Mapped(folder / "ids.npy"), Mapped(folder / "reasons.npy")
+        self._scores, self._positive = Mapped(folder / "scores.npy"), Mapped(folder / "positive.npy")
+        self._teacher = Mapped(folder / "teacher.npy") if (folder / "teacher.npy").exists() else None
 
-    @staticmethod
-    def write(folder: Path, hits: Hits, reasons: UInt8[np.ndarray, "Q K"], card: dict[str, Any]) -> None:
-        """Write the files into an empty folder."""
-        np.save(folder / "ids.npy", hits.ids)
-        np.save(folder / "scores.npy", hits.scores)
-        np.save(folder / "reasons.npy", reasons)
-        (folder / "card.json").write_text(json.dumps(card, indent=2))
+    @property
+    def ids(self) -> Int32[np.ndarray, "Q K"]:
+        """The mined documents, best first, -1 where there are no more."""
+        return self._ids.array
+
+    @property
+    def scores(self) -> Float32[np.ndarray, "Q K"]:
+        """The miner's scores."""
+        return self._scores.array
+
+    @property
+    def reasons(self) -> UInt8[np.ndarray, "Q K"]:
+        """0 for what was kept, else the number of the filter that dropped it, from 1 in the card's order."""
+        return self._reasons.array
+
+    @property
+    def positive(self) -> Float32[np.ndarray, " Q"]:
+        """The miner's score of each query's lowest known positive."""
+        return self._positive.array
+
+    @property
+    def mined(self) -> Bool[np.ndarray, " Q"]:
+        """The queries that have a list at all."""
+        return np.asarray(self.ids[:, 0] >= 0)
 
     def kept(self, query: int) -> Int32[np.ndarray, " n"]:
         """The query's documents that passed every filter, hardest first; what was dropped never returns."""
-        ids = self._ids.array[query]
-        return ids[(ids >= 0) & (self._reasons.array[query] == KEPT)]
+        return self.ids[query][self.keeps(query)]
 
-    def report(self, k: int) -> dict[str, float]:
-        """Summarise the lists: hit rate (kept / examined), share of queries with fewer than `k` kept, seconds."""
-        examined = self._ids.array >= 0
-        kept = examined & (self._reasons.array == KEPT)
-        mined = examined.any(axis=1)  # rows of queries outside the training split are empty
-        return {
-            "hit_rate": float(kept.sum() / max(examined.sum(), 1)),
-            "queries_short": float((kept[mined].sum(axis=1) < k).mean()) if mined.any() else 1.0,
-            "seconds": self.card["seconds"],
-        }
+    def teacher(self, query: int) -> Float32[np.ndarray, " n"] | None:
+        """The teacher's scores of what `kept` returns; None where the store has none."""
+        return None if self._teacher is None else self._teacher.array[query][self.keeps(query)]
+
+    def keeps(self, query: int) -> Bool[np.ndarray, " K"]:
+        """Mark the query's kept documents."""
+        return (self.ids[query] >= 0) & (self.reasons[query] == KEPT)

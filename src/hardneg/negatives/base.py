@@ -16,6 +16,7 @@ from hardneg.candidates import Columns
 from hardneg.data.training import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.retrieval.model import Model
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,27 @@ class Draw:
 
 @dataclass(frozen=True)
 class Setting:
-    """What an offline source may use to get ready: the training set, the run's filters and the shared cache."""
+    """What an offline source may use to get ready: the training set, the run's filters and the shared cache.
+
+    `model` is the one in training, once there is one.
+    """
 
     training: TrainingSet
     filters: dict[str, CandidateFilter]
     cache: Path
+    model: Model | None = None
 
 
 class OfflineSource(ABC):
     """Names negatives before the batch exists; they are tokenised and encoded with gradient.
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
-    checks its arguments; `prepare` does the work.
+    checks its arguments; `prepare` does the work. `version` changes when the source would draw otherwise than before:
+    what workers have fetched ahead is then void.
     """
 
     has_teacher: bool = False
+    version: int = 0
 
     def __init__(self, k: int) -> None:
         if k < 1:

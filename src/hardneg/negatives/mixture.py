@@ -26,6 +26,11 @@ class Mixture:
         self.k = sum(source.k for source in sources.values())
         self.has_teacher = any(source.has_teacher for source in sources.values())
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Changes when a source would draw otherwise than before."""
+        return tuple(source.version for source in self.sources.values())
+
     def draw(
         self, epoch: int, query: int
     ) -> tuple[Int32[np.ndarray, " k"], Int32[np.ndarray, " k"], Float32[np.ndarray, " k"]]:

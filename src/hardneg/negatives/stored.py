@@ -1,12 +1,18 @@
-"""Stored negatives: drawn from lists that a miner wrote before training (BM25 now, models and cross-encoders alike)."""
+"""Stored negatives: drawn from lists that a miner wrote (BM25, models and cross-encoders alike)."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Miner
-from hardneg.mining.pipeline import mine_and_store
+from hardneg.mining.health import health
+from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.mining.store import Store
+from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
 
 SAMPLING = ("uniform", "top")
@@ -16,11 +22,23 @@ class Stored(OfflineSource):
     """Draw `k` of the first `pool` kept documents of each query's mined list.
 
     `depth` is how many documents the miner lists a query. `sampling` is `uniform` over the pool (ANCE draws from the
-    top 200, arXiv:2007.00808) or `top`, always the hardest.
+    top 200, arXiv:2007.00808) or `top`, always the hardest. `documents` may be mined: `all`, `not_held_out` (without
+    those that are relevant only to queries of other splits) or a file of ids. `teacher` scores the pairs, for filters
+    and for distillation.
+
+    With a miner that follows the model in training there is nothing to draw before the first round: the slots stay
+    empty, and `Remine` says when to mine.
     """
 
     def __init__(
-        self, k: int, miner: Miner, depth: int = 100, pool: int | None = None, sampling: str = "uniform"
+        self,
+        k: int,
+        miner: Miner,
+        depth: int = 100,
+        pool: int | None = None,
+        sampling: str = "uniform",
+        documents: str = "all",
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__(k)
         pool = depth if pool is None else pool
@@ -29,19 +47,62 @@ class Stored(OfflineSource):
         if sampling not in SAMPLING:
             raise ConfigError(f"sampling must be one of {', '.join(SAMPLING)}, got {sampling!r}")
         self.miner, self.depth, self.pool, self.sampling = miner, depth, pool, sampling
+        self.documents, self.teacher = documents, teacher
+        self.has_teacher = teacher is not None
+        self.store: Store | None = None
+        self.previous: Store | None = None
+
+    @property
+    def follows_model(self) -> bool:
+        """Whether the lists change with the model in training."""
+        return self.miner.follows_model
 
     def prepare(self, setting: Setting) -> None:
-        """Open the store of this miner, data and filters, or mine it first."""
-        training = setting.training
-        self.store = mine_and_store(self.miner, training, setting.filters, self.depth, setting.cache)
+        """Open the store of this miner, data and filters, or mine it first; not where it follows the model."""
+        if not self.follows_model:
+            self.mine(setting)
+
+    def mine(self, setting: Setting) -> Store:
+        """Mine with the weights as they are now, unless there is such a store; draw from it from here on."""
+        if self.teacher is not None:
+            self.teacher.prepare(setting.training.data)
+        miner = self.miner.ready(setting.training.data, setting.model, setting.cache)
+        filters = {name: rule for name, rule in setting.filters.items() if rule.at != "live"}
+        recipe = MiningRecipe(miner, self.depth, self.documents, filters, self.teacher)
+        return self.use(mine_and_store(recipe, setting.training, setting.cache))
+
+    def open(self, folder: Path) -> Store:
+        """Draw from a store that is there; raises `ConfigError` if it is not."""
+        if not folder.exists():
+            raise ConfigError(
+                f"the run drew from the mined list {folder}, which is gone: it cannot go on exactly. Bring it back, or"
+                " start the run anew"
+            )
+        return self.use(Store(folder))
+
+    def use(self, store: Store) -> Store:
+        """Draw from this store."""
+        self.previous, self.store = self.store, store
+        self.version += 1
+        return store
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
         """Draw from the kept part of the query's list; a list left short by the filters stays short."""
-        pool = self.store.kept(query)[: self.pool]
-        if self.sampling == "uniform":
-            pool = rng.permutation(pool)
-        return Draw(pad(pool[: self.k], self.k))
+        if self.store is None:
+            return Draw(pad([], self.k))
+        ids, teacher = self.store.kept(query)[: self.pool], self.store.teacher(query)
+        order = rng.permutation(len(ids)) if self.sampling == "uniform" else np.arange(len(ids))
+        order = order[: self.k]
+        if teacher is None:
+            return Draw(pad(ids[order], self.k))
+        scores = np.full(self.k, np.nan, np.float32)
+        scores[: len(order)] = teacher[order]
+        return Draw(pad(ids[order], self.k), scores)
 
     def report(self) -> dict[str, float]:
-        """The store's own numbers: hit rate, queries left short of `k`, seconds."""
-        return self.store.report(self.k)
+        """How the lists came out (see `mining.health`); nothing before there are any."""
+        return {} if self.store is None else health(self.store, self.k, self.pool, self.previous)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers only draw: what mines stays in the main process."""
+        return {**vars(self), "miner": None, "teacher": None}

@@ -25,25 +25,33 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
 
 
 @torch.inference_mode()
-def embed_table(
-    towers: Towers, table: TokenTable, side: str, precision: str, what: str, rows: np.ndarray | None = None
+def embed_rows(
+    towers: Towers, table: TokenTable, side: str, precision: str, rows: np.ndarray, bar: tqdm
 ) -> Float[Tensor, "N D"]:
-    """Embed these rows (null: all) on the towers' device, in float32; each rank does a share and gets all.
+    """Embed these rows on the towers' device, in float32.
 
-    Rows of like length go together, whatever their order in the table: little padding is computed.
+    Rows of like length go together, whatever their order: little padding is computed.
     """
-    rows = np.arange(len(table)) if rows is None else rows
-    mine = rows[distributed.shard(len(rows))]
     tower = towers.tower(side)
     device = next(tower.parameters()).device
-    out = torch.empty(len(mine), tower.dim, device=device)
+    out = torch.empty(len(rows), tower.dim, device=device)
     size = WITHOUT_GRADIENT * budget(AUTO, device)
     training = tower.training
     tower.eval()
-    with autocast(precision, device), tqdm(total=len(mine), desc=f"embed {what}", leave=False, disable=None) as bar:
-        for part in parts(torch.from_numpy(table.lengths[mine]), size):
-            tokens = table.batch(mine[part.numpy()]).to(device, non_blocking=True)
+    with autocast(precision, device):
+        for part in parts(torch.from_numpy(table.lengths[rows]), size):
+            tokens = table.batch(rows[part.numpy()]).to(device, non_blocking=True)
             out[part.to(device)] = tower(tokens.input_ids, tokens.attention_mask).float()
             bar.update(len(part))
     tower.train(training)
-    return distributed.gather_rows(out, len(rows))
+    return out
+
+
+def embed_table(
+    towers: Towers, table: TokenTable, side: str, precision: str, what: str, rows: np.ndarray | None = None
+) -> Float[Tensor, "N D"]:
+    """Embed these rows (null: all); each rank does a share and gets all."""
+    rows = np.arange(len(table)) if rows is None else rows
+    mine = rows[distributed.shard(len(rows))]
+    with tqdm(total=len(mine), desc=f"embed {what}", leave=False, disable=None) as bar:
+        return distributed.gather_rows(embed_rows(towers, table, side, precision, mine, bar), len(rows))

@@ -30,7 +30,9 @@ class Retriever:
         for split in splits:
             rows = self.data.split(split).query_rows
             queries = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
-            scores, ids = exact(queries[distributed.shard(len(rows))], docs, depth)  # each rank a share of the queries
+            scores, ids = exact(
+                queries[distributed.shard(len(rows))], [docs], depth
+            )  # each rank a share of the queries
             scores, ids = (distributed.gather_rows(part, len(rows)) for part in (scores, ids))
             found[split] = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
         return found

@@ -1,39 +1,125 @@
-"""Exact nearest-neighbour search in bounded memory."""
+"""Nearest-neighbour search over the embeddings of a corpus: exact in bounded memory, or through faiss."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hardneg.errors import ConfigError, UserError
+from hardneg.retrieval.blocks import Blocks
+
 QUERIES, DOCS = 1024, 32_768  # a block of scores: 128 MB in float32
+
+# Returns scores and positions of the k best documents (or all, if fewer) of each query, best first.
+Searcher = Callable[[Float[Tensor, "Q D"], int], tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]]
+
+
+class Search(ABC):
+    """A way to search; the constructor is cheap, `over` builds the index."""
+
+    is_exact: ClassVar[bool] = False
+
+    @abstractmethod
+    def over(self, docs: Blocks, device: torch.device) -> Searcher:
+        """Index these embeddings."""
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the result: part of a store's fingerprint."""
+        return {"search": type(self).__name__, **asdict(self)}  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Exact(Search):
+    """Every query against every document, by matrix products; on a GPU the corpus stays there if it fits in half."""
+
+    is_exact: ClassVar[bool] = True
+
+    def over(self, docs: Blocks, device: torch.device) -> Searcher:
+        """Read the blocks from disk for each block of queries, or hold them on the GPU."""
+        held: Iterable[Tensor] = docs
+        if device.type == "cuda" and len(docs) * docs.dim * 4 < torch.cuda.mem_get_info(device)[0] / 2:
+            held = [torch.cat([block.to(device) for block in docs])]
+        return lambda q, k: exact(q, held, k)
+
+
+@dataclass(frozen=True)
+class Faiss(Search):
+    """A faiss index by its factory string (Douze et al., arXiv:2401.08281), on GPUs where faiss and torch see them.
+
+    `index` is for example "Flat" (exact), "IVF256,Flat" or "HNSW32"; `nprobe` is the number of cells an IVF index
+    visits, `ef_search` the width of an HNSW search; the other one is ignored. Scores are inner products.
+    """
+
+    index: str = "Flat"
+    nprobe: int = 16
+    ef_search: int = 128
+
+    def over(self, docs: Blocks, device: torch.device) -> Searcher:
+        """Train the index on the first blocks and add all; raises `UserError` where faiss is not installed."""
+        faiss = _faiss()
+        try:
+            index = faiss.index_factory(docs.dim, self.index, faiss.METRIC_INNER_PRODUCT)
+        except RuntimeError as error:
+            raise ConfigError(f"search.index={self.index!r} is no faiss index: {error}") from error
+        if device.type == "cuda" and faiss.get_num_gpus():
+            index = faiss.index_cpu_to_all_gpus(index)
+        if not index.is_trained:
+            index.train(torch.cat(list(docs)).numpy())
+        for block in docs:
+            index.add(block.numpy())
+        parameters = faiss.ParameterSpace() if device.type == "cpu" else faiss.GpuParameterSpace()
+        if "IVF" in self.index:
+            parameters.set_index_parameter(index, "nprobe", self.nprobe)
+        if "HNSW" in self.index:
+            parameters.set_index_parameter(index, "efSearch", self.ef_search)
+
+        def search(q: Tensor, k: int) -> tuple[Tensor, Tensor]:
+            scores, positions = index.search(q.float().cpu().numpy(), min(k, len(docs)))
+            return torch.from_numpy(scores), torch.from_numpy(positions)
+
+        return search
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise UserError(
+            "search=faiss_* needs faiss: pip install 'hardneg[faiss]' (or one of the faiss-gpu packages, not both), or"
+            " take search=exact, which needs no more than torch"
+        ) from error
+    # Since 1.14 faiss leaves BLAS for small blocks of queries, which is several times slower at our sizes.
+    if hasattr(faiss.cvar, "distance_compute_blas_threshold"):
+        faiss.cvar.distance_compute_blas_threshold = 0
+    return faiss
 
 
 @torch.inference_mode()
 def exact(
-    q: Float[Tensor, "Q D"], d: Float[Tensor, "N D"], k: int, step: Callable[[int], object] | None = None
+    q: Float[Tensor, "Q D"], docs: Iterable[Float[Tensor, "n D"]], k: int
 ) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
-    """Return scores and rows of the `k` best documents (or all, if fewer) of each query, best first.
+    """Return scores and positions of the `k` best documents (or all, if fewer) of each query, best first.
 
     Blocks of queries meet blocks of documents and a running top-k is kept, so memory does not grow with either count.
-    `step(n)` is called when n more queries are done, for a progress bar.
     """
-    k = min(k, len(d))
-    all_scores, all_rows = [], []
-    for block in q.split(QUERIES):
-        best = torch.empty(len(block), 0, device=q.device)
-        rows = torch.empty(len(block), 0, dtype=torch.long, device=q.device)
-        for start in range(0, len(d), DOCS):
-            scores = block @ d[start : start + DOCS].T
-            top, where = scores.topk(min(k, scores.shape[1]))
-            best, rows = torch.cat([best, top], dim=1), torch.cat([rows, where + start], dim=1)
-            if start:
-                best, order = best.topk(min(k, best.shape[1]))
-                rows = rows.gather(1, order)
-        all_scores.append(best)
-        all_rows.append(rows)
-        if step is not None:
-            step(len(block))
-    return torch.cat(all_scores), torch.cat(all_rows)
+    blocks = q.split(QUERIES)
+    scores = [torch.empty(len(block), 0, device=q.device) for block in blocks]
+    places = [torch.empty(len(block), 0, dtype=torch.long, device=q.device) for block in blocks]
+    start = 0
+    for held in docs:
+        for d in held.to(q.device).split(DOCS):
+            for i, block in enumerate(blocks):
+                best, where = torch.topk(block @ d.T, min(k, len(d)))
+                best, where = torch.cat([scores[i], best], dim=1), torch.cat([places[i], where + start], dim=1)
+                if start:
+                    best, order = best.topk(min(k, best.shape[1]))
+                    where = where.gather(1, order)
+                scores[i], places[i] = best, where
+            start += len(d)
+    return torch.cat(scores), torch.cat(places)

@@ -1,0 +1,113 @@
+"""Mining with the model in training: a first round, and a new one every so often."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from hardneg import distributed
+from hardneg.data.cache import fingerprint, hold, release
+from hardneg.negatives.base import Setting
+from hardneg.negatives.stored import Stored
+from hardneg.retrieval.model import Model
+
+log = logging.getLogger(__name__)
+
+
+class Remine(L.Callback):
+    """Let the sources that follow the model mine at epoch ends, or every so many optimiser steps.
+
+    The first round comes before the first step, or after `warmup_epochs` on the run's other negatives (the three stages
+    random, mine, mixed). It runs when the epoch's batches are all trained on and before the checkpoint is written:
+    mined when an epoch starts, lists would come too late for a resumed run, whose first iterator exists by then.
+    The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from.
+
+    `keep_last` removes this run's older stores, at least all but two: the last checkpoint on disk may be a round old.
+    `owner` is the run's name in the cache, where a store that another run made too must stay.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Stored],
+        setting: Setting,
+        model: Model,
+        owner: str,
+        warmup_epochs: int = 0,
+        every_n_epochs: int | None = 1,
+        every_n_steps: int | None = None,
+        keep_last: int | None = None,
+    ) -> None:
+        self.sources, self.setting, self.model, self.owner = dict(sources), setting, model, owner
+        self.warmup_epochs = warmup_epochs
+        self.every_n_epochs, self.every_n_steps, self.keep_last = every_n_epochs, every_n_steps, keep_last
+        self.round, self.step = 0, 0
+        self.stores: dict[str, list[str]] = {name: [] for name in sources}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Open the stores that the checkpoint names, or mine the first round."""
+        if self.round:
+            for name, source in self.sources.items():
+                source.open(self.setting.cache / "stores" / self.stores[name][-1])
+        elif not self.warmup_epochs and trainer.global_step == 0:
+            self.mine(trainer)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Mine if the steps are up; say how old the lists are."""
+        since = trainer.global_step - self.step
+        if self.round and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            pl_module.log_dict({f"mining/{name}/staleness": float(since) for name in self.sources})
+        if self.round and self.every_n_steps and since >= self.every_n_steps and not trainer.is_last_batch:
+            self.mine(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Mine the first round after the warm-up, and a new one if the epochs are up, but not after the last."""
+        done = trainer.current_epoch + 1
+        if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= done:
+            return
+        since = done - self.warmup_epochs
+        steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
+        epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0
+        if since >= 0 and (not self.round or epochs_up or steps_up):
+            self.mine(trainer)
+
+    def mine(self, trainer: L.Trainer) -> None:
+        """Mine a round with the weights as they are, and log how it came out."""
+        setting = replace(self.setting, model=self.model)
+        self.round, self.step = self.round + 1, trainer.global_step
+        for name, source in self.sources.items():
+            store = source.mine(setting)
+            if store.folder.name not in self.stores[name]:
+                self.stores[name].append(store.folder.name)
+            if distributed.rank() == 0:
+                hold(store.folder, self.owner)
+            numbers = {"round": float(self.round), **source.report()}
+            shown = ", ".join(f"{key} {value:.3g}" for key, value in numbers.items())
+            log.info("%s at step %d: %s", name, self.step, shown)
+            for logger in trainer.loggers:
+                logger.log_metrics({f"mining/{name}/{key}": v for key, v in numbers.items()}, step=self.step)
+        self._forget()
+
+    def _forget(self) -> None:
+        for name in self.sources:
+            while self.keep_last is not None and len(self.stores[name]) > self.keep_last:
+                old = self.stores[name].pop(0)
+                if distributed.rank() == 0:
+                    release(self.setting.cache / "stores" / old, self.owner)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The round, and the stores by name: never the lists themselves."""
+        return {"round": self.round, "step": self.step, "stores": {k: list(v) for k, v in self.stores.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up; the stores are opened when training starts."""
+        self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
+
+
+def owner_name(folder: Path) -> str:
+    """Name a run in the cache by its folder."""
+    return fingerprint(str(folder))

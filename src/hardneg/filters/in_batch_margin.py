@@ -1,0 +1,29 @@
+"""The mask for live negatives: what outscores the positive by a margin is probably one itself."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from hardneg.candidates import Candidates
+from hardneg.filters.base import CandidateFilter
+
+
+class InBatchMargin(CandidateFilter):
+    """Drop candidates of these `sources` that score above the row's positive + `margin` (Qwen3, arXiv:2506.05176: 0.1).
+
+    Early in training a model ranks much above the positive: a small margin then masks what it most needs to learn.
+    """
+
+    def __init__(self, margin: float = 0.1, sources: list[str] | None = None, at: str = "live") -> None:
+        super().__init__(at)
+        self.margin, self.sources = float(margin), ["in_batch"] if sources is None else list(sources)
+
+    def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
+        """Return False where the candidate is of such a source and above the threshold."""
+        asked = torch.zeros_like(c.valid)
+        for label, name in enumerate(c.names):
+            if name in self.sources:
+                asked |= c.source == label
+        return ~asked | (c.scores <= c.lowest_positive + self.margin)

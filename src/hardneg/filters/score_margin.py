@@ -1,0 +1,48 @@
+"""Positive-aware margins: a candidate too close to the positive is taken for an unlabelled positive."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from hardneg.candidates import Candidates
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter, check_reduce
+
+
+class AbsoluteMargin(CandidateFilter):
+    """Keep scores of at most the positive's minus `margin` ("TopK-MarginPos", NV-Retriever, arXiv:2407.15831).
+
+    Of several positives the `min`, `mean` or `max` counts (`positive`); min is the strictest.
+    """
+
+    def __init__(self, margin: float = 0.05, positive: str = "min", at: str = "mined") -> None:
+        super().__init__(at)
+        check_reduce(positive)
+        if margin < 0:
+            raise ConfigError(f"margin must be 0 or more, got {margin}")
+        self.margin, self.positive = float(margin), positive
+
+    def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
+        """Return False where the candidate scores above positive - margin."""
+        return c.scores <= c.positive_score(self.positive) - self.margin
+
+
+class RelativeMargin(CandidateFilter):
+    """Keep scores of at most `1 - margin` of the positive's ("TopK-PercPos", NV-Retriever; 0.05 is its 95%).
+
+    The threshold is s - |s| * margin: multiplying a negative score by 0.95 would raise it and let everything pass.
+    """
+
+    def __init__(self, margin: float = 0.05, positive: str = "min", at: str = "mined") -> None:
+        super().__init__(at)
+        check_reduce(positive)
+        if not 0 <= margin < 1:
+            raise ConfigError(f"margin is a share of the positive's score, 0 to 1, got {margin}")
+        self.margin, self.positive = float(margin), positive
+
+    def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
+        """Return False where the candidate scores above that share of the positive."""
+        positive = c.positive_score(self.positive)
+        threshold = (positive - positive.abs() * self.margin).where(positive.isfinite(), positive)
+        return c.scores <= threshold

@@ -1,0 +1,82 @@
+"""Looking at what was mined: the kept negatives most likely to be false, and samples for people to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hardneg.data.training import TrainingSet
+from hardneg.mining.health import BLOCK, pool_of
+from hardneg.mining.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A kept negative beside its query and a positive of it."""
+
+    query: str
+    positive: str
+    negative: str
+    query_id: str
+    negative_id: str
+    rank: int
+    score: float
+    positive_score: float
+
+
+def suspicious(store: Store, training: TrainingSet, pool: int, n: int = 20) -> list[Finding]:
+    """Return the `n` drawable negatives that lead their query's positive by most: the likeliest false ones."""
+    best: list[tuple[float, int, int]] = []
+    for start in range(0, len(store.ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        lead = np.where(pool_of(store, rows, pool), store.scores[rows] - store.positive[rows, None], -np.inf)
+        lead = np.where(np.isnan(lead), -np.inf, lead)
+        top = np.argsort(lead, axis=None, kind="stable")[::-1][:n]
+        places = zip(*np.unravel_index(top, lead.shape), strict=True)
+        best += [(float(lead[q, c]), start + int(q), int(c)) for q, c in places if np.isfinite(lead[q, c])]
+    best.sort(key=lambda found: -found[0])
+    return [_finding(store, training, query, column) for _, query, column in best[:n]]
+
+
+def hardest(store: Store, training: TrainingSet, pool: int, n: int = 10, seed: int = 0) -> list[Finding]:
+    """Return the first kept negative of `n` queries taken at random."""
+    found: list[Finding] = []
+    for query in np.random.default_rng(seed).permutation(np.flatnonzero(store.mined)):
+        if len(found) == n:
+            break
+        drawn = np.flatnonzero(pool_of(store, slice(query, query + 1), pool)[0])
+        if len(drawn):
+            found.append(_finding(store, training, int(query), int(drawn[0])))
+    return found
+
+
+def _finding(store: Store, training: TrainingSet, query: int, column: int) -> Finding:
+    data, negative = training.data, int(store.ids[query, column])
+    return Finding(
+        query=data.queries[query],
+        positive=data.corpus[int(training.positives[query][0])],
+        negative=data.corpus[negative],
+        query_id=data.queries.ids[query].as_py(),
+        negative_id=data.corpus.ids[negative].as_py(),
+        rank=column,
+        score=float(store.scores[query, column]),
+        positive_score=float(store.positive[query]),
+    )
+
+
+def as_markdown(title: str, findings: list[Finding]) -> str:
+    """Write findings for people to read, texts cut to 300 characters."""
+    lines = [f"## {title}", ""]
+    for number, found in enumerate(findings, start=1):
+        lines += [
+            f"{number}. **{_cut(found.query)}**  ",
+            f"   positive ({found.positive_score:.3f}): {_cut(found.positive)}  ",
+            f"   negative {found.negative_id} (rank {found.rank}, {found.score:.3f}): {_cut(found.negative)}",
+        ]
+    return "\n".join([*lines, "" if findings else "none", ""])
+
+
+def _cut(text: str, width: int = 300) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 3] + "..."

@@ -1,0 +1,107 @@
+"""Model-mined negatives: ranked by a dual encoder, the one in training or another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hardneg import checkpoint
+from hardneg.data.tables import RetrievalData
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.towers import QUERY, Towers
+from hardneg.errors import ConfigError
+from hardneg.mining.base import Hits, Miner, Ranker, Task
+from hardneg.precision import resolve_precision
+from hardneg.retrieval.blocks import embed_blocks
+from hardneg.retrieval.embedding import embed_rows
+from hardneg.retrieval.model import Model
+from hardneg.retrieval.search import Exact, Search
+
+
+@dataclass(frozen=True)
+class Dense(Miner):
+    """Mines with the model in training (ANCE, arXiv:2007.00808), with a checkpoint of ours, or with another encoder.
+
+    `ckpt_path` and `encoder` null: the model as it is when a round begins. `encoder` is a recipe, as a group option
+    describes one. `precision` is what the miner computes in: auto as in training.
+    """
+
+    ckpt_path: str | None = None
+    encoder: EncoderRecipe | None = None
+    precision: str = "auto"
+    search: Search = Exact()
+    model: Model | None = None  # set by `ready`
+
+    collective: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.ckpt_path is not None and self.encoder is not None:
+            raise ConfigError("a dense miner takes either ckpt_path or encoder, not both")
+        if self.ckpt_path is not None and not Path(self.ckpt_path).is_file():
+            raise ConfigError(f"ckpt_path={self.ckpt_path}: there is no such file")
+
+    @property
+    def follows_model(self) -> bool:  # type: ignore[override]
+        """Whether it ranks with the model in training."""
+        return self.ckpt_path is None and self.encoder is None
+
+    def ready(self, data: RetrievalData, model: Model | None, cache: Path) -> Dense:
+        """Load the miner's own weights, or take the model's as they are now."""
+        if self.follows_model:
+            if model is None:
+                raise ConfigError("there is no model to mine with yet; give the miner a ckpt_path or an encoder")
+            return replace(self, model=model)
+        if self.ckpt_path is not None:
+            trained = checkpoint.load(self.ckpt_path)
+            recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
+        else:
+            assert self.encoder is not None
+            recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus)
+            towers = Towers.of(recipe, recipe.build(tokenizer))
+        device = model.device if model is not None else "cuda" if torch.cuda.is_available() else "cpu"
+        precision = resolve_precision(self.precision, recipe, str(device))
+        own = Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)
+        return replace(self, model=own)
+
+    def identity(self) -> dict[str, Any]:
+        """The model's identity, weights included, and the search's."""
+        assert self.model is not None, "ready() comes first"
+        return {"miner": "dense", "model": self.model.identity(), **self.search.identity()}
+
+    def open(self, task: Task) -> Ranker:
+        """Embed the pool, as far as an earlier attempt has not, and index it."""
+        model = self.model
+        assert model is not None, "ready() comes first"
+        pool = embed_blocks(model, task.pool, task.work, "documents")
+        # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
+        rest = embed_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")
+        search = self.search.over(pool, model.device)
+
+        def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
+            with tqdm(disable=True) as silent:
+                q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent)
+            scores, places = (part.cpu().numpy() for part in search(q, k))
+            ids = np.where(places >= 0, pool.rows[places], -1).astype(np.int32)
+            # Ties in the order of the corpus, whatever the blocks, ranks or search made of them.
+            order = np.lexsort((ids, -scores), axis=1)
+            ids, scores = (np.take_along_axis(part, order, axis=1) for part in (ids, scores))
+            scores = np.where(ids >= 0, scores, -np.inf).astype(np.float32)
+            wide = k - ids.shape[1]
+            ids = np.pad(ids, ((0, 0), (0, wide)), constant_values=-1)
+            scores = np.pad(scores, ((0, 0), (0, wide)), constant_values=-np.inf)
+            of_positives = np.full(positives.shape, np.nan, np.float32)
+            rows, columns = np.nonzero(positives >= 0)
+            asked = positives[rows, columns]
+            for blocks in (pool, rest):
+                here = blocks.has(asked)
+                d = blocks.take(asked[here])
+                dots = (q.cpu()[torch.from_numpy(rows[here])] * d).sum(dim=1)
+                of_positives[rows[here], columns[here]] = dots.numpy()
+            return Hits(ids, scores, of_positives)
+
+        return rank

@@ -1,0 +1,113 @@
+"""Mined lists as text, for people and for other tools."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hardneg.data.training import TrainingSet
+from hardneg.errors import ConfigError
+from hardneg.mining.store import Store
+
+Record = dict[str, Any]
+BLOCK = 4096  # records written to Parquet at a time
+
+
+def records(store: Store, training: TrainingSet, k: int, form: str) -> Iterator[Record]:
+    """Yield the hardest `k` kept negatives of every mined query; texts are read as they are needed.
+
+    `form` triplet: a line per negative (anchor, positive, negative: sentence-transformers). n_tuple: anchor, positive,
+    negative_1 to negative_k, queries with fewer left out (sentence-transformers). flag: query, pos and neg lists
+    (FlagEmbedding). ids: query_id, positive_ids, negative_ids, scores.
+    """
+    for query in training.queries.tolist():
+        yield from FORMS[form](store, training, query, k)
+
+
+def _triplet(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
+    data = training.data
+    positive = data.corpus[int(training.positives[query][0])]
+    for negative in store.kept(query)[:k].tolist():
+        yield {"anchor": data.queries[query], "positive": positive, "negative": data.corpus[negative]}
+
+
+def _n_tuple(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
+    data, negatives = training.data, store.kept(query)[:k].tolist()
+    if len(negatives) == k:
+        named = {f"negative_{i}": data.corpus[doc] for i, doc in enumerate(negatives, start=1)}
+        positive = data.corpus[int(training.positives[query][0])]
+        yield {"anchor": data.queries[query], "positive": positive, **named}
+
+
+def _flag(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
+    texts = training.data.corpus
+    yield {
+        "query": training.data.queries[query],
+        "pos": texts.take(training.positives[query]),
+        "neg": texts.take(store.kept(query)[:k]),
+    }
+
+
+def _ids(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
+    data, kept = training.data, store.keeps(query)
+    yield {
+        "query_id": data.queries.ids[query].as_py(),
+        "positive_ids": data.corpus.ids.take(training.positives[query]).to_pylist(),
+        "negative_ids": data.corpus.ids.take(store.ids[query][kept][:k]).to_pylist(),
+        "scores": [round(float(score), 6) for score in store.scores[query][kept][:k]],
+    }
+
+
+FORMS: dict[str, Callable[[Store, TrainingSet, int, int], Iterator[Record]]] = {
+    "triplet": _triplet,
+    "n_tuple": _n_tuple,
+    "flag": _flag,
+    "ids": _ids,
+}
+
+
+def check_export(form: str | None, path: str | None) -> None:
+    """Raise `ConfigError` for a form that we do not write, or a file of another kind."""
+    if form is not None and form not in FORMS:
+        raise ConfigError(f"export.form must be one of {', '.join(FORMS)}, got {form!r}")
+    if path is not None and Path(path).suffix not in (".jsonl", ".parquet"):
+        raise ConfigError(f"export.path={path}: must end in .jsonl or .parquet")
+    if path is not None and form is None:
+        raise ConfigError(f"export.path={path} needs export.form, one of {', '.join(FORMS)}")
+
+
+def export(store: Store, training: TrainingSet, k: int, form: str, path: Path) -> int:
+    """Write the records as JSONL or Parquet (which `datasets` reads too); return how many."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.tmp")  # a reader finds the whole file or none
+    rows = records(store, training, k, form)
+    count = _jsonl(rows, draft) if path.suffix == ".jsonl" else _parquet(rows, draft)
+    draft.replace(path)
+    return count
+
+
+def _jsonl(rows: Iterator[Record], path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for record in rows:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _parquet(rows: Iterator[Record], path: Path) -> int:
+    first = list(itertools.islice(rows, BLOCK))
+    table = pa.Table.from_pylist(first)
+    count = 0
+    with pq.ParquetWriter(path, table.schema) as writer:
+        while len(table):
+            writer.write_table(table)
+            count += len(table)
+            table = pa.Table.from_pylist(list(itertools.islice(rows, BLOCK)), schema=table.schema)
+    return count

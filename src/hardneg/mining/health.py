@@ -1,0 +1,71 @@
+"""How a mining round came out, as numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool
+
+from hardneg.mining.store import KEPT, Store
+
+BLOCK = 4096  # queries looked at a time: bounds memory
+
+
+def health(store: Store, k: int, pool: int, previous: Store | None = None) -> dict[str, float]:
+    """Describe the lists of a store from which `k` of the first `pool` kept documents are drawn.
+
+    hit_rate: kept / examined. queries_short: share of queries with fewer than `k` kept. backfill: share of the pool
+    that came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that
+    the miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
+    overlap: share of the pool that was in the previous round's. With seconds and documents_per_second.
+    """
+    examined = kept = short = back = above = pooled = common = before = queries = 0
+    for start in range(0, len(store.ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        there = store.ids[rows] >= 0
+        keeps = there & (store.reasons[rows] == KEPT)
+        mined = there.any(axis=1)
+        drawn = keeps & (keeps.cumsum(axis=1) <= pool)
+        examined, kept, queries = examined + there.sum(), kept + keeps.sum(), queries + mined.sum()
+        short += (keeps.sum(axis=1) < k)[mined].sum()
+        pooled += drawn.sum()
+        back += drawn[:, pool:].sum()
+        above += (drawn & (store.scores[rows] > store.positive[rows, None])).sum()
+        if previous is not None:
+            old = pool_of(previous, rows, pool)
+            common += _common(store.ids[rows], drawn, previous.ids[rows], old)
+            before += min(int(drawn.sum()), int(old.sum()))
+    seconds = store.card["seconds"]
+    out = {
+        "hit_rate": kept / max(examined, 1),
+        "queries_short": short / max(queries, 1),
+        "backfill": back / max(pooled, 1),
+        "above_positive": above / max(pooled, 1),
+        "seconds": seconds,
+        "documents_per_second": store.card["documents"] / max(seconds, 1e-9),
+    }
+    if previous is not None:
+        out["overlap"] = common / max(before, 1)
+    return {key: float(value) for key, value in out.items()}
+
+
+def pool_of(store: Store, rows: slice, pool: int) -> Bool[np.ndarray, "q K"]:
+    """Mark the first `pool` kept documents of these queries."""
+    keeps = (store.ids[rows] >= 0) & (store.reasons[rows] == KEPT)
+    return keeps & (keeps.cumsum(axis=1) <= pool)
+
+
+def _common(ids: np.ndarray, drawn: np.ndarray, other: np.ndarray, chosen: np.ndarray) -> int:
+    """Count (query, document) pairs that both have."""
+    width = int(max(ids.max(initial=0), other.max(initial=0))) + 1
+    one = (np.arange(len(ids))[:, None] * width + ids)[drawn]
+    two = (np.arange(len(other))[:, None] * width + other)[chosen]
+    return int(np.isin(one, two, assume_unique=True).sum())
+
+
+def dropped(store: Store) -> dict[str, int]:
+    """Count the mined documents by what became of them: "kept", or the name of the filter that dropped them first."""
+    counts = np.zeros(len(store.card["reasons"]), np.int64)
+    for start in range(0, len(store.ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        counts += np.bincount(store.reasons[rows][store.ids[rows] >= 0], minlength=len(counts))
+    return dict(zip(store.card["reasons"], counts.tolist(), strict=True))

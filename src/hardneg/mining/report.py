@@ -1,0 +1,87 @@
+"""What a mining pass leaves for people: a table, a Markdown report and score histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hardneg.data.training import TrainingSet
+from hardneg.mining.audit import as_markdown, hardest, suspicious
+from hardneg.mining.health import BLOCK, dropped, pool_of
+from hardneg.mining.store import KEPT, Store
+
+GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
+
+
+def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
+    """Print what became of the mined documents, and the health of the lists."""
+    table = Table(title=f"{name}: {int(store.mined.sum())} queries", title_justify="left")
+    for heading, side in (("mined documents", "left"), ("", "right"), ("share", "right")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    counts = dropped(store)
+    total = max(sum(counts.values()), 1)
+    for reason, count in counts.items():
+        table.add_row(reason if reason == "kept" else f"dropped by {reason}", str(count), f"{count / total:.1%}")
+    table.add_section()
+    for key, value in numbers.items():
+        table.add_row(key, f"{value:.4g}", "")
+    Console().print(table)
+
+
+def report(
+    name: str, store: Store, numbers: Mapping[str, float], training: TrainingSet, pool: int, samples: int
+) -> str:
+    """Write the same as Markdown, with the hardest kept negatives and those that are probably false."""
+    counts = dropped(store)
+    total = max(sum(counts.values()), 1)
+    lines = [f"# {name} on {training.data.name}", "", f"Store `{store.folder.name}`.", ""]
+    lines += ["| mined documents | | share |", "| --- | ---: | ---: |"]
+    lines += [f"| {reason} | {count} | {count / total:.1%} |" for reason, count in counts.items()]
+    lines += ["", "| | |", "| --- | ---: |"]
+    lines += [f"| {key} | {value:.4g} |" for key, value in numbers.items()]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            as_markdown("The hardest kept negative of some queries", hardest(store, training, pool, samples)),
+            as_markdown("Kept, but maybe relevant: furthest above", suspicious(store, training, pool, samples)),
+        ]
+    )
+
+
+def draw(path: Path, name: str, store: Store, pool: int) -> None:
+    """Draw how the scores of positives, of what may be drawn and of what was dropped are distributed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    drawn, out = _scores(store, pool)
+    groups = {"dropped": (out, GREY), "may be drawn": (drawn, RED), "positives": (store.positive[store.mined], BLUE)}
+    finite = {label: values[np.isfinite(values)] for label, (values, _) in groups.items()}
+    everything = np.concatenate(list(finite.values()))
+    bins = np.histogram_bin_edges(everything, bins=50).tolist() if len(everything) else 10
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for label, values in finite.items():
+        if len(values):
+            axes.hist(values, bins=bins, density=True, histtype="step", color=groups[label][1], label=label)
+    axes.set_title(f"{name}: the miner's scores", loc="left")
+    axes.set_xlabel("score")
+    axes.set_ylabel("density")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _scores(store: Store, pool: int) -> tuple[np.ndarray, np.ndarray]:
+    drawn, out = [], []
+    for start in range(0, len(store.ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        drawn.append(store.scores[rows][pool_of(store, rows, pool)])
+        out.append(store.scores[rows][(store.ids[rows] >= 0) & (store.reasons[rows] != KEPT)])
+    return np.concatenate(drawn), np.concatenate(out)

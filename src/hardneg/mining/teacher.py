@@ -1,0 +1,26 @@
+"""What a teacher has: a better judge's score of (query, document) pairs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from hardneg.data.tables import RetrievalData
+
+
+class Teacher(ABC):
+    """Scores pairs of a data set, on a scale of its own; higher is more relevant."""
+
+    def prepare(self, data: RetrievalData) -> None:  # noqa: B027  (some need nothing)
+        """Load the weights, tokenise; called once, before the first score."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the scores but the texts, as plain values: part of a store's fingerprint."""
+
+    @abstractmethod
+    def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
+        """Score each query row against its document rows; NaN for -1."""

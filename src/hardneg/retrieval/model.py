@@ -1,0 +1,63 @@
+"""A dual encoder with its token tables: all that is needed to embed a data set."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hardneg.data.tables import RetrievalData
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.towers import Towers
+
+
+@dataclass(frozen=True)
+class Model:
+    """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them."""
+
+    towers: Towers
+    recipe: EncoderRecipe
+    queries: TokenTable
+    docs: TokenTable
+    precision: str
+
+    @classmethod
+    def over(
+        cls, data: RetrievalData, towers: Towers, recipe: EncoderRecipe, tokenizer: Any, precision: str, cache: Path
+    ) -> Model:
+        """Tokenise the data set for these towers, or open the tables."""
+        queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
+        docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
+        return cls(towers, recipe, queries, docs, precision)
+
+    def with_towers(self, towers: Towers) -> Model:
+        """Return the same with other weights."""
+        return replace(self, towers=towers)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the towers are."""
+        return next(self.towers.parameters()).device
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
+        recipe = {k: v for k, v in asdict(self.recipe).items() if k not in ("lr", "dropout", "tokens")}
+        return {
+            "weights": weights_hash(self.towers),
+            "recipe": {"type": type(self.recipe).__qualname__, **recipe},
+            "tokens": [self.queries.key, self.docs.key],
+            "precision": self.precision,
+        }
+
+
+def weights_hash(module: torch.nn.Module) -> str:
+    """Hash names, shapes and values of all parameters and buffers."""
+    digest = blake2b(digest_size=16)
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
