@@ -325,14 +325,28 @@ def live():
 
 
 def mined():
-    """A mined list: no positive column, scores fall, and short lists end in (-1, -inf)."""
+    """A mined list: known positives first (of one row unknown), scores fall, and short lists end in (-1, -inf)."""
     rng = torch.Generator().manual_seed(1)
     ids = torch.stack([torch.randperm(30, generator=rng)[:10] for _ in range(5)])
     scores = (torch.rand(5, 10, generator=rng) * 2 - 1).sort(dim=1, descending=True).values
     ids[2, 6:], scores[2, 6:] = -1, -torch.inf
     ids[3], scores[3] = -1, -torch.inf
-    c = make_candidates(scores, torch.zeros(5, 10, dtype=torch.bool), ids >= 0, ids, names=("positive", "mined"))
-    return c, ids[:, 1:3].clone()
+    known = ids[:, 1:3].clone()
+    known[3] = torch.tensor([3, -1])
+    of_known = torch.rand(5, 2, generator=rng).masked_fill(known < 0, torch.nan)
+    of_known[4] = torch.nan
+    ids = torch.cat([known, ids], dim=1)
+    first = torch.arange(12).expand(5, 12) < 2
+    c = make_candidates(
+        torch.cat([of_known, scores], dim=1),
+        first & (ids >= 0),
+        ids >= 0,
+        ids,
+        names=("positive", "mined"),
+        query_ids=torch.arange(5),
+        rank=torch.where(first, -1, torch.arange(12) - 2),
+    )
+    return c, known
 
 
 SHAPES = (live, mined)
@@ -346,7 +360,8 @@ def says_keep_or_drop_of_every_candidate(rule):
         assert mask.dtype == torch.bool and mask.shape == c.scores.shape
         assert torch.equal(mask, rule(c, known)), "the same candidates are judged another way"
         for a, b in zip(dataclasses.astuple(c), dataclasses.astuple(before), strict=True):
-            assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b, "the filter changes its input"
+            same = torch.allclose(a, b, equal_nan=True) if isinstance(a, torch.Tensor) else a == b
+            assert same, "the filter changes its input"
 
 
 def never_drops_a_positive(rule):
@@ -368,14 +383,15 @@ def rows_are_judged_alike(rule):
     for shape in SHAPES:
         c, known = shape()
         order = torch.tensor([3, 0, 4, 2, 1])
-        fields = {f: getattr(c, f)[order] for f in ("scores", "ids", "positive", "valid", "source")}
+        named = ("scores", "ids", "positive", "valid", "source", "query_ids", "rank")
+        fields = {f: getattr(c, f)[order] for f in named if getattr(c, f) is not None}
         moved = rule(dataclasses.replace(c, **fields), known[order])
         assert torch.equal(moved[fields["valid"]], rule(c, known)[order][fields["valid"]]), "the row's place matters"
 
 
 def settings_can_name_a_store(rule):
     """The name of a mined list holds its filters' settings."""
-    json.dumps(vars(rule))
+    json.dumps(rule.identity())
 
 
 FILTER = [says_keep_or_drop_of_every_candidate, never_drops_a_positive, filtering_twice_changes_nothing]

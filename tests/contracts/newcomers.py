@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from hardneg.candidates import Columns
+from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
+from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, OnlineSource, pad
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.random import Random
@@ -110,22 +112,33 @@ class LooksAtPlaces(Loss):
         return torch.where(c.negative, c.scores * weight, 0.0).sum(dim=1) - c.lowest_positive[:, 0]
 
 
-class GoodFilter:
-    def __init__(self, highest: float = 0.9) -> None:
+class GoodFilter(CandidateFilter):
+    def __init__(self, highest: float = 0.9, at: str = "both") -> None:
+        super().__init__(at)
         self.highest = highest
 
     def __call__(self, c, positive_ids):
         return c.scores < self.highest
 
 
-class DropsEverySecondRow:
+class DropsEverySecondRow(CandidateFilter):
     def __call__(self, c, positive_ids):
         return (torch.arange(len(c.scores)) % 2 == 0)[:, None].expand(c.scores.shape)
 
 
-class DropsTheBest:
+class DropsTheBest(CandidateFilter):
     """Of those still there: the second time another one."""
 
     def __call__(self, c, positive_ids):
         alive = c.scores.masked_fill(~c.negative, -torch.inf)
         return alive < alive.amax(dim=1, keepdim=True)
+
+
+class GoodTeacher(Teacher):
+    """Likes documents of high rows."""
+
+    def identity(self):
+        return {"teacher": "good"}
+
+    def score(self, queries, docs):
+        return np.where(docs >= 0, docs, np.nan).astype(np.float32)

@@ -80,6 +80,19 @@ def make_data(labels, docs=10, queries=3, given=None, name="tiny", **splits):
     return RetrievalData(name, make_texts(docs), queries, qrels, given=given)
 
 
+def make_model(data, cache, seed=0, **more):
+    """A static model of random weights over this data."""
+    from hardneg.encoders.static import Static
+    from hardneg.encoders.towers import Towers
+    from hardneg.retrieval.model import Model
+
+    recipe = Static(**{"dim": 16, "vocab_size": 300, **more})
+    tokenizer = recipe.tokenizer(data.corpus)
+    torch.manual_seed(seed)
+    towers = Towers.of(recipe, recipe.build(tokenizer))
+    return Model.over(data, towers, recipe, tokenizer, "32-true", cache)
+
+
 def make_training(labels, **more):
     """The training set of such data."""
     return TrainingSet(make_data(labels, **more))

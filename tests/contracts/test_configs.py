@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import confs
 import hydra
@@ -31,10 +32,16 @@ def nothing_is_loaded(monkeypatch):
 
     for auto in (transformers.AutoModel, transformers.AutoTokenizer, transformers.AutoConfig):
         monkeypatch.setattr(auto, "from_pretrained", loaded)
+    monkeypatch.setenv("HARDNEG_TARGETS", "newcomers.")
+
+
+TEACHER = ["negatives=[in_batch,bm25]", "negatives.bm25.teacher={_target_: newcomers.GoodTeacher}"]
 
 
 def filled(*overrides, name="train"):
     """Compose, with values for what only the user can know."""
+    if "filter=teacher_score" in overrides:
+        overrides = (*overrides, *TEACHER)
     missing = configs.missing_keys(compose(*overrides, name=name))
     return compose(*overrides, *(f"{key}={FILL[key]}" for key in missing), name=name)
 
@@ -49,6 +56,33 @@ CHOICES = [
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes_and_can_run(choice):
     preflight.check(filled(choice))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["negatives=[in_batch,bm25]", "filter=teacher_score"], "none of negatives=[in_batch,bm25] has a teacher"),
+        (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),
+        (["remine.every_n_epochs=0"], "remine.every_n_epochs=0 must be a whole number, 1 or more"),
+        (["remine.keep_last=1"], "remine.keep_last=1 must be a whole number, 2 or more"),
+        (["negatives=[mined]", "negatives.mined.miner.ckpt_path=nowhere"], "ckpt_path=nowhere: there is no such file"),
+        (["negatives=[mined]", "negatives.mined.pool=500"], "k <= pool <= depth"),
+    ],
+)
+def test_mining_that_cannot_work_is_refused(overrides, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        preflight.check(compose(*overrides))
+
+
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.split("=")[0] in ("search", "encoder")])
+def test_mine_takes_the_same_groups(choice):
+    preflight.check(filled(choice, name="mine"))
+
+
+def test_another_encoder_can_be_the_miner():
+    cfg = compose("negatives=[mined]", "+encoder@negatives.mined.miner.encoder=minilm")
+    preflight.check(cfg)
+    assert not configs.build_group(cfg.negatives, "negatives")["mined"].follows_model
 
 
 def test_evaluate_can_run(tmp_path):

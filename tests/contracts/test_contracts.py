@@ -8,6 +8,7 @@ import inspect
 import checks
 import pytest
 from confs import compose, names
+from synthetic import make_model
 
 from hardneg import configs
 from hardneg.data.training import TrainingSet
@@ -36,7 +37,8 @@ def build(group, name):
 @pytest.fixture(scope="module")
 def setting(tangled, tmp_path_factory):
     filters = configs.build_group(compose("filter=[known_positives]").filter, "filter")
-    return Setting(TrainingSet(tangled), filters, tmp_path_factory.mktemp("contracts"))
+    cache = tmp_path_factory.mktemp("contracts")
+    return Setting(TrainingSet(tangled), filters, cache, make_model(tangled, cache))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,8 @@ def prepared(setting):
     def prepare(name):
         source = build("negatives", name)
         source.prepare(setting)
+        if getattr(source, "follows_model", False):
+            source.mine(setting)
         return source
 
     return prepare
@@ -91,5 +95,7 @@ def test_loss(name, check):
 
 
 @cases("filter", checks.FILTER)
-def test_filter(name, check):
-    check(build("filter", name))
+def test_filter(name, check, setting):
+    rule = build("filter", name)
+    rule.prepare(setting.training)
+    check(rule)

@@ -15,12 +15,12 @@ from confs import CONF
 
 HERE = Path(__file__).parent
 BM25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2, "b": 0.75, "language": None, "stopwords": None}
-STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "miner": BM25}
+STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "documents": "all", "teacher": None, "miner": BM25}
 
 GOOD = {
     "negatives/good_source": ("GoodSource", {"k": 3, "step": 2}),
     "loss/good_loss": ("GoodLoss", {"bias": 0.5, "weight": 1.0}),
-    "filter/good_filter": ("GoodFilter", {"highest": 0.9}),
+    "filter/good_filter": ("GoodFilter", {"highest": 0.9, "at": "both"}),
 }
 BROKEN = {  # yaml -> class, arguments and the check that must fail
     "negatives/takes_positives": ("TakesKnownPositives", {"k": 2}, "never_draws_a_known_positive"),
@@ -35,8 +35,8 @@ BROKEN = {  # yaml -> class, arguments and the check that must fail
     "loss/sees_masked": ("SeesMaskedColumns", {"weight": 1.0}, "masked_columns_do_nothing"),
     "loss/divides_by_nothing": ("DividesByNothing", {"weight": 1.0}, "a_row_without_negatives_is_harmless"),
     "loss/looks_at_places": ("LooksAtPlaces", {"weight": 1.0}, "order_of_columns_does_not_matter"),
-    "filter/every_second_row": ("DropsEverySecondRow", {}, "rows_are_judged_alike"),
-    "filter/drops_the_best": ("DropsTheBest", {}, "filtering_twice_changes_nothing"),
+    "filter/every_second_row": ("DropsEverySecondRow", {"at": "both"}, "rows_are_judged_alike"),
+    "filter/drops_the_best": ("DropsTheBest", {"at": "both"}, "filtering_twice_changes_nothing"),
 }
 
 

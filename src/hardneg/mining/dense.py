@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import copy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,7 +36,7 @@ class Dense(Miner):
     encoder: EncoderRecipe | None = None
     precision: str = "auto"
     search: Search = Exact()
-    model: Model | None = None  # set by `ready`
+    model: Model | None = field(default=None, init=False)  # set by `ready`
 
     collective: ClassVar[bool] = True
 
@@ -55,7 +56,7 @@ class Dense(Miner):
         if self.follows_model:
             if model is None:
                 raise ConfigError("there is no model to mine with yet; give the miner a ckpt_path or an encoder")
-            return replace(self, model=model)
+            return self._with(model)
         if self.ckpt_path is not None:
             trained = checkpoint.load(self.ckpt_path)
             recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
@@ -66,7 +67,12 @@ class Dense(Miner):
         device = model.device if model is not None else "cuda" if torch.cuda.is_available() else "cpu"
         precision = resolve_precision(self.precision, recipe, str(device))
         own = Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)
-        return replace(self, model=own)
+        return self._with(own)
+
+    def _with(self, model: Model) -> Dense:
+        ready = copy.copy(self)
+        object.__setattr__(ready, "model", model)
+        return ready
 
     def identity(self) -> dict[str, Any]:
         """The model's identity, weights included, and the search's."""

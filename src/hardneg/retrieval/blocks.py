@@ -31,7 +31,7 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[Float[Tensor, "n D"]]:
+    def __iter__(self) -> Iterator[Float[Tensor, "_ D"]]:
         """Read one block after the other; memory holds one."""
         return (torch.from_numpy(np.load(path)) for path in self.paths)
 

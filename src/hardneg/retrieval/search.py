@@ -102,7 +102,7 @@ def _faiss() -> Any:
 
 @torch.inference_mode()
 def exact(
-    q: Float[Tensor, "Q D"], docs: Iterable[Float[Tensor, "n D"]], k: int
+    q: Float[Tensor, "Q D"], docs: Iterable[Float[Tensor, "_ D"]], k: int
 ) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
     """Return scores and positions of the `k` best documents (or all, if fewer) of each query, best first.
 

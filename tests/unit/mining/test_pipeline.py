@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,16 +13,24 @@ import pytest
 import torch
 from synthetic import make_training
 
+from hardneg.data.cache import hold, release
 from hardneg.data.training import TrainingSet
+from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.mining.base import Hits
+from hardneg.filters.rank_window import RankWindow
+from hardneg.filters.teacher_score import TeacherScore
+from hardneg.mining.audit import as_markdown, hardest, suspicious
+from hardneg.mining.base import Hits, Miner
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.pipeline import mine_and_store
+from hardneg.mining.export import export
+from hardneg.mining.health import dropped, health
+from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.store import Store
+from hardneg.mining.teacher import Teacher
 
 
 @dataclass
-class Counting:
+class Counting(Miner):
     """Ranks all documents by row number, and counts how often it is asked."""
 
     start: int = 0
@@ -29,25 +39,36 @@ class Counting:
     def identity(self):
         return {"miner": "counting", "start": self.start}
 
-    def mine(self, queries, corpus, k):
-        self.calls.append((len(queries), k))
-        ids = np.tile((np.arange(k) + self.start) % len(corpus), (len(queries), 1)).astype(np.int32)
-        return Hits(ids, np.tile(-np.arange(k), (len(queries), 1)).astype(np.float32))
+    def open(self, task):
+        def rank(queries, positives, k):
+            self.calls.append((len(queries), k))
+            n = len(task.data.corpus)
+            ids = np.tile((np.arange(k) + self.start) % n, (len(queries), 1)).astype(np.int32)
+            scores = np.tile(-np.arange(k), (len(queries), 1)).astype(np.float32)
+            of_positives = np.where(positives >= 0, -((positives - self.start) % n), np.nan).astype(np.float32)
+            return Hits(ids, scores, of_positives)
+
+        return rank
 
 
-class Odd:
+class Odd(CandidateFilter):
     """Keeps documents with an even row only."""
 
     def __call__(self, c, positive_ids):
         return c.ids % 2 == 0
 
 
-class Below:
+class Below(CandidateFilter):
     def __init__(self, limit):
+        super().__init__()
         self.limit = limit
 
     def __call__(self, c, positive_ids):
         return c.ids < self.limit
+
+
+def mine(miner, training, filters, depth, cache, documents="all", teacher=None):
+    return mine_and_store(MiningRecipe(miner, depth, documents, filters, teacher), training, cache)
 
 
 def training(labels=((0, 0), (0, 2), (2, 5)), **more):
@@ -59,46 +80,46 @@ KNOWN = {"known_positives": KnownPositives()}
 
 
 def test_reasons_hit_rate_and_kept_lists(tmp_path):
-    store = mine_and_store(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path)
+    store = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path)
     assert np.load(store.folder / "reasons.npy")[[0, 2], :8].tolist() == [
         [1, 2, 1, 2, 0, 2, 0, 2],  # 0 and 2 are known positives; of the others the odd ones go
         [0, 2, 0, 2, 0, 1, 0, 2],  # the first filter that drops a document is the reason
     ]
     assert store.kept(0).tolist() == [4, 6] and store.kept(2).tolist() == [0, 2, 4, 6]
     assert store.card["reasons"] == ["kept", "known_positives", "odd"]
-    report = store.report(3)
+    report = health(store, 3, 6)
     assert report["hit_rate"] == pytest.approx(6 / 16)
     assert report["queries_short"] == 0.5  # query 0 has only 2 of 3
 
 
 def test_known_positives_are_asked_for_in_addition_so_that_lists_stay_full(tmp_path):
     miner = Counting()
-    store = mine_and_store(miner, training(), KNOWN, 4, tmp_path)
+    store = mine(miner, training(), KNOWN, 4, tmp_path)
     assert miner.calls == [(2, 6)]  # the two training queries, 4 + at most 2 known positives
     assert len(store.kept(0)) >= 4 and len(store.kept(2)) >= 4
 
 
 def test_queries_outside_the_split_stay_empty(tmp_path):
-    store = mine_and_store(Counting(), training(), KNOWN, 4, tmp_path)
+    store = mine(Counting(), training(), KNOWN, 4, tmp_path)
     assert store.kept(1).tolist() == []
-    assert store.report(4)["queries_short"] == 0.0
+    assert health(store, 4, 4)["queries_short"] == 0.0
 
 
 def test_a_corpus_smaller_than_the_depth_is_mined_whole(tmp_path):
-    store = mine_and_store(Counting(), training(docs=6), KNOWN, 50, tmp_path)
+    store = mine(Counting(), training(docs=6), KNOWN, 50, tmp_path)
     assert store.kept(0).tolist() == [1, 3, 4, 5]
 
 
 def test_more_queries_than_a_block_are_filtered_alike(tmp_path, monkeypatch):
-    whole = mine_and_store(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path / "a")
+    whole = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path / "a")
     monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 2)
-    parts = mine_and_store(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path / "b")
+    parts = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path / "b")
     assert [parts.kept(q).tolist() for q in range(3)] == [whole.kept(q).tolist() for q in range(3)]
 
 
 def test_a_second_call_mines_nothing(tmp_path):
     miner = Counting()
-    first, second = (mine_and_store(miner, training(), KNOWN, 4, tmp_path) for _ in range(2))
+    first, second = (mine(miner, training(), KNOWN, 4, tmp_path) for _ in range(2))
     assert len(miner.calls) == 1 and first.folder == second.folder
 
 
@@ -117,32 +138,34 @@ def test_a_second_call_mines_nothing(tmp_path):
 )
 def test_whatever_decides_the_lists_is_in_their_name(change, tmp_path):
     base = {"miner": Counting(), "training": training(), "filters": KNOWN, "depth": 4, "cache": tmp_path}
-    assert mine_and_store(**base).folder != mine_and_store(**{**base, **change}).folder
+    assert mine(**base).folder != mine(**{**base, **change}).folder
 
 
 def test_a_filters_setting_is_in_the_name_too(tmp_path):
-    one, two = (mine_and_store(Counting(), training(), {"below": Below(n)}, 4, tmp_path) for n in (3, 4))
+    one, two = (mine(Counting(), training(), {"below": Below(n)}, 4, tmp_path) for n in (3, 4))
     assert one.folder != two.folder
 
 
 def test_the_order_of_filters_does_not_change_what_is_kept(tmp_path):
-    one = mine_and_store(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path)
-    two = mine_and_store(Counting(), training(), {"odd": Odd(), **KNOWN}, 6, tmp_path)
+    one = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path)
+    two = mine(Counting(), training(), {"odd": Odd(), **KNOWN}, 6, tmp_path)
     assert one.kept(0).tolist() == two.kept(0).tolist()
 
 
 def test_a_store_on_disk_holds_ids_scores_and_reasons_but_no_text(toy, tmp_path):
-    folder = mine_and_store(BM25(), TrainingSet(toy), KNOWN, 5, tmp_path).folder
-    assert {path.name for path in folder.iterdir()} == {"ids.npy", "scores.npy", "reasons.npy", "card.json"}
+    folder = mine(BM25(), TrainingSet(toy), KNOWN, 5, tmp_path).folder
+    assert {path.name for path in folder.iterdir()} == {
+        "ids.npy", "scores.npy", "reasons.npy", "positive.npy", "card.json"
+    }  # fmt: skip
     types = [np.load(folder / f"{name}.npy").dtype for name in ("ids", "scores", "reasons")]
     assert types == [np.int32, np.float32, np.uint8]
     assert json.loads((folder / "card.json").read_text())["miner"]["miner"] == "bm25"
-    assert Store(folder).report(1)["hit_rate"] > 0
+    assert health(Store(folder), 1, 5)["hit_rate"] > 0
 
 
 def test_no_known_positive_is_ever_kept(tangled, tmp_path):
     split = TrainingSet(tangled)
-    store = mine_and_store(BM25(), split, KNOWN, 10, tmp_path)
+    store = mine(BM25(), split, KNOWN, 10, tmp_path)
     assert not any(np.isin(store.kept(q), split.known[q]).any() for q in split.queries.tolist())
 
 
@@ -150,13 +173,13 @@ def mine_slowly(cache, calls, barrier):
     torch.set_num_threads(1)
 
     class Slow(Counting):
-        def mine(self, queries, corpus, k):
+        def open(self, task):
             with calls.get_lock():
                 calls.value += 1
-            return super().mine(queries, corpus, k)
+            return super().open(task)
 
     barrier.wait()
-    mine_and_store(Slow(), training(), KNOWN, 4, cache)
+    mine(Slow(), training(), KNOWN, 4, cache)
 
 
 def test_two_processes_at_once_mine_once(tmp_path):
@@ -172,13 +195,110 @@ def test_two_processes_at_once_mine_once(tmp_path):
 
 
 def test_a_training_set_of_another_split_has_lists_of_its_own(toy, tmp_path):
-    one, two = (mine_and_store(BM25(), TrainingSet(toy, split), KNOWN, 5, tmp_path) for split in ("train", "dev"))
+    one, two = (mine(BM25(), TrainingSet(toy, split), KNOWN, 5, tmp_path) for split in ("train", "dev"))
     assert one.folder != two.folder
 
 
 def test_renaming_the_data_set_mines_nothing_again(tmp_path):
     miner, first = Counting(), training()
     renamed = TrainingSet(replace(first.data, name="elsewhere"))
-    mine_and_store(miner, first, KNOWN, 4, tmp_path)
-    mine_and_store(miner, renamed, KNOWN, 4, tmp_path)
+    mine(miner, first, KNOWN, 4, tmp_path)
+    mine(miner, renamed, KNOWN, 4, tmp_path)
     assert len(miner.calls) == 1
+
+
+class Scoring(Teacher):
+    """Scores a document by its row number, and counts the pairs that it was asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def identity(self):
+        return {"teacher": "scoring"}
+
+    def score(self, queries, docs):
+        self.asked += int((docs >= 0).sum())
+        return np.where(docs >= 0, docs, np.nan).astype(np.float32)
+
+
+def test_the_teacher_scores_what_cheaper_filters_left_and_its_scores_are_kept(tmp_path):
+    teacher = Scoring()
+    filters = {**KNOWN, "odd": Odd(), "teacher_score": TeacherScore(high=5.0, margin=None)}
+    store = mine(Counting(), training([(0, 0)]), filters, 8, tmp_path, teacher=teacher)
+    assert store.kept(0).tolist() == [2, 4] and store.teacher(0).tolist() == [2.0, 4.0]
+    assert teacher.asked == 1 + 4  # the positive 0, and 2, 4, 6, 8: not what was dropped before
+    assert store.folder != mine(Counting(), training([(0, 0)]), filters, 8, tmp_path).folder
+
+
+def test_health_in_numbers(tmp_path):
+    """Ten documents in the order of their rows; 3 is the positive and the rank window drops 0 and 1."""
+    split = make_training([(0, 3)], queries=1)
+    store = mine(Counting(), split, {**KNOWN, "rank_window": RankWindow(skip=2)}, 4, tmp_path)
+    numbers = health(store, k=3, pool=2)  # of 0 1 2 3 4 are kept: 2 4
+    assert numbers["hit_rate"] == pytest.approx(2 / 5)
+    assert numbers["queries_short"] == 1.0
+    assert numbers["backfill"] == 1.0  # both stood below the first two ranks
+    assert numbers["above_positive"] == 0.5  # document 2 outscores the positive, 4 does not
+    later = mine(Counting(start=2), split, KNOWN, 4, tmp_path)  # 2 4 5 6
+    assert health(later, k=1, pool=2, previous=store)["overlap"] == 1.0
+    assert dropped(store) == {"kept": 2, "known_positives": 1, "rank_window": 2}
+
+
+def test_a_filter_of_live_batches_leaves_mined_lists_alone(tmp_path):
+    store = mine(Counting(), training(), {**KNOWN, "odd": LiveOdd("live")}, 6, tmp_path)
+    assert store.kept(0).tolist() == [1, 3, 4, 5, 6, 7]
+
+
+class LiveOdd(Odd):
+    pass
+
+
+def test_the_audit_shows_the_negatives_that_lead_their_positive(tmp_path):
+    split = make_training([(0, 3), (2, 0)])
+    store = mine(Counting(), split, KNOWN, 4, tmp_path)
+    found = suspicious(store, split, pool=4, n=2)
+    assert [(f.query_id, f.negative_id, f.rank) for f in found] == [("q0", "d0", 0), ("q0", "d1", 1)]
+    assert found[0].score - found[0].positive_score == 3.0
+    assert [f.negative_id for f in hardest(store, split, pool=4, n=5)] in (["d0", "d1"], ["d1", "d0"])
+    text = as_markdown("Look", found)
+    assert text.startswith("## Look") and "negative d0 (rank 0, 0.000): d text 0" in text
+
+
+@pytest.mark.parametrize(
+    ("form", "first"),
+    [
+        ("triplet", {"anchor": "q text 0", "positive": "d text 3", "negative": "d text 0"}),
+        ("n_tuple", {"anchor": "q text 0", "positive": "d text 3", "negative_1": "d text 0", "negative_2": "d text 1"}),
+        ("flag", {"query": "q text 0", "pos": ["d text 3"], "neg": ["d text 0", "d text 1"]}),
+        ("ids", {"query_id": "q0", "positive_ids": ["d3"], "negative_ids": ["d0", "d1"], "scores": [0.0, -1.0]}),
+    ],
+)
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_exports_for_other_tools(tmp_path, form, first, ending):
+    from datasets import load_dataset
+
+    split = make_training([(0, 3), (2, 0)])
+    store = mine(Counting(), split, KNOWN, 4, tmp_path)
+    path = tmp_path / f"out.{ending}"
+    count = export(store, split, 2, form, path)
+    kind = "json" if ending == "jsonl" else "parquet"
+    rows = load_dataset(kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "hf"))
+    assert len(rows) == count == (4 if form == "triplet" else 2) and rows[0] == first
+
+
+def test_stores_are_removed_when_nobody_holds_them_any_more(tmp_path):
+    store = mine(Counting(), training(), KNOWN, 4, tmp_path)
+    hold(store.folder, "one")
+    hold(store.folder, "two")
+    release(store.folder, "one")
+    assert store.folder.exists()
+    release(store.folder, "two")
+    assert not store.folder.exists() and not list(tmp_path.glob("stores/*.held-*"))
+
+
+def test_abandoned_work_is_removed_and_fresh_work_is_not(tmp_path):
+    for name, age in (("old", 30), ("new", 1)):
+        (tmp_path / "work" / name).mkdir(parents=True)
+        os.utime(tmp_path / "work" / name, (time.time() - age * 86400,) * 2)
+    mine(Counting(), training(), KNOWN, 4, tmp_path)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["new"]

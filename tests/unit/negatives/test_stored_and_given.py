@@ -20,7 +20,7 @@ from hardneg.negatives.stored import Stored
 
 def stored(k, kept, **more):
     source = Stored(k, BM25(), **more)
-    source.store = SimpleNamespace(kept=lambda query: np.array(kept, np.int32))
+    source.store = SimpleNamespace(kept=lambda query: np.array(kept, np.int32), teacher=lambda query: None)
     return source
 
 
@@ -54,7 +54,8 @@ def test_prepared_on_real_lists_it_draws_what_the_store_kept(toy, tmp_path):
     source.prepare(Setting(training, {"known_positives": KnownPositives()}, tmp_path))
     for query in training.queries[:5].tolist():
         assert source.draw(query, np.random.default_rng(0)).ids.tolist() == source.store.kept(query)[:2].tolist()
-    assert source.report().keys() == {"hit_rate", "queries_short", "seconds"}
+    numbers = {"hit_rate", "queries_short", "backfill", "above_positive", "seconds", "documents_per_second"}
+    assert source.report().keys() == numbers
 
 
 @pytest.mark.parametrize("wrong", [{"k": 6}, {"pool": 1}, {"pool": 6}, {"sampling": "best"}, {"k": 0}])

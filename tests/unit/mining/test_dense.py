@@ -1,0 +1,176 @@
+"""Mining with a model: against brute force, in pieces, after an interruption, and by two processes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from synthetic import make_model
+
+from hardneg.data.training import TrainingSet
+from hardneg.encoders.static import Static
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.errors import ConfigError, DataError
+from hardneg.filters.known_positives import KnownPositives
+from hardneg.mining.base import mining_pool
+from hardneg.mining.dense import Dense
+from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.retrieval import blocks
+from hardneg.retrieval.embedding import embed_table
+from hardneg.retrieval.model import weights_hash
+from hardneg.retrieval.search import Exact, Faiss
+
+KNOWN = {"known_positives": KnownPositives()}
+
+
+def mine(model, training, cache, depth=10, documents="all", filters=None, search=None):
+    miner = Dense(search=search or Exact()).ready(training.data, model, cache)
+    return mine_and_store(MiningRecipe(miner, depth, documents, filters or {}), training, cache)
+
+
+def brute_force(model, training):
+    """Every score, in float64."""
+    q = embed_table(model.towers, model.queries, QUERY, "32-true", "q").double()
+    d = embed_table(model.towers, model.docs, DOCUMENT, "32-true", "d").double()
+    return (q @ d.T).numpy()
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(blocks, "SIZE", 16)
+    monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 7)
+
+
+@pytest.mark.parametrize("search", [Exact(), Faiss("Flat")], ids=["exact", "faiss_flat"])
+def test_lists_are_those_of_brute_force(toy, tmp_path, search, small_blocks):
+    if isinstance(search, Faiss):
+        pytest.importorskip("faiss")
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    store = mine(model, training, tmp_path, depth=20, search=search)
+    scores = brute_force(model, training)
+    for query in training.queries.tolist():
+        ids, found = store.ids[query], store.scores[query]
+        assert len(set(ids.tolist())) == len(ids)
+        np.testing.assert_allclose(found, scores[query][ids], atol=1e-6)
+        best = np.sort(scores[query])[::-1][: len(ids)]
+        np.testing.assert_allclose(found, best, atol=1e-6)
+        known = training.known[query]
+        assert store.positive[query] == pytest.approx(scores[query][known].min(), abs=1e-6)
+
+
+@pytest.mark.parametrize("index", ["IVF4,Flat", "HNSW8"])
+def test_approximate_indexes_find_most(toy, tmp_path, index):
+    pytest.importorskip("faiss")
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    one = mine(model, training, tmp_path)
+    other = mine(model, training, tmp_path, search=Faiss(index, nprobe=3))
+    same = [np.isin(one.ids[q], other.ids[q]).mean() for q in training.queries]
+    assert one.folder != other.folder and np.mean(same) > 0.6
+
+
+def test_a_wrong_index_is_named(toy, tmp_path):
+    pytest.importorskip("faiss")
+    with pytest.raises(ConfigError, match="Flatt"):
+        mine(make_model(toy, tmp_path), TrainingSet(toy), tmp_path, search=Faiss("Flatt"))
+
+
+def test_blocks_of_other_sizes_give_the_same_lists(toy, tmp_path, monkeypatch):
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    whole = mine(model, training, tmp_path / "a")
+    monkeypatch.setattr(blocks, "SIZE", 16)
+    monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 5)
+    parts = mine(model, training, tmp_path / "b")
+    np.testing.assert_array_equal(whole.ids, parts.ids)
+
+
+def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, small_blocks):
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    whole = mine(model, training, tmp_path / "whole")
+    embedded, embed = [], blocks.embed_rows
+
+    def embed_and_count(towers, table, side, precision, rows, bar):
+        if len(embedded) == 3 and not resumed:
+            raise KeyboardInterrupt
+        embedded.append(len(rows))
+        return embed(towers, table, side, precision, rows, bar)
+
+    monkeypatch.setattr(blocks, "embed_rows", embed_and_count)
+    resumed = False
+    with pytest.raises(KeyboardInterrupt):
+        mine(model, training, tmp_path / "cut")
+    assert not list((tmp_path / "cut" / "stores").glob("[0-9a-f]*[0-9a-f]")), "an unfinished store can be found"
+    resumed = True
+    cut = mine(model, training, tmp_path / "cut")
+    assert sum(embedded) == len(toy.corpus), "a block was embedded twice"
+    for name in ("ids", "scores", "reasons", "positive"):
+        np.testing.assert_array_equal(getattr(cut, name), getattr(whole, name))
+    assert not list((tmp_path / "cut" / "work").iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"query": {"prompt": "q: "}}, {"document": {"max_length": 9}}, {"normalize": False}],
+    ids=["weights", "prompt", "max_length", "normalize"],
+)
+def test_another_model_never_reuses_a_store(toy, tmp_path, change):
+    from hardneg.data.tokens import Side
+
+    change = {key: Side(**value) if isinstance(value, dict) else value for key, value in change.items()}
+    training = TrainingSet(toy)
+    one, other = (mine(make_model(toy, tmp_path, **more), training, tmp_path) for more in ({}, change))
+    assert one.folder != other.folder
+    assert one.folder == mine(make_model(toy, tmp_path), training, tmp_path).folder
+
+
+def test_the_weights_hash_sees_one_changed_number(toy, tmp_path):
+    model = make_model(toy, tmp_path)
+    before = weights_hash(model.towers)
+    with torch.no_grad():
+        next(model.towers.parameters())[0, 0] += 1e-6
+    assert weights_hash(model.towers) != before
+
+
+def test_only_the_pool_is_mined_but_positives_outside_it_are_scored(toy, tmp_path):
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    listed = tmp_path / "pool.txt"
+    rows = np.setdiff1d(np.arange(len(toy.corpus)), training.known.values)[:30]
+    listed.write_text("\n".join(toy.corpus.ids.take(rows).to_pylist()) + "\n")
+    store = mine(model, training, tmp_path, documents=str(listed))
+    query = int(training.queries[0])
+    assert set(store.ids[query].tolist()) <= {*rows.tolist(), -1}
+    expected = brute_force(model, training)[query][training.known[query]].min()
+    assert store.positive[query] == pytest.approx(expected, abs=1e-6)
+    assert store.folder != mine(model, training, tmp_path).folder
+
+
+def test_not_held_out_leaves_out_what_only_other_splits_know(toy):
+    training = TrainingSet(toy)
+    pool = mining_pool(training, "not_held_out")
+    held_out = np.setdiff1d(toy.qrels["test"].relevant.docs, training.known.values)
+    assert len(held_out) and not np.isin(held_out, pool).any()
+    assert np.isin(training.known.values, pool).all()
+
+
+def test_a_pool_with_an_unknown_document_is_refused_with_the_line(toy, tmp_path):
+    (tmp_path / "pool.txt").write_text(f"{toy.corpus.ids[0].as_py()}\nnobody\n")
+    with pytest.raises(DataError, match=r"pool\.txt:2: there is no document 'nobody'"):
+        mining_pool(TrainingSet(toy), str(tmp_path / "pool.txt"))
+    with pytest.raises(ConfigError, match="documents='some'"):
+        mining_pool(TrainingSet(toy), "some")
+
+
+def test_another_encoder_mines_with_its_own_tokens(toy, tmp_path):
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    other = Dense(encoder=Static(dim=8, vocab_size=200))
+    assert not other.follows_model and Dense().follows_model
+    torch.manual_seed(0)
+    ready = other.ready(toy, model, tmp_path)
+    assert ready.model.towers.dim == 8 and ready.model.docs.key != model.docs.key
+    assert mine_and_store(MiningRecipe(ready, 5, "all", KNOWN), training, tmp_path).card["miner"]["model"]["weights"]
+
+
+def test_a_miner_that_follows_the_model_needs_one(toy, tmp_path):
+    with pytest.raises(ConfigError, match="no model"):
+        Dense().ready(toy, None, tmp_path)
+    with pytest.raises(ConfigError, match="either ckpt_path or encoder"):
+        Dense(ckpt_path="x", encoder=Static())
