@@ -15,6 +15,7 @@ from hardneg.errors import ConfigError, UserError
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
     "mine": "mine hard negatives, filter and store them, with a report (a Hydra app)",
+    "probe": "estimate the false-negative rate of mined lists, by hidden positives (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
     "resume": "go on with an interrupted run, from its run folder",

@@ -37,7 +37,7 @@ def check(cfg: DictConfig) -> None:
         node = configs.plain(cfg)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the config cannot be resolved: {error}") from error
-    configs.check_keys(node, "train" if "loss" in node else "mine" if "negatives" in node else "evaluate")
+    configs.check_keys(node, command_of(node))
     for path, inner in configs.targets(node):
         configs.check_target(path, inner)
     for key in ("data", "encoder", "schedule", "search"):
@@ -49,6 +49,12 @@ def check(cfg: DictConfig) -> None:
     for key, look in {**checks, "loss": check_combination}.items():
         if key in node:
             look(node)
+
+
+def command_of(node: dict[str, Any]) -> str:
+    """Tell by its keys which command a config is for: in a sweep's check nothing else says so."""
+    marks = {"loss": "train", "export": "mine", "share": "probe"}
+    return next((command for key, command in marks.items() if key in node), "evaluate")
 
 
 def check_evaluation(node: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 from tokenizers import Tokenizer
 
 from hardneg import checkpoint, configs, preflight
+from hardneg.alarms import Thresholds
+from hardneg.callbacks.alarms import Alarms
 from hardneg.callbacks.console import Bar, EpochLine
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
@@ -102,7 +104,7 @@ def train(cfg: DictConfig) -> float | None:
         trainer: L.Trainer = configs.build(
             {**configs.plain(cfg.trainer), "precision": precision},
             logger=opened,
-            callbacks=callbacks(cfg, folder, evaluate, remine(cfg, folder, negatives, setting, model)),
+            callbacks=callbacks(cfg, folder, evaluate, mining(cfg, folder, negatives, setting, model, evaluate)),
             default_root_dir=folder,
             use_distributed_sampler=False,  # our sampler knows the ranks
             enable_model_summary=False,
@@ -172,16 +174,25 @@ def make_module(
     )
 
 
-def remine(cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model) -> list[L.Callback]:
-    """The callback that mines, if there is a source that follows the model."""
-    following = {n: s for n, s in negatives.offline.items() if isinstance(s, Stored) and s.follows_model}
-    return [Remine(following, setting, model, owner_name(folder), **configs.plain(cfg.remine))] if following else []
+def mining(
+    cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model, evaluate: Evaluate
+) -> list[L.Callback]:
+    """The callbacks that watch the mined sources, and that mine for those that follow the model."""
+    stored = {name: source for name, source in negatives.offline.items() if isinstance(source, Stored)}
+    following = {name: source for name, source in stored.items() if source.follows_model}
+    found: list[L.Callback] = []
+    if stored:
+        metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
+        found.append(Alarms(stored, evaluate, setting.training, folder, Thresholds(**cfg.alarms), metrics))
+    if following:
+        found.append(Remine(following, setting, model, owner_name(folder), **configs.plain(cfg.remine)))
+    return found
 
 
-def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mining: list[L.Callback]) -> list[L.Callback]:
+def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
     """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation."""
     kept = folder / "checkpoints"
-    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), *mining]
+    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), *mined]
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)

@@ -29,3 +29,21 @@ class KillInEvaluation(L.Callback):
         if not os.path.exists(mark):
             open(mark, "w").close()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillInMining(L.Callback):
+    """Kill the process while the second round writes its lists, once per run folder."""
+
+    def on_train_epoch_end(self, trainer, *_):
+        import hardneg.mining.pipeline as pipeline
+
+        mark = os.path.join(trainer.default_root_dir, "interrupted")
+        save = pipeline._save
+
+        def save_and_die(path, block):
+            save(path, block)
+            if not os.path.exists(mark):
+                open(mark, "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        pipeline._save = save_and_die

@@ -34,6 +34,7 @@ class Evaluate(L.Callback):
         self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
         self.history: list[dict[str, int | float]] = []
         self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
+        self.latest: dict[str, Float[np.ndarray, " Q"]] = {}  # dev, query by query
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Test the untrained towers, and start the dev curve at step 0; a resumed run has both already."""
@@ -62,18 +63,21 @@ class Evaluate(L.Callback):
     def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
         means = {f"val/{name}": float(value.mean()) for name, value in values.items()}
         self.history.append({"step": trainer.global_step, **means})
+        self.latest = values
         return means
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run could not compute again: the dev curve and the test before training."""
         before = None if self.before is None else {k: torch.from_numpy(v) for k, v in self.before.items()}
-        return {"history": list(self.history), "before": before}
+        latest = {k: torch.from_numpy(v) for k, v in self.latest.items()}
+        return {"history": list(self.history), "before": before, "latest": latest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up."""
         self.history = state_dict["history"]
         before = state_dict["before"]
         self.before = None if before is None else {k: v.numpy() for k, v in before.items()}
+        self.latest = {k: v.numpy() for k, v in state_dict["latest"].items()}
 
 
 def measured_now(trainer: L.Trainer) -> bool:

@@ -60,7 +60,8 @@ class Remine(L.Callback):
         """Mine if the steps are up; say how old the lists are."""
         since = trainer.global_step - self.step
         if self.round and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            pl_module.log_dict({f"mining/{name}/staleness": float(since) for name in self.sources})
+            # The step just done drew from lists that were one step younger than they are now.
+            pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
         if self.round and self.every_n_steps and since >= self.every_n_steps and not trainer.is_last_batch:
             self.mine(trainer)
 

@@ -1,0 +1,169 @@
+"""Mining while training: rounds, interruptions, workers, ranks; and hardneg mine on its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from test_resume import end_state, same
+
+MINED = ["negatives=[in_batch,mined,random]", "negatives.mined.depth=20", "negatives.random.k=2", "logger=csv"]
+MINED += ["trainer.max_epochs=3", "checkpoint.every_n_steps=4", "evaluate.before=false", "filter=[known_positives]"]
+
+
+def stores(folder):
+    """The stores that the run's last checkpoint names, by source."""
+    callbacks = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+    return next(state["stores"] for name, state in callbacks.items() if "Remine" in name)
+
+
+def rows(folder, key):
+    with (folder / "metrics.csv").open() as file:
+        return [(int(row["step"]), float(row[key])) for row in csv.DictReader(file) if row.get(key)]
+
+
+@pytest.fixture
+def separate(tmp_path):
+    """A cache of its own for each run: nothing may be shared but what the run wrote itself."""
+    return lambda name: [f"cache={tmp_path / name}-cache", f"hydra.run.dir={name}"]
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [
+        ("+callbacks.stop={_target_: interrupts.Interrupt, step: 15, signal_name: SIGKILL}", -9),
+        ("+callbacks.stop={_target_: interrupts.Interrupt, step: 11, signal_name: SIGTERM}", 143),
+        ("+callbacks.stop={_target_: interrupts.KillInMining}", -9),
+    ],
+    ids=["kill", "term_at_the_epochs_end", "kill_while_mining"],
+)
+def test_an_interrupted_run_mines_and_draws_what_it_would_have(
+    hardneg, hardneg_process, small, separate, tmp_path, stop, code
+):
+    hardneg("train", *small, *MINED, *separate("whole"))
+    hardneg_process("train", *small, *MINED, stop, *separate("cut"), code=code)
+    hardneg("resume", "cut")
+    assert stores(tmp_path / "whole") == stores(tmp_path / "cut")
+    assert len(stores(tmp_path / "whole")["mined"]) == 3
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+    assert not list((tmp_path / "cut-cache" / "work").iterdir()), "an orphan is left"
+
+
+def test_workers_draw_from_new_lists_at_once_also_within_an_epoch(hardneg, small, separate, tmp_path):
+    steps = [*small, *MINED, "remine.every_n_epochs=null", "remine.every_n_steps=4", "trainer.max_epochs=2"]
+    hardneg("train", *steps, *separate("alone"))
+    hardneg("train", *steps, "num_workers=2", *separate("workers"))
+    assert [step for step, _ in rows(tmp_path / "alone", "mining/mined/round")] == [0, 4, 8, 12, 16, 20]
+    assert same(end_state(tmp_path / "alone"), end_state(tmp_path / "workers")) is None
+
+
+def test_three_stages_random_then_mined_and_old_rounds_are_removed(hardneg, small, separate, tmp_path):
+    hardneg(
+        "train",
+        *small,
+        *MINED,
+        "remine.warmup_epochs=1",
+        "remine.keep_last=2",
+        "trainer.max_epochs=5",
+        *separate("run"),
+    )
+    run = tmp_path / "run"
+    assert [step for step, _ in rows(run, "mining/mined/round")] == [11, 22, 33, 44]
+    counts = dict(rows(run, "negatives/mined/count"))
+    assert counts[min(counts)] == 0 and counts[max(counts)] > 3.5
+    assert dict(rows(run, "mining/mined/staleness"))[20] == 9
+    kept = {path.name for path in (tmp_path / "run-cache" / "stores").iterdir() if path.is_dir()}
+    assert kept == set(stores(run)["mined"]) and len(kept) == 2
+
+
+def test_a_run_whose_lists_are_gone_is_not_resumed_on_others(hardneg, small, separate, tmp_path):
+    import shutil
+
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 15, signal_name: SIGTERM}"
+    hardneg("train", *small, *MINED, stop, *separate("run"), code=143)
+    shutil.rmtree(tmp_path / "run-cache" / "stores")
+    assert "which is gone" in hardneg("resume", "run", code=2).stderr
+
+
+def test_alarms_are_raised_logged_and_audited(hardneg, small, separate, tmp_path):
+    strict = ["filter=[known_positives,relative_margin]", "filter.relative_margin.margin=0.9", "alarms.p=0.9999"]
+    strict += ["optimizer.lr=3.0", "logger=[csv,wandb]"]
+    said = hardneg("train", *small, *MINED, *strict, *separate("run")).stderr
+    assert "ALARM mined: only" in said and "ALARM dev: dev" in said and "audit of the likeliest false negatives" in said
+    assert rows(tmp_path / "run", "alarms/mined/hit_rate") and list((tmp_path / "run").glob("audit_step_*.md"))
+
+
+@pytest.mark.slow
+def test_two_ranks_share_the_mining(hardneg, hardneg_process, small, separate, tmp_path):
+    hardneg("train", *small, *MINED, "trainer.max_epochs=2", *separate("one"))
+    two = ["batch_size=16", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
+    hardneg_process("train", *small, *MINED, "trainer.max_epochs=2", *two, *separate("two"))
+    first, second = (stores(tmp_path / run)["mined"] for run in ("one", "two"))
+    assert first[0] == second[0] and len(first) == len(second) == 2
+    for array in ("ids", "scores", "reasons", "positive"):  # the same weights: the same bytes
+        one, two = (np.load(tmp_path / f"{run}-cache" / "stores" / first[0] / f"{array}.npy") for run in ("one", "two"))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_mine_reports_and_exports(hardneg, tmp_path):
+    said = hardneg(
+        "mine", "data=toy", "negatives=[bm25,mined]", "filter=[known_positives,duplicates,relative_margin]",
+        "export.form=flag", "hydra.run.dir=out",
+    )  # fmt: skip
+    out = tmp_path / "out"
+    assert {f"{name}.{kind}" for name in ("bm25", "mined") for kind in ("md", "png", "json", "jsonl")} <= set(
+        os.listdir(out)
+    )
+    assert "dropped by relative_margin" in said.stdout
+    text = (out / "mined.md").read_text()
+    assert "hit_rate" in text and "## Kept, but maybe relevant" in text
+    first = json.loads((out / "mined.jsonl").read_text().splitlines()[0])
+    assert first.keys() == {"query", "pos", "neg"}
+
+
+def test_mine_takes_a_checkpoint(hardneg, small, tmp_path):
+    hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run")
+    best = "ckpt_path=run/checkpoints/best.ckpt"
+    hardneg("mine", "data=toy", best, "hydra.run.dir=with")
+    hardneg("mine", "data=toy", "encoder.dim=32", "hydra.run.dir=without")
+    with_, without = (json.loads((tmp_path / run / "mined.json").read_text()) for run in ("with", "without"))
+    assert with_["store"] != without["store"]
+    hardneg(
+        "train", *small, *MINED, f"negatives.mined.miner.{best}", "trainer.max_epochs=1", "hydra.run.dir=again"
+    )  # fmt: skip
+    assert not [line for line in (tmp_path / "again" / "train.log").read_text().splitlines() if "round" in line]
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("negatives=[in_batch]", "nothing is mined for these"),
+        ("export.form=csv", "must be one of triplet"),
+        ("export.path=x.csv", "must end in .jsonl or .parquet"),
+        ("documents=all", "no key documents"),
+    ],
+)
+def test_mine_refuses_what_cannot_work(hardneg, argument, says):
+    assert says in hardneg("mine", "data=toy", argument, code=2).stderr
+
+
+@pytest.mark.slow
+def test_mine_under_torchrun_writes_the_same_store(hardneg, tmp_path):
+    arguments = ["mine", "data=toy", "seed=3"]
+    hardneg(*arguments, f"cache={tmp_path}/one", "hydra.run.dir=one-run")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "hardneg.cli"]
+    done = subprocess.run(
+        [*command, *arguments, f"cache={tmp_path}/two", "hydra.run.dir=two-run"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    (one,), (two,) = (list((tmp_path / name / "stores").glob("*/card.json")) for name in ("one", "two"))
+    assert one.parent.name == two.parent.name
+    for array in ("ids", "scores", "reasons", "positive"):
+        assert (one.parent / f"{array}.npy").read_bytes() == (two.parent / f"{array}.npy").read_bytes()
