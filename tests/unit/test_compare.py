@@ -101,3 +101,15 @@ def test_runs_on_other_data_of_the_same_name_are_refused(tmp_path):
     run_folder(tmp_path / "1", "random", 1, [1.0], test_set="other")
     with pytest.raises(UserError, match="different corpora"):
         arms(find([tmp_path]), "ndcg@10")
+
+
+def test_arms_with_other_filters_are_named_by_their_filters(tmp_path):
+    known = {"known_positives": {"at": "both"}}
+    run_folder(tmp_path / "0", "mined", 1, [1.0], filter={})
+    run_folder(tmp_path / "1", "mined", 1, [1.0], filter=known)
+    run_folder(tmp_path / "2", "mined", 1, [1.0], filter={**known, "relative_margin": {"margin": 0.05}})
+    assert set(arms(find([tmp_path]), "ndcg@10")) == {
+        "mined-infonce filter=none",
+        "mined-infonce filter=known_positives",
+        "mined-infonce filter=known_positives+relative_margin",
+    }

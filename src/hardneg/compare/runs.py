@@ -65,11 +65,12 @@ def _config(folder: Path) -> dict[str, Any]:
     """Read what makes the run's arm, as dotted keys; empty for a folder without its config."""
     written = folder / ".hydra" / "config.yaml"
     node = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
-    return {key: value for key, value in _flat(node) if not f"{key}.".startswith(_NO_ARM)}
+    chosen = {group: "+".join(node[group]) or "none" for group in ("filter", "callbacks") if group in node}  # type: ignore[index, call-overload]
+    return {key: value for key, value in _flat(node) if not f"{key}.".startswith(_NO_ARM)} | chosen
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping) and node:
+    if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
@@ -84,9 +85,11 @@ def named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
     out: dict[str, list[FinishedRun]] = defaultdict(list)
     for recipe, group in recipes.items():
         keys = sorted(set().union(*(run.config for run in group)))
-        varied = [key for key in keys if len({repr(run.config.get(key)) for run in group}) > 1]
+        # A setting of a part that only some runs have says nothing more than that they have it.
+        varied = [key for key in keys if len({repr(run.config[key]) for run in group if key in run.config}) > 1]
         for run in group:
-            out[" ".join([recipe, *(f"{key}={run.config.get(key)}" for key in varied)])].append(run)
+            shown = [f"{key}={run.config[key]}" for key in varied if key in run.config]
+            out[" ".join([recipe, *shown])].append(run)
     return out
 
 
