@@ -64,8 +64,8 @@ def find(folders: Iterable[Path]) -> list[FinishedRun]:
 def _config(folder: Path) -> dict[str, Any]:
     """Read what makes the run's arm, as dotted keys; empty for a folder without its config."""
     written = folder / ".hydra" / "config.yaml"
-    node = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
-    chosen = {group: "+".join(node[group]) or "none" for group in ("filter", "callbacks") if group in node}  # type: ignore[index, call-overload]
+    node: Any = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
+    chosen = {group: "+".join(node[group]) or "none" for group in ("filter", "callbacks") if group in node}
     return {key: value for key, value in _flat(node) if not f"{key}.".startswith(_NO_ARM)} | chosen
 
 
