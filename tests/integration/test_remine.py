@@ -167,3 +167,22 @@ def test_mine_under_torchrun_writes_the_same_store(hardneg, tmp_path):
     assert one.parent.name == two.parent.name
     for array in ("ids", "scores", "reasons", "positive"):
         assert (one.parent / f"{array}.npy").read_bytes() == (two.parent / f"{array}.npy").read_bytes()
+
+
+def test_probe_on_a_generated_set(hardneg, tmp_path):
+    arguments = ["data=toy", "data.false_negative_rate=0.4", "negatives=[bm25,mined]", "negatives.bm25.pool=10"]
+    filters = "filter=[known_positives,relative_margin,rank_window,in_batch_margin]"
+    said = hardneg("probe", *arguments, filters, "hydra.run.dir=out").stdout
+    assert "hidden positives that leak" in said
+    found = json.loads((tmp_path / "out" / "probe.json").read_text())
+    assert found["bm25"].keys() == {"known_positives", "relative_margin", "rank_window", "all"}
+    assert found["bm25"]["all"]["leaked"]["value"] < found["bm25"]["known_positives"]["leaked"]["value"]
+    assert "| relative_margin |" in (tmp_path / "out" / "probe.md").read_text()
+    assert not (tmp_path / "out" / "work").exists()
+
+
+def test_probe_needs_something_to_hide(hardneg, tmp_path):
+    (tmp_path / "pairs.jsonl").write_text("".join(f'{{"query": "q{i}", "positive": "d{i}"}}\n' for i in range(30)))
+    said = hardneg("probe", "data=jsonl", "data.path=pairs.jsonl", "negatives=[bm25]", code=2).stderr
+    assert "has two positives" in said
+    assert "must lie between 0 and 1" in hardneg("probe", "data=toy", "share=1.5", code=2).stderr

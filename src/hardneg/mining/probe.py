@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -151,7 +152,7 @@ def _leak(counts: Int[np.ndarray, "Q 4"], hidden: Int[np.ndarray, " Q"]) -> Leak
 def share_of(part: Float[np.ndarray, " Q"] | Int[np.ndarray, " Q"], whole: Int[np.ndarray, " Q"]) -> Share:
     """Sum of `part` over sum of `whole`, with an interval that takes queries, not documents, as the sample."""
 
-    def ratio(p: np.ndarray, w: np.ndarray, axis: int = -1) -> np.ndarray:
+    def ratio(p: np.ndarray, w: np.ndarray, axis: int = -1) -> Any:
         return p.sum(axis=axis) / np.maximum(w.sum(axis=axis), 1)
 
     value = float(ratio(part, whole))
