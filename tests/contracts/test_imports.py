@@ -21,6 +21,7 @@ LAYERS = [
     ["module", "callbacks", "alarms"],
     ["run_folder", "figure", "closing", "compare", "serving"],
     ["train", "evaluate", "mine", "index", "resume"],
+    ["probe"],
     ["cli"],
 ]
 FILES = {".".join(path.relative_to(SRC).with_suffix("").parts): path for path in sorted(SRC.glob("hardneg/**/*.py"))}

@@ -186,3 +186,14 @@ def test_probe_needs_something_to_hide(hardneg, tmp_path):
     said = hardneg("probe", "data=jsonl", "data.path=pairs.jsonl", "negatives=[bm25]", code=2).stderr
     assert "has two positives" in said
     assert "must lie between 0 and 1" in hardneg("probe", "data=toy", "share=1.5", code=2).stderr
+
+
+def test_a_moving_average_mines(hardneg, small, separate, tmp_path):
+    average = ["negatives.mined.miner.weights=average", "trainer.max_epochs=2"]
+    assert "add callbacks=[ema]" in hardneg("train", *small, *MINED, *average, *separate("no"), code=2).stderr
+    hardneg("train", *small, *MINED, *average, "callbacks=[ema]", "callbacks.ema.decay=0.5", *separate("run"))
+    hardneg(
+        "train", *small, *MINED, "trainer.max_epochs=2", "callbacks=[ema]", "callbacks.ema.decay=0.5", *separate("now")
+    )
+    one, two = (stores(tmp_path / run)["mined"] for run in ("run", "now"))
+    assert one[0] == two[0] and one[1] != two[1], "the first round's average is the model itself"

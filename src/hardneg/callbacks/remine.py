@@ -6,12 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 
 from hardneg import distributed
 from hardneg.data.cache import fingerprint, hold, release
+from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
@@ -78,7 +80,7 @@ class Remine(L.Callback):
 
     def mine(self, trainer: L.Trainer) -> None:
         """Mine a round with the weights as they are, and log how it came out."""
-        setting = replace(self.setting, model=self.model)
+        setting = replace(self.setting, model=replace(self.model, average=moving_average(trainer)))
         self.round, self.step = self.round + 1, trainer.global_step
         for name, source in self.sources.items():
             store = source.mine(setting)
@@ -107,6 +109,14 @@ class Remine(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up; the stores are opened when training starts."""
         self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
+
+
+def moving_average(trainer: L.Trainer) -> Towers | None:
+    """The towers of Lightning's averaged model, if a callback keeps one."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAveraging) and callback._average_model is not None:
+            return cast(Towers, callback._average_model.module.towers)
+    return None
 
 
 def owner_name(folder: Path) -> str:

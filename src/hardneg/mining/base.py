@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -57,7 +57,7 @@ class Miner(ABC):
     """
 
     follows_model: bool = False
-    collective: ClassVar[bool] = False
+    collective: bool = False
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

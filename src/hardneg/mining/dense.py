@@ -29,20 +29,26 @@ class Dense(Miner):
     """Mines with the model in training (ANCE, arXiv:2007.00808), with a checkpoint of ours, or with another encoder.
 
     `ckpt_path` and `encoder` null: the model as it is when a round begins. `encoder` is a recipe, as a group option
-    describes one. `precision` is what the miner computes in: auto as in training.
+    describes one. `precision` is what a miner of its own computes in. `weights` may be `average`: those of the model's
+    moving average, which `callbacks=ema` keeps, for lists that jump about less from round to round.
     """
 
     ckpt_path: str | None = None
     encoder: EncoderRecipe | None = None
     precision: str = "auto"
+    weights: str = "current"
     search: Search = Exact()
     model: Model | None = field(default=None, init=False)  # set by `ready`
 
-    collective: ClassVar[bool] = True
+    collective: ClassVar[bool] = True  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         if self.ckpt_path is not None and self.encoder is not None:
             raise ConfigError("a dense miner takes either ckpt_path or encoder, not both")
+        if self.weights not in ("current", "average"):
+            raise ConfigError(f"weights must be current or average, got {self.weights!r}")
+        if self.weights == "average" and not self.follows_model:
+            raise ConfigError("weights=average is of the model in training; leave ckpt_path and encoder null")
         if self.ckpt_path is not None and not Path(self.ckpt_path).is_file():
             raise ConfigError(f"ckpt_path={self.ckpt_path}: there is no such file")
 
@@ -56,7 +62,9 @@ class Dense(Miner):
         if self.follows_model:
             if model is None:
                 raise ConfigError("there is no model to mine with yet; give the miner a ckpt_path or an encoder")
-            return self._with(model)
+            if self.weights == "average" and model.average is None:
+                raise ConfigError("weights=average needs a moving average of the model: add callbacks=[ema]")
+            return self._with(model if self.weights == "current" else model.with_towers(model.average))
         if self.ckpt_path is not None:
             trained = checkpoint.load(self.ckpt_path)
             recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers

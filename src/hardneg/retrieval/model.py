@@ -17,13 +17,17 @@ from hardneg.encoders.towers import Towers
 
 @dataclass(frozen=True)
 class Model:
-    """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them."""
+    """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them.
+
+    `average` is a moving average of the towers, where training keeps one.
+    """
 
     towers: Towers
     recipe: EncoderRecipe
     queries: TokenTable
     docs: TokenTable
     precision: str
+    average: Towers | None = None
 
     @classmethod
     def over(
@@ -34,8 +38,9 @@ class Model:
         docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
         return cls(towers, recipe, queries, docs, precision)
 
-    def with_towers(self, towers: Towers) -> Model:
+    def with_towers(self, towers: Towers | None) -> Model:
         """Return the same with other weights."""
+        assert towers is not None
         return replace(self, towers=towers)
 
     @property

@@ -1,0 +1,75 @@
+"""Several miners as one: reciprocal rank fusion of their lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import ConfigError
+from hardneg.mining.base import Hits, Miner, Ranker, Task
+from hardneg.retrieval.model import Model
+
+
+class Fused(Miner):
+    """Sum 1 / (`constant` + rank) over the miners' lists (Cormack et al., SIGIR 2009), ranks from 1.
+
+    Lexical and dense lists overlap little (ANCE counts 15%), so their union holds hard negatives of both kinds. Scores
+    are on the scale of the sum, for hits and positives alike; a document that a list does not reach gets nothing there.
+    """
+
+    def __init__(self, miners: Sequence[Miner], constant: int = 60) -> None:
+        if len(miners) < 2:
+            raise ConfigError(f"a fused miner needs at least two miners, got {len(miners)}")
+        if constant < 1:
+            raise ConfigError(f"the constant of reciprocal rank fusion must be at least 1, got {constant}")
+        self.miners, self.constant = list(miners), constant
+        self.follows_model = any(miner.follows_model for miner in miners)
+        self.collective = any(miner.collective for miner in miners)
+
+    def ready(self, data: RetrievalData, model: Model | None, cache: Path) -> Fused:
+        """Make each of the miners ready."""
+        return Fused([miner.ready(data, model, cache) for miner in self.miners], self.constant)
+
+    def identity(self) -> dict[str, Any]:
+        """Those of the miners, and the constant."""
+        return {"miner": "fused", "constant": self.constant, "of": [miner.identity() for miner in self.miners]}
+
+    def open(self, task: Task) -> Ranker:
+        """Open each of the miners."""
+        rankers = [miner.open(task) for miner in self.miners]
+
+        def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
+            found = [ranker(queries, positives, k) for ranker in rankers]
+            ids, scores = self._merge([hits.ids for hits in found], k)
+            gains = [self._gain(hits, k) for hits in found]
+            unknown = np.all([np.isnan(hits.positives) for hits in found], axis=0)
+            return Hits(ids, scores, np.where(unknown, np.nan, np.sum(gains, axis=0)).astype(np.float32))
+
+        return rank
+
+    def _merge(
+        self, lists: list[Int32[np.ndarray, "Q K"]], k: int
+    ) -> tuple[Int32[np.ndarray, "Q K"], Float32[np.ndarray, "Q K"]]:
+        """Add up what each document gets, and take the `k` best; ties in the order of the corpus."""
+        gain = 1.0 / (self.constant + 1 + np.arange(k))
+        ids = np.full((len(lists[0]), k), -1, np.int32)
+        scores = np.full(ids.shape, -np.inf, np.float32)
+        for row in range(len(ids)):
+            docs = np.concatenate([found[row] for found in lists])
+            gains = np.concatenate([gain] * len(lists))[docs >= 0]
+            docs, place = np.unique(docs[docs >= 0], return_inverse=True)
+            total = np.bincount(place, weights=gains, minlength=len(docs))
+            best = np.argsort(-total, kind="stable")[:k]
+            ids[row, : len(best)], scores[row, : len(best)] = docs[best], total[best]
+        return ids, scores
+
+    def _gain(self, hits: Hits, k: int) -> Float32[np.ndarray, "Q P"]:
+        """What each positive gets from one list: by the number of hits that outscore it, nothing below the list."""
+        outscored = (hits.scores[:, None, :] > hits.positives[:, :, None]).sum(axis=2)
+        reached = ~np.isnan(hits.positives) & (outscored < k) & (hits.positives >= hits.scores.min(axis=1)[:, None])
+        return np.where(reached, 1.0 / (self.constant + 1 + outscored), 0.0).astype(np.float32)

@@ -1,0 +1,67 @@
+"""Fusing lists: worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import make_model
+
+from hardneg.data.training import TrainingSet
+from hardneg.errors import ConfigError
+from hardneg.mining.base import Hits, Miner, Task
+from hardneg.mining.bm25 import BM25
+from hardneg.mining.dense import Dense
+from hardneg.mining.fused import Fused
+from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+
+
+class Fixed(Miner):
+    """Always the same list, with scores that fall from 1."""
+
+    def __init__(self, ids, positive):
+        self.ids, self.positive = ids, positive
+
+    def identity(self):
+        return {"fixed": self.ids}
+
+    def open(self, task):
+        def rank(queries, positives, k):
+            ids = np.array([(self.ids + [-1] * k)[:k]], np.int32)
+            scores = np.where(ids >= 0, 1 - 0.1 * np.arange(k), -np.inf).astype(np.float32)
+            return Hits(ids, scores, np.array([self.positive], np.float32))
+
+        return rank
+
+
+def test_ranks_are_added_up(toy, tmp_path):
+    nan = float("nan")
+    fused = Fused([Fixed([5, 3, 9], [0.95, nan, 0.1]), Fixed([3, 7], [2.0, nan, nan])], constant=10)
+    everything, nobody = np.arange(10, dtype=np.int32), np.empty(0, np.int32)
+    hits = fused.open(Task(toy, everything, nobody, tmp_path))(
+        np.zeros(1, np.int32), np.array([[1, 2, 4]], np.int32), 3
+    )
+    assert hits.ids.tolist() == [[3, 5, 7]]
+    np.testing.assert_allclose(hits.scores, [[1 / 12 + 1 / 11, 1 / 11, 1 / 12]], rtol=1e-6)
+    # 0.95 is outscored by one hit of the first list, 2.0 by none of the second; 0.1 is below the first list.
+    np.testing.assert_allclose(hits.positives, [[1 / 12 + 1 / 11, nan, 0.0]], rtol=1e-6)
+
+
+def test_lexical_and_dense_together(toy, tmp_path):
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    fused = Fused([BM25(), Dense()])
+    assert fused.follows_model and fused.collective
+    ready = fused.ready(toy, model, tmp_path)
+    store = mine_and_store(MiningRecipe(ready, 10, "all", {}), training, tmp_path)
+    one, two = (
+        mine_and_store(MiningRecipe(miner.ready(toy, model, tmp_path), 10, "all", {}), training, tmp_path)
+        for miner in (BM25(), Dense())
+    )
+    for query in training.queries[:10].tolist():
+        union = {*one.ids[query].tolist(), *two.ids[query].tolist()}
+        assert set(store.ids[query].tolist()) <= union
+
+
+@pytest.mark.parametrize("wrong", [{"miners": [BM25()]}, {"miners": [BM25(), BM25()], "constant": 0}])
+def test_wrong_arguments_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        Fused(**wrong)
