@@ -224,7 +224,7 @@ def wait(device: str) -> None:
 
 def overlaps(lists: dict[str, list[list[int]]]) -> dict[str, float]:
     """Mean share of a query's list that sentence-transformers found too, as far as both reach."""
-    base = next(iter(lists))
+    base = "st fp32" if "st fp32" in lists else next(iter(lists))
     return {name: _overlap(found, lists[base]) for name, found in lists.items()}
 
 

@@ -15,6 +15,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.retrieval.blocks import Blocks
 
 QUERIES, DOCS = 1024, 32_768  # a block of scores: 128 MB in float32
+SAMPLE = 262_144  # documents that a faiss index is trained on, at most
 
 # Returns scores and positions of the k best documents (or all, if fewer) of each query, best first.
 Searcher = Callable[[Float[Tensor, "Q D"], int], tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]]
@@ -61,19 +62,21 @@ class Faiss(Search):
     ef_search: int = 128
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
-        """Train the index on the first blocks and add all; raises `UserError` where faiss is not installed."""
+        """Train the index on an even sample and add all; raises `UserError` where faiss is not installed."""
         faiss = _faiss()
         try:
             index = faiss.index_factory(docs.dim, self.index, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
             raise ConfigError(f"search.index={self.index!r} is no faiss index: {error}") from error
-        if device.type == "cuda" and faiss.get_num_gpus():
+        on_gpu = device.type == "cuda" and faiss.get_num_gpus() > 0
+        if on_gpu:
             index = faiss.index_cpu_to_all_gpus(index)
         if not index.is_trained:
-            index.train(torch.cat(list(docs)).numpy())
+            step = -(-len(docs) // SAMPLE)
+            index.train(torch.cat([block[::step] for block in docs]).numpy())
         for block in docs:
             index.add(block.numpy())
-        parameters = faiss.ParameterSpace() if device.type == "cpu" else faiss.GpuParameterSpace()
+        parameters = faiss.GpuParameterSpace() if on_gpu else faiss.ParameterSpace()
         if "IVF" in self.index:
             parameters.set_index_parameter(index, "nprobe", self.nprobe)
         if "HNSW" in self.index:
