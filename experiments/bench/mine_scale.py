@@ -94,7 +94,7 @@ def ours(data: RetrievalData, cache: Path) -> dict[str, float]:
 
     recipe = Static(init="minilm", document=Side(max_length=256))
     tokenizer = recipe.tokenizer(data.corpus)
-    towers = Towers.of(recipe, recipe.build(tokenizer))
+    towers = Towers(recipe, recipe.build(tokenizer))
     before, started = peak(), time.perf_counter()
     model = Model.over(data, towers, recipe, tokenizer, "32-true", cache)
     tokenised = time.perf_counter()

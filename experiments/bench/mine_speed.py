@@ -42,6 +42,7 @@ from hardneg.retrieval.model import Model  # noqa: E402
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data" / "nl2bash"
+BASE = "st fp32"
 TOKENS, DEPTH, K, MARGIN = 64, 100, 20, 0.05
 KNOWN = {"known_positives": KnownPositives()}
 FILTERS = {**KNOWN, "relative_margin": RelativeMargin(MARGIN)}
@@ -152,7 +153,7 @@ def ours(precision: str) -> Callable[[Workload, Path], Round]:
     def make(work: Workload, cache: Path) -> Round:
         made = recipe()
         tokenizer = made.tokenizer(work.training.data.corpus)
-        towers = Towers.of(made, made.build(tokenizer)).to(work.device).eval()
+        towers = Towers(made, made.build(tokenizer)).to(work.device).eval()
         kind = resolve_precision(precision, made, work.device)
 
         def mine(weights: dict[str, torch.Tensor]) -> list[list[int]]:
@@ -224,8 +225,9 @@ def wait(device: str) -> None:
 
 def overlaps(lists: dict[str, list[list[int]]]) -> dict[str, float]:
     """Mean share of a query's list that sentence-transformers found too, as far as both reach."""
-    base = "st fp32" if "st fp32" in lists else next(iter(lists))
-    return {name: _overlap(found, lists[base]) for name, found in lists.items()}
+    if BASE not in lists:
+        return {}
+    return {name: _overlap(found, lists[BASE]) for name, found in lists.items() if name != BASE}
 
 
 def _overlap(one: list[list[int]], other: list[list[int]]) -> float:
@@ -242,7 +244,7 @@ def share_of_peak(work: Workload, times: dict[str, list[float]]) -> dict[str, fl
     made = recipe()
     tokenizer = made.tokenizer(work.training.data.corpus)
     with tempfile.TemporaryDirectory() as cache:
-        towers = Towers.of(made, made.build(tokenizer))
+        towers = Towers(made, made.build(tokenizer))
         model = Model.over(work.training.data, towers, made, tokenizer, "32-true", Path(cache))
         config = towers.tower(DOCUMENT).model.config
         matrices = config.num_hidden_layers * (
@@ -308,7 +310,10 @@ def markdown(result: dict) -> str:
     first = {name: values[::rounds] for name, values in times.items()}
     later = {name: [v for i, v in enumerate(values) if i % rounds] for name, values in times.items()}
     for name in times:
-        peak, same = f"{result['share_of_peak'][name]:.0%}", f"{result['overlap'][name]:.1%}"
+        peak, same = (
+            f"{result['share_of_peak'][name]:.0%}",
+            f"{result['overlap'][name]:.1%}" if name in result["overlap"] else "",
+        )
         for label, values in (("first", first[name]), ("later", later[name])):
             if values:
                 lines.append(f"| {name} | {label} | {statistics.median(values):.1f} | {peak} | {same} |")

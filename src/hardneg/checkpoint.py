@@ -49,7 +49,7 @@ def load(path: str | Path) -> Trained:
     if KEY not in state:
         raise ConfigError(f"ckpt_path={path} was not written by hardneg")
     recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])
-    towers = Towers.of(recipe, recipe.rebuild(state[KEY]["architecture"]))
+    towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
     weights = state["state_dict"]
     towers.load_state_dict({k.removeprefix(_TOWERS): v for k, v in weights.items() if k.startswith(_TOWERS)})
     return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())

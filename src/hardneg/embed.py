@@ -1,13 +1,15 @@
-"""Encoding in parts: rows of like length together, so that little padding is computed."""
+"""Encoding in parts: rows of like length together, so that little padding is computed, and little memory is held."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hardneg.batch import Tokens
 
@@ -41,10 +43,16 @@ def parts(lengths: Tensor, tokens: int | None) -> Iterator[Tensor]:
         start += rows
 
 
-def encode(tower: nn.Module, tokens: Tokens, size: int | None) -> Float[Tensor, "R D"]:
-    """Embed every row, in the order given; the parts only decide how much padding is computed on the way."""
+def encode(tower: nn.Module, tokens: Tokens, size: int | None, grad_cache: bool = False) -> Float[Tensor, "R D"]:
+    """Embed every row, in the order given; the parts only decide how much padding is computed on the way.
+
+    With `grad_cache` a part's activations are not kept but computed again when its gradient is due, with the same
+    dropout: memory is that of one part, whatever the batch, and the gradient is that of the whole batch. It is what
+    GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward pass are left to autograd.
+    """
+    run = partial(checkpoint, tower, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else tower
     cuts = list(parts(tokens.lengths, size))
     pieces = [tokens.part(rows) for rows in cuts]
-    embedded = torch.cat([tower(piece.input_ids, piece.attention_mask) for piece in pieces])
+    embedded = torch.cat([run(piece.input_ids, piece.attention_mask) for piece in pieces])
     back = torch.argsort(torch.cat(cuts)).to(embedded.device, non_blocking=True)
     return embedded[back]

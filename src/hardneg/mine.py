@@ -68,7 +68,7 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
     else:
         recipe = configs.build(cfg.encoder)
         tokenizer = recipe.tokenizer(data.corpus)
-        towers = Towers.of(recipe, recipe.build(tokenizer))
+        towers = Towers(recipe, recipe.build(tokenizer))
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, recipe, str(device))
     return Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))

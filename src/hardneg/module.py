@@ -73,6 +73,11 @@ class DualEncoder(L.LightningModule):
             source.update(d.detach(), batch)
         return total
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take the optimiser's step; a momentum tower follows."""
+        super().optimizer_step(*args, **kwargs)
+        self.towers.follow()
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""
         step = zlib.crc32(json.dumps([self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank]).encode())

@@ -160,7 +160,7 @@ def make_module(
     filters: dict[str, CandidateFilter],
 ) -> DualEncoder:
     """Load the starting weights and put the training step together."""
-    towers = Towers.of(recipe, recipe.build(tokenizer))
+    towers = Towers(recipe, recipe.build(tokenizer))
     return DualEncoder(
         towers=towers,
         sources=negatives.online,

@@ -89,7 +89,7 @@ def make_model(data, cache, seed=0, **more):
     recipe = Static(**{"dim": 16, "vocab_size": 300, **more})
     tokenizer = recipe.tokenizer(data.corpus)
     torch.manual_seed(seed)
-    towers = Towers.of(recipe, recipe.build(tokenizer))
+    towers = Towers(recipe, recipe.build(tokenizer))
     return Model.over(data, towers, recipe, tokenizer, "32-true", cache)
 
 

@@ -64,7 +64,7 @@ def gradients(overrides, cache, rank=0, world=1):
     batch: Batch = collate([rows[key] for key in next(iter(sampler))])
 
     torch.manual_seed(0)
-    towers = Towers.of(recipe, recipe.build(tokenizer))
+    towers = Towers(recipe, recipe.build(tokenizer))
     q, d = towers.both(batch.queries, batch.docs)
     d = d.unflatten(0, batch.doc_ids.shape)
     c = Candidates.own(q, d, batch, names)

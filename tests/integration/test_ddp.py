@@ -9,10 +9,17 @@ import torch
 
 
 @pytest.mark.slow
-def test_two_ranks_train_the_same_model_as_one_with_twice_the_batch(hardneg, hardneg_process, small, tmp_path):
+@pytest.mark.parametrize(
+    "negatives",
+    [["negatives=[in_batch,bm25]"], ["negatives=[queue,bm25]", "negatives.queue.size=320", "encoder.momentum=0.9"]],
+    ids=["in_batch", "momentum"],
+)
+def test_two_ranks_train_the_same_model_as_one_with_twice_the_batch(
+    hardneg, hardneg_process, small, tmp_path, negatives
+):
     common = [
         *small,
-        "negatives=[in_batch,bm25]",
+        *negatives,
         "trainer.max_epochs=1",
         "logger=[csv,wandb]",
         "trainer.precision=32-true",

@@ -51,7 +51,7 @@ def tiny_model(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("encoder", ["static", "transformer"])
+@pytest.mark.parametrize("encoder", ["static", "transformer", "momentum"])
 @pytest.mark.parametrize(("step", "name", "code"), [(7, "SIGKILL", SIGKILL), (7, "SIGTERM", SIGTERM)])
 def test_interrupted_and_resumed_equals_uninterrupted(
     hardneg, hardneg_process, small, tmp_path, tiny_model, encoder, step, name, code
@@ -61,6 +61,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         arguments = [a for a in arguments if not a.startswith("encoder.dim")]
         arguments += ["encoder=transformer", f"encoder.model={tiny_model}", "encoder.tokens=500"]
         arguments += ["trainer.precision=32-true", "loss.infonce.learn_temperature=true"]
+    if encoder == "momentum":
+        arguments += ["negatives=[in_batch,queue,random]", "negatives.queue.size=100", "encoder.momentum=0.9"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: {step}, signal_name: {name}}}"
     done = hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=code)

@@ -31,7 +31,7 @@ def test_the_loaded_encoder_gives_the_same_vectors_and_needs_no_other_file(kind,
     node = {key: str(model) if value == "BERT" else value for key, value in NODES[kind].items()}
     recipe = configs.build(node)
     tokenizer = recipe.tokenizer(toy.corpus)
-    towers = Towers.of(recipe, recipe.build(tokenizer)).eval()
+    towers = Towers(recipe, recipe.build(tokenizer)).eval()
     with torch.no_grad():
         for number, p in enumerate(towers.parameters()):
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(number)))

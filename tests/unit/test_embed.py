@@ -67,3 +67,38 @@ def test_vectors_and_gradients_do_not_depend_on_the_parts(kind, toy, bert, token
     for budget in (1, 40):
         for ours, whole in zip(found[budget], found[None], strict=True):
             torch.testing.assert_close(ours, whole, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [40, 200])
+def test_grad_cache_gives_the_gradient_of_the_whole_batch_with_dropout(size, toy, bert, tokens_of):
+    """Every row's gradient hangs on all rows here, as in a contrastive loss; the dropout masks are drawn once."""
+    recipe = Transformer(model=str(bert), dropout=0.3)
+    tower = recipe.build(recipe.tokenizer(toy.corpus)).train()
+    tokens = tokens_of(recipe, list(toy.corpus.take(range(24))), recipe.tokenizer(toy.corpus))
+    found = {}
+    for grad_cache in (False, True):
+        tower.zero_grad()
+        torch.manual_seed(5)
+        vectors = encode(tower, tokens, size, grad_cache)
+        torch.nn.functional.cross_entropy(vectors[:12] @ vectors[12:].T / 0.05, torch.arange(12)).backward()
+        found[grad_cache] = torch.cat([p.grad.flatten() for p in tower.parameters() if p.grad is not None])
+    assert float((found[True] - found[False]).norm() / found[False].norm()) < 1e-6
+
+
+def test_gradient_accumulation_is_not_a_larger_batch(toy, bert, tokens_of):
+    """Two halves see only their own negatives: the mean of their gradients is another one."""
+    recipe = Transformer(model=str(bert), dropout=0.0)
+    tower = recipe.build(recipe.tokenizer(toy.corpus)).train()
+    tokens = tokens_of(recipe, list(toy.corpus.take(range(24))), recipe.tokenizer(toy.corpus))
+    pairs = torch.arange(24).reshape(2, 12)  # queries, documents
+
+    def gradient(*batches):
+        tower.zero_grad()
+        for pick in batches:
+            q, d = (encode(tower, tokens.part(pairs[side, pick]), 100, True) for side in (0, 1))
+            loss = torch.nn.functional.cross_entropy(q @ d.T / 0.05, torch.arange(len(pick)))
+            (loss / len(batches)).backward()
+        return torch.cat([p.grad.flatten() for p in tower.parameters() if p.grad is not None])
+
+    whole, halves = gradient(torch.arange(12)), gradient(torch.arange(6), torch.arange(6, 12))
+    assert float((whole - halves).norm() / whole.norm()) > 0.1

@@ -31,21 +31,34 @@ class EncoderRecipe(ABC):
     """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
 
     `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one. `separate` gives
-    queries and documents a tower each, both from the same start. `tokens` is the size of the length-sorted parts in
-    which a training batch is encoded ("auto" suits the device, null is one part, see `embed.budget`).
+    queries and documents a tower each, both from the same start. `momentum` has training documents embedded by a tower
+    that follows the trained one as its moving average, without gradient (see `Towers`). `tokens` is the size of the
+    length-sorted parts in which a training batch is encoded ("auto" suits the device, null is one part, see
+    `embed.budget`); with `grad_cache` their activations are computed again instead of kept, for batches of thousands in
+    the memory of one part.
     """
 
     query: Side = Side(max_length=64)
     document: Side = Side(max_length=128)
     separate: bool = False
+    momentum: float | None = None
     lr: float = 2e-5
     tokens: int | str | None = AUTO
+    grad_cache: bool = False
 
     gains_from_bf16: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.tokens not in (AUTO, None) and (isinstance(self.tokens, str) or self.tokens < 1):
             raise ConfigError(f"encoder.tokens must be a positive number, auto or null, got {self.tokens!r}")
+        if self.grad_cache and self.tokens is None:
+            raise ConfigError("encoder.grad_cache=true works part by part: set encoder.tokens=auto or a number")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise ConfigError(f"encoder.momentum must be at least 0 and below 1, got {self.momentum}")
+        if self.momentum is not None and self.separate:
+            raise ConfigError(
+                "encoder.momentum embeds documents with the query tower's average; set encoder.separate=false"
+            )
 
     @abstractmethod
     def tokenizer(self, corpus: Texts) -> Tokenizer:

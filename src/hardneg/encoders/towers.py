@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,22 +16,20 @@ QUERY, DOCUMENT = "query", "document"
 
 
 class Towers(nn.Module):
-    """Embed queries and documents, with one tower or with two that start from the same weights.
+    """Embed queries and documents, with one tower or with two that start from the same weights, as a recipe says.
 
-    `tokens` is the size of the length-sorted parts in which a batch is encoded (see `embed.budget`).
+    With `momentum` m a training batch's documents are embedded without gradient by a slow tower, which moves to m of
+    itself and 1 - m of the trained one after each optimiser step (MoCo, arXiv:1911.05722): what a queue holds stays
+    comparable. Evaluation, mining and users embed both sides with the trained tower alone (as Contriever does).
     """
 
-    def __init__(self, tower: Tower, separate: bool, tokens: int | str | None) -> None:
+    def __init__(self, recipe: EncoderRecipe, tower: Tower) -> None:
         super().__init__()
         self.towers = nn.ModuleDict({QUERY: tower})
-        if separate:
+        if recipe.separate:
             self.towers[DOCUMENT] = copy.deepcopy(tower)
-        self.tokens = tokens
-
-    @classmethod
-    def of(cls, recipe: EncoderRecipe, tower: Tower) -> Towers:
-        """Make the towers that a recipe asks for from one tower."""
-        return cls(tower, recipe.separate, recipe.tokens)
+        self.slow = None if recipe.momentum is None else copy.deepcopy(tower).requires_grad_(False)
+        self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
 
     @property
     def dim(self) -> int:
@@ -43,11 +42,30 @@ class Towers(nn.Module):
 
     def both(self, queries: Tokens, docs: Tokens) -> tuple[Float[Tensor, "B D"], Float[Tensor, "R D"]]:
         """Embed a batch's queries and documents; a shared tower sorts them together, which fills its parts better."""
+        if self.slow is not None:
+            with torch.no_grad():
+                slow = self._encode(self.slow, docs)
+            return self(queries, QUERY), slow
         if DOCUMENT in self.towers or self.tokens is None:  # in one part, queries would be padded like documents
             return self(queries, QUERY), self(docs, DOCUMENT)
         together = self(queries.below(docs), QUERY)
         return together[: len(queries)], together[len(queries) :]
 
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the slow tower, if there is one, towards the trained one."""
+        if self.slow is None or self.momentum is None:
+            return
+        trained = self.tower(QUERY)
+        for ours, theirs in zip(self.slow.parameters(), trained.parameters(), strict=True):
+            ours.lerp_(theirs, 1 - self.momentum)
+        for held, current in zip(self.slow.buffers(), trained.buffers(), strict=True):
+            held.copy_(current)
+
     def forward(self, tokens: Tokens, side: str) -> Float[Tensor, "R D"]:
         """Embed the rows of one side, in float32 whatever the encoder computed in."""
-        return encode(self.tower(side), tokens, budget(self.tokens, tokens.input_ids.device)).float()
+        return self._encode(self.tower(side), tokens)
+
+    def _encode(self, tower: Tower, tokens: Tokens) -> Float[Tensor, "R D"]:
+        size = budget(self.tokens, tokens.input_ids.device)
+        return encode(tower, tokens, size, self.grad_cache).float()

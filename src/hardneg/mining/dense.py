@@ -71,7 +71,7 @@ class Dense(Miner):
         else:
             assert self.encoder is not None
             recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus)
-            towers = Towers.of(recipe, recipe.build(tokenizer))
+            towers = Towers(recipe, recipe.build(tokenizer))
         device = model.device if model is not None else "cuda" if torch.cuda.is_available() else "cpu"
         precision = resolve_precision(self.precision, recipe, str(device))
         own = Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)

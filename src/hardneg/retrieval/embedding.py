@@ -15,7 +15,8 @@ from hardneg.data.tokens import TokenTable
 from hardneg.embed import AUTO, budget, parts
 from hardneg.encoders.towers import Towers
 
-WITHOUT_GRADIENT = 4  # parts may be so much larger than in training: nothing is kept for a backward pass
+# Parts may be so much larger than in training: nothing is kept for a backward pass. On a CPU caches set the limit.
+WITHOUT_GRADIENT = {"cpu": 2, "cuda": 4}
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
@@ -35,7 +36,7 @@ def embed_rows(
     tower = towers.tower(side)
     device = next(tower.parameters()).device
     out = torch.empty(len(rows), tower.dim, device=device)
-    size = WITHOUT_GRADIENT * budget(AUTO, device)
+    size = WITHOUT_GRADIENT.get(device.type, 1) * budget(AUTO, device)
     training = tower.training
     tower.eval()
     with autocast(precision, device):

@@ -14,6 +14,8 @@ from hardneg.data.tokens import TokenTable
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
 
+TRAINING_ONLY = ("lr", "dropout", "tokens", "momentum", "grad_cache")  # fields of a recipe that change no embedding
+
 
 @dataclass(frozen=True)
 class Model:
@@ -50,7 +52,7 @@ class Model:
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
-        recipe = {k: v for k, v in asdict(self.recipe).items() if k not in ("lr", "dropout", "tokens")}
+        recipe = {k: v for k, v in asdict(self.recipe).items() if k not in TRAINING_ONLY}
         return {
             "weights": weights_hash(self.towers),
             "recipe": {"type": type(self.recipe).__qualname__, **recipe},

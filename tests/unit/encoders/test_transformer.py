@@ -95,7 +95,7 @@ def test_gradient_checkpointing_changes_no_gradient(make):
 @pytest.mark.parametrize("separate", [True, False])
 def test_separate_towers_start_alike_and_part_and_shared_ones_stay_one(separate, make):
     recipe, tower, tokens = make(separate=separate)
-    towers = Towers.of(recipe, tower)
+    towers = Towers(recipe, tower)
     torch.testing.assert_close(towers(tokens, QUERY), towers(tokens, DOCUMENT))
     optimizer = torch.optim.SGD(towers.parameters(), lr=1.0)
     towers(tokens, QUERY)[:, 0].sum().backward()
@@ -108,7 +108,7 @@ def test_separate_towers_start_alike_and_part_and_shared_ones_stay_one(separate,
 def test_towers_answer_in_float32_whatever_they_compute_in(make):
     recipe, tower, tokens = make()
     with torch.autocast("cpu", torch.bfloat16):
-        assert Towers.of(recipe, tower)(tokens, QUERY).dtype == torch.float32
+        assert Towers(recipe, tower)(tokens, QUERY).dtype == torch.float32
 
 
 def test_rebuild_makes_the_same_shape_from_plain_values(make):

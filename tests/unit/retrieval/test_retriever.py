@@ -18,7 +18,7 @@ from hardneg.retrieval.retriever import Retriever
 def parts(toy, tmp_path_factory):
     recipe = Static(dim=16, separate=True)
     tokenizer = recipe.tokenizer(toy.corpus)
-    towers = Towers.of(recipe, recipe.build(tokenizer)).train()
+    towers = Towers(recipe, recipe.build(tokenizer)).train()
     cache = tmp_path_factory.mktemp("tokens")
     queries = TokenTable.build(toy.queries, tokenizer, recipe.query, cache, "queries")
     docs = TokenTable.build(toy.corpus, tokenizer, recipe.document, cache, "documents")

@@ -1,0 +1,71 @@
+"""Queued negatives: the documents of earlier steps, embedded then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hardneg import distributed
+from hardneg.batch import Batch
+from hardneg.candidates import Columns
+from hardneg.errors import ConfigError
+from hardneg.negatives.base import OnlineSource
+
+
+class Queue(OnlineSource):
+    """Offer the last `size` documents of earlier steps, on all ranks, to every row, without gradient.
+
+    With `encoder.momentum` this is MoCo's dictionary (He et al., arXiv:1911.05722; Contriever, arXiv:2112.09118),
+    without it cross-batch memory (Wang et al., arXiv:1912.06798), which adds no negatives before `warmup_steps` steps,
+    while embeddings still drift fast. With `hard` the drawn negatives enter too, not only the positives.
+
+    It starts empty and offers nothing that it has not seen. What a document was embedded to last is what counts: a copy
+    in the batch at hand, or a later one in the queue, replaces the earlier.
+    """
+
+    emb: Float[Tensor, "S D"]
+    ids: Int[Tensor, " S"]
+    steps: Int[Tensor, ""]
+    pointer: Int[Tensor, ""]
+
+    def __init__(self, size: int = 4096, hard: bool = True, warmup_steps: int = 0) -> None:
+        super().__init__()
+        if size < 1:
+            raise ConfigError(f"negatives.queue.size must be positive, got {size}")
+        if warmup_steps < 0:
+            raise ConfigError(f"negatives.queue.warmup_steps must not be negative, got {warmup_steps}")
+        self.size, self.hard, self.warmup_steps = size, hard, warmup_steps
+        self.register_buffer("emb", torch.zeros(size, 0))  # the width comes with the first documents
+        self.register_buffer("ids", torch.full((size,), -1))
+        self.register_buffer("pointer", torch.tensor(0))
+        self.register_buffer("steps", torch.tensor(0))
+
+    def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
+        """Offer `size` columns; those not filled yet, or embedded anew in this batch, have the id -1."""
+        in_batch = torch.isin(self.ids, distributed.gather(batch.doc_ids.flatten()))
+        void = in_batch | (self.steps < self.warmup_steps)
+        # A copy: `update` writes into the buffer before the backward pass reads what the scores were made of.
+        emb = self.emb.clone() if self.emb.shape[1] else self.emb.new_zeros(self.size, q.shape[1])
+        return Columns(emb=emb, ids=self.ids.masked_fill(void, -1), owner=torch.full_like(self.ids, -1))
+
+    @torch.no_grad()
+    def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
+        """Put this step's documents of all ranks in the place of the oldest."""
+        slots = d.shape[1] if self.hard else 1
+        ids = distributed.gather(batch.doc_ids[:, :slots].flatten())[-self.size :]
+        emb = distributed.gather(d[:, :slots].flatten(0, 1).detach())[-self.size :]
+        if not self.emb.shape[1]:
+            self.emb = emb.new_zeros(self.size, emb.shape[1])
+        self.ids.masked_fill_(torch.isin(self.ids, ids), -1)
+        places = (self.pointer + torch.arange(len(ids), device=ids.device)) % self.size
+        self.emb[places], self.ids[places] = emb, ids
+        self.pointer.copy_((self.pointer + len(ids)) % self.size)
+        self.steps += 1
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        width = state_dict[prefix + "emb"].shape[1] if prefix + "emb" in state_dict else 0
+        self.emb = self.emb.new_zeros(self.size, width)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
