@@ -48,7 +48,7 @@ def encode(tower: nn.Module, tokens: Tokens, size: int | None, grad_cache: bool 
 
     With `grad_cache` a part's activations are not kept but computed again when its gradient is due, with the same
     dropout: memory is that of one part, whatever the batch, and the gradient is that of the whole batch. It is what
-    GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward pass are left to autograd.
+    GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward are left to autograd.
     """
     run = partial(checkpoint, tower, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else tower
     cuts = list(parts(tokens.lengths, size))

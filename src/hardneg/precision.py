@@ -14,10 +14,11 @@ def resolve_precision(asked: str | int, recipe: EncoderRecipe, device: str) -> s
     """
     if asked != "auto":
         return str(asked)
-    return "bf16-mixed" if recipe.gains_from_bf16 and _native_bf16(device) else "32-true"
+    return "bf16-mixed" if recipe.gains_from_bf16 and native_bf16(device) else "32-true"
 
 
-def _native_bf16(device: str) -> bool:
+def native_bf16(device: str) -> bool:
+    """Whether the processor computes bfloat16 itself."""
     if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

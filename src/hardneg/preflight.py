@@ -102,13 +102,18 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
     for name, source in sources.items():
         if not isinstance(source, OfflineSource | OnlineSource):
             raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
+    if node.get("teacher") and not any(source.has_teacher for source in sources.values()):
+        raise ConfigError(
+            f"teacher is given, but none of negatives=[{','.join(sources)}] has lists that it could score; add one, as"
+            " in negatives=[in_batch,bm25]"
+        )
     for name, rule in configs.build_group(node["filter"], "filter").items():
         if not isinstance(rule, CandidateFilter):
             raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
         if rule.needs_teacher and not any(source.has_teacher for source in sources.values()):
             raise ConfigError(
                 f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
-                " one, as negatives.SOURCE.teacher, or leave the filter out"
+                " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
             )
     return sources
 
@@ -155,7 +160,8 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
         if loss.needs_teacher and not any(source.has_teacher for source in sources.values()):
             raise ConfigError(
                 f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
-                " with a teacher, or choose another loss"
+                " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER, or choose"
+                " another loss"
             )
         if loss.needs_reverse and not any(isinstance(source, InBatch) for source in sources.values()):
             raise ConfigError(

@@ -40,8 +40,13 @@ def probe(cfg: DictConfig) -> None:
     found = {}
     for name, source in sources.items():
         miner = source.miner.ready(setting.training.data, setting.model, setting.cache)
+        teacher = (
+            source.teacher if any(rule.needs_teacher for each in settings.values() for rule in each.values()) else None
+        )
+        if teacher is not None:
+            teacher.prepare(setting.training.data, setting.cache)
         work = folder / "work"
-        found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work)
+        found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work, teacher)
         shutil.rmtree(work, ignore_errors=True)
         show(name, found[name])
     (folder / "probe.json").write_text(json.dumps(as_plain(found), indent=2), "utf-8")

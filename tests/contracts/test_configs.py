@@ -18,7 +18,8 @@ from omegaconf import OmegaConf
 from hardneg import configs, preflight
 from hardneg.errors import ConfigError
 
-FILL = {"data.path": "somewhere", "data.repo": "owner/name", "encoder.model": "owner/name"}
+FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
+FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name"}
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +41,12 @@ TEACHER = ["negatives=[in_batch,bm25]", "negatives.bm25.teacher={_target_: newco
 
 def filled(*overrides, name="train"):
     """Compose, with values for what only the user can know."""
-    if "filter=teacher_score" in overrides:
+    if {"filter=teacher_score", "loss=kl", "loss=margin_mse"} & set(overrides):
         overrides = (*overrides, *TEACHER)
+    if any(override.startswith("teacher=") for override in overrides):
+        overrides = (*overrides, "negatives=[bm25]")
+    if "teacher=bi_encoder" in overrides:
+        overrides = (*overrides, "+encoder@teacher.encoder=minilm")
     missing = configs.missing_keys(compose(*overrides, name=name))
     return compose(*overrides, *(f"{key}={FILL[key]}" for key in missing), name=name)
 
@@ -62,6 +67,9 @@ def test_every_option_composes_and_can_run(choice):
     ("overrides", "says"),
     [
         (["negatives=[in_batch,bm25]", "filter=teacher_score"], "none of negatives=[in_batch,bm25] has a teacher"),
+        (["teacher=bi_encoder", "negatives=[bm25]"], "needs teacher.ckpt_path or teacher.encoder"),
+        (["teacher=cross_encoder", "teacher.model=x"], "none of negatives=[in_batch] has lists that it could score"),
+        (["loss=kl"], "loss=kl reads teacher scores"),
         (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),
         (["remine.every_n_epochs=0"], "remine.every_n_epochs=0 must be a whole number, 1 or more"),
         (["remine.keep_last=1"], "remine.keep_last=1 must be a whole number, 2 or more"),
@@ -74,7 +82,9 @@ def test_mining_that_cannot_work_is_refused(overrides, says):
         preflight.check(compose(*overrides))
 
 
-@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.split("=")[0] in ("search", "encoder")])
+@pytest.mark.parametrize(
+    "choice", [choice for choice in CHOICES if choice.split("=")[0] in ("search", "encoder", "teacher")]
+)
 def test_mine_takes_the_same_groups(choice):
     preflight.check(filled(choice, name="mine"))
 

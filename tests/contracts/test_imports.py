@@ -17,7 +17,7 @@ LAYERS = [
     ["losses", "filters", "monitor", "distributed", "configs", "data"],
     ["encoders", "embed", "precision", "retrieval", "negatives", "mining"],
     ["checkpoint"],
-    ["mining.dense", "data.dataset", "data.loader", "data.datamodule", "runlog", "preflight"],
+    ["mining.dense", "mining.bi_encoder", "data.dataset", "data.loader", "data.datamodule", "runlog", "preflight"],
     ["module", "callbacks", "alarms"],
     ["run_folder", "figure", "closing", "compare", "serving"],
     ["train", "evaluate", "mine", "index", "resume"],

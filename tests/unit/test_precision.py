@@ -21,7 +21,7 @@ RECIPES = {"static": Static(), "transformer": Transformer(model="x")}
     ],
 )
 def test_auto_takes_bf16_where_the_processor_has_it_and_the_encoder_gains(recipe, native, expected, monkeypatch):
-    monkeypatch.setattr(precision, "_native_bf16", lambda device: native)
+    monkeypatch.setattr(precision, "native_bf16", lambda device: native)
     assert precision.resolve_precision("auto", RECIPES[recipe], "auto") == expected
 
 
@@ -31,4 +31,4 @@ def test_what_is_asked_for_is_taken(asked):
 
 
 def test_this_machine_can_say_what_it_has():
-    assert precision._native_bf16("auto") in (True, False)
+    assert precision.native_bf16("auto") in (True, False)

@@ -38,12 +38,13 @@ class TrainingRows(Dataset):
         epoch, index = key
         query = int(self.queries[index])
         positives = self.positives[query]
+        which = epoch % len(positives)
         ids, source, teacher = self.mixture.draw(epoch, query)
         return Row(
             query=query,
-            docs=np.concatenate([positives[epoch % len(positives)][None], ids]),
+            docs=np.concatenate([positives[which : which + 1], ids]),
             source=np.concatenate([np.zeros(1, np.int32), source]),
-            teacher=np.concatenate([np.full(1, np.nan, np.float32), teacher]),
+            teacher=np.append(np.float32(self.mixture.positive_teacher(query, which)), teacher),
         )
 
 

@@ -30,6 +30,7 @@ from hardneg.mining.teacher import Teacher
 log = logging.getLogger(__name__)
 
 BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
+TAUGHT = 64  # likewise with a teacher, which takes thousands of times longer
 ABANDONED = 7 * 24 * 3600  # seconds after which the unfinished work of a run that never came back is removed
 
 
@@ -42,6 +43,7 @@ class MinedBlock:
     reasons: UInt8[np.ndarray, "Q K"]
     positive: Float32[np.ndarray, " Q"]
     teacher: Float32[np.ndarray, "Q K"] | None
+    positive_teacher: Float32[np.ndarray, "Q P"] | None
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ def _mine(recipe: MiningRecipe, training: TrainingSet, task: Task) -> list[tuple
     # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
     width = recipe.depth + min(int(training.known.counts[training.queries].max(initial=0)), recipe.depth)
     width = min(width, len(task.pool))
-    queries = training.queries
+    queries, size = training.queries, BLOCK if recipe.teacher is None else TAUGHT
     blocks = [
-        (queries[start : start + BLOCK], task.work / f"hits-{start // BLOCK:05d}.npz")
-        for start in range(0, len(queries), BLOCK)
+        (queries[start : start + size], task.work / f"hits-{start // size:05d}.npz")
+        for start in range(0, len(queries), size)
     ]
     mine = blocks
     if recipe.miner.collective:
@@ -136,7 +138,22 @@ def mine_block(
     reasons, teacher = filter_hits(hits, known, queries, recipe.filters, score)
     lowest = np.where(np.isnan(hits.positives), np.inf, hits.positives).min(axis=1)
     positive = np.where(np.isinf(lowest), np.nan, lowest).astype(np.float32)
-    return MinedBlock(hits.ids, hits.scores, reasons, positive, teacher)
+    if teacher is None:
+        return MinedBlock(hits.ids, hits.scores, reasons, positive, None, None)
+    of_known, of_hits = teacher[:, : known.shape[1]], teacher[:, known.shape[1] :]
+    return MinedBlock(hits.ids, hits.scores, reasons, positive, of_hits, _labelled(of_known, known, training, queries))
+
+
+def _labelled(
+    scores: Float32[np.ndarray, "Q P"], known: Int32[np.ndarray, "Q P"], training: TrainingSet, queries: np.ndarray
+) -> Float32[np.ndarray, "Q W"]:
+    """Pick the labelled positives' scores out of those of all known ones, in the order of the labels."""
+    width = int(training.positives.counts[training.queries].max())
+    out = np.full((len(queries), width), np.nan, np.float32)
+    for row, query in enumerate(queries.tolist()):
+        places = np.searchsorted(training.known[query], training.positives[query])
+        out[row, : len(places)] = scores[row, places]
+    return out
 
 
 def filter_hits(
@@ -145,12 +162,12 @@ def filter_hits(
     queries: Int32[np.ndarray, " Q"],
     filters: Mapping[str, CandidateFilter],
     score: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> tuple[UInt8[np.ndarray, "Q K"], Float32[np.ndarray, "Q K"] | None]:
+) -> tuple[UInt8[np.ndarray, "Q K"], Float32[np.ndarray, "Q PK"] | None]:
     """Say of every hit which filter dropped it first: code 0 is kept, i is the i-th filter (from 1).
 
     The query's known positives stand before the hits with the miner's own scores, for rules that measure against them.
     `score` gives teacher scores; it is asked only for positives and for what the cheaper filters left, before the first
-    filter that reads them, or at the end. Returns them too, NaN for what was never scored.
+    filter that reads them, or at the end. Returns them too, for positives and hits, NaN for what was never scored.
     """
     columns = known.shape[1]
     ids = torch.from_numpy(np.concatenate([known, hits.ids], axis=1)).long()
@@ -171,17 +188,22 @@ def filter_hits(
         if rule.at == "live":
             continue  # has a number all the same, so that numbers mean the same filter in every store of a run
         if rule.needs_teacher and c.teacher is None and score is not None:
-            c = c.scored_by(torch.from_numpy(score(c.ids.masked_fill(~c.valid, -1).numpy())))
+            c = _scored(c, score)
         dropped = c.negative & ~rule(c, positive_ids)
         reasons[dropped[:, columns:].numpy()] = code
         c = c.keep(~dropped)
     if c.teacher is None and score is not None:
-        c = c.scored_by(torch.from_numpy(score(c.ids.masked_fill(~c.valid, -1).numpy())))
-    return reasons, None if c.teacher is None else c.teacher[:, columns:].numpy()
+        c = _scored(c, score)
+    return reasons, None if c.teacher is None else c.teacher.numpy()
+
+
+def _scored(c: Candidates, score: Callable[[np.ndarray], np.ndarray]) -> Candidates:
+    asked = c.ids.masked_fill(~c.valid, -1).numpy().astype(np.int32)
+    return c.scored_by(torch.from_numpy(score(asked)))
 
 
 def _scorer(teacher: Teacher, queries: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda docs: teacher.score(queries, docs.astype(np.int32))
+    return lambda docs: teacher.score(queries, docs)
 
 
 def _save(path: Path, block: MinedBlock) -> None:
@@ -199,6 +221,7 @@ def _assemble(
     """Put the blocks into the arrays of a store, one block in memory at a time."""
     rows = len(training.data.queries)
     empty = {"ids": -1, "scores": -np.inf, "reasons": KEPT, "positive": np.nan, "teacher": np.nan}
+    empty["positive_teacher"] = np.nan
     arrays: dict[str, np.memmap] = {}
     for queries, path in blocks:
         with np.load(path) as block:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.mining.base import Miner, Task, mining_pool
 from hardneg.mining.pipeline import BLOCK, filter_hits
 from hardneg.mining.store import KEPT
+from hardneg.mining.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,11 @@ def probe(
     pool: int,
     documents: str,
     work: Path,
+    teacher: Teacher | None = None,
 ) -> dict[str, Leak]:
     """Mine once and apply each setting's filters; `pool` is how many of the kept documents could be drawn.
 
-    `miner` is ready, the filters are prepared on `hidden.training`.
+    `miner` is ready, the filters and the teacher are prepared on `hidden.training`.
     """
     training = hidden.training
     queries = np.flatnonzero(hidden.pairs.counts).astype(np.int32)
@@ -122,12 +124,27 @@ def probe(
             false = np.zeros(hits.ids.shape, bool)
             for column in secret.T:
                 false |= (hits.ids == column[:, None]) & (column[:, None] >= 0)
+            score = None if teacher is None else _once(teacher, rows, known, hits.ids)
             for name, filters in settings.items():
-                reasons, _ = filter_hits(hits, known, rows, filters)
+                reasons, _ = filter_hits(hits, known, rows, filters, score)
                 counts[name].append(_count(hits.ids, reasons, false, pool))
             bar.update(len(rows))
     of_hidden = hidden.pairs.counts[queries]
     return {name: _leak(np.concatenate(found), of_hidden) for name, found in counts.items()}
+
+
+def _once(
+    teacher: Teacher, rows: np.ndarray, known: np.ndarray, hits: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Score everything the first time somebody asks: the settings share it."""
+    found: list[np.ndarray] = []
+
+    def score(_: np.ndarray) -> np.ndarray:
+        if not found:
+            found.append(teacher.score(rows, np.concatenate([known, hits], axis=1)))
+        return found[0]
+
+    return score
 
 
 def _count(ids: np.ndarray, reasons: np.ndarray, false: np.ndarray, pool: int) -> Int[np.ndarray, "Q 4"]:

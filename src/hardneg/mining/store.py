@@ -18,8 +18,9 @@ class Store:
     """A folder of memory-mapped arrays and a card, immutable once there.
 
     `ids.npy`, `scores.npy`, `reasons.npy` (Q, K), with a teacher also `teacher.npy`; `positive.npy` (Q,), the miner's
-    score of each query's lowest known positive (NaN unknown); `card.json`. Q counts all rows of the query table; those
-    of queries that were not mined are empty.
+    score of each query's lowest known positive (NaN unknown), and with a teacher `positive_teacher.npy` (Q, P), its
+    scores of the labelled positives; `card.json`. Q counts all rows of the query table; those of queries that were not
+    mined are empty.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +29,9 @@ class Store:
         self._ids, self._reasons = Mapped(folder / "ids.npy"), Mapped(folder / "reasons.npy")
         self._scores, self._positive = Mapped(folder / "scores.npy"), Mapped(folder / "positive.npy")
         self._teacher = Mapped(folder / "teacher.npy") if (folder / "teacher.npy").exists() else None
+
+        file = folder / "positive_teacher.npy"
+        self._positive_teacher = Mapped(file) if file.exists() else None
 
     @property
     def ids(self) -> Int32[np.ndarray, "Q K"]:
@@ -61,6 +65,10 @@ class Store:
     def teacher(self, query: int) -> Float32[np.ndarray, " n"] | None:
         """The teacher's scores of what `kept` returns; None where the store has none."""
         return None if self._teacher is None else self._teacher.array[query][self.keeps(query)]
+
+    def positive_teacher(self, query: int, which: int) -> float:
+        """The teacher's score of the query's `which`-th labelled positive; NaN where there is none."""
+        return np.nan if self._positive_teacher is None else float(self._positive_teacher.array[query, which])
 
     def keeps(self, query: int) -> Bool[np.ndarray, " K"]:
         """Mark the query's kept documents."""

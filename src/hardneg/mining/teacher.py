@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from hardneg.data.tables import RetrievalData
 class Teacher(ABC):
     """Scores pairs of a data set, on a scale of its own; higher is more relevant."""
 
-    def prepare(self, data: RetrievalData) -> None:  # noqa: B027  (some need nothing)
-        """Load the weights, tokenise; called once, before the first score."""
+    def prepare(self, data: RetrievalData, cache: Path) -> None:  # noqa: B027  (some need nothing)
+        """Load the weights, tokenise; called before each round."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

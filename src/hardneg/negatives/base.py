@@ -63,6 +63,10 @@ class OfflineSource(ABC):
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
         """Draw `k` documents for a query; the same (query, rng state) gives the same draw."""
 
+    def positive_teacher(self, query: int, which: int) -> float:
+        """The teacher's score of the query's `which`-th labelled positive; NaN where there is none."""
+        return np.nan
+
     def report(self) -> dict[str, float]:
         """Say how the source came out, as numbers to log once (hit rate, queries left short, ...)."""
         return {}

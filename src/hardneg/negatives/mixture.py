@@ -31,6 +31,11 @@ class Mixture:
         """Changes when a source would draw otherwise than before."""
         return tuple(source.version for source in self.sources.values())
 
+    def positive_teacher(self, query: int, which: int) -> float:
+        """The teacher's score of the query's `which`-th labelled positive, from the first source that knows it."""
+        scores = (source.positive_teacher(query, which) for source in self.sources.values() if source.has_teacher)
+        return next((score for score in scores if not np.isnan(score)), np.nan)
+
     def draw(
         self, epoch: int, query: int
     ) -> tuple[Int32[np.ndarray, " k"], Int32[np.ndarray, " k"], Float32[np.ndarray, " k"]]:

@@ -65,7 +65,7 @@ class Stored(OfflineSource):
     def mine(self, setting: Setting) -> Store:
         """Mine with the weights as they are now, unless there is such a store; draw from it from here on."""
         if self.teacher is not None:
-            self.teacher.prepare(setting.training.data)
+            self.teacher.prepare(setting.training.data, setting.cache)
         miner = self.miner.ready(setting.training.data, setting.model, setting.cache)
         filters = {name: rule for name, rule in setting.filters.items() if rule.at != "live"}
         recipe = MiningRecipe(miner, self.depth, self.documents, filters, self.teacher)
@@ -98,6 +98,10 @@ class Stored(OfflineSource):
         scores = np.full(self.k, np.nan, np.float32)
         scores[: len(order)] = teacher[order]
         return Draw(pad(ids[order], self.k), scores)
+
+    def positive_teacher(self, query: int, which: int) -> float:
+        """The teacher's score of the query's `which`-th labelled positive."""
+        return np.nan if self.store is None else self.store.positive_teacher(query, which)
 
     def report(self) -> dict[str, float]:
         """How the lists came out (see `mining.health`); nothing before there are any."""

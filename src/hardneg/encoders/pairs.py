@@ -1,0 +1,102 @@
+"""A cross-encoder: one score for a query and a document read together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from hardneg.batch import Tokens
+from hardneg.embed import parts
+from hardneg.encoders.weights import locate, unavailable
+from hardneg.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PairTokens(Tokens):
+    """Token ids of (query, document) pairs; `segments` says which of the two a token belongs to, if the model asks."""
+
+    segments: Int[Tensor, "R L"] | None = None
+
+    def part(self, rows: Tensor) -> PairTokens:
+        """Take these rows (CPU indices) and trim the padding that none of them needs."""
+        cut = super().part(rows)
+        segments = None if self.segments is None else self.segments[rows, : cut.input_ids.shape[1]]
+        return PairTokens(cut.input_ids, cut.attention_mask, cut.lengths, segments)
+
+
+class CrossEncoder(nn.Module):
+    """Any `AutoModelForSequenceClassification` over (query, document) pairs of at most `max_length` tokens.
+
+    A model with one label scores by its logit, one with two by their difference (relevant is the second, as in
+    monoBERT, arXiv:1901.04085). Weights without a classifier, as of a pretrained language model, get a fresh one.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
+        super().__init__()
+        labels = model.config.num_labels  # type: ignore[union-attr]
+        if labels not in (1, 2):
+            raise ConfigError(f"a cross-encoder has one label or two, this model has {labels}; give another model")
+        self.model, self.saved, self.max_length = model, tokenizer, max_length
+        self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length, strategy="longest_first")
+        self.pad_id = tokenizer.pad_token_id or 0
+        self.reads_segments = "token_type_ids" in tokenizer.model_input_names
+
+    @classmethod
+    def load(cls, model: str, max_length: int, layers: int | None = None) -> CrossEncoder:
+        """Load a folder, a hub name or "minilm"; raises `ConfigError` if it is not there."""
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+        try:
+            folder = locate(model)
+            config = AutoConfig.from_pretrained(folder)
+            if not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
+                config.num_labels = 1
+            if layers is not None:
+                config.num_hidden_layers = layers
+            if not torch.cuda.is_available():
+                config._attn_implementation = "eager"  # see encoders.transformer
+            network = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype="float32")
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            raise unavailable(model, error) from error
+        return cls(network, tokenizer, max_length)
+
+    def save(self, folder: Any) -> None:
+        """Write a folder that `load`, transformers and sentence-transformers' CrossEncoder read."""
+        self.model.save_pretrained(folder)  # type: ignore[operator]
+        self.saved.save_pretrained(folder)
+
+    def tokens(self, queries: Sequence[str], docs: Sequence[str]) -> PairTokens:
+        """Tokenise pairs of texts; the longer of the two is cut first."""
+        encoded = self.tokenizer.encode_batch_fast(list(zip(queries, docs, strict=True)))
+        lengths = torch.tensor([len(one) for one in encoded])
+        ids = torch.full((len(encoded), int(lengths.max())), self.pad_id)
+        segments = torch.zeros_like(ids)
+        for row, one in enumerate(encoded):
+            ids[row, : len(one)] = torch.tensor(one.ids)
+            segments[row, : len(one)] = torch.tensor(one.type_ids)
+        mask = torch.arange(ids.shape[1]) < lengths[:, None]
+        return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
+
+    def in_parts(self, pairs: PairTokens, size: int | None) -> Float[Tensor, " R"]:
+        """Score every pair, in the order given, in length-sorted parts of at most `size` padded tokens."""
+        cuts = list(parts(pairs.lengths, size))
+        scores = torch.cat([self(pairs.part(rows)) for rows in cuts])
+        return scores[torch.argsort(torch.cat(cuts)).to(scores.device)]
+
+    def forward(self, pairs: PairTokens) -> Float[Tensor, " R"]:
+        """Score each pair, on the model's device, in float32."""
+        device = next(self.parameters()).device
+        more = {} if pairs.segments is None else {"token_type_ids": pairs.segments.to(device)}
+        logits = self.model(
+            input_ids=pairs.input_ids.to(device), attention_mask=pairs.attention_mask.to(device), **more
+        ).logits.float()
+        return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]

@@ -1,0 +1,43 @@
+"""MarginMSE: the student's lead of the positive over each negative must be the teacher's."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hardneg.candidates import Candidates
+from hardneg.errors import ConfigError
+from hardneg.losses.base import Loss
+
+
+class MarginMSE(Loss):
+    """Squared difference between the student's and the teacher's margins (Hofstätter et al. 2020, arXiv:2010.02666).
+
+    Margins are positive minus negative, averaged over the negatives whose teacher score is known; others do not count,
+    and a row whose positive is unknown to the teacher has no loss. `scale` multiplies the student's similarities: a
+    teacher speaks in logits, whose margins reach 10 and more, which dot products can follow (scale 1) and cosines,
+    within -1 and 1, cannot.
+    """
+
+    needs_teacher = True
+
+    def __init__(self, scale: float = 1.0, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if scale <= 0:
+            raise ConfigError(f"loss.margin_mse.scale must be positive, got {scale}")
+        self.scale = scale
+
+    def forward(self, c: Candidates) -> Float[Tensor, " B"]:
+        """Return each row's mean squared difference, 0 for a row of which the teacher knows too little."""
+        if c.teacher is None:
+            return 0.0 * c.scores.sum(dim=1)
+        known = ~c.teacher.isnan()
+        teacher = c.teacher.masked_fill(~known, 0.0)
+        positive, negative = c.positive & known, c.negative & known
+        lead = self.scale * (_mean(c.scores, positive) - c.scores) - (_mean(teacher, positive) - teacher)
+        return _mean(lead.square(), negative & positive.any(dim=1, keepdim=True)).squeeze(1)
+
+
+def _mean(values: Float[Tensor, "B N"], mask: Tensor) -> Float[Tensor, "B 1"]:
+    total = values.masked_fill(~mask, 0.0).sum(dim=1, keepdim=True)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)

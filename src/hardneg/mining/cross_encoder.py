@@ -1,0 +1,69 @@
+"""A cross-encoder as the teacher: it reads query and document together."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int32
+
+from hardneg import distributed
+from hardneg.data.tables import RetrievalData
+from hardneg.embed import AUTO, budget
+from hardneg.encoders.pairs import CrossEncoder
+from hardneg.errors import ConfigError
+from hardneg.mining.teacher import Teacher
+from hardneg.precision import native_bf16
+from hardneg.retrieval.embedding import autocast
+from hardneg.retrieval.model import weights_hash
+
+
+class CrossEncoderTeacher(Teacher):
+    """Scores pairs by a cross-encoder's logits: a folder (such as `hardneg train-teacher` leaves) or a hub name.
+
+    `max_length` counts the tokens of query and document together. `precision` is "32-true", "bf16-mixed" or "auto".
+    """
+
+    def __init__(self, model: str, max_length: int = 256, precision: str = "auto") -> None:
+        if max_length < 8:
+            raise ConfigError(f"teacher.max_length must be at least 8 tokens, got {max_length}")
+        self.model, self.max_length, self.precision = model, max_length, precision
+        self.network: CrossEncoder | None = None
+
+    def prepare(self, data: RetrievalData, cache: Path) -> None:
+        """Load the weights, on the GPU if there is one."""
+        self.data = data
+        if self.network is None:
+            device = distributed.device("auto")
+            self.network = CrossEncoder.load(self.model, self.max_length).to(device).eval()
+            if self.precision == "auto":
+                self.precision = "bf16-mixed" if native_bf16(str(device)) else "32-true"
+
+    def identity(self) -> dict[str, Any]:
+        """Weights, tokenizer, length and precision."""
+        assert self.network is not None, "prepare() comes first"
+        return {
+            "teacher": "cross_encoder",
+            "weights": weights_hash(self.network),
+            "tokenizer": blake2b(self.network.tokenizer.to_str().encode(), digest_size=16).hexdigest(),
+            "max_length": self.max_length,
+            "precision": self.precision,
+        }
+
+    @torch.inference_mode()
+    def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
+        """Score each query row against its document rows, by length; NaN for -1."""
+        assert self.network is not None, "prepare() comes first"
+        rows, columns = np.nonzero(docs >= 0)
+        scores = np.full(docs.shape, np.nan, np.float32)
+        if not len(rows):
+            return scores
+        pairs = self.network.tokens(self.data.queries.take(queries[rows]), self.data.corpus.take(docs[rows, columns]))
+        device = next(self.network.parameters()).device
+        with autocast(self.precision, device):
+            found = self.network.in_parts(pairs, 2 * budget(AUTO, device))
+        scores[rows, columns] = found.cpu().numpy()
+        return scores
