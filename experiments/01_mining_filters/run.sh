@@ -12,7 +12,8 @@ sweep() { hardneg train -m "${common[@]}" seed=1,2,3 hydra.sweep.dir="$out/$1" "
 sweep in_batch strategy=in_batch
 sweep bm25 strategy=bm25 negatives.bm25.pool=20
 for filter in '[]' '[known_positives]' '[known_positives,rank_window]' '[known_positives,score_window]' \
-    '[known_positives,absolute_margin]' '[known_positives,relative_margin]'; do
+    '[known_positives,absolute_margin]' '[known_positives,relative_margin]' '[known_positives,duplicates]' \
+    '[known_positives,in_batch_margin]'; do
     sweep "mined_${filter//[^a-z_]/}" 'negatives=[in_batch,mined]' "${lists[@]}" "filter=$filter"
 done
 hardneg compare "$out" --baseline in_batch-infonce --markdown "$here/$name.md"

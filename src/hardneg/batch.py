@@ -50,16 +50,14 @@ class Tokens:
         return replace(self, input_ids=self.input_ids.pin_memory(), attention_mask=self.attention_mask.pin_memory())
 
 
-@dataclass(frozen=True)
-class Batch:
+@dataclass(frozen=True, kw_only=True)
+class Rows:
     """Row i is one query, its positive (slot 0) and its drawn negatives (slots 1 to G-1).
 
-    `docs` holds the B*G documents row by row. `-1` pads `doc_ids` and `positive_ids`; NaN in `teacher` means unknown.
-    `positive_ids` names every known positive of the row's query, also under other ids of the same text.
+    `-1` pads `doc_ids` and `positive_ids`; NaN in `teacher` means unknown. `positive_ids` names every known positive of
+    the row's query, also under other ids of the same text.
     """
 
-    queries: Tokens
-    docs: Tokens
     query_ids: Int[Tensor, " B"]
     doc_ids: Int[Tensor, "B G"]
     source: Int[Tensor, "B G"]
@@ -69,15 +67,23 @@ class Batch:
     def __len__(self) -> int:
         return len(self.query_ids)
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Rows:
         """Move every tensor (Lightning calls this)."""
         return self._map(lambda part: part.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> Rows:
         """Pin every tensor (the data loader calls this)."""
         return self._map(lambda part: part.pin_memory())
 
-    def _map(self, change: Callable[[Any], Any]) -> Batch:
+    def _map(self, change: Callable[[Any], Any]) -> Rows:
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in values.items()}
-        return Batch(**changed)
+        return type(self)(**changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(Rows):
+    """What a dual encoder reads: the queries, and the B*G documents row by row."""
+
+    queries: Tokens
+    docs: Tokens

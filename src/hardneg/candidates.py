@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hardneg.batch import Batch
+from hardneg.batch import Batch, Rows
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,13 @@ class Candidates:
         cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]
     ) -> Candidates:
         """Start with each row's own documents: its positive and the negatives that were drawn for it."""
+        return cls.scored(torch.einsum("bd,bgd->bg", q, d), batch, names)
+
+    @classmethod
+    def scored(cls, scores: Float[Tensor, "B G"], batch: Rows, names: tuple[str, ...]) -> Candidates:
+        """The same from scores that are there already."""
         return cls(
-            scores=torch.einsum("bd,bgd->bg", q, d),
+            scores=scores,
             ids=batch.doc_ids,
             positive=batch.source == 0,
             valid=batch.doc_ids >= 0,

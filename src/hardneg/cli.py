@@ -14,6 +14,7 @@ from hardneg.errors import ConfigError, UserError
 
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
+    "train-teacher": "train a cross-encoder, for filters and distillation (a Hydra app)",
     "mine": "mine hard negatives, filter and store them, with a report (a Hydra app)",
     "probe": "estimate the false-negative rate of mined lists, by hidden positives (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
@@ -21,7 +22,7 @@ COMMANDS = {
     "resume": "go on with an interrupted run, from its run folder",
 }
 
-USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<10}{text}\n" for name, text in COMMANDS.items())
+USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
 USAGE += "\n`hardneg COMMAND --help` shows a command's options and examples.\n"
 
 log = logging.getLogger("hardneg")
@@ -55,12 +56,12 @@ def _run(command: str, rest: list[str]) -> None:
 
         compare(rest)
     elif command == "resume":
-        from hardneg.resume import overrides_of
+        from hardneg.resume import command_of
 
-        rest = overrides_of(rest)
+        command, rest = command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
-        sys.argv[1:] = ["train", *rest]
-        _hydra_app("train", rest)
+        sys.argv[1:] = [command, *rest]
+        _hydra_app(command, rest)
     else:
         _hydra_app(command, rest)
 
@@ -83,7 +84,7 @@ def _hydra_app(command: str, rest: list[str]) -> None:
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
     try:
-        hydra.main(config_path=configs.CONFIG_PATH, config_name=command, version_base="1.3")(task)()
+        hydra.main(config_path=configs.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")(task)()
     except hydra.errors.HydraException as error:
         raise ConfigError(_plain_words(error)) from error
 
@@ -107,7 +108,8 @@ def _plain_words(error: Exception) -> str:
 
 
 def _entry(command: str) -> Callable[[Any], Any]:
-    return getattr(import_module(f"hardneg.{command}"), command)
+    name = command.replace("-", "_")
+    return getattr(import_module(f"hardneg.{name}"), name)
 
 
 def _reporting(entry: Callable[[Any], Any]) -> Callable[[Any], Any]:

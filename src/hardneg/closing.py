@@ -7,21 +7,22 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
+import torch
 from omegaconf import DictConfig
 
-from hardneg import __version__, checkpoint, configs, distributed, figure, run_folder
+from hardneg import __version__, configs, distributed, figure, run_folder
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.keep import BEST, LAST
 from hardneg.data.tables import RetrievalData
-from hardneg.encoders.towers import Towers
 from hardneg.mining.baseline import baseline_run
+from hardneg.optimised import Optimised
 from hardneg.retrieval.metrics import Run, per_query
 
 log = logging.getLogger(__name__)
 
 
 def close(
-    cfg: DictConfig, folder: Path, trainer: L.Trainer, towers: Towers, evaluate: Evaluate, seconds: float
+    cfg: DictConfig, folder: Path, trainer: L.Trainer, module: Optimised, evaluate: Evaluate, seconds: float
 ) -> float | None:
     """Write test.run, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
 
@@ -29,12 +30,12 @@ def close(
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if kept.exists():  # not after fast_dev_run
-        towers.load_state_dict(checkpoint.load(kept).towers.state_dict())
-    towers.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
+        module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+    module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: run_folder.Systems = {}
     run = None
     if cfg.split.test is not None:
-        run = evaluate.retriever.runs(towers, [cfg.split.test], cfg.evaluate.depth)[cfg.split.test]
+        run = evaluate.retriever.runs(module.ranker, [cfg.split.test], cfg.evaluate.depth)[cfg.split.test]
         systems = _systems(cfg, run, evaluate)
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.pairs import PairRecipe
 
 
-def resolve_precision(asked: str | int, recipe: EncoderRecipe, device: str) -> str:
+def resolve_precision(asked: str | int, recipe: EncoderRecipe | PairRecipe, device: str) -> str:
     """Turn `auto` into bf16-mixed where the processor computes it natively and the encoder gains, else 32-true.
 
     `device` is what will compute: "cpu", or anything else ("auto", "gpu", "cuda:1") for a GPU if there is one.

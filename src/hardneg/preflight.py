@@ -46,14 +46,15 @@ def check(cfg: DictConfig) -> None:
     if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
         raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
-    for key, look in {**checks, "loss": check_combination}.items():
+    last = check_combination if "remine" in node else check_pairs
+    for key, look in {**checks, "loss": last}.items():
         if key in node:
             look(node)
 
 
 def command_of(node: dict[str, Any]) -> str:
     """Tell by its keys which command a config is for: in a sweep's check nothing else says so."""
-    marks = {"loss": "train", "export": "mine", "share": "probe"}
+    marks = {"remine": "train", "loss": "train_teacher", "export": "mine", "share": "probe"}
     return next((command for key, command in marks.items() if key in node), "evaluate")
 
 
@@ -129,15 +130,40 @@ def check_combination(node: dict[str, Any]) -> None:
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
     check_losses(configs.build_group(node["loss"], "loss"), sources)
+    check_numbers(node)
+    if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
+        raise ConfigError(
+            f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
+        )
+
+
+def check_pairs(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
+    sources = check_sources(node)
+    if online := [name for name, source in sources.items() if isinstance(source, OnlineSource)]:
+        raise ConfigError(
+            f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"
+            " documents, as in negatives=[bm25,random]"
+        )
+    if following := [name for name, source in sources.items() if getattr(source, "follows_model", False)]:
+        name = following[0]
+        raise ConfigError(
+            f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"
+            f" +encoder@negatives.{name}.miner.encoder=minilm"
+        )
+    check_losses(configs.build_group(node["loss"], "loss"), sources)
+    if node["evaluate"]["bm25"] is None:
+        raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
+    check_numbers(node)
+
+
+def check_numbers(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for numbers that cannot be."""
     if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
         raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
     for key in ("batch_size", "seed", "num_workers"):
         if not isinstance(node[key], int) or node[key] < 0:
             raise ConfigError(f"{key}={node[key]!r} must be a whole number, 0 or more")
-    if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
-        raise ConfigError(
-            f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
-        )
 
 
 def check_remine(node: dict[str, Any]) -> None:

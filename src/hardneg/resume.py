@@ -12,8 +12,8 @@ from hardneg.callbacks.keep import LAST
 from hardneg.errors import ConfigError
 
 
-def overrides_of(arguments: list[str]) -> list[str]:
-    """Return the overrides that repeat the run in its own folder, from its last checkpoint if it has one.
+def command_of(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the command and the overrides that repeat the run in its folder, from its last checkpoint if it has one.
 
     Changes to the directory that the run was started in, where its relative paths start.
     """
@@ -29,9 +29,10 @@ def overrides_of(arguments: list[str]) -> list[str]:
         )
     overrides = [str(item) for item in OmegaConf.load(written)]
     run = run.resolve()
-    os.chdir(OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.cwd)  # where relative paths lead to
+    hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    os.chdir(hydra.runtime.cwd)  # where relative paths lead to
     last = run / "checkpoints" / LAST
     if last.exists():
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
         overrides.append(f"ckpt_path='{last.resolve()}'")
-    return [*overrides, f"hydra.run.dir='{run.resolve()}'"]
+    return hydra.job.config_name.replace("_", "-"), [*overrides, f"hydra.run.dir='{run.resolve()}'"]

@@ -114,7 +114,7 @@ def train(cfg: DictConfig) -> float | None:
             report_mining(trainer, negatives)
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
-        return close(cfg, folder, trainer, module.towers, evaluate, time.perf_counter() - started)
+        return close(cfg, folder, trainer, module, evaluate, time.perf_counter() - started)
 
 
 def refuse_used(folder: Path, ckpt_path: str | None) -> None:

@@ -18,10 +18,11 @@ LAYERS = [
     ["encoders", "embed", "precision", "retrieval", "negatives", "mining"],
     ["checkpoint"],
     ["mining.dense", "mining.bi_encoder", "data.dataset", "data.loader", "data.datamodule", "runlog", "preflight"],
-    ["module", "callbacks", "alarms"],
+    ["optimised", "retrieval.reranker", "mining.cross_encoder"],
+    ["module", "pair_module", "callbacks", "alarms"],
     ["run_folder", "figure", "closing", "compare", "serving"],
     ["train", "evaluate", "mine", "index", "resume"],
-    ["probe"],
+    ["probe", "train_teacher"],
     ["cli"],
 ]
 FILES = {".".join(path.relative_to(SRC).with_suffix("").parts): path for path in sorted(SRC.glob("hardneg/**/*.py"))}

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hardneg.module import DualEncoder
+from hardneg.optimised import Optimised
 from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 
 
 class Evaluate(L.Callback):
-    """Embed the corpus and the queries, rank all documents exactly, and log `val/<metric>`.
+    """Rank all documents exactly, or again what a first stage found, and log `val/<metric>`.
 
     Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
     the best checkpoint is chosen by it. `before` (null without one) is the split to test before the first step.
@@ -23,7 +24,7 @@ class Evaluate(L.Callback):
 
     def __init__(
         self,
-        retriever: Retriever,
+        retriever: Retriever | Reranker,
         dev: str | None,
         before: str | None,
         metrics: list[str],
@@ -37,7 +38,7 @@ class Evaluate(L.Callback):
         self.latest: dict[str, Float[np.ndarray, " Q"]] = {}  # dev, query by query
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Test the untrained towers, and start the dev curve at step 0; a resumed run has both already."""
+        """Test the untrained model, and start the dev curve at step 0; a resumed run has both already."""
         if trainer.global_step > 0 or self.before_split is None:
             return
         values = self._values(pl_module, [self.before_split, self.dev])
@@ -55,9 +56,9 @@ class Evaluate(L.Callback):
 
     def _values(self, module: L.LightningModule, splits: list[str | None]) -> dict[str, dict[str, np.ndarray]]:
         """The metrics of every query, by split."""
-        assert isinstance(module, DualEncoder)
+        assert isinstance(module, Optimised)
         data = self.retriever.data
-        runs = self.retriever.runs(module.towers, [split for split in splits if split is not None], self.depth)
+        runs = self.retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)
         return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
 
     def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:

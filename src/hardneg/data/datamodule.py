@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -9,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from hardneg import distributed
-from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.batch import Rows
+from hardneg.data.dataset import Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
 from hardneg.data.sampler import EpochSampler
 from hardneg.errors import ConfigError
@@ -22,7 +24,9 @@ class Batches(L.LightningDataModule):
     the loader earlier, and `trainer.estimated_stepping_batches` (which every schedule reads) does.
     """
 
-    def __init__(self, rows: TrainingRows, collate: Collate, batch_size: int, seed: int, num_workers: int = 0) -> None:
+    def __init__(
+        self, rows: TrainingRows, collate: Callable[[list[Row]], Rows], batch_size: int, seed: int, num_workers: int = 0
+    ) -> None:
         super().__init__()
         self.rows, self.collate = rows, collate
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from hardneg.batch import Batch
+from hardneg.data.tables import Ragged
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training import TrainingSet
 from hardneg.negatives.mixture import Mixture
@@ -56,14 +58,20 @@ class Collate:
 
     def __call__(self, rows: list[Row]) -> Batch:
         """Stack the rows; texts are padded to the longest of the batch."""
-        query_ids = np.array([row.query for row in rows])
-        doc_ids = np.stack([row.docs for row in rows])
         return Batch(
-            queries=self.queries.batch(query_ids),
-            docs=self.docs.batch(doc_ids.reshape(-1)),
-            query_ids=torch.from_numpy(query_ids),
-            doc_ids=torch.from_numpy(doc_ids.astype(np.int64)),
-            source=torch.from_numpy(np.stack([row.source for row in rows]).astype(np.int64)),
-            positive_ids=torch.from_numpy(self.known.padded(query_ids).astype(np.int64)),
-            teacher=torch.from_numpy(np.stack([row.teacher for row in rows])) if self.has_teacher else None,
+            queries=self.queries.batch(np.array([row.query for row in rows])),
+            docs=self.docs.batch(np.concatenate([row.docs for row in rows])),
+            **stacked(rows, self.known, self.has_teacher),
         )
+
+
+def stacked(rows: list[Row], known: Ragged, has_teacher: bool) -> dict[str, Any]:
+    """Stack what every kind of batch holds (see `batch.Rows`)."""
+    query_ids = np.array([row.query for row in rows])
+    return {
+        "query_ids": torch.from_numpy(query_ids),
+        "doc_ids": torch.from_numpy(np.stack([row.docs for row in rows]).astype(np.int64)),
+        "source": torch.from_numpy(np.stack([row.source for row in rows]).astype(np.int64)),
+        "positive_ids": torch.from_numpy(known.padded(query_ids).astype(np.int64)),
+        "teacher": torch.from_numpy(np.stack([row.teacher for row in rows])) if has_teacher else None,
+    }

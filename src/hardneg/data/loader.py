@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader
 
-from hardneg.batch import Batch
+from hardneg.batch import Rows
 from hardneg.data.sampler import EpochSampler
 
 
@@ -27,7 +27,7 @@ class ResumableLoader:
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Rows]:
         # A generator, so this runs at the first batch: Lightning asks for the iterator before it sets the epoch.
         same_epoch = self.resumed.get("epoch") == self.sampler.epoch
         self.handed_out = self.sampler.start = self.resumed["handed_out"] if same_epoch else 0

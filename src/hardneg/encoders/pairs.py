@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hardneg.batch import Tokens
-from hardneg.embed import parts
-from hardneg.encoders.weights import locate, unavailable
+from hardneg.embed import AUTO, parts
+from hardneg.encoders.weights import locate, unavailable, without_load_report
 from hardneg.errors import ConfigError
 
 
@@ -30,6 +32,29 @@ class PairTokens(Tokens):
         return PairTokens(cut.input_ids, cut.attention_mask, cut.lengths, segments)
 
 
+class PairTokenizer:
+    """Makes tokens of (query, document) pairs; the longer of the two texts is cut first."""
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length, strategy="longest_first")
+        self.pad_id = tokenizer.pad_token_id or 0
+        self.reads_segments = "token_type_ids" in tokenizer.model_input_names
+
+    def __call__(self, queries: Sequence[str], docs: Sequence[str]) -> PairTokens:
+        """Tokenise at least one pair."""
+        encoded = self.tokenizer.encode_batch_fast(list(zip(queries, docs, strict=True)))
+        lengths = torch.tensor([len(one) for one in encoded])
+        ids = torch.full((len(encoded), int(lengths.max())), self.pad_id)
+        segments = torch.zeros_like(ids)
+        for row, one in enumerate(encoded):
+            ids[row, : len(one)] = torch.tensor(one.ids)
+            segments[row, : len(one)] = torch.tensor(one.type_ids)
+        mask = torch.arange(ids.shape[1]) < lengths[:, None]
+        return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
+
+
 class CrossEncoder(nn.Module):
     """Any `AutoModelForSequenceClassification` over (query, document) pairs of at most `max_length` tokens.
 
@@ -42,12 +67,8 @@ class CrossEncoder(nn.Module):
         labels = model.config.num_labels  # type: ignore[union-attr]
         if labels not in (1, 2):
             raise ConfigError(f"a cross-encoder has one label or two, this model has {labels}; give another model")
-        self.model, self.saved, self.max_length = model, tokenizer, max_length
-        self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(max_length, strategy="longest_first")
-        self.pad_id = tokenizer.pad_token_id or 0
-        self.reads_segments = "token_type_ids" in tokenizer.model_input_names
+        self.model, self.saved = model, tokenizer
+        self.tokens = PairTokenizer(tokenizer, max_length)
 
     @classmethod
     def load(cls, model: str, max_length: int, layers: int | None = None) -> CrossEncoder:
@@ -63,7 +84,8 @@ class CrossEncoder(nn.Module):
                 config.num_hidden_layers = layers
             if not torch.cuda.is_available():
                 config._attn_implementation = "eager"  # see encoders.transformer
-            network = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype="float32")
+            with without_load_report():  # a fresh classifier is meant
+                network = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype="float32")
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError) as error:
             raise unavailable(model, error) from error
@@ -74,22 +96,14 @@ class CrossEncoder(nn.Module):
         self.model.save_pretrained(folder)  # type: ignore[operator]
         self.saved.save_pretrained(folder)
 
-    def tokens(self, queries: Sequence[str], docs: Sequence[str]) -> PairTokens:
-        """Tokenise pairs of texts; the longer of the two is cut first."""
-        encoded = self.tokenizer.encode_batch_fast(list(zip(queries, docs, strict=True)))
-        lengths = torch.tensor([len(one) for one in encoded])
-        ids = torch.full((len(encoded), int(lengths.max())), self.pad_id)
-        segments = torch.zeros_like(ids)
-        for row, one in enumerate(encoded):
-            ids[row, : len(one)] = torch.tensor(one.ids)
-            segments[row, : len(one)] = torch.tensor(one.type_ids)
-        mask = torch.arange(ids.shape[1]) < lengths[:, None]
-        return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
+    def in_parts(self, pairs: PairTokens, size: int | None, grad_cache: bool = False) -> Float[Tensor, " R"]:
+        """Score every pair, in the order given, in length-sorted parts of at most `size` padded tokens.
 
-    def in_parts(self, pairs: PairTokens, size: int | None) -> Float[Tensor, " R"]:
-        """Score every pair, in the order given, in length-sorted parts of at most `size` padded tokens."""
+        With `grad_cache` a part's activations are computed again in the backward pass, as in `embed.encode`.
+        """
+        run = partial(checkpoint, self, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else self
         cuts = list(parts(pairs.lengths, size))
-        scores = torch.cat([self(pairs.part(rows)) for rows in cuts])
+        scores = torch.cat([run(pairs.part(rows)) for rows in cuts])
         return scores[torch.argsort(torch.cat(cuts)).to(scores.device)]
 
     def forward(self, pairs: PairTokens) -> Float[Tensor, " R"]:
@@ -100,3 +114,33 @@ class CrossEncoder(nn.Module):
             input_ids=pairs.input_ids.to(device), attention_mask=pairs.attention_mask.to(device), **more
         ).logits.float()
         return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRecipe:
+    """Describes a cross-encoder to train, without loading anything.
+
+    `model` is what it starts from, `layers` keeps only the first so many, `max_length` counts the tokens of query and
+    document together; `tokens` and `grad_cache` are those of `EncoderRecipe`, `lr` is where optimizer.lr starts.
+    """
+
+    model: str
+    layers: int | None = None
+    max_length: int = 256
+    tokens: int | str | None = AUTO
+    grad_cache: bool = False
+    lr: float = 2e-5
+
+    gains_from_bf16: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.max_length < 8:
+            raise ConfigError(f"encoder.max_length must be at least 8 tokens, got {self.max_length}")
+        if self.layers is not None and self.layers < 1:
+            raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
+        if self.tokens not in (AUTO, None) and (isinstance(self.tokens, str) or self.tokens < 1):
+            raise ConfigError(f"encoder.tokens must be a positive number, auto or null, got {self.tokens!r}")
+
+    def build(self) -> CrossEncoder:
+        """Load the starting weights."""
+        return CrossEncoder.load(self.model, self.max_length, self.layers).train()

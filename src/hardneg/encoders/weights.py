@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +41,19 @@ def locate(model: str) -> str:
             " folder or hub name as encoder.model"
         )
     return str(weights.parent)
+
+
+@contextmanager
+def without_load_report() -> Iterator[None]:
+    """Keep transformers from listing the weights that a file has too many or too few."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def unavailable(model: str, error: Exception) -> ConfigError:

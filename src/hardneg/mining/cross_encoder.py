@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Int32
 
 from hardneg import distributed
 from hardneg.data.tables import RetrievalData
-from hardneg.embed import AUTO, budget
 from hardneg.encoders.pairs import CrossEncoder
 from hardneg.errors import ConfigError
 from hardneg.mining.teacher import Teacher
 from hardneg.precision import native_bf16
-from hardneg.retrieval.embedding import autocast
 from hardneg.retrieval.model import weights_hash
+from hardneg.retrieval.reranker import score_pairs
 
 
 class CrossEncoderTeacher(Teacher):
@@ -48,22 +46,12 @@ class CrossEncoderTeacher(Teacher):
         return {
             "teacher": "cross_encoder",
             "weights": weights_hash(self.network),
-            "tokenizer": blake2b(self.network.tokenizer.to_str().encode(), digest_size=16).hexdigest(),
+            "tokenizer": blake2b(self.network.tokens.tokenizer.to_str().encode(), digest_size=16).hexdigest(),
             "max_length": self.max_length,
             "precision": self.precision,
         }
 
-    @torch.inference_mode()
     def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
         """Score each query row against its document rows, by length; NaN for -1."""
         assert self.network is not None, "prepare() comes first"
-        rows, columns = np.nonzero(docs >= 0)
-        scores = np.full(docs.shape, np.nan, np.float32)
-        if not len(rows):
-            return scores
-        pairs = self.network.tokens(self.data.queries.take(queries[rows]), self.data.corpus.take(docs[rows, columns]))
-        device = next(self.network.parameters()).device
-        with autocast(self.precision, device):
-            found = self.network.in_parts(pairs, 2 * budget(AUTO, device))
-        scores[rows, columns] = found.cpu().numpy()
-        return scores
+        return score_pairs(self.network, self.data, queries, docs, self.precision)

@@ -1,0 +1,80 @@
+"""The training step of a cross-encoder: score the pairs, lose, log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from hardneg.batch import Rows
+from hardneg.candidates import Candidates
+from hardneg.data.dataset import Row, stacked
+from hardneg.data.training import TrainingSet
+from hardneg.embed import budget
+from hardneg.encoders.pairs import CrossEncoder, PairRecipe, PairTokenizer, PairTokens
+from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Loss
+from hardneg.optimised import Optimised
+from hardneg.schedule import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBatch(Rows):
+    """What a cross-encoder reads: the B*G pairs row by row."""
+
+    pairs: PairTokens
+
+
+class PairCollate:
+    """Stack rows into a `PairBatch`; a slot without a document gets an empty text, which nothing counts."""
+
+    def __init__(self, tokens: PairTokenizer, training: TrainingSet) -> None:
+        self.tokens, self.data, self.known = tokens, training.data, training.known
+
+    def __call__(self, rows: list[Row]) -> PairBatch:
+        """Tokenise the pairs and stack."""
+        docs = np.stack([row.docs for row in rows])
+        found = self.data.corpus.take(docs.clip(0).ravel())
+        texts = [text if row >= 0 else "" for row, text in zip(docs.ravel(), found, strict=True)]
+        queries = self.data.queries.take(np.repeat([row.query for row in rows], docs.shape[1]))
+        return PairBatch(pairs=self.tokens(queries, texts), **stacked(rows, self.known, has_teacher=False))
+
+
+class PairModule(Optimised):
+    """Trains a cross-encoder to score each query's positive above its drawn negatives (RocketQA, arXiv:2010.08191)."""
+
+    def __init__(
+        self,
+        network: CrossEncoder,
+        recipe: PairRecipe,
+        filters: Mapping[str, CandidateFilter],
+        losses: Mapping[str, Loss],
+        names: tuple[str, ...],
+        optimizer: Callable[[list[dict]], Optimizer],
+        schedule: Schedule,
+        seed: int,
+    ) -> None:
+        super().__init__(filters, losses, names, optimizer, schedule, seed)
+        self.network, self.recipe = network, recipe
+
+    @property
+    def ranker(self) -> CrossEncoder:
+        """What evaluation reranks with."""
+        return self.network
+
+    def training_step(self, batch: PairBatch, _: int) -> Tensor:
+        """One step, top to bottom; losses are float32 whatever the encoder computes in."""
+        scores = self.network.in_parts(batch.pairs, budget(self.recipe.tokens, self.device), self.recipe.grad_cache)
+        with torch.autocast(self.device.type, enabled=False):
+            offered = Candidates.scored(scores.unflatten(0, batch.doc_ids.shape), batch, self.names)
+            kept = offered
+            for rule in self.filters.values():
+                kept = kept.keep(rule(kept, batch.positive_ids))
+            parts = {name: loss.weight * loss(kept).mean() for name, loss in self.losses.items()}
+            total = torch.stack(list(parts.values())).sum()
+            self.log_step(total, parts, offered, kept)
+        return total

@@ -1,0 +1,71 @@
+"""Ranking again what a first stage found, with a cross-encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hardneg import distributed
+from hardneg.data.tables import RetrievalData
+from hardneg.embed import AUTO, budget
+from hardneg.encoders.pairs import CrossEncoder
+from hardneg.mining.base import Miner
+from hardneg.mining.baseline import baseline_run
+from hardneg.retrieval.embedding import autocast
+from hardneg.retrieval.metrics import Run
+
+BLOCK = 16  # queries a step of the progress bar
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """Sorts the first documents of `first_stage` by the scores of a cross-encoder as it is at the time of asking."""
+
+    data: RetrievalData
+    first_stage: Miner
+    precision: str
+    cache: Path
+
+    def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, Run]:
+        """Return the first stage's `depth` best of each query of each split, in the new order."""
+        return {split: self._run(network, split, depth) for split in splits}
+
+    @torch.inference_mode()
+    def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:
+        first = baseline_run(self.first_stage, self.data, split, depth, self.cache)
+        mine = distributed.shard(len(first.queries))
+        queries, docs = first.queries[mine], first.ids[mine]
+        training = network.training
+        network.eval()
+        scores = np.full(docs.shape, -np.inf, np.float32)
+        with tqdm(total=len(queries), desc=f"rerank {split}", leave=False, disable=None) as bar:
+            for start in range(0, len(queries), BLOCK):
+                block = slice(start, start + BLOCK)
+                scores[block] = score_pairs(network, self.data, queries[block], docs[block], self.precision)
+                bar.update(len(queries[block]))
+        network.train(training)
+        scores[docs < 0] = -np.inf
+        order = np.argsort(-scores, axis=1, kind="stable")
+        found = [np.take_along_axis(part, order, axis=1) for part in (docs, scores)]
+        ids, scores = (distributed.gather_rows(torch.from_numpy(part), len(first.queries)).numpy() for part in found)
+        return Run(first.queries, ids.astype(np.int32), scores)
+
+
+@torch.inference_mode()
+def score_pairs(
+    network: CrossEncoder, data: RetrievalData, queries: np.ndarray, docs: np.ndarray, precision: str
+) -> np.ndarray:
+    """Score each query row (Q,) against its document rows (Q, K), by length; NaN for -1."""
+    rows, columns = np.nonzero(docs >= 0)
+    scores = np.full(docs.shape, np.nan, np.float32)
+    if len(rows):
+        pairs = network.tokens(data.queries.take(queries[rows]), data.corpus.take(docs[rows, columns]))
+        device = next(network.parameters()).device
+        with autocast(precision, device):
+            scores[rows, columns] = network.in_parts(pairs, 2 * budget(AUTO, device)).cpu().numpy()
+    return scores

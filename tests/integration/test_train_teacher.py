@@ -1,0 +1,71 @@
+"""hardneg train-teacher, and a dual encoder that learns from what it leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+COMMON = ["data=toy", "data.queries=160", "data.docs=400", "batch_size=8", "negatives=[bm25,random]", "logger=csv"]
+COMMON += ["negatives.bm25.k=2", "negatives.random.k=1", "encoder.max_length=48", "evaluate.depth=10"]
+COMMON += ["optimizer.lr=1e-3", "trainer.max_epochs=2", "trainer.precision=32-true", "checkpoint.every_n_steps=3"]
+
+
+def weights(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_teacher_is_trained_killed_resumed_and_used(hardneg, hardneg_process, bert, tmp_path):
+    arguments = [*COMMON, f"encoder.model={bert}"]
+    hardneg("train-teacher", *arguments, "hydra.run.dir=whole")
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGKILL}"
+    hardneg_process("train-teacher", *arguments, stop, "hydra.run.dir=cut", code=-9)
+    hardneg("resume", "cut")
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert whole.keys() == cut.keys() and all(torch.equal(whole[key], cut[key]) for key in whole)
+
+    summary = json.loads((tmp_path / "whole" / "summary.json").read_text())
+    assert set(summary["test"]) == {"BM25", "after"}
+    assert summary["test"]["BM25"]["recall@10"] == pytest.approx(summary["test"]["after"]["recall@10"]), (
+        "ten documents in another order are the same ten"
+    )
+    student = ["data=toy", "data.queries=160", "data.docs=400", "encoder=static", "encoder.dim=16", "logger=csv"]
+    student += ["negatives=[in_batch,bm25]", "loss=[infonce,kl,margin_mse]", "filter=[known_positives,teacher_score]"]
+    student += ["teacher=cross_encoder", f"teacher.model={tmp_path}/whole/teacher", "teacher.max_length=48"]
+    student += ["filter.teacher_score.margin=-100.0", "trainer.max_epochs=1"]
+    hardneg("train", *student, "hydra.run.dir=student")
+    metrics = (tmp_path / "student" / "metrics.csv").read_text().splitlines()[0]
+    assert "train/loss/kl" in metrics and "train/loss/margin_mse" in metrics
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["negatives=[in_batch,bm25,random]"], "a cross-encoder has none"),
+        (["negatives=[bm25,random,mined]"], "negatives.mined.miner.ckpt_path"),
+        (["evaluate.bm25=null"], "it cannot be null"),
+        (["encoder.max_length=2"], "at least 8 tokens"),
+        (["encoder.model=nowhere"], "cannot load the model 'nowhere'"),
+    ],
+)
+def test_mistakes_are_told(hardneg, overrides, says):
+    assert says in hardneg("train-teacher", *COMMON, *overrides, code=2).stderr
+
+
+@pytest.mark.slow
+def test_two_ranks_train_the_same_teacher_as_one_with_twice_the_batch(hardneg, hardneg_process, bert, tmp_path):
+    still = tmp_path / "still"  # no dropout: its masks differ between ranks
+    shutil.copytree(bert, still)
+    config = json.loads((still / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (still / "config.json").write_text(json.dumps(config))
+    arguments = [*COMMON, f"encoder.model={still}", "trainer.max_epochs=1"]
+    hardneg("train-teacher", *arguments, "hydra.run.dir=one")
+    two = ["batch_size=4", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
+    hardneg_process("train-teacher", *arguments, *two, "hydra.run.dir=two")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    one.pop("network.model.classifier.bias")  # moves all scores alike: its gradient is rounding, which Adam enlarges
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4)
