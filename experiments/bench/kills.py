@@ -26,7 +26,7 @@ TRAIN += ["strategy=mined_random", "trainer.max_epochs=3", "checkpoint.every_n_s
 TRAIN += ["optimizer.lr=0.01", "remine.every_n_steps=25", "trainer.enable_progress_bar=false"]
 
 
-MINE = ["data=toy", "data.queries=40000", "data.docs=40000", "encoder.dim=128", "negatives=mined"]
+MINE = ["data=toy", "data.queries=40000", "data.docs=40000", "data.names=110", "encoder.dim=128", "negatives=mined"]
 COMMANDS = {"train": TRAIN, "mine": MINE}
 
 

@@ -34,7 +34,12 @@ def test_a_teacher_is_trained_killed_resumed_and_used(hardneg, hardneg_process, 
     student = ["data=toy", "data.queries=160", "data.docs=400", "encoder=static", "encoder.dim=16", "logger=csv"]
     student += ["negatives=[in_batch,bm25]", "loss=[infonce,kl,margin_mse]", "filter=[known_positives,teacher_score]"]
     student += ["teacher=cross_encoder", f"teacher.model={tmp_path}/whole/teacher", "teacher.max_length=48"]
-    student += ["filter.teacher_score.margin=-100.0", "trainer.max_epochs=1"]
+    student += [
+        "filter.teacher_score.margin=-100.0",
+        "trainer.max_epochs=1",
+        "batch_size=16",
+        "trainer.log_every_n_steps=1",
+    ]
     hardneg("train", *student, "hydra.run.dir=student")
     metrics = (tmp_path / "student" / "metrics.csv").read_text().splitlines()[0]
     assert "train/loss/kl" in metrics and "train/loss/margin_mse" in metrics
