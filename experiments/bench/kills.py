@@ -69,7 +69,7 @@ def cut_short(
             # Not while Python starts, and a run that is started again has less to do.
             wait = chance.uniform(0.25, 0.95 / (1 + len(moments))) * length if len(moments) < 3 else None
             alive = run(home, command, name, wait if done < kills else None)
-            if alive:
+            if alive and not (home / name / "summary.json").exists():
                 moments.append(where(home, name))
                 done += 1
         orphans = len(list((home / f"{name}-cache" / "work").glob("*")))
@@ -79,6 +79,8 @@ def cut_short(
 def run(home: Path, command: str, name: str, seconds: float | None) -> bool:
     """Start or resume the run and kill it after so many seconds; say whether it was killed."""
     words = [command, *COMMANDS[command], f"cache={home}/{name}-cache", f"hydra.run.dir={home}/{name}"]
+    if (home / name / "summary.json").exists():
+        return False  # the kill came while it was leaving
     if command == "train" and (home / name / ".hydra" / "overrides.yaml").exists():
         words = ["resume", f"{home}/{name}"]
     with (home / f"{name}.log").open("a") as log:

@@ -42,15 +42,16 @@ class Thresholds:
                 raise ConfigError(f"alarms.{key} is a share between 0 and 1 or null, got {value}")
 
 
-def of_lists(numbers: Mapping[str, float], at: Thresholds) -> list[Alarm]:
+def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[Alarm]:
     """Judge a source's lists by their health (see `mining.health`)."""
     found = []
     if at.hit_rate is not None and numbers["hit_rate"] < at.hit_rate:
         text = f"only {numbers['hit_rate']:.1%} of the mined documents were kept: the filters are too strict"
-        found.append(Alarm("hit_rate", f"{text}, or the miner too weak for them"))
+        found.append(Alarm("hit_rate", f"{text} for this miner's scores, or the miner too weak for them"))
     if at.queries_short is not None and numbers["queries_short"] > at.queries_short:
-        text = f"{numbers['queries_short']:.1%} of the queries have fewer than k negatives left"
-        found.append(Alarm("queries_short", f"{text}: mine deeper, loosen the filters or lower k"))
+        text = f"{numbers['queries_short']:.1%} of the queries have fewer negatives left than negatives.{source}.k"
+        mend = f"raise negatives.{source}.depth, loosen the filters, or warm up first (remine.warmup_epochs)"
+        found.append(Alarm("queries_short", f"{text}: {mend}"))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +43,9 @@ def load(path: str | Path) -> Trained:
         raise ConfigError(f"ckpt_path={path}: there is no such file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"ckpt_path={path} is no checkpoint: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
+        reason = next(iter(str(error).splitlines()), "")
+        raise ConfigError(f"ckpt_path={path} is no checkpoint ({type(error).__name__}: {reason})") from error
     if KEY not in state:
         raise ConfigError(f"ckpt_path={path} was not written by hardneg")
     recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])

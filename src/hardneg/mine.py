@@ -11,6 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hardneg import checkpoint, configs, distributed, preflight
+from hardneg.alarms import Thresholds, of_lists
+from hardneg.data.cache import owner_name
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.towers import Towers
@@ -32,7 +34,7 @@ def mine(cfg: DictConfig) -> None:
     sources = stored_sources(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     with distributed.from_torchrun():
-        setting = open_setting(cfg, sources)
+        setting = open_setting(cfg, sources, owner_name(folder))
         for name, source in sources.items():
             source.mine(setting)
             if distributed.rank() == 0:
@@ -47,7 +49,7 @@ def stored_sources(cfg: DictConfig) -> dict[str, Stored]:
     return sources
 
 
-def open_setting(cfg: DictConfig, sources: dict[str, Stored]) -> Setting:
+def open_setting(cfg: DictConfig, sources: dict[str, Stored], owner: str | None = None) -> Setting:
     """Load the data, prepare the filters, and open the encoder if a source wants it."""
     L.seed_everything(cfg.seed, verbose=False)
     data: RetrievalData = configs.build(cfg.data).load()
@@ -57,7 +59,8 @@ def open_setting(cfg: DictConfig, sources: dict[str, Stored]) -> Setting:
     for rule in filters.values():
         rule.prepare(training)
     wanted = any(source.follows_model for source in sources.values())
-    return Setting(training, filters, Path(cfg.cache), open_model(cfg, data) if wanted else None)
+    model = open_model(cfg, data) if wanted else None
+    return Setting(training, filters, Path(cfg.cache), model, owner, cfg.device)
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
@@ -79,6 +82,8 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
     store, numbers = source.store, source.report()
     assert store is not None
     show(name, store, numbers)
+    for alarm in of_lists(name, numbers, Thresholds()):
+        log.warning("ALARM %s: %s", name, alarm.text)
     (folder / f"{name}.md").write_text(report(name, store, numbers, training, source.pool, cfg.samples), "utf-8")
     draw(folder / f"{name}.png", name, store, source.pool)
     facts = {"store": store.folder.name, **numbers, "card": store.card}
@@ -89,4 +94,12 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
         if cfg.export.path is not None and len(cfg.negatives) > 1:
             path = path.with_stem(f"{path.stem}_{name}")
         count = export(store, training, source.k, cfg.export.form, path)
-        log.info("%s: %d records (%s) in %s", name, count, cfg.export.form, path)
+        log.info(
+            "%s: %d records (%s, the hardest negatives.%s.k=%d) in %s",
+            name,
+            count,
+            cfg.export.form,
+            name,
+            source.k,
+            path,
+        )

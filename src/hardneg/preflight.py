@@ -15,15 +15,18 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
+from lightning.pytorch.callbacks import WeightAveraging
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg import configs
+from hardneg.alarms import Thresholds
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import check as check_metrics
 
 log = logging.getLogger(__name__)
@@ -108,15 +111,35 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
             f"teacher is given, but none of negatives=[{','.join(sources)}] has lists that it could score; add one, as"
             " in negatives=[in_batch,bm25]"
         )
+    averaged = [name for name, source in sources.items() if needs_average(source)]
+    if averaged and not any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+        raise ConfigError(
+            f"negatives.{averaged[0]} mines with weights=average, and nothing keeps a moving average here; in hardneg"
+            " train add callbacks=[ema], elsewhere take weights=current"
+        )
     for name, rule in configs.build_group(node["filter"], "filter").items():
         if not isinstance(rule, CandidateFilter):
             raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
+        if unknown := set(getattr(rule, "sources", ())) - {*sources, "in_batch"}:
+            raise ConfigError(
+                f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
+            )
         if rule.needs_teacher and not any(source.has_teacher for source in sources.values()):
             raise ConfigError(
                 f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
                 " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
             )
     return sources
+
+
+def needs_average(source: Any) -> bool:
+    """Whether a source mines with a moving average of the model."""
+    return isinstance(source, Stored) and source.miner.needs_average
+
+
+def callbacks_of(node: dict[str, Any]) -> list[Any]:
+    """Make the callbacks that the config adds."""
+    return list(configs.build_group(node.get("callbacks"), "callbacks").values())
 
 
 def check_combination(node: dict[str, Any]) -> None:
@@ -129,11 +152,23 @@ def check_combination(node: dict[str, Any]) -> None:
             f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains without negatives={','.join(following)},"
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
+    check_mining(node, following)
     check_losses(configs.build_group(node["loss"], "loss"), sources)
     check_numbers(node)
     if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
+        )
+
+
+def check_mining(node: dict[str, Any], following: list[str]) -> None:
+    """Raise `ConfigError` where the sources that follow the model would never mine, or not as asked."""
+    Thresholds(**node["alarms"])
+    warmup, epochs = node["remine"]["warmup_epochs"], node["trainer"]["max_epochs"]
+    if following and epochs is not None and 0 <= epochs <= warmup:
+        raise ConfigError(
+            f"remine.warmup_epochs={warmup} leaves none of trainer.max_epochs={epochs} for negatives="
+            f"{','.join(following)}; train longer or warm up less"
         )
 
 

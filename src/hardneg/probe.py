@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hardneg import configs, preflight
+from hardneg.data.cache import fingerprint
 from hardneg.data.training import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.mine import open_setting, stored_sources
+from hardneg.mining.base import mining_pool
 from hardneg.mining.probe import Hidden, Leak, hide
 from hardneg.mining.probe import probe as measure
 
@@ -39,13 +41,14 @@ def probe(cfg: DictConfig) -> None:
     settings = filter_settings(cfg, hidden.training)
     found = {}
     for name, source in sources.items():
-        miner = source.miner.ready(setting.training.data, setting.model, setting.cache)
-        teacher = (
-            source.teacher if any(rule.needs_teacher for each in settings.values() for rule in each.values()) else None
-        )
+        miner = source.miner.ready(setting.training.data, setting.model, setting.cache, setting.device)
+        asked = any(rule.needs_teacher for filters in settings.values() for rule in filters.values())
+        teacher = source.teacher if asked else None
         if teacher is not None:
-            teacher.prepare(setting.training.data, setting.cache)
-        work = folder / "work"
+            teacher.prepare(setting.training.data, setting.cache, setting.device)
+        # By content: what an interrupted probe of the same lists has embedded is taken up, and nothing else is.
+        pool = mining_pool(hidden.training, source.documents).tolist()
+        work = setting.cache / "work" / fingerprint([miner.identity(), hidden.training.fingerprint, pool])
         found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work, teacher)
         shutil.rmtree(work, ignore_errors=True)
         show(name, found[name])
@@ -70,7 +73,7 @@ def filter_settings(cfg: DictConfig, training: TrainingSet) -> dict[str, Mapping
 
 def cells(setting: str, leak: Leak) -> tuple[str, ...]:
     """One row of the table."""
-    return (setting, str(leak.leaked), str(leak.false_negatives), f"{leak.kept:.1f}", f"{leak.hit_rate:.1%}")
+    return (setting, str(leak.leaked), f"{leak.false_negatives:.2%}", f"{leak.kept:.1f}", f"{leak.hit_rate:.1%}")
 
 
 def show(name: str, found: Mapping[str, Leak]) -> None:
@@ -87,13 +90,13 @@ def show(name: str, found: Mapping[str, Leak]) -> None:
 
 def as_markdown(cfg: DictConfig, hidden: Hidden, found: Mapping[str, Mapping[str, Leak]]) -> str:
     """Write all tables."""
-    how = (
-        "what the labels do not name" if hidden.training.data.truth is not None else f"{cfg.share:.0%} of the positives"
-    )
+    how = f"{cfg.share:.0%} of the positives of queries with more than one"
+    if hidden.training.data.truth is not None:
+        how = "what is relevant and not labelled"
     lines = [
         f"# False negatives on {hidden.training.data.name}",
         "",
-        f"Hidden: {how} of queries with more than one.",
+        f"Hidden: {how}.",
         "",
     ]
     for name, leaks in found.items():

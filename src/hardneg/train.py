@@ -20,8 +20,9 @@ from hardneg.callbacks.console import Bar, EpochLine
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
-from hardneg.callbacks.remine import Remine, owner_name
+from hardneg.callbacks.remine import Remine
 from hardneg.closing import close
+from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.tables import RetrievalData
@@ -79,7 +80,7 @@ def train(cfg: DictConfig) -> float | None:
     retriever = Retriever(data, queries, docs, precision)
 
     filters = prepare_filters(cfg, training)
-    setting = Setting(training, filters, cache)
+    setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
     negatives = prepare_negatives(cfg, setting)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     batches = Batches(
@@ -125,6 +126,11 @@ def refuse_used(folder: Path, ckpt_path: str | None) -> None:
         raise ConfigError(
             f"{folder} holds a run already; choose another hydra.run.dir, or go on with it: hardneg resume {folder}"
         )
+
+
+def own_device(cfg: DictConfig) -> str:
+    """Where weights that are not trained compute: beside those that are."""
+    return "cpu" if cfg.trainer.accelerator == "cpu" else "auto"
 
 
 def describe(data: RetrievalData) -> str:
@@ -185,7 +191,7 @@ def mining(
         metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
         found.append(Alarms(stored, evaluate, setting.training, folder, Thresholds(**cfg.alarms), metrics))
     if following:
-        found.append(Remine(following, setting, model, owner_name(folder), **configs.plain(cfg.remine)))
+        found.append(Remine(following, setting, model, **configs.plain(cfg.remine)))
     return found
 
 

@@ -14,6 +14,7 @@ from hardneg import configs, distributed, preflight
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import orderly_stop
 from hardneg.closing import close
+from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.tables import RetrievalData
@@ -25,7 +26,16 @@ from hardneg.pair_module import PairCollate, PairModule
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.reranker import Reranker
 from hardneg.runlog.session import loggers
-from hardneg.train import callbacks, describe, facts, prepare_filters, prepare_negatives, refuse_used, report_mining
+from hardneg.train import (
+    callbacks,
+    describe,
+    facts,
+    own_device,
+    prepare_filters,
+    prepare_negatives,
+    refuse_used,
+    report_mining,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +57,9 @@ def train_teacher(cfg: DictConfig) -> float | None:
     recipe: PairRecipe = configs.build(cfg.encoder)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     filters = prepare_filters(cfg, training)
-    negatives = prepare_negatives(cfg, Setting(training, filters, Path(cfg.cache)))
+    negatives = prepare_negatives(
+        cfg, Setting(training, filters, Path(cfg.cache), owner=owner_name(folder), device=own_device(cfg))
+    )
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     network = recipe.build()
     rows, collate = TrainingRows(training, mixture), PairCollate(network.tokens, training)

@@ -13,13 +13,13 @@ SRC = Path(__file__).parents[2] / "src"
 
 # From the bottom up; a module may import from its own layer and from those below. The longest prefix counts.
 LAYERS = [
-    ["errors", "batch", "candidates", "schedule"],
+    ["errors", "batch", "candidates", "schedule", "alarms"],
     ["losses", "filters", "monitor", "distributed", "configs", "data"],
     ["encoders", "embed", "precision", "retrieval", "negatives", "mining"],
     ["checkpoint"],
     ["mining.dense", "mining.bi_encoder", "data.dataset", "data.loader", "data.datamodule", "runlog", "preflight"],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
-    ["module", "pair_module", "callbacks", "alarms"],
+    ["module", "pair_module", "callbacks"],
     ["run_folder", "figure", "closing", "compare", "serving"],
     ["train", "evaluate", "mine", "index", "resume"],
     ["probe", "train_teacher"],

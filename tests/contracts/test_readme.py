@@ -24,17 +24,19 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def commands(name: str) -> list[str]:
-    lines = [line for block in blocks("README.md", "bash") for line in block.splitlines()]
-    return [line.split("#")[0].strip() for line in lines if line.startswith(f"hardneg {name}")]
+    lines = [line for block in blocks("README.md", "bash") for line in block.replace("\\\n", "").splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line.startswith(f"hardneg {name} ")]
 
 
-@pytest.mark.parametrize("line", commands("train"))
-def test_every_train_command_of_the_readme_passes_preflight(line):
+@pytest.mark.parametrize(
+    "line", [line for name in ("train", "train-teacher", "mine", "probe") for line in commands(name)]
+)
+def test_every_command_of_the_readme_passes_preflight(line):
     words = [word for word in shlex.split(line)[2:] if word != "-m" and not word.startswith("hydra.")]
     configs.register_resolvers()
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):
         for job in preflight.expand(words):
-            preflight.check(preflight.compose("train", job))
+            preflight.check(preflight.compose(line.split()[1].replace("-", "_"), job))
 
 
 def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_names():

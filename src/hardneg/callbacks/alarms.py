@@ -55,7 +55,7 @@ class Alarms(L.Callback):
                 continue
             self.seen[name], self.losses[name] = store.folder.name, []
             self.before = {k: v for k, v in self.evaluate.latest.items() if k in self.metrics}
-            self._raise(trainer, name, alarms.of_lists(source.report(), self.at))
+            self._raise(trainer, name, alarms.of_lists(name, source.report(), self.at))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Collect the losses by source, as often as they are logged."""
@@ -99,7 +99,7 @@ class Alarms(L.Callback):
             if source.store is None:
                 continue
             found = suspicious(source.store, self.training, source.pool, self.at.samples)
-            parts.append(as_markdown(f"{name}: kept, and furthest above their positive", found))
+            parts.append(as_markdown(f"{name}: kept, and closest to their positive or above it", found))
             for logger in trainer.loggers:
                 if (table := getattr(logger, "log_table", None)) and found:
                     columns = list(asdict(found[0]))

@@ -74,7 +74,10 @@ def _ctrl_c_is_sigterm() -> Iterator[None]:
     def once(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
         if distributed.rank() == 0:
-            log.warning("stopping after this step; press Ctrl-C again to stop at once")
+            log.warning(
+                "stopping after this step, or after the mining round at hand; Ctrl-C again stops at once, which"
+                " costs nothing of the round either"
+            )
         os.kill(os.getpid(), signal.SIGTERM)
 
     signal.signal(signal.SIGINT, once)

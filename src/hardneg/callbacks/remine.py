@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
 
 from hardneg import distributed
-from hardneg.data.cache import fingerprint, hold, release
+from hardneg.data.cache import release
 from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
@@ -29,8 +28,8 @@ class Remine(L.Callback):
     mined when an epoch starts, lists would come too late for a resumed run, whose first iterator exists by then.
     The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from.
 
-    `keep_last` removes this run's older stores, at least all but two: the last checkpoint on disk may be a round old.
-    `owner` is the run's name in the cache, where a store that another run made too must stay.
+    `keep_last` removes this run's older stores, but for those that the last two checkpoints name (one may be half
+    written), and those that another run or `hardneg mine` made too.
     """
 
     def __init__(
@@ -38,17 +37,17 @@ class Remine(L.Callback):
         sources: Mapping[str, Stored],
         setting: Setting,
         model: Model,
-        owner: str,
         warmup_epochs: int = 0,
         every_n_epochs: int | None = 1,
         every_n_steps: int | None = None,
         keep_last: int | None = None,
     ) -> None:
-        self.sources, self.setting, self.model, self.owner = dict(sources), setting, model, owner
+        self.sources, self.setting, self.model = dict(sources), setting, model
         self.warmup_epochs = warmup_epochs
         self.every_n_epochs, self.every_n_steps, self.keep_last = every_n_epochs, every_n_steps, keep_last
         self.round, self.step = 0, 0
         self.stores: dict[str, list[str]] = {name: [] for name in sources}
+        self.saved: list[list[str]] = []  # the stores in use when the last two checkpoints were written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Open the stores that the checkpoint names, or mine the first round."""
@@ -86,8 +85,6 @@ class Remine(L.Callback):
             store = source.mine(setting)
             if store.folder.name not in self.stores[name]:
                 self.stores[name].append(store.folder.name)
-            if distributed.rank() == 0:
-                hold(store.folder, self.owner)
             numbers = {"round": float(self.round), **source.report()}
             shown = ", ".join(f"{key} {value:.3g}" for key, value in numbers.items())
             log.info("%s at step %d: %s", name, self.step, shown)
@@ -97,10 +94,18 @@ class Remine(L.Callback):
 
     def _forget(self) -> None:
         for name in self.sources:
-            while self.keep_last is not None and len(self.stores[name]) > self.keep_last:
-                old = self.stores[name].pop(0)
-                if distributed.rank() == 0:
-                    release(self.setting.cache / "stores" / old, self.owner)
+            if self.keep_last is None:
+                continue
+            saved = {store for stores in self.saved for store in stores}
+            old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
+            self.stores[name] = [store for store in self.stores[name] if store not in old]
+            if distributed.rank() == 0 and self.setting.owner is not None:
+                for store in old:
+                    release(self.setting.cache / "stores" / store, self.setting.owner)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note which stores it names."""
+        self.saved = [*self.saved, [stores[-1] for stores in self.stores.values() if stores]][-2:]
 
     def state_dict(self) -> dict[str, Any]:
         """The round, and the stores by name: never the lists themselves."""
@@ -109,6 +114,7 @@ class Remine(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up; the stores are opened when training starts."""
         self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
+        self.saved = [[stores[-1] for stores in self.stores.values() if stores]]
 
 
 def moving_average(trainer: L.Trainer) -> Towers | None:
@@ -117,8 +123,3 @@ def moving_average(trainer: L.Trainer) -> Towers | None:
         if isinstance(callback, WeightAveraging) and callback._average_model is not None:
             return cast(Towers, callback._average_model.module.towers)
     return None
-
-
-def owner_name(folder: Path) -> str:
-    """Name a run in the cache by its folder."""
-    return fingerprint(str(folder))

@@ -72,9 +72,15 @@ def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
 
 
 def hold(folder: Path, owner: str) -> None:
-    """Note that `owner` may come back for this folder."""
+    """Note that `owner` may come back for this folder, whether it is there already or not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         folder.with_name(f"{folder.name}.held-{owner}").touch()
+
+
+def owner_name(run: Path) -> str:
+    """Name a run in the cache by its folder."""
+    return fingerprint(str(run))
 
 
 def release(folder: Path, owner: str) -> None:

@@ -22,7 +22,7 @@ from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-BLOCK = 4096  # texts tokenised at a time: bounds memory and moves the progress bar
+BLOCK = 1024  # texts tokenised at a time: bounds memory and moves the progress bar
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
@@ -37,6 +40,11 @@ class KnownPositives(CandidateFilter):
         self._width = len(training.data.corpus)
         if self.mode != "drop_positives":
             self._judged = torch.from_numpy(np.unique(judged.queries.astype(np.int64) * self._width + judged.docs))
+
+    def identity(self) -> dict[str, Any]:
+        """The settings, and the judgements where they count: a data set's name for training knows positives only."""
+        judged = blake2b(self._judged.numpy().tobytes(), digest_size=16).hexdigest()
+        return super().identity() | ({} if self.mode == "drop_positives" else {"judged": judged})
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate is a known positive of its row, or where the mode forbids it."""

@@ -13,7 +13,10 @@ from hardneg.mining.store import Store
 
 @dataclass(frozen=True)
 class Finding:
-    """A kept negative beside its query and a positive of it."""
+    """A kept negative beside its query and a positive of it.
+
+    `positive_score` is that of the query's lowest known positive, `positives` how many it has; the text is the first's.
+    """
 
     query: str
     positive: str
@@ -23,6 +26,7 @@ class Finding:
     rank: int
     score: float
     positive_score: float
+    positives: int
 
 
 def suspicious(store: Store, training: TrainingSet, pool: int, n: int = 20) -> list[Finding]:
@@ -62,6 +66,7 @@ def _finding(store: Store, training: TrainingSet, query: int, column: int) -> Fi
         rank=column,
         score=float(store.scores[query, column]),
         positive_score=float(store.positive[query]),
+        positives=len(training.known[query]),
     )
 
 
@@ -69,9 +74,10 @@ def as_markdown(title: str, findings: list[Finding]) -> str:
     """Write findings for people to read, texts cut to 300 characters."""
     lines = [f"## {title}", ""]
     for number, found in enumerate(findings, start=1):
+        lowest = "" if found.positives == 1 else f"one of {found.positives}; the lowest: "
         lines += [
             f"{number}. **{_cut(found.query)}**  ",
-            f"   positive ({found.positive_score:.3f}): {_cut(found.positive)}  ",
+            f"   positive ({lowest}{found.positive_score:.3f}): {_cut(found.positive)}  ",
             f"   negative {found.negative_id} (rank {found.rank}, {found.score:.3f}): {_cut(found.negative)}",
         ]
     return "\n".join([*lines, "" if findings else "none", ""])

@@ -53,11 +53,12 @@ class Miner(ABC):
     """Ranks the corpus for queries.
 
     `follows_model`: ranks with the model in training, so that its lists change when the model does. `collective`: ranks
-    share the work, so that all of them must take part.
+    share the work, so that all of them must take part. `needs_average`: ranks with a moving average of the model.
     """
 
     follows_model: bool = False
     collective: bool = False
+    needs_average: bool = False
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -67,8 +68,11 @@ class Miner(ABC):
     def open(self, task: Task) -> Ranker:
         """Prepare (index, embed) and return what ranks blocks of queries."""
 
-    def ready(self, data: RetrievalData, model: Model | None, cache: Path) -> Miner:
-        """Return the miner with the weights that it ranks with; those of `model` if it follows the model."""
+    def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> Miner:
+        """Return the miner with the weights that it ranks with; those of `model` if it follows the model.
+
+        `device` is where weights of its own go.
+        """
         return self
 
     def mine(self, queries: list[str], corpus: Texts, k: int, work: Path = Path()) -> Hits:
@@ -84,7 +88,8 @@ def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"
 
     `not_held_out` leaves out documents that are relevant to queries of other splits and to none of this one.
 
-    Raises `DataError` for an id that is not in the corpus, `ConfigError` where there is no such file.
+    Raises `DataError` for an id that is not in the corpus and for a file without ids, `ConfigError` where there is no
+    such file.
     """
     everything = np.arange(len(training.data.corpus), dtype=np.int32)
     if documents == "all":
@@ -98,7 +103,11 @@ def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"
         raise ConfigError(f"documents={documents!r} must be all, not_held_out or a file with one document id a line")
     rows = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if (name := line.strip()) not in training.data.corpus.rows:
+        if not (name := line.strip()):
+            continue
+        if name not in training.data.corpus.rows:
             raise DataError(f"{path}:{number}: there is no document {name!r} in {training.data.name}")
         rows.append(training.data.corpus.rows[name])
+    if not rows:
+        raise DataError(f"{path}: names no document, so there is nothing to mine; write one id a line")
     return np.unique(np.array(rows, np.int32))

@@ -41,10 +41,10 @@ class BiEncoderTeacher(Teacher):
         self.model: Model | None = None
         self.docs: Float[Tensor, "N D"] | None = None
 
-    def prepare(self, data: RetrievalData, cache: Path) -> None:
+    def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
         """Load the weights and tokenise."""
         if self.model is None:
-            self.model = self.source.ready(data, None, cache).model
+            self.model = self.source.ready(data, None, cache, device).model
 
     def identity(self) -> dict[str, Any]:
         """The model's identity, weights included, and the scale."""

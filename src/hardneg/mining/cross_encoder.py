@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int32
 
 from hardneg import distributed
@@ -31,14 +32,16 @@ class CrossEncoderTeacher(Teacher):
         self.model, self.max_length, self.precision = model, max_length, precision
         self.network: CrossEncoder | None = None
 
-    def prepare(self, data: RetrievalData, cache: Path) -> None:
-        """Load the weights, on the GPU if there is one."""
+    def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
+        """Load the weights."""
         self.data = data
         if self.network is None:
-            device = distributed.device("auto")
-            self.network = CrossEncoder.load(self.model, self.max_length).to(device).eval()
+            where = distributed.device(device)
+            with torch.random.fork_rng(devices=[]):  # a fresh classifier must not change how training starts
+                torch.manual_seed(0)
+                self.network = CrossEncoder.load(self.model, self.max_length).to(where).eval()
             if self.precision == "auto":
-                self.precision = "bf16-mixed" if native_bf16(str(device)) else "32-true"
+                self.precision = "bf16-mixed" if native_bf16(str(where)) else "32-true"
 
     def identity(self) -> dict[str, Any]:
         """Weights, tokenizer, length and precision."""

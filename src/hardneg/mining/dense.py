@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hardneg import checkpoint
+from hardneg import checkpoint, distributed
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import QUERY, Towers
@@ -39,6 +39,7 @@ class Dense(Miner):
     weights: str = "current"
     search: Search = Exact()
     model: Model | None = field(default=None, init=False)  # set by `ready`
+    own: Model | None = field(default=None, init=False)  # weights that are not those in training, loaded once
 
     collective: ClassVar[bool] = True  # type: ignore[misc]
 
@@ -57,7 +58,12 @@ class Dense(Miner):
         """Whether it ranks with the model in training."""
         return self.ckpt_path is None and self.encoder is None
 
-    def ready(self, data: RetrievalData, model: Model | None, cache: Path) -> Dense:
+    @property
+    def needs_average(self) -> bool:  # type: ignore[override]
+        """Whether it ranks with a moving average of the model."""
+        return self.weights == "average"
+
+    def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> Dense:
         """Load the miner's own weights, or take the model's as they are now."""
         if self.follows_model:
             if model is None:
@@ -65,6 +71,15 @@ class Dense(Miner):
             if self.weights == "average" and model.average is None:
                 raise ConfigError("weights=average needs a moving average of the model: add callbacks=[ema]")
             return self._with(model if self.weights == "current" else model.with_towers(model.average))
+        if self.own is None:
+            where = model.device if model is not None else distributed.device(device)
+            # What it draws to start from must not change what the model in training starts from.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                object.__setattr__(self, "own", self._load(data, cache, where))
+        return self._with(self.own)
+
+    def _load(self, data: RetrievalData, cache: Path, device: torch.device) -> Model:
         if self.ckpt_path is not None:
             trained = checkpoint.load(self.ckpt_path)
             recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
@@ -72,12 +87,10 @@ class Dense(Miner):
             assert self.encoder is not None
             recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus)
             towers = Towers(recipe, recipe.build(tokenizer))
-        device = model.device if model is not None else "cuda" if torch.cuda.is_available() else "cpu"
         precision = resolve_precision(self.precision, recipe, str(device))
-        own = Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)
-        return self._with(own)
+        return Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)
 
-    def _with(self, model: Model) -> Dense:
+    def _with(self, model: Model | None) -> Dense:
         ready = copy.copy(self)
         object.__setattr__(ready, "model", model)
         return ready

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ def records(store: Store, training: TrainingSet, k: int, form: str) -> Iterator[
     """Yield the hardest `k` kept negatives of every mined query; texts are read as they are needed.
 
     `form` triplet: a line per negative (anchor, positive, negative: sentence-transformers). n_tuple: anchor, positive,
-    negative_1 to negative_k, queries with fewer left out (sentence-transformers). flag: query, pos and neg lists
-    (FlagEmbedding). ids: query_id, positive_ids, negative_ids, scores.
+    negative_1 to negative_k, queries with fewer left out (sentence-transformers). flag: query, pos and neg lists,
+    queries without negatives left out (FlagEmbedding). ids: query_id, positive_ids, negative_ids, scores. Of several
+    positives triplet and n_tuple take the first.
     """
     for query in training.queries.tolist():
         yield from FORMS[form](store, training, query, k)
@@ -46,12 +48,13 @@ def _n_tuple(store: Store, training: TrainingSet, query: int, k: int) -> Iterato
 
 
 def _flag(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
-    texts = training.data.corpus
-    yield {
-        "query": training.data.queries[query],
-        "pos": texts.take(training.positives[query]),
-        "neg": texts.take(store.kept(query)[:k]),
-    }
+    texts, negatives = training.data.corpus, store.kept(query)[:k]
+    if len(negatives):
+        yield {
+            "query": training.data.queries[query],
+            "pos": texts.take(training.positives[query]),
+            "neg": texts.take(negatives),
+        }
 
 
 def _ids(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
@@ -80,6 +83,13 @@ def check_export(form: str | None, path: str | None) -> None:
         raise ConfigError(f"export.path={path}: must end in .jsonl or .parquet")
     if path is not None and form is None:
         raise ConfigError(f"export.path={path} needs export.form, one of {', '.join(FORMS)}")
+    if path is not None:
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=Path(path).parent):
+                pass
+        except OSError as error:
+            raise ConfigError(f"export.path={path}: cannot write there ({error.strerror})") from error
 
 
 def export(store: Store, training: TrainingSet, k: int, form: str, path: Path) -> int:
@@ -87,7 +97,7 @@ def export(store: Store, training: TrainingSet, k: int, form: str, path: Path) -
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")  # a reader finds the whole file or none
     rows = records(store, training, k, form)
-    count = _jsonl(rows, draft) if path.suffix == ".jsonl" else _parquet(rows, draft)
+    count = _jsonl(rows, draft) if path.suffix == ".jsonl" else _parquet(rows, draft, _schema(form, k))
     draft.replace(path)
     return count
 
@@ -101,13 +111,23 @@ def _jsonl(rows: Iterator[Record], path: Path) -> int:
     return count
 
 
-def _parquet(rows: Iterator[Record], path: Path) -> int:
-    first = list(itertools.islice(rows, BLOCK))
-    table = pa.Table.from_pylist(first)
+def _parquet(rows: Iterator[Record], path: Path, schema: pa.Schema) -> int:
     count = 0
-    with pq.ParquetWriter(path, table.schema) as writer:
-        while len(table):
-            writer.write_table(table)
-            count += len(table)
-            table = pa.Table.from_pylist(list(itertools.islice(rows, BLOCK)), schema=table.schema)
+    with pq.ParquetWriter(path, schema) as writer:
+        while block := list(itertools.islice(rows, BLOCK)):
+            writer.write_table(pa.Table.from_pylist(block, schema=schema))
+            count += len(block)
     return count
+
+
+def _schema(form: str, k: int) -> pa.Schema:
+    """The columns of a form: a block of records cannot tell, where all its lists are empty."""
+    text, texts = pa.string(), pa.list_(pa.string())
+    return pa.schema(
+        {
+            "triplet": {"anchor": text, "positive": text, "negative": text},
+            "n_tuple": {"anchor": text, "positive": text} | {f"negative_{i}": text for i in range(1, k + 1)},
+            "flag": {"query": text, "pos": texts, "neg": texts},
+            "ids": {"query_id": text, "positive_ids": texts, "negative_ids": texts, "scores": pa.list_(pa.float64())},
+        }[form]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ class Fused(Miner):
         self.miners, self.constant = list(miners), constant
         self.follows_model = any(miner.follows_model for miner in miners)
         self.collective = any(miner.collective for miner in miners)
+        self.needs_average = any(miner.needs_average for miner in miners)
 
-    def ready(self, data: RetrievalData, model: Model | None, cache: Path) -> Fused:
+    def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> Fused:
         """Make each of the miners ready."""
-        return Fused([miner.ready(data, model, cache) for miner in self.miners], self.constant)
+        return Fused([miner.ready(data, model, cache, device) for miner in self.miners], self.constant)
 
     def identity(self) -> dict[str, Any]:
         """Those of the miners, and the constant."""
@@ -41,7 +43,11 @@ class Fused(Miner):
 
     def open(self, task: Task) -> Ranker:
         """Open each of the miners."""
-        rankers = [miner.open(task) for miner in self.miners]
+        rankers = []
+        for number, miner in enumerate(self.miners):
+            work = task.work / f"miner-{number}"  # two of them may leave files of the same name
+            work.mkdir(parents=True, exist_ok=True)
+            rankers.append(miner.open(replace(task, work=work)))
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             found = [ranker(queries, positives, k) for ranker in rankers]
@@ -71,5 +77,6 @@ class Fused(Miner):
     def _gain(self, hits: Hits, k: int) -> Float32[np.ndarray, "Q P"]:
         """What each positive gets from one list: by the number of hits that outscore it, nothing below the list."""
         outscored = (hits.scores[:, None, :] > hits.positives[:, :, None]).sum(axis=2)
-        reached = ~np.isnan(hits.positives) & (outscored < k) & (hits.positives >= hits.scores.min(axis=1)[:, None])
+        lowest = np.where(hits.ids >= 0, hits.scores, np.inf).min(axis=1, initial=np.inf)
+        reached = ~np.isnan(hits.positives) & (outscored < k) & (hits.positives >= lowest[:, None])
         return np.where(reached, 1.0 / (self.constant + 1 + outscored), 0.0).astype(np.float32)

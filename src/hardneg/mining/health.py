@@ -13,20 +13,20 @@ BLOCK = 4096  # queries looked at a time: bounds memory
 def health(store: Store, k: int, pool: int, previous: Store | None = None) -> dict[str, float]:
     """Describe the lists of a store from which `k` of the first `pool` kept documents are drawn.
 
-    hit_rate: kept / examined. queries_short: share of queries with fewer than `k` kept. backfill: share of the pool
+    hit_rate: kept / examined. queries_short: share of the training queries with fewer than `k` kept, those for which
+    nothing was found included. backfill: share of the pool
     that came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that
     the miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
     overlap: share of the pool that was in the previous round's. With seconds and documents_per_second.
     """
-    examined = kept = short = back = above = pooled = common = before = queries = 0
+    examined = kept = enough = back = above = pooled = common = before = 0
     for start in range(0, len(store.ids), BLOCK):
         rows = slice(start, start + BLOCK)
         there = store.ids[rows] >= 0
         keeps = there & (store.reasons[rows] == KEPT)
-        mined = there.any(axis=1)
         drawn = keeps & (keeps.cumsum(axis=1) <= pool)
-        examined, kept, queries = examined + there.sum(), kept + keeps.sum(), queries + mined.sum()
-        short += (keeps.sum(axis=1) < k)[mined].sum()
+        examined, kept = examined + there.sum(), kept + keeps.sum()
+        enough += (keeps.sum(axis=1) >= k).sum()
         pooled += drawn.sum()
         back += drawn[:, pool:].sum()
         above += (drawn & (store.scores[rows] > store.positive[rows, None])).sum()
@@ -37,7 +37,7 @@ def health(store: Store, k: int, pool: int, previous: Store | None = None) -> di
     seconds = store.card["seconds"]
     out = {
         "hit_rate": kept / max(examined, 1),
-        "queries_short": short / max(queries, 1),
+        "queries_short": 1 - enough / store.card["queries"],
         "backfill": back / max(pooled, 1),
         "above_positive": above / max(pooled, 1),
         "seconds": seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -10,17 +11,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int32, UInt8
-from numpy.lib.format import open_memmap
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from tqdm import tqdm
 
 from hardneg import distributed
 from hardneg.candidates import Candidates
-from hardneg.data.cache import built_once, built_together, fingerprint
+from hardneg.data.cache import built_once, built_together, fingerprint, hold
 from hardneg.data.training import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool
@@ -71,15 +72,18 @@ class MiningRecipe:
         }
 
 
-def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path) -> Store:
+def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:
     """Return the recipe's store, mining it only if nobody has yet; an interrupted attempt goes on where it was.
 
-    Of several processes that ask together one mines and the others wait; of several ranks each mines a share.
+    Of several processes that ask together one mines and the others wait; of several ranks each mines a share. `owner`
+    may come back for the store: it stays until every owner has released it.
     """
     pool = mining_pool(training, recipe.documents)
     identity = recipe.identity(training, pool)
     name = fingerprint(identity)
     work = cache / "work" / name
+    if owner is not None and distributed.rank() == 0:
+        hold(cache / "stores" / name, owner)  # before it is there: nobody else's release comes between
     together = built_together if recipe.miner.collective else built_once
 
     def build(unfinished: Path | None) -> None:
@@ -91,7 +95,8 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path) -> 
             distributed.barrier()  # the last block may be another rank's
         if unfinished is not None:
             seconds = round(time.perf_counter() - started, 3)
-            facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "seconds": seconds}
+            facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "queries": len(training.queries)}
+            facts["seconds"] = seconds
             _assemble(unfinished, blocks, training, {**identity, **facts})
             log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
@@ -186,7 +191,7 @@ def filter_hits(
     reasons = np.full(hits.ids.shape, KEPT, np.uint8)
     for code, rule in enumerate(filters.values(), start=1):
         if rule.at == "live":
-            continue  # has a number all the same, so that numbers mean the same filter in every store of a run
+            continue
         if rule.needs_teacher and c.teacher is None and score is not None:
             c = _scored(c, score)
         dropped = c.negative & ~rule(c, positive_ids)
@@ -218,27 +223,36 @@ def _save(path: Path, block: MinedBlock) -> None:
 def _assemble(
     folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet, card: Mapping[str, Any]
 ) -> None:
-    """Put the blocks into the arrays of a store, one block in memory at a time."""
+    """Put the blocks into the arrays of a store, one block in memory at a time.
+
+    Written in a stream and not through a memory map, whose written pages would count as this process's memory.
+    """
     rows = len(training.data.queries)
     empty = {"ids": -1, "scores": -np.inf, "reasons": KEPT, "positive": np.nan, "teacher": np.nan}
     empty["positive_teacher"] = np.nan
-    arrays: dict[str, np.memmap] = {}
-    for queries, path in blocks:
-        with np.load(path) as block:
-            for key in block.files:
-                value = block[key]
-                if key not in arrays:
-                    shape = (rows, *value.shape[1:])
-                    arrays[key] = open_memmap(folder / f"{key}.npy", mode="w+", dtype=value.dtype, shape=shape)
-                    arrays[key][:] = empty[key]
-                arrays[key][queries] = value
-    for array in arrays.values():
-        array.flush()
+    start = 0
+    with contextlib.ExitStack() as opened:
+        files: dict[str, BinaryIO] = {}
+        for number, (queries, path) in enumerate(blocks):
+            end = rows if number + 1 == len(blocks) else int(queries[-1]) + 1  # the queries come in the table's order
+            with np.load(path) as block:
+                for key in block.files:
+                    value = block[key]
+                    if key not in files:
+                        files[key] = opened.enter_context((folder / f"{key}.npy").open("wb"))
+                        shape = (rows, *value.shape[1:])
+                        header = {"descr": dtype_to_descr(value.dtype), "fortran_order": False, "shape": shape}
+                        write_array_header_1_0(files[key], header)
+                    piece = np.full((end - start, *value.shape[1:]), empty[key], value.dtype)
+                    piece[queries - start] = value
+                    piece.tofile(files[key])
+            start = end
     (folder / "card.json").write_text(json.dumps(card, indent=2))
 
 
 def _remove_abandoned(folder: Path) -> None:
     """Remove what killed runs left and never came back for; nothing reads it but the same task."""
     for left in folder.iterdir() if folder.is_dir() else ():
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another run may be tidying up too
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)

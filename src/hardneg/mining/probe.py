@@ -39,7 +39,10 @@ class Share:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.1%} [{self.low:.1%}, {self.high:.1%}]"
+        return f"{self:.1%}"
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
         known = training.known.row_ids * width + training.known.values
         pairs = relevant.queries[asked].astype(np.int64) * width + relevant.docs[asked]
         pairs = np.setdiff1d(pairs, known)
+        if not len(pairs):
+            raise DataError(
+                f"all that is relevant in {data.name!r} is labelled, so nothing is hidden; set data.false_negative_rate"
+            )
         return Hidden(training, Ragged.of(pairs // width, pairs % width, len(data.queries)))
     rng = np.random.default_rng(seed)
     queries, docs = [], []

@@ -19,7 +19,7 @@ GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
 def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
     """Print what became of the mined documents, and the health of the lists."""
-    table = Table(title=f"{name}: {int(store.mined.sum())} queries", title_justify="left")
+    table = Table(title=f"{name}: {store.card['queries']} queries", title_justify="left")
     for heading, side in (("mined documents", "left"), ("", "right"), ("share", "right")):
         table.add_column(heading, justify=side)  # type: ignore[arg-type]
     counts = dropped(store)
@@ -38,6 +38,7 @@ def report(
     """Write the same as Markdown, with the hardest kept negatives and those that are probably false."""
     counts = dropped(store)
     total = max(sum(counts.values()), 1)
+    likely = "Kept, but maybe relevant: closest to their positive, or above it"
     lines = [f"# {name} on {training.data.name}", "", f"Store `{store.folder.name}`.", ""]
     lines += ["| mined documents | | share |", "| --- | ---: | ---: |"]
     lines += [f"| {reason} | {count} | {count / total:.1%} |" for reason, count in counts.items()]
@@ -48,7 +49,7 @@ def report(
             *lines,
             "",
             as_markdown("The hardest kept negative of some queries", hardest(store, training, pool, samples)),
-            as_markdown("Kept, but maybe relevant: furthest above", suspicious(store, training, pool, samples)),
+            as_markdown(likely, suspicious(store, training, pool, samples)),
         ]
     )
 

@@ -15,8 +15,8 @@ from hardneg.data.tables import RetrievalData
 class Teacher(ABC):
     """Scores pairs of a data set, on a scale of its own; higher is more relevant."""
 
-    def prepare(self, data: RetrievalData, cache: Path) -> None:  # noqa: B027  (some need nothing)
-        """Load the weights, tokenise; called before each round."""
+    def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:  # noqa: B027  (some need nothing)
+        """Load the weights onto `device`, tokenise; called before each round."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

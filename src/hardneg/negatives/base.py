@@ -31,13 +31,16 @@ class Draw:
 class Setting:
     """What an offline source may use to get ready: the training set, the run's filters and the shared cache.
 
-    `model` is the one in training, once there is one.
+    `model` is the one in training, once there is one. `owner` is the run's name in the cache, where it may come back
+    for its stores. `device` is where miners and teachers with weights of their own compute.
     """
 
     training: TrainingSet
     filters: dict[str, CandidateFilter]
     cache: Path
     model: Model | None = None
+    owner: str | None = None
+    device: str = "auto"
 
 
 class OfflineSource(ABC):

@@ -65,11 +65,11 @@ class Stored(OfflineSource):
     def mine(self, setting: Setting) -> Store:
         """Mine with the weights as they are now, unless there is such a store; draw from it from here on."""
         if self.teacher is not None:
-            self.teacher.prepare(setting.training.data, setting.cache)
-        miner = self.miner.ready(setting.training.data, setting.model, setting.cache)
+            self.teacher.prepare(setting.training.data, setting.cache, setting.device)
+        miner = self.miner.ready(setting.training.data, setting.model, setting.cache, setting.device)
         filters = {name: rule for name, rule in setting.filters.items() if rule.at != "live"}
         recipe = MiningRecipe(miner, self.depth, self.documents, filters, self.teacher)
-        return self.use(mine_and_store(recipe, setting.training, setting.cache))
+        return self.use(mine_and_store(recipe, setting.training, setting.cache, setting.owner))
 
     def open(self, folder: Path) -> Store:
         """Draw from a store that is there; raises `ConfigError` if it is not."""

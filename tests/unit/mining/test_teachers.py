@@ -75,9 +75,17 @@ def test_identity_names_weights_and_length(toy, classifier, bert, tmp_path):
         teacher.prepare(toy, tmp_path)
         return teacher.identity()
 
-    torch.manual_seed(1)
     assert identity(classifier) == identity(classifier) != identity(classifier, max_length=100)
-    assert identity(bert) != identity(classifier), "the classifier on top is random here"
+    changed = CrossEncoder.load(str(bert), 64)
+    changed.model.classifier.bias.data += 1
+    changed.save(tmp_path / "changed")
+    assert identity(tmp_path / "changed") != identity(classifier)
+
+
+def test_loading_a_teacher_leaves_the_random_numbers_of_training_alone(toy, bert, tmp_path):
+    state = torch.get_rng_state()
+    CrossEncoderTeacher(str(bert)).prepare(toy, tmp_path)  # makes a fresh classifier
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_bi_encoder_scores_by_scaled_similarity(toy, bert, tmp_path):
