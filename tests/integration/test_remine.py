@@ -82,6 +82,17 @@ def test_three_stages_random_then_mined_and_old_rounds_are_removed(hardneg, smal
     assert kept == set(stores(run)["mined"]) and len(kept) == 2
 
 
+def test_old_rounds_stay_as_long_as_a_checkpoint_names_them(hardneg, hardneg_process, small, separate, tmp_path):
+    """Mined more often than saved: the lists of the last checkpoint are many rounds old."""
+    often = [*small, *MINED, "remine.every_n_steps=2", "remine.keep_last=2", "checkpoint.every_n_steps=100"]
+    often += ["trainer.max_epochs=2", "logger=csv"]
+    hardneg("train", *often, *separate("whole"))
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 20, signal_name: SIGKILL}"
+    hardneg_process("train", *often, stop, *separate("cut"), code=-9)
+    hardneg("resume", "cut")
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+
+
 def test_a_run_whose_lists_are_gone_is_not_resumed_on_others(hardneg, small, separate, tmp_path):
     import shutil
 
@@ -147,9 +158,11 @@ def test_mine_takes_a_checkpoint(hardneg, small, tmp_path):
         ("export.form=csv", "must be one of triplet"),
         ("export.path=x.csv", "must end in .jsonl or .parquet"),
         ("documents=all", "no key documents"),
+        ("negatives.mined.miner.ckpt_path=nonsense.ckpt", "is no checkpoint"),
     ],
 )
-def test_mine_refuses_what_cannot_work(hardneg, argument, says):
+def test_mine_refuses_what_cannot_work(hardneg, tmp_path, argument, says):
+    (tmp_path / "nonsense.ckpt").write_text("nonsense")
     assert says in hardneg("mine", "data=toy", argument, code=2).stderr
 
 

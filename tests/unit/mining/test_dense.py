@@ -169,6 +169,14 @@ def test_another_encoder_mines_with_its_own_tokens(toy, tmp_path):
     assert mine_and_store(MiningRecipe(ready, 5, "all", KNOWN), training, tmp_path).card["miner"]["model"]["weights"]
 
 
+def test_another_encoder_leaves_the_random_numbers_of_training_alone(toy, tmp_path):
+    """Arms of a study with the same seed start from the same weights, whatever mines for them."""
+    miner, state = Dense(encoder=Static(dim=8, vocab_size=300)), torch.get_rng_state()
+    first = miner.ready(toy, None, tmp_path)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert miner.ready(toy, None, tmp_path).identity() == first.identity(), "each round has the same weights"
+
+
 def test_a_miner_that_follows_the_model_needs_one(toy, tmp_path):
     with pytest.raises(ConfigError, match="no model"):
         Dense().ready(toy, None, tmp_path)

@@ -65,3 +65,29 @@ def test_lexical_and_dense_together(toy, tmp_path):
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ConfigError):
         Fused(**wrong)
+
+
+def test_two_dense_miners_embed_apart(toy, tmp_path):
+    """Their embeddings lie in files of the same names."""
+    training = TrainingSet(toy)
+    models = [make_model(toy, tmp_path, seed=seed) for seed in (0, 1)]
+
+    def miner(model):
+        return Dense().ready(toy, model, tmp_path)
+
+    def lists(*models):
+        fused = Fused([miner(model) for model in models])
+        return mine_and_store(MiningRecipe(fused, 20, "all", {}), training, tmp_path)
+
+    one, two = lists(*models), lists(*models[::-1])
+    np.testing.assert_array_equal(one.ids, two.ids)
+    alone = mine_and_store(MiningRecipe(Fused([miner(models[0])] * 2), 20, "all", {}), training, tmp_path)
+    assert (alone.ids != one.ids).any()
+
+
+def test_a_short_list_gives_nothing_to_a_positive_that_it_does_not_hold(toy, tmp_path):
+    fused = Fused([Fixed([5], [0.0]), Fixed([3], [2.0])], constant=10)
+    everything, nobody = np.arange(10, dtype=np.int32), np.empty(0, np.int32)
+    rank = fused.open(Task(toy, everything, nobody, tmp_path))
+    hits = rank(np.zeros(1, np.int32), np.array([[1]], np.int32), 3)
+    np.testing.assert_allclose(hits.positives, [[1 / 11]], rtol=1e-6)

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
-from synthetic import make_training
+from synthetic import make_data, make_qrels, make_texts, make_training
 
 from hardneg.data.cache import hold, release
+from hardneg.data.tables import RetrievalData
 from hardneg.data.training import TrainingSet
+from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
 from hardneg.mining.audit import as_markdown, hardest, suspicious
-from hardneg.mining.base import Hits, Miner
+from hardneg.mining.base import Hits, Miner, mining_pool
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.export import export
 from hardneg.mining.health import dropped, health
@@ -302,3 +304,56 @@ def test_abandoned_work_is_removed_and_fresh_work_is_not(tmp_path):
         os.utime(tmp_path / "work" / name, (time.time() - age * 86400,) * 2)
     mine(Counting(), training(), KNOWN, 4, tmp_path)
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["new"]
+
+
+def test_what_is_judged_is_in_the_name_where_it_decides(tmp_path):
+    """A judged negative is no label of the training set, but `only_judged_negatives` trains on nothing else."""
+
+    def store(judged, mode):
+        data = TrainingSet(make_data([(0, 5), (0, judged, 0)], queries=1))
+        rule = KnownPositives(mode)
+        rule.prepare(data)
+        return mine(Counting(), data, {"known_positives": rule}, 8, tmp_path)
+
+    one, two = (store(judged, "only_judged_negatives") for judged in (1, 2))
+    assert one.folder != two.folder and (one.kept(0).tolist(), two.kept(0).tolist()) == ([1], [2])
+    assert store(1, "drop_positives").folder == store(2, "drop_positives").folder
+
+
+def test_a_query_without_any_hit_is_short(tmp_path):
+    data = TrainingSet(
+        RetrievalData("tiny", make_texts(["apple pie", "apple tree", "cold sea"]), make_texts(["apple", "zebra"], "q"),
+                      {"train": make_qrels([(0, 0), (1, 2)])})
+    )  # fmt: skip
+    store = mine(BM25(language=None), data, KNOWN, 2, tmp_path)
+    assert not store.mined[1] and health(store, k=1, pool=2)["queries_short"] == 0.5
+
+
+def test_a_store_that_somebody_waits_for_is_not_released(tmp_path):
+    """The second owner notes its claim before it looks whether the store is there."""
+    store = mine_and_store(MiningRecipe(Counting(), 4, "all", KNOWN), training(), tmp_path, owner="one")
+    mine_and_store(MiningRecipe(Counting(), 4, "all", KNOWN), training(), tmp_path, owner="two")
+    release(store.folder, "one")
+    assert store.folder.exists()
+    release(store.folder, "two")
+    assert not store.folder.exists()
+
+
+@pytest.mark.parametrize("text", ["", "\n  \n"])
+def test_a_pool_of_no_documents_is_refused(tmp_path, text):
+    (tmp_path / "pool.txt").write_text(text)
+    with pytest.raises(DataError, match="names no document"):
+        mining_pool(training(), str(tmp_path / "pool.txt"))
+
+
+def test_parquet_knows_its_columns_where_the_first_lists_are_empty(tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    from hardneg.mining import export as module
+
+    monkeypatch.setattr(module, "BLOCK", 1)
+    data = training([(0, 0), (1, 1)])
+    store = mine(Counting(), data, {**KNOWN, "below": Below(1)}, 4, tmp_path)
+    assert export(store, data, 2, "ids", tmp_path / "mined.parquet") == 2
+    assert pq.read_table(tmp_path / "mined.parquet")["negative_ids"].to_pylist() == [[], ["d0"]]
+    assert export(store, data, 2, "flag", tmp_path / "mined.jsonl") == 1, "a query without negatives is left out"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from synthetic import make_training
 
+from hardneg.data.toy import Toy
 from hardneg.data.training import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.known_positives import KnownPositives
@@ -40,6 +41,12 @@ def test_a_generated_set_hides_what_its_labels_do_not_name(toy):
     found = {(q, d) for q, d in zip(hidden.pairs.row_ids, hidden.pairs.values, strict=True)}
     assert hidden.training is training and found <= truth and found
     assert not any(np.isin(hidden.pairs[q], training.known[q]).any() for q in training.queries.tolist())
+
+
+def test_a_generated_set_without_false_negatives_says_which_dial_to_turn():
+    training = TrainingSet(Toy(docs=200, queries=60).load())
+    with pytest.raises(DataError, match=r"data\.false_negative_rate"):
+        hide(training, 0.5, 0)
 
 
 def test_leaks_are_counted_by_hand(tmp_path):
