@@ -56,7 +56,7 @@ def main() -> None:
 def cut_short(
     home: Path, command: str, kills: int, chance: random.Random
 ) -> Iterator[tuple[str, list[str], bool, int]]:
-    """Yield runs that were killed 1 to 3 times: name, moments, whether they end like a whole one, orphans left."""
+    """Yield runs that were killed once or twice: name, moments, whether they end like a whole one, orphans left."""
     started = time.monotonic()
     run(home, command, f"{command}-whole", None)
     length = time.monotonic() - started
@@ -67,8 +67,8 @@ def cut_short(
         name, moments, alive = f"{command}-{number}", [], True
         while alive:
             # Not while Python starts, and a run that is started again has less to do.
-            wait = chance.uniform(0.25, 0.95 / (1 + len(moments))) * length if len(moments) < 3 else None
-            alive = run(home, command, name, wait if done < kills else None)
+            wait = chance.uniform(0.25, 0.98 if not moments else 0.6) * length
+            alive = run(home, command, name, wait if done < kills and len(moments) < 2 else None)
             if alive and not (home / name / "summary.json").exists():
                 moments.append(where(home, name))
                 done += 1

@@ -58,7 +58,7 @@ class Faiss(Search):
     """
 
     index: str = "Flat"
-    nprobe: int = 16
+    nprobe: int = 64
     ef_search: int = 128
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:

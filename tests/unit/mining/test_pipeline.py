@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import time
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from synthetic import make_data, make_qrels, make_texts, make_training
 
+from hardneg.data import cache as cache_module
 from hardneg.data.cache import hold, release
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training import TrainingSet
@@ -21,6 +23,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
+from hardneg.mining import pipeline
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.base import Hits, Miner, mining_pool
 from hardneg.mining.bm25 import BM25
@@ -357,3 +360,33 @@ def test_parquet_knows_its_columns_where_the_first_lists_are_empty(tmp_path, mon
     assert export(store, data, 2, "ids", tmp_path / "mined.parquet") == 2
     assert pq.read_table(tmp_path / "mined.parquet")["negative_ids"].to_pylist() == [[], ["d0"]]
     assert export(store, data, 2, "flag", tmp_path / "mined.jsonl") == 1, "a query without negatives is left out"
+
+
+def killed_while_writing(cache, moment):
+    """Mine, and be killed when the store is half written or just before it gets its name."""
+    calls = []
+
+    def kill(*arguments):
+        calls.append(arguments)
+        if moment == "named" or len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments)
+
+    name = {"half": (pipeline, "dtype_to_descr"), "named": (cache_module, "_sync")}[moment]
+    original = getattr(*name)
+    setattr(*name, kill)
+    mine(Counting(), training(), KNOWN, 4, cache)
+
+
+@pytest.mark.parametrize("moment", ["half", "named"])
+def test_a_kill_while_the_store_is_written_leaves_nothing_to_be_taken_for_one(tmp_path, moment):
+    process = multiprocessing.get_context("fork").Process(target=killed_while_writing, args=(tmp_path / "cut", moment))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    left = list((tmp_path / "cut" / "stores").iterdir())
+    assert left and not [path for path in left if path.is_dir() and ".tmp-" not in path.name]
+    whole, cut = (mine(Counting(), training(), KNOWN, 4, tmp_path / name) for name in ("whole", "cut"))
+    for array in ("ids", "scores", "reasons", "positive"):
+        assert (whole.folder / f"{array}.npy").read_bytes() == (cut.folder / f"{array}.npy").read_bytes()
+    assert [path.name for path in cut.folder.parent.iterdir() if path.is_dir()] == [cut.folder.name]
