@@ -12,7 +12,6 @@ import datetime
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -132,8 +131,9 @@ def theirs(data: RetrievalData, cache: Path) -> dict[str, float]:
 
 
 def peak() -> float:
-    """Read this process's largest resident memory so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Read this process's largest resident memory so far in MiB; getrusage would count its parent's before exec."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 def markdown(found: dict[str, dict[str, float]]) -> str:

@@ -161,7 +161,7 @@ def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):
     [
         ("btch_size=3", "no key btch_size; did you mean batch_size?"),
         ("encoder.dimm=3", "did you mean encoder.dim?"),
-        ("encoder=minilmm", "Available options in 'encoder': minilm static transformer"),
+        ("encoder=minilmm", "Available options in 'encoder': minilm momentum static transformer"),
         ("data.path=a=b", "quote what holds"),
         ("optimizer.lr=abc", "optimizer with lr=abc"),
         ("trainer.max_epochs=abc", "trainer.max_epochs='abc' must be a whole number"),
