@@ -23,6 +23,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What a network takes, in the order of its arguments."""
+        return self.input_ids, self.attention_mask
+
     def part(self, rows: Tensor) -> Tokens:
         """Take these rows (CPU indices) and trim the padding that none of them needs."""
         lengths = self.lengths[rows]

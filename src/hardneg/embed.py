@@ -12,10 +12,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hardneg.batch import Tokens
+from hardneg.errors import ConfigError
 
 AUTO = "auto"
 ON_CPU = 1024  # fits the caches: 1.7 to 1.9 times the speed of one part at batch 64 (experiments/bench)
 ELSEWHERE = 16_384  # a GPU wants large parts
+
+
+def check_tokens(tokens: int | str | None) -> None:
+    """Raise `ConfigError` for what `budget` cannot take."""
+    if tokens not in (AUTO, None) and (isinstance(tokens, str) or tokens < 1):
+        raise ConfigError(f"encoder.tokens must be a positive number, auto or null, got {tokens!r}")
 
 
 @overload
@@ -43,16 +50,18 @@ def parts(lengths: Tensor, tokens: int | None) -> Iterator[Tensor]:
         start += rows
 
 
-def encode(tower: nn.Module, tokens: Tokens, size: int | None, grad_cache: bool = False) -> Float[Tensor, "R D"]:
-    """Embed every row, in the order given; the parts only decide how much padding is computed on the way.
+def encode(
+    network: nn.Module, tokens: Tokens, size: int | None, grad_cache: bool = False
+) -> Float[Tensor, "R D"] | Float[Tensor, " R"]:
+    """Embed or score every row, in the order given; the parts only decide how much padding is computed on the way.
 
     With `grad_cache` a part's activations are not kept but computed again when its gradient is due, with the same
     dropout: memory is that of one part, whatever the batch, and the gradient is that of the whole batch. It is what
     GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward are left to autograd.
     """
-    run = partial(checkpoint, tower, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else tower
+    # Tensors as arguments, not in a container: by them the checkpoint finds the device whose dropout it must replay.
+    run = partial(checkpoint, network, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
-    pieces = [tokens.part(rows) for rows in cuts]
-    embedded = torch.cat([run(piece.input_ids, piece.attention_mask) for piece in pieces])
-    back = torch.argsort(torch.cat(cuts)).to(embedded.device, non_blocking=True)
-    return embedded[back]
+    found = torch.cat([run(*tokens.part(rows).inputs) for rows in cuts])
+    back = torch.argsort(torch.cat(cuts)).to(found.device, non_blocking=True)
+    return found[back]

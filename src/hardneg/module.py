@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from hardneg import distributed
 from hardneg.batch import Batch
 from hardneg.candidates import Candidates
 from hardneg.encoders.towers import Towers
-from hardneg.filters.base import CandidateFilter
-from hardneg.losses.base import Loss
 from hardneg.negatives.base import OnlineSource
 from hardneg.negatives.in_batch import reverse
-from hardneg.optimised import Optimised
-from hardneg.schedule import Schedule
+from hardneg.optimised import Objective, Optimised
 
 
 class DualEncoder(Optimised):
@@ -31,15 +27,10 @@ class DualEncoder(Optimised):
         self,
         towers: Towers,
         sources: Mapping[str, OnlineSource],
-        filters: Mapping[str, CandidateFilter],
-        losses: Mapping[str, Loss],
-        names: tuple[str, ...],
-        optimizer: Callable[[list[dict]], Optimizer],
-        schedule: Schedule,
-        seed: int,
+        objective: Objective,
         card: dict[str, Any],
     ) -> None:
-        super().__init__(filters, losses, names, optimizer, schedule, seed)
+        super().__init__(objective)
         self.towers = towers
         self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
         self.card = card
@@ -57,14 +48,10 @@ class DualEncoder(Optimised):
             offered = Candidates.own(q, d, batch, self.names)
             for name, source in self.sources.items():
                 offered = offered.add(q, source(q, d, batch), name, distributed.rank())
-            kept = offered
-            for rule in self.filters.values():
-                kept = kept.keep(rule(kept, batch.positive_ids))
+            kept = self.filtered(offered, batch)
             if any(loss.needs_reverse for loss in self.losses.values()):
                 kept = kept.with_reverse(reverse(q, d, batch))
-            parts = {name: loss.weight * loss(kept).mean() for name, loss in self.losses.items()}
-            total = torch.stack(list(parts.values())).sum()
-            self.log_step(total, parts, offered, kept)
+            total = self.lose(offered, kept)
         for source in self.sources.values():
             source.update(d.detach(), batch)
         return total

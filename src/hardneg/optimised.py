@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import lightning as L
@@ -21,28 +22,32 @@ from hardneg.monitor import by_source
 from hardneg.schedule import Schedule
 
 
-class Optimised(L.LightningModule):
-    """Trains on the score matrix; subclasses say how its scores come about.
+@dataclass(frozen=True)
+class Objective:
+    """What to minimise, over which candidates, and how.
 
     `names` are the labels of the candidates, ("positive", source, ...). Of the filters only those for live batches are
-    kept.
+    applied in training.
     """
 
-    def __init__(
-        self,
-        filters: Mapping[str, CandidateFilter],
-        losses: Mapping[str, Loss],
-        names: tuple[str, ...],
-        optimizer: Callable[[list[dict]], Optimizer],
-        schedule: Schedule,
-        seed: int,
-    ) -> None:
+    filters: Mapping[str, CandidateFilter]
+    losses: Mapping[str, Loss]
+    names: tuple[str, ...]
+    optimizer: Callable[[list[dict]], Optimizer]
+    schedule: Schedule
+    seed: int
+
+
+class Optimised(L.LightningModule):
+    """Trains on the score matrix; subclasses say how its scores come about."""
+
+    def __init__(self, objective: Objective) -> None:
         super().__init__()
-        self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(losses))
-        self.filters = {name: rule for name, rule in filters.items() if rule.at != "mined"}
-        self.names = names
-        self.make_optimizer, self.schedule = optimizer, schedule
-        self.seed = seed
+        self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(objective.losses))
+        self.filters = {name: rule for name, rule in objective.filters.items() if rule.at != "mined"}
+        self.names = objective.names
+        self.make_optimizer, self.schedule = objective.optimizer, objective.schedule
+        self.seed = objective.seed
 
     @property
     def ranker(self) -> Any:
@@ -53,6 +58,19 @@ class Optimised(L.LightningModule):
         """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""
         step = zlib.crc32(json.dumps([self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank]).encode())
         torch.manual_seed(step)
+
+    def filtered(self, offered: Candidates, batch: Rows) -> Candidates:
+        """Drop the candidates that a filter for live batches does not let through."""
+        for rule in self.filters.values():
+            offered = offered.keep(rule(offered, batch.positive_ids))
+        return offered
+
+    def lose(self, offered: Candidates, kept: Candidates) -> Tensor:
+        """Return the weighted sum of the losses, each a mean over the rows, and log the step."""
+        parts = {name: loss.weight * loss(kept).mean() for name, loss in self.losses.items()}
+        total = torch.stack(list(parts.values())).sum()
+        self.log_step(total, parts, offered, kept)
+        return total
 
     def log_step(self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates) -> None:
         """Log the loss, and every few steps what each source and loss did."""

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from hardneg.batch import Rows
 from hardneg.candidates import Candidates
 from hardneg.data.dataset import Row, stacked
 from hardneg.data.training import TrainingSet
-from hardneg.embed import budget
+from hardneg.embed import budget, encode
 from hardneg.encoders.pairs import CrossEncoder, PairRecipe, PairTokenizer, PairTokens
-from hardneg.filters.base import CandidateFilter
-from hardneg.losses.base import Loss
-from hardneg.optimised import Optimised
-from hardneg.schedule import Schedule
+from hardneg.optimised import Objective, Optimised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +46,9 @@ class PairModule(Optimised):
         self,
         network: CrossEncoder,
         recipe: PairRecipe,
-        filters: Mapping[str, CandidateFilter],
-        losses: Mapping[str, Loss],
-        names: tuple[str, ...],
-        optimizer: Callable[[list[dict]], Optimizer],
-        schedule: Schedule,
-        seed: int,
+        objective: Objective,
     ) -> None:
-        super().__init__(filters, losses, names, optimizer, schedule, seed)
+        super().__init__(objective)
         self.network, self.recipe = network, recipe
 
     @property
@@ -68,13 +58,8 @@ class PairModule(Optimised):
 
     def training_step(self, batch: PairBatch, _: int) -> Tensor:
         """One step, top to bottom; losses are float32 whatever the encoder computes in."""
-        scores = self.network.in_parts(batch.pairs, budget(self.recipe.tokens, self.device), self.recipe.grad_cache)
+        size = budget(self.recipe.tokens, self.device)
+        scores = encode(self.network, batch.pairs, size, self.recipe.grad_cache)
         with torch.autocast(self.device.type, enabled=False):
             offered = Candidates.scored(scores.unflatten(0, batch.doc_ids.shape), batch, self.names)
-            kept = offered
-            for rule in self.filters.values():
-                kept = kept.keep(rule(kept, batch.positive_ids))
-            parts = {name: loss.weight * loss(kept).mean() for name, loss in self.losses.items()}
-            total = torch.stack(list(parts.values())).sum()
-            self.log_step(total, parts, offered, kept)
-        return total
+            return self.lose(offered, self.filtered(offered, batch))

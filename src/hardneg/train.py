@@ -36,8 +36,10 @@ from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.stored import Stored
+from hardneg.optimised import Objective, Optimised
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.model import Model
+from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.runlog.session import loggers
 
@@ -60,17 +62,8 @@ class Negatives:
 def train(cfg: DictConfig) -> float | None:
     """Train, evaluate and write the run folder; return the best dev metric, which optimising sweepers read."""
     started = time.perf_counter()
-    preflight.check(cfg)
-    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    refuse_used(folder, cfg.ckpt_path)
-    L.seed_everything(cfg.seed, verbose=False)
-
-    data: RetrievalData = configs.build(cfg.data).load()
-    training = TrainingSet(data, cfg.split.train)
-    for split in filter(None, (cfg.split.dev, cfg.split.test)):
-        data.split(split)  # now, not after the first epoch
-    log.info(describe(data))
-
+    folder, training = begin(cfg)
+    data = training.data
     recipe: EncoderRecipe = configs.build(cfg.encoder)
     tokenizer = recipe.tokenizer(data.corpus)
     cache = Path(cfg.cache)
@@ -92,7 +85,28 @@ def train(cfg: DictConfig) -> float | None:
     )
     module = make_module(cfg, recipe, tokenizer, negatives, filters)
     model = Model(module.towers, recipe, queries, docs, precision)
-    evaluate = Evaluate(
+    evaluate = evaluation(cfg, retriever)
+    watching = mining(cfg, folder, negatives, setting, model, evaluate)
+    return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+
+
+def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
+    """Check the config, seed, load the data and return the run folder and what is trained on."""
+    preflight.check(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    refuse_used(folder, cfg.ckpt_path)
+    L.seed_everything(cfg.seed, verbose=False)
+    data: RetrievalData = configs.build(cfg.data).load()
+    training = TrainingSet(data, cfg.split.train)
+    for split in filter(None, (cfg.split.dev, cfg.split.test)):
+        data.split(split)  # now, not after the first epoch
+    log.info(describe(data))
+    return folder, training
+
+
+def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
+    """Make the callback that evaluates, as the config asks."""
+    return Evaluate(
         retriever,
         dev=cfg.split.dev,
         before=cfg.split.test if cfg.evaluate.before else None,
@@ -101,11 +115,23 @@ def train(cfg: DictConfig) -> float | None:
         every_n_epochs=cfg.evaluate.every_n_epochs,
     )
 
-    with loggers(cfg.logger, facts(cfg, folder, data)) as opened:
+
+def fit(
+    cfg: DictConfig,
+    folder: Path,
+    module: Optimised,
+    batches: Batches,
+    evaluate: Evaluate,
+    negatives: Negatives,
+    watching: list[L.Callback],
+    started: float,
+) -> float | None:
+    """Train and close the run; return the best dev metric. `watching` are callbacks beside those of every run."""
+    with loggers(cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
         trainer: L.Trainer = configs.build(
-            {**configs.plain(cfg.trainer), "precision": precision},
+            {**configs.plain(cfg.trainer), "precision": evaluate.retriever.precision},
             logger=opened,
-            callbacks=callbacks(cfg, folder, evaluate, mining(cfg, folder, negatives, setting, model, evaluate)),
+            callbacks=callbacks(cfg, folder, evaluate, watching),
             default_root_dir=folder,
             use_distributed_sampler=False,  # our sampler knows the ranks
             enable_model_summary=False,
@@ -158,6 +184,18 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     return Negatives(offline, online)
 
 
+def objective(cfg: DictConfig, negatives: Negatives, filters: dict[str, CandidateFilter]) -> Objective:
+    """Make losses, optimizer and schedule."""
+    return Objective(
+        filters=filters,
+        losses=configs.build_group(cfg.loss, "loss"),
+        names=negatives.names,
+        optimizer=configs.build(cfg.optimizer),
+        schedule=configs.build(cfg.schedule),
+        seed=cfg.seed,
+    )
+
+
 def make_module(
     cfg: DictConfig,
     recipe: EncoderRecipe,
@@ -170,12 +208,7 @@ def make_module(
     return DualEncoder(
         towers=towers,
         sources=negatives.online,
-        filters=filters,
-        losses=configs.build_group(cfg.loss, "loss"),
-        names=negatives.names,
-        optimizer=configs.build(cfg.optimizer),
-        schedule=configs.build(cfg.schedule),
-        seed=cfg.seed,
+        objective=objective(cfg, negatives, filters),
         card=checkpoint.card(configs.plain(cfg.encoder), recipe, tokenizer, towers),
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
-from hardneg.embed import AUTO
+from hardneg.embed import AUTO, check_tokens
 from hardneg.errors import ConfigError
 
 
@@ -49,8 +49,7 @@ class EncoderRecipe(ABC):
     gains_from_bf16: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.tokens not in (AUTO, None) and (isinstance(self.tokens, str) or self.tokens < 1):
-            raise ConfigError(f"encoder.tokens must be a positive number, auto or null, got {self.tokens!r}")
+        check_tokens(self.tokens)
         if self.grad_cache and self.tokens is None:
             raise ConfigError("encoder.grad_cache=true works part by part: set encoder.tokens=auto or a number")
         if self.momentum is not None and not 0 <= self.momentum < 1:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from hardneg.batch import Tokens
-from hardneg.embed import AUTO, parts
+from hardneg.embed import AUTO, check_tokens
 from hardneg.encoders.weights import locate, unavailable, without_load_report
 from hardneg.errors import ConfigError
 
@@ -24,6 +22,11 @@ class PairTokens(Tokens):
     """Token ids of (query, document) pairs; `segments` says which of the two a token belongs to, if the model asks."""
 
     segments: Int[Tensor, "R L"] | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What a cross-encoder takes."""
+        return self.input_ids, self.attention_mask, self.segments
 
     def part(self, rows: Tensor) -> PairTokens:
         """Take these rows (CPU indices) and trim the padding that none of them needs."""
@@ -96,22 +99,17 @@ class CrossEncoder(nn.Module):
         self.model.save_pretrained(folder)  # type: ignore[operator]
         self.saved.save_pretrained(folder)
 
-    def in_parts(self, pairs: PairTokens, size: int | None, grad_cache: bool = False) -> Float[Tensor, " R"]:
-        """Score every pair, in the order given, in length-sorted parts of at most `size` padded tokens.
-
-        With `grad_cache` a part's activations are computed again in the backward pass, as in `embed.encode`.
-        """
-        run = partial(checkpoint, self, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else self
-        cuts = list(parts(pairs.lengths, size))
-        scores = torch.cat([run(pairs.part(rows)) for rows in cuts])
-        return scores[torch.argsort(torch.cat(cuts)).to(scores.device)]
-
-    def forward(self, pairs: PairTokens) -> Float[Tensor, " R"]:
+    def forward(
+        self,
+        input_ids: Int[Tensor, "R L"],
+        attention_mask: Bool[Tensor, "R L"],
+        segments: Int[Tensor, "R L"] | None = None,
+    ) -> Float[Tensor, " R"]:
         """Score each pair, on the model's device, in float32."""
         device = next(self.parameters()).device
-        more = {} if pairs.segments is None else {"token_type_ids": pairs.segments.to(device)}
+        more = {} if segments is None else {"token_type_ids": segments.to(device)}
         logits = self.model(
-            input_ids=pairs.input_ids.to(device), attention_mask=pairs.attention_mask.to(device), **more
+            input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), **more
         ).logits.float()
         return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
 
@@ -138,8 +136,7 @@ class PairRecipe:
             raise ConfigError(f"encoder.max_length must be at least 8 tokens, got {self.max_length}")
         if self.layers is not None and self.layers < 1:
             raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
-        if self.tokens not in (AUTO, None) and (isinstance(self.tokens, str) or self.tokens < 1):
-            raise ConfigError(f"encoder.tokens must be a positive number, auto or null, got {self.tokens!r}")
+        check_tokens(self.tokens)
 
     def build(self) -> CrossEncoder:
         """Load the starting weights."""

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from hardneg import distributed
 from hardneg.data.tables import RetrievalData
-from hardneg.embed import AUTO, budget
+from hardneg.embed import AUTO, budget, encode
 from hardneg.encoders.pairs import CrossEncoder
 from hardneg.mining.base import Miner
 from hardneg.mining.baseline import baseline_run
@@ -67,5 +67,5 @@ def score_pairs(
         pairs = network.tokens(data.queries.take(queries[rows]), data.corpus.take(docs[rows, columns]))
         device = next(network.parameters()).device
         with autocast(precision, device):
-            scores[rows, columns] = network.in_parts(pairs, 2 * budget(AUTO, device)).cpu().numpy()
+            scores[rows, columns] = encode(network, pairs, 2 * budget(AUTO, device)).cpu().numpy()
     return scores

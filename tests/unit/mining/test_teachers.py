@@ -62,7 +62,7 @@ def test_two_labels_score_by_their_difference(toy, bert, tmp_path):
     network = CrossEncoder.load(str(tmp_path), 64).eval()
     pairs = network.tokens(["a"], ["b"])
     logits = network.model(input_ids=pairs.input_ids, attention_mask=pairs.attention_mask).logits[0]
-    torch.testing.assert_close(network(pairs)[0], logits[1] - logits[0])
+    torch.testing.assert_close(network(*pairs.inputs)[0], logits[1] - logits[0])
     config.num_labels = 3
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="has 3"):
