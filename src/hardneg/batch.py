@@ -57,10 +57,11 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Row i is one query, its positive (slot 0) and its drawn negatives (slots 1 to G-1).
+    """Row i is one query, some of its positives (slots 0 to `positives` - 1) and its drawn negatives (the other slots).
 
-    `-1` pads `doc_ids` and `positive_ids`; NaN in `teacher` means unknown. `positive_ids` names every known positive of
-    the row's query, also under other ids of the same text.
+    Slot 0 always holds a document; `-1` pads the rest of `doc_ids`, and `positive_ids`. NaN in `teacher` means unknown.
+    `positive_ids` names every known positive of the row's query, also under other ids of the same text, and what a
+    source has relabelled as positive.
     """
 
     query_ids: Int[Tensor, " B"]
@@ -68,6 +69,7 @@ class Rows:
     source: Int[Tensor, "B G"]
     positive_ids: Int[Tensor, "B P"]
     teacher: Float[Tensor, "B G"] | None = None
+    positives: int = 1
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -82,7 +84,8 @@ class Rows:
 
     def _map(self, change: Callable[[Any], Any]) -> Rows:
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        changed: dict[str, Any] = {name: None if part is None else change(part) for name, part in values.items()}
+        still = (int, type(None))
+        changed: dict[str, Any] = {n: part if isinstance(part, still) else change(part) for n, part in values.items()}
         return type(self)(**changed)
 
 

@@ -30,8 +30,8 @@ class Candidates:
     """Scores of B queries against N candidates, with each candidate's document id and source.
 
     `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
-    `reverse` holds the other direction (each row's positive document against the batch's queries) where a loss asked
-    for it. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores. `query_ids` are rows of the
+    `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
+    where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores. `query_ids` are rows of the
     query table; `rank` (from 0) is the place in a mined list, -1 for what is in none.
     """
 
@@ -50,7 +50,7 @@ class Candidates:
     def own(
         cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]
     ) -> Candidates:
-        """Start with each row's own documents: its positive and the negatives that were drawn for it."""
+        """Start with each row's own documents: its positives and the negatives that were drawn for it."""
         return cls.scored(torch.einsum("bd,bgd->bg", q, d), batch, names)
 
     @classmethod
@@ -59,7 +59,7 @@ class Candidates:
         return cls(
             scores=scores,
             ids=batch.doc_ids,
-            positive=batch.source == 0,
+            positive=(batch.source == 0) & (batch.doc_ids >= 0),
             valid=batch.doc_ids >= 0,
             source=batch.source,
             names=names,

@@ -40,7 +40,7 @@ class PairCollate:
 
 
 class PairModule(Optimised):
-    """Trains a cross-encoder to score each query's positive above its drawn negatives (RocketQA, arXiv:2010.08191)."""
+    """Trains a cross-encoder to score a query's positives above its drawn negatives (RocketQA, arXiv:2010.08191)."""
 
     def __init__(
         self,

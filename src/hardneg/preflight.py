@@ -196,9 +196,9 @@ def check_numbers(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for numbers that cannot be."""
     if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
         raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
-    for key in ("batch_size", "seed", "num_workers"):
-        if not isinstance(node[key], int) or node[key] < 0:
-            raise ConfigError(f"{key}={node[key]!r} must be a whole number, 0 or more")
+    for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
+        if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
+            raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more")
 
 
 def check_remine(node: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def train(cfg: DictConfig) -> float | None:
     negatives = prepare_negatives(cfg, setting)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     batches = Batches(
-        TrainingRows(training, mixture),
+        TrainingRows(training, mixture, cfg.positives),
         Collate(queries, docs, training, mixture.has_teacher),
         cfg.batch_size,
         cfg.seed,

@@ -35,7 +35,7 @@ def train_teacher(cfg: DictConfig) -> float | None:
     negatives = prepare_negatives(cfg, setting)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     network = recipe.build()
-    rows, collate = TrainingRows(training, mixture), PairCollate(network.tokens, training)
+    rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers)
     module = PairModule(network, recipe, objective(cfg, negatives, filters))
     first_stage = configs.build(cfg.evaluate.bm25)

@@ -26,8 +26,8 @@ def make_tokens(rows, width=3):
     )
 
 
-def make_batch(doc_ids, query_ids=None, positive_ids=None, source=None, teacher=None):
-    """A batch around these document ids (B, G); the first slot is the positive and the only known one."""
+def make_batch(doc_ids, query_ids=None, positive_ids=None, source=None, teacher=None, positives=1):
+    """A batch around these document ids (B, G); the first slots hold the positives, and all that are known."""
     doc_ids = torch.as_tensor(doc_ids)
     rows, slots = doc_ids.shape
     return Batch(
@@ -35,9 +35,10 @@ def make_batch(doc_ids, query_ids=None, positive_ids=None, source=None, teacher=
         docs=make_tokens(rows * slots),
         query_ids=torch.arange(rows) if query_ids is None else torch.as_tensor(query_ids),
         doc_ids=doc_ids,
-        source=(torch.arange(slots) > 0).long().repeat(rows, 1) if source is None else torch.as_tensor(source),
-        positive_ids=doc_ids[:, :1] if positive_ids is None else torch.as_tensor(positive_ids),
+        source=(torch.arange(slots) >= positives).long().repeat(rows, 1) if source is None else torch.as_tensor(source),
+        positive_ids=doc_ids[:, :positives] if positive_ids is None else torch.as_tensor(positive_ids),
         teacher=teacher,
+        positives=positives,
     )
 
 

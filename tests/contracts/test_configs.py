@@ -168,6 +168,8 @@ def test_all_yamls_lie_where_hydra_finds_them():
         (["negatives=[]"], "negatives=[]", "negatives=in_batch"),
         (["loss=[]"], "loss=[]", "loss=infonce"),
         (["batch_size=1"], "batch_size=1", "larger batch_size"),
+        (["positives=0"], "positives=0", "1 or more"),
+        (["positives=1.5"], "positives=1.5", "whole number"),
         (["+negatives.odd={_target_: hardneg.losses.infonce.InfoNCE}"], "negatives.odd is a InfoNCE", "source"),
         (["+loss.odd={_target_: hardneg.negatives.random.Random, k: 1}"], "loss.odd is a Random", "not a loss"),
         (["run_name=${no.such.key}"], "cannot be resolved", "no.such.key"),

@@ -27,6 +27,15 @@ def test_own_starts_with_each_rows_documents(own):
     assert c.negative.tolist() == [[False, True], [False, False]]
 
 
+def test_a_padded_positive_is_no_positive():
+    batch = make_batch([[5, 6, 8], [7, -1, 9]], positives=2)
+    c = Candidates.own(random_units(2, 4), random_units(2, 3, 4), batch, NAMES)
+    assert c.positive.tolist() == [[True, True, False], [True, False, False]]
+    assert c.negative.tolist() == [[False, False, True], [False, False, True]]
+    assert c.keep(torch.zeros_like(c.valid)).valid.tolist() == c.positive.tolist()
+    torch.testing.assert_close(c.lowest_positive[1, 0], c.scores[1, 0])
+
+
 def test_add_gives_every_row_the_others_columns_but_not_its_own(own):
     q, c = own
     columns = Columns(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [1.0, 1.0]]), torch.tensor([5, 7, 9, -1]),

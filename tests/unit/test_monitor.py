@@ -50,3 +50,16 @@ def test_losses_by_source_add_up_where_the_loss_is_a_mean_of_one_source():
     c = make_candidates(torch.rand(3, 5))
     loss = Triplet(reduction="mean")
     torch.testing.assert_close(by_source(c, c, [loss, loss])["negatives/it/loss"], 2 * loss(c).mean())
+
+
+def test_margins_are_measured_from_the_lowest_positive_and_padding_is_none():
+    c = make_candidates(
+        [[0.9, 0.7, 0.2], [0.6, -1.0, 0.5]],
+        [[True, True, False], [True, False, False]],
+        [[True, True, True], [True, False, True]],
+        source=[[0, 0, 1], [0, 0, 1]],
+        names=NAMES,
+    )
+    found = by_source(c, c, [Triplet()])
+    assert found["negatives/bm25/margin"].item() == pytest.approx((0.5 + 0.1) / 2)
+    assert found["negatives/bm25/count"].item() == 1.0

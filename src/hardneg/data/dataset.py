@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int32
 from torch.utils.data import Dataset
 
 from hardneg.batch import Batch
@@ -21,17 +22,22 @@ class Row:
     """One query with the documents drawn for it, as row numbers."""
 
     query: int
-    docs: np.ndarray  # (G,), slot 0 is the positive
+    docs: np.ndarray  # (G,), positives first
     source: np.ndarray  # (G,)
     teacher: np.ndarray  # (G,)
+    positives: int = 1
 
 
 class TrainingRows(Dataset):
-    """Row (epoch, index): the query, one of its positives, and its drawn negatives."""
+    """Row (epoch, index): the query, `positives` of its positives, and its drawn negatives.
 
-    def __init__(self, training: TrainingSet, mixture: Mixture) -> None:
-        self.queries, self.positives = training.queries, training.positives
-        self.mixture = mixture
+    The slots turn over the query's labelled positives, so that n epochs show each of n as often as any other. A query
+    that has fewer than there are slots shows them all, padded with -1.
+    """
+
+    def __init__(self, training: TrainingSet, mixture: Mixture, positives: int = 1) -> None:
+        self.queries, self.labelled = training.queries, training.positives
+        self.mixture, self.positives = mixture, positives
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -39,15 +45,24 @@ class TrainingRows(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> Row:
         epoch, index = key
         query = int(self.queries[index])
-        positives = self.positives[query]
-        which = epoch % len(positives)
         ids, source, teacher = self.mixture.draw(epoch, query)
+        shown, scores = self.shown(epoch, query)
         return Row(
             query=query,
-            docs=np.concatenate([positives[which : which + 1], ids]),
-            source=np.concatenate([np.zeros(1, np.int32), source]),
-            teacher=np.append(np.float32(self.mixture.positive_teacher(query, which)), teacher),
+            docs=np.concatenate([shown, ids]),
+            source=np.concatenate([np.zeros(self.positives, np.int32), source]),
+            teacher=np.concatenate([scores, teacher]),
+            positives=self.positives,
         )
+
+    def shown(self, epoch: int, query: int) -> tuple[Int32[np.ndarray, " P"], Float32[np.ndarray, " P"]]:
+        """Return the positives of this epoch and what the teacher says of them."""
+        labelled = self.labelled[query]
+        turn = (epoch * self.positives + np.arange(min(self.positives, len(labelled)))) % len(labelled)
+        docs, scores = np.full(self.positives, -1, np.int32), np.full(self.positives, np.nan, np.float32)
+        docs[: len(turn)] = labelled[turn]
+        scores[: len(turn)] = [self.mixture.positive_teacher(query, which) for which in turn.tolist()]
+        return docs, scores
 
 
 class Collate:
@@ -74,4 +89,5 @@ def stacked(rows: list[Row], known: Ragged, has_teacher: bool) -> dict[str, Any]
         "source": torch.from_numpy(np.stack([row.source for row in rows]).astype(np.int64)),
         "positive_ids": torch.from_numpy(known.padded(query_ids).astype(np.int64)),
         "teacher": torch.from_numpy(np.stack([row.teacher for row in rows])) if has_teacher else None,
+        "positives": rows[0].positives,
     }

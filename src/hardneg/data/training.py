@@ -17,7 +17,7 @@ from hardneg.errors import DataError
 class TrainingSet:
     """The queries of one split that have a positive; the epoch goes over queries, not over pairs.
 
-    A query with several positives shows another one each epoch, in turn.
+    A query with several positives shows others each epoch, in turn.
     """
 
     data: RetrievalData
@@ -34,7 +34,7 @@ class TrainingSet:
 
     @cached_property
     def positives(self) -> Ragged:
-        """The labelled positives of every query row: what slot 0 is taken from."""
+        """The labelled positives of every query row: what a row's first slots are taken from."""
         labelled = self.data.split(self.split).relevant
         return Ragged.of(labelled.queries, labelled.docs, len(self.data.queries))
 

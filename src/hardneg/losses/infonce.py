@@ -21,7 +21,7 @@ class InfoNCE(Loss):
 
     `symmetric` averages in the other direction, each positive document against the batch's queries (CLIP, Radford et
     al. 2021, arXiv:2103.00020); it needs the in_batch source. Several positives count one by one, each against the
-    negatives only.
+    negatives only, and the row's loss is their mean.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class InfoNCE(Loss):
         """Return each row's negative log-likelihood of its positive."""
         loss = self._one_way(c)
         if self.needs_reverse and c.reverse is not None:
-            loss = (loss + self._one_way(c.reverse)) / 2
+            shape = (len(loss), -1)  # a row has as many rows there as it has slots for positives
+            back, there = self._one_way(c.reverse).unflatten(0, shape), c.reverse.positive.any(dim=1).unflatten(0, shape)
+            loss = (loss + back.sum(dim=1) / there.sum(dim=1)) / 2
         return loss
 
     def _one_way(self, c: Candidates) -> Float[Tensor, " B"]:
@@ -64,4 +66,4 @@ class InfoNCE(Loss):
         # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
         negatives = logits.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
         each = F.softplus(negatives - logits).masked_fill(~c.positive, 0.0)
-        return each.sum(dim=1) / c.positive.sum(dim=1)
+        return each.sum(dim=1) / c.positive.sum(dim=1).clamp(min=1)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hardneg import distributed
-from hardneg.batch import Batch
+from hardneg.batch import Batch, Rows
 from hardneg.candidates import Candidates, Columns
 from hardneg.negatives.base import OnlineSource
 
@@ -23,8 +23,8 @@ class InBatch(OnlineSource):
         self.hard = hard
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
-        """Offer W*B*G documents, or W*B positives without `hard`."""
-        slots = d.shape[1] if self.hard else 1
+        """Offer W*B*G documents, or the W*B*P positives without `hard`."""
+        slots = d.shape[1] if self.hard else batch.positives
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
         return Columns(
             emb=distributed.gather(d[:, :slots].flatten(0, 1)),
@@ -34,28 +34,32 @@ class InBatch(OnlineSource):
 
 
 def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Candidates:
-    """Set each row's positive document against the queries of all rows and ranks: the other half of a symmetric loss.
+    """Set each positive document against the queries of all rows and ranks: the other half of a symmetric loss.
 
-    The ids are query rows here. A query whose known positives hold the document is no negative of it; nor is the same
-    query met again in another row, since its known positives are the same.
+    The B*P positives come row by row; the ids are query rows here, -1 beside a padded positive. A query whose known
+    positives hold the document is no negative of it; nor is the same query met again in another row, since its known
+    positives are the same.
     """
-    queries = Columns(
-        emb=distributed.gather(q),
+    slots = batch.positives
+    queries = distributed.gather(q)
+    columns = Columns(
+        emb=queries,
         ids=distributed.gather(batch.query_ids),
-        owner=distributed.gather(torch.arange(len(q), device=q.device) + distributed.rank() * len(q)),
+        owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows here have one query for their own
     )
-    own = Batch(
-        queries=batch.docs,
-        docs=batch.queries,
-        query_ids=batch.doc_ids[:, 0],
-        doc_ids=batch.query_ids[:, None],
-        source=torch.zeros_like(batch.query_ids)[:, None],
-        positive_ids=batch.query_ids[:, None],
+    ids = batch.doc_ids[:, :slots].flatten()
+    own = batch.query_ids.repeat_interleave(slots)[:, None]
+    paired = Rows(
+        query_ids=ids,
+        doc_ids=own.masked_fill(ids[:, None] < 0, -1),
+        source=torch.zeros_like(own),
+        positive_ids=own,
     )
-    document = d[:, 0]
-    c = Candidates.own(document, q[:, None], own, ("positive", "in_batch"))
-    c = c.add(document, queries, "in_batch", distributed.rank())
-    known = torch.zeros_like(c.valid[:, 1:])
-    for positive in distributed.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B, W*B, P) array
-        known |= positive == batch.doc_ids[:, :1]
+    documents = d[:, :slots].flatten(0, 1)
+    scores = torch.einsum("nd,nod->no", documents, q.repeat_interleave(slots, dim=0)[:, None])
+    c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, columns, "in_batch")
+    row = torch.arange(len(ids), device=q.device) // slots + distributed.rank() * len(q)
+    known = torch.arange(len(queries), device=q.device) == row[:, None]
+    for positive in distributed.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B*P, W*B, K) array
+        known |= positive == ids[:, None]
     return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

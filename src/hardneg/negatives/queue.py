@@ -54,9 +54,11 @@ class Queue(OnlineSource):
     @torch.no_grad()
     def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
         """Put this step's documents of all ranks in the place of the oldest."""
-        slots = d.shape[1] if self.hard else 1
-        ids = distributed.gather(batch.doc_ids[:, :slots].flatten())[-self.size :]
-        emb = distributed.gather(d[:, :slots].flatten(0, 1).detach())[-self.size :]
+        slots = d.shape[1] if self.hard else batch.positives
+        ids = distributed.gather(batch.doc_ids[:, :slots].flatten())
+        emb = distributed.gather(d[:, :slots].flatten(0, 1).detach())
+        there = ids >= 0  # padding takes no place: `size` counts documents
+        ids, emb = ids[there][-self.size :], emb[there][-self.size :]
         if not self.emb.shape[1]:
             self.emb = emb.new_zeros(self.size, emb.shape[1])
         self.ids.masked_fill_(torch.isin(self.ids, ids), -1)

@@ -1,4 +1,4 @@
-"""Rows and batches: slot 0 is a positive, the other slots are what was drawn, and all names agree."""
+"""Rows and batches: positives come first, the other slots are what was drawn, and all names agree."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def make(training, tmp_path):
         for texts in (training.data.queries, training.data.corpus)
     ]
 
-    def build(**sources):
+    def build(positives=1, **sources):
         for source in sources.values():
             source.prepare(Setting(training, {}, Path("unused")))
         mixture = Mixture(sources, NAMES, seed=1)
-        return TrainingRows(training, mixture), Collate(*tables, training, mixture.has_teacher)
+        return TrainingRows(training, mixture, positives), Collate(*tables, training, mixture.has_teacher)
 
     return build
 
@@ -58,6 +58,27 @@ def test_a_query_with_several_positives_shows_another_one_each_epoch(make):
     assert len(rows) == 2, "the epoch goes over queries"
     assert [rows[epoch, 0].docs.tolist() for epoch in range(4)] == [[3], [4], [3], [4]]
     assert [rows[epoch, 1].query for epoch in range(2)] == [2, 2]
+
+
+def test_several_positives_take_turns_and_each_is_shown_as_often(tmp_path):
+    training = make_training([(0, 3), (0, 4), (0, 7), (1, 5)])
+    rows = TrainingRows(training, Mixture({}, NAMES, seed=1), positives=2)
+    assert [rows[epoch, 0].docs.tolist() for epoch in range(4)] == [[3, 4], [7, 3], [4, 7], [3, 4]]
+    assert [rows[epoch, 1].docs.tolist() for epoch in range(2)] == [[5, -1]] * 2
+    rows = TrainingRows(training, Mixture({}, NAMES, seed=1), positives=4)
+    assert [sorted(rows[epoch, 0].docs.tolist()) for epoch in range(3)] == [[-1, 3, 4, 7]] * 3
+    assert all(rows[epoch, 0].docs[0] >= 0 for epoch in range(3)), "slot 0 holds a document"
+
+
+def test_a_batch_of_several_positives_pads_them_and_says_how_many_slots_there_are(make):
+    rows, collate = make(positives=3, taught=Taught(2))
+    batch = collate([rows[0, 0], rows[0, 1]])
+    assert batch.positives == 3 and batch.to("cpu").positives == 3
+    assert batch.doc_ids.tolist() == [[3, 4, -1, 9, -1], [5, -1, -1, 9, -1]]
+    assert batch.source.tolist() == [[0, 0, 0, 2, 2]] * 2
+    assert batch.positive_ids.tolist() == [[3, 4], [5, -1]]
+    assert batch.teacher[:, :3].isnan().all() and batch.teacher[:, 3].tolist() == [2.5, 2.5]
+    assert len(batch.docs) == 10 and batch.docs.lengths[[2, 6, 7]].tolist() == [1, 1, 1]
 
 
 def test_a_batch_holds_what_its_rows_say(make, training):

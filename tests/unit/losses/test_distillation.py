@@ -47,6 +47,21 @@ def test_several_positives_count_by_their_mean():
     assert MarginMSE()(c).item() == pytest.approx(((0.65 - 0.2) - (4.0 - 1.0)) ** 2)
 
 
+@pytest.mark.parametrize("loss", [MarginMSE(), KL()])
+def test_a_padded_positive_is_as_if_absent(loss):
+    scores, teacher = torch.tensor([[0.9, 7.0, 0.4, 0.2]]), torch.tensor([[5.0, NAN, 4.0, 1.0]])
+    c = make_candidates(scores, valid=[[True, False, True, True]], teacher=teacher)
+    alone = make_candidates(scores[:, [0, 2, 3]], teacher=teacher[:, [0, 2, 3]])
+    torch.testing.assert_close(loss(c), loss(alone))
+
+
+def test_kl_weighs_several_positives_by_the_teacher():
+    c = with_teacher([[2.0, 1.0, 0.0, NAN]], positive=torch.tensor([[True, True, False, False]]))
+    p = torch.tensor([2.0, 1.0, 0.0]).softmax(0)
+    s = (SCORES[0, :3] / 0.05).log_softmax(0)
+    assert KL()(c).item() == pytest.approx(float((p * (p.log() - s)).sum()), rel=1e-5)
+
+
 def test_kl_by_hand():
     c = with_teacher([[2.0, NAN, 0.0, 1.0]])
     known = [0, 2, 3]

@@ -45,6 +45,8 @@ def test_several_positives_count_one_by_one_against_the_negatives_only():
     both = make_candidates([[0.9, 0.3, 0.1]], [[True, True, False]])
     alone = [InfoNCE()(make_candidates([[score, 0.1]])).item() for score in (0.9, 0.3)]
     assert InfoNCE()(both).item() == pytest.approx(sum(alone) / 2)
+    padded = make_candidates([[0.9, 7.0, 0.1]], [[True, False, False]], [[True, False, True]])
+    assert InfoNCE()(padded).item() == pytest.approx(alone[0])
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -56,6 +58,27 @@ def test_symmetric_is_clip_with_the_drawn_negatives_in_one_direction(slots):
     other = F.cross_entropy(d[:, 0] @ q.T / 0.05, here, reduction="none")
     torch.testing.assert_close(InfoNCE(symmetric=True)(c), (one + other) / 2)
     torch.testing.assert_close(InfoNCE()(c), one)
+
+
+def test_symmetric_with_several_positives_pair_by_pair():
+    """Row 1 has one positive of two slots; each pair is a cross-entropy of its own in either direction."""
+    q, d = random_units(3, 8), random_units(3, 3, 8, seed=1)
+    batch = make_batch([[0, 1, 2], [3, -1, 4], [5, 6, 7]], positives=2)
+    c = in_batch(q, d, batch, symmetric=True)
+    expected = []
+    for row, slots in enumerate([(0, 1), (0,), (0, 1)]):
+        others = [d[r, s] for r in range(3) for s in range(3) if r != row and (r, s) != (1, 1)]
+        pairs = []
+        for slot in slots:
+            there = torch.stack([d[row, slot], d[row, 2], *others]) @ q[row] / 0.05
+            back = torch.stack([q[row], *(q[r] for r in range(3) if r != row)]) @ d[row, slot] / 0.05
+            pairs.append((-there.log_softmax(0)[0] - back.log_softmax(0)[0]) / 2)
+        expected.append(torch.stack(pairs).mean())
+    value = InfoNCE(symmetric=True)(c)
+    torch.testing.assert_close(value, torch.stack(expected))
+    ours, theirs = (torch.autograd.grad(x.sum(), d, retain_graph=True)[0] for x in (value, torch.stack(expected)))
+    torch.testing.assert_close(ours, theirs)
+    assert not ours[1, 1].any(), "padding gets a gradient"
 
 
 def test_a_learned_temperature_is_state_and_gets_a_gradient():

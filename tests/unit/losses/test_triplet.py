@@ -29,6 +29,12 @@ def test_of_several_positives_the_lowest_counts():
     assert Triplet(0.2, "hardest")(c).item() == pytest.approx(0.2 - 0.4 + 0.7)
 
 
+def test_a_padded_positive_does_not_count():
+    padded = torch.tensor([[0.5, 0.0, 0.4]])  # its slot scores below everything
+    c = make_candidates(padded, [[True, False, False]], [[True, False, True]])
+    assert Triplet(0.2, "mean")(c).item() == pytest.approx(0.1)
+
+
 def test_no_violation_is_no_loss_and_no_gradient():
     c = make_candidates(torch.tensor([[0.9, 0.1]], requires_grad=True))
     loss = Triplet()(c)

@@ -37,6 +37,12 @@ def test_columns_are_documents_in_order_with_gradient():
     assert columns.emb.requires_grad
 
 
+@pytest.mark.parametrize(("hard", "expected"), [(True, [[8, 9], [4, 5, 6]]), (False, [[8], [4, 5]])])
+def test_of_several_positives_all_are_offered_but_padding_is_not(hard, expected):
+    batch = make_batch([[4, 5, 6], [8, -1, 9]], positives=2)
+    assert negatives(InBatch(hard), random_units(2, 4), random_units(2, 3, 4), batch) == expected
+
+
 def test_a_shared_positive_is_no_negative():
     batch = make_batch([[5], [5], [7]])
     assert negatives(InBatch(), random_units(3, 4), random_units(3, 1, 4), batch) == [[7], [7], [5, 5]]
@@ -74,6 +80,19 @@ def test_queries_that_share_a_positive_are_no_negatives_of_it():
 def test_a_query_that_knows_the_document_by_text_is_no_negative_of_it():
     batch = make_batch([[5], [6]], query_ids=[20, 21], positive_ids=[[5, 6], [6, 5]])
     assert reverse_negatives(batch) == [[], []]
+
+
+def test_each_of_several_positives_has_the_others_queries_as_negatives():
+    """The second query knows document 5 too, and has one positive only."""
+    known = [[5, 6], [7, 5], [8, 9]]
+    batch = make_batch([[5, 6, 1], [7, -1, 2], [8, 9, 3]], [20, 21, 22], known, positives=2)
+    q, d = random_units(3, 4), random_units(3, 3, 4, seed=1)
+    c = reverse(q, d, batch)
+    assert c.ids[:, 0].tolist() == [20, 20, 21, -1, 22, 22]
+    assert c.positive.any(dim=1).tolist() == [True, True, True, False, True, True]
+    found = [sorted(c.ids[row][c.negative[row]].tolist()) for row in (0, 1, 2, 4, 5)]
+    assert found == [[22], [21, 22], [20, 22], [20, 21], [20, 21]]
+    torch.testing.assert_close(c.scores[:, 1:], d[:, :2].flatten(0, 1) @ q.T)
 
 
 def test_padding_among_known_positives_matches_nothing():

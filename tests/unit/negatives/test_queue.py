@@ -40,9 +40,19 @@ def test_holds_what_a_list_of_the_last_documents_holds(size, hard):
         source.update(d.detach(), batch)
         slots = 3 if hard else 1
         taken = ids[:, :slots].flatten().tolist(), d[:, :slots].flatten(0, 1).tolist()
-        new = [(i, tuple(e)) for i, e in zip(*taken, strict=True)][-size:]
+        new = [(i, tuple(e)) for i, e in zip(*taken, strict=True) if i >= 0][-size:]  # padding takes no place
         ring = [(-1 if i in {j for j, _ in new} else i, e) for i, e in ring]
         ring = (ring + new)[-size:]
+
+
+def test_without_hard_it_takes_every_positive_and_padding_takes_no_place():
+    source, d = Queue(3, hard=False), random_units(2, 3, 4)
+    source.update(d.detach(), make_batch([[1, 2, 8], [3, -1, 9]], positives=2))
+    batch, q = make_batch([[4], [5]]), random_units(2, 4)
+    assert {i for i, _ in offered(source, q, d[:, :1], batch)} == {1, 2, 3}
+    source.update(d.detach(), make_batch([[4, -1, 8], [5, -1, 9]], positives=2))
+    batch = make_batch([[6], [7]])
+    assert {i for i, _ in offered(source, q, d[:, :1], batch)} == {3, 4, 5}
 
 
 def test_starts_empty_and_waits_for_the_warm_up():
