@@ -31,8 +31,9 @@ class Candidates:
 
     `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
     `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
-    where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores. `query_ids` are rows of the
-    query table; `rank` (from 0) is the place in a mined list, -1 for what is in none.
+    where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
+    chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
+    list, -1 for what is in none.
     """
 
     scores: Float[Tensor, "B N"]

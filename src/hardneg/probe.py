@@ -16,13 +16,13 @@ from rich.table import Table
 
 from hardneg import configs, preflight
 from hardneg.data.cache import fingerprint
-from hardneg.data.training import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.mine import open_setting, stored_sources
 from hardneg.mining.base import mining_pool
 from hardneg.mining.probe import Hidden, Leak, hide
 from hardneg.mining.probe import probe as measure
+from hardneg.mining.relabel import with_relabelling
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,12 @@ def probe(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     setting = open_setting(cfg, sources)
     hidden = hide(setting.training, cfg.share, cfg.seed)
-    settings = filter_settings(cfg, hidden.training)
+    filters: dict[str, CandidateFilter] = configs.build_group(cfg.filter, "filter")
+    for rule in filters.values():
+        rule.prepare(hidden.training)
     found = {}
     for name, source in sources.items():
+        settings = filter_settings(with_relabelling(filters, source.relabel))
         miner = source.miner.ready(setting.training.data, setting.model, setting.cache, setting.device)
         asked = any(rule.needs_teacher for filters in settings.values() for rule in filters.values())
         teacher = source.teacher if asked else None
@@ -57,11 +60,8 @@ def probe(cfg: DictConfig) -> None:
     log.info("probe: %s", folder / "probe.md")
 
 
-def filter_settings(cfg: DictConfig, training: TrainingSet) -> dict[str, Mapping[str, CandidateFilter]]:
+def filter_settings(filters: dict[str, CandidateFilter]) -> dict[str, Mapping[str, CandidateFilter]]:
     """The settings to compare: known positives only, each other filter with it, and all together."""
-    filters: dict[str, CandidateFilter] = configs.build_group(cfg.filter, "filter")
-    for rule in filters.values():
-        rule.prepare(training)
     known = {name: rule for name, rule in filters.items() if name == "known_positives"}
     others = {name: rule for name, rule in filters.items() if name not in known and rule.at != "live"}
     settings: dict[str, Mapping[str, CandidateFilter]] = {"known_positives" if known else "none": known}

@@ -15,7 +15,8 @@ from confs import CONF
 
 HERE = Path(__file__).parent
 BM25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2, "b": 0.75, "language": None, "stopwords": None}
-STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "documents": "all", "teacher": None, "miner": BM25}
+STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "documents": "all", "teacher": None, "relabel": None}
+STORED |= {"miner": BM25}
 
 GOOD = {
     "negatives/good_source": ("GoodSource", {"k": 3, "step": 2}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,22 @@ class Row:
     source: np.ndarray  # (G,)
     teacher: np.ndarray  # (G,)
     positives: int = 1
+    relabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))  # with all of the same text
 
 
 class TrainingRows(Dataset):
     """Row (epoch, index): the query, `positives` of its positives, and its drawn negatives.
 
-    The slots turn over the query's labelled positives, so that n epochs show each of n as often as any other. A query
-    that has fewer than there are slots shows them all, padded with -1.
+    The slots turn over the query's labelled positives and those that a source has relabelled, so that n epochs show
+    each of n as often as any other. A query that has fewer than there are slots shows them all, padded with -1. What
+    one source has relabelled is no other's negative.
     """
 
     def __init__(self, training: TrainingSet, mixture: Mixture, positives: int = 1) -> None:
         self.queries, self.labelled = training.queries, training.positives
         self.mixture, self.positives = mixture, positives
+        self.twins = training.twins if mixture.relabels else None
+        self.groups = training.data.corpus.groups if mixture.relabels else None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -46,23 +50,40 @@ class TrainingRows(Dataset):
         epoch, index = key
         query = int(self.queries[index])
         ids, source, teacher = self.mixture.draw(epoch, query)
-        shown, scores = self.shown(epoch, query)
+        relabelled, judged = self.mixture.relabelled(query)
+        known = self.of_the_same_text(relabelled)
+        if len(known):  # one source's positive is no other's negative
+            void = np.isin(ids, known)
+            ids, teacher = np.where(void, np.int32(-1), ids), np.where(void, np.float32(np.nan), teacher)
+        shown, scores = self.shown(epoch, query, relabelled, judged)
         return Row(
             query=query,
             docs=np.concatenate([shown, ids]),
             source=np.concatenate([np.zeros(self.positives, np.int32), source]),
             teacher=np.concatenate([scores, teacher]),
             positives=self.positives,
+            relabelled=known,
         )
 
-    def shown(self, epoch: int, query: int) -> tuple[Int32[np.ndarray, " P"], Float32[np.ndarray, " P"]]:
+    def shown(
+        self, epoch: int, query: int, relabelled: Int32[np.ndarray, " n"], judged: Float32[np.ndarray, " n"]
+    ) -> tuple[Int32[np.ndarray, " P"], Float32[np.ndarray, " P"]]:
         """Return the positives of this epoch and what the teacher says of them."""
         labelled = self.labelled[query]
-        turn = (epoch * self.positives + np.arange(min(self.positives, len(labelled)))) % len(labelled)
+        every = np.concatenate([labelled, relabelled])
+        turn = (epoch * self.positives + np.arange(min(self.positives, len(every)))) % len(every)
         docs, scores = np.full(self.positives, -1, np.int32), np.full(self.positives, np.nan, np.float32)
-        docs[: len(turn)] = labelled[turn]
-        scores[: len(turn)] = [self.mixture.positive_teacher(query, which) for which in turn.tolist()]
+        docs[: len(turn)] = every[turn]
+        for slot, which in enumerate(turn.tolist()):
+            own = which < len(labelled)
+            scores[slot] = self.mixture.positive_teacher(query, which) if own else judged[which - len(labelled)]
         return docs, scores
+
+    def of_the_same_text(self, docs: Int32[np.ndarray, " n"]) -> Int32[np.ndarray, " m"]:
+        """Return these documents and all others with the text of one of them."""
+        if self.twins is None or self.groups is None or not len(docs):
+            return docs
+        return np.concatenate([self.twins[group] for group in np.unique(self.groups[docs]).tolist()])
 
 
 class Collate:
@@ -83,11 +104,15 @@ class Collate:
 def stacked(rows: list[Row], known: Ragged, has_teacher: bool) -> dict[str, Any]:
     """Stack what every kind of batch holds (see `batch.Rows`)."""
     query_ids = np.array([row.query for row in rows])
+    relabelled = np.full((len(rows), max(len(row.relabelled) for row in rows)), -1, np.int32)
+    for place, row in enumerate(rows):
+        relabelled[place, : len(row.relabelled)] = row.relabelled
+    known_ids = np.concatenate([known.padded(query_ids), relabelled], axis=1)
     return {
         "query_ids": torch.from_numpy(query_ids),
         "doc_ids": torch.from_numpy(np.stack([row.docs for row in rows]).astype(np.int64)),
         "source": torch.from_numpy(np.stack([row.source for row in rows]).astype(np.int64)),
-        "positive_ids": torch.from_numpy(known.padded(query_ids).astype(np.int64)),
+        "positive_ids": torch.from_numpy(known_ids.astype(np.int64)),
         "teacher": torch.from_numpy(np.stack([row.teacher for row in rows])) if has_teacher else None,
         "positives": rows[0].positives,
     }

@@ -46,11 +46,16 @@ class TrainingSet:
         in one public set 7.5% of the rows had a negative identical to its positive under another id.
         """
         query_group, doc_group = self.data.queries.groups, self.data.corpus.groups
-        twins = Ragged.of(doc_group, np.arange(len(doc_group)), int(doc_group.max(initial=-1)) + 1)
         askers = Ragged.of(query_group, np.arange(len(query_group)), int(query_group.max(initial=-1)) + 1)
         queries, docs = _expand(askers, query_group[self.positives.row_ids], self.positives.values)
-        docs, queries = _expand(twins, doc_group[docs], queries)
+        docs, queries = _expand(self.twins, doc_group[docs], queries)
         return Ragged.of(queries, docs, len(self.data.queries))
+
+    @cached_property
+    def twins(self) -> Ragged:
+        """The documents of each text, by its number in `corpus.groups`."""
+        group = self.data.corpus.groups
+        return Ragged.of(group, np.arange(len(group)), int(group.max(initial=-1)) + 1)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -57,8 +57,8 @@ class InfoNCE(Loss):
         loss = self._one_way(c)
         if self.needs_reverse and c.reverse is not None:
             shape = (len(loss), -1)  # a row has as many rows there as it has slots for positives
-            back, there = self._one_way(c.reverse).unflatten(0, shape), c.reverse.positive.any(dim=1).unflatten(0, shape)
-            loss = (loss + back.sum(dim=1) / there.sum(dim=1)) / 2
+            there = c.reverse.positive.any(dim=1).unflatten(0, shape)
+            loss = (loss + self._one_way(c.reverse).unflatten(0, shape).sum(dim=1) / there.sum(dim=1)) / 2
         return loss
 
     def _one_way(self, c: Candidates) -> Float[Tensor, " B"]:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Int32
 
 from hardneg.data.training import TrainingSet
 from hardneg.errors import ConfigError
@@ -26,7 +28,7 @@ def records(store: Store, training: TrainingSet, k: int, form: str) -> Iterator[
     `form` triplet: a line per negative (anchor, positive, negative: sentence-transformers). n_tuple: anchor, positive,
     negative_1 to negative_k, queries with fewer left out (sentence-transformers). flag: query, pos and neg lists,
     queries without negatives left out (FlagEmbedding). ids: query_id, positive_ids, negative_ids, scores. Of several
-    positives triplet and n_tuple take the first.
+    positives triplet and n_tuple take the first; the others name all, relabelled ones too.
     """
     for query in training.queries.tolist():
         yield from FORMS[form](store, training, query, k)
@@ -52,7 +54,7 @@ def _flag(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[R
     if len(negatives):
         yield {
             "query": training.data.queries[query],
-            "pos": texts.take(training.positives[query]),
+            "pos": texts.take(_positives(store, training, query)),
             "neg": texts.take(negatives),
         }
 
@@ -61,10 +63,14 @@ def _ids(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Re
     data, kept = training.data, store.keeps(query)
     yield {
         "query_id": data.queries.ids[query].as_py(),
-        "positive_ids": data.corpus.ids.take(training.positives[query]).to_pylist(),
+        "positive_ids": data.corpus.ids.take(_positives(store, training, query)).to_pylist(),
         "negative_ids": data.corpus.ids.take(store.ids[query][kept][:k]).to_pylist(),
         "scores": [round(float(score), 6) for score in store.scores[query][kept][:k]],
     }
+
+
+def _positives(store: Store, training: TrainingSet, query: int) -> Int32[np.ndarray, " n"]:
+    return np.concatenate([training.positives[query], store.relabelled(query)])
 
 
 FORMS: dict[str, Callable[[Store, TrainingSet, int, int], Iterator[Record]]] = {

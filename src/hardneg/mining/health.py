@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from hardneg.mining.store import KEPT, Store
+from hardneg.mining.store import KEPT, RELABELLED, Store
 
 BLOCK = 4096  # queries looked at a time: bounds memory
 
@@ -17,7 +17,8 @@ def health(store: Store, k: int, pool: int, previous: Store | None = None) -> di
     nothing was found included. backfill: share of the pool
     that came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that
     the miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
-    overlap: share of the pool that was in the previous round's. With seconds and documents_per_second.
+    overlap: share of the pool that was in the previous round's. relabelled: share of the examined that the teacher
+    found relevant, where it was asked. With seconds and documents_per_second.
     """
     examined = kept = enough = back = above = pooled = common = before = 0
     for start in range(0, len(store.ids), BLOCK):
@@ -43,6 +44,8 @@ def health(store: Store, k: int, pool: int, previous: Store | None = None) -> di
         "seconds": seconds,
         "documents_per_second": store.card["documents"] / max(seconds, 1e-9),
     }
+    if RELABELLED in store.card["reasons"]:
+        out["relabelled"] = dropped(store)[RELABELLED] / max(examined, 1)
     if previous is not None:
         out["overlap"] = common / max(before, 1)
     return {key: float(value) for key, value in out.items()}

@@ -12,7 +12,7 @@ from rich.table import Table
 from hardneg.data.training import TrainingSet
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.health import BLOCK, dropped, pool_of
-from hardneg.mining.store import KEPT, Store
+from hardneg.mining.store import KEPT, RELABELLED, Store
 
 GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
@@ -25,7 +25,8 @@ def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
     counts = dropped(store)
     total = max(sum(counts.values()), 1)
     for reason, count in counts.items():
-        table.add_row(reason if reason == "kept" else f"dropped by {reason}", str(count), f"{count / total:.1%}")
+        said = reason if reason in ("kept", RELABELLED) else f"dropped by {reason}"
+        table.add_row(said, str(count), f"{count / total:.1%}")
     table.add_section()
     for key, value in numbers.items():
         table.add_row(key, f"{value:.4g}", "")

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from hardneg.data.mapped import Mapped
 
 KEPT = 0  # reason code; 1, 2, ... are the filters in the card's order
+RELABELLED = "relabelled"  # the name there of what the teacher found relevant
 
 
 class Store:
@@ -30,6 +31,8 @@ class Store:
         self._scores, self._positive = Mapped(folder / "scores.npy"), Mapped(folder / "positive.npy")
         self._teacher = Mapped(folder / "teacher.npy") if (folder / "teacher.npy").exists() else None
 
+        reasons = self.card["reasons"]
+        self._relabelled = reasons.index(RELABELLED) if RELABELLED in reasons else None
         file = folder / "positive_teacher.npy"
         self._positive_teacher = Mapped(file) if file.exists() else None
 
@@ -65,6 +68,20 @@ class Store:
     def teacher(self, query: int) -> Float32[np.ndarray, " n"] | None:
         """The teacher's scores of what `kept` returns; None where the store has none."""
         return None if self._teacher is None else self._teacher.array[query][self.keeps(query)]
+
+    def relabelled(self, query: int) -> Int32[np.ndarray, " n"]:
+        """The query's documents that the teacher found relevant, hardest first; none where it was not asked."""
+        return self.ids[query][self.relabels(query)]
+
+    def relabelled_teacher(self, query: int) -> Float32[np.ndarray, " n"]:
+        """The teacher's scores of what `relabelled` returns."""
+        teacher = self._teacher
+        return np.empty(0, np.float32) if teacher is None else teacher.array[query][self.relabels(query)]
+
+    def relabels(self, query: int) -> Bool[np.ndarray, " K"]:
+        """Mark the query's relabelled documents."""
+        reasons = self.reasons[query]
+        return np.zeros(reasons.shape, bool) if self._relabelled is None else reasons == self._relabelled
 
     def positive_teacher(self, query: int, which: int) -> float:
         """The teacher's score of the query's `which`-th labelled positive; NaN where there is none."""

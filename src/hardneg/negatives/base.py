@@ -47,11 +47,12 @@ class OfflineSource(ABC):
     """Names negatives before the batch exists; they are tokenised and encoded with gradient.
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
-    checks its arguments; `prepare` does the work. `version` changes when the source would draw otherwise than before:
-    what workers have fetched ahead is then void.
+    checks its arguments; `prepare` does the work. `relabels`: may find positives beyond the labels. `version` changes
+    when the source would draw otherwise than before: what workers have fetched ahead is then void.
     """
 
     has_teacher: bool = False
+    relabels: bool = False
     version: int = 0
 
     def __init__(self, k: int) -> None:
@@ -69,6 +70,10 @@ class OfflineSource(ABC):
     def positive_teacher(self, query: int, which: int) -> float:
         """The teacher's score of the query's `which`-th labelled positive; NaN where there is none."""
         return np.nan
+
+    def relabelled(self, query: int) -> Draw:
+        """Name the documents that are positives of the query by a teacher's word: no negatives for any source."""
+        return Draw(np.empty(0, np.int32), np.empty(0, np.float32))
 
     def report(self) -> dict[str, float]:
         """Say how the source came out, as numbers to log once (hit rate, queries left short, ...)."""

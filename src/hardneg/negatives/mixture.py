@@ -25,6 +25,7 @@ class Mixture:
         self.seed = seed
         self.k = sum(source.k for source in sources.values())
         self.has_teacher = any(source.has_teacher for source in sources.values())
+        self.relabels = any(source.relabels for source in sources.values())
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -35,6 +36,15 @@ class Mixture:
         """The teacher's score of the query's `which`-th labelled positive, from the first source that knows it."""
         scores = (source.positive_teacher(query, which) for source in self.sources.values() if source.has_teacher)
         return next((score for score in scores if not np.isnan(score)), np.nan)
+
+    def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        """What some source has relabelled as a positive of the query, with the first teacher's score of each."""
+        found: dict[int, float] = {}
+        for source in self.sources.values():
+            if source.relabels and (one := source.relabelled(query)).teacher is not None:
+                for doc, score in zip(one.ids.tolist(), one.teacher.tolist(), strict=True):
+                    found.setdefault(doc, score)
+        return np.array(list(found), np.int32), np.array(list(found.values()), np.float32)
 
     def draw(
         self, epoch: int, query: int

@@ -11,20 +11,23 @@ from hardneg.errors import ConfigError
 from hardneg.mining.base import Miner
 from hardneg.mining.health import health
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.mining.relabel import with_relabelling
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
+from hardneg.negatives.strata import stratified
 
-SAMPLING = ("uniform", "top")
+SAMPLING = ("uniform", "top", "stratified")
 
 
 class Stored(OfflineSource):
     """Draw `k` of the first `pool` kept documents of each query's mined list.
 
     `depth` is how many documents the miner lists a query. `sampling` is `uniform` over the pool (ANCE draws from the
-    top 200, arXiv:2007.00808) or `top`, always the hardest. `documents` may be mined: `all`, `not_held_out` (without
-    those that are relevant only to queries of other splits) or a file of ids. `teacher` scores the pairs, for filters
-    and for distillation.
+    top 200, arXiv:2007.00808), `top`, always the hardest, or `stratified` over the range of the teacher's scores.
+    `documents` may be mined: `all`, `not_held_out` (without those that are relevant only to queries of other splits) or
+    a file of ids. `teacher` scores the pairs, for filters and for distillation. What it scores `relabel` or more is a
+    positive until the next round: no source's negative, and shown in turn with the labelled ones.
 
     With a miner that follows the model in training there is nothing to draw before the first round: the slots stay
     empty, and `Remine` says when to mine.
@@ -39,6 +42,7 @@ class Stored(OfflineSource):
         sampling: str = "uniform",
         documents: str = "all",
         teacher: Teacher | None = None,
+        relabel: float | None = None,
     ) -> None:
         super().__init__(k)
         pool = depth if pool is None else pool
@@ -46,9 +50,14 @@ class Stored(OfflineSource):
             raise ConfigError(f"a mined source needs k <= pool <= depth, got k={k}, pool={pool}, depth={depth}")
         if sampling not in SAMPLING:
             raise ConfigError(f"sampling must be one of {', '.join(SAMPLING)}, got {sampling!r}")
+        if teacher is None and (sampling == "stratified" or relabel is not None):
+            key = "sampling=stratified" if sampling == "stratified" else f"relabel={relabel}"
+            raise ConfigError(
+                f"{key} reads scores of a teacher; give one, as in teacher=cross_encoder teacher.model=DIR"
+            )
         self.miner, self.depth, self.pool, self.sampling = miner, depth, pool, sampling
-        self.documents, self.teacher = documents, teacher
-        self.has_teacher = teacher is not None
+        self.documents, self.teacher, self.relabel = documents, teacher, relabel
+        self.has_teacher, self.relabels = teacher is not None, relabel is not None
         self.store: Store | None = None
         self.previous: Store | None = None
 
@@ -68,6 +77,7 @@ class Stored(OfflineSource):
             self.teacher.prepare(setting.training.data, setting.cache, setting.device)
         miner = self.miner.ready(setting.training.data, setting.model, setting.cache, setting.device)
         filters = {name: rule for name, rule in setting.filters.items() if rule.at != "live"}
+        filters = with_relabelling(filters, self.relabel)
         recipe = MiningRecipe(miner, self.depth, self.documents, filters, self.teacher)
         return self.use(mine_and_store(recipe, setting.training, setting.cache, setting.owner))
 
@@ -91,7 +101,10 @@ class Stored(OfflineSource):
         if self.store is None:
             return Draw(pad([], self.k))
         ids, teacher = self.store.kept(query)[: self.pool], self.store.teacher(query)
-        order = rng.permutation(len(ids)) if self.sampling == "uniform" else np.arange(len(ids))
+        if self.sampling == "stratified" and teacher is not None:
+            order = stratified(teacher[: self.pool], self.k, rng)
+        else:
+            order = np.arange(len(ids)) if self.sampling == "top" else rng.permutation(len(ids))
         order = order[: self.k]
         if teacher is None:
             return Draw(pad(ids[order], self.k))
@@ -102,6 +115,12 @@ class Stored(OfflineSource):
     def positive_teacher(self, query: int, which: int) -> float:
         """The teacher's score of the query's `which`-th labelled positive."""
         return np.nan if self.store is None else self.store.positive_teacher(query, which)
+
+    def relabelled(self, query: int) -> Draw:
+        """Name what the teacher found relevant in the last round."""
+        if self.store is None:
+            return super().relabelled(query)
+        return Draw(self.store.relabelled(query), self.store.relabelled_teacher(query))
 
     def report(self) -> dict[str, float]:
         """How the lists came out (see `mining.health`); nothing before there are any."""
