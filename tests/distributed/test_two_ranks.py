@@ -1,7 +1,11 @@
-"""Two gloo ranks with batch B give the gradients of one process with batch 2B, for every source and loss."""
+"""Two gloo ranks with batch B give the gradients of one process with batch 2B, for every source and loss.
+
+Those that remember earlier steps take several.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from datetime import timedelta
@@ -27,6 +31,7 @@ from hardneg.negatives.mixture import Mixture
 
 BATCH = 8
 
+TEACHER = "negatives.bm25.teacher={_target_: newcomers.GoodTeacher}"
 COMBINATIONS = {
     "in_batch": ["negatives=[in_batch]"],
     "in_batch positives only": ["negatives=[in_batch,bm25]", "negatives.in_batch.hard=false"],
@@ -37,15 +42,25 @@ COMBINATIONS = {
     "symmetric": ["negatives=[in_batch]", "loss.infonce.symmetric=true", "loss.infonce.learn_temperature=true"],
     "triplet": ["negatives=[in_batch,random]", "loss=triplet"],
     "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
+    "several positives": ["negatives=[in_batch,bm25]", "negatives.in_batch.hard=false", "loss.infonce.symmetric=true"],
+    "queue": ["negatives=[in_batch,queue]", "negatives.queue.size=50"],
+    "momentum": ["negatives=[queue]", "negatives.queue.size=40", "encoder.momentum=0.5"],
+    "grad_cache": ["negatives=[in_batch,bm25]", "encoder.grad_cache=true", "encoder.tokens=64"],
+    "kl": ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", TEACHER, "negatives.bm25.relabel=390"],
+    "margin_mse": ["negatives=[in_batch,bm25]", "loss=margin_mse", TEACHER, "negatives.bm25.sampling=stratified"],
 }
+STEPS = {"queue": 4, "momentum": 4}
+POSITIVES = {"several positives": 2, "kl": 2}
 
 
-def gradients(overrides, cache, rank=0, world=1):
-    """Gradients of this rank's mean loss on its share of the first global batch of 2 * BATCH rows."""
+def gradients(name, cache, rank=0, world=1):
+    """Gradients of the mean loss, averaged over the ranks, on the last of the first global batches of 2 * BATCH rows."""
+    os.environ["HARDNEG_TARGETS"] = "newcomers."
     configs.register_resolvers()
     with initialize_config_module("hardneg.conf", version_base="1.3"):
-        cfg = compose("train", ["data=toy", "encoder.dim=16", *overrides])
-    training = TrainingSet(Toy(docs=400, queries=120).load())
+        cfg = compose("train", ["data=toy", "encoder.dim=16", *COMBINATIONS[name]])
+    positives = POSITIVES.get(name, 1)
+    training = TrainingSet(Toy(docs=400, queries=120, positives=2 * positives - 1).load())
     recipe = configs.build(cfg.encoder)
     tokenizer = recipe.tokenizer(training.data.corpus)
     queries = TokenTable.build(training.data.queries, tokenizer, recipe.query, cache, "queries")
@@ -59,12 +74,35 @@ def gradients(overrides, cache, rank=0, world=1):
     online = {name: s for name, s in sources.items() if name not in offline}
     names = ("positive", *offline, *online)
     mixture = Mixture(offline, names, seed=1)
-    rows, collate = TrainingRows(training, mixture), Collate(queries, docs, training, mixture.has_teacher)
+    rows = TrainingRows(training, mixture, positives)
+    collate = Collate(queries, docs, training, mixture.has_teacher)
     sampler = EpochSampler(len(rows), 2 * BATCH // world, 1, rank, world)
-    batch: Batch = collate([rows[key] for key in next(iter(sampler))])
 
     torch.manual_seed(0)
     towers = Towers(recipe, recipe.build(tokenizer))
+    parameters = [p for module in (towers, *losses.values()) for p in module.parameters() if p.requires_grad]
+    for keys in itertools.islice(sampler, STEPS.get(name, 1)):
+        for p in parameters:
+            p.grad = None
+        batch = collate([rows[key] for key in keys])
+        d = step(towers, batch, online, filters, losses, names)
+        for p in parameters:  # what DDP does
+            if world > 1:
+                dist.all_reduce(p.grad)
+                p.grad /= world
+        with torch.no_grad():  # plain descent: Adam would enlarge the rounding of tiny gradients
+            for p in parameters:
+                p -= 0.5 * p.grad
+        towers.follow()
+        for source in online.values():
+            source.update(d, batch)
+    if "queue" in online:
+        assert (online["queue"].ids >= 0).sum() > 2 * BATCH, "the queue was hardly filled"
+    return [p.grad for p in parameters]
+
+
+def step(towers, batch: Batch, online, filters, losses, names):
+    """One step's backward pass; returns the documents' embeddings."""
     q, d = towers.both(batch.queries, batch.docs)
     d = d.unflatten(0, batch.doc_ids.shape)
     c = Candidates.own(q, d, batch, names)
@@ -75,19 +113,15 @@ def gradients(overrides, cache, rank=0, world=1):
     if any(loss.needs_reverse for loss in losses.values()):
         c = c.with_reverse(reverse(q, d, batch))
     sum(loss.weight * loss(c).mean() for loss in losses.values()).backward()
-    parameters = [*towers.parameters(), *(p for loss in losses.values() for p in loss.parameters() if p.requires_grad)]
-    return [p.grad for p in parameters]
+    return d.detach()
 
 
 def _rank(rank, port, cache, results):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=2, timeout=timedelta(seconds=120))
-    for name, overrides in COMBINATIONS.items():
-        grads = gradients(overrides, cache, rank, 2)
-        for grad in grads:  # what DDP does
-            dist.all_reduce(grad)
-            grad /= 2
+    for name in COMBINATIONS:
+        grads = gradients(name, cache, rank, 2)
         if rank == 0:
             torch.save(grads, results / f"{name}.pt")
     dist.destroy_process_group()
@@ -106,7 +140,7 @@ def two_ranks(tmp_path_factory):
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_two_ranks_give_the_gradients_of_one_with_twice_the_batch(two_ranks, name):
     cache, results = two_ranks
-    together = gradients(COMBINATIONS[name], cache)
+    together = gradients(name, cache)
     apart = torch.load(results / f"{name}.pt", weights_only=True)
     assert len(together) == len(apart)
     for one, two in zip(together, apart, strict=True):

@@ -6,6 +6,9 @@ import os
 import signal
 
 import lightning as L
+import numpy as np
+
+from hardneg.mining.teacher import Teacher
 
 
 class Interrupt(L.Callback):
@@ -29,6 +32,33 @@ class KillInEvaluation(L.Callback):
         if not os.path.exists(mark):
             open(mark, "w").close()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class ByRow(Teacher):
+    """Scores a document by its row, a tenth of a logit each."""
+
+    def identity(self):
+        return {"teacher": "by row"}
+
+    def score(self, queries, docs):
+        return np.where(docs >= 0, docs / 10, np.nan).astype(np.float32)
+
+
+class KillInScoring(L.Callback):
+    """Kill the process in the second round, while its third block of pairs is being scored, once per run folder."""
+
+    def on_train_epoch_end(self, trainer, *_):
+        mark = os.path.join(trainer.default_root_dir, "interrupted")
+        score, calls = ByRow.score, []
+
+        def score_and_die(self, queries, docs):
+            calls.append(len(queries))
+            if len(calls) == 3 and not os.path.exists(mark):
+                open(mark, "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return score(self, queries, docs)
+
+        ByRow.score = score_and_die
 
 
 class KillInMining(L.Callback):

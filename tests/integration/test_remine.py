@@ -55,6 +55,20 @@ def test_an_interrupted_run_mines_and_draws_what_it_would_have(
     assert not list((tmp_path / "cut-cache" / "work").iterdir()), "an orphan is left"
 
 
+def test_a_run_killed_while_its_teacher_scores_ends_the_same(hardneg, hardneg_process, small, separate, tmp_path):
+    """The second round is cut in its third block of pairs; what was relabelled comes back with the lists."""
+    taught = [*small, *MINED, "loss=[infonce,kl,margin_mse]", "negatives.mined.teacher={_target_: interrupts.ByRow}"]
+    taught += ["negatives.mined.relabel=25", "negatives.mined.sampling=stratified", "positives=2"]
+    hardneg("train", *taught, *separate("whole"))
+    kill = "+callbacks.stop={_target_: interrupts.KillInScoring}"
+    hardneg_process("train", *taught, kill, *separate("cut"), code=-9)
+    assert len(list((tmp_path / "cut-cache" / "work").glob("*/hits-*.npz"))) == 2
+    hardneg("resume", "cut")
+    assert stores(tmp_path / "whole") == stores(tmp_path / "cut")
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+    assert max(share for _, share in rows(tmp_path / "whole", "mining/mined/relabelled")) > 0
+
+
 def test_workers_draw_from_new_lists_at_once_also_within_an_epoch(hardneg, small, separate, tmp_path):
     steps = [*small, *MINED, "remine.every_n_epochs=null", "remine.every_n_steps=4", "trainer.max_epochs=2"]
     hardneg("train", *steps, *separate("alone"))

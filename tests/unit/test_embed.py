@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from synthetic import make_batch
 
+from hardneg.candidates import Candidates
 from hardneg.embed import encode, parts
 from hardneg.encoders.base import Tower
 from hardneg.encoders.static import Static
 from hardneg.encoders.transformer import Transformer
+from hardneg.losses.infonce import InfoNCE
+from hardneg.negatives.in_batch import InBatch
 
 LENGTHS = torch.tensor([3, 9, 1, 4, 9, 2, 7, 1, 1, 5])
 
@@ -67,6 +71,36 @@ def test_vectors_and_gradients_do_not_depend_on_the_parts(kind, toy, bert, token
     for budget in (1, 40):
         for ours, whole in zip(found[budget], found[None], strict=True):
             torch.testing.assert_close(ours, whole, atol=1e-5, rtol=1e-4)
+
+
+def test_the_step_in_parts_is_the_large_batch_and_accumulation_is_not(toy, bert, tokens_of):
+    """The whole step, dropout on: GradCache's gradient is the large batch's, the mean over small batches' is not.
+
+    Accumulation gets its best case: every text keeps the vector, dropout included, that it has in the large batch.
+    """
+    recipe = Transformer(model=str(bert), dropout=0.3)
+    tower = recipe.build(recipe.tokenizer(toy.corpus)).train()
+    tokens = tokens_of(recipe, list(toy.corpus.take(range(36))), recipe.tokenizer(toy.corpus))
+    rows = torch.arange(24).reshape(12, 2)  # a positive and a negative each; the queries are texts 24 to 35
+
+    def gradient(batches, grad_cache=False):
+        tower.zero_grad()
+        torch.manual_seed(5)
+        vectors = encode(tower, tokens, 60, grad_cache)
+        total = 0
+        for pick in batches:
+            batch, q, d = make_batch(rows[pick]), vectors[24:][pick], vectors[rows[pick]]
+            c = Candidates.own(q, d, batch, ("positive", "drawn", "in_batch"))
+            total += InfoNCE()(c.add(q, InBatch()(q, d, batch), "in_batch")).mean() / len(batches)
+        total.backward()
+        return torch.cat([p.grad.flatten() for p in tower.parameters() if p.grad is not None])
+
+    large = gradient([torch.arange(12)])
+    cached = gradient([torch.arange(12)], grad_cache=True)
+    accumulated = gradient(list(torch.arange(12).chunk(4)))
+    assert large.dtype == torch.float32
+    assert float((cached - large).norm() / large.norm()) < 1e-6
+    assert float((accumulated - large).norm() / large.norm()) > 0.1
 
 
 @pytest.mark.parametrize("size", [40, 200])

@@ -15,6 +15,7 @@ from hardneg.encoders.static import Static
 from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import InfoNCE
+from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 
 
@@ -106,6 +107,45 @@ def test_momentum_goes_with_a_shared_tower_only():
         Static(momentum=0.9, separate=True)
     with pytest.raises(ConfigError, match="below 1"):
         Static(momentum=1.0)
+
+
+def test_cross_batch_memory_written_out(tmp_path):
+    """XBM (arXiv:1912.06798): in-batch negatives with gradient, and the embeddings of earlier steps as they were then.
+
+    Pairs come back after a while; a document in the batch is not taken from the memory, and the query's own positive is
+    no negative of it.
+    """
+    rate, temperature, size, warmup = 0.5, 0.1, 18, 2
+    data = make_data([(i, i) for i in range(20)], docs=20, queries=20)
+    model = make_model(data, tmp_path)
+    towers, loss = model.towers, InfoNCE(temperature)
+    in_batch, queue = InBatch(), Queue(size, warmup_steps=warmup)
+    f, memory = copy.deepcopy(towers.tower(QUERY)), []
+    ours = torch.optim.SGD(towers.parameters(), lr=rate)
+    theirs = torch.optim.SGD(f.parameters(), lr=rate)
+    for step in range(8):
+        rows = (torch.arange(5) + 5 * step) % 20
+        queries, docs = model.queries.batch(rows.numpy()), model.docs.batch(rows.numpy())
+
+        batch = make_batch(rows[:, None], query_ids=rows)
+        q, d = towers.both(queries, docs)
+        d = d.unflatten(0, (5, 1))
+        c = Candidates.own(q, d, batch, ("positive", "in_batch", "queue"))
+        c = c.add(q, in_batch(q, d, batch), "in_batch").add(q, queue(q, d, batch), "queue")
+        found = loss(c).mean()
+        ours.zero_grad(), found.backward(), ours.step()
+        queue.update(d.detach(), batch)
+
+        q, d = encode(f, queries, None), encode(f, docs, None)
+        old = [e for i, e in memory if i not in rows.tolist()] if step >= warmup else []
+        logits = torch.cat([q @ d.T, q @ torch.stack(old).T if old else q.new_zeros(5, 0)], dim=1) / temperature
+        expected = F.cross_entropy(logits, torch.arange(5))
+        theirs.zero_grad(), expected.backward(), theirs.step()
+        memory = [(i, e) for i, e in memory if i not in rows.tolist()]
+        memory = (memory + list(zip(rows.tolist(), d.detach(), strict=True)))[-size:]
+        torch.testing.assert_close(found, expected)
+    assert len(old) > 5
+    torch.testing.assert_close(towers.tower(QUERY).embedding.weight, f.embedding.weight)
 
 
 def test_moco_as_its_paper_writes_it(tmp_path):
