@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from hardneg.batch import Batch
+from hardneg.data.sampler import Place
 from hardneg.data.tables import Ragged
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training import TrainingSet
@@ -27,7 +28,7 @@ class Row:
 
 
 class TrainingRows(Dataset):
-    """Row (epoch, index): the query, one of its positives, and its drawn negatives."""
+    """Row (epoch, row, batch): the query, one of its positives, and its drawn negatives."""
 
     def __init__(self, training: TrainingSet, mixture: Mixture) -> None:
         self.queries, self.positives = training.queries, training.positives
@@ -36,12 +37,12 @@ class TrainingRows(Dataset):
     def __len__(self) -> int:
         return len(self.queries)
 
-    def __getitem__(self, key: tuple[int, int]) -> Row:
-        epoch, index = key
+    def __getitem__(self, place: Place) -> Row:
+        epoch, index, batch = place
         query = int(self.queries[index])
         positives = self.positives[query]
         which = epoch % len(positives)
-        ids, source, teacher = self.mixture.draw(epoch, query)
+        ids, source, teacher = self.mixture.draw(epoch, query, batch)
         return Row(
             query=query,
             docs=np.concatenate([positives[which : which + 1], ids]),
