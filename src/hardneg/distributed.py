@@ -63,6 +63,17 @@ def anywhere(flag: bool) -> bool:
     return bool(said)
 
 
+def mean(value: float) -> float:
+    """Average a number over the ranks that know it (it is NaN where it is not known); every rank must ask."""
+    if not active():
+        return value
+    known = value == value
+    where = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    both = torch.tensor([value if known else 0.0, float(known)], dtype=torch.float64, device=where)
+    dist.all_reduce(both)
+    return float(both[0] / both[1])
+
+
 class _Gather(torch.autograd.Function):
     """All-gather whose gradient is the sum of what every rank asks of this rank's rows."""
 

@@ -13,7 +13,7 @@ from hardneg.batch import Batch
 from hardneg.candidates import Candidates
 from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import OnlineSource
-from hardneg.negatives.in_batch import reverse
+from hardneg.negatives.in_batch import InBatch, reverse
 from hardneg.optimised import Objective, Optimised
 
 
@@ -34,6 +34,7 @@ class DualEncoder(Optimised):
         self.towers = towers
         self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
         self.card = card
+        self.resting: frozenset[str] = frozenset()  # online sources that a curriculum has switched off for now
 
     @property
     def ranker(self) -> Towers:
@@ -47,14 +48,21 @@ class DualEncoder(Optimised):
         with torch.autocast(self.device.type, enabled=False):
             offered = Candidates.own(q, d, batch, self.names)
             for name, source in self.sources.items():
-                offered = offered.add(q, source(q, d, batch), name, distributed.rank())
+                if name not in self.resting:
+                    offered = offered.add(q, source(q, d, batch), name, distributed.rank())
             kept = self.filtered(offered, batch)
-            if any(loss.needs_reverse for loss in self.losses.values()):
+            if self.symmetric:
                 kept = kept.with_reverse(reverse(q, d, batch))
             total = self.lose(offered, kept)
         for source in self.sources.values():
             source.update(d.detach(), batch)
         return total
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether a loss asks for the other direction, and in-batch negatives are on."""
+        asked = any(loss.needs_reverse for loss in self.losses.values())
+        return asked and any(isinstance(s, InBatch) and name not in self.resting for name, s in self.sources.items())
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the optimiser's step; a momentum tower follows."""

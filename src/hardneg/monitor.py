@@ -17,7 +17,8 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Loss]) -> 
 
     count: negatives kept per query. filtered: negatives dropped by the filters per query. hit_rate: kept / offered
     (NaN when nothing was offered). margin: mean lead of the positive over the kept negatives, in similarity. loss: the
-    weighted losses on this source's negatives alone, comparable between steps of a run because the pool has one size.
+    weighted losses on this source's negatives alone, comparable between steps of a run because the pool has one size
+    (NaN, not a perfect 0, where it has none).
     """
     metrics: dict[str, Tensor] = {}
     for label, name in enumerate(kept.names):
@@ -27,6 +28,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Loss]) -> 
         count = (kept.negative & here).sum()
         before = (offered.negative & here).sum()
         alone = kept.only(name)
+        loss = torch.stack([x.weight * x(alone).mean() for x in losses]).sum()
         lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
         rows = len(kept.scores)
         metrics |= {
@@ -34,6 +36,6 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Loss]) -> 
             f"negatives/{name}/filtered": (before - count) / rows,
             f"negatives/{name}/hit_rate": count / before,
             f"negatives/{name}/margin": lead / count,
-            f"negatives/{name}/loss": torch.stack([x.weight * x(alone).mean() for x in losses]).sum(),
+            f"negatives/{name}/loss": loss.where(count > 0, torch.nan),
         }
     return metrics

@@ -25,6 +25,7 @@ from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
+from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import check as check_metrics
@@ -153,7 +154,10 @@ def check_combination(node: dict[str, Any]) -> None:
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
     check_mining(node, following)
-    check_losses(configs.build_group(node["loss"], "loss"), sources)
+    losses = configs.build_group(node["loss"], "loss")
+    check_losses(losses, sources)
+    if node["curriculum"]:
+        check_curriculum(node, sources, losses)
     check_numbers(node)
     if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
         raise ConfigError(
@@ -170,6 +174,18 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
             f"remine.warmup_epochs={warmup} leaves none of trainer.max_epochs={epochs} for negatives="
             f"{','.join(following)}; train longer or warm up less"
         )
+
+
+def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Loss]) -> None:
+    """Raise `ConfigError` for a curriculum that does not fit the sources and losses, or the run's length."""
+    curriculum: Curriculum = configs.build(node["curriculum"])
+    curriculum.check(sources, losses)
+    trainer = node["trainer"]
+    if trainer["max_epochs"] in (None, -1) and trainer["max_steps"] == -1:
+        raise ConfigError("a curriculum needs to know the run's length; give trainer.max_epochs or trainer.max_steps")
+    for metric in curriculum.pace.watched:
+        if metric.startswith(("negatives/", "mining/")) and metric.split("/")[1] not in sources:
+            raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
 
 
 def check_pairs(node: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from hardneg import checkpoint, configs, preflight
 from hardneg.alarms import Thresholds
 from hardneg.callbacks.alarms import Alarms
 from hardneg.callbacks.console import Bar, EpochLine
+from hardneg.callbacks.curriculum import FollowCurriculum
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
@@ -34,6 +35,7 @@ from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.stored import Stored
 from hardneg.optimised import Objective, Optimised
@@ -52,6 +54,7 @@ class Negatives:
 
     offline: dict[str, OfflineSource]
     online: dict[str, OnlineSource]
+    curriculum: Curriculum | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ def train(cfg: DictConfig) -> float | None:
     filters = prepare_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
     negatives = prepare_negatives(cfg, setting)
-    mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
+    mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum)
     batches = Batches(
         TrainingRows(training, mixture, cfg.positives),
         Collate(queries, docs, training, mixture.has_teacher),
@@ -179,9 +182,12 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     sources = configs.build_group(cfg.negatives, "negatives")
     offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
     online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
+    curriculum: Curriculum | None = configs.build(cfg.curriculum) if cfg.get("curriculum") else None
+    if curriculum is not None:
+        curriculum.fit(sources)
     for source in offline.values():
         source.prepare(setting)
-    return Negatives(offline, online)
+    return Negatives(offline, online, curriculum)
 
 
 def objective(cfg: DictConfig, negatives: Negatives, filters: dict[str, CandidateFilter]) -> Objective:
@@ -216,15 +222,17 @@ def make_module(
 def mining(
     cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model, evaluate: Evaluate
 ) -> list[L.Callback]:
-    """The callbacks that watch the mined sources, and that mine for those that follow the model."""
+    """The callbacks that follow a curriculum, watch the mined sources, and mine for those that follow the model."""
     stored = {name: source for name, source in negatives.offline.items() if isinstance(source, Stored)}
     following = {name: source for name, source in stored.items() if source.follows_model}
     found: list[L.Callback] = []
+    if negatives.curriculum is not None:
+        found.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
         metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
         found.append(Alarms(stored, evaluate, setting.training, folder, Thresholds(**cfg.alarms), metrics))
     if following:
-        found.append(Remine(following, setting, model, **configs.plain(cfg.remine)))
+        found.append(Remine(following, setting, model, **configs.plain(cfg.remine), curriculum=negatives.curriculum))
     return found
 
 

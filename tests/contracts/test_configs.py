@@ -45,6 +45,10 @@ def filled(*overrides, name="train"):
         overrides = (*overrides, *TEACHER)
     if any(override.startswith("teacher=") for override in overrides):
         overrides = (*overrides, "negatives=[bm25]")
+    if any(override.startswith("curriculum=") for override in overrides):
+        overrides = (*overrides, "negatives=[in_batch,random,bm25,mined]")
+    if "curriculum=custom" in overrides:
+        overrides = (*overrides, "+curriculum.share.bm25=[0,1]")
     if "teacher=bi_encoder" in overrides:
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
     missing = configs.missing_keys(compose(*overrides, name=name))
@@ -82,6 +86,40 @@ def test_every_option_composes_and_can_run(choice):
     ],
 )
 def test_mining_that_cannot_work_is_refused(overrides, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        preflight.check(compose(*overrides))
+
+
+EASY = ["strategy=easy_to_hard"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["curriculum=custom"], "moves nothing; give curriculum.share, window or temperature"),
+        (["curriculum=easy_to_hard"], "curriculum.share names bm25, mined, random, but only in_batch of this run"),
+        (["curriculum=temperature", "loss=triplet"], "curriculum.temperature names infonce, but only nothing"),
+        (["curriculum=temperature", "loss.infonce.learn_temperature=true"], "but only nothing of this run has one"),
+        (["curriculum=rank_window", "negatives=[random]"], "curriculum.window names mined"),
+        (["curriculum=rank_window", "negatives=[mined]", "negatives.mined.depth=150"], "beyond negatives.mined.depth"),
+        ([*EASY, "curriculum.share.random=[1,1,0]"], "adds up to 2 at 33% of the training; at most 1"),
+        ([*EASY, "curriculum.share.random=[2,0,0]"], "is a share, 0 to 1"),
+        ([*EASY, "curriculum.share.random=[]"], "curriculum.share.random is empty"),
+        ([*EASY, "curriculum.at=[0.5]"], "curriculum.share.random has 3 values, but curriculum.at=[0.5] asks for 2"),
+        ([*EASY, "curriculum.at=[0.6,0.5]"], "rising shares of the training"),
+        ([*EASY, "curriculum.shape=wild"], "curriculum.shape must be one of steps, linear"),
+        ([*EASY, "curriculum.slots=0"], "curriculum.slots must be 1 or more"),
+        ([*EASY, "negatives.mined.pool=3", "negatives.mined.k=3"], "k <= pool <= depth, got k=4"),
+        ([*EASY, "+curriculum.share.in_batch=[1,0.5]"], "must be 1 (on) or 0 (off)"),
+        ([*EASY, "trainer.max_epochs=-1"], "needs to know the run's length"),
+        (["negatives=random", "curriculum=custom", "+curriculum.share.random=[1,0]"], "leaves no source of negatives"),
+        ([*EASY, "curriculum=self_paced", "curriculum.pace.above=1"], "one bound, either below or above"),
+        ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[negatives/fused/loss]"], "of none of negatives="),
+        ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[]"], "names nothing to measure"),
+        ([*EASY, "curriculum=self_paced", "curriculum.pace.rises=0"], "every_n_steps and rises must be 1 or more"),
+    ],
+)
+def test_a_curriculum_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
         preflight.check(compose(*overrides))
 

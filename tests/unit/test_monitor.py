@@ -39,6 +39,7 @@ def test_what_was_not_offered_is_nan_and_not_zero():
     found = by_source(c, c, [Triplet()])
     assert found["negatives/in_batch/count"] == 0
     assert found["negatives/in_batch/hit_rate"].isnan() and found["negatives/in_batch/margin"].isnan()
+    assert found["negatives/in_batch/loss"].isnan()
 
 
 def test_it_keeps_no_graph():

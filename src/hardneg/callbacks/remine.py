@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -14,6 +16,7 @@ from hardneg import distributed
 from hardneg.data.cache import release
 from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import Setting
+from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
 
@@ -26,6 +29,7 @@ class Remine(L.Callback):
     The first round comes before the first step, or after `warmup_epochs` on the run's other negatives (the three stages
     random, mine, mixed). It runs when the epoch's batches are all trained on and before the checkpoint is written:
     mined when an epoch starts, lists would come too late for a resumed run, whose first iterator exists by then.
+    With a `curriculum` a source is mined only when it may be drawn from before the next chance to mine it.
     The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from.
 
     `keep_last` removes this run's older stores, but for those that the last two checkpoints name (one may be half
@@ -41,8 +45,10 @@ class Remine(L.Callback):
         every_n_epochs: int | None = 1,
         every_n_steps: int | None = None,
         keep_last: int | None = None,
+        curriculum: Curriculum | None = None,
     ) -> None:
         self.sources, self.setting, self.model = dict(sources), setting, model
+        self.curriculum = curriculum
         self.warmup_epochs = warmup_epochs
         self.every_n_epochs, self.every_n_steps, self.keep_last = every_n_epochs, every_n_steps, keep_last
         self.round, self.step = 0, 0
@@ -53,9 +59,10 @@ class Remine(L.Callback):
         """Open the stores that the checkpoint names, or mine the first round."""
         if self.round:
             for name, source in self.sources.items():
-                source.open(self.setting.cache / "stores" / self.stores[name][-1])
+                if self.stores[name]:
+                    source.open(self.setting.cache / "stores" / self.stores[name][-1])
         elif not self.warmup_epochs and trainer.global_step == 0:
-            self.mine(trainer)
+            self.mine(trainer, self._wanted(trainer, 0))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Mine if the steps are up; say how old the lists are."""
@@ -64,7 +71,7 @@ class Remine(L.Callback):
             # The step just done drew from lists that were one step younger than they are now.
             pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
         if self.round and self.every_n_steps and since >= self.every_n_steps and not trainer.is_last_batch:
-            self.mine(trainer)
+            self.mine(trainer, self._wanted(trainer, trainer.current_epoch))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Mine the first round after the warm-up, and a new one if the epochs are up, but not after the last."""
@@ -75,13 +82,29 @@ class Remine(L.Callback):
         steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
         epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0
         if since >= 0 and (not self.round or epochs_up or steps_up):
-            self.mine(trainer)
+            self.mine(trainer, self._wanted(trainer, done))
 
-    def mine(self, trainer: L.Trainer) -> None:
-        """Mine a round with the weights as they are, and log how it came out."""
+    def _wanted(self, trainer: L.Trainer, epoch: int) -> list[str]:
+        """The sources that a curriculum may draw from before the next chance to mine, from this epoch on."""
+        if self.curriculum is None:
+            return list(self.sources)
+        length = len(trainer.train_dataloader)  # type: ignore[arg-type]
+        chances = []
+        if self.every_n_epochs:
+            chances.append(self.every_n_epochs - (epoch - self.warmup_epochs) % self.every_n_epochs)
+        if self.every_n_steps:
+            chances.append(1 + math.ceil(self.every_n_steps * trainer.accumulate_grad_batches / length))
+        end = (epoch + min(chances)) * length if chances else sys.maxsize
+        return [name for name in self.sources if self.curriculum.needs(name, epoch * length, end)]
+
+    def mine(self, trainer: L.Trainer, names: list[str]) -> None:
+        """Mine a round for these sources with the weights as they are, and log how it came out."""
+        if not names:
+            return
         setting = replace(self.setting, model=replace(self.model, average=moving_average(trainer)))
         self.round, self.step = self.round + 1, trainer.global_step
-        for name, source in self.sources.items():
+        for name in names:
+            source = self.sources[name]
             store = source.mine(setting)
             if store.folder.name not in self.stores[name]:
                 self.stores[name].append(store.folder.name)

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Int32
 from torch.utils.data import Dataset
 
 from hardneg.batch import Batch
+from hardneg.data.sampler import Place
 from hardneg.data.tables import Ragged
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training import TrainingSet
@@ -30,7 +31,7 @@ class Row:
 
 
 class TrainingRows(Dataset):
-    """Row (epoch, index): the query, `positives` of its positives, and its drawn negatives.
+    """Row (epoch, row, batch): the query, `positives` of its positives, and its drawn negatives.
 
     The slots turn over the query's labelled positives and those that a source has relabelled, so that n epochs show
     each of n as often as any other. A query that has fewer than there are slots shows them all, padded with -1. What
@@ -46,10 +47,10 @@ class TrainingRows(Dataset):
     def __len__(self) -> int:
         return len(self.queries)
 
-    def __getitem__(self, key: tuple[int, int]) -> Row:
-        epoch, index = key
+    def __getitem__(self, place: Place) -> Row:
+        epoch, index, batch = place
         query = int(self.queries[index])
-        ids, source, teacher = self.mixture.draw(epoch, query)
+        ids, source, teacher = self.mixture.draw(epoch, query, batch)
         relabelled, judged = self.mixture.relabelled(query)
         known = self.of_the_same_text(relabelled)
         if len(known):  # one source's positive is no other's negative

@@ -19,6 +19,7 @@ class Loss(nn.Module, ABC):
 
     needs_teacher: bool = False
     needs_reverse: bool = False
+    has_temperature: bool = False
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -29,6 +30,10 @@ class Loss(nn.Module, ABC):
     def learned(self) -> dict[str, Tensor]:
         """What the loss learns beside the towers, as metrics."""
         return {}
+
+    def set_temperature(self, value: float) -> None:
+        """Divide similarities by this from now on (a curriculum asks for it); only where `has_temperature`."""
+        raise NotImplementedError
 
     @abstractmethod
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:

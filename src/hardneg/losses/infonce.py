@@ -36,7 +36,7 @@ class InfoNCE(Loss):
             raise ConfigError(f"loss.infonce.temperature must be positive, got {temperature}")
         if learn_temperature and temperature < LOWEST_TEMPERATURE:
             raise ConfigError(f"a learned temperature starts at {LOWEST_TEMPERATURE} or above, got {temperature}")
-        self.needs_reverse = symmetric
+        self.needs_reverse, self.has_temperature = symmetric, not learn_temperature
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
 
     @property
@@ -47,6 +47,11 @@ class InfoNCE(Loss):
             return value
         # Straight through: a plain clamp has no gradient below its bound, and the temperature would never come back.
         return value + (value.clamp(min=LOWEST_TEMPERATURE) - value).detach()
+
+    @torch.no_grad()
+    def set_temperature(self, value: float) -> None:
+        """Take this temperature, where it is not learned."""
+        self.log_temperature.fill_(math.log(value))
 
     def learned(self) -> dict[str, Tensor]:
         """The temperature, where it is learned."""

@@ -20,6 +20,7 @@ class KL(Loss):
     """
 
     needs_teacher = True
+    has_temperature = True
 
     def __init__(self, temperature: float = 0.05, teacher_temperature: float = 1.0, weight: float = 1.0) -> None:
         super().__init__(weight)
@@ -28,6 +29,10 @@ class KL(Loss):
         if teacher_temperature <= 0:
             raise ConfigError(f"loss.kl.teacher_temperature must be positive, got {teacher_temperature}")
         self.temperature, self.teacher_temperature = temperature, teacher_temperature
+
+    def set_temperature(self, value: float) -> None:
+        """Take this temperature for the student."""
+        self.temperature = value
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's divergence, 0 for a row with fewer than two known candidates."""

@@ -56,6 +56,10 @@ class OfflineSource(ABC):
     version: int = 0
 
     def __init__(self, k: int) -> None:
+        self.resize(k)
+
+    def resize(self, k: int) -> None:
+        """Draw `k` a query from now on; raises `ConfigError` where it cannot."""
         if k < 1:
             raise ConfigError(f"a source needs k >= 1 negatives a query, got k={k}; to do without it leave it out")
         self.k = k

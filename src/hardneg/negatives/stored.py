@@ -44,10 +44,8 @@ class Stored(OfflineSource):
         teacher: Teacher | None = None,
         relabel: float | None = None,
     ) -> None:
+        self.depth, self.pool = depth, depth if pool is None else pool
         super().__init__(k)
-        pool = depth if pool is None else pool
-        if not k <= pool <= depth:
-            raise ConfigError(f"a mined source needs k <= pool <= depth, got k={k}, pool={pool}, depth={depth}")
         if sampling not in SAMPLING:
             raise ConfigError(f"sampling must be one of {', '.join(SAMPLING)}, got {sampling!r}")
         if teacher is None and (sampling == "stratified" or relabel is not None):
@@ -55,11 +53,18 @@ class Stored(OfflineSource):
             raise ConfigError(
                 f"{key} reads scores of a teacher; give one, as in teacher=cross_encoder teacher.model=DIR"
             )
-        self.miner, self.depth, self.pool, self.sampling = miner, depth, pool, sampling
+        self.miner, self.sampling = miner, sampling
         self.documents, self.teacher, self.relabel = documents, teacher, relabel
         self.has_teacher, self.relabels = teacher is not None, relabel is not None
         self.store: Store | None = None
         self.previous: Store | None = None
+
+    def resize(self, k: int) -> None:
+        """Draw `k` a query; raises `ConfigError` for more than the pool has."""
+        super().resize(k)
+        if not k <= self.pool <= self.depth:
+            numbers = f"k={k}, pool={self.pool}, depth={self.depth}"
+            raise ConfigError(f"a mined source needs k <= pool <= depth, got {numbers}")
 
     @property
     def follows_model(self) -> bool:
@@ -96,20 +101,24 @@ class Stored(OfflineSource):
         self.version += 1
         return store
 
-    def draw(self, query: int, rng: np.random.Generator) -> Draw:
-        """Draw from the kept part of the query's list; a list left short by the filters stays short."""
+    def draw(self, query: int, rng: np.random.Generator, window: tuple[int, int] | None = None) -> Draw:
+        """Draw from the kept part of the query's list; a list left short by the filters stays short.
+
+        `window` are the [first, end) places to draw from instead of the first `pool`.
+        """
         if self.store is None:
             return Draw(pad([], self.k))
-        ids, teacher = self.store.kept(query)[: self.pool], self.store.teacher(query)
+        places = slice(*(window or (0, self.pool)))
+        ids, teacher = self.store.kept(query)[places], self.store.teacher(query)
         if self.sampling == "stratified" and teacher is not None:
-            order = stratified(teacher[: self.pool], self.k, rng)
+            order = stratified(teacher[places], self.k, rng)
         else:
             order = np.arange(len(ids)) if self.sampling == "top" else rng.permutation(len(ids))
         order = order[: self.k]
         if teacher is None:
             return Draw(pad(ids[order], self.k))
         scores = np.full(self.k, np.nan, np.float32)
-        scores[: len(order)] = teacher[order]
+        scores[: len(order)] = teacher[places][order]
         return Draw(pad(ids[order], self.k), scores)
 
     def positive_teacher(self, query: int, which: int) -> float:

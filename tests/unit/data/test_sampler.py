@@ -34,9 +34,14 @@ def test_an_epoch_is_a_permutation(epoch):
 
 
 def test_epochs_and_seeds_differ_and_repeat():
-    assert batches(epoch=1) != [[(1, i) for _, i in batch] for batch in batches(epoch=0)]
+    assert batches(epoch=1) != [[key._replace(epoch=1, batch=key.batch + 11) for key in batch] for batch in batches()]
     assert batches() == batches()
     assert batches() != list(EpochSampler(23, 2, 8))
+
+
+def test_batches_are_numbered_over_all_epochs():
+    numbers = [{key.batch for key in batch} for epoch in (0, 1) for batch in batches(epoch=epoch)]
+    assert numbers == [{number} for number in range(22)]
 
 
 def test_start_skips_what_was_seen():
@@ -100,4 +105,4 @@ def test_an_epoch_cut_short_by_limit_train_batches_starts_anew_in_the_next():
 
 def test_the_last_incomplete_global_batch_is_dropped():
     assert len(batches(5, 2)) == 2 and batches(1, 2) == []
-    assert np.array(batches(5, 2)).shape == (2, 2, 2)
+    assert np.array(batches(5, 2)).shape == (2, 2, 3)
