@@ -54,7 +54,7 @@ POSITIVES = {"several positives": 2, "kl": 2}
 
 
 def gradients(name, cache, rank=0, world=1):
-    """Gradients of the mean loss, averaged over the ranks, on the last of the first global batches of 2 * BATCH rows."""
+    """Gradients of the mean loss over all ranks, on the last of the first global batches of 2 * BATCH rows."""
     os.environ["HARDNEG_TARGETS"] = "newcomers."
     configs.register_resolvers()
     with initialize_config_module("hardneg.conf", version_base="1.3"):

@@ -12,6 +12,7 @@ from synthetic import make_training
 
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.sampler import Place
 from hardneg.data.tokens import Side, TokenTable
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
@@ -101,7 +102,7 @@ def test_without_a_teacher_there_are_no_teacher_scores(make):
 def test_rows_and_collate_travel_to_workers(make):
     rows, collate = make(random=Random(2))
     there_rows, there_collate = pickle.loads(pickle.dumps((rows, collate)))
-    here, there = collate([rows[3, 1]]), there_collate([there_rows[3, 1]])
+    here, there = collate([rows[Place(3, 1)]]), there_collate([there_rows[Place(3, 1)]])
     assert torch.equal(here.doc_ids, there.doc_ids) and torch.equal(here.docs.input_ids, there.docs.input_ids)
 
 
