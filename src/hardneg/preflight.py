@@ -224,6 +224,11 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
                 " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER, or choose"
                 " another loss"
             )
+        if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(sources):
+            raise ConfigError(
+                f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives="
+                f"[{','.join(sources)}]"
+            )
         if loss.needs_reverse and not any(isinstance(source, InBatch) for source in sources.values()):
             raise ConfigError(
                 f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"

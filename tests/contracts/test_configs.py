@@ -165,6 +165,11 @@ def test_all_yamls_lie_where_hydra_finds_them():
         (["++negatives.bm25.k=3"], "negatives.bm25 has settings but was not chosen", "negatives=[bm25]"),
         (["++filter.margin.x=3"], "filter.margin has settings but was not chosen", "filter=[margin]"),
         (["negatives=[random]", "loss.infonce.symmetric=true"], "loss.infonce.symmetric", "needs in_batch"),
+        (
+            ["loss.infonce.hardness=5", "loss.infonce.hardness_sources=[bm52]"],
+            "hardness_sources names bm52",
+            "in_batch",
+        ),
         (["negatives=[]"], "negatives=[]", "negatives=in_batch"),
         (["loss=[]"], "loss=[]", "loss=infonce"),
         (["batch_size=1"], "batch_size=1", "larger batch_size"),

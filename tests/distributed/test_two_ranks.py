@@ -35,6 +35,7 @@ COMBINATIONS = {
     "given": ["negatives=[in_batch,given]"],
     "no in_batch": ["negatives=[random]"],
     "symmetric": ["negatives=[in_batch]", "loss.infonce.symmetric=true", "loss.infonce.learn_temperature=true"],
+    "hardness": ["negatives=[in_batch,bm25]", "loss.infonce.hardness=5.0", "loss.infonce.hardness_sources=[in_batch]"],
     "triplet": ["negatives=[in_batch,random]", "loss=triplet"],
     "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
 }
