@@ -175,11 +175,11 @@ def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, Candida
 
 
 def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
-    """Make the sources and let the offline ones mine or open what they draw from."""
+    """Make the sources and let them get ready: the offline ones mine or open what they draw from."""
     sources = configs.build_group(cfg.negatives, "negatives")
     offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
     online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
-    for source in offline.values():
+    for source in (*offline.values(), *online.values()):
         source.prepare(setting)
     return Negatives(offline, online)
 

@@ -170,6 +170,7 @@ def test_all_yamls_lie_where_hydra_finds_them():
             "hardness_sources names bm52",
             "in_batch",
         ),
+        (["negatives.in_batch.logq=true", "loss=triplet"], "negatives.in_batch.logq=true corrects", "add infonce"),
         (["negatives=[]"], "negatives=[]", "negatives=in_batch"),
         (["loss=[]"], "loss=[]", "loss=infonce"),
         (["batch_size=1"], "batch_size=1", "larger batch_size"),

@@ -36,6 +36,7 @@ COMBINATIONS = {
     "no in_batch": ["negatives=[random]"],
     "symmetric": ["negatives=[in_batch]", "loss.infonce.symmetric=true", "loss.infonce.learn_temperature=true"],
     "hardness": ["negatives=[in_batch,bm25]", "loss.infonce.hardness=5.0", "loss.infonce.hardness_sources=[in_batch]"],
+    "logq": ["negatives=[in_batch,random]", "negatives.in_batch.logq=true"],
     "triplet": ["negatives=[in_batch,random]", "loss=triplet"],
     "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
 }
@@ -55,7 +56,7 @@ def gradients(overrides, cache, rank=0, world=1):
     filters = configs.build_group(cfg.filter, "filter")
     losses = configs.build_group(cfg.loss, "loss")
     offline = {name: s for name, s in sources.items() if isinstance(s, OfflineSource)}
-    for source in offline.values():
+    for source in sources.values():
         source.prepare(Setting(training, filters, cache))
     online = {name: s for name, s in sources.items() if name not in offline}
     names = ("positive", *offline, *online)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 from hardneg.data.cache import fingerprint
 from hardneg.data.tables import Ragged, RetrievalData
@@ -37,6 +37,13 @@ class TrainingSet:
         """The labelled positives of every query row: what slot 0 is taken from."""
         labelled = self.data.split(self.split).relevant
         return Ragged.of(labelled.queries, labelled.docs, len(self.data.queries))
+
+    @cached_property
+    def popularity(self) -> Float32[np.ndarray, " C"]:
+        """The share of an epoch's rows whose positive is each document; a query shows its positives equally often."""
+        weight = 1 / self.positives.counts[self.positives.row_ids]
+        rows = np.bincount(self.positives.values, weight, minlength=len(self.data.corpus))
+        return (rows / len(self.queries)).astype(np.float32)
 
     @cached_property
     def known(self) -> Ragged:

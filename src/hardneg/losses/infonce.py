@@ -24,11 +24,16 @@ class InfoNCE(Loss):
     al. 2021, arXiv:2103.00020); it needs the in_batch source. Several positives count one by one, each against the
     negatives only.
 
-    `hardness` alpha weighs each negative of `hardness_sources` (null: of all) by exp(alpha * similarity) in the sum, the
-    weight without gradient: negatives near the query pull more. Lan et al. 2025 (LLaVE, arXiv:2503.04812) take 9 for
-    in-batch negatives, Schechter Vera et al. 2025 (EmbeddingGemma, arXiv:2509.20354) 5 for the drawn ones; both mean
+    `hardness` alpha weighs each negative of `hardness_sources` (null: of all) by exp(alpha * similarity) in the sum,
+    the weight without gradient: negatives near the query pull more. Lan et al. 2025 (LLaVE, arXiv:2503.04812) take 9
+    for in-batch negatives, Schechter Vera et al. 2025 (EmbeddingGemma, arXiv:2509.20354) 5 for drawn ones; both mean
     cosines. The positive has no such weight.
+
+    Columns that carry a `log_q` are corrected by it (see `Candidates`); in the other direction, queries come equally
+    often and need none.
     """
+
+    corrects_sampling = True
 
     def __init__(
         self,
@@ -74,7 +79,7 @@ class InfoNCE(Loss):
         return loss
 
     def _one_way(self, c: Candidates) -> Float[Tensor, " B"]:
-        logits = c.scores / self.temperature
+        logits = c.logits(self.temperature)
         weighed = logits + self._log_weight(c) if self.hardness else logits
         # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
         negatives = weighed.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)

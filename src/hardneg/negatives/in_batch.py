@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,22 +17,29 @@ from hardneg.negatives.base import OnlineSource
 class InBatch(OnlineSource):
     """Offer all rows' positives, and with `hard` their drawn negatives too, to every other row (DPR, arXiv:2004.04906).
 
-    Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows.
+    Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows. With
+    `logq` the positives are corrected for their popularity; drawn negatives do not come by it.
     """
 
-    def __init__(self, hard: bool = True) -> None:
-        super().__init__()
+    def __init__(self, hard: bool = True, logq: bool = False) -> None:
+        super().__init__(logq)
         self.hard = hard
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer W*B*G documents, or W*B positives without `hard`."""
         slots = d.shape[1] if self.hard else 1
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
-        return Columns(
+        columns = Columns(
             emb=distributed.gather(d[:, :slots].flatten(0, 1)),
             ids=distributed.gather(batch.doc_ids[:, :slots].flatten()),
             owner=distributed.gather(rows.repeat_interleave(slots)),
         )
+        if not self.logq:
+            return columns
+        positive = (distributed.gather(batch.source[:, :slots].flatten()) == 0) & (columns.ids >= 0)
+        others = 1 - 1 / (len(q) * distributed.world_size())  # a row never meets its own
+        expected = positive.sum() * others * self.share(columns.ids)
+        return replace(columns, log_q=expected.log().masked_fill(~positive | (expected == 0), torch.nan))
 
 
 def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Candidates:
