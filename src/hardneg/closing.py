@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightning as L
@@ -35,8 +36,8 @@ def close(
     systems: run_folder.Systems = {}
     run = None
     if cfg.split.test is not None:
-        run = evaluate.retriever.runs(module.ranker, [cfg.split.test], cfg.evaluate.depth)[cfg.split.test]
-        systems = _systems(cfg, run, evaluate)
+        runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
+        run, systems = runs[""], _systems(cfg, runs, evaluate)
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
         means = run_folder.means(systems)
@@ -72,13 +73,13 @@ def close(
     return best
 
 
-def _systems(cfg: DictConfig, run: Run, evaluate: Evaluate) -> run_folder.Systems:
-    """The per-query metrics of every row of the closing table."""
+def _systems(cfg: DictConfig, runs: Mapping[str, Run], evaluate: Evaluate) -> run_folder.Systems:
+    """The per-query metrics of every row of the closing table; the full width comes last."""
     data, split = evaluate.retriever.data, cfg.split.test
     systems = baseline(cfg, data, split)
     if evaluate.before is not None:
         systems["before"] = evaluate.before
-    systems["after"] = per_query(run, data.split(split), data, evaluate.metrics)
+    systems |= {f"after{at}": per_query(run, data.split(split), data, evaluate.metrics) for at, run in runs.items()}
     return systems
 
 

@@ -35,13 +35,13 @@ def evaluate(cfg: DictConfig) -> None:
         resolve_precision(cfg.precision, trained.recipe, cfg.device),
     )
     device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    run = retriever.runs(trained.towers.to(device), [cfg.split], cfg.evaluate.depth)[cfg.split]
+    runs = retriever.nested(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
 
     qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
     systems = baseline(cfg, data, cfg.split)
-    systems["checkpoint"] = per_query(run, qrels, data, metrics)
-    run_folder.write_trec(folder / f"{cfg.split}.run", run, data, "hardneg")
-    run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
+    systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
+    run_folder.write_trec(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
+    run_folder.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
     run_folder.show(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", run_folder.means(systems))
     run_folder.write_summary(
         folder / "summary.json",

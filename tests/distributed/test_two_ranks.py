@@ -12,18 +12,19 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from hydra import compose, initialize_config_module
 
-from hardneg import configs, distributed
+from hardneg import configs
 from hardneg.batch import Batch
-from hardneg.candidates import Candidates
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.sampler import EpochSampler
 from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.towers import Towers
+from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, Setting
-from hardneg.negatives.in_batch import reverse
 from hardneg.negatives.mixture import Mixture
+from hardneg.optimised import Objective
+from hardneg.schedule import Schedule
 
 BATCH = 8
 
@@ -37,6 +38,12 @@ COMBINATIONS = {
     "symmetric": ["negatives=[in_batch]", "loss.infonce.symmetric=true", "loss.infonce.learn_temperature=true"],
     "hardness": ["negatives=[in_batch,bm25]", "loss.infonce.hardness=5.0", "loss.infonce.hardness_sources=[in_batch]"],
     "logq": ["negatives=[in_batch,random]", "negatives.in_batch.logq=true"],
+    "matryoshka": ["negatives=[in_batch,bm25]", "encoder.matryoshka=[4,8]"],
+    "matryoshka, symmetric": ["encoder.matryoshka={8: 0.5}", "loss.infonce.symmetric=true"],
+    "all together": [
+        *("negatives=[in_batch,bm25]", "negatives.in_batch.logq=true", "loss=[infonce,triplet]"),
+        *("encoder.matryoshka=[8]", "loss.infonce.hardness=5.0"),
+    ],
     "triplet": ["negatives=[in_batch,random]", "loss=triplet"],
     "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
 }
@@ -67,18 +74,11 @@ def gradients(overrides, cache, rank=0, world=1):
 
     torch.manual_seed(0)
     towers = Towers(recipe, recipe.build(tokenizer))
-    q, d = towers.both(batch.queries, batch.docs)
-    d = d.unflatten(0, batch.doc_ids.shape)
-    c = Candidates.own(q, d, batch, names)
-    for name, source in online.items():
-        c = c.add(q, source(q, d, batch), name, distributed.rank())
-    for rule in filters.values():
-        c = c.keep(rule(c, batch.positive_ids))
-    if any(loss.needs_reverse for loss in losses.values()):
-        c = c.with_reverse(reverse(q, d, batch))
-    sum(loss.weight * loss(c).mean() for loss in losses.values()).backward()
-    parameters = [*towers.parameters(), *(p for loss in losses.values() for p in loss.parameters() if p.requires_grad)]
-    return [p.grad for p in parameters]
+    objective = Objective(filters, losses, names, torch.optim.SGD, Schedule(), seed=1)
+    module = DualEncoder(towers, online, objective, card={})
+    module.log_step = lambda *_: None  # there is no trainer
+    module.training_step(batch, 0).backward()
+    return [p.grad for p in module.parameters() if p.requires_grad]
 
 
 def _rank(rank, port, cache, results):

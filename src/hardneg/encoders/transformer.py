@@ -29,7 +29,6 @@ class Transformer(EncoderRecipe):
 
     model: str
     pooling: str = "mean"
-    normalize: bool = True
     layers: int | None = None
     dropout: float | None = None
     attention: str = "auto"

@@ -42,17 +42,21 @@ class InBatch(OnlineSource):
         return replace(columns, log_q=expected.log().masked_fill(~positive | (expected == 0), torch.nan))
 
 
-def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Candidates:
-    """Set each row's positive document against the queries of all rows and ranks: the other half of a symmetric loss.
-
-    The ids are query rows here. A query whose known positives hold the document is no negative of it; nor is the same
-    query met again in another row, since its known positives are the same.
-    """
-    queries = Columns(
+def all_queries(q: Float[Tensor, "B D"], batch: Batch) -> Columns:
+    """The queries of all rows and ranks, as columns for the other half of a symmetric loss; ids are query rows."""
+    return Columns(
         emb=distributed.gather(q),
         ids=distributed.gather(batch.query_ids),
         owner=distributed.gather(torch.arange(len(q), device=q.device) + distributed.rank() * len(q)),
     )
+
+
+def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns, batch: Batch) -> Candidates:
+    """Set each row's positive document against `all_queries`: the other half of a symmetric loss.
+
+    The ids are query rows here. A query whose known positives hold the document is no negative of it; nor is the same
+    query met again in another row, since its known positives are the same.
+    """
     own = Batch(
         queries=batch.docs,
         docs=batch.queries,

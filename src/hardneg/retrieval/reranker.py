@@ -35,6 +35,10 @@ class Reranker:
         """Return the first stage's `depth` best of each query of each split, in the new order."""
         return {split: self._run(network, split, depth) for split in splits}
 
+    def nested(self, network: CrossEncoder, split: str, depth: int) -> dict[str, Run]:
+        """The same of one split, by suffix: a cross-encoder has no widths, only the full thing ("")."""
+        return {"": self._run(network, split, depth)}
+
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:
         first = baseline_run(self.first_stage, self.data, split, depth, self.cache)

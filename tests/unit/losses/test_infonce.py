@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import LOWEST_TEMPERATURE, InfoNCE
-from hardneg.negatives.in_batch import InBatch, reverse
+from hardneg.negatives.in_batch import InBatch, all_queries, reverse
 
 
 def in_batch(q, d, batch, symmetric=False):
     c = Candidates.own(q, d, batch, ("positive", "drawn", "in_batch"))
     c = c.add(q, InBatch()(q, d, batch), "in_batch")
-    return c.with_reverse(reverse(q, d, batch)) if symmetric else c
+    return c.with_reverse(reverse(q, d, all_queries(q, batch), batch)) if symmetric else c
 
 
 def test_a_number_by_hand():
