@@ -67,7 +67,7 @@ def test_only_what_a_source_sampled_is_corrected_and_two_sources_are_averaged():
 
 def test_filters_and_other_losses_see_plain_similarities():
     scores = torch.rand(3, 5)
-    corrected = make_candidates(scores, log_q=torch.full((3, 5), 2.0), samples=1)
+    corrected = make_candidates(scores, log_q=torch.tensor([[torch.nan, 2.0, 0.0, 1.0, 2.0]]).expand(3, 5), samples=1)
     assert torch.equal(Triplet()(corrected), Triplet()(make_candidates(scores)))
     assert torch.equal(corrected.lowest_positive, scores[:, :1])
     assert not torch.equal(InfoNCE()(corrected), InfoNCE()(make_candidates(scores)))
@@ -86,10 +86,11 @@ def gradients(logq, rows, draws, seed=0):
     mean = torch.zeros_like(table)
     for _ in range(draws):
         ids = np.append(own, rng.choice(docs, rows - 1, p=popularity))
-        batch = make_batch(ids[:, None])
-        q, d = query.expand(rows, 6), table[ids][:, None]
-        c = Candidates.own(q, d, batch, NAMES).add(q, source(q, d, batch), "in_batch")
-        c = c.keep(KnownPositives()(c, batch.positive_ids))
+        d = table[ids][:, None]
+        columns = source(query.expand(rows, 6), d, make_batch(ids[:, None]))
+        first = make_batch([[own]])
+        c = Candidates.own(query, d[:1], first, NAMES).add(query, columns, "in_batch")
+        c = c.keep(KnownPositives()(c, first.positive_ids))
         mean += torch.autograd.grad(loss(c)[0], table)[0] / draws
     full = torch.nn.functional.cross_entropy(query @ table.T, torch.tensor([own]))
     return mean, torch.autograd.grad(full, table)[0]
@@ -97,9 +98,8 @@ def gradients(logq, rows, draws, seed=0):
 
 def test_the_corrected_gradient_approaches_that_of_the_softmax_over_all_documents():
     def away(logq, rows):
-        mean, full = gradients(logq, rows, draws=150)
+        mean, full = gradients(logq, rows, draws=40)
         return float((mean - full).norm() / full.norm())
 
-    assert away(True, 16) > 2 * away(True, 256)
-    assert away(True, 256) < 0.03
-    assert away(False, 256) > 0.3 and away(False, 16) > 0.3
+    assert away(True, 4096) < 0.03 < 0.5 * away(True, 64)
+    assert away(False, 4096) > 0.15, "without the correction more samples do not help"
