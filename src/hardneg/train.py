@@ -40,7 +40,7 @@ from hardneg.optimised import Objective, Optimised
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.reranker import Reranker
-from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.runlog.session import loggers
 
 log = logging.getLogger(__name__)
@@ -65,12 +65,12 @@ def train(cfg: DictConfig) -> float | None:
     folder, training = begin(cfg)
     data = training.data
     recipe: EncoderRecipe = configs.build(cfg.encoder)
-    tokenizer = recipe.tokenizer(data.corpus)
+    tokenizer = recipe.tokenizer(data.corpus, training.asked)
     cache = Path(cfg.cache)
     queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
     docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
-    retriever = Retriever(data, queries, docs, precision)
+    retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
 
     filters = prepare_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))

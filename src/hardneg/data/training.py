@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from hardneg.data.cache import fingerprint
-from hardneg.data.tables import Ragged, RetrievalData
+from hardneg.data.tables import Ragged, RetrievalData, Texts
 from hardneg.errors import DataError
 
 
@@ -31,6 +31,11 @@ class TrainingSet:
     def queries(self) -> Int32[np.ndarray, " n"]:
         """Rows in the query table, in order."""
         return self.data.split(self.split).query_rows
+
+    @cached_property
+    def asked(self) -> Texts:
+        """The training queries alone: a vocabulary made from others would hold what training never sees."""
+        return Texts(self.data.queries.ids.take(self.queries), self.data.queries.texts.take(self.queries))
 
     @cached_property
     def positives(self) -> Ragged:

@@ -38,9 +38,9 @@ class EncoderRecipe(ABC):
     `embed.budget`); with `grad_cache` their activations are computed again instead of kept, for batches of thousands in
     the memory of one part.
 
-    `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are summed
-    over them and the full width (Kusupati et al. 2022, arXiv:2205.13147). `normalize` makes embeddings unit vectors, at
-    every width.
+    `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are
+    summed over them and the full width (Kusupati et al. 2022, arXiv:2205.13147). `normalize` makes embeddings unit
+    vectors, at every width.
     """
 
     query: Side = Side(max_length=64)
@@ -85,8 +85,8 @@ class EncoderRecipe(ABC):
         return dict(sorted(weights.items()))
 
     @abstractmethod
-    def tokenizer(self, corpus: Texts) -> Tokenizer:
-        """Load the tokenizer, or train one on the corpus."""
+    def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
+        """Load the tokenizer, or make one from the corpus and, for some encoders, the training queries."""
 
     @abstractmethod
     def build(self, tokenizer: Tokenizer) -> Tower:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ class Reranker:
     first_stage: Miner
     precision: str
     cache: Path
+    seen: ClassVar[None] = None  # all that the first stage found is ranked again
 
     def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, Run]:
         """Return the first stage's `depth` best of each query of each split, in the new order."""

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hardneg import distributed
-from hardneg.data.tables import RetrievalData
+from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.data.tokens import TokenTable
+from hardneg.data.training import TrainingSet
 from hardneg.embedded import cut
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.retrieval.embedding import embed_table
@@ -20,12 +21,16 @@ from hardneg.retrieval.search import exact
 
 @dataclass(frozen=True)
 class Retriever:
-    """Ranks the whole corpus by exact search, with the towers as they are at the time of asking."""
+    """Ranks the whole corpus by exact search, with the towers as they are at the time of asking.
+
+    What is `seen` for a query is left out of its ranking.
+    """
 
     data: RetrievalData
     queries: TokenTable
     docs: TokenTable
     precision: str
+    seen: Ragged | None = None
 
     def runs(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, Run]:
         """Return the `depth` best documents of each query of each split; the corpus is embedded once for all."""
@@ -54,6 +59,15 @@ class Retriever:
 
     def _run(self, queries: Float[Tensor, "Q D"], docs: Float[Tensor, "N D"], split: str, depth: int) -> Run:
         rows = self.data.split(split).query_rows
-        scores, ids = exact(queries[distributed.shard(len(rows))], [docs], depth)  # each rank a share of the queries
+        more = 0 if self.seen is None else int(self.seen.counts[rows].max(initial=0))
+        scores, ids = exact(
+            queries[distributed.shard(len(rows))], [docs], depth + more
+        )  # each rank a share of the queries
         scores, ids = (distributed.gather_rows(part, len(rows)) for part in (scores, ids))
-        return Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
+        run = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
+        return run if self.seen is None else run.without(self.seen, depth)
+
+
+def seen(data: RetrievalData, split: str | None) -> Ragged | None:
+    """What is known to be relevant by this split's labels: a recommender does not offer again what a user has taken."""
+    return None if split is None else TrainingSet(data, split).known
