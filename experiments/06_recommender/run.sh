@@ -4,8 +4,9 @@
 # usage: run.sh OUT_FOLDER
 set -euo pipefail
 out=$1 here=$(dirname "$0")
-common=(data=interactions encoder=features trainer.max_epochs=10 evaluate.every_n_epochs=5 evaluate.before=false)
-common+=(evaluate.bm25=null evaluate.leave_out=train logger=csv trainer.enable_progress_bar=false seed=1,2,3)
+common=(data=interactions encoder=features trainer.max_epochs=10 evaluate.every_n_epochs=10 evaluate.before=false)
+common+=(evaluate.bm25=null evaluate.leave_out=train 'evaluate.metrics=[ndcg@10,recall@100]' logger=csv)
+common+=(trainer.enable_progress_bar=false seed=1,2,3)
 sweep() { hardneg train -m "${common[@]}" negatives.in_batch.logq=false,true hydra.sweep.dir="$out/$1" "${@:2}"; }
 
 sweep test/in_batch strategy=in_batch
