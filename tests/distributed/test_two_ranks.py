@@ -113,4 +113,4 @@ def test_two_ranks_give_the_gradients_of_one_with_twice_the_batch(two_ranks, nam
     assert len(together) == len(apart)
     for one, two in zip(together, apart, strict=True):
         assert one.abs().max() > 0
-        torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-7)
+        assert (two - one).norm() < 1e-6 * one.norm()

@@ -36,7 +36,8 @@ class FixedTowers(Towers):
         self.widths, self.normalize = Static(dim=8, matryoshka=widths).widths(8), normalize
 
     def both(self, queries, docs):
-        return self.emb[:5], self.emb[5:]
+        emb = F.normalize(self.emb, dim=-1) if self.normalize else self.emb
+        return emb[:5], emb[5:]
 
 
 class Counted(Queue):

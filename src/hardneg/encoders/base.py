@@ -73,7 +73,7 @@ class EncoderRecipe(ABC):
         Raises `ConfigError` for a width that is none, or is more than `dim`.
         """
         given = self.matryoshka or {}
-        weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+        weights = {k: float(v) for k, v in given.items()} if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
         for width, weight in weights.items():
             if not isinstance(width, int) or width < 1 or (dim is not None and width > dim):
                 most = "" if dim is None else f" of at most {dim}, the encoder's own"

@@ -54,7 +54,7 @@ def test_what_is_seen_is_left_out_and_the_ranking_is_as_deep_as_before(parts, to
     whole = Retriever(toy, queries, docs, "32-true").runs(towers, ["train"], 120)["train"]
     known = seen(toy, "train")
     left = Retriever(toy, queries, docs, "32-true", known).runs(towers, ["train"], 7)["train"]
-    for query, all_ids, ids in zip(whole.queries, whole.ids, left.ids, strict=True):
+    for query, all_ids, ids in zip(whole.queries.tolist(), whole.ids, left.ids, strict=True):
         assert ids.tolist() == [doc for doc in all_ids.tolist() if doc not in known[query]][:7]
     assert seen(toy, None) is None
 
