@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,12 +18,14 @@ class Columns:
     """Documents, already embedded, that an online source offers to every row of this rank.
 
     `owner` is the global row that brought the document, -1 where nobody in this batch did: a row never
-    receives its own documents twice.
+    receives its own documents twice. `log_q` is the logarithm of how many times the source may be expected to offer
+    the document, where it offers some more often than others; NaN for a document that did not come by chance.
     """
 
     emb: Float[Tensor, "M D"]
     ids: Int[Tensor, " M"]
     owner: Int[Tensor, " M"]
+    log_q: Float[Tensor, " M"] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Candidates:
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
     list, -1 for what is in none.
+
+    `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
+    `logits`. `samples` is the number of such sources.
     """
 
     scores: Float[Tensor, "B N"]
@@ -46,6 +52,8 @@ class Candidates:
     reverse: Candidates | None = None
     query_ids: Int[Tensor, " B"] | None = None
     rank: Int[Tensor, "B N"] | None = None
+    log_q: Float[Tensor, "B N"] | None = None
+    samples: int = 0
 
     @classmethod
     def own(
@@ -83,7 +91,29 @@ class Candidates:
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
         wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
-        return replace(self, **wider)
+        return replace(self, **wider, **self._sampled(columns.log_q, shape))
+
+    def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int]) -> dict[str, Any]:
+        """Widen `log_q`. Each source that is a sample estimates the same sum over all documents: they are averaged."""
+        if self.log_q is None and log_q is None:
+            return {}
+        held = torch.full_like(self.scores, torch.nan) if self.log_q is None else self.log_q
+        if log_q is None:
+            return {"log_q": torch.cat([held, held.new_full(shape, torch.nan)], dim=1)}
+        n = self.samples
+        held, new = held + math.log((n + 1) / max(n, 1)), log_q.expand(shape) + math.log(n + 1)
+        return {"log_q": torch.cat([held, new], dim=1), "samples": n + 1}
+
+    def logits(self, temperature: float | Tensor) -> Float[Tensor, "B N"]:
+        """Divide the similarities by the temperature, and correct sampled columns: what a softmax takes.
+
+        A softmax over sampled columns estimates the one over all documents if each column counts one over the expected
+        number of its copies (Bengio & Senécal 2003; Yi et al. 2019, doi:10.1145/3298689.3346996). Yi et al. correct the
+        positive like the rest. Here it is not corrected: it is no sample, since it is there with certainty and its
+        copies are masked (Khrylchenko et al. 2025, arXiv:2507.09331). Nor are a row's drawn negatives.
+        """
+        logits = self.scores / temperature
+        return logits if self.log_q is None else logits - self.log_q.nan_to_num(0.0)
 
     def with_reverse(self, other: Candidates) -> Candidates:
         """Attach the other direction, for losses that are symmetric."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightning as L
@@ -13,7 +14,7 @@ from omegaconf import DictConfig
 from hardneg import __version__, configs, distributed, figure, run_folder
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.keep import BEST, LAST
-from hardneg.data.tables import RetrievalData
+from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.mining.baseline import baseline_run
 from hardneg.optimised import Optimised
 from hardneg.retrieval.metrics import Run, per_query
@@ -35,8 +36,8 @@ def close(
     systems: run_folder.Systems = {}
     run = None
     if cfg.split.test is not None:
-        run = evaluate.retriever.runs(module.ranker, [cfg.split.test], cfg.evaluate.depth)[cfg.split.test]
-        systems = _systems(cfg, run, evaluate)
+        runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
+        run, systems = runs[""], _systems(cfg, runs, evaluate)
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
         means = run_folder.means(systems)
@@ -72,19 +73,22 @@ def close(
     return best
 
 
-def _systems(cfg: DictConfig, run: Run, evaluate: Evaluate) -> run_folder.Systems:
-    """The per-query metrics of every row of the closing table."""
+def _systems(cfg: DictConfig, runs: Mapping[str, Run], evaluate: Evaluate) -> run_folder.Systems:
+    """The per-query metrics of every row of the closing table; the full width comes last."""
     data, split = evaluate.retriever.data, cfg.split.test
-    systems = baseline(cfg, data, split)
+    systems = baseline(cfg, data, split, evaluate.retriever.seen)
     if evaluate.before is not None:
         systems["before"] = evaluate.before
-    systems["after"] = per_query(run, data.split(split), data, evaluate.metrics)
+    systems |= {f"after{at}": per_query(run, data.split(split), data, evaluate.metrics) for at, run in runs.items()}
     return systems
 
 
-def baseline(cfg: DictConfig, data: RetrievalData, split: str) -> dict[str, dict[str, np.ndarray]]:
+def baseline(cfg: DictConfig, data: RetrievalData, split: str, seen: Ragged | None) -> dict[str, dict[str, np.ndarray]]:
     """Return the per-query metrics of the configured baseline, under its name; empty where there is none."""
     if cfg.evaluate.bm25 is None:
         return {}
-    run = baseline_run(configs.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache))
+    depth = cfg.evaluate.depth
+    more = 0 if seen is None else int(seen.counts.max(initial=0))
+    run = baseline_run(configs.build(cfg.evaluate.bm25), data, split, depth + more, Path(cfg.cache))
+    run = run if seen is None else run.without(seen, depth)
     return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}

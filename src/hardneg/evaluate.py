@@ -14,7 +14,7 @@ from hardneg.data.tokens import TokenTable
 from hardneg.errors import ConfigError
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.metrics import per_query
-from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.retriever import Retriever, seen
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -33,15 +33,16 @@ def evaluate(cfg: DictConfig) -> None:
         TokenTable.build(data.queries, trained.tokenizer, trained.recipe.query, cache, "queries"),
         TokenTable.build(data.corpus, trained.tokenizer, trained.recipe.document, cache, "documents"),
         resolve_precision(cfg.precision, trained.recipe, cfg.device),
+        seen(data, cfg.evaluate.leave_out),
     )
     device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    run = retriever.runs(trained.towers.to(device), [cfg.split], cfg.evaluate.depth)[cfg.split]
+    runs = retriever.nested(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
 
     qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
-    systems = baseline(cfg, data, cfg.split)
-    systems["checkpoint"] = per_query(run, qrels, data, metrics)
-    run_folder.write_trec(folder / f"{cfg.split}.run", run, data, "hardneg")
-    run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
+    systems = baseline(cfg, data, cfg.split, retriever.seen)
+    systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
+    run_folder.write_trec(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
+    run_folder.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
     run_folder.show(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", run_folder.means(systems))
     run_folder.write_summary(
         folder / "summary.json",

@@ -70,7 +70,7 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
         recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
     else:
         recipe = configs.build(cfg.encoder)
-        tokenizer = recipe.tokenizer(data.corpus)
+        tokenizer = recipe.tokenizer(data.corpus, data.queries)
         towers = Towers(recipe, recipe.build(tokenizer))
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, recipe, str(device))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from hardneg import distributed
 from hardneg.batch import Batch
 from hardneg.candidates import Candidates
+from hardneg.embedded import Embedded
 from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import OnlineSource
-from hardneg.negatives.in_batch import InBatch, reverse
+from hardneg.negatives.in_batch import InBatch, all_queries
 from hardneg.optimised import Objective, Optimised
 
 
@@ -46,23 +48,32 @@ class DualEncoder(Optimised):
         q, d = self.towers.both(batch.queries, batch.docs)
         d = d.unflatten(0, batch.doc_ids.shape)
         with torch.autocast(self.device.type, enabled=False):
-            offered = Candidates.own(q, d, batch, self.names)
-            for name, source in self.sources.items():
-                if name not in self.resting:
-                    offered = offered.add(q, source(q, d, batch), name, distributed.rank())
+            embedded = self.asked(q, d, batch)
+            offered = embedded.candidates(batch, self.names)
             kept = self.filtered(offered, batch)
-            if self.symmetric:
-                kept = kept.with_reverse(reverse(q, d, batch))
-            total = self.lose(offered, kept)
+            total = self.lose(offered, kept, self.nested(embedded, kept, batch))
         for source in self.sources.values():
             source.update(d.detach(), batch)
         return total
 
-    @property
-    def symmetric(self) -> bool:
-        """Whether a loss asks for the other direction, and in-batch negatives are on."""
-        asked = any(loss.needs_reverse for loss in self.losses.values())
-        return asked and any(isinstance(s, InBatch) and name not in self.resting for name, s in self.sources.items())
+    def asked(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Embedded:
+        """Ask every online source that is on, once, and gather the queries if a loss wants the other direction."""
+        on = {name: source for name, source in self.sources.items() if name not in self.resting}
+        columns = {name: source(q, d, batch) for name, source in on.items()}
+        symmetric = any(loss.needs_reverse for loss in self.losses.values())
+        wanted = symmetric and any(isinstance(source, InBatch) for source in on.values())
+        return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
+
+    def nested(self, embedded: Embedded, kept: Candidates, batch: Batch) -> list[tuple[float, Candidates]]:
+        """Weigh and score the kept candidates at each width: the filters have judged them at the full one, once."""
+        views = []
+        for width, weight in self.towers.widths.items():
+            if width == self.towers.dim:
+                views.append((weight, kept))
+            else:
+                c = embedded.cut(width, self.towers.normalize).candidates(batch, self.names)
+                views.append((weight, replace(kept, scores=c.scores, reverse=c.reverse)))
+        return views
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the optimiser's step; a momentum tower follows."""

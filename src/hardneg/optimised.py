@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -65,9 +65,18 @@ class Optimised(L.LightningModule):
             offered = offered.keep(rule(offered, batch.positive_ids))
         return offered
 
-    def lose(self, offered: Candidates, kept: Candidates) -> Tensor:
-        """Return the weighted sum of the losses, each a mean over the rows, and log the step."""
-        parts = {name: loss.weight * loss(kept).mean() for name, loss in self.losses.items()}
+    def lose(
+        self, offered: Candidates, kept: Candidates, nested: Sequence[tuple[float, Candidates]] | None = None
+    ) -> Tensor:
+        """Return the weighted sum of the losses, each a mean over the rows, and log the step.
+
+        `nested` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over them.
+        """
+        views = [(1.0, kept)] if nested is None else nested
+        parts = {
+            name: loss.weight * torch.stack([weight * loss(view).mean() for weight, view in views]).sum()
+            for name, loss in self.losses.items()
+        }
         total = torch.stack(list(parts.values())).sum()
         self.log_step(total, parts, offered, kept)
         return total

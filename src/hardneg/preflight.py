@@ -228,7 +228,7 @@ def check_remine(node: dict[str, Any]) -> None:
 
 
 def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a loss that the chosen sources cannot feed."""
+    """Raise `ConfigError` for a loss that the chosen sources cannot feed, or for a correction that no loss reads."""
     if not losses:
         raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
     for name, loss in losses.items():
@@ -240,11 +240,22 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
                 " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER, or choose"
                 " another loss"
             )
+        if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(sources):
+            raise ConfigError(
+                f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives="
+                f"[{','.join(sources)}]"
+            )
         if loss.needs_reverse and not any(isinstance(source, InBatch) for source in sources.values()):
             raise ConfigError(
                 f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
                 f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
             )
+    corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
+    if corrected and not any(loss.corrects_sampling for loss in losses.values()):
+        raise ConfigError(
+            f"negatives.{corrected[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none; add"
+            f" infonce, or set negatives.{corrected[0]}.logq=false"
+        )
 
 
 class Preflight(Callback):

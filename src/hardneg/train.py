@@ -42,7 +42,7 @@ from hardneg.optimised import Objective, Optimised
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.reranker import Reranker
-from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.runlog.session import loggers
 
 log = logging.getLogger(__name__)
@@ -68,12 +68,12 @@ def train(cfg: DictConfig) -> float | None:
     folder, training = begin(cfg)
     data = training.data
     recipe: EncoderRecipe = configs.build(cfg.encoder)
-    tokenizer = recipe.tokenizer(data.corpus)
+    tokenizer = recipe.tokenizer(data.corpus, training.asked)
     cache = Path(cfg.cache)
     queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
     docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
-    retriever = Retriever(data, queries, docs, precision)
+    retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
 
     filters = prepare_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
@@ -178,14 +178,14 @@ def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, Candida
 
 
 def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
-    """Make the sources and let the offline ones mine or open what they draw from."""
+    """Make the sources and let them get ready: the offline ones mine or open what they draw from."""
     sources = configs.build_group(cfg.negatives, "negatives")
     offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
     online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
     curriculum: Curriculum | None = configs.build(cfg.curriculum) if cfg.get("curriculum") else None
     if curriculum is not None:
         curriculum.fit(sources)
-    for source in offline.values():
+    for source in (*offline.values(), *online.values()):
         source.prepare(setting)
     return Negatives(offline, online, curriculum)
 

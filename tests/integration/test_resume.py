@@ -51,7 +51,7 @@ def tiny_model(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("encoder", ["static", "transformer", "momentum"])
+@pytest.mark.parametrize("encoder", ["static", "transformer", "momentum", "features"])
 @pytest.mark.parametrize(("step", "name", "code"), [(7, "SIGKILL", SIGKILL), (7, "SIGTERM", SIGTERM)])
 def test_interrupted_and_resumed_equals_uninterrupted(
     hardneg, hardneg_process, small, tmp_path, tiny_model, encoder, step, name, code
@@ -63,6 +63,10 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         arguments += ["trainer.precision=32-true", "loss.infonce.learn_temperature=true"]
     if encoder == "momentum":
         arguments += ["negatives=[in_batch,queue,random]", "negatives.queue.size=100", "encoder.momentum=0.9"]
+    if encoder == "features":
+        arguments = ["data=interactions", "data.users=400", "encoder=features", *arguments[1:], "encoder.unknown=0.2"]
+        arguments += ["negatives=[in_batch,queue,random]", "negatives.queue.size=100", "encoder.matryoshka=[8]"]
+        arguments += ["negatives.in_batch.logq=true", "negatives.queue.logq=true", "loss.infonce.hardness=5.0"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: {step}, signal_name: {name}}}"
     done = hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=code)

@@ -43,6 +43,20 @@ def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_pat
             assert any(row[f"negatives/{source}/{metric}"] for row in rows)
 
 
+def test_a_recommender_cut_to_two_widths_is_tested_at_each_and_evaluate_agrees(hardneg, tmp_path):
+    arguments = ["data=interactions", "data.users=300", "evaluate.leave_out=train", "evaluate.bm25=null"]
+    hardneg(
+        "train", *arguments, "encoder=features", "encoder.matryoshka={8: 0.5, 16: 1}", "negatives.in_batch.logq=true",
+        "trainer.max_epochs=8", "evaluate.every_n_epochs=8", "logger=csv", "hydra.run.dir=run",
+    )  # fmt: skip
+    test = json.loads((tmp_path / "run/summary.json").read_text())["test"]
+    assert list(test) == ["before", "after@8", "after@16", "after"]
+    assert min(test[name]["recall@100"] for name in test if name != "before") > 2 * test["before"]["recall@100"]
+    hardneg("evaluate", *arguments, "ckpt_path=run/checkpoints/best.ckpt", "hydra.run.dir=again")
+    again = json.loads((tmp_path / "again/summary.json").read_text())["test"]
+    assert again == {name.replace("after", "checkpoint"): test[name] for name in test if name != "before"}
+
+
 def test_training_learns_more_than_bm25_knows(hardneg, tmp_path):
     arguments = ["data=toy", "optimizer.lr=0.01", "trainer.max_epochs=15", "evaluate.every_n_epochs=5", "logger=csv"]
     hardneg("train", *arguments, "hydra.run.dir=run")
@@ -121,7 +135,7 @@ def test_bad_input_ends_with_one_clear_line(hardneg, arguments, said, monkeypatc
 def test_help_shows_groups_options_and_examples(hardneg):
     for command in ("train", "evaluate"):
         shown = hardneg(command, "--help").stdout
-        assert "beir, hub, jsonl, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
+        assert "beir, hub, interactions, jsonl, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
     assert "compare" in hardneg("--help").stdout and "--baseline" in hardneg("compare", "--help").stdout
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float32, Int32
 
 from hardneg.data.cache import fingerprint
-from hardneg.data.tables import Ragged, RetrievalData
+from hardneg.data.tables import Ragged, RetrievalData, Texts
 from hardneg.errors import DataError
 
 
@@ -33,10 +33,22 @@ class TrainingSet:
         return self.data.split(self.split).query_rows
 
     @cached_property
+    def asked(self) -> Texts:
+        """The training queries alone: a vocabulary made from others would hold what training never sees."""
+        return Texts(self.data.queries.ids.take(self.queries), self.data.queries.texts.take(self.queries))
+
+    @cached_property
     def positives(self) -> Ragged:
         """The labelled positives of every query row: what a row's first slots are taken from."""
         labelled = self.data.split(self.split).relevant
         return Ragged.of(labelled.queries, labelled.docs, len(self.data.queries))
+
+    @cached_property
+    def popularity(self) -> Float32[np.ndarray, " C"]:
+        """The share of an epoch's rows whose positive is each document; a query shows its positives equally often."""
+        weight = 1 / self.positives.counts[self.positives.row_ids]
+        rows = np.bincount(self.positives.values, weight, minlength=len(self.data.corpus))
+        return (rows / len(self.queries)).astype(np.float32)
 
     @cached_property
     def known(self) -> Ragged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,6 +37,10 @@ class EncoderRecipe(ABC):
     length-sorted parts in which a training batch is encoded ("auto" suits the device, null is one part, see
     `embed.budget`); with `grad_cache` their activations are computed again instead of kept, for batches of thousands in
     the memory of one part.
+
+    `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are
+    summed over them and the full width (Kusupati et al. 2022, arXiv:2205.13147). `normalize` makes embeddings unit
+    vectors, at every width.
     """
 
     query: Side = Side(max_length=64)
@@ -45,6 +50,8 @@ class EncoderRecipe(ABC):
     lr: float = 2e-5
     tokens: int | str | None = AUTO
     grad_cache: bool = False
+    matryoshka: Sequence[int] | Mapping[int, float] | None = None
+    normalize: bool = True
 
     gains_from_bf16: ClassVar[bool] = True
 
@@ -58,10 +65,28 @@ class EncoderRecipe(ABC):
             raise ConfigError(
                 "encoder.momentum embeds documents with the query tower's average; set encoder.separate=false"
             )
+        self.widths()
+
+    def widths(self, dim: int | None = None) -> dict[int, float]:
+        """The weight of each width, narrowest first; with the encoder's `dim` also that of the full width.
+
+        Raises `ConfigError` for a width that is none, or is more than `dim`.
+        """
+        given = self.matryoshka or {}
+        weights = {k: float(v) for k, v in given.items()} if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+        for width, weight in weights.items():
+            if not isinstance(width, int) or width < 1 or (dim is not None and width > dim):
+                most = "" if dim is None else f" of at most {dim}, the encoder's own"
+                raise ConfigError(f"encoder.matryoshka needs widths{most}, got {width!r}")
+            if weight <= 0:
+                raise ConfigError(f"encoder.matryoshka: the weight of {width} must be positive, got {weight}")
+        if dim is not None:
+            weights.setdefault(dim, 1.0)
+        return dict(sorted(weights.items()))
 
     @abstractmethod
-    def tokenizer(self, corpus: Texts) -> Tokenizer:
-        """Load the tokenizer, or train one on the corpus."""
+    def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
+        """Load the tokenizer, or make one from the corpus and, for some encoders, the training queries."""
 
     @abstractmethod
     def build(self, tokenizer: Tokenizer) -> Tower:

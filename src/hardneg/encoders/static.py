@@ -30,7 +30,6 @@ class Static(EncoderRecipe):
     init: str | None = None
     dim: int = 256
     vocab_size: int = 30_000
-    normalize: bool = True
 
     gains_from_bf16: ClassVar[bool] = False  # no matrix product in it
 
@@ -38,8 +37,9 @@ class Static(EncoderRecipe):
         super().__post_init__()
         if self.dim < 1 or self.vocab_size < 100:
             raise ConfigError(f"encoder needs dim >= 1 and vocab_size >= 100, got {self.dim} and {self.vocab_size}")
+        self.widths(self.dim if self.init is None else None)
 
-    def tokenizer(self, corpus: Texts) -> Tokenizer:
+    def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""
         if self.init is None:
             return _train_tokenizer(corpus, self.vocab_size)

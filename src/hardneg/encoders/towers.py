@@ -29,6 +29,7 @@ class Towers(nn.Module):
         if recipe.separate:
             self.towers[DOCUMENT] = copy.deepcopy(tower)
         self.slow = None if recipe.momentum is None else copy.deepcopy(tower).requires_grad_(False)
+        self.widths, self.normalize = recipe.widths(tower.dim), recipe.normalize
         self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
 
     @property

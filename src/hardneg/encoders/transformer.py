@@ -29,7 +29,6 @@ class Transformer(EncoderRecipe):
 
     model: str
     pooling: str = "mean"
-    normalize: bool = True
     layers: int | None = None
     dropout: float | None = None
     attention: str = "auto"
@@ -42,7 +41,7 @@ class Transformer(EncoderRecipe):
         if self.layers is not None and self.layers < 1:
             raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
 
-    def tokenizer(self, corpus: Texts) -> Tokenizer:
+    def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Load the model's own tokenizer."""
         from transformers import AutoTokenizer
 

@@ -20,6 +20,7 @@ class Loss(nn.Module, ABC):
     needs_teacher: bool = False
     needs_reverse: bool = False
     has_temperature: bool = False
+    corrects_sampling: bool = False  # a sampled softmax, which reads `log_q`
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()

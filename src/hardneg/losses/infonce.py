@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -22,13 +23,25 @@ class InfoNCE(Loss):
     `symmetric` averages in the other direction, each positive document against the batch's queries (CLIP, Radford et
     al. 2021, arXiv:2103.00020); it needs the in_batch source. Several positives count one by one, each against the
     negatives only, and the row's loss is their mean.
+
+    `hardness` alpha weighs each negative of `hardness_sources` (null: of all) by exp(alpha * similarity) in the sum,
+    the weight without gradient: negatives near the query pull more. Lan et al. 2025 (LLaVE, arXiv:2503.04812) take 9
+    for in-batch negatives, Schechter Vera et al. 2025 (EmbeddingGemma, arXiv:2509.20354) 5 for drawn ones; both mean
+    cosines. The positive has no such weight.
+
+    Columns that carry a `log_q` are corrected by it (see `Candidates`); in the other direction, queries come equally
+    often and need none.
     """
+
+    corrects_sampling = True
 
     def __init__(
         self,
         temperature: float = 0.05,
         learn_temperature: bool = False,
         symmetric: bool = False,
+        hardness: float = 0.0,
+        hardness_sources: Sequence[str] | None = None,
         weight: float = 1.0,
     ) -> None:
         super().__init__(weight)
@@ -36,7 +49,13 @@ class InfoNCE(Loss):
             raise ConfigError(f"loss.infonce.temperature must be positive, got {temperature}")
         if learn_temperature and temperature < LOWEST_TEMPERATURE:
             raise ConfigError(f"a learned temperature starts at {LOWEST_TEMPERATURE} or above, got {temperature}")
+        if hardness < 0:
+            raise ConfigError(f"loss.infonce.hardness must not be negative, got {hardness}")
+        if hardness_sources is not None and not hardness:
+            raise ConfigError("loss.infonce.hardness_sources needs a hardness above 0, as in loss.infonce.hardness=5")
         self.needs_reverse, self.has_temperature = symmetric, not learn_temperature
+        self.hardness = hardness
+        self.hardness_sources = None if hardness_sources is None else tuple(hardness_sources)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learn_temperature)
 
     @property
@@ -67,8 +86,16 @@ class InfoNCE(Loss):
         return loss
 
     def _one_way(self, c: Candidates) -> Float[Tensor, " B"]:
-        logits = c.scores / self.temperature
+        logits = c.logits(self.temperature)
+        weighed = logits + self._log_weight(c) if self.hardness else logits
         # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
-        negatives = logits.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
+        negatives = weighed.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
         each = F.softplus(negatives - logits).masked_fill(~c.positive, 0.0)
         return each.sum(dim=1) / c.positive.sum(dim=1).clamp(min=1)
+
+    def _log_weight(self, c: Candidates) -> Float[Tensor, "B N"]:
+        weight = self.hardness * c.scores.detach()
+        if self.hardness_sources is None:
+            return weight
+        named = [label for label, name in enumerate(c.names) if name in self.hardness_sources]
+        return weight.masked_fill(~torch.isin(c.source, c.source.new_tensor(named)), 0.0)

@@ -85,7 +85,7 @@ class Dense(Miner):
             recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
         else:
             assert self.encoder is not None
-            recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus)
+            recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus, data.queries)
             towers = Towers(recipe, recipe.build(tokenizer))
         precision = resolve_precision(self.precision, recipe, str(device))
         return Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)

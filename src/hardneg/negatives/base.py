@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32
+import torch
+from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor, nn
 
 from hardneg.batch import Batch
@@ -85,9 +86,30 @@ class OfflineSource(ABC):
 
 
 class OnlineSource(nn.Module, ABC):
-    """Offers documents that are already embedded; a module, so that its buffers follow device and checkpoint."""
+    """Offers documents that are already embedded; a module, so that its buffers follow device and checkpoint.
+
+    What it offers are other rows' positives, so a popular document comes often. With `logq` its columns say how often,
+    and a softmax is corrected for it (see `Candidates.logits`).
+    """
 
     has_teacher: bool = False
+    popularity: Float[Tensor, " C"] | None
+
+    def __init__(self, logq: bool = False) -> None:
+        super().__init__()
+        self.logq = logq
+        self.register_buffer("popularity", None, persistent=False)  # of the labels, not of the run
+
+    def prepare(self, setting: Setting) -> None:
+        """Count, where it is asked for, what share of the training rows has each document as its positive."""
+        if self.logq:
+            self.popularity = torch.from_numpy(setting.training.popularity)
+
+    def share(self, ids: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        """What share of the training rows has each of these documents as its positive; NaN for none."""
+        assert self.popularity is not None, "prepare() comes first"
+        share = self.popularity[ids.clamp(min=0)]
+        return share.masked_fill((ids < 0) | (share == 0), torch.nan)
 
     @abstractmethod
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,38 +17,49 @@ from hardneg.negatives.base import OnlineSource
 class InBatch(OnlineSource):
     """Offer all rows' positives, and with `hard` their drawn negatives too, to every other row (DPR, arXiv:2004.04906).
 
-    Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows.
+    Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows. With
+    `logq` the positives are corrected for their popularity; drawn negatives do not come by it.
     """
 
-    def __init__(self, hard: bool = True) -> None:
-        super().__init__()
+    def __init__(self, hard: bool = True, logq: bool = False) -> None:
+        super().__init__(logq)
         self.hard = hard
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer W*B*G documents, or the W*B*P positives without `hard`."""
         slots = d.shape[1] if self.hard else batch.positives
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
-        return Columns(
+        columns = Columns(
             emb=distributed.gather(d[:, :slots].flatten(0, 1)),
             ids=distributed.gather(batch.doc_ids[:, :slots].flatten()),
             owner=distributed.gather(rows.repeat_interleave(slots)),
         )
+        if not self.logq:
+            return columns
+        positive = (distributed.gather(batch.source[:, :slots].flatten()) == 0) & (columns.ids >= 0)
+        others = 1 - 1 / (len(q) * distributed.world_size())  # a row never meets its own
+        expected = positive.sum() * others * self.share(columns.ids)
+        return replace(columns, log_q=expected.log().masked_fill(~positive | (expected == 0), torch.nan))
 
 
-def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Candidates:
-    """Set each positive document against the queries of all rows and ranks: the other half of a symmetric loss.
+def all_queries(q: Float[Tensor, "B D"], batch: Batch) -> Columns:
+    """The queries of all rows and ranks, as columns for the other half of a symmetric loss; ids are query rows."""
+    queries = distributed.gather(q)
+    return Columns(
+        emb=queries,
+        ids=distributed.gather(batch.query_ids),
+        owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows here have one query for their own
+    )
+
+
+def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns, batch: Batch) -> Candidates:
+    """Set each positive document against `all_queries`: the other half of a symmetric loss.
 
     The B*P positives come row by row; the ids are query rows here, -1 beside a padded positive. A query whose known
     positives hold the document is no negative of it; nor is the same query met again in another row, since its known
     positives are the same.
     """
     slots = batch.positives
-    queries = distributed.gather(q)
-    columns = Columns(
-        emb=queries,
-        ids=distributed.gather(batch.query_ids),
-        owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows here have one query for their own
-    )
     ids = batch.doc_ids[:, :slots].flatten()
     own = batch.query_ids.repeat_interleave(slots)[:, None]
     paired = Rows(
@@ -57,9 +70,9 @@ def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) ->
     )
     documents = d[:, :slots].flatten(0, 1)
     scores = torch.einsum("nd,nod->no", documents, q.repeat_interleave(slots, dim=0)[:, None])
-    c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, columns, "in_batch")
+    c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, queries, "in_batch")
     row = torch.arange(len(ids), device=q.device) // slots + distributed.rank() * len(q)
-    known = torch.arange(len(queries), device=q.device) == row[:, None]
+    known = torch.arange(len(queries.ids), device=q.device) == row[:, None]
     for positive in distributed.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B*P, W*B, K) array
         known |= positive == ids[:, None]
     return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hardneg import distributed
@@ -23,16 +24,18 @@ class Queue(OnlineSource):
     while embeddings still drift fast. With `hard` the drawn negatives enter too, not only the positives.
 
     It starts empty and offers nothing that it has not seen. What a document was embedded to last is what counts: a copy
-    in the batch at hand, or a later one in the queue, replaces the earlier.
+    in the batch at hand, or a later one in the queue, replaces the earlier. So with `logq` a positive is corrected by
+    the chance that the rows seen hold it at all. What the batch holds is left to in_batch.
     """
 
     emb: Float[Tensor, "S D"]
     ids: Int[Tensor, " S"]
     steps: Int[Tensor, ""]
     pointer: Int[Tensor, ""]
+    sampled: Bool[Tensor, " S"]  # with logq: the places that a positive has taken
 
-    def __init__(self, size: int = 4096, hard: bool = True, warmup_steps: int = 0) -> None:
-        super().__init__()
+    def __init__(self, size: int = 4096, hard: bool = True, warmup_steps: int = 0, logq: bool = False) -> None:
+        super().__init__(logq)
         if size < 1:
             raise ConfigError(f"negatives.queue.size must be positive, got {size}")
         if warmup_steps < 0:
@@ -42,6 +45,8 @@ class Queue(OnlineSource):
         self.register_buffer("ids", torch.full((size,), -1))
         self.register_buffer("pointer", torch.tensor(0))
         self.register_buffer("steps", torch.tensor(0))
+        if logq:
+            self.register_buffer("sampled", torch.zeros(size, dtype=torch.bool))
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer `size` columns; those not filled yet, or embedded anew in this batch, have the id -1."""
@@ -49,7 +54,11 @@ class Queue(OnlineSource):
         void = in_batch | (self.steps < self.warmup_steps)
         # A copy: `update` writes into the buffer before the backward pass reads what the scores were made of.
         emb = self.emb.clone() if self.emb.shape[1] else self.emb.new_zeros(self.size, q.shape[1])
-        return Columns(emb=emb, ids=self.ids.masked_fill(void, -1), owner=torch.full_like(self.ids, -1))
+        columns = Columns(emb=emb, ids=self.ids.masked_fill(void, -1), owner=torch.full_like(self.ids, -1))
+        if not self.logq:
+            return columns
+        held = -torch.expm1(self.sampled.sum() * torch.log1p(-self.share(columns.ids)))
+        return replace(columns, log_q=held.log().masked_fill(~self.sampled, torch.nan))
 
     @torch.no_grad()
     def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
@@ -64,6 +73,8 @@ class Queue(OnlineSource):
         self.ids.masked_fill_(torch.isin(self.ids, ids), -1)
         places = (self.pointer + torch.arange(len(ids), device=ids.device)) % self.size
         self.emb[places], self.ids[places] = emb, ids
+        if self.logq:
+            self.sampled[places] = (distributed.gather(batch.source[:, :slots].flatten()) == 0)[there][-self.size :]
         self.pointer.copy_((self.pointer + len(ids)) % self.size)
         self.steps += 1
 

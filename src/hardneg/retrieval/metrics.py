@@ -10,7 +10,7 @@ import numpy as np
 import pytrec_eval
 from jaxtyping import Float, Float32, Int32
 
-from hardneg.data.tables import Qrels, RetrievalData
+from hardneg.data.tables import Qrels, Ragged, RetrievalData
 from hardneg.errors import ConfigError
 
 _TREC = {"ndcg": "ndcg_cut", "recall": "recall", "map": "map_cut", "mrr": "recip_rank"}
@@ -33,6 +33,15 @@ class Run:
             query: dict(zip(doc_ids[ids[:k][keep]].tolist(), scores[:k][keep].tolist(), strict=True))
             for query, ids, scores, keep in zip(query_ids, self.ids, self.scores, kept, strict=True)
         }
+
+    def without(self, seen: Ragged, depth: int) -> Run:
+        """Leave out what is `seen` for each query, and keep the `depth` best of the rest."""
+        out = np.zeros(self.ids.shape, bool)
+        for column in seen.padded(self.queries).T:  # one pass a document: no (Q, K, P) array
+            out |= self.ids == column[:, None]
+        order = np.argsort(out, axis=1, kind="stable")[:, :depth]
+        ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
+        return Run(self.queries, np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
 
 def check(names: Sequence[str]) -> None:

@@ -14,7 +14,14 @@ from hardneg.data.tokens import TokenTable
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
 
-TRAINING_ONLY = ("lr", "dropout", "tokens", "momentum", "grad_cache")  # fields of a recipe that change no embedding
+TRAINING_ONLY = (
+    "lr",
+    "dropout",
+    "tokens",
+    "momentum",
+    "grad_cache",
+    "matryoshka",
+)  # fields of a recipe that change no embedding
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,10 +31,15 @@ class Reranker:
     first_stage: Miner
     precision: str
     cache: Path
+    seen: ClassVar[None] = None  # all that the first stage found is ranked again
 
     def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, Run]:
         """Return the first stage's `depth` best of each query of each split, in the new order."""
         return {split: self._run(network, split, depth) for split in splits}
+
+    def nested(self, network: CrossEncoder, split: str, depth: int) -> dict[str, Run]:
+        """The same of one split, by suffix: a cross-encoder has no widths, only the full thing ("")."""
+        return {"": self._run(network, split, depth)}
 
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:

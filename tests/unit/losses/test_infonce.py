@@ -12,13 +12,13 @@ from torch.nn import functional as F
 from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import LOWEST_TEMPERATURE, InfoNCE
-from hardneg.negatives.in_batch import InBatch, reverse
+from hardneg.negatives.in_batch import InBatch, all_queries, reverse
 
 
 def in_batch(q, d, batch, symmetric=False):
     c = Candidates.own(q, d, batch, ("positive", "drawn", "in_batch"))
     c = c.add(q, InBatch()(q, d, batch), "in_batch")
-    return c.with_reverse(reverse(q, d, batch)) if symmetric else c
+    return c.with_reverse(reverse(q, d, all_queries(q, batch), batch)) if symmetric else c
 
 
 def test_a_number_by_hand():
@@ -107,6 +107,60 @@ def test_scores_of_dot_products_do_not_overflow():
     loss = InfoNCE(temperature=0.01)(c)
     assert loss.isfinite().all()
     assert torch.autograd.grad(loss.sum(), c.scores)[0].isfinite().all()
+
+
+def test_hardness_weighs_negatives_by_hand():
+    c = make_candidates([[0.9, 0.5, -0.2]])
+    negatives = math.exp(2 * 0.5) * math.exp(0.5 / 0.5) + math.exp(2 * -0.2) * math.exp(-0.2 / 0.5)
+    expected = -math.log(math.exp(0.9 / 0.5) / (math.exp(0.9 / 0.5) + negatives))
+    assert InfoNCE(temperature=0.5, hardness=2.0)(c).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_hardness_is_plain_infonce():
+    c = make_candidates(torch.rand(4, 6) * 2 - 1)
+    assert torch.equal(InfoNCE(hardness=0.0)(c), InfoNCE()(c))
+
+
+def test_hardness_of_named_sources_leaves_the_others_alone():
+    source, names = [[0, 1, 2]], ("positive", "bm25", "in_batch")
+    c = make_candidates([[0.9, 0.5, 0.5]], source=source, names=names)
+    both, one = (InfoNCE(temperature=0.5, hardness=2.0, hardness_sources=s)(c).item() for s in (None, ["bm25"]))
+    weight = math.exp(2 * 0.5)
+    for loss, negatives in ((both, 2 * weight), (one, weight + 1)):
+        assert loss == pytest.approx(math.log1p(negatives * math.exp(-0.4 / 0.5)), rel=1e-5)
+
+
+def test_the_weight_has_no_gradient():
+    """The gradient is that of a softmax whose weights are constants."""
+    scores = (torch.rand(3, 5) * 2 - 1).requires_grad_()
+    weights = (4.0 * scores[:, 1:]).exp().detach()
+    (ours,) = torch.autograd.grad(InfoNCE(temperature=0.1, hardness=4.0)(make_candidates(scores)).sum(), scores)
+    exps = (scores / 0.1).exp()
+    written_out = -(exps[:, 0] / (exps[:, 0] + (weights * exps[:, 1:]).sum(dim=1))).log()
+    (expected,) = torch.autograd.grad(written_out.sum(), scores)
+    torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize(
+    ("mode", "sources"),
+    [("all_negatives", None), ("hard_negatives", ["drawn"]), ("in_batch_negatives", ["in_batch"])],
+)
+def test_hardness_is_that_of_sentence_transformers(mode, sources):
+    losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses")
+    theirs = losses.MultipleNegativesRankingLoss(None, hardness_mode=mode, hardness_strength=5.0)
+    q, d = random_units(6, 8), random_units(6, 3, 8, seed=1)
+    c = in_batch(q, d, make_batch(torch.arange(18).reshape(6, 3)))
+    expected = theirs.compute_loss_from_embeddings([q, *d.unbind(dim=1)], None)
+    torch.testing.assert_close(InfoNCE(hardness=5.0, hardness_sources=sources)(c).mean(), expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"hardness": -1.0}, "hardness"), ({"hardness_sources": ["bm25"]}, "needs a hardness above 0")],
+)
+def test_hardness_that_cannot_be_is_refused(given, says):
+    with pytest.raises(ConfigError, match=says):
+        InfoNCE(**given)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0])

@@ -8,7 +8,7 @@ from synthetic import make_batch, random_units
 
 from hardneg.candidates import Candidates
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.negatives.in_batch import InBatch, reverse
+from hardneg.negatives.in_batch import InBatch, all_queries, reverse
 
 
 def negatives(source, q, d, batch, *, filtered=True):
@@ -56,7 +56,8 @@ def test_a_positive_known_by_text_is_no_negative():
 def reverse_negatives(batch):
     """Which queries are negatives of each row's positive document."""
     rows, slots = batch.doc_ids.shape
-    c = reverse(random_units(rows, 4), random_units(rows, slots, 4, seed=1), batch)
+    q = random_units(rows, 4)
+    c = reverse(q, random_units(rows, slots, 4, seed=1), all_queries(q, batch), batch)
     return [sorted(c.ids[row][c.negative[row]].tolist()) for row in range(rows)]
 
 
@@ -87,7 +88,7 @@ def test_each_of_several_positives_has_the_others_queries_as_negatives():
     known = [[5, 6], [7, 5], [8, 9]]
     batch = make_batch([[5, 6, 1], [7, -1, 2], [8, 9, 3]], [20, 21, 22], known, positives=2)
     q, d = random_units(3, 4), random_units(3, 3, 4, seed=1)
-    c = reverse(q, d, batch)
+    c = reverse(q, d, all_queries(q, batch), batch)
     assert c.ids[:, 0].tolist() == [20, 20, 21, -1, 22, 22]
     assert c.positive.any(dim=1).tolist() == [True, True, True, False, True, True]
     found = [sorted(c.ids[row][c.negative[row]].tolist()) for row in (0, 1, 2, 4, 5)]
@@ -102,7 +103,8 @@ def test_padding_among_known_positives_matches_nothing():
 
 def test_reverse_scores_are_documents_times_queries_and_slot_0_is_the_own_query():
     q, d = random_units(3, 4), random_units(3, 2, 4, seed=1)
-    c = reverse(q, d, make_batch([[5, 6], [7, 8], [9, 10]]))
+    batch = make_batch([[5, 6], [7, 8], [9, 10]])
+    c = reverse(q, d, all_queries(q, batch), batch)
     torch.testing.assert_close(c.scores[:, 0], (q * d[:, 0]).sum(dim=1))
     torch.testing.assert_close(c.scores[:, 1:], d[:, 0] @ q.T)
     assert c.positive.sum() == 3 and c.positive[:, 0].all()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from synthetic import make_data
 
+from hardneg.data.tables import Ragged
 from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import Run, check, per_query
 
@@ -85,3 +86,11 @@ def test_as_dict_has_string_ids_in_order_of_rank_and_no_padding():
 def test_a_metric_that_we_do_not_have_is_named(name):
     with pytest.raises(ConfigError, match=r"evaluate\.metrics"):
         check(["mrr@10", name])
+
+
+def test_what_was_seen_is_left_out_and_the_next_move_up():
+    run = run_of({0: [4, 5, 1, 3], 1: [2, 0, 1, -1]})
+    seen = Ragged.of(np.array([0, 0, 1]), np.array([5, 3, 9]), 2)
+    left = run.without(seen, 3)
+    assert left.ids.tolist() == [[4, 1, -1], [2, 0, 1]]
+    assert left.scores.tolist() == [[0, -2, -np.inf], [0, -1, -2]]

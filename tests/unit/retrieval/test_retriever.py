@@ -11,7 +11,7 @@ from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.retrieval import embedding
 from hardneg.retrieval.embedding import autocast, embed_table
-from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.retriever import Retriever, seen
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,16 @@ def test_runs_rank_the_whole_corpus_for_each_split(parts, toy):
         best = np.sort(q @ d.T, axis=1)[:, ::-1][:, :7]
         np.testing.assert_allclose(run.scores, best, atol=1e-5)
         np.testing.assert_allclose(np.take_along_axis(q @ d.T, run.ids, axis=1), run.scores, atol=1e-5)
+
+
+def test_what_is_seen_is_left_out_and_the_ranking_is_as_deep_as_before(parts, toy):
+    towers, queries, docs = parts
+    whole = Retriever(toy, queries, docs, "32-true").runs(towers, ["train"], 120)["train"]
+    known = seen(toy, "train")
+    left = Retriever(toy, queries, docs, "32-true", known).runs(towers, ["train"], 7)["train"]
+    for query, all_ids, ids in zip(whole.queries.tolist(), whole.ids, left.ids, strict=True):
+        assert ids.tolist() == [doc for doc in all_ids.tolist() if doc not in known[query]][:7]
+    assert seen(toy, None) is None
 
 
 @pytest.mark.parametrize(

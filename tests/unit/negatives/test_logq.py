@@ -1,0 +1,105 @@
+"""The logQ correction: what columns carry, by hand, and that it turns a sampled softmax into the full one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import make_batch, make_candidates, make_training, random_units
+
+from hardneg.candidates import Candidates, Columns
+from hardneg.filters.known_positives import KnownPositives
+from hardneg.losses.infonce import InfoNCE
+from hardneg.losses.triplet import Triplet
+from hardneg.negatives.base import Setting
+from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.queue import Queue
+
+NAMES = ("positive", "drawn", "in_batch", "queue")
+
+
+def prepared(source, training):
+    source.prepare(Setting(training, {}, Path("unused")))
+    return source
+
+
+def test_popularity_is_the_share_of_rows_that_show_a_document():
+    training = make_training([(0, 3), (0, 4), (1, 3), (2, 5)], docs=6)  # query 0 shows 3 and 4 in turn
+    np.testing.assert_allclose(training.popularity, [0, 0, 0, 0.5, 1 / 6, 1 / 3], rtol=1e-6)
+    assert training.popularity.sum() == pytest.approx(1)
+
+
+def test_in_batch_expects_a_document_as_often_as_the_other_rows_show_it():
+    source = prepared(InBatch(logq=True), make_training([(0, 3), (1, 3), (2, 5)], docs=9))
+    batch = make_batch([[3, 7], [3, 8], [5, -1]])
+    log_q = source(random_units(3, 4), random_units(3, 2, 4), batch).log_q
+    others = 3 * (1 - 1 / 3)
+    expected = [math.log(others * 2 / 3), math.nan, math.log(others * 2 / 3), math.nan, math.log(others / 3), math.nan]
+    torch.testing.assert_close(log_q, torch.tensor(expected), equal_nan=True)
+
+
+def test_a_queue_expects_a_document_as_the_chance_that_it_was_seen_at_all():
+    source = prepared(Queue(6, logq=True), make_training([(0, 3), (1, 3), (2, 5)], docs=20))
+    source.update(random_units(2, 2, 4).detach(), make_batch([[3, 8], [5, 9]]))
+    log_q = source(random_units(1, 4), random_units(1, 1, 4), make_batch([[10]])).log_q
+    expected = [math.log(1 - (1 / 3) ** 2), math.nan, math.log(1 - (2 / 3) ** 2), math.nan, math.nan, math.nan]
+    torch.testing.assert_close(log_q, torch.tensor(expected), equal_nan=True)
+    back = Queue(6, logq=True)
+    back.load_state_dict(source.state_dict())
+    assert torch.equal(back.sampled, source.sampled) and "popularity" not in source.state_dict()
+
+
+def test_only_what_a_source_sampled_is_corrected_and_two_sources_are_averaged():
+    q, d = random_units(1, 2), random_units(1, 2, 2, seed=1)
+    columns = Columns(d[0], torch.tensor([8, 9]), torch.tensor([-1, -1]))
+    plain = Candidates.own(q, d, make_batch([[5, 6]]), NAMES).add(q, columns, "in_batch")
+    assert plain.log_q is None
+    sampled = Columns(columns.emb, columns.ids, columns.owner, torch.tensor([1.0, torch.nan]))
+    one = plain.add(q, sampled, "queue")
+    torch.testing.assert_close((one.scores / 0.5 - one.logits(0.5))[0], torch.tensor([0.0, 0, 0, 0, 1, 0]))
+    two = one.add(q, sampled, "in_batch")
+    shift = (two.scores - two.logits(1.0))[0]
+    torch.testing.assert_close(shift, torch.tensor([0.0, 0, 0, 0, 1 + math.log(2), 0, 1 + math.log(2), 0]))
+
+
+def test_filters_and_other_losses_see_plain_similarities():
+    scores = torch.rand(3, 5)
+    corrected = make_candidates(scores, log_q=torch.tensor([[torch.nan, 2.0, 0.0, 1.0, 2.0]]).expand(3, 5), samples=1)
+    assert torch.equal(Triplet()(corrected), Triplet()(make_candidates(scores)))
+    assert torch.equal(corrected.lowest_positive, scores[:, :1])
+    assert not torch.equal(InfoNCE()(corrected), InfoNCE()(make_candidates(scores)))
+
+
+def gradients(logq, rows, draws, seed=0):
+    """The mean gradient of one query's loss over random batches, and that of the softmax over all documents."""
+    rng = np.random.default_rng(seed)
+    docs, own = 15, 4
+    popularity = 1 / np.arange(1, docs + 1) ** 1.2
+    popularity /= popularity.sum()
+    table = (2 * torch.randn(docs, 6, generator=torch.Generator().manual_seed(seed))).requires_grad_()
+    query = torch.randn(1, 6, generator=torch.Generator().manual_seed(seed + 1))
+    loss, source = InfoNCE(temperature=1.0), InBatch(logq=logq)
+    source.popularity = torch.from_numpy(popularity.astype(np.float32))
+    mean = torch.zeros_like(table)
+    for _ in range(draws):
+        ids = np.append(own, rng.choice(docs, rows - 1, p=popularity))
+        d = table[ids][:, None]
+        columns = source(query.expand(rows, 6), d, make_batch(ids[:, None]))
+        first = make_batch([[own]])
+        c = Candidates.own(query, d[:1], first, NAMES).add(query, columns, "in_batch")
+        c = c.keep(KnownPositives()(c, first.positive_ids))
+        mean += torch.autograd.grad(loss(c)[0], table)[0] / draws
+    full = torch.nn.functional.cross_entropy(query @ table.T, torch.tensor([own]))
+    return mean, torch.autograd.grad(full, table)[0]
+
+
+def test_the_corrected_gradient_approaches_that_of_the_softmax_over_all_documents():
+    def away(logq, rows):
+        mean, full = gradients(logq, rows, draws=40)
+        return float((mean - full).norm() / full.norm())
+
+    assert away(True, 4096) < 0.03 < 0.5 * away(True, 64)
+    assert away(False, 4096) > 0.15, "without the correction more samples do not help"
