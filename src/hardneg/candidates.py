@@ -32,7 +32,8 @@ class Candidates:
     `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
     `reverse` holds the other direction (each row's positive document against the batch's queries) where a loss asked
     for it. `teacher` (NaN = unknown) exists only when a chosen source has teacher scores. `query_ids` are rows of the
-    query table; `rank` (from 0) is the place in a mined list, -1 for what is in none.
+    query table; `rank` (from 0) is the place in a mined list, -1 for what is in none. `online` are those of `names`
+    whose columns were offered to all rows.
     """
 
     scores: Float[Tensor, "B N"]
@@ -45,6 +46,7 @@ class Candidates:
     reverse: Candidates | None = None
     query_ids: Int[Tensor, " B"] | None = None
     rank: Int[Tensor, "B N"] | None = None
+    online: tuple[str, ...] = ()
 
     @classmethod
     def own(
@@ -82,7 +84,7 @@ class Candidates:
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
         wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
-        return replace(self, **wider)
+        return replace(self, **wider, online=(*self.online, name))
 
     def with_reverse(self, other: Candidates) -> Candidates:
         """Attach the other direction, for losses that are symmetric."""

@@ -45,6 +45,8 @@ def filled(*overrides, name="train"):
         overrides = (*overrides, *TEACHER)
     if any(override.startswith("teacher=") for override in overrides):
         overrides = (*overrides, "negatives=[bm25]")
+    if "data=mix" in overrides:
+        overrides = (*overrides, "+data@data.sets.world=toy", "+data@data.sets.code=pydocs")
     if "teacher=bi_encoder" in overrides:
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
     missing = configs.missing_keys(compose(*overrides, name=name))
