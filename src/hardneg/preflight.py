@@ -165,7 +165,7 @@ def check_combination(node: dict[str, Any]) -> None:
 
 
 def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Any]) -> None:
-    """Raise `ConfigError` where sets that go without online negatives are not there, get none, or get them after all."""
+    """Raise `ConfigError` where sets without online negatives are not there, have no others, or get some after all."""
     rules = configs.build_group(node["filter"], "filter").values()
     chosen = [name for rule in rules if isinstance(rule, SameSet) for name in rule.offline_only]
     if not chosen:
@@ -182,7 +182,7 @@ def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: di
     if symmetric := [name for name, loss in losses.items() if loss.needs_reverse]:
         raise ConfigError(
             f"loss.{symmetric[0]}.symmetric=true sets documents against the batch's queries, which"
-            f" filter.same_set.offline_only={','.join(chosen)} is to switch off; set loss.{symmetric[0]}.symmetric=false"
+            f" filter.same_set.offline_only={','.join(chosen)} switches off; set loss.{symmetric[0]}.symmetric=false"
         )
 
 
@@ -201,7 +201,9 @@ def check_pairs(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
     sources = check_sources(node)
     if node["data"].get("prompts"):
-        raise ConfigError("data.prompts are for dual encoders, and a cross-encoder reads texts as they are; leave them out")
+        raise ConfigError(
+            "data.prompts are for dual encoders, and a cross-encoder reads texts as they are; leave them out"
+        )
     if online := [name for name, source in sources.items() if isinstance(source, OnlineSource)]:
         raise ConfigError(
             f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"

@@ -54,7 +54,9 @@ class Mix:
             if name not in self.sets:
                 raise ConfigError(f"data.prompts.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
             if not isinstance(prompts, Mapping) or set(prompts) - set(SIDES):
-                raise ConfigError(f"data.prompts.{name}={prompts!r} must be of the form {{query: TEXT, document: TEXT}}")
+                raise ConfigError(
+                    f"data.prompts.{name}={prompts!r} must be of the form {{query: TEXT, document: TEXT}}"
+                )
 
     def load(self) -> RetrievalData:
         """Load every set and join them; raises what they raise."""

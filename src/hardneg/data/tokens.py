@@ -98,9 +98,7 @@ def token_tables(
     )
 
 
-def _tokenise(
-    texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what: str, prompts: Prompts
-) -> None:
+def _tokenise(texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what: str, prompts: Prompts) -> None:
     tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: truncation is ours, the caller's stays as it was
     tokenizer.no_padding()
     tokenizer.enable_truncation(side.max_length)

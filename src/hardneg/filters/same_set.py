@@ -40,7 +40,7 @@ class SameSet(CandidateFilter):
         self._closed = torch.from_numpy(np.isin([part.name for part in parts], self.offline_only))
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the document is of another set, or comes from an online source that its query goes without."""
+        """Return False where the document is of another set, or of an online source that the query goes without."""
         keep = torch.ones_like(c.valid)
         if c.query_ids is None:
             return keep
@@ -55,5 +55,7 @@ class SameSet(CandidateFilter):
 def check_sets(names: Sequence[str], there: Sequence[str]) -> None:
     """Raise `ConfigError` for the name of a data set that is not there."""
     if unknown := sorted(set(names) - set(there)):
-        known = f"none of data.sets ({', '.join(there)})" if there else "and there are no sets to name but with data=mix"
+        known = (
+            f"none of data.sets ({', '.join(there)})" if there else "and there are no sets to name but with data=mix"
+        )
         raise ConfigError(f"filter.same_set.offline_only names {', '.join(unknown)}, {known}")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg.data.tokens import TokenTable
+from hardneg.data.mix import Mix
+from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.retrieval import embedding
@@ -47,6 +48,23 @@ def test_runs_rank_the_whole_corpus_for_each_split(parts, toy):
         best = np.sort(q @ d.T, axis=1)[:, ::-1][:, :7]
         np.testing.assert_allclose(run.scores, best, atol=1e-5)
         np.testing.assert_allclose(np.take_along_axis(q @ d.T, run.ids, axis=1), run.scores, atol=1e-5)
+
+
+def test_of_several_sets_each_query_ranks_its_own(parts, toy, tmp_path):
+    class Ready:
+        def load(self):
+            return toy
+
+    towers, _, _ = parts
+    data = Mix({"one": Ready(), "two": Ready()}).load()
+    tokenizer = Static(dim=16, separate=True).tokenizer(toy.corpus)
+    queries, docs = token_tables(data, tokenizer, Static().query, Static().document, tmp_path)
+    run = Retriever(data, queries, docs, "32-true").runs(towers, ["test"], 500)["test"]
+    alone = Retriever(toy, parts[1], parts[2], "32-true").runs(towers, ["test"], 500)["test"]
+    half = len(alone.ids)
+    np.testing.assert_array_equal(run.ids[:half], alone.ids)
+    np.testing.assert_array_equal(run.ids[half:], alone.ids + len(toy.corpus))
+    np.testing.assert_array_equal(run.scores[half:], alone.scores)
 
 
 @pytest.mark.parametrize(
