@@ -23,10 +23,10 @@ SIDES = ("query", "document")
 class Mix:
     """Join the data sets `sets` (name -> recipe) into one; ids become `<set>/<id>`, splits are merged by name.
 
-    Each batch is of one set (GTE, arXiv:2308.03281; E5-Mistral, arXiv:2401.00368); an epoch takes batches in proportion
-    to the sets' sizes to the power of `temper`: 1 is proportional, 0.5 favours small sets as in GTE, 0 takes equally
-    many of each. `prompts` (set -> `query`, `document`) stand in place of the encoder's own. `name` is what results are
-    filed under (null: the sets' names).
+    Each batch is of one set, and an epoch takes batches in proportion to the sets' sizes to the power of `temper`: 1 is
+    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes as many of each. `prompts` (set ->
+    `query`, `document`), such as a task's instruction (E5-Mistral, arXiv:2401.00368), stand in place of the encoder's
+    own. `name` is what results are filed under (null: the sets' names).
 
     Raises `ConfigError` for no set, a name that cannot be part of an id, a temper outside 0 to 1, and prompts of what
     is not there.

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Float32, Int32, Int64
 
-from hardneg.data.parts import Part, places
+from hardneg.data.parts import Part
 from hardneg.errors import DataError
 
 
@@ -176,7 +176,7 @@ class RetrievalData:
 
     def parts_of(self, queries: np.ndarray) -> Int64[np.ndarray, " n"]:
         """Say which of the parts each query row is of."""
-        return places(queries, [part.queries for part in self.parts])
+        return np.searchsorted([part.queries.stop for part in self.parts], queries, side="right")
 
     def without_prompts(self) -> RetrievalData:
         """Return the same for an encoder that comes with prompts of its own."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from hardneg.data.parts import places
 from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
 
 
@@ -13,12 +12,13 @@ class Random(OfflineSource):
 
     def prepare(self, setting: Setting) -> None:
         """Remember which documents each query may get, and the known positives."""
-        self.asked, self.held = zip(*((part.queries, part.docs) for part in setting.training.data.parts), strict=True)
+        data = setting.training.data
+        self.docs, self.part = [part.docs for part in data.parts], data.parts_of(np.arange(len(data.queries)))
         self.known = setting.training.known
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
-        """Draw `k` documents; fewer, padded, only where the corpus has no more."""
-        known, docs = self.known[query], self.held[int(places(query, self.asked))]
+        """Draw `k` documents; fewer, padded, only where the set has no more."""
+        known, docs = self.known[query], self.docs[self.part[query]]
         # Enough draws for k survivors even if every known positive comes up, and without a permutation of the corpus.
         enough = min(self.k + len(known), len(docs))
         ids = rng.choice(len(docs), enough, replace=False, shuffle=True) + docs.start
