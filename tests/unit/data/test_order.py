@@ -65,7 +65,7 @@ def test_small_sets_come_again_in_another_order_as_another_visit():
 
 
 def test_large_sets_go_on_with_other_rows_in_the_next_epoch():
-    seen = {i for epoch in range(8) for _, i in chain(*batches(0.0, epoch=epoch)) if i < 21}
+    seen = {i for epoch in range(20) for _, i in chain(*batches(0.0, epoch=epoch)) if i < 21}
     assert seen == set(range(21))
 
 
