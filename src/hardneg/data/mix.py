@@ -34,7 +34,7 @@ class Mix:
 
     sets: Mapping[str, Any] = field(default_factory=dict)
     temper: float = 1.0
-    prompts: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    prompts: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
 
     def __post_init__(self) -> None:

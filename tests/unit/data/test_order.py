@@ -7,11 +7,14 @@ from itertools import chain
 
 import numpy as np
 import pytest
+from synthetic import make_training
 
 from hardneg.data.datamodule import Batches
+from hardneg.data.dataset import TrainingRows
 from hardneg.data.order import Order
 from hardneg.data.sampler import EpochSampler
 from hardneg.errors import ConfigError
+from hardneg.negatives.mixture import Mixture
 
 SIZES = {"big": 21, "small": 5, "middle": 10}  # rows 0-20, 21-25, 26-35
 
@@ -95,6 +98,7 @@ def test_one_set_is_in_the_order_that_it_always_was():
 
 
 def test_a_set_that_fills_no_batch_is_refused():
-    loader = Batches([None] * 36, list, batch_size=6, seed=1, order=Order(SIZES))
+    rows = TrainingRows(make_training([(0, 0)]), Mixture({}, ("positive",), seed=1))
+    loader = Batches(rows, list, batch_size=6, seed=1, order=Order(SIZES))
     with pytest.raises(ConfigError, match="batch_size=6 on 1 ranks is more than the 5 training queries of small"):
         loader.train_dataloader()
