@@ -36,7 +36,7 @@ class Candidates:
     `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
-    list, -1 for what is in none.
+    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
     `logits`. `samples` is the number of such sources.
@@ -52,6 +52,7 @@ class Candidates:
     reverse: Candidates | None = None
     query_ids: Int[Tensor, " B"] | None = None
     rank: Int[Tensor, "B N"] | None = None
+    online: tuple[str, ...] = ()
     log_q: Float[Tensor, "B N"] | None = None
     samples: int = 0
 
@@ -91,7 +92,7 @@ class Candidates:
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
         wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
-        return replace(self, **wider, **self._sampled(columns.log_q, shape))
+        return replace(self, **wider, online=(*self.online, name), **self._sampled(columns.log_q, shape))
 
     def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int]) -> dict[str, Any]:
         """Widen `log_q`. Each source that is a sample estimates the same sum over all documents: they are averaged."""

@@ -40,14 +40,18 @@ def close(
         run, systems = runs[""], _systems(cfg, runs, evaluate)
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
-        means = run_folder.means(systems)
+        data = evaluate.retriever.data
+        means: run_folder.Means = {}
+        sets: dict[str, run_folder.Means] = {}
         if run is not None:
-            data = evaluate.retriever.data
+            means, sets = run_folder.means(systems, run, data), run_folder.means_by_set(systems, run, data)
             run_folder.write_trec(folder / "test.run", run, data, cfg.run_name)
             run_folder.write_per_query(folder / "per_query.parquet", run, data, systems)
             for logger in trainer.loggers:
-                logger.log_metrics({f"test/{k}": v for k, v in means["after"].items()}, trainer.global_step)
-            run_folder.show(f"{cfg.run_name} on {data.name} ({cfg.split.test})", means)
+                of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
+                whole = {f"test/{k}": v for k, v in means["after"].items()}
+                logger.log_metrics(whole | of_sets, trainer.global_step)
+            run_folder.tell(f"{cfg.run_name} on {data.name} ({cfg.split.test})", means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
         figure.draw(folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
         run_folder.write_summary(
@@ -58,14 +62,15 @@ def close(
                 "strategy": cfg.strategy_name,
                 "loss": "+".join(cfg.loss),
                 "seed": cfg.seed,
-                "data": evaluate.retriever.data.name,
-                "test_set": evaluate.retriever.data.fingerprint(cfg.split.test) if cfg.split.test else None,
+                "data": data.name,
+                "test_set": data.fingerprint(cfg.split.test) if cfg.split.test else None,
                 "encoder": configs.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,
                 "seconds": round(seconds, 1),
                 "dev": {"best": best, "history": evaluate.history},
                 "test": means,
+                **({"test_by_set": sets} if sets else {}),
             },
         )
         log.info("run folder: %s", folder)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from hardneg import __version__, checkpoint, configs, preflight, run_folder
 from hardneg.closing import baseline
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import TokenTable
+from hardneg.data.tokens import token_tables
 from hardneg.errors import ConfigError
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.metrics import per_query
@@ -28,13 +28,9 @@ def evaluate(cfg: DictConfig) -> None:
     trained = checkpoint.load(cfg.ckpt_path)
     data: RetrievalData = configs.build(cfg.data).load()
     cache = Path(cfg.cache)
-    retriever = Retriever(
-        data,
-        TokenTable.build(data.queries, trained.tokenizer, trained.recipe.query, cache, "queries"),
-        TokenTable.build(data.corpus, trained.tokenizer, trained.recipe.document, cache, "documents"),
-        resolve_precision(cfg.precision, trained.recipe, cfg.device),
-        seen(data, cfg.evaluate.leave_out),
-    )
+    queries, docs = token_tables(data, trained.tokenizer, trained.recipe.query, trained.recipe.document, cache)
+    precision = resolve_precision(cfg.precision, trained.recipe, cfg.device)
+    retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
     device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     runs = retriever.nested(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
 
@@ -43,7 +39,8 @@ def evaluate(cfg: DictConfig) -> None:
     systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
     run_folder.write_trec(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
     run_folder.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
-    run_folder.show(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", run_folder.means(systems))
+    means, sets = run_folder.means(systems, runs[""], data), run_folder.means_by_set(systems, runs[""], data)
+    run_folder.tell(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", means, sets)
     run_folder.write_summary(
         folder / "summary.json",
         {
@@ -52,6 +49,7 @@ def evaluate(cfg: DictConfig) -> None:
             "data": data.name,
             "split": cfg.split,
             "precision": retriever.precision,
-            "test": run_folder.means(systems),
+            "test": means,
+            **({"test_by_set": sets} if sets else {}),
         },
     )

@@ -23,6 +23,7 @@ from hardneg import configs
 from hardneg.alarms import Thresholds
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
@@ -156,12 +157,35 @@ def check_combination(node: dict[str, Any]) -> None:
     check_mining(node, following)
     losses = configs.build_group(node["loss"], "loss")
     check_losses(losses, sources)
+    check_offline_only(node, sources, losses)
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_numbers(node)
     if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
+        )
+
+
+def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Any]) -> None:
+    """Raise `ConfigError` where sets without online negatives are not there, have no others, or get some after all."""
+    rules = configs.build_group(node["filter"], "filter").values()
+    chosen = [name for rule in rules if isinstance(rule, SameSet) for name in rule.offline_only]
+    if not chosen:
+        return
+    check_sets(chosen, list(node["data"].get("sets", ())))
+    offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
+    if node["remine"]["warmup_epochs"]:
+        offline = {name: source for name, source in offline.items() if not getattr(source, "follows_model", False)}
+    if not offline:
+        raise ConfigError(
+            f"filter.same_set.offline_only={','.join(chosen)} leaves these sets none of negatives=[{','.join(sources)}]"
+            " (in the warm-up, if there is one); add a source that names documents, as in negatives=[in_batch,bm25]"
+        )
+    if symmetric := [name for name, loss in losses.items() if loss.needs_reverse]:
+        raise ConfigError(
+            f"loss.{symmetric[0]}.symmetric=true sets documents against the batch's queries, which"
+            f" filter.same_set.offline_only={','.join(chosen)} switches off; set loss.{symmetric[0]}.symmetric=false"
         )
 
 
@@ -191,6 +215,10 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
 def check_pairs(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
     sources = check_sources(node)
+    if node["data"].get("prompts"):
+        raise ConfigError(
+            "data.prompts are for dual encoders, and a cross-encoder reads texts as they are; leave them out"
+        )
     if online := [name for name, source in sources.items() if isinstance(source, OnlineSource)]:
         raise ConfigError(
             f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"

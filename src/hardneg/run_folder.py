@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from hardneg.data.tables import RetrievalData
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import Run, average, by_set
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
+Means = dict[str, dict[str, float]]  # system -> metric -> mean
 
 
 def write_trec(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
@@ -29,10 +30,12 @@ def write_trec(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
 
 
 def write_per_query(path: Path, run: Run, data: RetrievalData, systems: Systems) -> None:
-    """Write one row a query and system: query_id, system, and a column per metric."""
-    ids = data.queries.ids.take(run.queries).to_pylist()
+    """Write one row a query and system: query_id, system, of several data sets in one the set, a column per metric."""
+    named = {"query_id": data.queries.ids.take(run.queries).to_pylist()}
+    if data.mixed:
+        named["set"] = [data.parts[place].name for place in data.parts_of(run.queries).tolist()]
     tables = [
-        pa.table({"query_id": ids, "system": [system] * len(ids), **{k: np.asarray(v) for k, v in metrics.items()}})
+        pa.table({**named, "system": [system] * len(run.queries), **{k: np.asarray(v) for k, v in metrics.items()}})
         for system, metrics in systems.items()
     ]
     pq.write_table(pa.concat_tables(tables), path)
@@ -43,13 +46,33 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 
-def means(systems: Systems) -> dict[str, dict[str, float]]:
-    """Average each metric over the queries."""
-    return {system: {name: float(v.mean()) for name, v in metrics.items()} for system, metrics in systems.items()}
+def means(systems: Systems, run: Run, data: RetrievalData) -> Means:
+    """Average each metric over the queries, or over the averages of several data sets in one."""
+    return {
+        system: {name: average(v, run.queries, data) for name, v in metrics.items()}
+        for system, metrics in systems.items()
+    }
+
+
+def means_by_set(systems: Systems, run: Run, data: RetrievalData) -> dict[str, Means]:
+    """Average each metric over the queries of each of several data sets in one; empty where there is one only."""
+    found: dict[str, Means] = {}
+    for system, metrics in systems.items() if data.mixed else ():
+        for metric, values in metrics.items():
+            for name, mean in by_set(values, run.queries, data).items():
+                found.setdefault(name, {}).setdefault(system, {})[metric] = mean
+    return found
+
+
+def tell(title: str, rows: Means, sets: Mapping[str, Means]) -> None:
+    """Print the closing table, after those of the sets if there are several in one."""
+    for name, inner in sets.items():
+        show(name, inner)
+    show(title + ": mean of the sets" * bool(sets), rows)
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
-    """Print the closing table; the best value of each metric is bold."""
+    """Print a table of systems; the best value of each metric is bold."""
     table = Table(title=title, title_justify="left")
     metrics = list(next(iter(rows.values())))
     table.add_column("")

@@ -27,7 +27,7 @@ from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import TokenTable
+from hardneg.data.tokens import token_tables
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
@@ -70,8 +70,7 @@ def train(cfg: DictConfig) -> float | None:
     recipe: EncoderRecipe = configs.build(cfg.encoder)
     tokenizer = recipe.tokenizer(data.corpus, training.asked)
     cache = Path(cfg.cache)
-    queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
-    docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
+    queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
 
@@ -85,6 +84,7 @@ def train(cfg: DictConfig) -> float | None:
         cfg.batch_size,
         cfg.seed,
         cfg.num_workers,
+        training.order,
     )
     module = make_module(cfg, recipe, tokenizer, negatives, filters)
     model = Model(module.towers, recipe, queries, docs, precision)
@@ -166,7 +166,8 @@ def describe(data: RetrievalData) -> str:
     """Say in one line what is trained on."""
     splits = ", ".join(f"{name} {len(qrels.query_rows)}" for name, qrels in data.qrels.items())
     skipped = f"; rows skipped: {sum(data.skipped.values())}" if data.skipped else ""
-    return f"data {data.name}: {len(data.corpus)} documents; queries: {splits}{skipped}"
+    sets = f"; sets: {', '.join(f'{p.name} {len(p.docs)} documents' for p in data.mixed)}" if data.mixed else ""
+    return f"data {data.name}: {len(data.corpus)} documents; queries: {splits}{sets}{skipped}"
 
 
 def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:

@@ -36,7 +36,7 @@ def train_teacher(cfg: DictConfig) -> float | None:
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     network = recipe.build()
     rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
-    batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers)
+    batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
     module = PairModule(network, recipe, objective(cfg, negatives, filters))
     first_stage = configs.build(cfg.evaluate.bm25)
     evaluate = evaluation(cfg, Reranker(training.data, first_stage, precision, cache))

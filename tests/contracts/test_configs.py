@@ -49,6 +49,8 @@ def filled(*overrides, name="train"):
         overrides = (*overrides, "negatives=[in_batch,random,bm25,mined]")
     if "curriculum=custom" in overrides:
         overrides = (*overrides, "+curriculum.share.bm25=[0,1]")
+    if "data=mix" in overrides:
+        overrides = (*overrides, "+data@data.sets.world=toy", "+data@data.sets.code=pydocs")
     if "teacher=bi_encoder" in overrides:
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
     missing = configs.missing_keys(compose(*overrides, name=name))
@@ -122,6 +124,39 @@ EASY = ["strategy=easy_to_hard"]
 def test_a_curriculum_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
         preflight.check(compose(*overrides))
+
+
+MIX = ["data=mix", "+data@data.sets.code=pydocs", "+data@data.sets.world=toy"]
+CLOSED = ["filter=[known_positives,same_set]", "filter.same_set.offline_only=[world]"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["data=mix"], "data.sets is empty"),
+        ([*MIX, "data.sets.world.docs=1"], "data.docs: 1 cannot hold"),
+        ([*MIX, "data.sets.world._target_=os.system"], "data.sets.world._target_='os.system' is not allowed"),
+        ([*MIX, "+data.sets.world.dosc=3"], "data.sets.world.dosc is unknown"),
+        ([*MIX, "+data@data.sets.more=beir"], "no value for data.sets.more.path"),
+        ([*MIX, "+data.prompts.law={query: x}"], "data.prompts.law: there is no such set; data.sets has code, world"),
+        ([*MIX, *CLOSED], "leaves these sets none of negatives=[in_batch]"),
+        ([*CLOSED, "negatives=[in_batch,bm25]"], "offline_only names world, and there are no sets"),
+        ([*MIX, *CLOSED, "negatives=[in_batch,mined]", "remine.warmup_epochs=1"], "leaves these sets none"),
+        (
+            [*MIX, *CLOSED, "negatives=[in_batch,bm25]", "loss.infonce.symmetric=true"],
+            "set loss.infonce.symmetric=false",
+        ),
+        ([*MIX, *CLOSED, "negatives=[bm25]", "filter.same_set.offline_only=[law]"], "none of data.sets (code, world)"),
+    ],
+)
+def test_a_mix_that_cannot_work_is_refused(overrides, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        preflight.check(compose(*overrides))
+
+
+@pytest.mark.parametrize("name", ["train", "train_teacher", "mine", "probe"])
+def test_every_command_takes_a_mix(name):
+    preflight.check(compose(*MIX, *CLOSED, "negatives=[bm25]", name=name))
 
 
 @pytest.mark.parametrize(
@@ -292,6 +327,7 @@ def meaning(job):
         ["strategy=glob(*)"],
         ["evaluate.metrics=[ndcg@10]", "split.dev=null,dev"],
         ["data@other=toy,beir"],
+        ["data=mix", "+data@data.sets.a=toy,pydocs", "data.temper=0,1"],
         ["seed=1"],
         [],
     ],

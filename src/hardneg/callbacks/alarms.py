@@ -19,6 +19,7 @@ from hardneg.callbacks.evaluate import Evaluate, measured_now
 from hardneg.data.training import TrainingSet
 from hardneg.mining.audit import Finding, as_markdown, suspicious
 from hardneg.negatives.stored import Stored
+from hardneg.retrieval.metrics import average
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,9 @@ class Alarms(L.Callback):
         dropped = []
         for metric, before in self.before.items():
             after = self.evaluate.latest[metric]
-            pl_module.log(f"mining/change/{metric}", float((after - before).mean()))
+            data = self.training.data
+            change = average(after - before, data.split(str(self.evaluate.dev)).query_rows, data)
+            pl_module.log(f"mining/change/{metric}", change)
             dropped += alarms.of_metric(metric, before, after, self.at)
         self._raise(trainer, "dev", dropped)
         if dropped and trainer.is_global_zero:

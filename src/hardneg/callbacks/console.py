@@ -22,11 +22,16 @@ class EpochLine(L.Callback):
         if not trainer.is_global_zero:
             return
         wanted = ("train/loss", "val/") if measured_now(trainer) else ("train/loss",)
-        shown = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(wanted)}
+        shown = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(wanted) and not _of_one_set(k)}
         numbers = "  ".join(f"{key} {float(value):.4f}" for key, value in shown.items())
         log.info(
             "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers
         )
+
+
+def _of_one_set(key: str) -> bool:
+    """Whether it is a dev metric of one of several data sets: with ten sets the line would be forty numbers long."""
+    return key.startswith("val/") and key.count("/") > 1
 
 
 class Bar(RichProgressBar):

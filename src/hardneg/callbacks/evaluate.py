@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Float
 
 from hardneg.optimised import Optimised
-from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.metrics import average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 
 
 class Evaluate(L.Callback):
     """Rank all documents exactly, or again what a first stage found, and log `val/<metric>`.
+
+    Of several data sets in one that is the mean over them, beside `val/<set>/<metric>`.
 
     Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
     the best checkpoint is chosen by it. `before` (null without one) is the split to test before the first step.
@@ -62,7 +64,11 @@ class Evaluate(L.Callback):
         return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
 
     def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
-        means = {f"val/{name}": float(value.mean()) for name, value in values.items()}
+        data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
+        means = {f"val/{name}": average(value, queries, data) for name, value in values.items()}
+        if data.mixed:
+            for name, value in values.items():
+                means |= {f"val/{part}/{name}": mean for part, mean in by_set(value, queries, data).items()}
         self.history.append({"step": trainer.global_step, **means})
         self.latest = values
         return means

@@ -37,12 +37,19 @@ class FinishedRun:
         return f"{self.summary['strategy']}-{self.summary['loss']}"
 
     def values(self, metric: str, system: str = "after") -> dict[str, float]:
-        """The metric of every test query; raises `UserError` for one that was not measured."""
+        """The metric of every test query; raises `UserError` for one that was not measured.
+
+        Of several data sets in one every set counts the same: values are weighted so that their mean is the sets'.
+        """
         table = pq.read_table(self.folder / "per_query.parquet", filters=[("system", "==", system)])
         if metric not in table.column_names:
-            measured = ", ".join(name for name in table.column_names if name not in ("query_id", "system"))
+            measured = ", ".join(name for name in table.column_names if name not in ("query_id", "system", "set"))
             raise UserError(f"{self.folder} has no {metric}; it measured {measured}")
-        return dict(zip(table["query_id"].to_pylist(), table[metric].to_pylist(), strict=True))
+        values = table[metric].to_numpy()
+        if "set" in table.column_names:
+            _, of_set, sizes = np.unique(table["set"].to_numpy(), return_inverse=True, return_counts=True)
+            values = values * (len(values) / len(sizes) / sizes)[of_set]
+        return dict(zip(table["query_id"].to_pylist(), values.tolist(), strict=True))
 
 
 def find(folders: Iterable[Path]) -> list[FinishedRun]:

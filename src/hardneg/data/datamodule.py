@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,11 @@ from hardneg import distributed
 from hardneg.batch import Rows
 from hardneg.data.dataset import Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
+from hardneg.data.order import Order
 from hardneg.data.sampler import EpochSampler
 from hardneg.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 class Batches(L.LightningDataModule):
@@ -25,22 +29,34 @@ class Batches(L.LightningDataModule):
     """
 
     def __init__(
-        self, rows: TrainingRows, collate: Callable[[list[Row]], Rows], batch_size: int, seed: int, num_workers: int = 0
+        self,
+        rows: TrainingRows,
+        collate: Callable[[list[Row]], Rows],
+        batch_size: int,
+        seed: int,
+        num_workers: int = 0,
+        order: Order | None = None,
     ) -> None:
         super().__init__()
+        self.order = order or Order({"the data": len(rows)})
         self.rows, self.collate = rows, collate
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.loader: ResumableLoader | None = None
         self.position: dict[str, int] = {}
 
     def train_dataloader(self) -> ResumableLoader:
-        """Build this rank's loader; raises `ConfigError` when one global batch is more than the queries there are."""
-        sampler = EpochSampler(len(self.rows), self.batch_size, self.seed, distributed.rank(), distributed.world_size())
-        if not len(sampler):
-            raise ConfigError(
-                f"batch_size={self.batch_size} on {distributed.world_size()} ranks is more than the {len(self.rows)}"
-                " training queries; use a smaller batch_size"
-            )
+        """Build this rank's loader; raises `ConfigError` where a set's queries do not fill one global batch."""
+        ranks = distributed.world_size()
+        for name, size in self.order.sets.items():
+            if size < self.batch_size * ranks:
+                raise ConfigError(
+                    f"batch_size={self.batch_size} on {ranks} ranks is more than the {size} training queries of {name};"
+                    " use a smaller batch_size"
+                )
+        sampler = EpochSampler(len(self.rows), self.batch_size, self.seed, distributed.rank(), ranks, self.order)
+        if len(self.order.sets) > 1:
+            counts = zip(self.order.sets, self.order.batches(self.batch_size * ranks), strict=True)
+            log.info("batches an epoch: %s", ", ".join(f"{name} {count}" for name, count in counts))
         loader = DataLoader(
             self.rows,
             batch_sampler=sampler,  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
+from hardneg.data.order import Order
 
 
 class Place(NamedTuple):
@@ -21,11 +21,21 @@ class EpochSampler:
 
     W ranks with batch B therefore see, step by step, the same rows as one rank with batch W*B. The last incomplete
     global batch is dropped: in-batch negatives need equal batches on every rank. `start` skips batches that a resumed
-    run has already trained on.
+    run has already trained on. With an `order` of several data sets each global batch is of one of them, and what is
+    yielded as the epoch is the visit (see `Order`).
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.size, self.batch_size, self.seed = size, batch_size, seed
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        order: Order | None = None,
+    ) -> None:
+        self.batch_size, self.seed = batch_size, seed
+        self.order = order or Order({"": size})
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.start = 0
@@ -35,12 +45,12 @@ class EpochSampler:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size // (self.batch_size * self.world_size)
+        return sum(self.order.batches(self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[list[Place]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
         width = self.batch_size * self.world_size
+        rows = self.order.epoch(self.seed, self.epoch, width)
         for batch in range(self.start, len(self)):
             first = batch * width + self.rank * self.batch_size
             number = self.epoch * len(self) + batch
-            yield [Place(self.epoch, int(row), number) for row in order[first : first + self.batch_size]]
+            yield [Place(visit, row, number) for visit, row in rows[first : first + self.batch_size].tolist()]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Float32, Int32, Int64
 
+from hardneg.data.parts import Part
 from hardneg.errors import DataError
 
 
@@ -46,6 +47,10 @@ class Texts:
     def take(self, rows: Sequence[int] | np.ndarray) -> list[str]:
         """Return the texts of these rows as Python strings."""
         return self.texts.take(pa.array(rows, pa.int64())).to_pylist()
+
+    def slice(self, rows: range) -> Texts:
+        """Return these rows, which are in one piece, without a copy."""
+        return Texts(self.ids.slice(rows.start, len(rows)), self.texts.slice(rows.start, len(rows)))
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -138,6 +143,8 @@ class RetrievalData:
 
     `truth` is the full relevance of a generated set, hidden labels included; real sets have none.
     `given` holds the negatives that the data itself names for each query (triples, FlagEmbedding's `neg`), if any.
+    `mixed` are the sets that it was joined from, if it was: a query's candidates are the documents of its own set.
+    `temper` says in which proportion they are trained on (see `Order`).
     """
 
     name: str
@@ -147,11 +154,41 @@ class RetrievalData:
     truth: Qrels | None = None
     given: Ragged | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)  # what a lenient reader left out, by reason
+    mixed: tuple[Part, ...] = ()
+    temper: float = 1.0
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The sets it was joined from, or itself as the only one."""
+        return self.mixed or (Part(self.name, range(len(self.queries)), range(len(self.corpus))),)
+
+    @property
+    def bounds(self) -> list[list[int]]:
+        """Where the sets end, as plain values that belong to the name of what is made of several; empty for one."""
+        return [[part.queries.stop, part.docs.stop] for part in self.parts] if len(self.parts) > 1 else []
+
+    def by_part(self, queries: np.ndarray) -> Iterator[tuple[Part, slice]]:
+        """Cut query rows, which are in the table's order, by set: yield each set with any, and where they are."""
+        ends = np.searchsorted(queries, [part.queries.stop for part in self.parts])
+        for part, start, end in zip(self.parts, [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+            if end > start:
+                yield part, slice(start, end)
+
+    def parts_of(self, queries: np.ndarray) -> Int64[np.ndarray, " n"]:
+        """Say which of the parts each query row is of."""
+        return np.searchsorted([part.queries.stop for part in self.parts], queries, side="right")
+
+    def without_prompts(self) -> RetrievalData:
+        """Return the same for an encoder that comes with prompts of its own."""
+        bare = tuple(replace(part, query_prompt=None, document_prompt=None) for part in self.mixed)
+        return replace(self, mixed=bare)
 
     def fingerprint(self, split: str) -> str:
         """Hash the corpus, the queries and one split's judgements."""
         qrels = self.split(split)
         digest = blake2b(f"{self.corpus.fingerprint} {self.queries.fingerprint}".encode(), digest_size=12)
+        if self.bounds:
+            digest.update(str(self.bounds).encode())
         for column in (qrels.queries, qrels.docs, qrels.scores):
             digest.update(column.tobytes())
         return digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +18,14 @@ from tqdm import tqdm
 from hardneg.batch import Tokens
 from hardneg.data.cache import built_once, fingerprint
 from hardneg.data.mapped import Mapped
-from hardneg.data.tables import Texts
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
 BLOCK = 1024  # texts tokenised at a time: bounds memory and moves the progress bar
+
+Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their texts
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,18 @@ class TokenTable:
         self.key = folder.name  # names texts, tokenizer, prompt and length
 
     @classmethod
-    def build(cls, texts: Texts, tokenizer: Tokenizer, side: Side, cache: Path, what: str) -> TokenTable:
-        """Open the table of these texts, tokenizer, prompt and length, tokenising only if nobody has yet."""
-        key = fingerprint([texts.fingerprint, json.loads(tokenizer.to_str()), side.prompt, side.max_length])
+    def build(
+        cls, texts: Texts, tokenizer: Tokenizer, side: Side, cache: Path, what: str, prompts: Prompts = ()
+    ) -> TokenTable:
+        """Open the table of these texts, tokenizer, prompts and length, tokenising only if nobody has yet.
+
+        `prompts` are those of some of the rows, in place of the side's; they come in the order of the rows.
+        """
+        prompts = [(rows, prompt) for rows, prompt in prompts if prompt != side.prompt]
+        own = [[[rows.start, rows.stop, prompt] for rows, prompt in prompts]] if prompts else []
+        key = fingerprint([texts.fingerprint, json.loads(tokenizer.to_str()), side.prompt, side.max_length, *own])
         folder = built_once(
-            cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokenizer, side, unfinished, what)
+            cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokenizer, side, unfinished, what, prompts)
         )
         padding = tokenizer.padding
         return cls(folder, padding["pad_id"] if padding else 0)
@@ -76,7 +86,19 @@ class TokenTable:
         return Tokens(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(lengths))
 
 
-def _tokenise(texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what: str) -> None:
+def token_tables(
+    data: RetrievalData, tokenizer: Tokenizer, query: Side, document: Side, cache: Path
+) -> tuple[TokenTable, TokenTable]:
+    """Open the tables of a data set's queries and documents, each set in it with its own prompts."""
+    asked = [(part.queries, part.query_prompt) for part in data.parts if part.query_prompt is not None]
+    held = [(part.docs, part.document_prompt) for part in data.parts if part.document_prompt is not None]
+    return (
+        TokenTable.build(data.queries, tokenizer, query, cache, "queries", asked),
+        TokenTable.build(data.corpus, tokenizer, document, cache, "documents", held),
+    )
+
+
+def _tokenise(texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what: str, prompts: Prompts) -> None:
     tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: truncation is ours, the caller's stays as it was
     tokenizer.no_padding()
     tokenizer.enable_truncation(side.max_length)
@@ -84,7 +106,11 @@ def _tokenise(texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what
     flat: list[np.ndarray] = []
     for start in tqdm(range(0, len(texts), BLOCK), desc=f"tokenise {what}", leave=False, disable=None):
         block = texts.texts.slice(start, BLOCK).to_pylist()
-        encoded = tokenizer.encode_batch_fast([side.prompt + text for text in block])
+        before = [side.prompt] * len(block)
+        for rows, prompt in prompts:
+            for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
+                before[row - start] = prompt
+        encoded = tokenizer.encode_batch_fast([prompt + text for prompt, text in zip(before, block, strict=True)])
         counts.append(np.array([len(e) for e in encoded], np.int64))
         flat.extend(np.array(e.ids, np.int32) for e in encoded)
     lengths = np.concatenate(counts)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from hardneg.data.cache import fingerprint
+from hardneg.data.order import Order
 from hardneg.data.tables import Ragged, RetrievalData, Texts
 from hardneg.errors import DataError
 
@@ -55,9 +56,14 @@ class TrainingSet:
         """All documents known to be relevant to every query row: what no source may use as a negative.
 
         The labelled positives of all queries with the same text, and all documents with the same text as one of them:
-        in one public set 7.5% of the rows had a negative identical to its positive under another id.
+        in one public set 7.5% of the rows had a negative identical to its positive under another id. Of several sets
+        each asks in its own sense, so queries share positives only within a set; a document with a positive's text is
+        one in any set.
         """
         query_group, doc_group = self.data.queries.groups, self.data.corpus.groups
+        if len(self.data.parts) > 1:
+            part = self.data.parts_of(np.arange(len(query_group)))
+            _, query_group = np.unique(query_group.astype(np.int64) * len(self.data.parts) + part, return_inverse=True)
         askers = Ragged.of(query_group, np.arange(len(query_group)), int(query_group.max(initial=-1)) + 1)
         queries, docs = _expand(askers, query_group[self.positives.row_ids], self.positives.values)
         docs, queries = _expand(self.twins, doc_group[docs], queries)
@@ -73,7 +79,16 @@ class TrainingSet:
     def fingerprint(self) -> str:
         """Hash corpus, queries and labels: part of the name of everything mined from them."""
         labels = [self.positives.offsets.tolist(), self.positives.values.tolist()]
-        return fingerprint([self.data.corpus.fingerprint, self.data.queries.fingerprint, labels])
+        bounds = self.data.bounds
+        return fingerprint(
+            [self.data.corpus.fingerprint, self.data.queries.fingerprint, labels, *([bounds] if bounds else [])]
+        )
+
+    @property
+    def order(self) -> Order:
+        """How the batches of an epoch come about."""
+        sets = {part.name: here.stop - here.start for part, here in self.data.by_part(self.queries)}
+        return Order(sets, self.data.temper)
 
 
 def _expand(members: Ragged, group: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -83,6 +83,23 @@ class Miner(ABC):
         return self.open(task)(np.arange(len(queries), dtype=np.int32), np.full((len(queries), 1), -1, np.int32), k)
 
 
+def tasks(
+    training: TrainingSet, queries: Int32[np.ndarray, " Q"], pool: Int32[np.ndarray, " N"], work: Path
+) -> list[tuple[Int32[np.ndarray, " q"], Task]]:
+    """Cut a mining pass by data set: queries with the task of ranking for them what the pool holds of their own set.
+
+    Raises `DataError` where it holds nothing of a set.
+    """
+    data, positives = training.data, np.unique(training.known.values)
+    found = []
+    for part, here in data.by_part(queries):
+        inside, relevant = (rows[(rows >= part.docs.start) & (rows < part.docs.stop)] for rows in (pool, positives))
+        if not len(inside):
+            raise DataError(f"none of the documents that may be mined is of {part.name}; change what `documents` names")
+        found.append((queries[here], Task(data, inside, relevant, work / part.name if data.bounds else work)))
+    return found
+
+
 def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"]:
     """Return the rows of the documents that may be mined: `all`, `not_held_out`, or those whose ids a file lists.
 

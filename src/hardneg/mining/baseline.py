@@ -13,14 +13,22 @@ from hardneg.retrieval.metrics import Run
 
 
 def baseline_run(miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path) -> Run:
-    """Return the miner's `depth` best documents of each query of the split, from the cache where it is there."""
+    """Return the miner's `depth` best documents of each query of the split, from the cache where it is there.
+
+    Of several data sets in one each is indexed on its own, and a query ranks the documents of its own.
+    """
     rows = data.split(split).query_rows
-    key = fingerprint([miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth])
+    named = [miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
+    key = fingerprint([*named, data.bounds] if data.bounds else named)
 
     def build(folder: Path) -> None:
-        hits = miner.mine(data.queries.take(rows), data.corpus, depth)
-        np.save(folder / "ids.npy", hits.ids)
-        np.save(folder / "scores.npy", hits.scores)
+        ids, scores = [np.empty((0, depth), np.int32)], [np.empty((0, depth), np.float32)]
+        for part, here in data.by_part(rows):
+            hits = miner.mine(data.queries.take(rows[here]), data.corpus.slice(part.docs), depth)
+            ids.append(np.where(hits.ids >= 0, hits.ids + np.int32(part.docs.start), np.int32(-1)))
+            scores.append(hits.scores)
+        np.save(folder / "ids.npy", np.concatenate(ids))
+        np.save(folder / "scores.npy", np.concatenate(scores))
 
     folder = built_once(cache / "baselines" / key, build)
     return Run(rows, np.load(folder / "ids.npy"), np.load(folder / "scores.npy"))

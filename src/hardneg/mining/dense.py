@@ -87,6 +87,7 @@ class Dense(Miner):
             assert self.encoder is not None
             recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus, data.queries)
             towers = Towers(recipe, recipe.build(tokenizer))
+            data = data.without_prompts()  # they are those of the model in training; this recipe has its own
         precision = resolve_precision(self.precision, recipe, str(device))
         return Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)
 

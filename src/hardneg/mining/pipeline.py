@@ -24,7 +24,7 @@ from hardneg.candidates import Candidates
 from hardneg.data.cache import built_once, built_together, fingerprint, hold
 from hardneg.data.training import TrainingSet
 from hardneg.filters.base import CandidateFilter
-from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool
+from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, tasks
 from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
 
@@ -88,9 +88,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
 
     def build(unfinished: Path | None) -> None:
         started = time.perf_counter()
-        work.mkdir(parents=True, exist_ok=True)
-        task = Task(training.data, pool, np.unique(training.known.values), work)
-        blocks = _mine(recipe, training, task)
+        blocks = _mine(recipe, training, tasks(training, training.queries, pool, work))
         if recipe.miner.collective:
             distributed.barrier()  # the last block may be another rank's
         if unfinished is not None:
@@ -107,30 +105,36 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     return Store(folder)
 
 
-def _mine(recipe: MiningRecipe, training: TrainingSet, task: Task) -> list[tuple[np.ndarray, Path]]:
-    """Mine the training queries in blocks into the work folder; return each block's rows and file."""
+def _mine(
+    recipe: MiningRecipe, training: TrainingSet, asked: list[tuple[np.ndarray, Task]]
+) -> list[tuple[np.ndarray, Path]]:
+    """Mine the training queries in blocks into the work folders; return each block's rows and file."""
     # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full. A
     # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
     width = recipe.depth + min(int(training.known.counts[training.queries].max(initial=0)), recipe.depth)
-    width = min(width, len(task.pool))
-    queries, size = training.queries, BLOCK if recipe.teacher is None else TAUGHT
-    blocks = [
-        (queries[start : start + size], task.work / f"hits-{start // size:05d}.npz")
-        for start in range(0, len(queries), size)
-    ]
-    mine = blocks
-    if recipe.miner.collective:
-        mine = blocks[distributed.rank() :: distributed.world_size()]
-    rank: Ranker | None = None
-    if not all(path.exists() for _, path in blocks):
-        rank = recipe.miner.open(task)
-    with tqdm(total=sum(len(rows) for rows, _ in mine), desc="mine", leave=False, disable=None) as bar:
-        for rows, path in mine:
-            if not path.exists():
-                assert rank is not None
-                _save(path, mine_block(rank, recipe, training, rows, width))
-            bar.update(len(rows))
-    return blocks
+    width = min(width, max(len(task.pool) for _, task in asked))
+    size = BLOCK if recipe.teacher is None else TAUGHT
+    ranks, own = (distributed.world_size(), distributed.rank()) if recipe.miner.collective else (1, 0)
+    done: list[tuple[np.ndarray, Path]] = []
+    with tqdm(total=len(training.queries) // ranks, desc="mine", leave=False, disable=None) as bar:
+        for queries, task in asked:
+            task.work.mkdir(parents=True, exist_ok=True)
+            blocks = [
+                (queries[start : start + size], task.work / f"hits-{start // size:05d}.npz")
+                for start in range(0, len(queries), size)
+            ]
+            rank: Ranker | None = None
+            if not all(path.exists() for _, path in blocks):
+                rank = recipe.miner.open(task)
+            for number, (rows, path) in enumerate(blocks, start=len(done)):
+                if number % ranks != own:
+                    continue
+                if not path.exists():
+                    assert rank is not None
+                    _save(path, mine_block(rank, recipe, training, rows, width))
+                bar.update(len(rows))
+            done += blocks
+    return done
 
 
 def mine_block(

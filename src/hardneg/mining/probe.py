@@ -16,7 +16,7 @@ from hardneg.data.tables import Qrels, Ragged
 from hardneg.data.training import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
-from hardneg.mining.base import Miner, Task, mining_pool
+from hardneg.mining.base import Miner, mining_pool, tasks
 from hardneg.mining.pipeline import BLOCK, filter_hits
 from hardneg.mining.store import KEPT
 from hardneg.mining.teacher import Teacher
@@ -117,27 +117,33 @@ def probe(
     """
     training = hidden.training
     queries = np.flatnonzero(hidden.pairs.counts).astype(np.int32)
-    task = Task(training.data, mining_pool(training, documents), np.unique(training.known.values), work)
-    work.mkdir(parents=True, exist_ok=True)
-    rank = miner.open(task)
-    width = min(depth + min(int(training.known.counts[queries].max(initial=0)), depth), len(task.pool))
+    asked = tasks(training, queries, mining_pool(training, documents), work)
+    width = depth + min(int(training.known.counts[queries].max(initial=0)), depth)
     counts: dict[str, list[np.ndarray]] = {name: [] for name in settings}
     with tqdm(total=len(queries), desc="probe", leave=False, disable=None) as bar:
-        for start in range(0, len(queries), BLOCK):
-            rows = queries[start : start + BLOCK]
-            known = training.known.padded(rows)
-            hits = rank(rows, known, width)
-            secret = hidden.pairs.padded(rows)
-            false = np.zeros(hits.ids.shape, bool)
-            for column in secret.T:
-                false |= (hits.ids == column[:, None]) & (column[:, None] >= 0)
-            score = None if teacher is None else _once(teacher, rows, known, hits.ids)
-            for name, filters in settings.items():
-                reasons, _ = filter_hits(hits, known, rows, filters, score)
-                counts[name].append(_count(hits.ids, reasons, false, pool))
-            bar.update(len(rows))
+        for of_set, task in asked:
+            task.work.mkdir(parents=True, exist_ok=True)
+            rank = miner.open(task)
+            for start in range(0, len(of_set), BLOCK):
+                rows = of_set[start : start + BLOCK]
+                known = training.known.padded(rows)
+                hits = rank(rows, known, min(width, len(task.pool)))
+                false = _among(hits.ids, hidden.pairs.padded(rows))
+                score = None if teacher is None else _once(teacher, rows, known, hits.ids)
+                for name, filters in settings.items():
+                    reasons, _ = filter_hits(hits, known, rows, filters, score)
+                    counts[name].append(_count(hits.ids, reasons, false, pool))
+                bar.update(len(rows))
     of_hidden = hidden.pairs.counts[queries]
     return {name: _leak(np.concatenate(found), of_hidden) for name, found in counts.items()}
+
+
+def _among(ids: Int[np.ndarray, "Q K"], secret: Int[np.ndarray, "Q S"]) -> np.ndarray:
+    """Mark the hits that are among their query's hidden positives."""
+    false = np.zeros(ids.shape, bool)
+    for column in secret.T:
+        false |= (ids == column[:, None]) & (column[:, None] >= 0)
+    return false
 
 
 def _once(

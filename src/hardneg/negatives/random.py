@@ -1,4 +1,4 @@
-"""Random negatives: any document of the corpus but a known positive."""
+"""Random negatives: any document of the query's data set but a known positive."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
 
 
 class Random(OfflineSource):
-    """Draw `k` different documents uniformly from the corpus, known positives left out."""
+    """Draw `k` different documents uniformly from the corpus, known positives left out; of several sets, its own's."""
 
     def prepare(self, setting: Setting) -> None:
-        """Remember the corpus size and the known positives."""
-        self.corpus_size = len(setting.training.data.corpus)
+        """Remember which documents each query may get, and the known positives."""
+        data = setting.training.data
+        self.docs, self.part = [part.docs for part in data.parts], data.parts_of(np.arange(len(data.queries)))
         self.known = setting.training.known
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
-        """Draw `k` documents; fewer, padded, only where the corpus has no more."""
-        known = self.known[query]
+        """Draw `k` documents; fewer, padded, only where the set has no more."""
+        known, docs = self.known[query], self.docs[self.part[query]]
         # Enough draws for k survivors even if every known positive comes up, and without a permutation of the corpus.
-        enough = min(self.k + len(known), self.corpus_size)
-        ids = rng.choice(self.corpus_size, enough, replace=False, shuffle=True)
+        enough = min(self.k + len(known), len(docs))
+        ids = rng.choice(len(docs), enough, replace=False, shuffle=True) + docs.start
         return Draw(pad(ids[~np.isin(ids, known)][: self.k], self.k))

@@ -68,6 +68,16 @@ def per_query(run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[str])
     return out
 
 
+def by_set(values: Float[np.ndarray, " Q"], queries: Int32[np.ndarray, " Q"], data: RetrievalData) -> dict[str, float]:
+    """Average a metric over the queries of each data set; `queries` are their rows, in order."""
+    return {part.name: float(values[here].mean()) for part, here in data.by_part(queries)}
+
+
+def average(values: Float[np.ndarray, " Q"], queries: Int32[np.ndarray, " Q"], data: RetrievalData) -> float:
+    """Average a metric over the queries; of several sets in one over the sets' averages, as BEIR is reported."""
+    return float(np.mean(list(by_set(values, queries, data).values())))
+
+
 def _labels(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int]]:
     labels: dict[str, dict[str, int]] = {}
     queries = data.queries.ids.take(qrels.queries).to_pylist()

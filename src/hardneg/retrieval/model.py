@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import TokenTable
+from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
 
@@ -43,8 +43,7 @@ class Model:
         cls, data: RetrievalData, towers: Towers, recipe: EncoderRecipe, tokenizer: Any, precision: str, cache: Path
     ) -> Model:
         """Tokenise the data set for these towers, or open the tables."""
-        queries = TokenTable.build(data.queries, tokenizer, recipe.query, cache, "queries")
-        docs = TokenTable.build(data.corpus, tokenizer, recipe.document, cache, "documents")
+        queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)
         return cls(towers, recipe, queries, docs, precision)
 
     def with_towers(self, towers: Towers | None) -> Model:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float
+import numpy as np
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hardneg import distributed
@@ -23,7 +25,8 @@ from hardneg.retrieval.search import exact
 class Retriever:
     """Ranks the whole corpus by exact search, with the towers as they are at the time of asking.
 
-    What is `seen` for a query is left out of its ranking.
+    What is `seen` for a query is left out of its ranking. Of several data sets in one each query ranks the documents
+    of its own.
     """
 
     data: RetrievalData
@@ -60,12 +63,23 @@ class Retriever:
     def _run(self, queries: Float[Tensor, "Q D"], docs: Float[Tensor, "N D"], split: str, depth: int) -> Run:
         rows = self.data.split(split).query_rows
         more = 0 if self.seen is None else int(self.seen.counts[rows].max(initial=0))
-        scores, ids = exact(
-            queries[distributed.shard(len(rows))], [docs], depth + more
-        )  # each rank a share of the queries
+        mine = distributed.shard(len(rows))  # each rank a share of the queries
+        scores, ids = self._rank(rows[mine], queries[mine], docs, depth + more)
         scores, ids = (distributed.gather_rows(part, len(rows)) for part in (scores, ids))
         run = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
         return run if self.seen is None else run.without(self.seen, depth)
+
+    def _rank(
+        self, rows: np.ndarray, q: Float[Tensor, "Q D"], docs: Float[Tensor, "N D"], depth: int
+    ) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
+        """Search for the query rows, set by set; a smaller set's lists are filled up with -1."""
+        width = min(depth, max(len(part.docs) for part in self.data.parts))
+        scores = torch.full((len(q), width), -torch.inf, device=q.device)
+        ids = torch.full((len(q), width), -1, device=q.device)
+        for part, here in self.data.by_part(rows):
+            best, places = exact(q[here], [docs[part.docs.start : part.docs.stop]], depth)
+            scores[here, : best.shape[1]], ids[here, : best.shape[1]] = best, places + part.docs.start
+        return scores, ids
 
 
 def seen(data: RetrievalData, split: str | None) -> Ragged | None:

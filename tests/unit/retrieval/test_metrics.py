@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from synthetic import make_data
 
+from hardneg.data.parts import Part
 from hardneg.data.tables import Ragged
 from hardneg.errors import ConfigError
-from hardneg.retrieval.metrics import Run, check, per_query
+from hardneg.retrieval.metrics import Run, average, by_set, check, per_query
 
 ALL = ["ndcg@3", "ndcg@10", "mrr@1", "mrr@10", "recall@2", "recall@10", "map@3", "map@10"]
 
@@ -94,3 +96,17 @@ def test_what_was_seen_is_left_out_and_the_next_move_up():
     left = run.without(seen, 3)
     assert left.ids.tolist() == [[4, 1, -1], [2, 0, 1]]
     assert left.scores.tolist() == [[0, -2, -np.inf], [0, -1, -2]]
+
+
+def test_every_one_of_several_sets_counts_the_same():
+    data = make_data([(0, 3)], queries=6)
+    values, queries = np.array([0.1, 0.3, 0.8]), np.array([0, 1, 5])
+    assert average(values, queries, data) == pytest.approx(0.4) and by_set(values, queries, data).keys() == {"tiny"}
+    parts = (
+        Part("a", range(3), range(2)),
+        Part("none", range(3, 3), range(2, 4)),
+        Part("b", range(3, 6), range(4, 10)),
+    )
+    mixed = replace(data, mixed=parts)
+    assert by_set(values, queries, mixed) == pytest.approx({"a": 0.2, "b": 0.8}), "a set without queries has no mean"
+    assert average(values, queries, mixed) == pytest.approx(0.5)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg.data.tokens import TokenTable
+from hardneg.data.mix import Mix
+from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.retrieval import embedding
@@ -57,6 +58,23 @@ def test_what_is_seen_is_left_out_and_the_ranking_is_as_deep_as_before(parts, to
     for query, all_ids, ids in zip(whole.queries.tolist(), whole.ids, left.ids, strict=True):
         assert ids.tolist() == [doc for doc in all_ids.tolist() if doc not in known[query]][:7]
     assert seen(toy, None) is None
+
+
+def test_of_several_sets_each_query_ranks_its_own(parts, toy, tmp_path):
+    class Ready:
+        def load(self):
+            return toy
+
+    towers, _, _ = parts
+    data = Mix({"one": Ready(), "two": Ready()}).load()
+    tokenizer = Static(dim=16, separate=True).tokenizer(toy.corpus)
+    queries, docs = token_tables(data, tokenizer, Static().query, Static().document, tmp_path)
+    run = Retriever(data, queries, docs, "32-true").runs(towers, ["test"], 500)["test"]
+    alone = Retriever(toy, parts[1], parts[2], "32-true").runs(towers, ["test"], 500)["test"]
+    half = len(alone.ids)
+    np.testing.assert_array_equal(run.ids[:half], alone.ids)
+    np.testing.assert_array_equal(run.ids[half:], alone.ids + len(toy.corpus))
+    np.testing.assert_array_equal(run.scores[half:], alone.scores)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""Several data sets as one, each with its own documents, and with its own prompts where it wants them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from hardneg.data.parts import Part
+from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.errors import ConfigError
+
+SIDES = ("query", "document")
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Join the data sets `sets` (name -> recipe) into one; ids become `<set>/<id>`, splits are merged by name.
+
+    Each batch is of one set, and an epoch takes batches in proportion to the sets' sizes to the power of `temper`: 1 is
+    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes as many of each. `prompts` (set ->
+    `query`, `document`), such as a task's instruction (E5-Mistral, arXiv:2401.00368), stand in place of the encoder's
+    own. `name` is what results are filed under (null: the sets' names).
+
+    Raises `ConfigError` for no set, a name that cannot be part of an id, a temper outside 0 to 1, and prompts of what
+    is not there.
+    """
+
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    temper: float = 1.0
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.sets:
+            raise ConfigError(
+                "data.sets is empty; name data sets and give each its kind, as in +data@data.sets.code=beir"
+                " data.sets.code.path=DIR +data@data.sets.faq=jsonl data.sets.faq.path=FILE"
+            )
+        for name, recipe in self.sets.items():
+            if not re.fullmatch(r"\w[\w-]*", str(name)):
+                raise ConfigError(f"data.sets: {name!r} cannot be part of an id; use letters, digits, _ and - only")
+            if isinstance(recipe, Mix) or not hasattr(recipe, "load"):
+                raise ConfigError(f"data.sets.{name} is a {type(recipe).__name__}, not a data set of its own")
+        if not 0 <= self.temper <= 1:
+            raise ConfigError(f"data.temper={self.temper} must be from 0 (equally many) to 1 (proportional)")
+        for name, prompts in self.prompts.items():
+            if name not in self.sets:
+                raise ConfigError(f"data.prompts.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
+            if not isinstance(prompts, Mapping) or set(prompts) - set(SIDES):
+                raise ConfigError(
+                    f"data.prompts.{name}={prompts!r} must be of the form {{query: TEXT, document: TEXT}}"
+                )
+
+    def load(self) -> RetrievalData:
+        """Load every set and join them; raises what they raise."""
+        loaded = {str(name): recipe.load() for name, recipe in self.sets.items()}
+        parts = self._parts(loaded)
+        joined = [(loaded[part.name], part) for part in parts]
+        splits = dict.fromkeys(split for data in loaded.values() for split in data.qrels)
+        has_truth = all(data.truth is not None for data in loaded.values())
+        has_given = any(data.given is not None for data in loaded.values())
+        return RetrievalData(
+            self.name or "+".join(loaded),
+            _texts({name: data.corpus for name, data in loaded.items()}),
+            _texts({name: data.queries for name, data in loaded.items()}),
+            {split: _qrels([(data.qrels.get(split), part) for data, part in joined]) for split in splits},
+            # Of a set without truth nobody knows what else is relevant: then there is none of the whole either.
+            truth=_qrels([(data.truth, part) for data, part in joined]) if has_truth else None,
+            given=_given(joined) if has_given else None,
+            skipped={f"{name}: {why}": n for name, data in loaded.items() for why, n in data.skipped.items()},
+            mixed=parts,
+            temper=self.temper,
+        )
+
+    def _parts(self, loaded: Mapping[str, RetrievalData]) -> tuple[Part, ...]:
+        queries = accumulate((len(data.queries) for data in loaded.values()), initial=0)
+        docs = accumulate((len(data.corpus) for data in loaded.values()), initial=0)
+        rows = zip(loaded, pairwise(queries), pairwise(docs), strict=True)
+        own = {name: dict(self.prompts.get(name, {})) for name in loaded}
+        return tuple(
+            Part(name, range(*asked), range(*held), own[name].get("query"), own[name].get("document"))
+            for name, asked, held in rows
+        )
+
+
+def _texts(columns: Mapping[str, Texts]) -> Texts:
+    """Join columns; a prefix makes the ids of different sets different."""
+    large = pa.large_string()
+    ids = [
+        pa.compute.binary_join_element_wise(pa.scalar(f"{name}/", large), column.ids, pa.scalar("", large))
+        for name, column in columns.items()
+    ]
+    return Texts(pa.concat_arrays(ids), pa.concat_arrays([column.texts for column in columns.values()]))
+
+
+def _qrels(tables: list[tuple[Qrels | None, Part]]) -> Qrels:
+    """Join judgements; a set without any adds none."""
+    some = [(table, part) for table, part in tables if table is not None]
+    return Qrels(
+        np.concatenate([table.queries + np.int32(part.queries.start) for table, part in some]),
+        np.concatenate([table.docs + np.int32(part.docs.start) for table, part in some]),
+        np.concatenate([table.scores for table, _ in some]),
+    )
+
+
+def _given(sets: list[tuple[RetrievalData, Part]]) -> Ragged:
+    """Join the given negatives; the queries of a set without any have none."""
+    rows, values = [], []
+    for data, part in sets:
+        if data.given is not None:
+            rows.append(data.given.row_ids + part.queries.start)
+            values.append(data.given.values + np.int32(part.docs.start))
+    return Ragged.of(np.concatenate(rows), np.concatenate(values), sets[-1][1].queries.stop)

@@ -1,0 +1,64 @@
+"""Which rows the batches of an epoch hold: each batch is of one data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from jaxtyping import Int64
+
+
+@dataclass(frozen=True)
+class Order:
+    """The rows of `sets` (name -> how many, one set after the other) in batches that are each of one set.
+
+    An epoch has as many batches as all sets have whole ones. Of these each set gets a share in proportion to its own
+    number to the power of `temper` (GTE, arXiv:2308.03281): with 1 every set is seen once, but for an incomplete last
+    batch; below 1 small sets are gone through several times and large ones not to the end.
+    """
+
+    sets: Mapping[str, int]
+    temper: float = 1.0
+
+    def batches(self, width: int) -> list[int]:
+        """How many batches of `width` rows an epoch has of each set; rounded by largest remainder, ties in order."""
+        whole = self._whole(width)
+        weights = whole**self.temper
+        due = whole.sum() * weights / max(weights.sum(), 1.0)
+        counts = np.floor(due + 1e-9).astype(np.int64)
+        more = np.argsort(counts - due, kind="stable")[: whole.sum() - counts.sum()]
+        counts[more] += 1
+        return counts.tolist()
+
+    def epoch(self, seed: int, epoch: int, width: int) -> Int64[np.ndarray, "rows 2"]:
+        """Return the epoch's rows in order, `width` of them a batch: (visit, index), a pure function of (seed, epoch).
+
+        `visit` counts how often the set has been gone through, which is the epoch where that is once an epoch: what is
+        drawn for a query that comes twice in an epoch is drawn anew. Every time the set comes in another order.
+        """
+        whole, counts = self._whole(width), self.batches(width)
+        starts = accumulate(self.sets.values(), initial=0)
+        of_set = []
+        for number, (start, size) in enumerate(zip(starts, self.sets.values(), strict=False)):
+            times = -(-counts[number] // int(whole[number])) if counts[number] else 0
+            passes = []
+            for time in range(times):
+                # Trailing zeros do not change a seed: the first set's first pass is what it would be alone.
+                rows = np.random.default_rng((seed, epoch, number, time)).permutation(size)
+                rows = rows[: whole[number] * width] + start
+                passes.append(np.stack([np.full_like(rows, epoch * times + time), rows], axis=1))
+            if passes:
+                of_set.append(np.concatenate(passes)[: counts[number] * width].reshape(-1, width, 2))
+        if len(of_set) < 2:
+            return np.concatenate([*of_set, np.empty((0, width, 2), np.int64)]).reshape(-1, 2)
+        turns = np.repeat(np.arange(len(of_set)), [len(batches) for batches in of_set])
+        turns = np.random.default_rng((seed, epoch, len(self.sets))).permutation(turns)
+        out = np.empty((len(turns), width, 2), np.int64)
+        for number, batches in enumerate(of_set):
+            out[turns == number] = batches
+        return out.reshape(-1, 2)
+
+    def _whole(self, width: int) -> Int64[np.ndarray, " sets"]:
+        return np.array(list(self.sets.values()), np.int64) // width
