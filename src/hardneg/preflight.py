@@ -46,8 +46,10 @@ def check(cfg: DictConfig) -> None:
     for key in ("data", "encoder", "schedule", "search"):
         if key in node:
             configs.build(node[key])
-    if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
-        raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
+    # A run that goes on no longer reads what it started from.
+    for key in ("ckpt_path",) if node.get("ckpt_path") else ("init_from",):
+        if node.get(key) and not Path(node[key]).is_file():
+            raise ConfigError(f"{key}={node[key]}: there is no such file")
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
     last = check_combination if "remine" in node else check_pairs
     for key, look in {**checks, "loss": last}.items():

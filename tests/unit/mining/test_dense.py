@@ -17,7 +17,7 @@ from hardneg.mining.dense import Dense
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.retrieval import blocks
 from hardneg.retrieval.embedding import embed_table
-from hardneg.retrieval.model import weights_hash
+from hardneg.encoders.weights import weights_hash
 from hardneg.retrieval.search import Exact, Faiss
 
 KNOWN = {"known_positives": KnownPositives()}
