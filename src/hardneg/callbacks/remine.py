@@ -82,7 +82,8 @@ class Remine(L.Callback):
         setting = replace(self.setting, model=replace(self.model, average=moving_average(trainer)))
         self.round, self.step = self.round + 1, trainer.global_step
         for name, source in self.sources.items():
-            store = source.mine(setting)
+            with distributed.whole_weights(self.model.towers):
+                store = source.mine(setting)
             if store.folder.name not in self.stores[name]:
                 self.stores[name].append(store.folder.name)
             numbers = {"round": float(self.round), **source.report()}

@@ -163,3 +163,9 @@ class TransformerTower(Tower):
         hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         pooled = self.pool(hidden, attention_mask)
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
+
+    def blocks(self) -> list[nn.Module]:
+        """The layers, by the names that transformers gives for this purpose."""
+        network = getattr(self.model, "model", self.model)
+        names = set(getattr(network, "_no_split_modules", None) or ())
+        return [module for module in network.modules() if type(module).__name__ in names]

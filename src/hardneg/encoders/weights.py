@@ -70,7 +70,7 @@ def unavailable(model: str, error: Exception) -> ConfigError:
 def weights_hash(module: torch.nn.Module) -> str:
     """Hash names, shapes and values of all parameters and buffers."""
     digest = blake2b(digest_size=16)
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted([*module.named_parameters(), *module.named_buffers()]):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

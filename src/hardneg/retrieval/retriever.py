@@ -25,11 +25,16 @@ class Retriever:
 
     def runs(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, Run]:
         """Return the `depth` best documents of each query of each split; the corpus is embedded once for all."""
-        docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
+        asked = {split: self.data.split(split).query_rows for split in splits}
+        with distributed.whole_weights(towers):
+            docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
+            embedded = {
+                split: embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+                for split, rows in asked.items()
+            }
         found = {}
-        for split in splits:
-            rows = self.data.split(split).query_rows
-            queries = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+        for split, rows in asked.items():
+            queries = embedded[split]
             scores, ids = exact(
                 queries[distributed.shard(len(rows))], [docs], depth
             )  # each rank a share of the queries
