@@ -23,6 +23,7 @@ from hardneg import configs
 from hardneg.alarms import Thresholds
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.fsdp import FSDP2
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.in_batch import InBatch
@@ -155,6 +156,7 @@ def check_combination(node: dict[str, Any]) -> None:
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
     check_mining(node, following)
+    check_split(node)
     check_losses(configs.build_group(node["loss"], "loss"), sources)
     check_numbers(node)
     if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
@@ -174,9 +176,40 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
         )
 
 
+def check_split(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for what cannot be trained with weights that are split over devices."""
+    if not splits_weights(node):
+        return
+    encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
+    if encoder.get("momentum") is not None:
+        raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
+    if encoder.get("grad_cache") or isinstance(encoder.get("tokens"), int):
+        raise ConfigError(f"{why}, not in parts: set encoder.grad_cache=false encoder.tokens=auto, or trainer=default")
+    if encoder.get("separate") and (encoder.get("lora") or {}).get("r") is not None:
+        raise ConfigError(
+            "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
+        )
+    for name, loss in configs.build_group(node["loss"], "loss").items():
+        if any(p.requires_grad for p in loss.parameters()):
+            raise ConfigError(
+                f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"
+                f" loss.{name}.learn_temperature=false"
+            )
+    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+        raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
+
+
+def splits_weights(node: dict[str, Any]) -> bool:
+    """Whether the trainer splits weights over devices."""
+    strategy = node["trainer"].get("strategy")
+    return isinstance(strategy, dict) and isinstance(configs.build(strategy), FSDP2)
+
+
 def check_pairs(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
     sources = check_sources(node)
+    if splits_weights(node):
+        raise ConfigError("a cross-encoder trains on whole weights: set trainer=default (trainer.strategy=ddp)")
     if online := [name for name, source in sources.items() if isinstance(source, OnlineSource)]:
         raise ConfigError(
             f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"

@@ -31,9 +31,7 @@ class LoRA:
         if self.r is not None and self.r < 1:
             raise ConfigError(f"encoder.lora.r must be at least 1, or null for none, got {self.r}")
         if self.alpha <= 0 or not 0 <= self.dropout < 1:
-            raise ConfigError(
-                f"encoder.lora needs alpha > 0 and 0 <= dropout < 1, got {self.alpha} and {self.dropout}"
-            )
+            raise ConfigError(f"encoder.lora needs alpha > 0 and 0 <= dropout < 1, got {self.alpha} and {self.dropout}")
         if not self.targets:
             raise ConfigError("encoder.lora.targets names no layer; take all-linear, or set encoder.lora.r=null")
         if self.r is not None and find_spec("peft") is None:

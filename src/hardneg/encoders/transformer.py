@@ -128,6 +128,7 @@ class Transformer(EncoderRecipe):
         return None if torch.cuda.is_available() else "eager"
 
     def _adapt(self, config: Any) -> None:
+        config.use_cache = False  # a decoder would keep keys and values for a next token that never comes
         if self.layers is not None:
             if self.layers > config.num_hidden_layers:
                 raise ConfigError(f"encoder.layers={self.layers}, but {self.model!r} has {config.num_hidden_layers}")

@@ -72,5 +72,6 @@ def weights_hash(module: torch.nn.Module) -> str:
     digest = blake2b(digest_size=16)
     for name, value in sorted([*module.named_parameters(), *module.named_buffers()]):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        copy = value.detach().to("cpu", copy=True)  # storage that numpy has seen can no longer be freed by FSDP
+        digest.update(copy.contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
