@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from decoders import KINDS, save_decoder
@@ -18,14 +20,18 @@ WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 EOS = 2
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return functools.cache(lambda kind, bos: save_decoder(tmp_path_factory.mktemp("decoder"), WORDS, kind, bos))
+
+
 @pytest.fixture
-def make(tmp_path, tokens_of):
+def make(folder, tokens_of):
     """A tower of a random decoder, and some tokens."""
 
     def build(kind="qwen3", texts=("a b c d e f g", "b c", "d"), bos=False, length=128, **settings):
-        folder = save_decoder(tmp_path / kind, WORDS, kind, bos)
         settings = {"pooling": "last", "append_eos": True, "document": Side(max_length=length), **settings}
-        recipe = Transformer(model=str(folder), **settings)
+        recipe = Transformer(model=str(folder(kind, bos)), **settings)
         tokenizer = recipe.tokenizer(make_texts(texts))
         return recipe.build(tokenizer).eval(), tokens_of(recipe, list(texts), tokenizer)
 
