@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from tokenizers import Tokenizer
 
 from hardneg import __version__, configs
 from hardneg.encoders.base import EncoderRecipe
-from hardneg.encoders.towers import QUERY, Towers
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
+from hardneg.retrieval.model import TRAINING_ONLY
+
+log = logging.getLogger(__name__)
 
 KEY = "hardneg"
 _TOWERS = "towers."
@@ -38,18 +42,66 @@ def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, t
 
 
 def load(path: str | Path) -> Trained:
-    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours."""
+    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours.
+
+    One with adapters holds these alone: the model that they belong to must be where it was, and be the same.
+    """
+    state = read(path)
+    recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])
+    try:
+        towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
+        towers.load_state_dict(weights_of(state))
+    except ConfigError as error:
+        raise ConfigError(f"ckpt_path={path}: {error}") from error
+    return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
+
+
+def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
+    """Return what a checkpoint of ours holds; `key` is what the config calls it."""
     if not Path(path).is_file():
-        raise ConfigError(f"ckpt_path={path}: there is no such file")
+        raise ConfigError(f"{key}={path}: there is no such file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
         reason = next(iter(str(error).splitlines()), "")
-        raise ConfigError(f"ckpt_path={path} is no checkpoint ({type(error).__name__}: {reason})") from error
+        raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
     if KEY not in state:
-        raise ConfigError(f"ckpt_path={path} was not written by hardneg")
-    recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])
-    towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
+        raise ConfigError(f"{key}={path} was not written by hardneg")
+    return state
+
+
+def weights_of(state: dict[str, Any]) -> dict[str, Any]:
+    """The towers' weights among all that a checkpoint holds."""
     weights = state["state_dict"]
-    towers.load_state_dict({k.removeprefix(_TOWERS): v for k, v in weights.items() if k.startswith(_TOWERS)})
-    return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
+    return {name.removeprefix(_TOWERS): value for name, value in weights.items() if name.startswith(_TOWERS)}
+
+
+def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> None:
+    """Give the towers a checkpoint's weights to start from; raises `ConfigError` where they do not fit.
+
+    Separate towers may start from a shared one, and a momentum tower starts as the trained one.
+    """
+    state = read(path, "init_from")
+    if state[KEY]["tokenizer"] != tokenizer.to_str():
+        raise ConfigError(f"init_from={path} was trained with another tokenizer; give the encoder that it has")
+    held = weights_of(state)
+    for side, tower in towers.towers.items():
+        prefix = f"towers.{side}." if any(name.startswith(f"towers.{side}.") for name in held) else f"towers.{QUERY}."
+        weights = {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
+        try:
+            tower.load_state_dict(weights)
+        except (ConfigError, RuntimeError) as error:
+            lines = [line.strip() for line in str(error).splitlines()]
+            raise ConfigError(f"init_from={path} does not fit this encoder: {' '.join(lines[:3])}") from error
+    if any(name.startswith(f"towers.{DOCUMENT}.") for name in held) and DOCUMENT not in towers.towers:
+        raise ConfigError(f"init_from={path} has a tower each for queries and documents; set encoder.separate=true")
+    towers.restart_slow()
+    for key, (was, now) in differences(configs.build(state[KEY]["encoder"]), recipe).items():
+        log.warning("init_from: encoder.%s was %r and is %r now", key, was, now)
+
+
+def differences(one: EncoderRecipe, other: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two recipes embed differently, weights apart."""
+    before, after = asdict(one), asdict(other)
+    keys = [key for key in after if key not in TRAINING_ONLY and before.get(key) != after[key]]
+    return {key: (before.get(key), after[key]) for key in keys}

@@ -31,7 +31,7 @@ def close(
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if kept.exists():  # not after fast_dev_run
-        module.load_state_dict(torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+        distributed.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: run_folder.Systems = {}
     run = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from jaxtyping import Int, Shaped
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 
 def active() -> bool:
@@ -121,3 +124,39 @@ def shard(total: int) -> slice:
     """The contiguous share of `total` rows that this rank works on."""
     size = -(-total // world_size())
     return slice(min(rank() * size, total), min((rank() + 1) * size, total))
+
+
+def split_weights(whole: nn.Module, blocks: Iterable[nn.Module], mesh: DeviceMesh, bf16: bool) -> None:
+    """Split a module's weights over the ranks (FSDP2), gathered one block at a time when it runs.
+
+    With `bf16` they are gathered as that type; what is trained stays as it is, and gradients are added in float32.
+    """
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else None
+    for module in (*blocks, whole):
+        fully_shard(module, mesh=mesh, mp_policy=policy or MixedPrecisionPolicy())
+
+
+@contextmanager
+def whole_weights(module: nn.Module) -> Iterator[None]:
+    """Hold the whole weights on every rank meanwhile, so that ranks may run the module as often as each needs to.
+
+    Every rank must take part. Does nothing where the weights are not split.
+    """
+    parts = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    for part in parts:
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.set_reshard_after_forward(True, recurse=False)
+            part.reshard()
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Load whole weights, each rank its part where they are split."""
+    if any(isinstance(part, FSDPModule) for part in module.modules()):
+        set_model_state_dict(module, dict(state), options=StateDictOptions(full_state_dict=True))
+    else:
+        module.load_state_dict(state)

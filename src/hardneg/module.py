@@ -14,6 +14,7 @@ from hardneg.batch import Batch
 from hardneg.candidates import Candidates
 from hardneg.embedded import Embedded
 from hardneg.encoders.towers import Towers
+from hardneg.fsdp import FSDP2
 from hardneg.negatives.base import OnlineSource
 from hardneg.negatives.in_batch import InBatch, all_queries
 from hardneg.optimised import Objective, Optimised
@@ -42,6 +43,12 @@ class DualEncoder(Optimised):
     def ranker(self) -> Towers:
         """What evaluation ranks with."""
         return self.towers
+
+    def configure_model(self) -> None:
+        """Split the towers over the devices if that is the trainer's strategy."""
+        if isinstance(self.trainer.strategy, FSDP2):
+            self.trainer.strategy.split(self.towers)
+            self.strict_loading = False  # Lightning would miss what adapters leave out of a checkpoint
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step, top to bottom; scores and losses are float32 whatever the encoder computes in."""

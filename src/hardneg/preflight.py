@@ -24,6 +24,7 @@ from hardneg.alarms import Thresholds
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
+from hardneg.fsdp import FSDP2
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
@@ -48,8 +49,10 @@ def check(cfg: DictConfig) -> None:
     for key in ("data", "encoder", "schedule", "search"):
         if key in node:
             configs.build(node[key])
-    if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
-        raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
+    # A run that goes on no longer reads what it started from.
+    for key in ("ckpt_path",) if node.get("ckpt_path") else ("init_from",):
+        if node.get(key) and not Path(node[key]).is_file():
+            raise ConfigError(f"{key}={node[key]}: there is no such file")
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
     last = check_combination if "remine" in node else check_pairs
     for key, look in {**checks, "loss": last}.items():
@@ -155,6 +158,7 @@ def check_combination(node: dict[str, Any]) -> None:
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
     check_mining(node, following)
+    check_split(node)
     losses = configs.build_group(node["loss"], "loss")
     check_losses(losses, sources)
     check_offline_only(node, sources, losses)
@@ -212,6 +216,35 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
             raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
 
 
+def check_split(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for what cannot be trained with weights that are split over devices."""
+    if not splits_weights(node):
+        return
+    encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
+    if encoder.get("momentum") is not None:
+        raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
+    if encoder.get("grad_cache") or isinstance(encoder.get("tokens"), int):
+        raise ConfigError(f"{why}, not in parts: set encoder.grad_cache=false encoder.tokens=auto, or trainer=default")
+    if encoder.get("separate") and (encoder.get("lora") or {}).get("r") is not None:
+        raise ConfigError(
+            "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
+        )
+    for name, loss in configs.build_group(node["loss"], "loss").items():
+        if any(p.requires_grad for p in loss.parameters()):
+            raise ConfigError(
+                f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"
+                f" loss.{name}.learn_temperature=false"
+            )
+    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+        raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
+
+
+def splits_weights(node: dict[str, Any]) -> bool:
+    """Whether the trainer splits weights over devices."""
+    strategy = node["trainer"].get("strategy")
+    return isinstance(strategy, dict) and isinstance(configs.build(strategy), FSDP2)
+
+
 def check_pairs(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
     sources = check_sources(node)
@@ -219,6 +252,8 @@ def check_pairs(node: dict[str, Any]) -> None:
         raise ConfigError(
             "data.prompts are for dual encoders, and a cross-encoder reads texts as they are; leave them out"
         )
+    if splits_weights(node):
+        raise ConfigError("a cross-encoder trains on whole weights: set trainer=default (trainer.strategy=ddp)")
     if online := [name for name, source in sources.items() if isinstance(source, OnlineSource)]:
         raise ConfigError(
             f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"

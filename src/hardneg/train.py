@@ -212,6 +212,8 @@ def make_module(
 ) -> DualEncoder:
     """Load the starting weights and put the training step together."""
     towers = Towers(recipe, recipe.build(tokenizer))
+    if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
+        checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     return DualEncoder(
         towers=towers,
         sources=negatives.online,

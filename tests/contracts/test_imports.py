@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 LAYERS = [
     ["errors", "batch", "candidates", "schedule", "alarms"],
     ["losses", "filters", "monitor", "distributed", "configs", "data"],
-    ["encoders", "embed", "precision", "retrieval", "negatives", "mining", "embedded"],
+    ["encoders", "embed", "precision", "fsdp", "retrieval", "negatives", "mining", "embedded"],
     ["checkpoint"],
     ["mining.dense", "mining.bi_encoder", "data.dataset", "data.loader", "data.datamodule", "runlog", "preflight"],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],

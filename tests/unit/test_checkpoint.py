@@ -62,3 +62,66 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     torch.save({"state_dict": {}, checkpoint.KEY: {"encoder": {"_target_": "os.system", "command": "true"}}}, path)
     with pytest.raises(ConfigError, match="not allowed"):
         checkpoint.load(path)
+
+
+@pytest.fixture
+def save(toy, tmp_path):
+    """A checkpoint of moved static towers; returns their recipe, tokenizer and weights too."""
+
+    def make(**settings):
+        node = {**NODES["static"], **settings}
+        recipe = configs.build(node)
+        tokenizer = recipe.tokenizer(toy.corpus)
+        towers = Towers(recipe, recipe.build(tokenizer))
+        with torch.no_grad():
+            for number, p in enumerate(towers.parameters()):
+                p.add_(number + 1)
+        card = checkpoint.card(node, recipe, tokenizer, towers)
+        state = {f"towers.{k}": v for k, v in towers.state_dict().items()}
+        torch.save({"state_dict": state, checkpoint.KEY: card}, tmp_path / "a.ckpt")
+        return recipe, tokenizer, towers
+
+    return make
+
+
+def start(tmp_path, tokenizer, **settings):
+    recipe = configs.build({**NODES["static"], **settings})
+    towers = Towers(recipe, recipe.build(tokenizer))
+    checkpoint.start_from(tmp_path / "a.ckpt", recipe, tokenizer, towers)
+    return towers
+
+
+def table(tower):
+    return tower.embedding.weight
+
+
+@pytest.mark.parametrize("settings", [{}, {"separate": True}, {"momentum": 0.9}])
+def test_every_tower_starts_from_a_shared_one(save, tmp_path, settings):
+    _, tokenizer, old = save()
+    new = start(tmp_path, tokenizer, **settings)
+    for tower in (new.tower(QUERY), new.tower(DOCUMENT), *([new.slow] if new.slow is not None else [])):
+        assert torch.equal(table(tower), table(old.tower(QUERY)))
+
+
+def test_separate_towers_start_each_from_its_own(save, tmp_path):
+    _, tokenizer, old = save(separate=True)
+    new = start(tmp_path, tokenizer, separate=True)
+    for side in (QUERY, DOCUMENT):
+        assert torch.equal(table(new.tower(side)), table(old.tower(side)))
+    with pytest.raises(ConfigError, match=r"set encoder\.separate=true"):
+        start(tmp_path, tokenizer)
+
+
+def test_an_encoder_that_does_not_fit_cannot_start_from_it(save, tmp_path, toy):
+    _, tokenizer, _ = save()
+    with pytest.raises(ConfigError, match=r"init_from=.*a\.ckpt does not fit this encoder.*size mismatch"):
+        start(tmp_path, tokenizer, dim=16)
+    other = configs.build({**NODES["static"], "vocab_size": 200}).tokenizer(toy.corpus)
+    with pytest.raises(ConfigError, match="another tokenizer"):
+        start(tmp_path, other)
+
+
+def test_settings_that_embed_differently_are_named(save, tmp_path, caplog):
+    _, tokenizer, _ = save()
+    start(tmp_path, tokenizer, normalize=False, lr=0.5)
+    assert [record.message for record in caplog.records] == ["init_from: encoder.normalize was True and is False now"]

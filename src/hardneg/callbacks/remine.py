@@ -105,7 +105,8 @@ class Remine(L.Callback):
         self.round, self.step = self.round + 1, trainer.global_step
         for name in names:
             source = self.sources[name]
-            store = source.mine(setting)
+            with distributed.whole_weights(self.model.towers):
+                store = source.mine(setting)
             if store.folder.name not in self.stores[name]:
                 self.stores[name].append(store.folder.name)
             numbers = {"round": float(self.round), **source.report()}

@@ -26,6 +26,10 @@ class Tower(nn.Module):
         """Embed each row."""
         raise NotImplementedError
 
+    def blocks(self) -> list[nn.Module]:
+        """The parts that run one after the other, by which weights are split over devices; none: as a whole."""
+        return []
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecipe(ABC):

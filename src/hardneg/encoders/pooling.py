@@ -28,3 +28,4 @@ def last(hidden: Float[Tensor, "R L D"], mask: Bool[Tensor, "R L"]) -> Float[Ten
 
 
 POOLINGS: dict[str, Pooling] = {"mean": mean, "cls": cls, "last": last}
+LATENT_ATTENTION = "latent_attention"  # has weights: encoders.latent_attention

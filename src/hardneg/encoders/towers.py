@@ -27,8 +27,8 @@ class Towers(nn.Module):
         super().__init__()
         self.towers = nn.ModuleDict({QUERY: tower})
         if recipe.separate:
-            self.towers[DOCUMENT] = copy.deepcopy(tower)
-        self.slow = None if recipe.momentum is None else copy.deepcopy(tower).requires_grad_(False)
+            self.towers[DOCUMENT] = twin(tower)
+        self.slow = None if recipe.momentum is None else twin(tower).requires_grad_(False)
         self.widths, self.normalize = recipe.widths(tower.dim), recipe.normalize
         self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
 
@@ -59,9 +59,15 @@ class Towers(nn.Module):
             return
         trained = self.tower(QUERY)
         for ours, theirs in zip(self.slow.parameters(), trained.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - self.momentum)
+            if ours is not theirs:
+                ours.lerp_(theirs, 1 - self.momentum)
         for held, current in zip(self.slow.buffers(), trained.buffers(), strict=True):
             held.copy_(current)
+
+    def restart_slow(self) -> None:
+        """Have the slow tower, if there is one, start from the trained one as it is now."""
+        if self.slow is not None:
+            self.slow.load_state_dict(self.tower(QUERY).state_dict())
 
     def forward(self, tokens: Tokens, side: str) -> Float[Tensor, "R D"]:
         """Embed the rows of one side, in float32 whatever the encoder computed in."""
@@ -70,3 +76,8 @@ class Towers(nn.Module):
     def _encode(self, tower: Tower, tokens: Tokens) -> Float[Tensor, "R D"]:
         size = budget(self.tokens, tokens.input_ids.device)
         return encode(tower, tokens, size, self.grad_cache).float()
+
+
+def twin(tower: Tower) -> Tower:
+    """Copy a tower; weights that are not trained, as those under adapters, are held once for both."""
+    return copy.deepcopy(tower, {id(p): p for p in tower.parameters() if not p.requires_grad})

@@ -1,12 +1,14 @@
-"""Where pretrained weights come from: a folder, an installed package, or the hub."""
+"""Where pretrained weights come from (a folder, an installed package, or the hub), and the hash that names them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from importlib import metadata
 from pathlib import Path
+
+import torch
 
 from hardneg.errors import ConfigError
 
@@ -63,3 +65,13 @@ def unavailable(model: str, error: Exception) -> ConfigError:
         f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}, or give a"
         " folder that holds it"
     )
+
+
+def weights_hash(module: torch.nn.Module) -> str:
+    """Hash names, shapes and values of all parameters and buffers."""
+    digest = blake2b(digest_size=16)
+    for name, value in sorted([*module.named_parameters(), *module.named_buffers()]):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        copy = value.detach().to("cpu", copy=True)  # storage that numpy has seen can no longer be freed by FSDP
+        digest.update(copy.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

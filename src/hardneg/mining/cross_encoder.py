@@ -13,10 +13,10 @@ from jaxtyping import Float32, Int32
 from hardneg import distributed
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.pairs import CrossEncoder
+from hardneg.encoders.weights import weights_hash
 from hardneg.errors import ConfigError
 from hardneg.mining.teacher import Teacher
 from hardneg.precision import native_bf16
-from hardneg.retrieval.model import weights_hash
 from hardneg.retrieval.reranker import score_pairs
 
 

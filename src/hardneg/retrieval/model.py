@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
+from hardneg.encoders.weights import weights_hash
 
 TRAINING_ONLY = (
     "lr",
@@ -65,12 +65,3 @@ class Model:
             "tokens": [self.queries.key, self.docs.key],
             "precision": self.precision,
         }
-
-
-def weights_hash(module: torch.nn.Module) -> str:
-    """Hash names, shapes and values of all parameters and buffers."""
-    digest = blake2b(digest_size=16)
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -37,28 +37,35 @@ class Retriever:
 
     def runs(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, Run]:
         """Return the `depth` best documents of each query of each split; the corpus is embedded once for all."""
-        docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
-        return {split: self._run(self._queries(towers, split), docs, split, depth) for split in splits}
+        docs, queries = self._embedded(towers, splits)
+        return {split: self._run(queries[split], docs, split, depth) for split in splits}
 
     def nested(self, towers: Towers, split: str, depth: int) -> dict[str, Run]:
         """The same of one split at each width that the towers are trained for, by suffix: "@64", ..., and "" at full.
 
         Queries and corpus are embedded once and cut.
         """
-        docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
-        queries = self._queries(towers, split)
+        docs, queries = self._embedded(towers, [split])
         found = {}
         for width in towers.widths:
             if width == towers.dim:
-                found[""] = self._run(queries, docs, split, depth)
+                found[""] = self._run(queries[split], docs, split, depth)
             else:
-                narrow = (cut(part, width, towers.normalize) for part in (queries, docs))
+                narrow = (cut(part, width, towers.normalize) for part in (queries[split], docs))
                 found[f"@{width}"] = self._run(*narrow, split, depth)
         return found
 
-    def _queries(self, towers: Towers, split: str) -> Float[Tensor, "Q D"]:
-        rows = self.data.split(split).query_rows
-        return embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+    def _embedded(
+        self, towers: Towers, splits: Sequence[str]
+    ) -> tuple[Float[Tensor, "N D"], dict[str, Float[Tensor, "_ D"]]]:
+        """Embed the corpus, and the queries of each split."""
+        with distributed.whole_weights(towers):
+            docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
+            queries = {}
+            for split in splits:
+                rows = self.data.split(split).query_rows
+                queries[split] = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+        return docs, queries
 
     def _run(self, queries: Float[Tensor, "Q D"], docs: Float[Tensor, "N D"], split: str, depth: int) -> Run:
         rows = self.data.split(split).query_rows

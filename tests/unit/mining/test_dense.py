@@ -10,6 +10,7 @@ from synthetic import make_model
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.encoders.weights import weights_hash
 from hardneg.errors import ConfigError, DataError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.base import mining_pool
@@ -17,7 +18,6 @@ from hardneg.mining.dense import Dense
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.retrieval import blocks
 from hardneg.retrieval.embedding import embed_table
-from hardneg.retrieval.model import weights_hash
 from hardneg.retrieval.search import Exact, Faiss
 
 KNOWN = {"known_positives": KnownPositives()}
