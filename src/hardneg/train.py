@@ -179,8 +179,10 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     sources = configs.build_group(cfg.negatives, "negatives")
     offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
     online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
-    for source in (*offline.values(), *online.values()):
+    for source in offline.values():
         source.prepare(setting)
+    for asked in online.values():
+        asked.prepare(setting)
     return Negatives(offline, online)
 
 

@@ -49,8 +49,8 @@ class Retriever:
             if width == towers.dim:
                 found[""] = self._run(queries, docs, split, depth)
             else:
-                narrow = (cut(part, width, towers.normalize) for part in (queries, docs))
-                found[f"@{width}"] = self._run(*narrow, split, depth)
+                q, d = (cut(part, width, towers.normalize) for part in (queries, docs))
+                found[f"@{width}"] = self._run(q, d, split, depth)
         return found
 
     def _queries(self, towers: Towers, split: str) -> Float[Tensor, "Q D"]:
