@@ -186,8 +186,10 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     curriculum: Curriculum | None = configs.build(cfg.curriculum) if cfg.get("curriculum") else None
     if curriculum is not None:
         curriculum.fit(sources)
-    for source in (*offline.values(), *online.values()):
+    for source in offline.values():
         source.prepare(setting)
+    for asked in online.values():
+        asked.prepare(setting)
     return Negatives(offline, online, curriculum)
 
 

@@ -51,8 +51,8 @@ class Retriever:
             if width == towers.dim:
                 found[""] = self._run(queries[split], docs, split, depth)
             else:
-                narrow = (cut(part, width, towers.normalize) for part in (queries[split], docs))
-                found[f"@{width}"] = self._run(*narrow, split, depth)
+                q, d = (cut(part, width, towers.normalize) for part in (queries[split], docs))
+                found[f"@{width}"] = self._run(q, d, split, depth)
         return found
 
     def _embedded(
