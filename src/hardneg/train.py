@@ -75,7 +75,9 @@ def train(cfg: DictConfig) -> float | None:
     retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
 
     filters = prepare_filters(cfg, training)
-    setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
+    setting = Setting(
+        training, filters, cache, owner=owner_name(folder), device=own_device(cfg), positives=cfg.positives
+    )
     negatives = prepare_negatives(cfg, setting)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum)
     batches = Batches(

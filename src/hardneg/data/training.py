@@ -44,12 +44,18 @@ class TrainingSet:
         labelled = self.data.split(self.split).relevant
         return Ragged.of(labelled.queries, labelled.docs, len(self.data.queries))
 
-    @cached_property
-    def popularity(self) -> Float32[np.ndarray, " C"]:
-        """The share of an epoch's rows whose positive is each document; a query shows its positives equally often."""
-        weight = 1 / self.positives.counts[self.positives.row_ids]
-        rows = np.bincount(self.positives.values, weight, minlength=len(self.data.corpus))
-        return (rows / len(self.queries)).astype(np.float32)
+    def popularity(self, slots: int = 1) -> Float32[np.ndarray, " C"]:
+        """The share of positive slots that hold each document, where a row has so many and fills them in turn.
+
+        Of several data sets the share is of its own set's slots: batches are of one set.
+        """
+        counts = self.positives.counts
+        filled = np.minimum(counts, slots)
+        weight = (filled / counts.clip(min=1))[self.positives.row_ids]
+        share = np.bincount(self.positives.values, weight, minlength=len(self.data.corpus))
+        for part, here in self.data.by_part(self.queries):
+            share[part.docs.start : part.docs.stop] /= filled[self.queries[here]].sum()
+        return share.astype(np.float32)
 
     @cached_property
     def known(self) -> Ragged:

@@ -33,7 +33,8 @@ class Setting:
     """What an offline source may use to get ready: the training set, the run's filters and the shared cache.
 
     `model` is the one in training, once there is one. `owner` is the run's name in the cache, where it may come back
-    for its stores. `device` is where miners and teachers with weights of their own compute.
+    for its stores. `device` is where miners and teachers with weights of their own compute. `positives` is how many a
+    row shows.
     """
 
     training: TrainingSet
@@ -42,6 +43,7 @@ class Setting:
     model: Model | None = None
     owner: str | None = None
     device: str = "auto"
+    positives: int = 1
 
 
 class OfflineSource(ABC):
@@ -103,7 +105,7 @@ class OnlineSource(nn.Module, ABC):
     def prepare(self, setting: Setting) -> None:
         """Count, where it is asked for, what share of the training rows has each document as its positive."""
         if self.logq:
-            self.popularity = torch.from_numpy(setting.training.popularity)
+            self.popularity = torch.from_numpy(setting.training.popularity(setting.positives))
 
     def share(self, ids: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
         """What share of the training rows has each of these documents as its positive; NaN for none."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from synthetic import make_batch, make_candidates, make_training, random_units
 
 from hardneg.candidates import Candidates, Columns
+from hardneg.data.parts import Part
+from hardneg.data.training import TrainingSet
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.triplet import Triplet
@@ -28,8 +30,12 @@ def prepared(source, training):
 
 def test_popularity_is_the_share_of_rows_that_show_a_document():
     training = make_training([(0, 3), (0, 4), (1, 3), (2, 5)], docs=6)  # query 0 shows 3 and 4 in turn
-    np.testing.assert_allclose(training.popularity, [0, 0, 0, 0.5, 1 / 6, 1 / 3], rtol=1e-6)
-    assert training.popularity.sum() == pytest.approx(1)
+    np.testing.assert_allclose(training.popularity(), [0, 0, 0, 0.5, 1 / 6, 1 / 3], rtol=1e-6)
+    np.testing.assert_allclose(training.popularity(2), [0, 0, 0, 2 / 4, 1 / 4, 1 / 4], rtol=1e-6)  # 0 shows both
+    parts = (Part("a", range(2), range(4)), Part("b", range(2, 3), range(4, 6)))
+    mixed = make_training([(0, 2), (0, 3), (1, 3), (2, 5)], docs=6)
+    mixed = TrainingSet(replace(mixed.data, mixed=parts))
+    np.testing.assert_allclose(mixed.popularity(), [0, 0, 1 / 4, 3 / 4, 0, 1], rtol=1e-6)
 
 
 def test_in_batch_expects_a_document_as_often_as_the_other_rows_show_it():
