@@ -73,5 +73,5 @@ def weights_hash(module: torch.nn.Module) -> str:
     for name, value in sorted([*module.named_parameters(), *module.named_buffers()]):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
         copy = value.detach().to("cpu", copy=True)  # storage that numpy has seen can no longer be freed by FSDP
-        digest.update(copy.contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(copy.contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
