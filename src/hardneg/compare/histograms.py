@@ -1,0 +1,82 @@
+"""The scores of mined lists: where positives, kept and dropped candidates lie, as long as the stores are there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from hardneg import configs
+from hardneg.compare.arms import Arm
+from hardneg.compare.runs import FinishedRun
+from hardneg.data.cache import owner_name
+from hardneg.mining.store import KEPT, Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+
+def stores(run: FinishedRun) -> Iterator[Store]:
+    """Yield the stores that the run holds in the cache, oldest first; none where it or its cache has moved."""
+    written = run.folder / ".hydra" / "config.yaml"
+    if not written.exists():
+        return
+    configs.register_resolvers()
+    folder = Path(OmegaConf.load(written).cache) / "stores"
+    held = sorted(folder.glob(f"*.held-{owner_name(run.folder.resolve())}"), key=lambda path: path.stat().st_mtime)
+    for note in held:
+        store = folder / note.name.split(".held-")[0]
+        if (store / "card.json").exists():
+            yield Store(store)
+
+
+def scores(by_arm: Mapping[str, Arm]) -> Figure | None:
+    """Draw the first and the last store of each arm's first run: positives, kept, and dropped by each filter."""
+    from matplotlib import pyplot as plt
+
+    rows = {}
+    for name, arm in by_arm.items():
+        run = next(iter(arm.runs.values()))
+        if found := list(stores(run)):
+            rows[name] = [found[0], found[-1]] if len(found) > 1 else found
+        elif "depth" in {key.rsplit(".", 1)[-1] for key in run.config if key.startswith("negatives.")}:
+            log.warning("no histogram of scores for %s: its mined lists are not in the cache any more", name)
+    if not rows:
+        return None
+    columns = max(map(len, rows.values()))
+    size = (4.4 * columns, 2.5 * len(rows))
+    figure, axes = plt.subplots(len(rows), columns, figsize=size, layout="constrained", squeeze=False)
+    for line, (name, shown) in zip(axes, rows.items(), strict=True):
+        for ax in line[len(shown) :]:
+            ax.set_axis_off()
+        for ax, store, which in zip(line, shown, ("first list", "last list"), strict=False):
+            parts = kinds(store)
+            edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40)
+            for (kind, values), (colour, dashes) in zip(parts.items(), _looks(len(parts)), strict=True):
+                ax.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.12)
+                ax.hist(values, edges, density=True, histtype="step", color=colour, linestyle=dashes, label=kind)
+            ax.set(title=f"{name}\n{which if len(shown) > 1 else 'mined list'}", xlabel="the miner's score", yticks=[])
+            ax.legend(fontsize=7)
+    return figure
+
+
+def kinds(store: Store) -> dict[str, np.ndarray]:
+    """Return the finite scores of positives, of kept candidates and of those that each filter dropped; only what is."""
+    listed, mined = store.ids >= 0, store.mined
+    out = {"positive": store.positive[mined], "kept": store.scores[listed & (store.reasons == KEPT)]}
+    for code, name in enumerate(store.card["reasons"]):
+        if code != KEPT:
+            out[f"dropped: {name}"] = store.scores[listed & (store.reasons == code)]
+    finite = {name: values[np.isfinite(values)] for name, values in out.items()}
+    return {name: values for name, values in finite.items() if values.size}
+
+
+def _looks(count: int) -> list[tuple[str, str]]:
+    colours = ("#009E73", "#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+    return [(colours[i % len(colours)], ("-", "-", "--", ":", "-.")[min(i, 4)]) for i in range(count)]
