@@ -1,4 +1,4 @@
-"""Tell equal arms apart: draw two arms from runs that differ in nothing but the seed, and count what the test calls different.
+"""Draw two arms from runs that differ in nothing but the seed, and count how often a test calls them different.
 
 usage: splits.py RUNS [--markdown FILE]
 """
@@ -41,7 +41,9 @@ def with_interval(values: np.ndarray, seeds: int, queries: int | None, rng: np.r
     The variance between random halves of the runs estimates that of the whole (delete-half jackknife, Shao & Wu 1989).
     """
     rate = rejected(values, seeds, queries, rng)
-    halves = [rejected(values[rng.permutation(len(values))[: len(values) // 2]], seeds, queries, rng) for _ in range(60)]
+    halves = [
+        rejected(values[rng.permutation(len(values))[: len(values) // 2]], seeds, queries, rng) for _ in range(60)
+    ]
     error = np.sqrt(np.mean((np.array(halves) - rate) ** 2, axis=0))
     return np.stack([rate, np.maximum(rate - 1.96 * error, 0), rate + 1.96 * error], axis=1)
 
@@ -56,7 +58,8 @@ def main() -> None:
     values = np.stack([run.per_query.values[METRIC] for run in runs if run.per_query is not None])
     means = values.mean(axis=1)
     lines = [
-        f"{len(values)} runs, {values.shape[1]} test queries, {METRIC} {means.mean():.4f}, SD between seeds {means.std(ddof=1):.4f}.",
+        f"{len(values)} runs, {values.shape[1]} test queries; {METRIC}: mean {means.mean():.4f}, SD between seeds"
+        f" {means.std(ddof=1):.4f}.",
         "",
         "| seeds an arm | queries | crossed | over queries alone | over seeds alone |",
         "| --- | --- | --- | --- | --- |",

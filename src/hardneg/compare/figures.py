@@ -121,6 +121,7 @@ Measured = Callable[[FinishedRun], tuple[Sequence[float], Sequence[float]]]
 def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], columns: int = 3) -> Figure | None:
     """One panel a quantity, one line an arm; the legend stands below all of them."""
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     found = {title: {name: band(arm, measured) for name, arm in by_arm.items()} for title, measured in panels.items()}
     drawn = {title: {n: c for n, c in curves.items() if c is not None} for title, curves in found.items()}
@@ -136,10 +137,13 @@ def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], colum
         for name, curve in shown.items():
             _line(ax, curve, name, list(by_arm).index(name))
         ax.set(title=title, xlabel="step")
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if "hit rate" in title:
+            ax.set_ylim(0, 1.05)
     for ax in axes.flat[len(drawn) :]:
         ax.set_axis_off()
-    lines = {line.get_label(): line for ax in axes.flat for line in ax.get_lines() if ax.axison}
-    figure.legend(lines.values(), map(str, lines), loc="outside lower left", fontsize=8)
+    lines = {str(line.get_label()): line for ax in axes.flat for line in ax.get_lines()}
+    figure.legend([lines[name] for name in names], names, loc="outside lower left", fontsize=8)
     return figure
 
 

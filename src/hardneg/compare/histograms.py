@@ -17,7 +17,14 @@ from hardneg.data.cache import owner_name
 from hardneg.mining.store import KEPT, Store
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+LOOKS = {
+    "positive": ("#009E73", "-"), "kept": ("#0072B2", "-"), "known_positives": ("#D55E00", "--"),
+    "relative_margin": ("#CC79A7", "--"), "absolute_margin": ("#E69F00", "--"), "rank_window": ("#56B4E9", "--"),
+    "score_window": ("#000000", "--"), "duplicates": ("#D55E00", ":"), "teacher_score": ("#CC79A7", ":"),
+}  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -46,24 +53,32 @@ def scores(by_arm: Mapping[str, Arm]) -> Figure | None:
         if found := list(stores(run)):
             rows[name] = [found[0], found[-1]] if len(found) > 1 else found
         elif "depth" in {key.rsplit(".", 1)[-1] for key in run.config if key.startswith("negatives.")}:
-            log.warning("no histogram of scores for %s: its mined lists are not in the cache any more", name)
+            log.warning("no histogram of scores for %s: its mined lists are not in the cache (HARDNEG_CACHE)", name)
     if not rows:
         return None
     columns = max(map(len, rows.values()))
-    size = (4.4 * columns, 2.5 * len(rows))
+    size = (4.4 * columns, 2.2 * len(rows) + 0.5)
     figure, axes = plt.subplots(len(rows), columns, figsize=size, layout="constrained", squeeze=False)
     for line, (name, shown) in zip(axes, rows.items(), strict=True):
         for ax in line[len(shown) :]:
             ax.set_axis_off()
         for ax, store, which in zip(line, shown, ("first list", "last list"), strict=False):
-            parts = kinds(store)
-            edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40)
-            for (kind, values), (colour, dashes) in zip(parts.items(), _looks(len(parts)), strict=True):
-                ax.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.12)
-                ax.hist(values, edges, density=True, histtype="step", color=colour, linestyle=dashes, label=kind)
+            _histogram(ax, kinds(store))
             ax.set(title=f"{name}\n{which if len(shown) > 1 else 'mined list'}", xlabel="the miner's score", yticks=[])
-            ax.legend(fontsize=7)
+    handles = {
+        str(label): handle for ax in axes.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=3, fontsize=8)
     return figure
+
+
+def _histogram(ax: Axes, parts: Mapping[str, np.ndarray]) -> None:
+    """Draw outlines of equal area over pale fills; a kind looks the same in every panel."""
+    edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40)
+    for kind, values in parts.items():
+        colour, dashes = LOOKS.get(kind.removeprefix("dropped: "), ("#000000", ":"))
+        ax.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.12)
+        ax.hist(values, edges, density=True, histtype="step", color=colour, linestyle=dashes, label=kind)
 
 
 def kinds(store: Store) -> dict[str, np.ndarray]:
@@ -75,8 +90,3 @@ def kinds(store: Store) -> dict[str, np.ndarray]:
             out[f"dropped: {name}"] = store.scores[listed & (store.reasons == code)]
     finite = {name: values[np.isfinite(values)] for name, values in out.items()}
     return {name: values for name, values in finite.items() if values.size}
-
-
-def _looks(count: int) -> list[tuple[str, str]]:
-    colours = ("#009E73", "#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-    return [(colours[i % len(colours)], ("-", "-", "--", ":", "-.")[min(i, 4)]) for i in range(count)]

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hardneg.compare.contrasts import Comparison, Contrast, Row
+from hardneg.compare.statistics import ALPHA
 
-WIDTH = 160  # of a pipe or a log file, which have none: do not cut names to 80 columns there
+WIDTH = 180  # of a pipe or a log file, which have none: do not cut names to 80 columns there
 NARROW = 130  # columns below which a terminal shows
 SECOND = ("seeds", "SD", "p", "win / tie / loss", "dz")  # not these: --markdown and --csv have them
 BREAKS = {
@@ -134,16 +135,16 @@ def latex(tables: Sequence[Comparison]) -> str:
 
 def _latex(table: Comparison) -> str:
     margin = table.plan.margin is not None
-    names = ["Arm", "Mean", "SD", r"$\Delta$", r"95\% interval", r"$p_\mathrm{Holm}$"]
+    names = ["Arm", "Mean", "SD", r"$\Delta$ [95\% interval]", r"$p_\mathrm{Holm}$"]
     names += ([r"$p_\mathrm{equiv}$"] if margin else []) + ["W/T/L", "$d_z$"]
     lines = [" & ".join(names) + r" \\", r"\midrule"]
     for row in table.rows:
-        out = [row.arm.translate(_SPECIAL), f"{row.mean:.4f}", "" if math.isnan(row.spread) else f"{row.spread:.4f}"]
+        out = [row.arm.translate(_SPECIAL), f"{row.mean:.3f}", "" if math.isnan(row.spread) else f"{row.spread:.3f}"]
         lines.append(" & ".join(out + _latex_tested(row.contrast, margin)) + r" \\")
     body = "\n".join(lines)
     caption = f"{title(table)}. {legend(table)}".translate(_SPECIAL)
     return (
-        "\\begin{table}\n\\centering\n\\small\n"
+        "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{3pt}\n"
         f"\\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
         f"\\caption{{{caption}}}\n\\end{{table}}\n"
     )
@@ -151,13 +152,13 @@ def _latex(table: Comparison) -> str:
 
 def _latex_tested(contrast: Contrast | None, margin: bool) -> list[str]:
     if contrast is None:
-        return [""] * (5 + margin)
+        return [""] * (4 + margin)
     d = contrast.difference
-    low, high = (f"{x:+.4f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
-    difference = rf"\mathbf{{{d.mean:+.4f}}}" if contrast.p < 0.05 else f"{d.mean:+.4f}"
-    shown = [f"${difference}$", f"$[{low}, {high}]$", _latex_p(contrast.p_holm)]
+    low, high = (f"{x:+.3f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
+    mean = rf"\mathbf{{{d.mean:+.3f}}}" if contrast.p < ALPHA else f"{d.mean:+.3f}"
+    shown = [rf"${mean}$ $[{low}, {high}]$", _latex_p(contrast.p_holm)]
     shown += [_latex_p(contrast.p_equivalent)] if margin else []
-    return [*shown, "/".join(map(str, contrast.wins or ())), f"${contrast.dz:+.2f}$" if contrast.dz is not None else ""]
+    return [*shown, "/".join(map(str, contrast.wins or ())), "" if contrast.dz is None else f"${contrast.dz:+.2f}$"]
 
 
 def _latex_p(p: float | None) -> str:
@@ -194,6 +195,6 @@ def _record(row: Row, table: Comparison) -> dict[str, Any]:
         "wins": won, "ties": tied, "losses": lost, "dz": contrast.dz,
         "paired_seeds": d.seeds, "paired_units": d.queries,
         "unit": "query" if table.plan.clusters is None else "cluster",
-        "detectable": d.detectable(table.alpha if contrast.primary else 0.05),
+        "detectable": d.detectable(table.alpha if contrast.primary else ALPHA),
         "variance_seed": d.components.seed, "variance_query": d.components.query, "variance_rest": d.components.rest,
     }  # fmt: skip
