@@ -15,16 +15,18 @@ from hardneg.compare.statistics import crossed, over_seeds
 
 METRIC = "ndcg@10"
 SEEDS, QUERIES = (3, 5, 10), (300, 900, None)  # None: all
-SHUFFLES = 40
+SHUFFLES, HALVES = 40, 24
 
 
-def rejected(values: np.ndarray, seeds: int, queries: int | None, rng: np.random.Generator) -> np.ndarray:
+def rejected(
+    values: np.ndarray, seeds: int, queries: int | None, rng: np.random.Generator, shuffles: int = SHUFFLES
+) -> np.ndarray:
     """The share of rejections at 5% by the crossed test, over queries alone and over seeds alone.
 
     One shuffle cuts the runs into pairs of arms that share no run; each pair draws test queries of its own.
     """
     out = []
-    for _ in range(SHUFFLES):
+    for _ in range(shuffles):
         order = rng.permutation(len(values))
         for start in range(0, len(order) - 2 * seeds + 1, 2 * seeds):
             one, other = order[start : start + seeds], order[start + seeds : start + 2 * seeds]
@@ -42,7 +44,8 @@ def with_interval(values: np.ndarray, seeds: int, queries: int | None, rng: np.r
     """
     rate = rejected(values, seeds, queries, rng)
     halves = [
-        rejected(values[rng.permutation(len(values))[: len(values) // 2]], seeds, queries, rng) for _ in range(60)
+        rejected(values[rng.permutation(len(values))[: len(values) // 2]], seeds, queries, rng, SHUFFLES // 4)
+        for _ in range(HALVES)
     ]
     error = np.sqrt(np.mean((np.array(halves) - rate) ** 2, axis=0))
     return np.stack([rate, np.maximum(rate - 1.96 * error, 0), rate + 1.96 * error], axis=1)

@@ -90,11 +90,11 @@ def effects(tables: Sequence[Comparison]) -> Figure | None:
 def curves(by_arm: Mapping[str, Arm], metrics: Sequence[str]) -> Figure | None:
     """Draw the dev metrics over steps: mean over seeds, and the band between the lowest and the highest."""
 
-    def measured(run: FinishedRun, metric: str) -> tuple[Sequence[float], Sequence[float]]:
+    def measured(run: FinishedRun, metric: str) -> tuple[list[float], list[float]]:
         history = run.summary.get("dev", {}).get("history") or []
         rows = [row for row in history if f"val/{metric}" in row]
         if rows:
-            return [row["step"] for row in rows], [row[f"val/{metric}"] for row in rows]
+            return [float(row["step"]) for row in rows], [row[f"val/{metric}"] for row in rows]
         return run.history(f"val/{metric}")
 
     panels = {f"dev {metric}": lambda run, metric=metric: measured(run, metric) for metric in metrics}
@@ -115,7 +115,7 @@ def _panel(key: str) -> str:
     return f"{source}: {what.replace('_', ' ')}{' when mined' if where == 'mining' else ''}"
 
 
-Measured = Callable[[FinishedRun], tuple[Sequence[float], Sequence[float]]]
+Measured = Callable[[FinishedRun], tuple[list[float], list[float]]]
 
 
 def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], columns: int = 3) -> Figure | None:

@@ -75,12 +75,13 @@ class FinishedRun:
         columns = table.drop_columns("query_id")
         return PerQuery(ids[order], {name: columns[name].to_numpy()[order] for name in columns.column_names})
 
-    def history(self, key: str) -> tuple[list[int], list[float]]:
+    def history(self, key: str) -> tuple[list[float], list[float]]:
         """Steps and values of one logged metric, from metrics.csv or the W&B log; empty lists without either."""
-        steps, values = [], []
+        steps: list[float] = []
+        values: list[float] = []
         for row in self._rows:
             if row.get(key) not in (None, ""):
-                steps.append(int(float(row["step"])))
+                steps.append(float(row["step"]))
                 values.append(float(row[key]))
         return steps, values
 
@@ -117,12 +118,13 @@ def find(folders: Iterable[Path]) -> Found:
         if not folder.exists():
             raise UserError(f"{folder}: no such folder")
         before = len(found.runs) + len(found.left_out)
-        for path in sorted(_run_folders(folder)):
+        paths = sorted(_run_folders(folder))
+        for path in paths:
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 _add(path, found)
         _add_logs(folder, found, seen)
-        if len(found.runs) + len(found.left_out) == before and not seen:
+        if len(found.runs) + len(found.left_out) == before and not paths:
             raise UserError(
                 f"{folder}: no complete run in or below it (a folder with summary.json, or wandb/ with offline runs)"
             )

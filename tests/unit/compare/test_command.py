@@ -114,7 +114,9 @@ def test_a_learning_curve_is_the_mean_and_the_range_over_seeds(tmp_path):
     sweep(tmp_path, {"a": 0.4}, seeds=(1, 3))
     arm = arms(find([tmp_path]).runs)["a-infonce"]
     rows = {run.seed: run.summary["dev"]["history"] for run in arm.runs.values()}
-    curve = band(arm, lambda run: ([r["step"] for r in rows[run.seed]], [r["val/ndcg@10"] for r in rows[run.seed]]))
+    curve = band(
+        arm, lambda run: ([float(r["step"]) for r in rows[run.seed]], [r["val/ndcg@10"] for r in rows[run.seed]])
+    )
     np.testing.assert_allclose(curve, [[0, 5, 10], [2, 2.5, 3], [1, 1.5, 2], [3, 3.5, 4]])
 
 
@@ -143,7 +145,7 @@ def test_clusters_from_a_file(tmp_path):
 
 
 def test_queries_that_share_a_positive_are_one_cluster_also_through_others():
-    data = make_data([(0, 1), (1, 1), (1, 2), (2, 2), (3, 5), (4, 6), (3, 6, 0)])
+    data = make_data([(0, 1), (1, 1), (1, 2), (2, 2), (3, 5), (4, 6), (3, 6, 0)], queries=5)
     found = clusters.components(data.split("train"), len(data.queries))
     assert found[0] == found[1] == found[2] != found[3] != found[4] != found[0]
 
