@@ -35,7 +35,10 @@ def stores(run: FinishedRun) -> Iterator[Store]:
     if not written.exists():
         return
     configs.register_resolvers()
-    folder = Path(OmegaConf.load(written).cache) / "stores"
+    cache = OmegaConf.select(OmegaConf.load(written), "cache")
+    if cache is None:
+        return
+    folder = Path(cache) / "stores"
     held = sorted(folder.glob(f"*.held-{owner_name(run.folder.resolve())}"), key=lambda path: path.stat().st_mtime)
     for note in held:
         store = folder / note.name.split(".held-")[0]
