@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by all; then again with other dashes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9,
     "legend.frameon": False, "figure.dpi": 150, "svg.fonttype": "none", "pdf.fonttype": 42,
 }  # fmt: skip

@@ -77,7 +77,7 @@ def scores(by_arm: Mapping[str, Arm]) -> Figure | None:
 
 def _histogram(ax: Axes, parts: Mapping[str, np.ndarray]) -> None:
     """Draw outlines of equal area over pale fills; a kind looks the same in every panel."""
-    edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40)
+    edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40).tolist()
     for kind, values in parts.items():
         colour, dashes = LOOKS.get(kind.removeprefix("dropped: "), ("#000000", ":"))
         ax.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.12)
