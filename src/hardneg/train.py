@@ -259,6 +259,7 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
     """What a logger may want to know of the run."""
     sweep = (folder.parent / "multirun.yaml").exists()
     flat = {
+        "run_folder": str(folder),  # where `hardneg compare` finds the per-query values of a W&B run
         "data_id": data.name,
         "encoder_id": str(cfg.encoder.get("model") or cfg.encoder._target_.rsplit(".", 1)[-1].lower()),
         "negatives_id": "+".join(cfg.negatives),

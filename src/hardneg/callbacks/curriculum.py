@@ -48,7 +48,7 @@ class FollowCurriculum(L.Callback):
         pl_module.log_dict(self.curriculum.numbers(self._progress(trainer, batch_idx)))
         pace = self.curriculum.pace
         if pace.watched:
-            logged = {**trainer.callback_metrics, **self._lists()}
+            logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
             means = {name: distributed.mean(float(logged.get(name, math.nan))) for name in pace.watched}
             pace.watch(means, trainer.global_step)
 

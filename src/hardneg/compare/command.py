@@ -1,89 +1,110 @@
-"""hardneg compare: a table of arms, each against a baseline."""
+"""hardneg compare: from run folders to an answer."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from hardneg.compare.runs import FinishedRun, arms, find, paired
-from hardneg.compare.statistics import Difference, crossed
+from hardneg.compare import clusters, table
+from hardneg.compare.arms import Arm, arms, check_measured
+from hardneg.compare.contrasts import Comparison, Plan, compare
+from hardneg.compare.runs import FinishedRun, find
 from hardneg.errors import UserError
+
+EXAMPLES = """examples:
+  hardneg compare multirun/first --baseline in_batch-infonce
+  hardneg compare multirun/first --metric ndcg@10,recall@100 --margin 0.01 --figures figures --latex table.tex
+  hardneg compare multirun/first --baseline in_batch-infonce --primary in_batch+bm25-infonce --cluster articles.tsv
+  hardneg compare wandb          # the runs of W&B's offline logs
+"""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print one table per data set, and write it as Markdown where asked."""
+    """Print a table per data set and metric, and write the files that are asked for."""
+    given = _parser().parse_args(arguments)
+    metrics = [name for names in given.metric or ["ndcg@10"] for name in names.split(",")]
+    _check(given, metrics)
+    found = find(given.runs)
+    for path, reason in found.left_out.items():
+        sys.stderr.write(f"left out: {path}: {reason}\n")
+    check_measured(found.runs, metrics)
+    tables, by_data = [], {}
+    for data in sorted({run.summary["data"] for run in found.runs}):
+        by_data[data] = arms([run for run in found.runs if run.summary["data"] == data])
+        grouped = _clusters(given, list(by_data[data].values()))
+        for metric in metrics:
+            plan = Plan(metric, given.baseline, given.primary, given.margin, given.tie, grouped)
+            tables.append(compare(data, by_data[data], plan))
+            table.show(tables[-1])
+    _write(given, tables, by_data)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg compare",
-        description="Put finished runs side by side: mean over seeds, and the paired difference to a baseline.",
-        epilog="example: hardneg compare multirun/2026-01-31_12-00-00 --baseline in_batch-infonce",
+        description="Put finished runs side by side: mean over seeds, and the difference to a baseline, paired by seed"
+        " and query, both taken as random.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that contain them (a sweep)")
-    parser.add_argument("--baseline", help="arm to compare with, by its name in the table; default: the first by name")
-    parser.add_argument("--metric", default="ndcg@10", help="test metric (default: %(default)s)")
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
-    given = parser.parse_args(arguments)
-    runs = find(given.runs)
-    text = []
-    for data in sorted({run.summary["data"] for run in runs}):
-        rows = compare([run for run in runs if run.summary["data"] == data], given.metric, given.baseline)
-        _print(f"{data}: test {given.metric}", rows)
-        text.append(_markdown(f"{data}: test {given.metric}", rows))
-    if given.markdown:
-        given.markdown.write_text("\n".join(text), encoding="utf-8")
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, help="run folders, folders that contain them (a sweep), or a wandb/ folder")
+    add("--baseline", metavar="ARM", help="arm to compare with, by its name in the table; default: the first by name")
+    add("--metric", action="append", help="test metrics, with commas or repeated (default: ndcg@10)")
+    add(
+        "--primary", nargs="+", default=[], metavar="ARM", help="arms to correct for (Holm); the others are exploratory"
+    )
+    add("--margin", type=float, help="smallest difference of interest: also test non-inferiority and equivalence")
+    add("--tie", type=float, default=0.01, help="a query is tied if it differs by no more (default: %(default)s)")
+    unit = parser.add_mutually_exclusive_group()
+    unit.add_argument("--cluster", type=Path, metavar="FILE", help="query id and cluster, tab-separated, .csv or .json")
+    unit.add_argument("--cluster-positives", action="store_true", help="join queries that share a positive document")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    add("--latex", type=Path, metavar="FILE", help="write them as LaTeX (booktabs)")
+    add("--csv", type=Path, metavar="FILE", help="write all numbers, one line an arm")
+    add("--figures", type=Path, metavar="DIR", help="draw intervals, learning curves, sources and scores")
+    add("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: %(default)s)")
+    return parser
 
 
-Row = tuple[str, int, float, float, Difference | None]  # arm, seeds, mean, SD over seeds, difference to the baseline
+def _check(given: argparse.Namespace, metrics: Sequence[str]) -> None:
+    if given.margin is not None and given.margin <= 0:
+        raise UserError(f"--margin {given.margin}: must be above 0; it is the smallest difference that matters")
+    if given.tie < 0:
+        raise UserError(f"--tie {given.tie}: must be 0 or more")
+    if len(set(metrics)) < len(metrics):
+        raise UserError(f"--metric {','.join(metrics)}: names one twice")
 
 
-def compare(runs: Sequence[FinishedRun], metric: str, baseline: str | None) -> list[Row]:
-    """Return one row an arm, best first; raises `UserError` for a baseline that none of the runs is."""
-    by_arm = arms(runs, metric)
-    baseline = baseline or min(by_arm)
-    if baseline not in by_arm:
-        raise UserError(f"--baseline {baseline}: no such arm; there are {', '.join(sorted(by_arm))}")
-    rows: list[Row] = []
-    for arm, seeds in by_arm.items():
-        means = np.array([np.mean(list(values.values())) for values in seeds.values()])
-        spread = float(means.std(ddof=1)) if len(means) > 1 else float("nan")
-        d = paired(seeds, by_arm[baseline]) if arm != baseline else None
-        rows.append((arm, len(seeds), float(means.mean()), spread, None if d is None else crossed(d)))
-    return sorted(rows, key=lambda row: -row[2])
+def _clusters(given: argparse.Namespace, by_arm: Sequence[Arm]) -> np.ndarray | None:
+    """Number the cluster of each test query; None where queries are the unit."""
+    if given.cluster is None and not given.cluster_positives:
+        return None
+    runs: list[FinishedRun] = [run for arm in by_arm for run in arm.runs.values() if run.per_query is not None]
+    if not runs:
+        raise UserError("no run has per-query values, so there is nothing to cluster")
+    ids = runs[0].per_query.ids  # type: ignore[union-attr]
+    if given.cluster is not None:
+        return clusters.numbered(clusters.read(given.cluster), ids, given.cluster)
+    return clusters.sharing_positives(runs[0], ids)
 
 
-HEADER = ("arm", "seeds", "mean", "SD", "difference and 95% interval", "p", "on seeds x queries")
-NOTE = "SD: between seeds. Difference to the arm without one, paired by seed and query, both random; p not corrected."
-ONE_SEED = " With one seed the interval covers other queries, not other seeds."
+def _write(given: argparse.Namespace, tables: Sequence[Comparison], by_data: dict[str, dict[str, Arm]]) -> None:
+    texts = {
+        given.markdown: lambda: "\n".join(map(table.markdown, tables)),
+        given.latex: lambda: table.latex(tables),
+        given.csv: lambda: table.comma_separated(tables),
+    }
+    for path, text in texts.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text(), encoding="utf-8", newline="")
+    if given.figures is not None:
+        from hardneg.compare import figures
 
-
-def _cells(row: Row) -> tuple[str, ...]:
-    arm, seeds, mean, spread, d = row
-    shared = "" if d is None else f"{d.seeds} x {d.queries}"
-    tail = ("", "", "") if d is None else (f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]", f"{d.p:.2g}", shared)
-    return (arm, str(seeds), f"{mean:.4f}", f"{spread:.4f}", *tail)
-
-
-def _note(rows: Sequence[Row]) -> str:
-    return NOTE + ONE_SEED * any(row[-1] is not None and row[-1].seeds == 1 for row in rows)
-
-
-def _print(title: str, rows: Sequence[Row]) -> None:
-    table = Table(title=title, title_justify="left", caption=_note(rows), caption_justify="left", box=box.SIMPLE_HEAD)
-    for name in HEADER:
-        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=name != "arm", overflow="fold")
-    for row in rows:
-        table.add_row(*_cells(row))
-    console = Console()
-    # A pipe or a log file has no width: do not cut names to 80 columns there.
-    (console if console.is_terminal else Console(width=120)).print(table)
-
-
-def _markdown(title: str, rows: Sequence[Row]) -> str:
-    lines = [f"**{title}**", "", "| " + " | ".join(HEADER) + " |", "|" + " --- |" * len(HEADER)]
-    lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
-    return "\n".join([*lines, "", _note(rows), ""])
+        for path in figures.draw(given.figures, given.format, tables, by_data):
+            sys.stdout.write(f"{path}\n")

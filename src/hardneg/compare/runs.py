@@ -1,11 +1,12 @@
-"""Finished runs on disk, grouped into the arms of a comparison."""
+"""Finished runs: their folders on disk, or what W&B's offline logs still know of them."""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +16,189 @@ from jaxtyping import Float
 from omegaconf import OmegaConf
 
 from hardneg.errors import UserError
+from hardneg.runlog import read
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
 _NO_ARM = (
     *("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache."),
-    *("num_workers.", "checkpoint.", "logger."),
+    *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
+    *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id."),
 )
 
 
 @dataclass(frozen=True)
+class PerQuery:
+    """Every metric of every test query, in the order of the sorted ids."""
+
+    ids: np.ndarray
+    values: Mapping[str, Float[np.ndarray, " Q"]]
+
+
+@dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """One run folder: its summary, its flat config, and the test metric of every query for each system in it."""
+    """One run: its summary, its flat config, and where its files are.
+
+    `logs` are the folders of its W&B log; it has them only where the run folder itself is gone.
+    """
 
     folder: Path
     summary: dict[str, Any]
     config: dict[str, Any]
+    logs: tuple[Path, ...] = ()
 
     @property
     def recipe(self) -> str:
         """What the run is called, without the seed."""
         return f"{self.summary['strategy']}-{self.summary['loss']}"
 
-    def values(self, metric: str, system: str = "after") -> dict[str, float]:
-        """The metric of every test query; raises `UserError` for one that was not measured.
+    @property
+    def seed(self) -> int:
+        """The seed that pairs it with the runs of other arms."""
+        return self.summary["seed"]
+
+    def mean(self, metric: str) -> float:
+        """The mean over the test queries; raises `UserError` for a metric that was not measured."""
+        measured = self.summary["test"]["after"]
+        if metric not in measured:
+            raise UserError(f"{self.folder} has no {metric}; it measured {', '.join(measured)}")
+        return measured[metric]
+
+    @cached_property
+    def per_query(self) -> PerQuery | None:
+        """The values of the trained model by query; None where they are gone.
 
         Of several data sets in one every set counts the same: values are weighted so that their mean is the sets'.
         """
-        table = pq.read_table(self.folder / "per_query.parquet", filters=[("system", "==", system)])
-        if metric not in table.column_names:
-            measured = ", ".join(name for name in table.column_names if name not in ("query_id", "system", "set"))
-            raise UserError(f"{self.folder} has no {metric}; it measured {measured}")
-        values = table[metric].to_numpy()
+        file = self.folder / "per_query.parquet"
+        if self.logs or not file.exists():
+            return None
+        table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
+        ids = np.array(table["query_id"].to_pylist())
+        order = np.argsort(ids)
+        weights = np.ones(len(ids))
         if "set" in table.column_names:
             _, of_set, sizes = np.unique(table["set"].to_numpy(), return_inverse=True, return_counts=True)
-            values = values * (len(values) / len(sizes) / sizes)[of_set]
-        return dict(zip(table["query_id"].to_pylist(), values.tolist(), strict=True))
+            weights = (len(ids) / len(sizes) / sizes)[of_set]
+        metrics = [name for name in table.column_names if name not in ("query_id", "set")]
+        return PerQuery(ids[order], {name: (weights * table[name].to_numpy())[order] for name in metrics})
+
+    def history(self, key: str) -> tuple[list[float], list[float]]:
+        """Steps and values of one logged metric, from metrics.csv or the W&B log; empty lists without either."""
+        steps: list[float] = []
+        values: list[float] = []
+        for row in self._rows:
+            if row.get(key) not in (None, ""):
+                steps.append(float(row["step"]))
+                values.append(float(row[key]))
+        return steps, values
+
+    @cached_property
+    def logged(self) -> set[str]:
+        """The names of all logged metrics."""
+        return {key for row in self._rows for key, value in row.items() if value not in (None, "")}
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        if self.logs:
+            rows = [row for log in self.logs for row in read.history(log)]
+            return [{"step": row["trainer/global_step"], **row} for row in rows if "trainer/global_step" in row]
+        file = self.folder / "metrics.csv"
+        if not file.exists():
+            return []
+        with file.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines))
 
 
-def find(folders: Iterable[Path]) -> list[FinishedRun]:
-    """Read every complete run in or below these folders; raises `UserError` where there is none."""
-    runs = []
+@dataclass(frozen=True)
+class Found:
+    """What the folders hold: complete runs, and those that are left out with the reason."""
+
+    runs: list[FinishedRun] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+
+def find(folders: Iterable[Path]) -> Found:
+    """Read every run in or below these folders; raises `UserError` where there is no complete one."""
+    found = Found()
+    seen: set[Path] = set()
     for folder in folders:
-        found = sorted(path.parent for path in folder.rglob("summary.json"))
-        if not found:
-            raise UserError(f"{folder}: no complete run (a folder with summary.json) in or below it")
-        for path in found:
-            summary = json.loads((path / "summary.json").read_text())
-            if "strategy" in summary and (path / "per_query.parquet").exists():
-                runs.append(FinishedRun(path, summary, _config(path)))
-    if not runs:
-        raise UserError("none of these folders holds a training run with test results")
-    return runs
+        if not folder.exists():
+            raise UserError(f"{folder}: no such folder")
+        before = len(found.runs) + len(found.left_out)
+        paths = sorted(_run_folders(folder))
+        for path in paths:
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                _add(path, found)
+        _add_logs(folder, found, seen)
+        if len(found.runs) + len(found.left_out) == before and not paths:
+            raise UserError(
+                f"{folder}: no complete run in or below it (a folder with summary.json, or wandb/ with offline runs)"
+            )
+    if not found.runs:
+        unfinished = f"; unfinished: {', '.join(map(str, found.left_out))}" if found.left_out else ""
+        raise UserError(f"none of these folders holds a complete run with test results{unfinished}")
+    return found
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """Read what makes the run's arm, as dotted keys; empty for a folder without its config."""
-    written = folder / ".hydra" / "config.yaml"
+def _run_folders(folder: Path) -> set[Path]:
+    complete = {path.parent for path in folder.rglob("summary.json")}
+    return complete | {path.parent.parent for path in folder.rglob(".hydra/config.yaml")}
+
+
+def _add(path: Path, found: Found) -> None:
+    if not (path / "summary.json").exists():
+        if _is_training(path):
+            found.left_out[path] = "not finished (no summary.json); hardneg resume goes on with it"
+        return
+    summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    if "strategy" not in summary:
+        return  # an evaluation, or a probe
+    if not summary.get("test", {}).get("after"):
+        found.left_out[path] = "has no test results (split.test=null)"
+        return
+    written = path / ".hydra" / "config.yaml"
     node: Any = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
-    chosen = {group: "+".join(node[group]) or "none" for group in ("filter", "callbacks") if group in node}
-    return {key: value for key, value in _flat(node) if not f"{key}.".startswith(_NO_ARM)} | chosen
+    found.runs.append(FinishedRun(path, summary, flat_config(node)))
+
+
+def _is_training(path: Path) -> bool:
+    """Whether the folder was made by train or train-teacher: a mining run or a probe has no summary by design."""
+    written = path / ".hydra" / "hydra.yaml"
+    name = OmegaConf.select(OmegaConf.load(written), "hydra.job.name") if written.exists() else None
+    return str(name).startswith("train")
+
+
+def _add_logs(folder: Path, found: Found, seen: set[Path]) -> None:
+    """Add the runs that only W&B's logs below this folder still know."""
+    ids = {file.read_text(encoding="utf-8").strip() for path in seen if (file := path / "wandb_run_id").is_file()}
+    for entry in read.runs(folder, without=ids):
+        config, logs = entry["config"] or {}, tuple(entry["dirs"])
+        path = Path(config["run_folder"]) if "run_folder" in config else None
+        if path is not None and path.resolve() not in seen and (path / "summary.json").exists():
+            seen.add(path.resolve())
+            _add(path, found)
+            continue
+        measured = {key.removeprefix("test/"): v for key, v in entry["summary"].items() if key.startswith("test/")}
+        if not measured:
+            found.left_out[logs[-1]] = f"W&B run {entry['name']} has no test results (state {entry['state']})"
+            continue
+        summary = {
+            **{"strategy": config["strategy_name"], "loss": config["loss_id"], "seed": config["seed"]},
+            **{"data": config["data_id"], "test_set": None, "test": {"after": measured}},
+        }
+        found.runs.append(FinishedRun(logs[-1], summary, flat_config(config), logs))
+
+
+def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what makes the run's arm, as dotted keys.
+
+    Interpolations are left out: what they stand for is there under its own key.
+    """
+    flat = dict(_flat(node))
+    chosen = {group: "+".join(node[group] or ()) or "none" for group in ("filter", "callbacks") if group in node}
+    kept = {key: value for key, value in flat.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
+    return kept | chosen
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -81,55 +206,5 @@ def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for key, value in node.items():
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
-        yield prefix, node
-
-
-def named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Group the runs into arms: runs of one strategy and loss whose settings differ are told apart by them."""
-    recipes: dict[str, list[FinishedRun]] = defaultdict(list)
-    for run in runs:
-        recipes[run.recipe].append(run)
-    out: dict[str, list[FinishedRun]] = defaultdict(list)
-    for recipe, group in recipes.items():
-        keys = sorted(set().union(*(run.config for run in group)))
-        # A setting of a part that only some runs have says nothing more than that they have it.
-        varied = [key for key in keys if len({repr(run.config[key]) for run in group if key in run.config}) > 1]
-        for run in group:
-            shown = [f"{key}={run.config[key]}" for key in varied if key in run.config]
-            out[" ".join([recipe, *shown])].append(run)
-    return out
-
-
-def arms(runs: Iterable[FinishedRun], metric: str) -> dict[str, dict[int, dict[str, float]]]:
-    """Return arm -> seed -> query -> value.
-
-    Raises `UserError` if two runs are the same arm and seed, or were tested on different data of the same name.
-    """
-    runs = list(runs)
-    for run in runs:
-        if run.summary.get("test_set") != runs[0].summary.get("test_set"):
-            raise UserError(
-                f"{runs[0].folder} and {run.folder} were tested on different corpora, queries or judgements that are"
-                f" both called {run.summary['data']!r}; compare only runs on the same data, or name them by data.name"
-            )
-    out: dict[str, dict[int, dict[str, float]]] = {}
-    for arm, group in named(runs).items():
-        folders: dict[int, Path] = {}
-        for run in group:
-            seed = run.summary["seed"]
-            if seed in folders:
-                raise UserError(f"{folders[seed]} and {run.folder} are the same run, {arm} with seed {seed}; give one")
-            folders[seed] = run.folder
-            out.setdefault(arm, {})[seed] = run.values(metric)
-    return out
-
-
-def paired(one: dict[int, dict[str, float]], other: dict[int, dict[str, float]]) -> Float[np.ndarray, "S Q"] | None:
-    """Return `one - other` for the seeds and queries that both have; None where they share none."""
-    seeds = sorted(one.keys() & other.keys())
-    if not seeds:
-        return None
-    queries = sorted(set.intersection(*(one[s].keys() & other[s].keys() for s in seeds)))
-    if not queries:
-        return None
-    return np.array([[one[s][q] - other[s][q] for q in queries] for s in seeds], float)
+        # W&B's log writes 1.0 as 1
+        yield prefix, int(node) if isinstance(node, float) and node.is_integer() else node

@@ -1,0 +1,133 @@
+"""The arms of a comparison: runs that differ in nothing but the seed, named by what sets them apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from hardneg.compare.runs import FinishedRun
+from hardneg.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """The runs of one arm, by seed."""
+
+    name: str
+    runs: Mapping[int, FinishedRun]
+
+    def means(self, metric: str) -> Float[np.ndarray, " S"]:
+        """The test metric of each seed."""
+        return np.array([run.mean(metric) for run in self.runs.values()])
+
+    def shared(self, other: Arm) -> list[int]:
+        """The seeds that both arms have."""
+        return sorted(self.runs.keys() & other.runs.keys())
+
+    def minus(self, other: Arm, metric: str) -> Float[np.ndarray, "S Q"] | None:
+        """The differences by shared seed and query, in the order of the sorted ids.
+
+        None where they share no seed, or a run's per-query values are gone.
+        """
+        rows = []
+        for seed in self.shared(other):
+            mine, theirs = self.runs[seed].per_query, other.runs[seed].per_query
+            if mine is None or theirs is None:
+                return None
+            rows.append(mine.values[metric] - theirs.values[metric])
+        return np.stack(rows) if rows else None
+
+    def minus_by_seed(self, other: Arm, metric: str) -> Float[np.ndarray, " S"]:
+        """The differences of the means by shared seed."""
+        return np.array([self.runs[s].mean(metric) - other.runs[s].mean(metric) for s in self.shared(other)])
+
+
+def arms(runs: Sequence[FinishedRun]) -> dict[str, Arm]:
+    """Group the runs of one data set.
+
+    Raises `UserError` if two runs are the same arm and seed, or were tested on different data of the same name.
+    """
+    _check_same_test(runs)
+    out = {}
+    for name, group in _named(runs).items():
+        by_seed: dict[int, FinishedRun] = {}
+        for run in sorted(group, key=lambda run: run.seed):
+            if run.seed in by_seed:
+                one = by_seed[run.seed].folder
+                raise UserError(f"{one} and {run.folder} are the same run, {name} with seed {run.seed}; give one")
+            by_seed[run.seed] = run
+        out[name] = Arm(name, by_seed)
+    return out
+
+
+def check_measured(runs: Iterable[FinishedRun], metrics: Iterable[str]) -> None:
+    """Raise `UserError` naming the first run without one of these metrics."""
+    for run in runs:
+        for metric in metrics:
+            run.mean(metric)
+
+
+def _check_same_test(runs: Sequence[FinishedRun]) -> None:
+    known = [run for run in runs if run.summary.get("test_set")]
+    for run in known:
+        if run.summary["test_set"] != known[0].summary["test_set"]:
+            raise UserError(
+                f"{known[0].folder} and {run.folder} were tested on different corpora, queries or judgements that are"
+                f" both called {run.summary['data']!r}; compare only runs on the same data, or name them by data.name"
+            )
+    complete = [(run.folder, run.per_query.ids) for run in runs if run.per_query is not None]
+    for folder, ids in complete:
+        first, expected = complete[0]
+        if not np.array_equal(ids, expected):
+            raise UserError(
+                f"{first} and {folder} were tested on different queries ({len(expected)} and {len(ids)},"
+                f" {len(np.intersect1d(ids, expected))} of them in both); compare only runs on the same"
+            )
+
+
+def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
+    """Tell runs of one strategy and loss whose settings differ apart by those settings."""
+    recipes: dict[str, list[FinishedRun]] = defaultdict(list)
+    for run in runs:
+        recipes[run.recipe].append(run)
+    out: dict[str, list[FinishedRun]] = defaultdict(list)
+    for recipe, group in recipes.items():
+        keys = sorted(set().union(*(run.config for run in group)))
+        # A setting of a part that only some runs have says nothing more than that they have it.
+        varied = [key for key in keys if len({repr(run.config[key]) for run in group if key in run.config}) > 1]
+        swapped = _swapped(varied)
+        for run in group:
+            shown = [f"{key}={run.config[key]}" for key in varied if key in run.config and not key.startswith(swapped)]
+            parts = [f"{part[:-1]}={_class_of(run, part)}" for part in swapped]
+            out[" ".join([recipe, *parts, *shown])].append(run)
+    return out
+
+
+def _swapped(keys: Iterable[str]) -> tuple[str, ...]:
+    """The parts, as prefixes, that are of another class: their class says it, and their settings do not compare."""
+    return tuple(key.removesuffix("_target_") for key in keys if key.endswith("._target_"))
+
+
+def _class_of(run: FinishedRun, part: str) -> str:
+    return str(run.config.get(f"{part}_target_", "none")).rsplit(".", 1)[-1]
+
+
+def unnamed_differences(arm: Arm, baseline: Arm) -> list[str]:
+    """The settings in which two arms differ although neither name says so: the contrast may be theirs.
+
+    Compares what both have; a part that only one has is in its name.
+    """
+    one, other = next(iter(arm.runs.values())), next(iter(baseline.runs.values()))
+    varied = [key for key in sorted(one.config.keys() & other.config.keys()) if one.config[key] != other.config[key]]
+    swapped = _swapped(varied)
+    named = {word.split("=")[0] for name in (arm.name, baseline.name) for word in name.split() if "=" in word}
+    parts = [part for part in swapped if part[:-1] not in named]
+    found = [f"{part[:-1]}={_class_of(one, part)} ({_class_of(other, part)})" for part in parts]
+    for key in varied:
+        if key not in named and not key.startswith(swapped):
+            found.append(f"{key}={one.config[key]} ({other.config[key]})")
+    return found

@@ -1,0 +1,78 @@
+"""Which test queries belong together: those that share a document are not independent draws."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from omegaconf import OmegaConf
+
+from hardneg import configs
+from hardneg.compare.runs import FinishedRun
+from hardneg.data.tables import Qrels, RetrievalData
+from hardneg.errors import DataError, UserError
+
+
+def read(path: Path) -> dict[str, str]:
+    """Read query id -> cluster from a JSON object, or from lines `query_id<TAB>cluster` (.csv: a comma).
+
+    Raises `DataError` with file and line for a line of another form, or a query in two clusters.
+    """
+    if not path.is_file():
+        raise UserError(f"--cluster {path}: no such file")
+    if path.suffix == ".json":
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{path}:1: must be an object that maps query ids to clusters")
+        return {query: str(cluster) for query, cluster in found.items()}
+    clusters: dict[str, str] = {}
+    with path.open(encoding="utf-8", newline="") as lines:
+        for line, row in enumerate(csv.reader(lines, delimiter="," if path.suffix == ".csv" else "\t"), start=1):
+            if len(row) != 2:
+                raise DataError(f"{path}:{line}: must be a query id and a cluster, found {len(row)} columns")
+            if clusters.setdefault(row[0], row[1]) != row[1]:
+                raise DataError(f"{path}:{line}: query {row[0]!r} is in cluster {clusters[row[0]]!r} already")
+    return clusters
+
+
+def numbered(clusters: dict[str, str], ids: np.ndarray, source: Path) -> Int[np.ndarray, " Q"]:
+    """Number the cluster of each test query; raises `DataError` for queries that the file leaves out."""
+    missing = [query for query in ids.tolist() if query not in clusters]
+    if missing:
+        raise DataError(f"{source}: {len(missing)} of {len(ids)} test queries have no cluster, such as {missing[0]!r}")
+    return np.unique([clusters[query] for query in ids.tolist()], return_inverse=True)[1]
+
+
+def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"]:
+    """Join test queries that have a positive document in common, directly or through others.
+
+    Loads the run's data set again; raises `UserError` where that is gone or is not what the run was tested on.
+    """
+    written = run.folder / ".hydra" / "config.yaml"
+    if not written.exists():
+        raise UserError(f"--cluster-positives: {run.folder} has no .hydra/config.yaml, which says where its data are")
+    configs.register_resolvers()
+    cfg = OmegaConf.load(written)
+    data: RetrievalData = configs.build(cfg.data).load()
+    if run.summary.get("test_set") not in (None, data.fingerprint(cfg.split.test)):
+        raise UserError(f"--cluster-positives: the data of {run.folder} have changed since; give --cluster FILE")
+    members = components(data.split(cfg.split.test), len(data.queries))
+    return members[[data.queries.rows[query] for query in ids.tolist()]]
+
+
+def components(qrels: Qrels, queries: int) -> Int[np.ndarray, " queries"]:
+    """Number the connected components of the graph between queries and their positive documents."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    positive = qrels.scores > 0
+    rows, docs = qrels.queries[positive].astype(np.int64), qrels.docs[positive].astype(np.int64)
+    size = queries + int(docs.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(rows), bool), (rows, queries + docs)), shape=(size, size))
+    return connected_components(graph, directed=False)[1][:queries]

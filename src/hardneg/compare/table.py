@@ -1,0 +1,200 @@
+"""The tables of a comparison: for the terminal, Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hardneg.compare.contrasts import Comparison, Contrast, Row
+from hardneg.compare.statistics import ALPHA
+
+WIDTH = 180  # of a pipe or a log file, which have none: do not cut names to 80 columns there
+NARROW = 130  # columns below which a terminal shows
+SECOND = ("seeds", "SD", "p", "win / tie / loss", "dz")  # not these: --markdown and --csv have them
+BREAKS = {
+    "difference and 95% interval": "difference\nand 95% interval", "p not worse": "p not\nworse",
+    "p equivalent": "p equi-\nvalent", "win / tie / loss": "win / tie\n/ loss",
+    "on seeds x queries": "on seeds\nx queries", "on seeds x clusters": "on seeds\nx clusters",
+}  # fmt: skip
+
+
+def header(table: Comparison) -> list[str]:
+    """The columns; those of the margin only where there is one."""
+    margin = ["p not worse", "p equivalent"] if table.plan.margin is not None else []
+    unit = "queries" if table.plan.clusters is None else "clusters"
+    tested = ["p", "p Holm", *margin, "win / tie / loss", "dz", f"on seeds x {unit}", "verdict"]
+    return ["arm", "seeds", "mean", "SD", "difference and 95% interval", *tested]
+
+
+def cells(row: Row, table: Comparison) -> list[str]:
+    """One row, as text."""
+    out = [row.arm, str(len(row.seeds)), f"{row.mean:.4f}", _number(row.spread, ".4f")]
+    return out + (_tested(row.contrast, table) if row.contrast else [""] * (len(header(table)) - len(out)))
+
+
+def _tested(contrast: Contrast, table: Comparison) -> list[str]:
+    d = contrast.difference
+    low, high = d.interval()
+    p = [d.p, contrast.p_holm]
+    if table.plan.margin is not None:
+        p += [contrast.p_not_worse, contrast.p_equivalent]
+    return [
+        f"{d.mean:+.4f} [{low:+.4f}, {high:+.4f}]",
+        *(_number(value, ".2g") for value in p),
+        "" if contrast.wins is None else " / ".join(map(str, contrast.wins)),
+        _number(contrast.dz, "+.2f"),
+        f"{d.seeds} x {d.queries}" if d.queries else f"{d.seeds} seeds only",
+        contrast.verdict,
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
+
+
+def title(table: Comparison) -> str:
+    """Name data set, metric and baseline."""
+    return f"{table.data}: test {table.plan.metric}, against {table.baseline}"
+
+
+def legend(table: Comparison) -> str:
+    """Say what the columns are."""
+    plan, primary = table.plan, sum(contrast.primary for contrast in table.contrasts.values())
+    unit = "query" if plan.clusters is None else "cluster of queries"
+    said = f"SD: between seeds. Differences paired by seed and {unit}, both random; intervals not corrected."
+    said += f" p Holm: over the {primary} primary contrasts of this table."
+    if len(table.contrasts) > primary:
+        said += " Arms without it are exploratory."
+    if plan.margin is not None:
+        said += f" Margin {plan.margin:g}, by one-sided tests (TOST), corrected likewise."
+    said += f" Win / tie / loss: queries, tied within {plan.tie:g}; dz: mean over SD between queries."
+    return f"{said} Both with seeds averaged."
+
+
+def show(table: Comparison) -> None:
+    """Print to the terminal."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDTH)
+    left_out = SECOND * (console.width < NARROW)
+    names = [name for name in header(table) if name not in left_out]
+    drawn = Table(title=title(table), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for name in names:
+        folds = name in ("arm", "verdict")
+        width = {"arm": 16 if left_out else 34, "verdict": 10}.get(name)
+        head = BREAKS.get(name, name)
+        drawn.add_column(
+            head, justify="left" if folds else "right", no_wrap=not folds, overflow="fold", min_width=width
+        )
+    for row in table.rows:
+        shown = dict(zip(header(table), cells(row, table), strict=True))
+        drawn.add_row(*(Text(shown[name]) for name in names), style=_style(row))
+    console.print(drawn)
+    console.print(Text(legend(table), style="dim"))
+    for note in table.notes:
+        console.print(Text(f"! {note}", style="bold red" if note.startswith("ONE SEED") else "yellow"))
+    console.print()
+
+
+def _style(row: Row) -> str:
+    if row.contrast is None:
+        return "bold"
+    return "dim" if not row.contrast.primary else ""
+
+
+def markdown(table: Comparison) -> str:
+    """Return a table with its legend and notes."""
+    names = header(table)
+    lines = [f"**{title(table)}**", "", _line(names), "|" + " --- |" * len(names)]
+    lines += [_line(cells(row, table)) for row in table.rows]
+    lines += ["", legend(table), ""]
+    return "\n".join(lines + [f"- {note}" for note in table.notes] + [""] * bool(table.notes))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+_SPECIAL = str.maketrans({
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    **{c: "\\" + c for c in "&%$#_{}"}, "<": r"$<$", ">": r"$>$", "|": r"$|$",
+})  # fmt: skip
+
+
+def latex(tables: Sequence[Comparison]) -> str:
+    r"""Return booktabs tables to `\input`; arms are bold where the difference is significant after correction."""
+    return "% \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
+
+
+def _latex(table: Comparison) -> str:
+    margin = table.plan.margin is not None
+    names = ["Arm", "Mean", "SD", r"$\Delta$ [95\% interval]", r"$p_\mathrm{Holm}$"]
+    names += ([r"$p_\mathrm{equiv}$"] if margin else []) + ["W/T/L", "$d_z$"]
+    lines = [" & ".join(names) + r" \\", r"\midrule"]
+    for row in table.rows:
+        out = [row.arm.translate(_SPECIAL), f"{row.mean:.3f}", "" if math.isnan(row.spread) else f"{row.spread:.3f}"]
+        lines.append(" & ".join(out + _latex_tested(row.contrast, margin)) + r" \\")
+    body = "\n".join(lines)
+    caption = f"{title(table)}. {legend(table)}".translate(_SPECIAL)
+    return (
+        "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{3pt}\n"
+        f"\\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        f"\\caption{{{caption}}}\n\\end{{table}}\n"
+    )
+
+
+def _latex_tested(contrast: Contrast | None, margin: bool) -> list[str]:
+    if contrast is None:
+        return [""] * (4 + margin)
+    d = contrast.difference
+    low, high = (f"{x:+.3f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
+    mean = rf"\mathbf{{{d.mean:+.3f}}}" if contrast.p < ALPHA else f"{d.mean:+.3f}"
+    shown = [rf"${mean}$ $[{low}, {high}]$", _latex_p(contrast.p_holm)]
+    shown += [_latex_p(contrast.p_equivalent)] if margin else []
+    return [*shown, "/".join(map(str, contrast.wins or ())), "" if contrast.dz is None else f"${contrast.dz:+.2f}$"]
+
+
+def _latex_p(p: float | None) -> str:
+    if p is None:
+        return ""
+    return "$<$.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def comma_separated(tables: Sequence[Comparison]) -> str:
+    """Return one line an arm, data set and metric, all digits."""
+    rows = [
+        {"data": t.data, "metric": t.plan.metric, "baseline": t.baseline, **_record(row, t)}
+        for t in tables
+        for row in t.rows
+    ]
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _record(row: Row, table: Comparison) -> dict[str, Any]:
+    out: dict[str, Any] = {"arm": row.arm, "seeds": len(row.seeds), "mean": row.mean, "sd": row.spread}
+    if row.contrast is None:
+        return out
+    contrast, d = row.contrast, row.contrast.difference
+    low, high = d.interval()
+    won, tied, lost = contrast.wins or (None, None, None)
+    return out | {
+        "difference": d.mean, "low": low, "high": high, "standard_error": d.error, "df": d.freedom,
+        "p": d.p, "p_holm": contrast.p_holm, "p_not_worse": contrast.p_not_worse, "p_equivalent": contrast.p_equivalent,
+        "primary": contrast.primary, "verdict": contrast.verdict,
+        "wins": won, "ties": tied, "losses": lost, "dz": contrast.dz,
+        "paired_seeds": d.seeds, "paired_units": d.queries,
+        "unit": "query" if table.plan.clusters is None else "cluster",
+        "detectable": d.detectable(table.alpha if contrast.primary else ALPHA),
+        "variance_seed": d.components.seed, "variance_query": d.components.query, "variance_rest": d.components.rest,
+    }  # fmt: skip
