@@ -138,5 +138,5 @@ def test_two_ranks_give_the_gradients_of_one_with_twice_the_batch(two_ranks, nam
     assert len(together) == len(apart)
     for one, two in zip(together, apart, strict=True):
         assert one.abs().max() > 0
-        # By the norm: a sum is rounded relative to its terms, so an element near 0 may be off by more than its own size.
+        # By the norm: sums are rounded relative to their terms, so an element near 0 may be off by more than itself.
         assert (two - one).norm() < 1e-6 * STEPS.get(name, 1) * one.norm()
