@@ -15,7 +15,7 @@ from hardneg.encoders.towers import QUERY, Towers
 from hardneg.errors import ConfigError
 
 KEY = "hardneg"
-_TOWERS = "towers."
+TOWERS = "towers."
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,5 @@ def load(path: str | Path) -> Trained:
     recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])
     towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
     weights = state["state_dict"]
-    towers.load_state_dict({k.removeprefix(_TOWERS): v for k, v in weights.items() if k.startswith(_TOWERS)})
+    towers.load_state_dict({k.removeprefix(TOWERS): v for k, v in weights.items() if k.startswith(TOWERS)})
     return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())

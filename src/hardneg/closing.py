@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -59,6 +60,7 @@ def close(
                 "seed": cfg.seed,
                 "data": evaluate.retriever.data.name,
                 "test_set": evaluate.retriever.data.fingerprint(cfg.split.test) if cfg.split.test else None,
+                "sizes": sizes(evaluate.retriever.data),
                 "encoder": configs.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,
@@ -80,6 +82,11 @@ def _systems(cfg: DictConfig, run: Run, evaluate: Evaluate) -> run_folder.System
         systems["before"] = evaluate.before
     systems["after"] = per_query(run, data.split(split), data, evaluate.metrics)
     return systems
+
+
+def sizes(data: RetrievalData) -> dict[str, Any]:
+    """How many documents there are, and how many queries with a relevant one, by split."""
+    return {"documents": len(data.corpus), "queries": {name: len(q.query_rows) for name, q in data.qrels.items()}}
 
 
 def baseline(cfg: DictConfig, data: RetrievalData, split: str) -> dict[str, dict[str, np.ndarray]]:

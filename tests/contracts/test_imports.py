@@ -20,7 +20,7 @@ LAYERS = [
     ["mining.dense", "mining.bi_encoder", "data.dataset", "data.loader", "data.datamodule", "runlog", "preflight"],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
-    ["run_folder", "figure", "closing", "compare", "serving"],
+    ["run_folder", "figure", "closing", "compare", "exchange", "serving"],
     ["train", "evaluate", "mine", "index", "resume"],
     ["probe", "train_teacher"],
     ["cli"],
