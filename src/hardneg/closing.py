@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def close(
                 "seed": cfg.seed,
                 "data": evaluate.retriever.data.name,
                 "test_set": evaluate.retriever.data.fingerprint(cfg.split.test) if cfg.split.test else None,
+                "packages": {name: metadata.version(name) for name in ("torch", "transformers", "lightning")},
                 "sizes": sizes(evaluate.retriever.data),
                 "encoder": configs.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,

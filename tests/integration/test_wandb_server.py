@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 
@@ -57,6 +58,11 @@ def test_an_online_run_is_complete_on_the_server(hardneg, small, server, tmp_pat
     assert run.name == (tmp_path / "run/wandb_run_id").read_text().strip()
     assert_complete(server, run, tmp_path / "run", "in_batch+bm25")
     assert steps(run) == list(range(11))
+    (table,) = server.artifacts
+    assert table["type"] == "run_table" and table["committed"]
+    (name,) = (name for name in table["files"] if name != "manifest")
+    sample = json.loads(table["files"][name])
+    assert sample["columns"][:3] == ["query", "positive", "negative"] and len(sample["data"]) == 20
     assert {"config.yaml", "requirements.txt", "wandb-summary.json"} <= set(run.files)
 
 

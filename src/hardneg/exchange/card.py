@@ -130,7 +130,7 @@ def _training(run: TrainingRun) -> str:
         "batch size": config["batch_size"],
         "precision": summary["precision"],
         "hardneg": summary["hardneg"],
-        **{package: version for package, version in summary.get("packages", {}).items()},
+        **summary.get("packages", {}),
     }
     command = "hardneg train " + " ".join(_shell(word) for word in run.overrides if not word.startswith(_LOCAL))
     settings = {key: config[key] for key in ("encoder", "negatives", "loss", "filter", "optimizer", "schedule")}
