@@ -39,13 +39,7 @@ def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, t
 
 def load(path: str | Path) -> Trained:
     """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours."""
-    if not Path(path).is_file():
-        raise ConfigError(f"ckpt_path={path}: there is no such file")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
-        reason = next(iter(str(error).splitlines()), "")
-        raise ConfigError(f"ckpt_path={path} is no checkpoint ({type(error).__name__}: {reason})") from error
+    state = _state(path)
     if KEY not in state:
         raise ConfigError(f"ckpt_path={path} was not written by hardneg")
     recipe: EncoderRecipe = configs.build(state[KEY]["encoder"])
@@ -53,3 +47,22 @@ def load(path: str | Path) -> Trained:
     weights = state["state_dict"]
     towers.load_state_dict({k.removeprefix(TOWERS): v for k, v in weights.items() if k.startswith(TOWERS)})
     return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
+
+
+def check_resumable(path: str | Path) -> None:
+    """Raise `ConfigError` for a checkpoint that no training can go on from: an imported encoder has weights only."""
+    if "optimizer_states" not in _state(path, mmap=True):
+        raise ConfigError(
+            f"ckpt_path={path} holds an encoder but no state of a training to go on with; to start from an imported"
+            " transformer give its folder, as in encoder=transformer encoder.model=FOLDER"
+        )
+
+
+def _state(path: str | Path, mmap: bool = False) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise ConfigError(f"ckpt_path={path}: there is no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
+        reason = next(iter(str(error).splitlines()), "")
+        raise ConfigError(f"ckpt_path={path} is no checkpoint ({type(error).__name__}: {reason})") from error

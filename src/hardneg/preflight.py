@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from hardneg import configs
+from hardneg import checkpoint, configs
 from hardneg.alarms import Thresholds
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
@@ -48,6 +48,8 @@ def check(cfg: DictConfig) -> None:
             configs.build(node[key])
     if node.get("ckpt_path") and not Path(node["ckpt_path"]).is_file():
         raise ConfigError(f"ckpt_path={node['ckpt_path']}: there is no such file")
+    if node.get("ckpt_path") and "loss" in node:
+        checkpoint.check_resumable(node["ckpt_path"])
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
     last = check_combination if "remine" in node else check_pairs
     for key, look in {**checks, "loss": last}.items():

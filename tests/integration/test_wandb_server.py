@@ -20,7 +20,7 @@ def server(environment, monkeypatch):
     with serving() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
-        monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+        monkeypatch.delenv("WANDB_SERVICE", raising=False)
         wandb.teardown()
         yield server
         wandb.teardown()

@@ -19,7 +19,7 @@ from hardneg.encoders.weights import HUB_NAME, MINILM
 
 # What only says where things lie on the machine that trained.
 _LOCAL = ("hydra.", "cache=", "ckpt_path=", "logger", "data.cache=", "num_workers=", "checkpoint.")
-_PATH = re.compile(r"(?:~|\.{1,2})?/[^\s,'\"\[\]{}=]*/([^\s,'\"\[\]{}=/]+)")
+_PATH = re.compile(r"(?<![\w.~-])(?:~|\.{1,2})?/(?:[^\s,'\"\[\]{}=]*/)?([^\s,'\"\[\]{}=/]+)")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _anonymous(value: Any) -> Any:
         return {key: _anonymous(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_anonymous(inner) for inner in value]
-    return _PATH.sub(r"\1", value) if isinstance(value, str) and Path(value).is_absolute() else value
+    return _PATH.sub(r"\1", value) if isinstance(value, str) and value.startswith(("/", "~", ".")) else value
 
 
 def _shell(word: str) -> str:
