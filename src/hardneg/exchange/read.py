@@ -169,7 +169,7 @@ def _static(folder: Path, recipe: Static) -> Chain:
     longest = tokenizer.truncation["max_length"] if tokenizer.truncation else UNCUT
     tokenizer.no_truncation()
     tokenizer.post_processor = None  # type: ignore[assignment]
-    tower = StaticTower(*table.shape, recipe.normalize)
+    tower = StaticTower(len(table), table.shape[1], recipe.normalize)
     tower.embedding.weight.data.copy_(table)
     return Chain(recipe, tower, tokenizer, dict.fromkeys((QUERY, DOCUMENT), longest))
 
