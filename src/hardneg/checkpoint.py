@@ -19,7 +19,7 @@ from hardneg.retrieval.model import TRAINING_ONLY
 log = logging.getLogger(__name__)
 
 KEY = "hardneg"
-_TOWERS = "towers."
+TOWERS = "towers."
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def load(path: str | Path) -> Trained:
     return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
 
 
-def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
-    """Return what a checkpoint of ours holds; `key` is what the config calls it."""
+def read(path: str | Path, key: str = "ckpt_path", mmap: bool = False) -> dict[str, Any]:
+    """Return what a checkpoint of ours holds, with `mmap` not yet read; `key` is what the config calls it."""
     if not Path(path).is_file():
         raise ConfigError(f"{key}={path}: there is no such file")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
         reason = next(iter(str(error).splitlines()), "")
         raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
@@ -73,7 +73,7 @@ def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
 def weights_of(state: dict[str, Any]) -> dict[str, Any]:
     """The towers' weights among all that a checkpoint holds."""
     weights = state["state_dict"]
-    return {name.removeprefix(_TOWERS): value for name, value in weights.items() if name.startswith(_TOWERS)}
+    return {name.removeprefix(TOWERS): value for name, value in weights.items() if name.startswith(TOWERS)}
 
 
 def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> None:
@@ -105,3 +105,12 @@ def differences(one: EncoderRecipe, other: EncoderRecipe) -> dict[str, tuple[Any
     before, after = asdict(one), asdict(other)
     keys = [key for key in after if key not in TRAINING_ONLY and before.get(key) != after[key]]
     return {key: (before.get(key), after[key]) for key in keys}
+
+
+def check_resumable(path: str | Path) -> None:
+    """Raise `ConfigError` for a checkpoint that no training can go on from: an imported encoder has weights only."""
+    if "optimizer_states" not in read(path, mmap=True):
+        raise ConfigError(
+            f"ckpt_path={path} holds an encoder but no state of a training to go on with; to start from its weights,"
+            f" give init_from={path}"
+        )

@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
     "resume": "go on with an interrupted run, from its run folder",
+    "export": "write a trained encoder as a sentence-transformers folder with a model card",
+    "import": "turn a sentence-transformers folder into a checkpoint",
 }
 
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
@@ -55,6 +57,11 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.compare.command import main as compare
 
         compare(rest)
+    elif command in ("export", "import"):
+        _quiet()
+        from hardneg.exchange.command import export, import_
+
+        (export if command == "export" else import_)(rest)
     elif command == "resume":
         from hardneg.resume import command_of
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -64,6 +66,8 @@ def close(
                 "seed": cfg.seed,
                 "data": data.name,
                 "test_set": data.fingerprint(cfg.split.test) if cfg.split.test else None,
+                "packages": {name: metadata.version(name) for name in ("torch", "transformers", "lightning")},
+                "sizes": sizes(data),
                 "encoder": configs.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,
@@ -86,6 +90,11 @@ def _systems(cfg: DictConfig, runs: Mapping[str, Run], evaluate: Evaluate) -> ru
         systems["before"] = evaluate.before
     systems |= {f"after{at}": per_query(run, data.split(split), data, evaluate.metrics) for at, run in runs.items()}
     return systems
+
+
+def sizes(data: RetrievalData) -> dict[str, Any]:
+    """How many documents there are, and how many queries with a relevant one, by split."""
+    return {"documents": len(data.corpus), "queries": {name: len(q.query_rows) for name, q in data.qrels.items()}}
 
 
 def baseline(cfg: DictConfig, data: RetrievalData, split: str, seen: Ragged | None) -> dict[str, dict[str, np.ndarray]]:

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from hardneg import configs
+from hardneg import checkpoint, configs
 from hardneg.checks import check_combination, check_pairs, check_sources
 from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import check as check_metrics
@@ -40,10 +40,7 @@ def check(cfg: DictConfig) -> None:
     for key in ("data", "encoder", "schedule", "search"):
         if key in node:
             configs.build(node[key])
-    # A run that goes on no longer reads what it started from.
-    for key in ("ckpt_path",) if node.get("ckpt_path") else ("init_from",):
-        if node.get(key) and not Path(node[key]).is_file():
-            raise ConfigError(f"{key}={node[key]}: there is no such file")
+    check_checkpoint(node)
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
     last = check_combination if "remine" in node else check_pairs
     for key, look in {**checks, "loss": last}.items():
@@ -55,6 +52,16 @@ def command_of(node: dict[str, Any]) -> str:
     """Tell by its keys which command a config is for: in a sweep's check nothing else says so."""
     marks = {"remine": "train", "loss": "train_teacher", "export": "mine", "share": "probe"}
     return next((command for key, command in marks.items() if key in node), "evaluate")
+
+
+def check_checkpoint(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a checkpoint that is not there, or that training cannot go on from."""
+    # A run that goes on no longer reads what it started from.
+    key = "ckpt_path" if node.get("ckpt_path") else "init_from"
+    if node.get(key) and not Path(node[key]).is_file():
+        raise ConfigError(f"{key}={node[key]}: there is no such file")
+    if node.get("ckpt_path") and "loss" in node:
+        checkpoint.check_resumable(node["ckpt_path"])
 
 
 def check_evaluation(node: dict[str, Any]) -> None:

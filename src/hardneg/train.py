@@ -270,7 +270,7 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
         "folder": folder,
         "name": cfg.run_name,
         "group": folder.parent.name if sweep else None,
-        "tags": [*cfg.negatives, *cfg.loss],
+        "tags": [*cfg.negatives, *cfg.loss, data.name],
         "config": {**configs.plain(cfg), **flat},
         "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
     }

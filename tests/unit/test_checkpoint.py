@@ -125,3 +125,11 @@ def test_settings_that_embed_differently_are_named(save, tmp_path, caplog):
     _, tokenizer, _ = save()
     start(tmp_path, tokenizer, normalize=False, lr=0.5)
     assert [record.message for record in caplog.records] == ["init_from: encoder.normalize was True and is False now"]
+
+
+def test_a_training_does_not_go_on_from_an_encoder_alone(tmp_path):
+    torch.save({"state_dict": {}, checkpoint.KEY: {}}, tmp_path / "imported.ckpt")
+    with pytest.raises(ConfigError, match="no state of a training"):
+        checkpoint.check_resumable(tmp_path / "imported.ckpt")
+    torch.save({"state_dict": {}, "optimizer_states": [], checkpoint.KEY: {}}, tmp_path / "last.ckpt")
+    checkpoint.check_resumable(tmp_path / "last.ckpt")

@@ -17,7 +17,7 @@ from hardneg import alarms
 from hardneg.alarms import Alarm, Thresholds
 from hardneg.callbacks.evaluate import Evaluate, measured_now
 from hardneg.data.training import TrainingSet
-from hardneg.mining.audit import Finding, as_markdown, suspicious
+from hardneg.mining.audit import Finding, as_markdown, hardest, suspicious
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
 
@@ -29,8 +29,8 @@ class Alarms(L.Callback):
 
     Looks at every new list, at the loss of each source's negatives over a round, and at the dev metrics before and
     after it, paired by query; a significant drop is followed by an audit of the negatives most likely to be false, as
-    `audit_step_N.md` in the run folder and as a W&B table. Comes before `Remine`, so that what it judges at an epoch's
-    end are the lists that the epoch was trained on.
+    `audit_step_N.md` in the run folder and as a W&B table. Samples of every new list are the table `mined/<source>`.
+    Comes before `Remine`, so that what it judges at an epoch's end are the lists that the epoch was trained on.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Alarms(L.Callback):
             self.seen[name], self.losses[name] = store.folder.name, []
             self.before = {k: v for k, v in self.evaluate.latest.items() if k in self.metrics}
             self._raise(trainer, name, alarms.of_lists(name, source.report(), self.at))
+            self._show(trainer, f"mined/{name}", hardest(store, self.training, source.pool, self.at.samples))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Collect the losses by source, as often as they are logged."""
@@ -96,6 +97,14 @@ class Alarms(L.Callback):
                 if alert := getattr(getattr(logger, "experiment", None), "alert", None):
                     alert(title=f"{about}: {alarm.name}", text=alarm.text)
 
+    def _show(self, trainer: L.Trainer, key: str, found: list[Finding]) -> None:
+        """Log findings as a table, where a logger has tables."""
+        if not trainer.is_global_zero or not found:
+            return
+        for logger in trainer.loggers:
+            if table := getattr(logger, "log_table", None):
+                table(key, columns=list(asdict(found[0])), data=[_row(one) for one in found])
+
     def _audit(self, trainer: L.Trainer) -> None:
         parts = []
         for name, source in self.sources.items():
@@ -103,10 +112,7 @@ class Alarms(L.Callback):
                 continue
             found = suspicious(source.store, self.training, source.pool, self.at.samples)
             parts.append(as_markdown(f"{name}: kept, and closest to their positive or above it", found))
-            for logger in trainer.loggers:
-                if (table := getattr(logger, "log_table", None)) and found:
-                    columns = list(asdict(found[0]))
-                    table(f"audit/{name}", columns=columns, data=[_row(one) for one in found])
+            self._show(trainer, f"audit/{name}", found)
         path = self.folder / f"audit_step_{trainer.global_step}.md"
         path.write_text("\n".join(parts), encoding="utf-8")
         log.warning("audit of the likeliest false negatives: %s", path)

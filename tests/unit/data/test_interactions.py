@@ -51,7 +51,7 @@ def test_all_that_a_user_took_for_training_is_known():
     assert set(training.positives.counts[training.queries]) == {2}
     for query in training.queries[:20].tolist():
         assert set(training.positives[query]) <= set(training.known[query])
-    assert training.popularity.sum() == pytest.approx(1)
+    assert training.popularity().sum() == pytest.approx(1)
     assert len(training.asked) == 180
 
 

@@ -1,0 +1,146 @@
+"""Writing a trained encoder as a sentence-transformers folder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from hardneg.checkpoint import Trained
+from hardneg.encoders.base import Tower
+from hardneg.encoders.static import Static
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.encoders.transformer import Transformer
+from hardneg.errors import ConfigError
+from hardneg.exchange import layout
+
+
+@dataclass(frozen=True)
+class Module:
+    """One link of the chain that makes a vector of a text: its type, and what writes its files."""
+
+    type: str
+    write: Callable[[Path], None]
+
+
+def write(trained: Trained, folder: Path) -> None:
+    """Write the encoder into an empty folder, so that `encode_query` and `encode_document` give our vectors.
+
+    Prompts, longest lengths and special tokens are ours. One tower is a plain chain, its Hugging Face files at the top.
+    Two towers are a `Router` (sentence-transformers >= 5). A transformer whose queries and documents differ in their
+    longest length says so by `query_length` (>= 6). A static tower in that case is a `Router` too, for its only place
+    for a length is the tokenizer. `encode`, which does not know the side, sets no prompt and cuts as for documents.
+
+    Raises `ConfigError` for an encoder that sentence-transformers has no module for.
+    """
+    recipe = trained.recipe
+    settings = {
+        "model_type": "SentenceTransformer",
+        "prompts": {QUERY: recipe.query.prompt, DOCUMENT: recipe.document.prompt},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine" if getattr(recipe, "normalize", False) else "dot",
+    }
+    write_json(folder / layout.SETTINGS, settings)
+    chains = {side: _chain(trained, side) for side in (QUERY, DOCUMENT)}
+    lengths_differ = recipe.query.max_length != recipe.document.max_length
+    if recipe.separate or (isinstance(recipe, Static) and lengths_differ):
+        _write_routes(chains, folder)
+    else:
+        _write_chain(chains[DOCUMENT], folder)
+
+
+def _chain(trained: Trained, side: str) -> list[Module]:
+    recipe, tower = trained.recipe, trained.towers.tower(side)
+    if isinstance(recipe, Static):
+        length = getattr(recipe, side).max_length
+        chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
+    elif isinstance(recipe, Transformer):
+        mode = layout.POOLING_MODES[recipe.pooling]
+        flags = {flag: mode == one for one, flag in layout.POOLING_FLAGS.items()}  # every version reads these
+        pooling = {"word_embedding_dimension": tower.dim, **flags, "include_prompt": True}
+        chain = [
+            Module("Transformer", partial(_write_transformer, tower, trained.tokenizer, recipe)),
+            Module("Pooling", partial(_write_config, pooling)),
+        ]
+    else:
+        raise ConfigError(f"encoder._target_: sentence-transformers has no module for a {type(recipe).__name__}")
+    return [*chain, Module("Normalize", partial(_write_config, {}))] if recipe.normalize else chain
+
+
+def _write_chain(chain: list[Module], folder: Path) -> None:
+    """The first module's files lie at the top, where Hugging Face's own classes look for them."""
+    listed = []
+    for place, module in enumerate(chain):
+        path = f"{place}_{module.type}" if place else ""
+        module.write(folder / path)
+        listed.append({"idx": place, "name": str(place), "path": path, "type": layout.TYPES[module.type]})
+    write_json(folder / layout.MODULES, listed)
+
+
+def _write_routes(chains: Mapping[str, list[Module]], folder: Path) -> None:
+    types, structure = {}, {}
+    for side, chain in chains.items():
+        names = [f"{side}_{place}_{module.type}" for place, module in enumerate(chain)]
+        for name, module in zip(names, chain, strict=True):
+            module.write(folder / name)
+            types[name] = layout.TYPES[module.type]
+        structure[side] = names
+    router = {"types": types, "structure": structure, "parameters": {"default_route": DOCUMENT}}
+    write_json(folder / layout.ROUTER, router)
+    write_json(folder / layout.MODULES, [{"idx": 0, "name": "0", "path": "", "type": layout.TYPES["Router"]}])
+
+
+def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model: Any = tower.model
+    model.config._name_or_path = ""  # where the weights came from is a path of this machine
+    model.save_pretrained(folder)
+    query, document = recipe.query.max_length, recipe.document.max_length
+    longest = max(query, document)
+    lengths = {} if query == document else {"query_length": query, "document_length": document}
+    about: dict[str, Any] = {"max_seq_length": longest, "do_lower_case": False, **lengths}
+    if "add_pooling_layer" in inspect.signature(type(model)).parameters:
+        about["model_args"] = {"add_pooling_layer": False}  # we have none, and transformers would warn of a random one
+    write_json(folder / layout.TRANSFORMER, about)
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.no_truncation()
+    copy.save(str(folder / "tokenizer.json"))
+    padding = copy.padding or {}
+    of_tokenizer = {
+        "tokenizer_class": "PreTrainedTokenizerFast",  # takes tokenizer.json as it is
+        "model_max_length": longest,
+        "model_input_names": ["input_ids", "attention_mask"],  # what our towers read: no segments
+        "padding_side": "right",
+        "pad_token": padding.get("pad_token", "[PAD]"),
+        "clean_up_tokenization_spaces": False,
+    }
+    write_json(folder / "tokenizer_config.json", of_tokenizer)
+
+
+def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table: Any = tower.embedding
+    save_file({"embedding.weight": table.weight.detach().contiguous()}, folder / layout.WEIGHTS)
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.no_padding()
+    copy.enable_truncation(length)
+    copy.save(str(folder / "tokenizer.json"))
+
+
+def _write_config(values: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", values)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one file of settings."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,46 @@
+"""A W&B logger whose history has every step once, also after a kill and a resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightning.pytorch.loggers import WandbLogger
+
+STEP = "trainer/global_step"
+
+
+class ContinuedLogger(WandbLogger):
+    """Goes on where an earlier attempt's history ends.
+
+    A killed run has logged steps after its last checkpoint, which are logged again, and may have lost the last ones
+    before it, which are not. So what `reached` already has is left out, and what it lacks comes from `written`, the
+    rows of metrics.csv. `reached` holds the last value of each metric, `STEP` among them.
+    """
+
+    def __init__(self, reached: Mapping[str, Any], written: Sequence[Mapping[str, str]], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._reached, self._written = reached, written
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log a row unless the history has it; before the first one fill the gap up to its step."""
+        if step is not None and self._written:
+            gap, self._written = self._written, ()
+            for row in gap:
+                if int(row["step"]) <= step and not (int(row["step"]) == step and metrics.keys() <= row.keys()):
+                    values = {key: float(value) for key, value in row.items() if key != "step"}
+                    self._log_new(values, int(row["step"]))
+        self._log_new(metrics, step)
+
+    def _log_new(self, metrics: Mapping[str, Any], step: int | None) -> None:
+        reached = self._reached.get(STEP, -1)
+        if step is None or step > reached or (step == reached and not self._has(metrics)):
+            super().log_metrics(metrics, step)  # type: ignore[arg-type]
+
+    def _has(self, metrics: Mapping[str, Any]) -> bool:
+        """Whether a row of the last step is there: a run that goes on repeats its values exactly."""
+        return all(_last(self._reached.get(key)) == float(value) for key, value in metrics.items())
+
+
+def _last(value: Any) -> Any:
+    return value.get("last") if isinstance(value, Mapping) else value

@@ -1,0 +1,214 @@
+"""An encoder means the same here and in sentence-transformers, whichever way it goes."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from hardneg import checkpoint, configs
+from hardneg.cli import main
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.errors import ConfigError
+from hardneg.exchange.command import export, import_
+from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.retriever import Retriever
+
+sentence_transformers = pytest.importorskip("sentence_transformers")
+
+SIDE = "hardneg.data.tokens.Side"
+SIDES = {
+    QUERY: {"_target_": SIDE, "prompt": "ask: ", "max_length": 6},
+    DOCUMENT: {"_target_": SIDE, "prompt": "tell: ", "max_length": 9},
+}
+SAME = {side: {**SIDES[side], "max_length": 7} for side in SIDES}
+BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "BERT", "layers": 2}
+STATIC = {"_target_": "hardneg.encoders.static.Static", "dim": 8, "vocab_size": 300}
+NODES = {
+    "mean": {**BERT, **SIDES},
+    "cls, one length, dot": {**BERT, **SAME, "pooling": "cls", "normalize": False},
+    "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
+    "static": {**STATIC, **SAME},
+    "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
+    "static of a transformer, two towers": {**STATIC, **SIDES, "init": "BERT", "separate": True},
+}
+
+
+@pytest.fixture
+def trained(toy, bert, tmp_path):
+    """A checkpoint of an encoder whose towers, if there are two, differ."""
+
+    def make(node):
+        node = {key: str(bert) if value == "BERT" else value for key, value in node.items()}
+        recipe = configs.build(node)
+        tokenizer = recipe.tokenizer(toy.corpus)
+        towers = Towers(recipe, recipe.build(tokenizer)).eval()
+        with torch.no_grad():
+            for number, p in enumerate(towers.parameters()):
+                p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(number)))
+        card = checkpoint.card(node, recipe, tokenizer, towers)
+        weights = {f"towers.{k}": v for k, v in towers.state_dict().items()}
+        torch.save({"state_dict": weights, checkpoint.KEY: card}, tmp_path / "a.ckpt")
+        return tmp_path / "a.ckpt"
+
+    return make
+
+
+def vectors(path, data, cache):
+    """Our vectors of all queries and documents."""
+    loaded = checkpoint.load(path)
+    with torch.no_grad():
+        for side, texts in ((QUERY, data.queries), (DOCUMENT, data.corpus)):
+            table = TokenTable.build(texts, loaded.tokenizer, getattr(loaded.recipe, side), cache, side)
+            yield loaded.towers(table.batch(np.arange(len(texts))), side)
+
+
+def theirs(folder, data):
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    encoded = model.encode_query(data.queries.texts.to_pylist()), model.encode_document(data.corpus.texts.to_pylist())
+    return [torch.from_numpy(rows) for rows in encoded], model
+
+
+@pytest.mark.parametrize("kind", NODES)
+def test_vectors_are_the_same_there_and_back(kind, trained, toy, tmp_path):
+    path = trained(NODES[kind])
+    ours = list(vectors(path, toy, tmp_path))
+    export([str(path), str(tmp_path / "out")])
+    there, model = theirs(tmp_path / "out", toy)
+    import_([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
+    back = list(vectors(tmp_path / "back.ckpt", toy, tmp_path))
+    for one, other, again in zip(ours, there, back, strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
+        torch.testing.assert_close(again, one, rtol=0, atol=1e-5)
+    assert model.similarity_fn_name == ("dot" if NODES[kind].get("normalize") is False else "cosine")
+    one, other = checkpoint.load(path).recipe, checkpoint.load(tmp_path / "back.ckpt").recipe
+    assert (one.query, one.document, one.separate) == (other.query, other.document, other.separate)
+
+
+def test_the_metric_is_the_same_and_plain_hugging_face_reads_the_folder(trained, toy, bert, tmp_path):
+    from transformers import AutoModel, AutoTokenizer
+
+    path = trained(NODES["mean"])
+    export([str(path), str(tmp_path / "out")])
+    (queries, docs), model = theirs(tmp_path / "out", toy)
+    loaded = checkpoint.load(path)
+    tables = [
+        TokenTable.build(texts, loaded.tokenizer, getattr(loaded.recipe, side), tmp_path, side)
+        for side, texts in ((QUERY, toy.queries), (DOCUMENT, toy.corpus))
+    ]
+    run = Retriever(toy, *tables, "32-true").runs(loaded.towers, ["test"], 10)["test"]
+    ours = per_query(run, toy.split("test"), toy, ["ndcg@10"])["ndcg@10"].mean()
+
+    labels = toy.split("test").relevant
+    gains = []
+    for query, scores in enumerate(model.similarity(queries, docs)):
+        relevant = set(labels.docs[labels.queries == query].tolist())
+        if relevant:
+            top = scores.topk(10).indices.tolist()
+            gained = sum(1 / np.log2(rank + 2) for rank, doc in enumerate(top) if doc in relevant)
+            gains.append(gained / sum(1 / np.log2(rank + 2) for rank in range(min(len(relevant), 10))))
+    assert ours == pytest.approx(np.mean(gains), abs=1e-6)
+
+    assert AutoModel.from_pretrained(tmp_path / "out").config.num_hidden_layers == 2
+    tokens = AutoTokenizer.from_pretrained(tmp_path / "out")("ask: what", truncation=True)
+    assert set(tokens) == {"input_ids", "attention_mask"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "pooling", "settings", "said"),
+    [
+        (["Transformer", "Pooling", "Dense"], {}, {}, "no module like sentence_transformers.models.Dense"),
+        (["Transformer", "Pooling"], {"pooling_mode": "max"}, {}, "pools by max; hardneg has mean, cls, last"),
+        (["Transformer", "Pooling"], {"pooling_mode": ["cls", "mean"]}, {}, r"pools by cls \+ mean"),
+        (["Transformer", "Pooling"], {"include_prompt": False}, {"prompts": {"query": "q"}}, "include_prompt"),
+        (["Transformer", "Pooling"], {}, {"similarity_fn_name": "euclidean"}, "similarity is euclidean"),
+        (["Transformer", "Normalize"], {}, {}, "Transformer, Normalize in this order"),
+    ],
+)
+def test_what_we_do_not_have_is_refused(modules, pooling, settings, said, tmp_path):
+    listed = [{"idx": i, "name": str(i), "path": f"{i}", "type": f"sentence_transformers.models.{m}"} for i, m in
+              enumerate(modules)]  # fmt: skip
+    (tmp_path / "1").mkdir()
+    (tmp_path / "modules.json").write_text(json.dumps(listed))
+    (tmp_path / "1/config.json").write_text(json.dumps(pooling))
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match=said):
+        import_([str(tmp_path), str(tmp_path / "a.ckpt")])
+    assert not (tmp_path / "a.ckpt").exists()
+
+
+def test_prompts_and_lengths_of_an_older_folder(trained, toy, tmp_path):
+    export([str(trained({**NODES["mean"], "normalize": False})), str(tmp_path / "out")])
+    old = {"prompts": {"query": "q: ", "passage": "p: "}, "similarity_fn_name": None}
+    (tmp_path / "out/config_sentence_transformers.json").write_text(json.dumps(old))
+    (tmp_path / "out/sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 5}))
+    import_([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
+    recipe = checkpoint.load(tmp_path / "back.ckpt").recipe
+    assert (recipe.query.prompt, recipe.document.prompt) == ("q: ", "p: ")
+    assert recipe.query.max_length == recipe.document.max_length == 5
+    assert recipe.normalize  # cosine is the similarity of a folder that names none
+
+
+def test_nothing_is_overwritten_unless_asked(trained, tmp_path):
+    path = str(trained(NODES["static"]))
+    out, back = tmp_path / "out", tmp_path / "back.ckpt"
+    export([path, str(out)])
+    with pytest.raises(ConfigError, match=r"not empty.*--force"):
+        export([path, str(out)])
+    (out / "left_over").touch()
+    export([path, str(out), "--force"])
+    assert not (out / "left_over").exists()
+    import_([str(out), str(back)])
+    with pytest.raises(ConfigError, match=r"exists.*--force"):
+        import_([str(out), str(back)])
+    import_([str(out), str(back), "--force"])
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match="something other than an export"):
+        export([path, str(mine), "--force"])
+    assert (mine / "thesis.tex").exists()
+    with pytest.raises(ConfigError, match="no checkpoint and no run folder"):
+        export([str(mine), str(tmp_path / "new")])
+    with pytest.raises(ConfigError, match=r"no sentence-transformers folder.*modules\.json"):
+        import_([str(mine), str(tmp_path / "new.ckpt")])
+
+
+def test_the_card_of_a_run_tells_how_it_was_trained_and_names_no_local_path(trained, tmp_path, monkeypatch):
+    from huggingface_hub import ModelCard
+
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / ".hydra").mkdir()
+    trained(NODES["static of a transformer, two towers"]).rename(run / "checkpoints/best.ckpt")
+    test = {"BM25": {"ndcg@10": 0.25, "mrr@10": 0.125}, "after": {"ndcg@10": 0.5, "mrr@10": 0.375}}
+    dev = {"best": 0.5, "history": [{"step": 0, "val/ndcg@10": 0.1}, {"step": 11, "val/ndcg@10": 0.5}]}
+    sizes = {"documents": 120, "queries": {"train": 36, "test": 12}}
+    summary = {"hardneg": "0.1.0", "name": "bm25-infonce-s7", "seed": 7, "data": "wiki", "precision": "32-true"}
+    (run / "summary.json").write_text(json.dumps({**summary, "steps": 11, "sizes": sizes, "dev": dev, "test": test}))
+    config = {
+        "split": {"test": "test"}, "negatives": {"bm25": {"k": 4}}, "loss": {"infonce": {"temperature": 0.05}},
+        "filter": {}, "batch_size": 32, "encoder": {"init": "/home/me/models/bert"}, "optimizer": {"lr": 0.01},
+        "schedule": {"warmup": 0.1},
+    }  # fmt: skip
+    (run / ".hydra/config.yaml").write_text(json.dumps(config))
+    words = ["data=beir", "data.path=/home/me/data/wiki", "negatives=[bm25]", "seed=7", "hydra.run.dir=/home/me/run"]
+    (run / ".hydra/overrides.yaml").write_text(json.dumps(words))
+    monkeypatch.setattr("sys.argv", ["hardneg", "export", str(run), str(tmp_path / "out")])
+    main()
+    text = (tmp_path / "out/README.md").read_text()
+    assert "/home" not in text and str(tmp_path) not in text
+    assert "hardneg train data=beir data.path=wiki 'negatives=[bm25]' seed=7\n" in text
+    for row in ("| documents | 120 |", "| filters | none |", "| seed | 7 |", "| after | 0.5000 | 0.3750 |", "| 11 |"):
+        assert row in text
+    assert re.search(r"SentenceTransformer\(.out.\)", text)
+    card = ModelCard.load(tmp_path / "out/README.md")
+    assert card.data.library_name == "sentence-transformers" and card.data.pipeline_tag == "sentence-similarity"
+    (ndcg, _) = card.data.eval_results
+    assert (ndcg.dataset_name, ndcg.metric_type, ndcg.metric_value) == ("wiki", "ndcg@10", 0.5)
+    for file in (tmp_path / "out").rglob("*.json"):
+        assert str(tmp_path.parents[1]) not in file.read_text()
