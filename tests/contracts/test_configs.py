@@ -239,7 +239,7 @@ def test_all_yamls_lie_where_hydra_finds_them():
         (["++filter.margin.x=3"], "filter.margin has settings but was not chosen", "filter=[margin]"),
         (["negatives=[random]", "loss.infonce.symmetric=true"], "loss.infonce.symmetric", "needs in_batch"),
         (
-            ["loss.infonce.hardness=5", "loss.infonce.hardness_sources=[bm52]"],
+            ["loss.infonce.hardness=5.0", "loss.infonce.hardness_sources=[bm52]"],
             "hardness_sources names bm52",
             "in_batch",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -75,6 +76,16 @@ class Adapted(nn.Module):
     def forward(self, **inputs: Any) -> Any:
         """Run the model."""
         return self.model(**inputs)
+
+    def merged(self) -> Any:
+        """Return a copy of the model with the adapters added to the weights that they adapt."""
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        model = copy.deepcopy(self.model)
+        for name, layer in [(n, m) for n, m in model.named_modules() if isinstance(m, BaseTunerLayer)]:
+            layer.merge()
+            model.set_submodule(name, layer.get_base_layer())
+        return model
 
     def get_extra_state(self) -> Tensor:
         """The hash of the base; a tensor, for checkpoints hold plain values."""

@@ -59,13 +59,11 @@ def read(folder: Path) -> Trained:
     return _joined(folder, chains, settings)
 
 
-def node(recipe: EncoderRecipe) -> dict[str, Any]:
-    """Describe a recipe as the config would, for the checkpoint's card."""
-    sides = {
-        side: {"_target_": f"{Side.__module__}.Side", **dataclasses.asdict(getattr(recipe, side))}
-        for side in (QUERY, DOCUMENT)
-    }
-    return {"_target_": f"{type(recipe).__module__}.{type(recipe).__name__}", **dataclasses.asdict(recipe), **sides}
+def node(recipe: Any) -> dict[str, Any]:
+    """Describe a recipe, and the recipes in it, as the config would, for the checkpoint's card."""
+    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    inner = {key: node(value) if dataclasses.is_dataclass(value) else value for key, value in values.items()}
+    return {"_target_": f"{type(recipe).__module__}.{type(recipe).__name__}", **inner}
 
 
 def _joined(folder: Path, chains: Mapping[str, Chain], settings: Mapping[str, Any]) -> Trained:

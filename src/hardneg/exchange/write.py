@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from hardneg.checkpoint import Trained
 from hardneg.encoders.base import Tower
+from hardneg.encoders.lora import Adapted
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer import Transformer
@@ -61,6 +62,7 @@ def _chain(trained: Trained, side: str) -> list[Module]:
         length = getattr(recipe, side).max_length
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
     elif isinstance(recipe, Transformer):
+        check_known(recipe)
         mode = layout.POOLING_MODES[recipe.pooling]
         flags = {flag: mode == one for one, flag in layout.POOLING_FLAGS.items()}  # every version reads these
         pooling = {"word_embedding_dimension": tower.dim, **flags, "include_prompt": True}
@@ -71,6 +73,14 @@ def _chain(trained: Trained, side: str) -> list[Module]:
     else:
         raise ConfigError(f"encoder._target_: sentence-transformers has no module for a {type(recipe).__name__}")
     return [*chain, Module("Normalize", partial(_write_config, {}))] if recipe.normalize else chain
+
+
+def check_known(recipe: Transformer) -> None:
+    """Raise `ConfigError` for a transformer that sentence-transformers would run otherwise than we do."""
+    if recipe.pooling not in layout.POOLING_MODES:
+        raise ConfigError(f"encoder.pooling={recipe.pooling}: sentence-transformers has no module for it")
+    if recipe.bidirectional:
+        raise ConfigError("encoder.bidirectional=true: sentence-transformers lets a decoder see earlier tokens only")
 
 
 def _write_chain(chain: list[Module], folder: Path) -> None:
@@ -98,7 +108,7 @@ def _write_routes(chains: Mapping[str, list[Module]], folder: Path) -> None:
 
 def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    model: Any = tower.model
+    model: Any = tower.model.merged() if isinstance(tower.model, Adapted) else tower.model
     model.config._name_or_path = ""  # where the weights came from is a path of this machine
     model.save_pretrained(folder)
     query, document = recipe.query.max_length, recipe.document.max_length

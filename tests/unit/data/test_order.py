@@ -27,7 +27,7 @@ def batches(temper=1.0, batch_size=2, *, epoch=0, start=0, sets=SIZES, **more):
     sampler = EpochSampler(sum(sets.values()), batch_size, 7, order=Order(sets, temper), **more)
     sampler.set_epoch(epoch)
     sampler.start = start
-    found = list(sampler)
+    found = [[(place.epoch, place.row) for place in batch] for batch in sampler]
     assert start or len(found) == len(sampler)
     return found
 

@@ -13,8 +13,10 @@ from hardneg import checkpoint, configs
 from hardneg.cli import main
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.exchange.command import export, import_
+from hardneg.exchange.write import check_known
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.retriever import Retriever
 
@@ -28,10 +30,12 @@ SIDES = {
 SAME = {side: {**SIDES[side], "max_length": 7} for side in SIDES}
 BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "BERT", "layers": 2}
 STATIC = {"_target_": "hardneg.encoders.static.Static", "dim": 8, "vocab_size": 300}
+LORA = "hardneg.encoders.lora"
 NODES = {
     "mean": {**BERT, **SIDES},
     "cls, one length, dot": {**BERT, **SAME, "pooling": "cls", "normalize": False},
     "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
+    "adapters, two towers": {**BERT, **SIDES, "separate": True, "lora": {"_target_": f"{LORA}.LoRA", "r": 2}},
     "static": {**STATIC, **SAME},
     "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
     "static of a transformer, two towers": {**STATIC, **SIDES, "init": "BERT", "separate": True},
@@ -48,7 +52,7 @@ def trained(toy, bert, tmp_path):
         tokenizer = recipe.tokenizer(toy.corpus)
         towers = Towers(recipe, recipe.build(tokenizer)).eval()
         with torch.no_grad():
-            for number, p in enumerate(towers.parameters()):
+            for number, p in enumerate(p for p in towers.parameters() if p.requires_grad):
                 p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(number)))
         card = checkpoint.card(node, recipe, tokenizer, towers)
         weights = {f"towers.{k}": v for k, v in towers.state_dict().items()}
@@ -56,6 +60,12 @@ def trained(toy, bert, tmp_path):
         return tmp_path / "a.ckpt"
 
     return make
+
+
+@pytest.mark.parametrize("key", [{"bidirectional": True}, {"pooling": "latent_attention"}])
+def test_what_sentence_transformers_has_not_is_refused(key):
+    with pytest.raises(ConfigError, match=f"encoder.{next(iter(key))}="):
+        check_known(Transformer(model="any", **key))
 
 
 def vectors(path, data, cache):

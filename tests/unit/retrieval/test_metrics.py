@@ -100,7 +100,7 @@ def test_what_was_seen_is_left_out_and_the_next_move_up():
 
 def test_every_one_of_several_sets_counts_the_same():
     data = make_data([(0, 3)], queries=6)
-    values, queries = np.array([0.1, 0.3, 0.8]), np.array([0, 1, 5])
+    values, queries = np.array([0.1, 0.3, 0.8]), np.array([0, 1, 5], np.int32)
     assert average(values, queries, data) == pytest.approx(0.4) and by_set(values, queries, data).keys() == {"tiny"}
     parts = (
         Part("a", range(3), range(2)),
