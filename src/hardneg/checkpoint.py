@@ -56,18 +56,22 @@ def load(path: str | Path) -> Trained:
     return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
 
 
-def read(path: str | Path, key: str = "ckpt_path", mmap: bool = False) -> dict[str, Any]:
-    """Return what a checkpoint of ours holds, with `mmap` not yet read; `key` is what the config calls it."""
-    if not Path(path).is_file():
-        raise ConfigError(f"{key}={path}: there is no such file")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
-        reason = next(iter(str(error).splitlines()), "")
-        raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
+def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
+    """Return what a dual encoder's checkpoint holds; `key` is what the config calls it."""
+    state = _opened(path, key)
     if KEY not in state:
         raise ConfigError(f"{key}={path} was not written by hardneg")
     return state
+
+
+def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise ConfigError(f"{key}={path}: there is no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
+        reason = next(iter(str(error).splitlines()), "")
+        raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
 
 
 def weights_of(state: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def differences(one: EncoderRecipe, other: EncoderRecipe) -> dict[str, tuple[Any
 
 def check_resumable(path: str | Path) -> None:
     """Raise `ConfigError` for a checkpoint that no training can go on from: an imported encoder has weights only."""
-    if "optimizer_states" not in read(path, mmap=True):
+    if "optimizer_states" not in _opened(path, "ckpt_path", mmap=True):
         raise ConfigError(
             f"ckpt_path={path} holds an encoder but no state of a training to go on with; to start from its weights,"
             f" give init_from={path}"

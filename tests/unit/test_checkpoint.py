@@ -131,5 +131,5 @@ def test_a_training_does_not_go_on_from_an_encoder_alone(tmp_path):
     torch.save({"state_dict": {}, checkpoint.KEY: {}}, tmp_path / "imported.ckpt")
     with pytest.raises(ConfigError, match="no state of a training"):
         checkpoint.check_resumable(tmp_path / "imported.ckpt")
-    torch.save({"state_dict": {}, "optimizer_states": [], checkpoint.KEY: {}}, tmp_path / "last.ckpt")
+    torch.save({"state_dict": {}, "optimizer_states": []}, tmp_path / "last.ckpt")
     checkpoint.check_resumable(tmp_path / "last.ckpt")

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 
-from hardneg.data.cache import built_once, fingerprint
+from hardneg import distributed
+from hardneg.data.cache import built_once, built_together, fingerprint
 from hardneg.data.tables import RetrievalData
-from hardneg.mining.base import Miner
+from hardneg.mining.base import Miner, Task
 from hardneg.retrieval.metrics import Run
 
 
 def baseline_run(miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path) -> Run:
     """Return the miner's `depth` best documents of each query of the split, from the cache where it is there.
 
-    Of several data sets in one each is indexed on its own, and a query ranks the documents of its own.
+    Of several data sets in one each is indexed on its own, and a query ranks the documents of its own. Every rank asks.
     """
     rows = data.split(split).query_rows
+    miner = miner.ready(data, None, cache)
     named = [miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
     key = fingerprint([*named, data.bounds] if data.bounds else named)
+    work = cache / "work" / f"baseline-{key}"
 
-    def build(folder: Path) -> None:
+    def build(folder: Path | None) -> None:
         ids, scores = [np.empty((0, depth), np.int32)], [np.empty((0, depth), np.float32)]
         for part, here in data.by_part(rows):
-            hits = miner.mine(data.queries.take(rows[here]), data.corpus.slice(part.docs), depth)
-            ids.append(np.where(hits.ids >= 0, hits.ids + np.int32(part.docs.start), np.int32(-1)))
+            inside = work / str(part.docs.start)
+            inside.mkdir(parents=True, exist_ok=True)
+            pool = np.arange(part.docs.start, part.docs.stop, dtype=np.int32)
+            rank = miner.open(Task(data, pool, np.empty(0, np.int32), inside))
+            hits = rank(rows[here], np.full((here.stop - here.start, 1), -1, np.int32), depth)
+            ids.append(hits.ids)
             scores.append(hits.scores)
-        np.save(folder / "ids.npy", np.concatenate(ids))
-        np.save(folder / "scores.npy", np.concatenate(scores))
+        if folder is not None:
+            np.save(folder / "ids.npy", np.concatenate(ids))
+            np.save(folder / "scores.npy", np.concatenate(scores))
 
-    folder = built_once(cache / "baselines" / key, build)
+    folder = (built_together if miner.collective else built_once)(cache / "baselines" / key, build)
+    if distributed.rank() == 0:
+        shutil.rmtree(work, ignore_errors=True)
     return Run(rows, np.load(folder / "ids.npy"), np.load(folder / "scores.npy"))
