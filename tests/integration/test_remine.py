@@ -58,7 +58,7 @@ def test_an_interrupted_run_mines_and_draws_what_it_would_have(
 def test_a_run_killed_while_its_teacher_scores_ends_the_same(hardneg, hardneg_process, small, separate, tmp_path):
     """The second round is cut in its third block of pairs; what was relabelled comes back with the lists."""
     taught = [*small, *MINED, "loss=[infonce,kl,margin_mse]", "negatives.mined.teacher={_target_: interrupts.ByRow}"]
-    taught += ["negatives.mined.relabel=25", "negatives.mined.sampling=stratified", "positives=2"]
+    taught += ["negatives.mined.relabel=25.0", "negatives.mined.sampling=stratified", "positives=2"]
     hardneg("train", *taught, *separate("whole"))
     kill = "+callbacks.stop={_target_: interrupts.KillInScoring}"
     hardneg_process("train", *taught, kill, *separate("cut"), code=-9)

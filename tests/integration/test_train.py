@@ -135,7 +135,7 @@ def test_bad_input_ends_with_one_clear_line(hardneg, arguments, said, monkeypatc
 def test_help_shows_groups_options_and_examples(hardneg):
     for command in ("train", "evaluate"):
         shown = hardneg(command, "--help").stdout
-        assert "beir, hub, interactions, jsonl, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
+        assert "beir, hub, interactions, jsonl, mix, pydocs, toy" in shown and shown.count(f"hardneg {command} ") >= 3
     assert "compare" in hardneg("--help").stdout and "--baseline" in hardneg("compare", "--help").stdout
 
 
@@ -175,7 +175,7 @@ def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):
     [
         ("btch_size=3", "no key btch_size; did you mean batch_size?"),
         ("encoder.dimm=3", "did you mean encoder.dim?"),
-        ("encoder=minilmm", "Available options in 'encoder': minilm momentum static transformer"),
+        ("encoder=minilmm", "Available options in 'encoder': features llm minilm momentum static transformer"),
         ("data.path=a=b", "quote what holds"),
         ("optimizer.lr=abc", "optimizer with lr=abc"),
         ("trainer.max_epochs=abc", "trainer.max_epochs='abc' must be a whole number"),
