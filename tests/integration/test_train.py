@@ -149,11 +149,15 @@ def test_fast_dev_run_and_accumulation_and_splits_left_out(hardneg, small, tmp_p
     assert list(summary["test"]) == ["after"] and summary["dev"]["best"] is None and summary["steps"] == 6
 
 
-def test_only_evaluated_epochs_count_and_the_last_is_always_evaluated(hardneg, small, tmp_path):
-    common = [*small, "trainer.max_epochs=3", "evaluate.every_n_epochs=2", "logger=csv", "hydra.run.dir=run"]
+@pytest.mark.parametrize(
+    ("end", "steps"),
+    [(["trainer.max_epochs=3"], [0, 22, 33]), (["trainer.max_epochs=-1", "trainer.max_steps=30"], [0, 22, 30])],
+)
+def test_only_evaluated_epochs_count_and_the_last_is_always_evaluated(hardneg, small, tmp_path, end, steps):
+    common = [*small, *end, "evaluate.every_n_epochs=2", "logger=csv", "hydra.run.dir=run"]
     shown = hardneg("train", *common)
     history = json.loads((tmp_path / "run/summary.json").read_text())["dev"]["history"]
-    assert [point["step"] for point in history] == [0, 22, 33]
+    assert [point["step"] for point in history] == steps
     lines = [line for line in shown.stderr.splitlines() if line.startswith("epoch ")]
     assert ["val/ndcg@10" in line for line in lines] == [False, True, True]
 

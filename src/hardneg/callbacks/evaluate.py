@@ -50,7 +50,8 @@ class Evaluate(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log."""
-        last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
+        epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
+        last = 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step
         if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not last):
             return
         # The same on every rank, so there is nothing to reduce.
