@@ -24,7 +24,6 @@ few=("${cached[@]}" trainer.max_steps=51)
 sweep steps_32 "${few[@]}" batch_size=32 trainer.max_epochs=1
 sweep steps_128 "${few[@]}" batch_size=128 trainer.max_epochs=1
 sweep steps_2048 "${few[@]}" batch_size=2048 trainer.max_epochs=13 evaluate.every_n_epochs=5
-sweep steps_4096 "${few[@]}" batch_size=4096 trainer.max_epochs=26 evaluate.every_n_epochs=9
 
 python "$here/measure.py" "$out" "$here/$name.json"
 hardneg compare "$out/accumulate" "$out/batch" --markdown "$here/$name-accumulate.md" --baseline \

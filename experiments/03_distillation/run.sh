@@ -25,15 +25,8 @@ sweep kl_alone negatives=mined "${mined[@]}" "${taught[@]}" loss=kl
 hardneg train data=beir data.path="$data" encoder=minilm optimizer.lr=0 trainer.max_steps=1 split.dev=null \
     evaluate.before=false evaluate.bm25=null logger=csv seed=1 hydra.run.dir="$out/teacher"
 arms=("$out"/{in_batch,mined,kl,teacher_score,margin_mse,relative_margin,kl_alone})
-hardneg compare "${arms[@]}" --baseline 'in_batch+mined-infonce filter=known_positives' --markdown "$here/$name.md"
-hardneg compare "${arms[@]}" --baseline 'in_batch+mined-infonce filter=known_positives' --metric recall@100 \
-    --markdown "$here/$name-recall.md"
-hardneg compare "$out/teacher" "$out/in_batch" --metric ndcg@10 --markdown "$here/$name-teacher.md"
-
-hardneg compare "$out"/{in_batch,mined,kl,kl_alone,margin_mse,relative_margin,teacher_score} \
-    --baseline 'in_batch+mined-infonce filter=known_positives' --metric ndcg@10,recall@100 --markdown "$here/$name.md"
-
-# How much better is the teacher? Its weights as they are: one step at rate 0.
-hardneg train data=beir data.path="$data" encoder=minilm optimizer.lr=0 trainer.max_steps=1 split.dev=null \
-    evaluate.before=false evaluate.bm25=null logger=csv hydra.run.dir="$out/teacher"
-hardneg compare "$out/in_batch" "$out/teacher"
+base='in_batch+mined-infonce filter=known_positives'
+primary=("$base+teacher_score" in_batch+mined-infonce+kl in_batch+mined-infonce+margin_mse)
+hardneg compare "${arms[@]}" --baseline "$base" --primary "${primary[@]}" --metric ndcg@10,recall@100 \
+    --markdown "$here/$name.md"
+hardneg compare "$out/teacher" "$out/in_batch" --markdown "$here/$name-teacher.md"
