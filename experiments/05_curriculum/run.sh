@@ -15,5 +15,5 @@ sweep easy_to_hard
 sweep hard_to_easy 'curriculum.share={random:[0,0,1],bm25:[0,1,0],mined:[1,0,0]}'
 sweep even 'curriculum.share={random:[0.3333],bm25:[0.3333],mined:[0.3334]}'
 sweep hard_only 'curriculum.share={random:[0],bm25:[0],mined:[1]}'
-hardneg compare "$out"/*/ --baseline shuffled-infonce --markdown "$here/$name.md"
-hardneg compare "$out"/*/ --baseline shuffled-infonce --metric recall@100 --markdown "$here/$name-recall.md"
+hardneg compare "$out"/{miner,shuffled,easy_to_hard,hard_to_easy,even,hard_only} --baseline shuffled-infonce \
+    --primary easy_to_hard-infonce --margin 0.01 --metric ndcg@10,recall@100 --markdown "$here/$name.md"
