@@ -13,6 +13,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.fsdp import FSDP2
 from hardneg.losses.base import Loss
+from hardneg.monitor import METRICS
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
@@ -128,8 +129,11 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
     if trainer["max_epochs"] in (None, -1) and trainer["max_steps"] == -1:
         raise ConfigError("a curriculum needs to know the run's length; give trainer.max_epochs or trainer.max_steps")
     for metric in curriculum.pace.watched:
-        if metric.startswith(("negatives/", "mining/")) and metric.split("/")[1] not in sources:
+        group, source, what = (*metric.split("/"), "", "")[:3]
+        if group in ("negatives", "mining") and source not in sources:
             raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
+        if group == "negatives" and what not in METRICS:
+            raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
 
 
 def check_split(node: dict[str, Any]) -> None:

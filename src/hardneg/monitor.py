@@ -10,6 +10,8 @@ from torch import Tensor
 from hardneg.candidates import Candidates
 from hardneg.losses.base import Loss
 
+METRICS = ("count", "filtered", "hit_rate", "margin", "loss")  # of each source, as negatives/<source>/<metric>
+
 
 @torch.no_grad()
 def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Loss]) -> dict[str, Tensor]:
