@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
     Separate towers may start from a shared one, and a momentum tower starts as the trained one.
     """
     state = read(path, "init_from")
-    if state[KEY]["tokenizer"] != tokenizer.to_str():
+    if _reading(state[KEY]["tokenizer"]) != _reading(tokenizer.to_str()):
         raise ConfigError(f"init_from={path} was trained with another tokenizer; give the encoder that it has")
     held = weights_of(state)
     for side, tower in towers.towers.items():
@@ -102,6 +103,11 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
     towers.restart_slow()
     for key, (was, now) in differences(configs.build(state[KEY]["encoder"]), recipe).items():
         log.warning("init_from: encoder.%s was %r and is %r now", key, was, now)
+
+
+def _reading(tokenizer: str) -> dict[str, Any]:
+    """What decides the tokens of a text: lengths and padding are the tables' business."""
+    return json.loads(tokenizer) | {"padding": None, "truncation": None}
 
 
 def differences(one: EncoderRecipe, other: EncoderRecipe) -> dict[str, tuple[Any, Any]]:

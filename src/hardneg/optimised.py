@@ -118,3 +118,9 @@ class Optimised(L.LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+
+def logs_now(trainer: L.Trainer) -> bool:
+    """Whether what is logged at the step just done is written (`trainer.log_every_n_steps`; 0: never)."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return every > 0 and trainer.global_step % every == 0

@@ -19,6 +19,7 @@ from hardneg.callbacks.evaluate import Evaluate, measured_now
 from hardneg.data.training import TrainingSet
 from hardneg.mining.audit import Finding, as_markdown, hardest, suspicious
 from hardneg.negatives.stored import Stored
+from hardneg.optimised import logs_now
 from hardneg.retrieval.metrics import average
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Alarms(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Collect the losses by source, as often as they are logged."""
-        if trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        if not logs_now(trainer):
             return
         for name, losses in self.losses.items():
             value = trainer.callback_metrics.get(f"negatives/{name}/loss")

@@ -13,6 +13,7 @@ from hardneg import distributed
 from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.optimised import logs_now
 
 
 class FollowCurriculum(L.Callback):
@@ -43,7 +44,7 @@ class FollowCurriculum(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
     ) -> None:
         """Log, and let the pace look at what was measured, as often as that is logged."""
-        if trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        if not logs_now(trainer):
             return
         pl_module.log_dict(self.curriculum.numbers(self._progress(trainer, batch_idx)))
         pace = self.curriculum.pace
@@ -74,9 +75,11 @@ class FollowCurriculum(L.Callback):
 
 def planned_batches(trainer: L.Trainer) -> int:
     """The batches that the run will have, by its epochs or its optimiser steps, whichever are fewer."""
-    limits = []
+    limits, length = [], len(trainer.train_dataloader)  # type: ignore[arg-type]
     if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-        limits.append(trainer.max_epochs * len(trainer.train_dataloader))  # type: ignore[arg-type]
+        limits.append(trainer.max_epochs * length)
     if trainer.max_steps >= 0:
-        limits.append(trainer.max_steps * trainer.accumulate_grad_batches)
+        # An epoch's last window of accumulated batches may be a short one.
+        epochs, steps = divmod(trainer.max_steps, -(-length // trainer.accumulate_grad_batches))
+        limits.append(epochs * length + steps * trainer.accumulate_grad_batches)
     return max(min(limits), 1)

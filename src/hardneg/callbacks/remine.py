@@ -18,6 +18,7 @@ from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
+from hardneg.optimised import logs_now
 from hardneg.retrieval.model import Model
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Remine(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Mine if the steps are up; say how old the lists are."""
         since = trainer.global_step - self.step
-        if self.round and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if self.round and logs_now(trainer):
             # The step just done drew from lists that were one step younger than they are now.
             pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
         if self.round and self.every_n_steps and since >= self.every_n_steps and not trainer.is_last_batch:
@@ -76,7 +77,8 @@ class Remine(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Mine the first round after the warm-up, and a new one if the epochs are up, but not after the last."""
         done = trainer.current_epoch + 1
-        if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= done:
+        epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
+        if 0 < epochs <= done or 0 < steps <= trainer.global_step:
             return
         since = done - self.warmup_epochs
         steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps

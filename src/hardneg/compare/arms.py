@@ -100,11 +100,24 @@ def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
         # A setting of a part that only some runs have says nothing more than that they have it.
         varied = [key for key in keys if len({repr(run.config[key]) for run in group if key in run.config}) > 1]
         swapped = _swapped(varied)
+        alike: dict[str, list[FinishedRun]] = defaultdict(list)
         for run in group:
             shown = [f"{key}={run.config[key]}" for key in varied if key in run.config and not key.startswith(swapped)]
             parts = [f"{part[:-1]}={_class_of(run, part)}" for part in swapped]
-            out[" ".join([recipe, *parts, *shown])].append(run)
+            alike[" ".join([recipe, *parts, *shown])].append(run)
+        for name, some in alike.items():
+            # A part that only some have and others leave out by null, as a curriculum, would be seen by nothing else.
+            left_out = [key for key in keys if {_has(run, key) for run in some} >= {True, False}]
+            for run in some:
+                out[" ".join([name, *(f"{key}={'given' if _has(run, key) else None}" for key in left_out)])].append(run)
     return out
+
+
+def _has(run: FinishedRun, key: str) -> bool | None:
+    """Whether a run has a part, or leaves it out by null; None where it says neither."""
+    if any(other.startswith(f"{key}.") for other in run.config):
+        return True
+    return False if key in run.config and not run.config[key] else None
 
 
 def _swapped(keys: Iterable[str]) -> tuple[str, ...]:

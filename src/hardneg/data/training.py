@@ -54,7 +54,8 @@ class TrainingSet:
         weight = (filled / counts.clip(min=1))[self.positives.row_ids]
         share = np.bincount(self.positives.values, weight, minlength=len(self.data.corpus))
         for part, here in self.data.by_part(self.queries):
-            share[part.docs.start : part.docs.stop] /= filled[self.queries[here]].sum()
+            own = slice(part.docs.start, part.docs.stop)
+            share[own] = share[own] / filled[self.queries[here]].sum()
         return share.astype(np.float32)
 
     @cached_property

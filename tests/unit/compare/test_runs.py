@@ -105,6 +105,15 @@ def test_arms_with_other_filters_are_named_by_their_filters(tmp_path):
     }
 
 
+def test_a_part_that_some_leave_out_tells_arms_apart(tmp_path):
+    moving = {"curriculum": {"slots": 4, "share": {"bm25": [0, 1]}}}
+    for number, config in enumerate([{"curriculum": None}, moving, {"curriculum": None}, moving]):
+        run_folder(tmp_path / str(number), "a", 1 + number // 2, [0.5, 0.6], config=config)
+    found = arms(find([tmp_path]).runs)
+    named = {name: sorted(arm.runs) for name, arm in found.items()}
+    assert named == {"a-infonce curriculum=None": [1, 2], "a-infonce curriculum=given": [1, 2]}
+
+
 def test_arms_with_another_encoder_are_named_by_its_class_alone(tmp_path):
     run_folder(tmp_path / "0", "bm25", 1, [1.0], config={"encoder": {"_target_": "a.Static", "lr": 0.1}})
     run_folder(tmp_path / "1", "bm25", 1, [1.0], config={"encoder": {"_target_": "a.Transformer", "lr": 0.2}})

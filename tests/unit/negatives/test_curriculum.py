@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import pickle
+from unittest.mock import Mock
 
+import lightning as L
 import numpy as np
 import pytest
 from test_mixture import NAMES, Dice
 
+from hardneg.callbacks.curriculum import planned_batches
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.pace import Measured, Time
@@ -109,6 +112,17 @@ def test_what_moves_is_logged():
         "curriculum/window/a/first": 2.0,
         "curriculum/window/a/end": 6.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "accumulate", "batches"),
+    [(3, -1, 1, 15), (3, 4, 1, 4), (3, 99, 4, 15), (-1, 8, 4, 20), (-1, 7, 4, 19), (None, 3, 2, 5)],
+)
+def test_how_many_batches_a_run_will_have(epochs, steps, accumulate, batches):
+    """Five batches an epoch; the last window of an epoch is cut short, and still a step."""
+    trainer = Mock(spec=L.Trainer, max_epochs=epochs, max_steps=steps, accumulate_grad_batches=accumulate)
+    trainer.train_dataloader = range(5)
+    assert planned_batches(trainer) == batches
 
 
 def test_measured_goes_on_when_the_mean_since_the_last_look_is_below():
