@@ -66,11 +66,12 @@ def test_two_ranks_train_the_same_teacher_as_one_with_twice_the_batch(hardneg, h
     config = json.loads((still / "config.json").read_text())
     config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     (still / "config.json").write_text(json.dumps(config))
-    arguments = [*COMMON, f"encoder.model={still}", "trainer.max_epochs=1"]
+    # Plain descent: Adam would enlarge the rounding of tiny gradients, by how much depends on the processor.
+    descent = ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1"]
+    arguments = [*COMMON, *descent, f"encoder.model={still}", "trainer.max_epochs=1"]
     hardneg("train-teacher", *arguments, "hydra.run.dir=one")
     two = ["batch_size=4", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
     hardneg_process("train-teacher", *arguments, *two, "hydra.run.dir=two")
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    one.pop("network.model.classifier.bias")  # moves all scores alike: its gradient is rounding, which Adam enlarges
     for key, value in one.items():
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4)
