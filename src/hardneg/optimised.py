@@ -124,3 +124,9 @@ def logs_now(trainer: L.Trainer) -> bool:
     """Whether what is logged at the step just done is written (`trainer.log_every_n_steps`; 0: never)."""
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
     return every > 0 and trainer.global_step % every == 0
+
+
+def ends_now(trainer: L.Trainer) -> bool:
+    """Whether the epoch whose end this is was the run's last, by its epochs or by its optimiser steps."""
+    epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
+    return 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hardneg.optimised import Optimised
+from hardneg.optimised import Optimised, ends_now
 from hardneg.retrieval.metrics import average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
@@ -50,9 +50,7 @@ class Evaluate(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log."""
-        epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
-        last = 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step
-        if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not last):
+        if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not ends_now(trainer)):
             return
         # The same on every rank, so there is nothing to reduce.
         pl_module.log_dict(self._note(trainer, self._values(pl_module, [self.dev])[self.dev]), sync_dist=False)

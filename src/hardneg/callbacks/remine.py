@@ -18,7 +18,7 @@ from hardneg.encoders.towers import Towers
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
-from hardneg.optimised import logs_now
+from hardneg.optimised import ends_now, logs_now
 from hardneg.retrieval.model import Model
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,9 @@ class Remine(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Mine the first round after the warm-up, and a new one if the epochs are up, but not after the last."""
-        done = trainer.current_epoch + 1
-        epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
-        if 0 < epochs <= done or 0 < steps <= trainer.global_step:
+        if ends_now(trainer):
             return
+        done = trainer.current_epoch + 1
         since = done - self.warmup_epochs
         steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
         epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0

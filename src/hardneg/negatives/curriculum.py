@@ -99,12 +99,9 @@ class Curriculum:
             if all(shares.get(name, 1) == 0 for name in sources):
                 raise ConfigError(f"curriculum.share leaves no source of negatives at {place:.0%} of the training")
 
-    def drawn(self, sources: Iterable[str] | Mapping[str, Any]) -> list[str]:
+    def drawn(self, sources: Mapping[str, Any]) -> list[str]:
         """The offline sources that share the slots, in the order of the run's sources."""
-        named = [name for name in sources if name in self.share]
-        if isinstance(sources, Mapping):
-            named = [name for name in named if isinstance(sources[name], OfflineSource)]
-        return named
+        return [name for name, one in sources.items() if name in self.share and isinstance(one, OfflineSource)]
 
     def fit(self, sources: Mapping[str, Any]) -> None:
         """Let each source that shares the slots fill all of them; called before they are prepared."""
