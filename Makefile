@@ -9,8 +9,8 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
 
-test: $(VENV)/.dev             ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev             ## run the tests, a process a core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.dev             ## check style, format and types
 	$(BIN)/ruff check .

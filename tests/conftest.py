@@ -18,6 +18,10 @@ def isolated(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("HARDNEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield
+    if "wandb" in sys.modules:
+        # W&B tells child processes of its service by the environment: one that is killed would take the service along.
+        sys.modules["wandb"].teardown()
 
 
 @pytest.fixture(scope="session")

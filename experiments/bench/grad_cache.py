@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024, 4096])
     parser.add_argument("--largest-plain", type=int, default=1024, help="the plain step needs memory without end")
     parser.add_argument("--rounds", type=int, default=3, help="each arm's steps in turns, at every batch size")
+    parser.add_argument("--largest-timed", type=int, default=1024, help="above it one step each, the one for memory")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=HERE, help="folder for grad_cache.md and grad_cache.json")
@@ -52,19 +53,14 @@ def main() -> None:
     found = []
     for batch in args.batches:
         arms = [arm for arm in ARMS if arm != "plain" or batch <= args.largest_plain]
-        steps = {arm: ARMS[arm](pairs(args.data, batch), args.device) for arm in arms}
-        seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-        for number in range(args.rounds + 1):
-            for arm in arms if number % 2 else arms[::-1]:
-                taken = timed(steps[arm], args.device)
-                if number:  # the first warms up
-                    seconds[arm].append(taken)
-        del steps
+        seconds = in_turns(args, arms, batch) if batch <= args.largest_timed else {}
         for arm in arms:
             command = [sys.executable, __file__, "--memory", arm, str(batch), "--data", str(args.data)]
             command += ["--device", args.device, "--threads", str(args.threads)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             peak = json.loads(done.stdout.splitlines()[-1])
+            alone = peak.pop("seconds")
+            seconds.setdefault(arm, [alone])
             ratios = [ours / theirs for ours, theirs in zip(seconds[arm], seconds["st"], strict=True)]
             found.append({"arm": arm, "batch": batch, "seconds": seconds[arm], "to st": ratios, **peak})
             print(found[-1], flush=True)
@@ -72,6 +68,18 @@ def main() -> None:
     (args.out / "grad_cache.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (args.out / "grad_cache.md").write_text(markdown(args, found), encoding="utf-8")
     print(markdown(args, found))
+
+
+def in_turns(args: argparse.Namespace, arms: list[str], batch: int) -> dict[str, list[float]]:
+    """Time each arm's steps in turns, after one each to warm up."""
+    steps = {arm: ARMS[arm](pairs(args.data, batch), args.device) for arm in arms}
+    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
+    for number in range(args.rounds + 1):
+        for arm in arms if number % 2 else arms[::-1]:
+            taken = timed(steps[arm], args.device)
+            if number:
+                seconds[arm].append(taken)
+    return seconds
 
 
 def pairs(path: Path, batch: int) -> tuple[RetrievalData, np.ndarray, np.ndarray]:
@@ -165,13 +173,13 @@ def timed(step: Step, device: str) -> float:
 
 
 def memory(args: argparse.Namespace, arm: str, batch: int) -> dict[str, float]:
-    """Run one step and read the peak, in MiB: of the process on a CPU, of torch's allocator on a GPU."""
+    """Run one step, time it and read the peak, in MiB: of the process on a CPU, of torch's allocator on a GPU."""
     step = ARMS[arm](pairs(args.data, batch), args.device)
     before = peak()
-    step()
+    seconds = timed(step, args.device)
     if args.device == "cuda":
-        return {"MiB before": 0.0, "MiB": torch.cuda.max_memory_allocated() / 2**20}
-    return {"MiB before": before, "MiB": peak()}
+        return {"seconds": seconds, "MiB before": 0.0, "MiB": torch.cuda.max_memory_allocated() / 2**20}
+    return {"seconds": seconds, "MiB before": before, "MiB": peak()}
 
 
 def peak() -> float:
