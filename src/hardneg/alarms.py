@@ -46,8 +46,10 @@ def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[
     """Judge a source's lists by their health (see `mining.health`)."""
     found = []
     if at.hit_rate is not None and numbers["hit_rate"] < at.hit_rate:
-        text = f"only {numbers['hit_rate']:.1%} of the mined documents were kept: the filters are too strict"
-        found.append(Alarm("hit_rate", f"{text} for this miner's scores, or the miner too weak for them"))
+        why = "the filters are too strict for this miner's scores, or the miner too weak for them"
+        if (positive := numbers.get("relabelled", 0.0)) > (1 - numbers["hit_rate"]) / 2:
+            why = f"the teacher takes {positive:.1%} for positives, so raise negatives.{source}.relabel"
+        found.append(Alarm("hit_rate", f"only {numbers['hit_rate']:.1%} of the mined documents were kept: {why}"))
     if at.queries_short is not None and numbers["queries_short"] > at.queries_short:
         text = f"{numbers['queries_short']:.1%} of the queries have fewer negatives left than negatives.{source}.k"
         mend = f"raise negatives.{source}.depth, loosen the filters, or warm up first (remine.warmup_epochs)"

@@ -11,6 +11,9 @@ EASY = ["strategy=easy_to_hard", "negatives.mined.depth=20", "logger=csv", "chec
 EASY += ["evaluate.before=false", "filter=[known_positives]"]
 # Harder as soon as the loss of what is in use falls: at some step within an epoch.
 SELF_PACED = [*EASY, "curriculum=self_paced", "curriculum.pace.every_n_steps=3", "curriculum.pace.below=2.0"]
+# Decided by what is measured at the end of an epoch only, which a resumed run does not measure again.
+ON_DEV = [*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[val/ndcg@10]", "curriculum.pace.every_n_steps=3"]
+ON_DEV += ["curriculum.pace.below=null", "curriculum.pace.above=0.01"]
 MOVING = [*EASY, "curriculum=custom", "curriculum.shape=linear", "negatives=[in_batch,mined,random,queue]"]
 MOVING += ["+curriculum.share={mined:[0.2,0.8],random:[0.8,0.2]}", "curriculum.slots=5", "curriculum/pace=time"]
 MOVING += ["+curriculum.window={mined:[[5,15],[0,10]]}", "+curriculum.temperature={infonce:[0.2,0.05]}"]
@@ -42,7 +45,7 @@ def test_an_online_source_goes_off_and_a_temperature_falls(hardneg, small, separ
     assert loss["losses.infonce.log_temperature"].exp().item() == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("moves", [SELF_PACED, MOVING], ids=["self_paced", "moving"])
+@pytest.mark.parametrize("moves", [SELF_PACED, ON_DEV, MOVING], ids=["self_paced", "on_dev", "moving"])
 def test_a_killed_run_goes_on_at_its_place_in_the_curriculum(
     hardneg, hardneg_process, small, separate, tmp_path, moves
 ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ class FollowCurriculum(L.Callback):
     def __init__(self, curriculum: Curriculum, sources: Mapping[str, OfflineSource]) -> None:
         self.curriculum, self.sources = curriculum, dict(sources)
         self.reports: dict[str, tuple[int, dict[str, float]]] = {}
+        self.known: dict[str, float] = {}  # the last value of each metric that the pace reads
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Plan the run; comes before the first batch is drawn."""
@@ -50,8 +50,9 @@ class FollowCurriculum(L.Callback):
         pace = self.curriculum.pace
         if pace.watched:
             logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
-            means = {name: distributed.mean(float(logged.get(name, math.nan))) for name in pace.watched}
-            pace.watch(means, trainer.global_step)
+            # What is not measured at every step keeps its last value, also over a resume, when Lightning has forgotten it.
+            self.known |= {name: distributed.mean(float(logged[name])) for name in pace.watched if name in logged}
+            pace.watch(self.known, trainer.global_step)
 
     def _progress(self, trainer: L.Trainer, batch_idx: int) -> float:
         batch = trainer.current_epoch * len(trainer.train_dataloader) + batch_idx  # type: ignore[arg-type]
@@ -65,12 +66,13 @@ class FollowCurriculum(L.Callback):
         return {f"mining/{name}/{key}": v for name, (_, report) in self.reports.items() for key, v in report.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the pace is."""
-        return self.curriculum.pace.state()
+        """Where the pace is, and what it knows."""
+        return {"pace": self.curriculum.pace.state(), "known": dict(self.known)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on there."""
-        self.curriculum.pace.restore(state_dict)
+        self.curriculum.pace.restore(state_dict["pace"])
+        self.known = dict(state_dict["known"])
 
 
 def planned_batches(trainer: L.Trainer) -> int:

@@ -58,6 +58,7 @@ def draw(
 def effects(tables: Sequence[Comparison]) -> Figure | None:
     """Draw the difference of each arm with its interval, one panel a metric; hollow: exploratory."""
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     names = [row.arm for row in tables[0].rows if row.contrast is not None]
     if not names:
@@ -81,6 +82,7 @@ def effects(tables: Sequence[Comparison]) -> Figure | None:
             face = colour if contrast.primary else "white"
             ax.plot(contrast.difference.mean, place, "o", color=colour, markerfacecolor=face, markersize=6)
         ax.set(title=f"{table.data}: test {table.plan.metric}", xlabel=f"difference to {_wrapped(table.baseline, 40)}")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.tick_params(axis="y", length=0)
     axes[0, 0].set_yticks(range(len(names)), [_wrapped(name) for name in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)

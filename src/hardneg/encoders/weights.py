@@ -22,9 +22,10 @@ def locate(model: str) -> str:
     """Turn `minilm` into the folder that the extra `hardneg[minilm]` installed, else its hub name; others pass.
 
     The package is a third party's re-upload: its files are found, never imported, and the weights must be the hub's.
-    Raises `ConfigError` if they are not.
+    Raises `ConfigError` if they are not, or if a folder is not there.
     """
     if model != MINILM:
+        check_folder(model)
         return model
     try:
         files = metadata.files(_PACKAGE) or []
@@ -43,6 +44,16 @@ def locate(model: str) -> str:
             " folder or hub name as encoder.model"
         )
     return str(weights.parent)
+
+
+def check_folder(model: str) -> None:
+    """Raise `ConfigError` for what can only be a folder and is not there: the hub would be asked for it, for a minute."""
+    path = Path(model)
+    only_a_path = (
+        model.startswith(("/", ".", "~")) or model.count("/") > 1 or (model.count("/") and path.parent.is_dir())
+    )
+    if only_a_path and not path.is_dir():
+        raise ConfigError(f"there is no folder {model!r}; give one that holds a model, or a hub name as OWNER/NAME")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int32
 from hardneg import distributed
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.pairs import CrossEncoder
-from hardneg.encoders.weights import weights_hash
+from hardneg.encoders.weights import check_folder, weights_hash
 from hardneg.errors import ConfigError
 from hardneg.mining.teacher import Teacher
 from hardneg.precision import native_bf16
@@ -29,6 +29,7 @@ class CrossEncoderTeacher(Teacher):
     def __init__(self, model: str, max_length: int = 256, precision: str = "auto") -> None:
         if max_length < 8:
             raise ConfigError(f"teacher.max_length must be at least 8 tokens, got {max_length}")
+        check_folder(model)
         self.model, self.max_length, self.precision = model, max_length, precision
         self.network: CrossEncoder | None = None
 

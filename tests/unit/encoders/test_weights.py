@@ -27,6 +27,14 @@ def test_other_models_pass():
     assert weights.locate("owner/name") == "owner/name"
 
 
+@pytest.mark.parametrize("model", ["outputs/teacher/teacher", "./model", "/model", "here/model"])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(ConfigError, match="there is no folder"):
+        weights.locate(model)
+
+
 def test_the_packages_folder_is_found_if_its_weights_are_the_hubs(package, monkeypatch):
     monkeypatch.setattr(weights, "_SHA256", sha256(b"weights").hexdigest())
     assert weights.locate("minilm") == str(package.parent)
