@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from hardneg import allocator
 from hardneg.errors import ConfigError, UserError
 
 COMMANDS = {
@@ -32,6 +33,7 @@ log = logging.getLogger("hardneg")
 
 def main() -> None:
     """Run the command that the arguments name."""
+    allocator.keep_freed_memory()
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(USAGE)

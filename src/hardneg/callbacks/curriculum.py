@@ -50,7 +50,7 @@ class FollowCurriculum(L.Callback):
         pace = self.curriculum.pace
         if pace.watched:
             logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
-            # What is not measured at every step keeps its last value, also over a resume, when Lightning has forgotten it.
+            # What is not measured at every step keeps its last value, also over a resume: Lightning forgets it there.
             self.known |= {name: distributed.mean(float(logged[name])) for name in pace.watched if name in logged}
             pace.watch(self.known, trainer.global_step)
 

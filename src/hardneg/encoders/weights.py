@@ -47,12 +47,10 @@ def locate(model: str) -> str:
 
 
 def check_folder(model: str) -> None:
-    """Raise `ConfigError` for what can only be a folder and is not there: the hub would be asked for it, for a minute."""
-    path = Path(model)
-    only_a_path = (
-        model.startswith(("/", ".", "~")) or model.count("/") > 1 or (model.count("/") and path.parent.is_dir())
-    )
-    if only_a_path and not path.is_dir():
+    """Raise `ConfigError` for what can only be a folder and is not there; the hub would be asked for it for a minute."""
+    path, slashes = Path(model), model.count("/")
+    is_path = model.startswith(("/", ".", "~")) or slashes > 1 or (slashes and path.parent.is_dir())
+    if is_path and not path.is_dir():
         raise ConfigError(f"there is no folder {model!r}; give one that holds a model, or a hub name as OWNER/NAME")
 
 

@@ -1,0 +1,26 @@
+"""How the C library deals with memory that is free again."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from os import environ
+
+# Numbers from glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep large blocks that were freed, instead of giving them back to the kernel each time.
+
+    An embedding table's gradient is a block of 50 MB that every step allocates and frees. By default each is mapped
+    anew and cleared page by page, which took a third of the processor time of a static tower's training; the peak of
+    resident memory is the same to 2%. Other C libraries are left as they are, and glibc too where the environment sets
+    MALLOC_MMAP_MAX_ or MALLOC_TRIM_THRESHOLD_.
+    """
+    if not sys.platform.startswith("linux") or {"MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_"} & set(environ):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
