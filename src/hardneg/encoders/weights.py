@@ -47,7 +47,7 @@ def locate(model: str) -> str:
 
 
 def check_folder(model: str) -> None:
-    """Raise `ConfigError` for what can only be a folder and is not there; the hub would be asked for it for a minute."""
+    """Raise `ConfigError` for what can only be a folder and is not there; the hub would be asked a minute long."""
     path, slashes = Path(model), model.count("/")
     is_path = model.startswith(("/", ".", "~")) or slashes > 1 or (slashes and path.parent.is_dir())
     if is_path and not path.is_dir():
