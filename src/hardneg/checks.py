@@ -17,6 +17,7 @@ from hardneg.monitor import METRICS
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 
 
@@ -79,6 +80,11 @@ def check_combination(node: dict[str, Any]) -> None:
     losses = configs.build_group(node["loss"], "loss")
     check_losses(losses, sources)
     check_offline_only(node, sources, losses)
+    if node["data"].get("sets") and isinstance(queue := sources.get("queue"), Queue) and queue.logq:
+        raise ConfigError(
+            "negatives.queue.logq=true corrects for the popularity in one data set, and the queue holds documents of"
+            " all of data.sets; set negatives.queue.logq=false"
+        )
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_numbers(node)

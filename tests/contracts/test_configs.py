@@ -147,6 +147,7 @@ CLOSED = ["filter=[known_positives,same_set]", "filter.same_set.offline_only=[wo
             [*MIX, *CLOSED, "negatives=[in_batch,bm25]", "loss.infonce.symmetric=true"],
             "set loss.infonce.symmetric=false",
         ),
+        ([*MIX, "negatives=[in_batch,queue]", "negatives.queue.logq=true"], "set negatives.queue.logq=false"),
         ([*MIX, *CLOSED, "negatives=[bm25]", "filter.same_set.offline_only=[law]"], "none of data.sets (code, world)"),
     ],
 )
