@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 HERE = Path(__file__).parent
 LOOKS = {
     "batch": ("larger batch, 3 epochs", "#1f4e79", "o"),
-    "steps": ("larger batch, 51 steps", "#6fa8dc", "s"),
+    "steps": ("larger batch, equal steps", "#6fa8dc", "s"),
     "moco": ("batch 128 and queue, momentum", "#c55a11", "^"),
     "xbm": ("batch 128 and queue, no momentum", "#7f7f7f", "v"),
 }

@@ -19,7 +19,7 @@ METRICS = ("ndcg@10", "recall@100")
 # What enlarges the pool, and the plain batch of as many steps that stands among its points.
 WAYS = {
     "batch": ("larger batch, 3 epochs", None),
-    "steps": ("larger batch, 51 steps", 512),
+    "steps": ("larger batch, equal steps", 512),
     "moco": ("batch 128 and queue, momentum", None),
     "xbm": ("batch 128 and queue, no momentum", 128),
 }

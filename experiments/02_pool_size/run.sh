@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The number of documents that a query is set against, 2^5 to 2^12, by larger batches and by queues; 3 seeds on one BEIR
 # folder. Then the trend over doublings and the comparison with accumulated gradients.
-# usage: run.sh DATA_FOLDER OUT_FOLDER
+# usage: run.sh DATA_FOLDER OUT_FOLDER STEPS      (STEPS: those of a batch of 512 in 3 epochs; nl2bash 51, squad-sent 102)
 set -euo pipefail
-data=$1 out=$2 name=$(basename "$1") here=$(dirname "$0")
+data=$1 out=$2 steps=$3 name=$(basename "$1") here=$(dirname "$0")
 common=(data=beir data.path="$data" encoder=static encoder.init=minilm optimizer.lr=0.01 trainer.max_epochs=3)
 common+=(evaluate.before=false evaluate.bm25=null logger=csv)
 cached=(negatives=in_batch encoder.grad_cache=true encoder.tokens=65536)
@@ -16,11 +16,12 @@ sweep accumulate negatives=in_batch batch_size=32 trainer.accumulate_grad_batche
 # The documents of earlier steps beside a batch: as many steps and queries as without them. The momentum tower alone, too:
 # under it documents have no gradient.
 sweep moco_128 negatives=in_batch batch_size=128 encoder.momentum=0.95
+sweep moco_512 "${queue[@]}" encoder.momentum=0.95 negatives.queue.size=384
 sweep moco_4096 "${queue[@]}" encoder.momentum=0.95 negatives.queue.size=3968
 sweep xbm_512 "${queue[@]}" negatives.queue.size=384
 sweep xbm_4096 "${queue[@]}" negatives.queue.size=3968
-# As many steps as a batch of 512 takes in 3 epochs of nl2bash: a larger batch then sees more queries.
-few=("${cached[@]}" trainer.max_steps=51)
+# As many steps as a batch of 512 takes in 3 epochs: a larger batch then sees more queries.
+few=("${cached[@]}" trainer.max_steps="$steps")
 sweep steps_32 "${few[@]}" batch_size=32 trainer.max_epochs=1
 sweep steps_128 "${few[@]}" batch_size=128 trainer.max_epochs=1
 sweep steps_2048 "${few[@]}" batch_size=2048 trainer.max_epochs=13 evaluate.every_n_epochs=5
