@@ -71,7 +71,7 @@ class Candidates:
             ids=batch.doc_ids,
             positive=(batch.source == 0) & (batch.doc_ids >= 0),
             valid=batch.doc_ids >= 0,
-            source=batch.source,
+            source=batch.source.to(torch.int8),  # the matrix is as large as the scores
             names=names,
             teacher=batch.teacher,
             query_ids=batch.query_ids,
@@ -87,7 +87,7 @@ class Candidates:
             "ids": ids,
             "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
             "valid": (columns.owner != rows[:, None]) & (ids >= 0),
-            "source": torch.full(shape, self.names.index(name), device=q.device),
+            "source": torch.full(shape, self.names.index(name), dtype=torch.int8, device=q.device),
         }
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import overload
 
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from hardneg import allocator
 from hardneg.batch import Tokens
 from hardneg.errors import ConfigError
 
@@ -59,9 +60,21 @@ def encode(
     dropout: memory is that of one part, whatever the batch, and the gradient is that of the whole batch. It is what
     GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward are left to autograd.
     """
-    # Tensors as arguments, not in a container: by them the checkpoint finds the device whose dropout it must replay.
-    run = partial(checkpoint, network, use_reentrant=False) if grad_cache and torch.is_grad_enabled() else network
+    run = _again(network) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
     found = torch.cat([run(*tokens.part(rows).inputs) for rows in cuts])
     back = torch.argsort(torch.cat(cuts)).to(found.device, non_blocking=True)
     return found[back]
+
+
+def _again(network: nn.Module) -> Callable[..., Tensor]:
+    """Wrap a network so that it keeps no activations and runs a second time in the backward pass."""
+    on_cpu = next(network.parameters()).device.type == "cpu"
+
+    def run(*inputs: Tensor | None) -> Tensor:
+        if on_cpu:  # first, since the second run ends as soon as its last activation is there
+            allocator.give_back()
+        return network(*inputs)
+
+    # Tensors as arguments, not in a container: by them the checkpoint finds the device whose dropout it must replay.
+    return partial(checkpoint, run, use_reentrant=False)

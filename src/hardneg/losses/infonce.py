@@ -90,7 +90,8 @@ class InfoNCE(Loss):
         weighed = logits + self._log_weight(c) if self.hardness else logits
         # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
         negatives = weighed.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
-        each = F.softplus(negatives - logits).masked_fill(~c.positive, 0.0)
+        columns = c.positive.any(dim=0)  # few: with thousands of negatives a whole matrix more would be the peak
+        each = F.softplus(negatives - logits[:, columns]).masked_fill(~c.positive[:, columns], 0.0)
         return each.sum(dim=1) / c.positive.sum(dim=1).clamp(min=1)
 
     def _log_weight(self, c: Candidates) -> Float[Tensor, "B N"]:
