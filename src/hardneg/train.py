@@ -22,6 +22,7 @@ from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
 from hardneg.callbacks.remine import Remine
+from hardneg.callbacks.stores import NoteStores
 from hardneg.closing import close
 from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
@@ -237,6 +238,7 @@ def mining(
         found.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
         metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
+        found.append(NoteStores(stored, folder))
         found.append(Alarms(stored, evaluate, setting.training, folder, Thresholds(**cfg.alarms), metrics))
     if following:
         found.append(Remine(following, setting, model, **configs.plain(cfg.remine), curriculum=negatives.curriculum))
