@@ -6,19 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from omegaconf import OmegaConf
 
-from hardneg import configs
 from hardneg.compare.histograms import histogram
-from hardneg.data.tables import Ragged, RetrievalData
+from hardneg.data.tables import Ragged
 from hardneg.data.training import TrainingSet
 from hardneg.errors import UserError
 from hardneg.mining.health import dropped
 from hardneg.mining.store import Store
+from hardneg.run_config import open_data, read_config
 from hardneg.stores import read_stores
 
 if TYPE_CHECKING:
@@ -99,11 +98,7 @@ def open_mined(folder: str | Path, source: str | None = None, round: int = -1) -
     `UserError` where the folder is no run, nothing was mined for the source, or the lists are no longer in the cache.
     """
     folder = Path(folder)
-    written = folder / ".hydra" / "config.yaml"
-    if not written.is_file():
-        raise UserError(f"{folder} is no run folder: it has no .hydra/config.yaml")
-    configs.register_resolvers()
-    cfg: Any = OmegaConf.load(written)
+    cfg = read_config(folder)
     found = read_stores(folder, list(cfg.get("negatives") or ()))
     if source is None and len(found) == 1:
         (source,) = found
@@ -115,6 +110,5 @@ def open_mined(folder: str | Path, source: str | None = None, round: int = -1) -
     store = Path(cfg.cache) / "stores" / names[round]
     if not store.exists():
         raise UserError(f"{folder}: the lists of {source} are gone from the cache ({store}); mine them again")
-    data: RetrievalData = configs.build(cfg.data).load()
     split = cfg.split if isinstance(cfg.split, str) else cfg.split.train
-    return MinedLists(source, Store(store), TrainingSet(data, split))
+    return MinedLists(source, Store(store), TrainingSet(open_data(folder), split))

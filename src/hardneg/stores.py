@@ -13,7 +13,8 @@ FILE = "stores.jsonl"
 def note_store(folder: Path, source: str, store: str, step: int, mined: bool) -> bool:
     """Note a list that training begins to draw from; return whether this run mined it.
 
-    `mined` is whether that was just now. A run that goes on finds lists that it has mined itself: the first note counts.
+    `mined` is whether that was just now. A run that goes on finds lists that it has mined itself: the first note
+    counts.
     """
     for line in _lines(folder):
         if (line["source"], line["store"]) == (source, store):
@@ -26,7 +27,7 @@ def note_store(folder: Path, source: str, store: str, step: int, mined: bool) ->
 
 
 def read_stores(folder: Path, sources: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names of the stores by source, oldest first: of a training run, or from the reports of `hardneg mine`."""
+    """Return the stores' names by source, oldest first: of a training run, or from the reports of `hardneg mine`."""
     found: dict[str, list[str]] = {}
     for line in _lines(folder):
         found.setdefault(line["source"], []).append(line["store"])
