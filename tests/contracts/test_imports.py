@@ -14,7 +14,7 @@ SRC = Path(__file__).parents[2] / "src"
 # From the bottom up; a module may import from its own layer and from those below. The longest prefix counts.
 LAYERS = [
     ["errors", "batch", "candidates", "schedule", "alarms", "stores"],
-    ["losses", "filters", "monitor", "distributed", "configs", "data"],
+    ["losses", "filters", "monitor", "distributed", "configs", "data", "run_config"],
     ["encoders", "embed", "precision", "fsdp", "retrieval", "negatives", "mining", "embedded"],
     ["checkpoint"],
     [
