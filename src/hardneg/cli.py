@@ -59,6 +59,9 @@ def run(command: str, *arguments: str) -> None:
     What it says goes to stdout. Logging and `sys.argv` are as before afterwards. Raises `UserError` where the command
     line would have ended with another exit code than 0, and `KeyboardInterrupt` where it was interrupted.
     """
+    import warnings
+
+    warnings.filterwarnings("ignore", message="IProgress not found")  # bars are text here, with or without widgets
     with contextlib.redirect_stderr(sys.stdout), _as_before():
         sys.argv = ["hardneg", command, *arguments]
         try:

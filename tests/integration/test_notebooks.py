@@ -14,6 +14,14 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+SAYS = {  # what the story hangs on
+    "compare_strategies": "in_batch+random-infonce",
+    "look_at_negatives": "hidden",
+    "quickstart": "better than BM25",
+    "write_a_source": "FAILED test_offline_source[careless-never_draws_a_known_positive]",
+}
+
+
 def stem(path):
     return path.stem
 
@@ -46,6 +54,7 @@ def test_a_notebook_runs(path, kernel, tmp_path):
         nbformat.write(notebook, Path(folder) / path.name)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.get("name") == "stderr"], "nothing for stderr's red box"
+    assert SAYS[path.stem] in str(outputs)
     assert any({"image/png", "text/html"} & output.get("data", {}).keys() for output in outputs)
 
 
@@ -60,9 +69,7 @@ def test_git_holds_no_outputs(path):
 
 
 def test_each_has_a_parameter_cell_and_a_title():
-    assert [path.stem for path in NOTEBOOKS] == [
-        "compare_strategies", "look_at_negatives", "quickstart", "write_a_source",
-    ]  # fmt: skip
+    assert [path.stem for path in NOTEBOOKS] == list(SAYS)
     for path in NOTEBOOKS:
         notebook = nbformat.read(path, as_version=4)
         assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
