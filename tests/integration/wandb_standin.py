@@ -100,6 +100,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.headers.get("Content-MD5", digest) != digest:
                 return self.refuse(f"{self.path}: another MD5")
             files = self.server.runs[owner].files if kind == "run" else self.server.artifacts[int(owner)]["files"]
+            if kind == "artifact" and name in files:
+                return self.refuse(f"{self.path}: uploaded before")
             files[name] = data
         return self.reply({})
 
@@ -195,11 +197,27 @@ class Handler(BaseHTTPRequestHandler):
         return {"project": {"artifact": None}}
 
     def op_CreateArtifact(self, given):
-        given, number = given.get("input", given), len(self.server.artifacts)
-        self.server.artifacts.append({"type": given["artifactTypeName"], "run": given["runName"], "files": {}, **given})
-        sequence = {"id": "s1", "latestArtifact": None}
-        made = {"id": str(number), "digest": given["digest"], "state": "PENDING", "artifactSequence": sequence}
+        given, artifacts = given.get("input", given), self.server.artifacts
+        name, digest = given["artifactCollectionName"], given["digest"]
+        # what is there with the same content is not uploaded again
+        same = [i for i, one in enumerate(artifacts) if (one["name"], one["digest"]) == (name, digest)]
+        committed = bool(same) and artifacts[same[0]].get("committed", False)
+        number = same[0] if same else len(artifacts)
+        if not same:
+            aliases = sorted(alias["alias"] for alias in given.get("aliases") or ())
+            metadata = json.loads(given.get("metadata") or "{}")
+            made = {"name": name, "type": given["artifactTypeName"], "digest": digest, "made_by": given["runName"]}
+            artifacts.append({**made, "used_by": [], "aliases": aliases, "metadata": metadata, "files": {}})
+        sequence = {"id": f"s{number}", "latestArtifact": {"id": str(number), "versionIndex": 0} if committed else None}
+        state = "COMMITTED" if committed else "PENDING"
+        made = {"id": str(number), "digest": digest, "state": state, "artifactSequence": sequence}
         return {"createArtifact": {"artifact": made}}
+
+    def op_UseArtifact(self, given):
+        given = given["input"]
+        artifact = self.server.artifacts[int(given["artifactID"])]
+        artifact["used_by"].append(given["runName"])
+        return {"useArtifact": {"artifact": {"id": given["artifactID"]}}}
 
     def op_CreateArtifactManifest(self, given):
         return {"createArtifactManifest": {"artifactManifest": self.manifest(given["artifactID"])}}

@@ -13,7 +13,10 @@ from hardneg.stores import note_store
 
 
 class NoteStores(L.Callback):
-    """Note every store in `stores.jsonl` of the run folder when training begins to draw from it."""
+    """Note every store in `stores.jsonl` of the run folder when training begins to draw from it, and tell the loggers.
+
+    Comes before `Remine`, which may forget the store when it mines the next.
+    """
 
     def __init__(self, sources: Mapping[str, Stored], folder: Path) -> None:
         self.sources, self.folder = dict(sources), folder
@@ -26,5 +29,9 @@ class NoteStores(L.Callback):
             if store is None or self.seen.get(name) == store.folder.name:
                 continue
             self.seen[name] = store.folder.name
-            if trainer.is_global_zero:
-                note_store(self.folder, name, store.folder.name, trainer.global_step, store.new)
+            if not trainer.is_global_zero:
+                continue
+            mined = note_store(self.folder, name, store.folder.name, trainer.global_step, store.new)
+            for logger in trainer.loggers:
+                if keep := getattr(logger, "log_store", None):
+                    keep(name, store.folder, store.card, mined)
