@@ -65,7 +65,7 @@ def assert_config(run, folder, strategy):
     """The config as the run folder has it, resolved, and flat keys to group by."""
     flat = {"negatives_id": strategy, "loss_id": "infonce", "data_id": "toy", "encoder_id": "static"}
     flat |= {"filter_id": "known_positives", "run_folder": str(folder)}
-    written = configs.plain(read_config(folder))
+    written = {key: value for key, value in configs.plain(read_config(folder)).items() if value != {}}  # as W&B does
     assert {key: value for key, value in run.config.items() if key != "_wandb"} == {**written, **flat}
     assert (run.config["strategy_name"], run.config["seed"]) == (strategy, 1)
     assert set(run.config["negatives"]) == set(strategy.split("+"))
@@ -101,7 +101,7 @@ def assert_summary(run, folder, strategy):
 
 def assert_table(server, run, source, folder):
     """The sample of a mined list, with texts, as the run's table."""
-    (table,) = (one for one in server.artifacts if one["name"] == f"run-{run.name}-mined{source}")
+    (table,) = (one for one in server.artifacts if one["name"].startswith(f"run-{run.name}-mined{source}-"))
     assert (table["type"], table["made_by"], table["committed"]) == ("run_table", run.name, True)
     (name,) = (name for name in table["files"] if name != "manifest")
     sample = json.loads(table["files"][name])
@@ -172,6 +172,7 @@ def test_artifacts_link_a_run_to_those_it_builds_on(hardneg, small, server, tmp_
     first, second = ((tmp_path / name / "wandb_run_id").read_text().strip() for name in ("first", "second"))
     ((_, (store,)),) = read_stores(tmp_path / "first", []).items()
     found = {one["name"]: one for one in server.artifacts if one["type"] != "run_table"}
+    assert mode == "offline" or server.again == []  # a sync uploads runs side by side, so either may come first
     assert server.unknown == [] and all(one["committed"] for one in found.values())
     assert found.keys() == {f"checkpoint-{first}", f"checkpoint-{second}", f"store-{store}"}
     used = {name: one["used_by"] for name, one in found.items()}
