@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "put finished runs side by side, with paired tests",
     "resume": "go on with an interrupted run, from its run folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
+    "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
     "import": "turn a sentence-transformers folder into a checkpoint",
 }
 
@@ -102,6 +103,10 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.compare.command import main as compare
 
         compare(rest)
+    elif command == "wandb-view":
+        from hardneg.runlog.view_command import main as wandb_view
+
+        wandb_view(rest)
     elif command in ("export", "import"):
         _quiet()
         from hardneg.exchange.command import export, import_

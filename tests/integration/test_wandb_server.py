@@ -11,27 +11,11 @@ import subprocess
 import sys
 
 import pytest
-import wandb
-from wandb_standin import serving
 
 from hardneg import configs
 from hardneg.mining.audit import Finding
 from hardneg.run_config import open_data, read_config
 from hardneg.stores import read_stores
-
-KEY = "0" * 40
-
-
-@pytest.fixture
-def server(environment, monkeypatch):
-    """A server on the loopback that the next runs log to, and a W&B session of the test's own."""
-    with serving() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        monkeypatch.delenv("WANDB_SERVICE", raising=False)
-        wandb.teardown()
-        yield server
-        wandb.teardown()
 
 
 def steps(run, metric="train/loss"):

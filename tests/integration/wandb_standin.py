@@ -52,6 +52,7 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.RLock()
         self.runs: dict[str, Run] = {}
+        self.views: list[dict[str, Any]] = []  # saved workspaces and reports
         self.artifacts: list[dict[str, Any]] = []
         self.again: list[str] = []  # uploaded although it was there
         self.unknown: list[str] = []
@@ -149,8 +150,31 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.reply({"data": known(request.get("variables") or {})})
 
+    def op_UpsertView2(self, given):  # a workspace
+        self.server.views.append({**given, "spec": json.loads(given["spec"])})
+        dates = {"createdAt": "2026-01-01T00:00:00", "updatedAt": "2026-01-01T00:00:00"}
+        owner = {"user": {"name": "tester", "username": "tester", "userInfo": {}}}
+        project = {"project": {"id": PROJECT["id"], "name": PROJECT["name"], "entityName": "tester"}}
+        view = {key: given.get(key) for key in ("type", "name", "displayName", "description", "spec")}
+        view |= {"id": f"v{len(self.server.views)}", "previewUrl": None, "coverUrl": None, "locked": False}
+        return {"upsertView": {"view": view | dates | owner | project, "inserted": True}}
+
+    op_upsertView = op_UpsertView2  # a report
+
+    def op_GetProjects(self, given):
+        node = {"__typename": "Project", "id": PROJECT["id"], "name": PROJECT["name"], "entityName": given["entity"]}
+        node |= {"createdAt": "2026-01-01T00:00:00Z", "isBenchmark": False, "user": None}
+        page = {"hasNextPage": False, "endCursor": None, "__typename": "PageInfo"}
+        return {"models": {"pageInfo": page, "edges": [{"node": node}]}}
+
     def op_Viewer(self, _):
         return {"viewer": {"id": "v1", "entity": "tester", "username": "tester", "flags": "{}", "teams": {"edges": []}}}
+
+    def op_GetDefaultEntity(self, _):
+        return {"viewer": {"id": "v1", "entity": "tester"}}
+
+    def op_ProjectInternalId(self, _):
+        return {"project": {"id": PROJECT["id"], "internalId": "1"}}
 
     def op_ServerFeaturesQuery(self, _):
         return {"serverInfo": {"features": []}}
