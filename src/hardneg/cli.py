@@ -68,7 +68,7 @@ def run(command: str, *arguments: str) -> None:
         try:
             main()
         except SystemExit as stop:
-            if stop.code == 130:
+            if stop.code in (130, 143):  # Ctrl-C in training ends as SIGTERM does, after the step
                 raise KeyboardInterrupt from None
             if stop.code:
                 cause = stop.__cause__ if isinstance(stop.__cause__, UserError) else None
