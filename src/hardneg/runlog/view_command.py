@@ -56,10 +56,10 @@ def _save(given: argparse.Namespace) -> str:
 
     view.package()
     mode.check_server()
-    entity = given.entity or os.environ.get("WANDB_ENTITY")
+    entity = str(given.entity or os.environ.get("WANDB_ENTITY") or "")
     make = view.report if given.report else view.workspace
     try:
-        entity = entity or wandb.Api().default_entity
+        entity = entity or str(wandb.Api().default_entity)
         saved = make(entity, given.project, given.name, given.metric, given.group).save()
     except Exception as error:  # W&B's client raises many kinds for a server that refuses or is not there
         reason = " ".join(str(error).split())
