@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -22,6 +23,7 @@ COMMANDS = {
     "compare": "put finished runs side by side, with paired tests",
     "resume": "go on with an interrupted run, from its run folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
+    "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
     "import": "turn a sentence-transformers folder into a checkpoint",
 }
 
@@ -51,7 +53,51 @@ def main() -> None:
         _run(command, rest)
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
-        sys.exit(2)
+        raise SystemExit(2) from error
+
+
+def run(command: str, *arguments: str) -> None:
+    """Run a command in this process, for notebooks and scripts; the arguments are words of the command line, unquoted.
+
+    What it says goes to stdout. Logging and `sys.argv` are as before afterwards. Raises `UserError` where the command
+    line would have ended with another exit code than 0, and `KeyboardInterrupt` where it was interrupted.
+    """
+    import warnings
+
+    warnings.filterwarnings("ignore", message="IProgress not found")  # bars are text here, with or without widgets
+    with contextlib.redirect_stderr(sys.stdout), _as_before():
+        sys.argv = ["hardneg", command, *arguments]
+        try:
+            main()
+        except SystemExit as stop:
+            if stop.code in (130, 143):  # Ctrl-C in training ends as SIGTERM does, after the step
+                raise KeyboardInterrupt from None
+            if stop.code:
+                cause = stop.__cause__ if isinstance(stop.__cause__, UserError) else None
+                raise cause or UserError(f"hardneg {command} ended with exit code {stop.code}") from None
+
+
+@contextlib.contextmanager
+def _as_before() -> Iterator[None]:
+    """Put back what a command changes for its process: arguments, root logging, environment, Hydra's singleton."""
+    root = logging.getLogger()
+    argv, environment, level, handlers = list(sys.argv), dict(os.environ), root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name in os.environ.keys() - environment.keys() - {"WANDB_SERVICE"}:  # W&B's service goes on
+            del os.environ[name]
+        os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
+        if "hydra" in sys.modules:
+            from hydra.core.global_hydra import GlobalHydra
+
+            GlobalHydra.instance().clear()
 
 
 def _run(command: str, rest: list[str]) -> None:
@@ -59,6 +105,10 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.compare.command import main as compare
 
         compare(rest)
+    elif command == "wandb-view":
+        from hardneg.runlog.view_command import main as wandb_view
+
+        wandb_view(rest)
     elif command in ("export", "import"):
         _quiet()
         from hardneg.exchange.command import export, import_
@@ -137,7 +187,7 @@ def _reporting(entry: Callable[[Any], Any]) -> Callable[[Any], Any]:
             log.error("error: %s", error)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            sys.exit(2)
+            raise SystemExit(2) from error
 
     return run
 

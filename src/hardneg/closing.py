@@ -77,6 +77,9 @@ def close(
                 **({"test_by_set": sets} if sets else {}),
             },
         )
+        for logger in trainer.loggers:
+            if keep := getattr(logger, "log_run", None):
+                keep(folder, kept)
         log.info("run folder: %s", folder)
     distributed.barrier()
     return best

@@ -13,12 +13,10 @@ def draw(
     path: Path, metrics_csv: Path, history: list[dict[str, int | float]], test: Mapping[str, float], metric: str
 ) -> None:
     """Draw side by side: dev metric over steps, loss of each source over steps, test metric of each system."""
-    import matplotlib
+    from matplotlib.figure import Figure  # not pyplot, which would keep it, and whose backend is a notebook's
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     left.plot([h["step"] for h in history], [h[f"val/{metric}"] for h in history], "o-", color=BLUE)
     left.set(title=f"dev {metric}", xlabel="step")
     for name, (steps, values) in _source_losses(metrics_csv).items():
@@ -33,7 +31,6 @@ def draw(
     for axes in (left, middle, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _source_losses(metrics_csv: Path) -> dict[str, tuple[list[int], list[float]]]:

@@ -22,6 +22,7 @@ from hardneg import checkpoint, configs
 from hardneg.checks import check_combination, check_pairs, check_sources
 from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import check as check_metrics
+from hardneg.runlog.artifacts import check_kinds
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def check(cfg: DictConfig) -> None:
         if key in node:
             configs.build(node[key])
     check_checkpoint(node)
+    check_loggers(node.get("logger") or {})
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
     last = check_combination if "remine" in node else check_pairs
     for key, look in {**checks, "loss": last}.items():
@@ -62,6 +64,13 @@ def check_checkpoint(node: dict[str, Any]) -> None:
         raise ConfigError(f"{key}={node[key]}: there is no such file")
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
+
+
+def check_loggers(loggers: dict[str, Any]) -> None:
+    """Raise `ConfigError` for artifacts that W&B is not given."""
+    for name, logger in loggers.items():
+        if logger and "artifacts" in logger:
+            check_kinds(logger["artifacts"], f"logger.{name}.artifacts")
 
 
 def check_evaluation(node: dict[str, Any]) -> None:

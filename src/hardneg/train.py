@@ -22,6 +22,7 @@ from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
 from hardneg.callbacks.remine import Remine
+from hardneg.callbacks.stores import NoteStores
 from hardneg.closing import close
 from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
@@ -55,6 +56,11 @@ class Negatives:
     offline: dict[str, OfflineSource]
     online: dict[str, OnlineSource]
     curriculum: Curriculum | None = None
+
+    @property
+    def stored(self) -> dict[str, Stored]:
+        """Those that draw from mined lists."""
+        return {name: source for name, source in self.offline.items() if isinstance(source, Stored)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,7 +142,7 @@ def fit(
         trainer: L.Trainer = configs.build(
             {**configs.plain(cfg.trainer), "precision": evaluate.retriever.precision},
             logger=opened,
-            callbacks=callbacks(cfg, folder, evaluate, watching),
+            callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
             default_root_dir=folder,
             use_distributed_sampler=False,  # our sampler knows the ranks
             enable_model_summary=False,
@@ -230,7 +236,7 @@ def mining(
     cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model, evaluate: Evaluate
 ) -> list[L.Callback]:
     """The callbacks that follow a curriculum, watch the mined sources, and mine for those that follow the model."""
-    stored = {name: source for name, source in negatives.offline.items() if isinstance(source, Stored)}
+    stored = negatives.stored
     following = {name: source for name, source in stored.items() if source.follows_model}
     found: list[L.Callback] = []
     if negatives.curriculum is not None:
@@ -272,8 +278,21 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
         "group": folder.parent.name if sweep else None,
         "tags": [*cfg.negatives, *cfg.loss, data.name],
         "config": {**configs.plain(cfg), **flat},
+        "inputs": inputs(configs.plain(cfg)),
         "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
     }
+
+
+def inputs(node: dict[str, Any]) -> dict[str, str]:
+    """The checkpoints that a run takes from others, by config key: to start from, to mine and to score with."""
+    found: dict[str, str] = {}
+    if node.get("init_from"):
+        found["init_from"] = node["init_from"]
+    for path, inner in configs.targets(node):
+        given = inner.get("ckpt_path")
+        if given is not None and given not in found.values():  # a teacher stands in each source that asks it, too
+            found[f"{path}.ckpt_path"] = given
+    return found
 
 
 def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:

@@ -13,8 +13,8 @@ SRC = Path(__file__).parents[2] / "src"
 
 # From the bottom up; a module may import from its own layer and from those below. The longest prefix counts.
 LAYERS = [
-    ["errors", "batch", "candidates", "schedule", "alarms", "allocator"],
-    ["losses", "filters", "monitor", "distributed", "configs", "data"],
+    ["errors", "batch", "candidates", "schedule", "alarms", "allocator", "stores"],
+    ["losses", "filters", "monitor", "distributed", "configs", "data", "run_config"],
     ["encoders", "embed", "precision", "fsdp", "retrieval", "negatives", "mining", "embedded"],
     ["checkpoint"],
     [
@@ -30,7 +30,7 @@ LAYERS = [
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
     ["run_folder", "figure", "closing", "compare", "exchange", "serving"],
-    ["train", "evaluate", "mine", "index", "resume"],
+    ["train", "evaluate", "mine", "mined", "index", "resume"],
     ["probe", "train_teacher"],
     ["cli"],
 ]

@@ -63,6 +63,21 @@ def hardneg(environment, monkeypatch):
 
 
 @pytest.fixture
+def server(environment, monkeypatch):
+    """A server on the loopback that the next runs log to, and a W&B session of the test's own."""
+    import wandb
+    from wandb_standin import serving
+
+    with serving() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        monkeypatch.delenv("WANDB_SERVICE", raising=False)
+        wandb.teardown()
+        yield server
+        wandb.teardown()
+
+
+@pytest.fixture
 def hardneg_process(environment):
     """Run `hardneg ...` in a process of its own, which may be killed; checks the exit code."""
 

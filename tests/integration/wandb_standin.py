@@ -52,7 +52,9 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.RLock()
         self.runs: dict[str, Run] = {}
+        self.views: list[dict[str, Any]] = []  # saved workspaces and reports
         self.artifacts: list[dict[str, Any]] = []
+        self.again: list[str] = []  # uploaded although it was there
         self.unknown: list[str] = []
 
 
@@ -100,6 +102,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.headers.get("Content-MD5", digest) != digest:
                 return self.refuse(f"{self.path}: another MD5")
             files = self.server.runs[owner].files if kind == "run" else self.server.artifacts[int(owner)]["files"]
+            if kind == "artifact" and self.server.artifacts[int(owner)].get("committed"):
+                self.server.again.append(self.path)
             files[name] = data
         return self.reply({})
 
@@ -146,8 +150,31 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.reply({"data": known(request.get("variables") or {})})
 
+    def op_UpsertView2(self, given):  # a workspace
+        self.server.views.append({**given, "spec": json.loads(given["spec"])})
+        dates = {"createdAt": "2026-01-01T00:00:00", "updatedAt": "2026-01-01T00:00:00"}
+        owner = {"user": {"name": "tester", "username": "tester", "userInfo": {}}}
+        project = {"project": {"id": PROJECT["id"], "name": PROJECT["name"], "entityName": "tester"}}
+        view = {key: given.get(key) for key in ("type", "name", "displayName", "description", "spec")}
+        view |= {"id": f"v{len(self.server.views)}", "previewUrl": None, "coverUrl": None, "locked": False}
+        return {"upsertView": {"view": view | dates | owner | project, "inserted": True}}
+
+    op_upsertView = op_UpsertView2  # a report
+
+    def op_GetProjects(self, given):
+        node = {"__typename": "Project", "id": PROJECT["id"], "name": PROJECT["name"], "entityName": given["entity"]}
+        node |= {"createdAt": "2026-01-01T00:00:00Z", "isBenchmark": False, "user": None}
+        page = {"hasNextPage": False, "endCursor": None, "__typename": "PageInfo"}
+        return {"models": {"pageInfo": page, "edges": [{"node": node}]}}
+
     def op_Viewer(self, _):
         return {"viewer": {"id": "v1", "entity": "tester", "username": "tester", "flags": "{}", "teams": {"edges": []}}}
+
+    def op_GetDefaultEntity(self, _):
+        return {"viewer": {"id": "v1", "entity": "tester"}}
+
+    def op_ProjectInternalId(self, _):
+        return {"project": {"id": PROJECT["id"], "internalId": "1"}}
 
     def op_ServerFeaturesQuery(self, _):
         return {"serverInfo": {"features": []}}
@@ -195,11 +222,27 @@ class Handler(BaseHTTPRequestHandler):
         return {"project": {"artifact": None}}
 
     def op_CreateArtifact(self, given):
-        given, number = given.get("input", given), len(self.server.artifacts)
-        self.server.artifacts.append({"type": given["artifactTypeName"], "run": given["runName"], "files": {}, **given})
-        sequence = {"id": "s1", "latestArtifact": None}
-        made = {"id": str(number), "digest": given["digest"], "state": "PENDING", "artifactSequence": sequence}
+        given, artifacts = given.get("input", given), self.server.artifacts
+        name, digest = given["artifactCollectionName"], given["digest"]
+        # what is there with the same content is not uploaded again
+        same = [i for i, one in enumerate(artifacts) if (one["name"], one["digest"]) == (name, digest)]
+        committed = bool(same) and artifacts[same[0]].get("committed", False)
+        number = same[0] if same else len(artifacts)
+        if not same:
+            aliases = sorted(alias["alias"] for alias in given.get("aliases") or ())
+            metadata = json.loads(given.get("metadata") or "{}")
+            made = {"name": name, "type": given["artifactTypeName"], "digest": digest, "made_by": given["runName"]}
+            artifacts.append({**made, "used_by": [], "aliases": aliases, "metadata": metadata, "files": {}})
+        sequence = {"id": f"s{number}", "latestArtifact": {"id": str(number), "versionIndex": 0} if committed else None}
+        state = "COMMITTED" if committed else "PENDING"
+        made = {"id": str(number), "digest": digest, "state": state, "artifactSequence": sequence}
         return {"createArtifact": {"artifact": made}}
+
+    def op_UseArtifact(self, given):
+        given = given["input"]
+        artifact = self.server.artifacts[int(given["artifactID"])]
+        artifact["used_by"].append(given["runName"])
+        return {"useArtifact": {"artifact": {"id": given["artifactID"]}}}
 
     def op_CreateArtifactManifest(self, given):
         return {"createArtifactManifest": {"artifactManifest": self.manifest(given["artifactID"])}}

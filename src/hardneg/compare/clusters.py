@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from omegaconf import OmegaConf
 
-from hardneg import configs
 from hardneg.compare.runs import FinishedRun
-from hardneg.data.tables import Qrels, RetrievalData
+from hardneg.data.tables import Qrels
 from hardneg.errors import DataError, UserError
+from hardneg.run_config import open_data, read_config
 
 
 def read(path: Path) -> dict[str, str]:
@@ -57,12 +56,10 @@ def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"
     written = run.folder / ".hydra" / "config.yaml"
     if not written.exists():
         raise UserError(f"--cluster-positives: {run.folder} has no .hydra/config.yaml, which says where its data are")
-    configs.register_resolvers()
-    cfg = OmegaConf.load(written)
-    data: RetrievalData = configs.build(cfg.data).load()
-    if run.summary.get("test_set") not in (None, data.fingerprint(cfg.split.test)):
+    data, split = open_data(run.folder), read_config(run.folder).split.test
+    if run.summary.get("test_set") not in (None, data.fingerprint(split)):
         raise UserError(f"--cluster-positives: the data of {run.folder} have changed since; give --cluster FILE")
-    members = components(data.split(cfg.split.test), len(data.queries))
+    members = components(data.split(split), len(data.queries))
     return members[[data.queries.rows[query] for query in ids.tolist()]]
 
 

@@ -14,6 +14,7 @@ from hardneg.compare import histograms
 from hardneg.compare.arms import Arm
 from hardneg.compare.contrasts import Comparison
 from hardneg.compare.runs import FinishedRun
+from hardneg.compare.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,51 +23,41 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by all; then again with other dashes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-STYLE: dict[Any, Any] = {
-    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.labelsize": 9, "font.size": 9,
-    "legend.frameon": False, "figure.dpi": 150, "svg.fonttype": "none", "pdf.fonttype": 42,
-}  # fmt: skip
 
 
 def draw(
     folder: Path, form: str, tables: Sequence[Comparison], by_data: Mapping[str, Mapping[str, Arm]]
 ) -> Iterator[Path]:
     """Write every figure that the runs have data for, and yield its path."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     folder.mkdir(parents=True, exist_ok=True)
-    with plt.rc_context(STYLE):
-        for data, by_arm in by_data.items():
-            mine = [table for table in tables if table.data == data]
-            drawn: dict[str, Figure | None] = {
-                "effects": effects(mine),
-                "curves": curves(by_arm, [table.plan.metric for table in mine]),
-                "sources": sources(by_arm),
-                "scores": histograms.scores(by_arm),
-            }
-            for name, figure in drawn.items():
-                if figure is not None:
-                    path = folder / f"{data}-{name}.{form}"
+    for data, by_arm in by_data.items():
+        mine = [table for table in tables if table.data == data]
+        drawn: dict[str, Figure | None] = {
+            "effects": effects(mine),
+            "curves": curves(by_arm, [table.plan.metric for table in mine]),
+            "sources": sources(by_arm),
+            "scores": histograms.scores(by_arm),
+        }
+        for name, figure in drawn.items():
+            if figure is not None:
+                path = folder / f"{data}-{name}.{form}"
+                with style():
                     figure.savefig(path)
-                    plt.close(figure)
-                    yield path
+                yield path
 
 
+@style()
 def effects(tables: Sequence[Comparison]) -> Figure | None:
     """Draw the difference of each arm with its interval, one panel a metric; hollow: exploratory."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     names = [row.arm for row in tables[0].rows if row.contrast is not None]
     if not names:
         return None
     height = 1.3 + 0.42 * len(names)
-    figure, axes = plt.subplots(
-        1, len(tables), figsize=(3.2 + 3.6 * len(tables), height), sharey=True, layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(3.2 + 3.6 * len(tables), height), layout="constrained")
+    axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)
     for ax, table in zip(axes[0], tables, strict=True):
         if table.plan.margin is not None:
             ax.axvspan(-table.plan.margin, table.plan.margin, color="#000000", alpha=0.07, linewidth=0)
@@ -89,6 +80,7 @@ def effects(tables: Sequence[Comparison]) -> Figure | None:
     return figure
 
 
+@style()
 def curves(by_arm: Mapping[str, Arm], metrics: Sequence[str]) -> Figure | None:
     """Draw the dev metrics over steps: mean over seeds, and the band between the lowest and the highest."""
 
@@ -103,6 +95,7 @@ def curves(by_arm: Mapping[str, Arm], metrics: Sequence[str]) -> Figure | None:
     return _over_steps(by_arm, panels)
 
 
+@style()
 def sources(by_arm: Mapping[str, Arm]) -> Figure | None:
     """Draw loss and hit rate of each negative source over steps, and the hit rate of mining by round."""
     keys = sorted({key for arm in by_arm.values() for run in arm.runs.values() for key in run.logged})
@@ -122,7 +115,7 @@ Measured = Callable[[FinishedRun], tuple[list[float], list[float]]]
 
 def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], columns: int = 3) -> Figure | None:
     """One panel a quantity, one line an arm; the legend stands below all of them."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     found = {title: {name: band(arm, measured) for name, arm in by_arm.items()} for title, measured in panels.items()}
@@ -134,7 +127,8 @@ def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], colum
     rows = -(-len(drawn) // columns)
     names = [name for name in by_arm if any(name in shown for shown in drawn.values())]
     size = (max(4.6, 3.4 * columns), 2.6 * rows + 0.22 * len(names))
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for ax, (title, shown) in zip(axes.flat, drawn.items(), strict=False):
         for name, curve in shown.items():
             _line(ax, curve, name, list(by_arm).index(name))

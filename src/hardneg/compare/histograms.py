@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from hardneg import configs
 from hardneg.compare.arms import Arm
 from hardneg.compare.runs import FinishedRun
+from hardneg.compare.style import style
 from hardneg.data.cache import owner_name
 from hardneg.mining.store import KEPT, Store
 
@@ -46,9 +47,10 @@ def stores(run: FinishedRun) -> Iterator[Store]:
             yield Store(store)
 
 
+@style()
 def scores(by_arm: Mapping[str, Arm]) -> Figure | None:
     """Draw the first and the last store of each arm's first run: positives, kept, and dropped by each filter."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     rows = {}
     for name, arm in by_arm.items():
@@ -61,18 +63,39 @@ def scores(by_arm: Mapping[str, Arm]) -> Figure | None:
         return None
     columns = max(map(len, rows.values()))
     size = (4.4 * columns, 2.2 * len(rows) + 0.5)
-    figure, axes = plt.subplots(len(rows), columns, figsize=size, layout="constrained", squeeze=False)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, shown) in zip(axes, rows.items(), strict=True):
         for ax in line[len(shown) :]:
             ax.set_axis_off()
         for ax, store, which in zip(line, shown, ("first list", "last list"), strict=False):
             _histogram(ax, kinds(store))
             ax.set(title=f"{name}\n{which if len(shown) > 1 else 'mined list'}", xlabel="the miner's score", yticks=[])
+    _legend(figure)
+    return figure
+
+
+@style()
+def histogram(stores: Mapping[str, Store]) -> Figure:
+    """Draw stores of one miner side by side on one axis of scores: positives, kept, and dropped by each filter."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(4.6, 4.0 * len(stores)), 2.9), layout="constrained")
+    for ax, (title, store) in zip(
+        figure.subplots(1, len(stores), sharex=True, squeeze=False)[0], stores.items(), strict=True
+    ):
+        _histogram(ax, kinds(store))
+        ax.set(title=title, xlabel="the miner's score", yticks=[])
+    _legend(figure)
+    return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Name each kind once, below all panels."""
     handles = {
-        str(label): handle for ax in axes.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        str(label): handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles, loc="outside lower left", ncols=3, fontsize=8)
-    return figure
 
 
 def _histogram(ax: Axes, parts: Mapping[str, np.ndarray]) -> None:

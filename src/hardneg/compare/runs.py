@@ -22,7 +22,7 @@ from hardneg.runlog import read
 _NO_ARM = (
     *("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
-    *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id."),
+    *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
 )
 
 

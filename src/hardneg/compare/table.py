@@ -167,13 +167,18 @@ def _latex_p(p: float | None) -> str:
     return "$<$.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def comma_separated(tables: Sequence[Comparison]) -> str:
-    """Return one line an arm, data set and metric, all digits."""
-    rows = [
+def records(tables: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Return one dictionary an arm, data set and metric: all numbers of a comparison, for a data frame."""
+    return [
         {"data": t.data, "metric": t.plan.metric, "baseline": t.baseline, **_record(row, t)}
         for t in tables
         for row in t.rows
     ]
+
+
+def comma_separated(tables: Sequence[Comparison]) -> str:
+    """Return one line an arm, data set and metric, all digits."""
+    rows = records(tables)
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()

@@ -85,9 +85,11 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     if owner is not None and distributed.rank() == 0:
         hold(cache / "stores" / name, owner)  # before it is there: nobody else's release comes between
     together = built_together if recipe.miner.collective else built_once
+    new = False
 
     def build(unfinished: Path | None) -> None:
-        started = time.perf_counter()
+        nonlocal new
+        new, started = True, time.perf_counter()
         blocks = _mine(recipe, training, tasks(training, training.queries, pool, work))
         if recipe.miner.collective:
             distributed.barrier()  # the last block may be another rank's
@@ -102,7 +104,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
         _remove_abandoned(cache / "work")
-    return Store(folder)
+    return Store(folder, new)
 
 
 def _mine(

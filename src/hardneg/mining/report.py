@@ -57,17 +57,15 @@ def report(
 
 def draw(path: Path, name: str, store: Store, pool: int) -> None:
     """Draw how the scores of positives, of what may be drawn and of what was dropped are distributed."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure  # not pyplot, which would keep it, and whose backend is a notebook's
 
     drawn, out = _scores(store, pool)
     groups = {"dropped": (out, GREY), "may be drawn": (drawn, RED), "positives": (store.positive[store.mined], BLUE)}
     finite = {label: values[np.isfinite(values)] for label, (values, _) in groups.items()}
     everything = np.concatenate(list(finite.values()))
     bins = np.histogram_bin_edges(everything, bins=50).tolist() if len(everything) else 10
-    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
     for label, values in finite.items():
         if len(values):
             axes.hist(values, bins=bins, density=True, histtype="step", color=groups[label][1], label=label)
@@ -77,7 +75,6 @@ def draw(path: Path, name: str, store: Store, pool: int) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _scores(store: Store, pool: int) -> tuple[np.ndarray, np.ndarray]:

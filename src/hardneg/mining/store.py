@@ -21,11 +21,11 @@ class Store:
     `ids.npy`, `scores.npy`, `reasons.npy` (Q, K), with a teacher also `teacher.npy`; `positive.npy` (Q,), the miner's
     score of each query's lowest known positive (NaN unknown), and with a teacher `positive_teacher.npy` (Q, P), its
     scores of the labelled positives; `card.json`. Q counts all rows of the query table; those of queries that were not
-    mined are empty.
+    mined are empty. `new` is whether it was mined just now, by this process, and not found.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, new: bool = False) -> None:
+        self.folder, self.new = folder, new
         self.card: dict[str, Any] = json.loads((folder / "card.json").read_text())
         self._ids, self._reasons = Mapped(folder / "ids.npy"), Mapped(folder / "reasons.npy")
         self._scores, self._positive = Mapped(folder / "scores.npy"), Mapped(folder / "positive.npy")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
+
+from hardneg.runlog.artifacts import Artifacts
 
 STEP = "trainer/global_step"
 
@@ -18,9 +21,26 @@ class ContinuedLogger(WandbLogger):
     rows of metrics.csv. `reached` holds the last value of each metric, `STEP` among them.
     """
 
-    def __init__(self, reached: Mapping[str, Any], written: Sequence[Mapping[str, str]], **arguments: Any) -> None:
+    def __init__(
+        self,
+        reached: Mapping[str, Any],
+        written: Sequence[Mapping[str, str]],
+        artifacts: Artifacts | None = None,
+        **arguments: Any,
+    ) -> None:
         super().__init__(**arguments)
         self._reached, self._written = reached, written
+        self._artifacts = artifacts  # None: another rank, or nothing is logged at all
+
+    def log_run(self, folder: Path, checkpoint: Path) -> None:
+        """Keep the files of a finished run, as far as `artifacts` says so."""
+        if self._artifacts is not None:
+            self._artifacts.log_run(folder, checkpoint)
+
+    def log_store(self, source: str, folder: Path, card: Mapping[str, Any], mined: bool) -> None:
+        """Say which mined list a source draws from, and keep it as far as `artifacts` says so."""
+        if self._artifacts is not None:
+            self._artifacts.log_store(source, folder, card, mined)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log a row unless the history has it; before the first one fill the gap up to its step."""

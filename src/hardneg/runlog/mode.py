@@ -9,13 +9,18 @@ import socket
 import threading
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hardneg.errors import ConfigError, UserError
 
+if TYPE_CHECKING:
+    import wandb
+
 log = logging.getLogger(__name__)
 
 OFFLINE = "run offline with logger.wandb.mode=offline (`wandb sync` can upload later)"
+NO_KEY = "no API key is configured: `wandb login`, set WANDB_API_KEY"
 _ALIASES = {"dryrun": "offline", "run": "online"}
 
 
@@ -37,18 +42,36 @@ def choose(requested: str) -> tuple[str, bool]:
         insists = mode != "online" or "WANDB_MODE" in os.environ
     if mode != "online":
         return mode, True
-    key = bool(settings.api_key or settings.identity_token_file or _key_in_netrc(settings.base_url))
-    if not key and insists:
-        raise UserError(f"W&B online, but no API key is configured: `wandb login`, set WANDB_API_KEY, or {OFFLINE}")
-    if not key:
+    if not _has_key(settings):
+        if insists:
+            raise UserError(f"W&B online, but {NO_KEY}, or {OFFLINE}")
         return "offline", False
-    proxy = settings.https_proxy if settings.base_url.startswith("https") else settings.http_proxy
-    if not _reachable(settings.base_url, proxy):
+    if not _answers(settings):
         if insists:
             raise UserError(f"W&B server {settings.base_url} cannot be reached: check the network, or {OFFLINE}")
         log.warning("W&B server %s cannot be reached; this run is logged offline", settings.base_url)
         return "offline", False
     return "online", insists
+
+
+def check_server() -> None:
+    """Raise `UserError` where there is no key or no server, for what works online only."""
+    import wandb
+
+    settings = wandb.setup().settings
+    if not _has_key(settings):
+        raise UserError(f"this needs a W&B server, but {NO_KEY}")
+    if not _answers(settings):
+        raise UserError(f"W&B server {settings.base_url} cannot be reached: check the network")
+
+
+def _has_key(settings: wandb.Settings) -> bool:
+    return bool(settings.api_key or settings.identity_token_file or _key_in_netrc(settings.base_url))
+
+
+def _answers(settings: wandb.Settings) -> bool:
+    proxy = settings.https_proxy if settings.base_url.startswith("https") else settings.http_proxy
+    return _reachable(settings.base_url, proxy)
 
 
 def _key_in_netrc(base_url: str) -> bool:

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from hardneg.errors import UserError
 from hardneg.runlog import mode as modes
 from hardneg.runlog import read
+from hardneg.runlog.artifacts import Artifacts, check_kinds, trace
 from hardneg.runlog.csv import read_rows
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ class WandbRun:
     `dir` gets ONE `wandb/` folder for all jobs, because neither `wandb leet` nor `wandb sync` look into subfolders.
     The run's id lies in `folder/wandb_run_id`: a resumed job goes on under the same id, with each step logged once.
     `config` is a plain dict; put flat keys to group by (`negatives_id`, `seed`, ...) beside the nested ones. For each
-    metric named in `best` the summary holds `{"max": ..., "last": ...}`. On ranks other than 0 nothing is made, and the
-    logger's `experiment` is a dummy that has methods only (no `summary[...] = `).
+    metric named in `best` the summary holds `{"max": ..., "last": ...}`. `artifacts` is what is kept beside metrics and
+    tables (see `hardneg.runlog.artifacts`); `inputs` are the checkpoints that the run takes from others, by config key:
+    the config's `inputs` says which exactly, artifacts or not. On ranks other than 0 nothing is made, and the logger's
+    `experiment` is a dummy that has methods only (no `summary[...] = `).
 
     Entering raises `ConfigError` for an unknown mode and `UserError` if `mode="online"` cannot be; `mode="auto"` goes
     offline instead (see `hardneg.runlog.mode.choose`).
@@ -60,11 +63,15 @@ class WandbRun:
     tags: Sequence[str] = ()
     best: Sequence[str] = ()
     mode: str = "auto"
+    artifacts: Sequence[str] = ("run",)
+    inputs: Mapping[str, str] = field(default_factory=dict)
     _run: wandb.Run | None = field(default=None, init=False, repr=False)
     _earlier: tuple[Mapping[str, Any], Sequence[Mapping[str, str]]] = field(default=({}, ()), init=False, repr=False)
+    _inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict, init=False, repr=False)
     _environment: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_kinds(self.artifacts)
         # absolute now: the job may change its working directory
         self.dir = Path(self.dir).expanduser().absolute()
         self.folder = Path(self.folder).absolute()
@@ -108,8 +115,12 @@ class WandbRun:
 
         # without a run (rank > 0) its `experiment` is a dummy; offline=True would set WANDB_MODE for later jobs
         run = self._run
+        kept = None if run is None or run.disabled else Artifacts(run, self.artifacts)
+        if kept is not None:
+            kept.use_checkpoints(self._inputs)
         return ContinuedLogger(
             *(self._earlier if run else ({}, ())),
+            artifacts=kept,
             project=self.project,
             name=self.name,
             save_dir=str(self.dir),
@@ -144,6 +155,7 @@ class WandbRun:
         import wandb
 
         mode, insists = modes.choose(self.mode)
+        self._inputs = trace(self.inputs)
         run_id = self._run_id()
         try:
             return self._init(mode, run_id)
@@ -170,7 +182,7 @@ class WandbRun:
             group=self.group,
             job_type=self.job_type,
             tags=list(self.tags),
-            config=dict(self.config),
+            config={**self.config, **({"inputs": self._inputs} if self._inputs else {})},
             mode=mode,  # type: ignore[arg-type]
             settings=wandb.Settings(**known),
         )

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import ConfigError, DataError, UserError
 from hardneg.runlog import mode, read
+from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb import WandbRun
 
 NO_SERVER = "http://127.0.0.1:9"
@@ -233,3 +234,72 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 def test_history_of_a_folder_without_a_log(tmp_path):
     with pytest.raises(DataError, match="no W&B log"):
         read.history(tmp_path)
+
+
+def artifacts(run_dir):
+    """The artifacts of an offline log: name, type, the files, and whether they are inputs."""
+    (file,) = run_dir.glob("*.wandb")
+    found = [record["artifact"] for record in read._records(file) if record["type"] == "artifact"]
+    return {one["name"]: one for one in found}
+
+
+def test_offline_artifacts_are_in_the_log_with_their_files(tmp_path):
+    run = tmp_path / "runs/bm25-s1"
+    (run / "checkpoints").mkdir(parents=True)
+    for name in ("test.run", "per_query.parquet", "summary.json", "metrics.csv", "checkpoints/best.ckpt"):
+        (run / name).write_text(name)
+    earlier = tmp_path / "runs/first/checkpoints"
+    earlier.mkdir(parents=True)
+    (earlier / "best.ckpt").write_text("weights")
+    (earlier.parent / "wandb_run_id").write_text("0ld1d\n")
+    store = tmp_path / "cache/stores/abc"
+    store.mkdir(parents=True)
+    (store / "card.json").write_text("{}")
+    keys = {"init_from": str(earlier / "best.ckpt"), "teacher.ckpt_path": str(tmp_path / "gone.ckpt")}
+    with job(tmp_path, artifacts=["run", "checkpoint", "store"], inputs=keys) as logger:
+        logger.log_store("mined", store, {"miner": "bm25"}, mined=False)
+        logger.log_run(run, run / "checkpoints/best.ckpt")
+    (entry,) = read.runs(tmp_path)
+    traced = {"path": str(earlier / "best.ckpt"), "run_id": "0ld1d"}
+    assert entry["config"]["inputs"]["init_from"].items() >= traced.items()
+    assert list(entry["config"]["inputs"]) == ["init_from"]
+    assert entry["summary"]["stores/mined"] == {"name": "abc", "mined": False}
+    found = artifacts(entry["dirs"][0])
+    mine = entry["run_id"]
+    assert found.keys() == {f"run-{mine}", f"checkpoint-{mine}", "checkpoint-0ld1d", "store-abc"}
+    used = {name for name, one in found.items() if one.get("use_after_commit")}
+    assert used == {"checkpoint-0ld1d", "store-abc"}
+    files = {one["path"]: Path(one["local_path"]) for one in found[f"run-{mine}"]["manifest"]["contents"]}
+    assert files.keys() == {"test.run", "per_query.parquet", "summary.json"}
+    assert all(path.is_absolute() and path.read_text() == name for name, path in files.items())
+    (linked,) = found["store-abc"]["manifest"]["contents"]
+    assert linked["local_path"] == str(tmp_path / "wandb/data/stores/abc/card.json")
+
+
+def test_by_default_no_checkpoint_and_no_list_is_kept_but_inputs_are_named(tmp_path):
+    weights = tmp_path / "some.ckpt"
+    weights.write_text("weights")
+    with job(tmp_path, inputs={"init_from": str(weights)}) as logger:
+        logger.log_store("mined", tmp_path, {}, mined=True)
+        logger.log_run(tmp_path, weights)
+    (entry,) = read.runs(tmp_path)
+    assert entry["config"]["inputs"]["init_from"].keys() == {"path", "sha256"}
+    assert list(artifacts(entry["dirs"][0])) == [f"run-{entry['run_id']}"]
+
+
+def test_an_artifact_that_cannot_be_logged_is_a_warning(tmp_path, caplog, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("no more\nspace")
+
+    monkeypatch.setattr(wandb.Artifact, "add_file", refuse)
+    (tmp_path / "test.run").write_text("")
+    with job(tmp_path) as logger:
+        logger.log_run(tmp_path, tmp_path / "gone.ckpt")
+    assert "not logged: no more space" in caplog.text
+    assert read.runs(tmp_path)[0]["state"] == "finished"
+
+
+@pytest.mark.parametrize("kinds", ["run", ["runs"], 3, ["run", "weights"]])
+def test_only_known_kinds_are_kept(tmp_path, kinds):
+    with pytest.raises(ConfigError, match=r"artifacts=.*run, checkpoint, store"):
+        check_kinds(kinds)
