@@ -85,10 +85,10 @@ def _hydra_app(command: str, rest: list[str]) -> None:
     from hardneg import configs
     from hardneg.job import run
     from hardneg.preflight import Preflight
-    from hardneg.sweep.processes import Processes
+    from hydra_plugins.hardneg import Processes
 
     configs.register_resolvers()
-    Plugins.instance().register(Processes)
+    Plugins.instance().register(Processes)  # Hydra does not see it in an editable install
     Preflight.sweep = None
     whole = list(sys.argv)
 

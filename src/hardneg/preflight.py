@@ -124,6 +124,7 @@ class Preflight(Callback):
         words = list(config.hydra.overrides.task)
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
         with stopping_at_errors("the sweep cannot run, so no job was started"):
+            check_launcher(config.hydra.launcher)
             listed = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
             jobs = expand([*listed, *words] if chosen else fixed(words))
         checked = []
@@ -154,6 +155,17 @@ def fixed(overrides: list[str]) -> list[str]:
     """The words that are the same for all jobs, where a sweeper chooses the values of the others itself."""
     parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
     return [override.input_line or "" for override in parsed if not override.is_sweep_override()]
+
+
+def check_launcher(launcher: DictConfig) -> None:
+    """Raise `ConfigError` for a number of processes that is none."""
+    count = launcher.get("n_jobs", 1)
+    if (
+        not isinstance(count, int)
+        or count == 0
+        or (count < 0 and not str(launcher._target_).endswith(".JoblibLauncher"))
+    ):
+        raise ConfigError(f"hydra.launcher.n_jobs={count}: must be a whole number from 1 on")
 
 
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:

@@ -1,4 +1,4 @@
-"""A launcher that runs each job of a sweep as a process of its own, several at a time, and shows how far they are."""
+"""Run each job of a sweep as a process of its own, several at a time, and show how far they are."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from types import FrameType
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg import status
-from hardneg.errors import ConfigError, JobFailed
+from hardneg.errors import JobFailed
 from hardneg.job import INTERRUPTED, WATCH, finished
 from hardneg.sweep.live import view
 from hardneg.sweep.plan import Job, compose
@@ -47,36 +45,35 @@ class Running:
     gpus: list[str] = field(default_factory=list)
 
 
-class Processes(Launcher):
-    """Start each job as `hardneg COMMAND ...` of its own, at most `n_jobs` at a time.
+def run(
+    config: DictConfig, n_jobs: int, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+) -> Sequence[JobReturn]:
+    """Run a sweep's jobs, each as `hardneg COMMAND ...` of its own, at most `n_jobs` at a time.
 
     So a job may start ranks of its own (`trainer.devices`), and one that crashes takes no other along. After SIGINT or
     SIGTERM jobs stop after their step, and the same sweep goes on with them later; a second one kills them. They also
-    stop if the launcher is killed.
+    stop if the launcher is killed. Returns each job's result or why it failed; raises `SystemExit` after a signal.
     """
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    jobs = [compose(config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
+    waiting = [job for job in jobs if finished(job.folder, job.cfg) is None]
+    log.info("%d jobs, %d finished already; %d at a time", len(jobs), len(jobs) - len(waiting), n_jobs)
+    crew = Crew(config, n_jobs)
+    crew.run(jobs, waiting)
+    if crew.stopped is not None:
+        sys.exit(128 + crew.stopped)
+    return [_returned(job) for job in jobs]
 
-    def __init__(self, n_jobs: int) -> None:
-        if not isinstance(n_jobs, int) or n_jobs < 1:
-            raise ConfigError(f"hydra.launcher.n_jobs={n_jobs}: must be a whole number from 1 on")
-        self.n_jobs = n_jobs
+
+class Crew:
+    """The processes at work, and what they share."""
+
+    def __init__(self, config: DictConfig, n_jobs: int) -> None:
+        self.config, self.n_jobs = config, n_jobs
         self.stopped: int | None = None  # the signal that ends the sweep
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives to every launcher; the processes compose their configs themselves."""
-        self.config = config
-
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs; return each one's result, or why it failed. Raises `SystemExit` after a signal."""
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        jobs = [compose(self.config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
-        waiting = [job for job in jobs if finished(job.folder, job.cfg) is None]
-        log.info("%d jobs, %d finished already; %d at a time", len(jobs), len(jobs) - len(waiting), self.n_jobs)
-        self._run(jobs, waiting)
-        if self.stopped is not None:
-            sys.exit(128 + self.stopped)
-        return [_returned(job) for job in jobs]
-
-    def _run(self, jobs: list[Job], waiting: list[Job]) -> None:
+    def run(self, jobs: list[Job], waiting: list[Job]) -> None:
+        """Start what waits as soon as there is room, until all have ended or a signal ends the sweep."""
         gpus, running = Gpus(visible_gpus(os.environ)), list[Running]()
         shares = min(self.n_jobs, max(len(waiting), 1))
         with self._signals(running), view([job.folder for job in jobs]) as look:
@@ -137,10 +134,6 @@ class Processes(Launcher):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-# Hydra takes launchers by name, from the package hydra_plugins alone.
-Processes.__module__ = "hydra_plugins.hardneg"
 
 
 def _note_end(job: Job, code: int) -> None:
