@@ -55,12 +55,12 @@ def begin(folder: Path, **fields: Any) -> None:
 
 
 @contextmanager
-def held(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which a kill releases; raises `UserError` if another process keeps it."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=patience)
+        lock.acquire(timeout=PATIENCE)
     except Timeout:
         by = read(folder) or {}
         who = f"process {by['pid']} on {by['host']}" if "pid" in by else "another process"
