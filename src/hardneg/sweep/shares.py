@@ -38,14 +38,16 @@ class Gpus:
         self.used: Counter[str] = Counter()
 
     def wanted(self, node: Mapping[str, Any], jobs: int) -> int:
-        """How many a job asks for by its config; `auto` and -1 are its share of all."""
+        """How many a job asks for by its config; `auto` and -1 are its share of all, and a list chooses for itself."""
         trainer = node.get("trainer") or {"accelerator": node.get("device", "auto"), "devices": 1}
         if trainer["accelerator"] == "cpu" or not self.names:
             return 0
         devices = trainer["devices"]
         if devices in ("auto", "-1", -1):
             return max(len(self.names) // jobs, 1)
-        count = int(devices) if isinstance(devices, int | str) else len(devices)
+        if not str(devices).isdecimal():
+            return 0
+        count = int(devices)
         if count > len(self.names):
             raise ConfigError(f"trainer.devices={devices}: there are {len(self.names)} GPUs here")
         return count
