@@ -95,7 +95,7 @@ def _hydra_app(command: str, rest: list[str]) -> None:
     def task(cfg: Any) -> Any:
         sys.argv = whole  # Hydra has read its part; Lightning re-runs all of it for other ranks
         _quiet()
-        return run(cfg)
+        return run(command, cfg)
 
     sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]

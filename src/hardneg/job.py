@@ -31,8 +31,8 @@ INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 LAST = Path("checkpoints", "last.ckpt")
 
 
-def run(cfg: DictConfig) -> Any:
-    """Run the command that Hydra has composed `cfg` for, in its output folder; return what optimising sweepers read.
+def run(command: str, cfg: DictConfig) -> Any:
+    """Run a command in the output folder that Hydra gives it; return what optimising sweepers read.
 
     A sweep's job that is finished returns at once; one that was interrupted goes on from its checkpoint; one that
     failed begins anew. What a user can mend (also a folder with another config, or one that another process works in)
@@ -41,7 +41,7 @@ def run(cfg: DictConfig) -> Any:
     """
     app = HydraConfig.get()
     folder = Path(app.runtime.output_dir).resolve()
-    entry = _entry(str(app.job.config_name))
+    entry = _entry(command)
     if not _first_rank():
         if of_sweep(app):
             _go_on(cfg, folder)
@@ -69,13 +69,19 @@ def of_sweep(app: Any) -> bool:
 
 
 def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
-    """Return the status of a finished run of this config; None if there is none, `ConfigError` for one of another."""
+    """Return the status of a finished run of this config; None if there is none, `ConfigError` for one of another.
+
+    Without a summary.json nothing is finished: of mining the cache holds the result, and to delete the summary asks for
+    the run once more.
+    """
     check_same(folder, cfg)
-    found = status.read(folder)
-    if found is None and (folder / "summary.json").exists():  # a run from before there was a status
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        return {"state": "done", "result": summary.get("dev", {}).get("best")}
-    return found if found is not None and found["state"] == "done" else None
+    summary, found = folder / "summary.json", status.read(folder)
+    if not summary.exists():
+        return None
+    if found is None:  # a run from before there was a status
+        written = json.loads(summary.read_text(encoding="utf-8"))
+        return {"state": "done", "result": written.get("dev", {}).get("best")}
+    return found if found["state"] == "done" else None
 
 
 def check_same(folder: Path, cfg: DictConfig) -> None:
@@ -163,8 +169,9 @@ def _last_line(error: BaseException) -> str:
     return traceback.format_exception_only(error)[-1].strip()
 
 
-def _entry(config_name: str) -> Callable[[DictConfig], Any]:
-    return getattr(import_module(f"hardneg.{config_name}"), config_name)
+def _entry(command: str) -> Callable[[DictConfig], Any]:
+    name = command.replace("-", "_")
+    return getattr(import_module(f"hardneg.{name}"), name)
 
 
 def _first_rank() -> bool:

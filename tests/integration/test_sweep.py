@@ -118,6 +118,16 @@ def test_another_process_in_the_folder_is_left_alone(sweep, tmp_path, monkeypatc
         assert "1 running" in busy.stdout
 
 
+def test_another_launchers_worker_composes_the_same_jobs_and_finds_them_again(sweep, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    from joblib.externals.loky import get_reusable_executor
+
+    by_joblib = sweep("seed=1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    get_reusable_executor().shutdown()
+    assert "1 job: 1 done" in by_joblib.stdout
+    assert sweep("seed=1").stderr.count("finished already") == 1
+
+
 def test_evaluations_are_swept_and_found_again_too(hardneg, sweep, tmp_path):
     hardneg("train", *TINY, "hydra.run.dir=run")
     words = [

@@ -75,11 +75,14 @@ class Crew:
     def run(self, jobs: list[Job], waiting: list[Job]) -> None:
         """Start what waits as soon as there is room, until all have ended or a signal ends the sweep."""
         gpus, running = Gpus(visible_gpus(os.environ)), list[Running]()
-        shares = min(self.n_jobs, max(len(waiting), 1))
+        # Not of what is missing: another number of threads would round otherwise than an uninterrupted sweep.
+        shares = min(self.n_jobs, len(jobs))
         with self._signals(running), view([job.folder for job in jobs]) as look:
             while running or (waiting and self.stopped is None):
                 while waiting and len(running) < self.n_jobs and self.stopped is None:
                     running.append(self._start(waiting.pop(0), gpus, shares))
+                    if self.stopped is not None:  # the signal came while it started
+                        running[-1].process.terminate()
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)
                     gpus.give_back(one.gpus)
@@ -156,11 +159,11 @@ def _last_line(path: Path) -> str:
 def _returned(job: Job) -> JobReturn:
     """What Hydra's sweepers are told of a job."""
     out = JobReturn(overrides=job.overrides, cfg=job.cfg, task_name=job.name)
-    found = finished(job.folder, job.cfg)
-    if found is not None:
+    found = finished(job.folder, job.cfg) or status.read(job.folder) or {"state": "failed"}
+    if found["state"] == "done":
         out.status, out.return_value = JobStatus.COMPLETED, found["result"]
     else:
-        reason = (status.read(job.folder) or {}).get("error") or "did not finish"
+        reason = found.get("error") or "did not finish"
         out.status = JobStatus.FAILED
         out.return_value = JobFailed(f"{job.name}: {reason}; see {job.folder / OUTPUT}")
     return out
