@@ -6,13 +6,13 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hardneg import allocator
-from hardneg.errors import ConfigError, UserError
+from hardneg.errors import ConfigError, JobFailed, UserError
 
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
@@ -21,6 +21,7 @@ COMMANDS = {
     "probe": "estimate the false-negative rate of mined lists, by hidden positives (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
+    "jobs": "show how far the jobs of a sweep are: waiting, running, done, failed",
     "resume": "go on with an interrupted run, from its run folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
@@ -109,6 +110,10 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.runlog.view_command import main as wandb_view
 
         wandb_view(rest)
+    elif command == "jobs":
+        from hardneg.sweep.command import main as jobs
+
+        jobs(rest)
     elif command in ("export", "import"):
         _quiet()
         from hardneg.exchange.command import export, import_
@@ -126,26 +131,49 @@ def _run(command: str, rest: list[str]) -> None:
 
 
 def _hydra_app(command: str, rest: list[str]) -> None:
-    """Start a command as a Hydra app over conf/."""
+    """Start a command as a Hydra app over conf/; a sweep ends with a table of its jobs, and with 1 if any failed."""
     import hydra
+    from hydra.core.plugins import Plugins
 
     from hardneg import configs
+    from hardneg.job import run
+    from hardneg.preflight import Preflight
+    from hydra_plugins.hardneg import Processes
 
     configs.register_resolvers()
+    Plugins.instance().register(Processes)  # Hydra does not see it in an editable install
+    Preflight.sweep = None
     whole = list(sys.argv)
 
     def task(cfg: Any) -> Any:
         sys.argv = whole  # Hydra has read its part; Lightning re-runs all of it for other ranks
         _quiet()
-        return _reporting(_entry(command))(cfg)
+        return run(command, cfg)
 
     sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
     try:
         hydra.main(config_path=configs.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")(task)()
+    except JobFailed:  # it has said why
+        sys.exit(1)
     except hydra.errors.HydraException as error:
         raise ConfigError(_plain_words(error)) from error
+    finally:
+        if Preflight.sweep is not None:
+            _tell(Preflight.sweep, command)
+
+
+def _tell(sweep: Path, command: str) -> None:
+    """End a sweep with its table, and with what to do next."""
+    from hardneg.sweep.table import rows, show
+
+    found = rows(sweep)
+    show(sweep, found)
+    if any(row.state != "done" for row in found):
+        log.info("the same command with hydra.sweep.dir=%s runs only what is missing", sweep)
+    elif command.startswith("train"):
+        log.info("which is better: hardneg compare %s", sweep)
 
 
 def _plain_words(error: Exception) -> str:
@@ -164,32 +192,6 @@ def _plain_words(error: Exception) -> str:
         return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
     lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
     return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
-
-
-def _entry(command: str) -> Callable[[Any], Any]:
-    name = command.replace("-", "_")
-    return getattr(import_module(f"hardneg.{name}"), name)
-
-
-def _reporting(entry: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Print a user's error without a traceback; in a sweep let Hydra go on with the other jobs."""
-
-    def run(cfg: Any) -> Any:
-        from hydra.core.hydra_config import HydraConfig
-        from hydra.types import RunMode
-
-        try:
-            return entry(cfg)
-        except KeyboardInterrupt:
-            log.error("interrupted")
-            sys.exit(130)
-        except UserError as error:
-            log.error("error: %s", error)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            raise SystemExit(2) from error
-
-    return run
 
 
 def _quiet() -> None:

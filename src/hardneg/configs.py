@@ -12,6 +12,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import ConfigError, UserError
+from hardneg.identity import of_root
 
 CONFIG_PATH = "pkg://hardneg.conf"
 
@@ -21,9 +22,10 @@ TARGETS = ("hardneg.", "torch.optim.", "lightning.pytorch.", "transformers.optim
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}` and `${keys:node}` known; called before any config is composed."""
+    """Make `${cache_folder:}`, `${keys:node}` and `${identity:}` known; called before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
+    OmegaConf.register_new_resolver("identity", of_root, replace=True)
 
 
 def _cache_folder() -> str:

@@ -11,3 +11,7 @@ class DataError(UserError):
 
 class ConfigError(UserError):
     """The configuration cannot work; the message names the key and the fix."""
+
+
+class JobFailed(Exception):
+    """A job of a sweep has failed and has said why, on the screen and in its folder; the others go on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import sys
 from collections.abc import Iterator
@@ -17,12 +16,16 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
 
 from hardneg import checkpoint, configs
 from hardneg.checks import check_combination, check_pairs, check_sources
 from hardneg.errors import ConfigError
+from hardneg.job import refuse_used
 from hardneg.retrieval.metrics import check as check_metrics
 from hardneg.runlog.artifacts import check_kinds
+from hardneg.sweep.plan import announce, check_folders, expand
+from hardneg.sweep.plan import compose as compose_job
 
 log = logging.getLogger(__name__)
 
@@ -111,45 +114,89 @@ def without_messages(name: str) -> Iterator[None]:
 
 
 class Preflight(Callback):
-    """Check every job of a sweep before the first one starts."""
+    """Check every job of a sweep before the first one starts, and a single run's folder before anything is in it.
+
+    Leaves by `SystemExit`: Hydra would turn any other exception into a warning and go on.
+    """
+
+    sweep: Path | None = None  # the folder of the last sweep that passed, for the table at its end
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse a folder with another run's results, of which Hydra would overwrite the config."""
+        training = str(config.hydra.job.config_name).startswith("train")
+        if training and OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
+            with stopping_at_errors():
+                refuse_used(Path(config.hydra.run.dir), config.ckpt_path)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Compose and check all jobs; a bad one ends the sweep here (Hydra would turn an exception into a warning)."""
-        job: list[str] = []
-        try:
-            jobs = expand(list(config.hydra.overrides.task))
-            for job in jobs:
-                check_job(compose(config.hydra.job.config_name, job))
-        except Exception as error:
-            log.error("%s cannot run, so no job was started: %s", " ".join(job) or "the sweep", error)
-            sys.exit(2)
-        log.info("%d jobs checked", len(jobs))
+        """Compose and check all jobs and their folders; a bad one ends the sweep here."""
+        words = list(config.hydra.overrides.task)
+        chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
+        with stopping_at_errors("the sweep cannot run, so no job was started"):
+            check_launcher(config.hydra.launcher)
+            listed = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+            jobs = expand([*listed, *words] if chosen else fixed(words))
+        checked = []
+        for number, job in enumerate(tqdm(jobs, desc="check jobs", leave=False, disable=None)):
+            with stopping_at_errors(f"{' '.join(job)} cannot run, so no job was started"):
+                checked.append(compose_job(config, job, number))
+                check_job(checked[-1].cfg, config.hydra.launcher)
+        folder = Path(config.hydra.sweep.dir)
+        if chosen:
+            with stopping_at_errors("no job was started"):
+                check_folders(checked)
+            announce(folder, checked)
+        Preflight.sweep = folder
+        log.info("%d jobs checked", len(checked))
 
 
-def check_job(cfg: DictConfig) -> None:
-    """Raise `ConfigError` for what `check` refuses, and for what cannot be one job of a sweep."""
+@contextmanager
+def stopping_at_errors(prefix: str = "") -> Iterator[None]:
+    """Say what is wrong and exit with 2."""
+    try:
+        yield
+    except Exception as error:
+        log.error("%s", f"{prefix}: {error}" if prefix else f"error: {error}")
+        sys.exit(2)
+
+
+def fixed(overrides: list[str]) -> list[str]:
+    """The words that are the same for all jobs, where a sweeper chooses the values of the others itself."""
+    parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
+    return [override.input_line or "" for override in parsed if not override.is_sweep_override()]
+
+
+def check_launcher(launcher: DictConfig) -> None:
+    """Raise `ConfigError` for a number of processes that is none."""
+    count = launcher.get("n_jobs", 1)
+    if (
+        not isinstance(count, int)
+        or count == 0
+        or (count < 0 and not str(launcher._target_).endswith(".JoblibLauncher"))
+    ):
+        raise ConfigError(f"hydra.launcher.n_jobs={count}: must be a whole number from 1 on")
+
+
+def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
+    """Raise `ConfigError` for what `check` refuses, and for more devices than the launcher can start."""
     check(cfg)
-    if "trainer" in cfg and cfg.trainer.devices not in (1, "auto"):
+    if "trainer" not in cfg:
+        return
+    devices, nodes, kind = cfg.trainer.devices, cfg.trainer.num_nodes, str(launcher._target_).rsplit(".", 1)[-1]
+    if kind == "SlurmLauncher":  # SLURM starts the ranks, Lightning finds itself among them
+        asked = {"tasks_per_node": devices, "nodes": nodes}
+        wrong = [f"hydra.launcher.{key}={value}" for key, value in asked.items() if launcher[key] != value]
+        if wrong and devices != "auto":
+            raise ConfigError(f"trainer.devices={devices} on {nodes} nodes needs {' '.join(wrong)}")
+    elif nodes > 1 or (kind != "Processes" and devices not in (1, "auto")):
         raise ConfigError(
-            "trainer.devices > 1 under -m would start the whole sweep once per device; run the jobs one by one"
+            f"trainer.devices={devices} trainer.num_nodes={nodes} under -m: Lightning would start the whole sweep once"
+            " per rank; for more devices use hydra/launcher=processes, for more nodes hydra/launcher=submitit_slurm"
         )
 
 
-def expand(overrides: list[str]) -> list[list[str]]:
-    """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does."""
-    choices = []
-    loader = GlobalHydra.instance().config_loader()  # knows the options that glob(*) stands for
-    for override in OverridesParser.create(loader).parse_overrides(overrides):
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            choices.append([override.input_line or ""])
-    return [list(job) for job in itertools.product(*choices)]
-
-
 def compose(config_name: str, overrides: list[str]) -> DictConfig:
-    """Compose one job's config as Hydra will."""
+    """Compose a config on its own, as Hydra will."""
     cfg = GlobalHydra.instance().hydra.compose_config(  # type: ignore[union-attr]
         config_name=config_name, overrides=overrides, run_mode=RunMode.RUN, with_log_configuration=False
     )

@@ -20,7 +20,8 @@ from hardneg.callbacks.console import Bar, EpochLine
 from hardneg.callbacks.curriculum import FollowCurriculum
 from hardneg.callbacks.evaluate import Evaluate
 from hardneg.callbacks.interrupt import SaveOnSigterm, orderly_stop
-from hardneg.callbacks.keep import BEST, LAST, best_checkpoint, last_checkpoints
+from hardneg.callbacks.keep import LAST, best_checkpoint, last_checkpoints
+from hardneg.callbacks.progress import Progress
 from hardneg.callbacks.remine import Remine
 from hardneg.callbacks.stores import NoteStores
 from hardneg.closing import close
@@ -32,7 +33,6 @@ from hardneg.data.tokens import token_tables
 from hardneg.data.training import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
-from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
@@ -105,7 +105,6 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     """Check the config, seed, load the data and return the run folder and what is trained on."""
     preflight.check(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    refuse_used(folder, cfg.ckpt_path)
     L.seed_everything(cfg.seed, verbose=False)
     data: RetrievalData = configs.build(cfg.data).load()
     training = TrainingSet(data, cfg.split.train)
@@ -153,16 +152,6 @@ def fit(
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         return close(cfg, folder, trainer, module, evaluate, time.perf_counter() - started)
-
-
-def refuse_used(folder: Path, ckpt_path: str | None) -> None:
-    """Raise `ConfigError` for a folder with another run's results: they would be taken for this one's."""
-    kept = folder / "checkpoints"
-    resumed = ckpt_path is not None and Path(ckpt_path).resolve().parent == kept
-    if not resumed and any((kept / name).exists() for name in (LAST, BEST)):
-        raise ConfigError(
-            f"{folder} holds a run already; choose another hydra.run.dir, or go on with it: hardneg resume {folder}"
-        )
 
 
 def own_device(cfg: DictConfig) -> str:
@@ -252,7 +241,7 @@ def mining(
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
     """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation."""
     kept = folder / "checkpoints"
-    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), *mined]
+    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)

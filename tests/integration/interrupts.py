@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import lightning as L
 import numpy as np
@@ -77,3 +78,26 @@ class KillInMining(L.Callback):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         pipeline._save = save_and_die
+
+
+class FailInRun(L.Callback):
+    """Raise at a step in runs whose folder's name has a text, while a file named `broken` lies beside the sweep."""
+
+    def __init__(self, step: int, text: str) -> None:
+        self.step, self.text = step, text
+
+    def on_train_batch_end(self, trainer, *_):
+        folder = trainer.default_root_dir
+        broken = os.path.exists(os.path.join(os.path.dirname(os.path.dirname(folder)), "broken"))
+        if broken and self.text in os.path.basename(folder) and trainer.global_step >= self.step:
+            raise RuntimeError("broken on purpose")
+
+
+class Slow(L.Callback):
+    """Sleep after each step, so that somebody outside can interfere."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_train_batch_end(self, *_):
+        time.sleep(self.seconds)

@@ -124,7 +124,7 @@ def test_an_offline_sweep_can_be_synced_whole(hardneg, small, server, tmp_path):
     assert len(server.runs) == 2
     for run in server.runs.values():
         strategy = run.config["negatives_id"]
-        (folder,) = tmp_path.glob(f"sweep/*_{strategy}-infonce-s1")
+        (folder,) = tmp_path.glob(f"sweep/{strategy}-infonce-s1_*")
         assert_complete(server, run, folder, strategy, group="sweep")
         assert_results(server, run, folder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,12 @@ from jaxtyping import Float
 from omegaconf import OmegaConf
 
 from hardneg.errors import UserError
+from hardneg.identity import KEPT_AND_SHOWN, flat
 from hardneg.runlog import read
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
 _NO_ARM = (
-    *("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache."),
-    *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
+    *("seed.", "ckpt_path.", *KEPT_AND_SHOWN),
     *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
 )
 
@@ -195,16 +195,7 @@ def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
 
     Interpolations are left out: what they stand for is there under its own key.
     """
-    flat = dict(_flat(node))
+    leaves = dict(flat(node))
     chosen = {group: "+".join(node[group] or ()) or "none" for group in ("filter", "callbacks") if group in node}
-    kept = {key: value for key, value in flat.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
+    kept = {key: value for key, value in leaves.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
     return kept | chosen
-
-
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping) and (node or not prefix):
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        # W&B's log writes 1.0 as 1
-        yield prefix, int(node) if isinstance(node, float) and node.is_integer() else node

@@ -1,0 +1,169 @@
+"""Run each job of a sweep as a process of its own, several at a time, and show how far they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log
+from omegaconf import DictConfig, OmegaConf
+
+from hardneg import status
+from hardneg.errors import JobFailed
+from hardneg.job import INTERRUPTED, WATCH, finished
+from hardneg.sweep.live import view
+from hardneg.sweep.plan import Job, compose
+from hardneg.sweep.shares import Gpus, ranks, threads, visible_gpus
+
+log = logging.getLogger(__name__)
+
+OUTPUT = "output.log"  # in the run folder: all that the process prints
+PAUSE = 0.2  # seconds between two looks at the processes
+ABOUT_SWEEPS = (
+    *("hydra.sweep.", "hydra.run.", "hydra/launcher=", "hydra.launcher.", "hydra/sweeper=", "hydra.sweeper."),
+    "hydra.mode=",
+)
+
+
+@dataclass
+class Running:
+    """A job's process, and the GPUs that it has."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    gpus: list[str] = field(default_factory=list)
+
+
+def run(
+    config: DictConfig, n_jobs: int, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+) -> Sequence[JobReturn]:
+    """Run a sweep's jobs, each as `hardneg COMMAND ...` of its own, at most `n_jobs` at a time.
+
+    So a job may start ranks of its own (`trainer.devices`), and one that crashes takes no other along. After SIGINT or
+    SIGTERM jobs stop after their step, and the same sweep goes on with them later; a second one kills them. They also
+    stop if the launcher is killed. Returns each job's result or why it failed; raises `SystemExit` after a signal.
+    """
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    jobs = [compose(config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
+    waiting = [job for job in jobs if finished(job.folder, job.cfg) is None]
+    log.info("%d jobs, %d finished already; %d at a time", len(jobs), len(jobs) - len(waiting), n_jobs)
+    crew = Crew(config, n_jobs)
+    crew.run(jobs, waiting)
+    if crew.stopped is not None:
+        sys.exit(128 + crew.stopped)
+    return [_returned(job) for job in jobs]
+
+
+class Crew:
+    """The processes at work, and what they share."""
+
+    def __init__(self, config: DictConfig, n_jobs: int) -> None:
+        self.config, self.n_jobs = config, n_jobs
+        self.stopped: int | None = None  # the signal that ends the sweep
+
+    def run(self, jobs: list[Job], waiting: list[Job]) -> None:
+        """Start what waits as soon as there is room, until all have ended or a signal ends the sweep."""
+        gpus, running = Gpus(visible_gpus(os.environ)), list[Running]()
+        # Not of what is missing: another number of threads would round otherwise than an uninterrupted sweep.
+        shares = min(self.n_jobs, len(jobs))
+        with self._signals(running), view([job.folder for job in jobs]) as look:
+            while running or (waiting and self.stopped is None):
+                while waiting and len(running) < self.n_jobs and self.stopped is None:
+                    running.append(self._start(waiting.pop(0), gpus, shares))
+                    if self.stopped is not None:  # the signal came while it started
+                        running[-1].process.terminate()
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    gpus.give_back(one.gpus)
+                    _note_end(one.job, one.process.returncode)
+                look()
+                time.sleep(PAUSE)
+
+    def _start(self, job: Job, gpus: Gpus, shares: int) -> Running:
+        node: Any = OmegaConf.to_container(job.cfg, resolve=True)
+        environment = {**os.environ, WATCH: "1", **threads(shares, ranks(node), os.environ)}
+        if not {"", os.getcwd()} & set(sys.path):
+            environment["PYTHONSAFEPATH"] = "1"  # a random.py here is not Python's, whatever -m would say
+        taken = gpus.take(gpus.wanted(node, shares))
+        if len(gpus.names) > 1 and taken:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+        command = [sys.executable, "-m", "hardneg.cli", *self._words(job)]
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with (job.folder / OUTPUT).open("ab") as output:
+            output.write(f"$ hardneg {shlex.join(command[3:])}\n".encode())
+            output.flush()
+            # A session of its own: Ctrl-C reaches us alone, and we can end a job with all its ranks.
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+            )
+        return Running(job, process, taken)
+
+    def _words(self, job: Job) -> list[str]:
+        """The job's command line: command, search path, its words, and those of Hydra's not about the sweep."""
+        app = self.config.hydra
+        sources = [source.path for source in app.runtime.config_sources if source.provider == "command-line"]
+        flags = [word for path in sources for word in ("--config-dir", str(path))]
+        kept = [word for word in app.overrides.hydra if not word.lstrip("+~").startswith(ABOUT_SWEEPS)]
+        folder = str(job.folder).replace("'", "\\'")
+        place = [f"hydra.run.dir='{folder}'", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
+        return [str(app.job.config_name).replace("_", "-"), *flags, *job.overrides, *kept, *place]
+
+    @contextmanager
+    def _signals(self, running: list[Running]) -> Iterator[None]:
+        """Pass SIGINT and SIGTERM on to the jobs: the first asks them to stop, the second kills them."""
+
+        def stop(number: int, _: FrameType | None) -> None:
+            again, self.stopped = self.stopped is not None, number
+            for one in running:
+                if one.process.poll() is None:
+                    os.killpg(one.process.pid, signal.SIGKILL) if again else one.process.terminate()
+            if not again:
+                log.warning("stopping %d jobs after their step; once more kills them, which costs little", len(running))
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _note_end(job: Job, code: int) -> None:
+    """Say in the folder why a process ended that could not say it itself."""
+    found = status.read(job.folder) or {}
+    # A folder that still runs is another process's, which is why ours has left.
+    if code in (0, *INTERRUPTED, -signal.SIGTERM) or found.get("state") in ("failed", "running"):
+        return
+    if code < 0:  # killed from outside, as for memory: it can go on
+        status.write(job.folder, state="interrupted", error=f"killed by {signal.Signals(-code).name}")
+    else:
+        status.write(job.folder, state="failed", error=_last_line(job.folder / OUTPUT) or f"exit {code}")
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _returned(job: Job) -> JobReturn:
+    """What Hydra's sweepers are told of a job."""
+    out = JobReturn(overrides=job.overrides, cfg=job.cfg, task_name=job.name)
+    found = finished(job.folder, job.cfg) or status.read(job.folder) or {"state": "failed"}
+    if found["state"] == "done":
+        out.status, out.return_value = JobStatus.COMPLETED, found["result"]
+    else:
+        reason = found.get("error") or "did not finish"
+        out.status = JobStatus.FAILED
+        out.return_value = JobFailed(f"{job.name}: {reason}; see {job.folder / OUTPUT}")
+    return out

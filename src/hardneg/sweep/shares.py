@@ -1,0 +1,69 @@
+"""What each of several jobs on one machine gets of it: threads, and GPUs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from hardneg.errors import ConfigError
+
+
+def threads(jobs: int, ranks: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a job that shares the cores with `jobs - 1` others and divides them among its ranks.
+
+    Somebody who has set a smaller number keeps it.
+    """
+    share = max(len(os.sched_getaffinity(0)) // (jobs * ranks), 1)
+    names = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # torch and the tokenizers
+    return {name: str(min(share, int(environment.get(name) or share))) for name in names}
+
+
+def visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """The names of the GPUs that we may use, as CUDA_VISIBLE_DEVICES takes them."""
+    given = environment.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for name in given.split(",") if name]
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+class Gpus:
+    """Hand out GPUs, those with the fewest jobs first; each is shared only if there are more jobs than GPUs."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.used: Counter[str] = Counter()
+
+    def wanted(self, node: Mapping[str, Any], jobs: int) -> int:
+        """How many a job asks for by its config; `auto` and -1 are its share of all, and a list chooses for itself."""
+        trainer = node.get("trainer") or {"accelerator": node.get("device", "auto"), "devices": 1}
+        if trainer["accelerator"] == "cpu" or not self.names:
+            return 0
+        devices = trainer["devices"]
+        if devices in ("auto", "-1", -1):
+            return max(len(self.names) // jobs, 1)
+        if not str(devices).isdecimal():
+            return 0
+        count = int(devices)
+        if count > len(self.names):
+            raise ConfigError(f"trainer.devices={devices}: there are {len(self.names)} GPUs here")
+        return count
+
+    def take(self, count: int) -> list[str]:
+        """Take some for a job."""
+        chosen = sorted(self.names, key=lambda name: self.used[name])[:count]
+        self.used.update(chosen)
+        return chosen
+
+    def give_back(self, names: list[str]) -> None:
+        """The job has ended."""
+        self.used.subtract(names)
+
+
+def ranks(node: Mapping[str, Any]) -> int:
+    """How many processes a job starts on the CPU."""
+    devices = (node.get("trainer") or {}).get("devices", 1)
+    return devices if isinstance(devices, int) and devices > 0 else 1

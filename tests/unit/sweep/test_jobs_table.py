@@ -1,0 +1,70 @@
+"""The table of jobs, from folders alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hardneg import status
+from hardneg.sweep.live import fitting, view
+from hardneg.sweep.table import Row, count, names, rows, show
+
+
+def folder(path, name, state, **facts):
+    status.write(path, name=name, state=state, best="ndcg@10", **facts)
+    return path
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """One job in each state, and a run from before there was a status."""
+    folder(tmp_path / "a", "waits", "waiting", overrides=[])
+    folder(tmp_path / "b", "ends", "done", step=9, steps=9, started=1.0, test={"ndcg@10": 0.5}, dev={"ndcg@10": 0.25})
+    folder(tmp_path / "c", "fails", "failed", error="ValueError: [red] no\nmore")
+    folder(tmp_path / "d", "killed", "running", step=3, steps=9)
+    (tmp_path / "e" / ".hydra").mkdir(parents=True)
+    (tmp_path / "e" / ".hydra" / "config.yaml").write_text("seed: 1")
+    (tmp_path / "e" / "summary.json").write_text(
+        json.dumps({"name": "old", "steps": 4, "test": {"after": {"ndcg@10": 0.4}}})
+    )
+    return tmp_path
+
+
+def test_every_job_has_a_line_with_what_is_known_of_it(sweep, capsys):
+    assert [(row.name, row.state) for row in rows(sweep)] == [
+        ("waits", "waiting"), ("ends", "done"), ("fails", "failed"), ("killed", "interrupted"), ("old", "done"),
+    ]  # fmt: skip
+    assert count(rows(sweep)) == "5 jobs: 1 failed, 1 interrupted, 1 waiting, 2 done"
+    show(sweep)
+    said = capsys.readouterr().out
+    assert "ValueError: [red] no" in said and "more" not in said
+    assert "0.5000" in said and "0.2500" in said and "3/9" in said and "0.4000" in said
+
+
+def test_a_job_that_runs_is_seen_to_run(sweep):
+    with status.held(sweep / "d"):
+        assert rows(sweep)[3].state == "running"
+
+
+def test_jobs_of_one_name_are_told_apart_by_their_words(tmp_path):
+    words = (["lr=1", "seed=1"], ["lr=2", "seed=1"])
+    found = [Row(tmp_path, "in_batch-infonce-s1", "done", {"overrides": one}) for one in words]
+    assert names(found) == ["in_batch-infonce-s1 lr=1", "in_batch-infonce-s1 lr=2"]
+    assert names(found[:1]) == ["in_batch-infonce-s1"]
+
+
+def test_a_terminal_with_few_lines_keeps_what_runs_and_what_failed(tmp_path):
+    states = ["done"] * 5 + ["running", "failed"] + ["waiting"] * 5
+    found = [Row(tmp_path, str(number), state) for number, state in enumerate(states)]
+    assert [row.state for row in fitting(found, 4)] == ["done", "done", "running", "failed"]
+    assert fitting(found, 99) == found and len(fitting(found, 0)) == 2
+
+
+def test_without_a_terminal_each_change_is_one_line(sweep, caplog):
+    caplog.set_level("INFO")
+    with view([sweep / name for name in "abcd"]) as look:
+        folder(sweep / "a", "waits", "done", test={"ndcg@10": 0.75})
+        look()
+        look()
+    assert [record.getMessage() for record in caplog.records] == ["[4/4] waits done  ndcg@10 0.7500"]
