@@ -21,9 +21,20 @@ TARGETS = ("hardneg.", "torch.optim.", "lightning.pytorch.", "transformers.optim
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}` and `${keys:node}` known; called before any config is composed."""
+    """Make `${cache_folder:}`, `${keys:node}` and `${stage:name}` known; called before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
+    OmegaConf.register_new_resolver("stage", _stage, replace=True)
+
+
+def _stage(name: str, *, _root_: DictConfig) -> str:
+    """The run folder of an earlier stage, by the root key `stages`."""
+    if _root_.get("stages") is None:
+        raise ConfigError(
+            f"this is a later stage of a recipe and needs {name}: run all of them by hardneg stages, or give"
+            " stages=FOLDER, where the earlier ones are"
+        )
+    return f"{_root_.stages}/{name}"
 
 
 def _cache_folder() -> str:
