@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +18,8 @@ COMMANDS = {
     "probe": "estimate the false-negative rate of mined lists, by hidden positives (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
-    "resume": "go on with an interrupted run, from its run folder",
+    "stages": "run a recipe in stages, as RocketQA: one command after the other, which may be interrupted",
+    "resume": "go on with an interrupted run or recipe, from its folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "import": "turn a sentence-transformers folder into a checkpoint",
 }
@@ -62,13 +62,24 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.exchange.command import export, import_
 
         (export if command == "export" else import_)(rest)
-    elif command == "resume":
+    elif command in ("stages", "resume"):
+        _goes_on(command, rest)
+    else:
+        _hydra_app(command, rest)
+
+
+def _goes_on(command: str, rest: list[str]) -> None:
+    """Run a recipe in stages, or go on with one, or with a run."""
+    if command == "resume":
         from hardneg.resume import command_of
 
         command, rest = command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
         sys.argv[1:] = [command, *rest]
-        _hydra_app(command, rest)
+    if command == "stages":
+        from hardneg.stages.command import main as stages
+
+        stages(rest)
     else:
         _hydra_app(command, rest)
 
@@ -93,25 +104,7 @@ def _hydra_app(command: str, rest: list[str]) -> None:
     try:
         hydra.main(config_path=configs.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")(task)()
     except hydra.errors.HydraException as error:
-        raise ConfigError(_plain_words(error)) from error
-
-
-def _plain_words(error: Exception) -> str:
-    """Say what is wrong with the command line; for an unknown key with its neighbours."""
-    from hydra.errors import OverrideParseException
-    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
-
-    cause = error.__cause__
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
-        known = sorted(str(key) for key in cause.parent_node or ())
-        parent, _, key = str(cause.full_key).rpartition(".")
-        close = get_close_matches(key, known, n=1)
-        near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
-        return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
-    if isinstance(error, OverrideParseException):
-        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
-    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
-    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
+        raise ConfigError(configs.in_plain_words(error)) from error
 
 
 def _entry(command: str) -> Callable[[Any], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,21 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
 def missing_keys(cfg: DictConfig) -> list[str]:
     """The keys that are still `???`."""
     return sorted(OmegaConf.missing_keys(cfg))
+
+
+def in_plain_words(error: Exception) -> str:
+    """Say what Hydra finds wrong with a command line; for an unknown key with its neighbours."""
+    from hydra.errors import OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
+        known = sorted(str(key) for key in cause.parent_node or ())
+        parent, _, key = str(cause.full_key).rpartition(".")
+        close = get_close_matches(key, known, n=1)
+        near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
+        return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
+    if isinstance(error, OverrideParseException):
+        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
+    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
+    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
