@@ -125,9 +125,14 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
         if key not in known:
             raise ConfigError(f"{key} is not a key of hardneg {primary}; there are {', '.join(sorted(known))}")
         section = written.get(key)
-        if key not in groups and isinstance(section, DictConfig) and "_target_" not in section:
+        if key not in groups and isinstance(section, DictConfig) and not _holds_targets(section):
             for unknown in (value or {}).keys() - section.keys():
                 raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
+
+
+def _holds_targets(section: DictConfig) -> bool:
+    """Whether a section describes an object, or several by name, to which others may be added."""
+    return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
 
 
 def missing_keys(cfg: DictConfig) -> list[str]:
