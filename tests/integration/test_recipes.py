@@ -64,6 +64,9 @@ def shrink(node: Any, bert, decoder) -> None:
 def run(bert, decoder, cache, tmp_path, monkeypatch):
     """Train an experiment, made tiny, in tmp_path/FOLDER; returns its summary."""
 
+    # Nobody looks at it, and drawing takes longer than training.
+    monkeypatch.setattr("hardneg.closing.figure.draw", lambda *_: None)
+
     def train_tiny(experiment, folder, command="train", **given):
         cfg = compose(f"experiment={experiment}", "data=toy", f"stages={tmp_path}", name=command.replace("-", "_"))
         references = {key: value for key, value in found(configs.plain(OmegaConf.merge(cfg, given))) if "/" in value}

@@ -20,7 +20,7 @@ from hardneg.runlog import read
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
 _NO_ARM = (
-    *("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache."),
+    *("seed.", "run_name.", "strategy_name.", "ckpt_path.", "cache.", "data.cache.", "stages."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id."),
 )

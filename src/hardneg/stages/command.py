@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +20,6 @@ PLACE = "hydra.run.dir="
 
 def main(arguments: Sequence[str]) -> None:
     """Check all stages, then run those that are not done."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     plan = plan_of(arguments)
     again(plan.folder)  # relative paths go on to lead where they led at first
     check(plan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from pathlib import Path
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.stages.plan import Plan, Stage
-
-log = logging.getLogger(__name__)
 
 LOCK = "stages.lock"
 
@@ -25,21 +22,22 @@ def run(plan: Plan) -> None:
     """
     with alone(plan.folder) as lock:
         for number, stage in enumerate(plan.stages, start=1):
+            where = f"stage {stage.name} ({number} of {len(plan.stages)})"
             if stage.done:
-                log.info("stage %s (%d of %d) is done", stage.name, number, len(plan.stages))
+                say(f"{where} is done")
                 continue
             words = command_of(stage, plan.config_dir)
-            log.info("stage %s (%d of %d): hardneg %s", stage.name, number, len(plan.stages), " ".join(words))
+            say(f"{where}: hardneg {' '.join(words)}")
             code, stopped = launch(words, lock)
             if stopped is not None:
-                log.warning("stopped in stage %s; go on with: hardneg resume %s", stage.name, plan.folder)
+                say(f"stopped in {where}; go on with: hardneg resume {plan.folder}")
                 sys.exit(128 + stopped)
             if code or not stage.done:
                 raise UserError(
                     f"stage {stage.name} {_end(code)}; its own message is above. When that is mended, hardneg resume"
                     f" {plan.folder} goes on"
                 )
-    log.info("all stages are done: %s", plan.stages[-1].folder)
+    say(f"all stages are done: {plan.stages[-1].folder}")
 
 
 def command_of(stage: Stage, config_dir: Path | None) -> list[str]:
@@ -89,6 +87,11 @@ def alone(folder: Path) -> Iterator[int]:
         except BlockingIOError as error:
             raise ConfigError(f"{folder}: stages are at work here; wait for them, or stop that process") from error
         yield file.fileno()
+
+
+def say(text: str) -> None:
+    """Tell on the screen, between what the stages log there."""
+    sys.stderr.write(f"{text}\n")
 
 
 def _end(code: int) -> str:
