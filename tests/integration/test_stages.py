@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from test_resume import end_state, same
 
+from hardneg.stages import run
+
 FIRST = "# @package _global_\n# An epoch.\ndefaults: [override /negatives: [in_batch]]\ntrainer: {max_epochs: 1}\n"
 SECOND = """# @package _global_
 # From the first, on negatives that it mines.
@@ -17,33 +19,35 @@ trainer: {max_epochs: 1}
 
 @pytest.fixture
 def two(tmp_path, monkeypatch, hardneg, small):
-    """The words that run a recipe of the user's own; in this process its stages run here too."""
+    """The words that run a recipe of the user's own; a stage has a process of its own only to be killed."""
     folder = tmp_path / "own" / "experiment" / "two"
     folder.mkdir(parents=True)
     (folder / "stages.yaml").write_text("1_first: train\n2_second: train\n")
     (folder / "1_first.yaml").write_text(FIRST)
     (folder / "2_second.yaml").write_text(SECOND)
 
+    process = run.launch
+
     def launch(words, lock):
+        if any("SIGKILL" in word for word in words):
+            return process(words, lock)
         try:
             hardneg(*words)
         except AssertionError as error:  # of the exit code, the first word after `exit`
             return int(str(error).split()[1]), None
         return 0, None
 
-    monkeypatch.setattr("hardneg.stages.run.launch", launch)
+    monkeypatch.setattr(run, "launch", launch)
     return ["stages", "two", "--config-dir", "own", *small, "logger=csv", "checkpoint.every_n_steps=4"]
 
 
 STOP = "+callbacks.stop={{_target_: interrupts.Interrupt, step: {}, signal_name: {}}}"
 
 
-def test_killed_in_a_stage_and_stopped_in_the_next_it_ends_with_the_same_weights(
-    hardneg, hardneg_process, two, tmp_path, monkeypatch
-):
+def test_killed_in_a_stage_and_stopped_in_the_next_it_ends_with_the_same_weights(hardneg, two, tmp_path, monkeypatch):
     hardneg(*two, "hydra.run.dir=whole")
     stops = [f"1_first:{STOP.format(6, 'SIGKILL')}", f"2_second:{STOP.format(5, 'SIGTERM')}"]
-    said = hardneg_process(*two, *stops, "hydra.run.dir=cut", code=2).stderr
+    said = hardneg(*two, *stops, "hydra.run.dir=cut", code=2).stderr
     assert "stage 1_first was killed by SIGKILL" in said and not (tmp_path / "cut/2_second").exists()
 
     (tmp_path / "elsewhere").mkdir()
