@@ -152,6 +152,10 @@ def in_plain_words(error: Exception) -> str:
         close = get_close_matches(key, known, n=1)
         near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
         return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
+    option = str(getattr(error, "missing_cfg_file", None))
+    if (Path(str(resources.files("hardneg.conf"))) / option / "stages.yaml").exists():
+        recipe = option.rsplit("/", 1)[-1]
+        return f"{recipe} is a recipe in stages, not one run: hardneg stages {recipe}"
     if isinstance(error, OverrideParseException):
         return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
     lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]

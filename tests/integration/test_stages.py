@@ -88,6 +88,7 @@ def test_a_stage_that_cannot_run_is_told_before_the_first_one_does(hardneg, two,
 def test_a_later_stage_alone_says_what_it_needs(hardneg):
     said = hardneg("train", "experiment=rocketqa/3_denoised", code=2).stderr
     assert "this is a later stage of a recipe" in said and "hardneg stages" in said
+    assert "rocketqa is a recipe in stages" in hardneg("train", "experiment=rocketqa", code=2).stderr
 
 
 def test_help_lists_the_recipes_and_their_stages(hardneg):
