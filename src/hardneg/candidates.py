@@ -20,12 +20,14 @@ class Columns:
     `owner` is the global row that brought the document, -1 where nobody in this batch did: a row never
     receives its own documents twice. `log_q` is the logarithm of how many times the source may be expected to offer
     the document, where it offers some more often than others; NaN for a document that did not come by chance.
+    `by_document` marks columns that a row is set against by its first positive document, not by its query.
     """
 
     emb: Float[Tensor, "M D"]
     ids: Int[Tensor, " M"]
     owner: Int[Tensor, " M"]
     log_q: Float[Tensor, " M"] | None = None
+    by_document: Bool[Tensor, " M"] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,18 @@ class Candidates:
             query_ids=batch.query_ids,
         )
 
-    def add(self, q: Float[Tensor, "B D"], columns: Columns, name: str, rank: int = 0) -> Candidates:
-        """Add an online source's columns to every row; a row's own documents are masked, not repeated."""
+    def add(
+        self, q: Float[Tensor, "B D"], columns: Columns, name: str, rank: int = 0, d: Float[Tensor, "B D"] | None = None
+    ) -> Candidates:
+        """Add an online source's columns to every row; a row's own documents are masked, not repeated.
+
+        `d` are the rows' first positives, which only columns `by_document` are scored with.
+        """
         rows = torch.arange(len(q), device=q.device) + rank * len(q)
         shape = (len(q), len(columns.ids))
         ids = columns.ids.expand(shape)
         grown: dict[str, Any] = {
-            "scores": q @ columns.emb.T,
+            "scores": _scores(q, d, columns),
             "ids": ids,
             "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
             "valid": (columns.owner != rows[:, None]) & (ids >= 0),
@@ -157,3 +164,11 @@ class Candidates:
     def only(self, name: str) -> Candidates:
         """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""
         return replace(self.keep(self.source == self.names.index(name)), reverse=None)
+
+
+def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
+    by_query = q @ columns.emb.T
+    if columns.by_document is None:
+        return by_query
+    assert d is not None, "these columns are scored with the rows' documents"
+    return torch.where(columns.by_document, d @ columns.emb.T, by_query)

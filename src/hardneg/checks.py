@@ -15,6 +15,7 @@ from hardneg.fsdp import FSDP2
 from hardneg.losses.base import Loss
 from hardneg.monitor import METRICS
 from hardneg.negatives.base import OfflineSource, OnlineSource
+from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
@@ -88,7 +89,8 @@ def check_combination(node: dict[str, Any]) -> None:
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_numbers(node)
-    if node["batch_size"] < (2 if set(sources) == {"in_batch"} else 1):
+    of_batch = all(isinstance(source, InBatch | Blocks) for source in sources.values())
+    if node["batch_size"] < (2 if of_batch else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
         )

@@ -7,12 +7,11 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+from importlib import import_module
 
 from hardneg import allocator
-from hardneg.errors import ConfigError, JobFailed, UserError
+from hardneg.errors import UserError
+from hardneg.quiet import quiet
 
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
@@ -22,16 +21,25 @@ COMMANDS = {
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
     "jobs": "show how far the jobs of a sweep are: waiting, running, done, failed",
-    "resume": "go on with an interrupted run, from its run folder",
+    "stages": "run a recipe in stages, as RocketQA: one command after the other, which may be interrupted",
+    "resume": "go on with an interrupted run or recipe, from its folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
     "import": "turn a sentence-transformers folder into a checkpoint",
 }
 
+# Where those are that read their arguments themselves; the others are Hydra apps.
+OWN = {
+    "compare": ("compare.command", "main"),
+    "jobs": ("sweep.command", "main"),
+    "stages": ("stages.command", "main"),
+    "export": ("exchange.command", "export"),
+    "wandb-view": ("runlog.view_command", "main"),
+    "import": ("exchange.command", "import_"),
+}
+
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
 USAGE += "\n`hardneg COMMAND --help` shows a command's options and examples.\n"
-
-log = logging.getLogger("hardneg")
 
 
 def main() -> None:
@@ -102,117 +110,20 @@ def _as_before() -> Iterator[None]:
 
 
 def _run(command: str, rest: list[str]) -> None:
-    if command == "compare":
-        from hardneg.compare.command import main as compare
-
-        compare(rest)
-    elif command == "wandb-view":
-        from hardneg.runlog.view_command import main as wandb_view
-
-        wandb_view(rest)
-    elif command == "jobs":
-        from hardneg.sweep.command import main as jobs
-
-        jobs(rest)
-    elif command in ("export", "import"):
-        _quiet()
-        from hardneg.exchange.command import export, import_
-
-        (export if command == "export" else import_)(rest)
-    elif command == "resume":
+    if command == "resume":
         from hardneg.resume import command_of
 
         command, rest = command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
         sys.argv[1:] = [command, *rest]
-        _hydra_app(command, rest)
+    if command in OWN:
+        quiet()
+        module, name = OWN[command]
+        getattr(import_module(f"hardneg.{module}"), name)(rest)
     else:
-        _hydra_app(command, rest)
+        from hardneg.app import start
 
-
-def _hydra_app(command: str, rest: list[str]) -> None:
-    """Start a command as a Hydra app over conf/; a sweep ends with a table of its jobs, and with 1 if any failed."""
-    import hydra
-    from hydra.core.plugins import Plugins
-
-    from hardneg import configs
-    from hardneg.job import run
-    from hardneg.preflight import Preflight
-    from hydra_plugins.hardneg import Processes
-
-    configs.register_resolvers()
-    Plugins.instance().register(Processes)  # Hydra does not see it in an editable install
-    Preflight.sweep = None
-    whole = list(sys.argv)
-
-    def task(cfg: Any) -> Any:
-        sys.argv = whole  # Hydra has read its part; Lightning re-runs all of it for other ranks
-        _quiet()
-        return run(command, cfg)
-
-    sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
-    sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
-    try:
-        hydra.main(config_path=configs.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")(task)()
-    except JobFailed:  # it has said why
-        sys.exit(1)
-    except hydra.errors.HydraException as error:
-        raise ConfigError(_plain_words(error)) from error
-    finally:
-        if Preflight.sweep is not None:
-            _tell(Preflight.sweep, command)
-
-
-def _tell(sweep: Path, command: str) -> None:
-    """End a sweep with its table, and with what to do next."""
-    from hardneg.sweep.table import rows, show
-
-    found = rows(sweep)
-    show(sweep, found)
-    if any(row.state != "done" for row in found):
-        log.info("the same command with hydra.sweep.dir=%s runs only what is missing", sweep)
-    elif command.startswith("train"):
-        log.info("which is better: hardneg compare %s", sweep)
-
-
-def _plain_words(error: Exception) -> str:
-    """Say what is wrong with the command line; for an unknown key with its neighbours."""
-    from hydra.errors import OverrideParseException
-    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
-
-    cause = error.__cause__
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
-        known = sorted(str(key) for key in cause.parent_node or ())
-        parent, _, key = str(cause.full_key).rpartition(".")
-        close = get_close_matches(key, known, n=1)
-        near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
-        return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
-    if isinstance(error, OverrideParseException):
-        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
-    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
-    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
-
-
-def _quiet() -> None:
-    """Silence what libraries say on every run: tips, and hints that do not apply to us."""
-    import warnings
-
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    # It is: the data module keeps the position.
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-    warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        logging.getLogger("hardneg").setLevel(logging.WARNING)  # rank 0 says it
-    logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
-    # Bars of a second each that stay on the screen; ours show what takes long.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        start(command, rest)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def close(
         run, systems = runs[""], _systems(cfg, runs, evaluate)
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
+        module.leave(folder)
         data = evaluate.retriever.data
         means: run_folder.Means = {}
         sets: dict[str, run_folder.Means] = {}

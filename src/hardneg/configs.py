@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,21 @@ TARGETS = ("hardneg.", "torch.optim.", "lightning.pytorch.", "transformers.optim
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}`, `${keys:node}` and `${identity:}` known; called before any config is composed."""
+    """Make `${cache_folder:}`, `${keys:}`, `${identity:}`, `${stage:}` known; comes before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
     OmegaConf.register_new_resolver("identity", of_root, replace=True)
+    OmegaConf.register_new_resolver("stage", _stage, replace=True)
+
+
+def _stage(name: str, *, _root_: DictConfig) -> str:
+    """The run folder of an earlier stage, by the root key `stages`."""
+    if _root_.get("stages") is None:
+        raise ConfigError(
+            f"this is a later stage of a recipe and needs {name}: run all of them by hardneg stages, or give"
+            " stages=FOLDER, where the earlier ones are"
+        )
+    return f"{_root_.stages}/{name}"
 
 
 def _cache_folder() -> str:
@@ -115,11 +127,38 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
         if key not in known:
             raise ConfigError(f"{key} is not a key of hardneg {primary}; there are {', '.join(sorted(known))}")
         section = written.get(key)
-        if key not in groups and isinstance(section, DictConfig) and "_target_" not in section:
+        if key not in groups and isinstance(section, DictConfig) and not _holds_targets(section):
             for unknown in (value or {}).keys() - section.keys():
                 raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
+
+
+def _holds_targets(section: DictConfig) -> bool:
+    """Whether a section describes an object, or several by name, to which others may be added."""
+    return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
 
 
 def missing_keys(cfg: DictConfig) -> list[str]:
     """The keys that are still `???`."""
     return sorted(OmegaConf.missing_keys(cfg))
+
+
+def in_plain_words(error: Exception) -> str:
+    """Say what Hydra finds wrong with a command line; for an unknown key with its neighbours."""
+    from hydra.errors import OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
+        known = sorted(str(key) for key in cause.parent_node or ())
+        parent, _, key = str(cause.full_key).rpartition(".")
+        close = get_close_matches(key, known, n=1)
+        near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
+        return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
+    option = str(getattr(error, "missing_cfg_file", None))
+    if (Path(str(resources.files("hardneg.conf"))) / option / "stages.yaml").exists():
+        recipe = option.rsplit("/", 1)[-1]
+        return f"{recipe} is a recipe in stages, not one run: hardneg stages {recipe}"
+    if isinstance(error, OverrideParseException):
+        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
+    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
+    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()

@@ -49,5 +49,5 @@ class Embedded:
         """Score: own documents, then each source's columns."""
         c = Candidates.own(self.q, self.d, batch, names)
         for name, columns in self.columns.items():
-            c = c.add(self.q, columns, name, distributed.rank())
+            c = c.add(self.q, columns, name, distributed.rank(), self.d[:, 0])
         return c if self.others is None else c.with_reverse(reverse(self.q, self.d, self.others, batch))

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 KEPT_AND_SHOWN = (
-    *("run_name.", "strategy_name.", "cache.", "data.cache."),
+    *("run_name.", "strategy_name.", "cache.", "data.cache.", "stages."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
 )
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something

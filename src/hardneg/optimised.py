@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
@@ -53,6 +54,9 @@ class Optimised(L.LightningModule):
     def ranker(self) -> Any:
         """The part that evaluation ranks with."""
         raise NotImplementedError
+
+    def leave(self, folder: Path) -> None:
+        """Write what the run is for into its folder, beside the checkpoints; rank 0 calls it, with the best weights."""
 
     def on_train_batch_start(self, batch: Rows, batch_idx: int) -> None:
         """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from hardneg.data.training import TrainingSet
 from hardneg.embed import budget, encode
 from hardneg.encoders.pairs import CrossEncoder, PairRecipe, PairTokenizer, PairTokens
 from hardneg.optimised import Objective, Optimised
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,11 @@ class PairModule(Optimised):
     def ranker(self) -> CrossEncoder:
         """What evaluation reranks with."""
         return self.network
+
+    def leave(self, folder: Path) -> None:
+        """Write the cross-encoder as `teacher/`, which teacher=cross_encoder reads."""
+        self.network.save(folder / "teacher")
+        log.info("teacher=cross_encoder teacher.model=%s", folder / "teacher")
 
     def training_step(self, batch: PairBatch, _: int) -> Tensor:
         """One step, top to bottom; losses are float32 whatever the encoder computes in."""

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from hardneg.callbacks.keep import LAST
 from hardneg.errors import ConfigError
+from hardneg.stages.command import again
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
@@ -18,8 +19,12 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     Changes to the directory that the run was started in, where its relative paths start.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Go on with an interrupted run.")
-    parser.add_argument("run", type=Path, help="run folder, as outputs/... or one job of multirun/...")
+    parser.add_argument(
+        "run", type=Path, help="run folder, as outputs/... or one job of multirun/..., or that of stages"
+    )
     run: Path = parser.parse_args(arguments).run
+    if (words := again(run)) is not None:
+        return "stages", words
     written = run / ".hydra" / "overrides.yaml"
     if not written.exists():
         raise ConfigError(f"{run} is no run folder: it has no .hydra/overrides.yaml")
@@ -35,4 +40,6 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     if last.exists():
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
         overrides.append(f"ckpt_path='{last.resolve()}'")
-    return hydra.job.config_name.replace("_", "-"), [*overrides, f"hydra.run.dir='{run.resolve()}'"]
+    own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    more = ["--config-dir", own[0]] if own else []
+    return hydra.job.config_name.replace("_", "-"), [*more, *overrides, f"hydra.run.dir='{run.resolve()}'"]

@@ -14,20 +14,27 @@ SHAPES = ("linear", "cosine", "constant")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Warm up over a share of the steps, then fall to zero along `shape`, or stay (`constant`)."""
+    """Warm up over a share of the steps, then fall to zero along `shape`, or stay (`constant`).
+
+    `warmup_steps` gives the length of the warm-up in optimiser steps, in place of the share.
+    """
 
     shape: str = "linear"
     warmup: float = 0.1
+    warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
             raise ConfigError(f"schedule.shape must be one of {', '.join(SHAPES)}, got {self.shape!r}")
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"schedule.warmup is a share of the steps, 0 <= warmup < 1, got {self.warmup}")
+        if self.warmup_steps is not None and self.warmup_steps < 0:
+            raise ConfigError(f"schedule.warmup_steps must be 0 or more, or null, got {self.warmup_steps}")
 
     def over(self, optimizer: Optimizer, steps: int) -> LambdaLR:
         """Attach the schedule to an optimizer that will take this many steps."""
         from transformers import get_scheduler
 
         name = "constant_with_warmup" if self.shape == "constant" else self.shape
-        return get_scheduler(name, optimizer, num_warmup_steps=int(self.warmup * steps), num_training_steps=steps)
+        warmup = int(self.warmup * steps) if self.warmup_steps is None else self.warmup_steps
+        return get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=steps)

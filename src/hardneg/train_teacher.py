@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from hardneg import configs, distributed
+from hardneg import configs
 from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import TrainingRows
@@ -19,8 +18,6 @@ from hardneg.pair_module import PairCollate, PairModule
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.reranker import Reranker
 from hardneg.train import begin, evaluation, fit, objective, own_device, prepare_filters, prepare_negatives
-
-log = logging.getLogger(__name__)
 
 
 def train_teacher(cfg: DictConfig) -> float | None:
@@ -40,8 +37,4 @@ def train_teacher(cfg: DictConfig) -> float | None:
     module = PairModule(network, recipe, objective(cfg, negatives, filters))
     first_stage = configs.build(cfg.evaluate.bm25)
     evaluate = evaluation(cfg, Reranker(training.data, first_stage, precision, cache))
-    best = fit(cfg, folder, module, batches, evaluate, negatives, [], started)
-    if distributed.rank() == 0:
-        network.save(folder / "teacher")
-        log.info("teacher=cross_encoder teacher.model=%s", folder / "teacher")
-    return best
+    return fit(cfg, folder, module, batches, evaluate, negatives, [], started)

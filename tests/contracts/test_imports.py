@@ -13,7 +13,7 @@ SRC = Path(__file__).parents[2] / "src"
 
 # From the bottom up; a module may import from its own layer and from those below. The longest prefix counts.
 LAYERS = [
-    ["errors", "identity", "status", "batch", "candidates", "schedule", "alarms", "allocator", "stores"],
+    ["errors", "identity", "status", "batch", "candidates", "schedule", "alarms", "allocator", "stores", "quiet"],
     ["losses", "filters", "monitor", "distributed", "configs", "data", "run_config", "job", "sweep"],
     ["encoders", "embed", "precision", "fsdp", "retrieval", "negatives", "mining", "embedded"],
     ["checkpoint"],
@@ -29,9 +29,10 @@ LAYERS = [
     ],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
-    ["run_folder", "figure", "closing", "compare", "exchange", "serving"],
+    ["run_folder", "figure", "closing", "compare", "exchange", "serving", "stages"],
     ["train", "evaluate", "mine", "mined", "index", "resume"],
     ["probe", "train_teacher"],
+    ["app"],
     ["cli"],
 ]
 FILES = {".".join(path.relative_to(SRC).with_suffix("").parts): path for path in sorted(SRC.glob("hardneg/**/*.py"))}

@@ -51,6 +51,7 @@ COMBINATIONS = {
     "triplet": ["negatives=[in_batch,random]", "loss=triplet"],
     "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
     "several positives": ["negatives=[in_batch,bm25]", "negatives.in_batch.hard=false", "loss.infonce.symmetric=true"],
+    "blocks": ["negatives=[in_batch,blocks,bm25]", "encoder.matryoshka=[8]"],
     "queue": ["negatives=[in_batch,queue]", "negatives.queue.size=50"],
     "momentum": ["negatives=[queue]", "negatives.queue.size=40", "encoder.momentum=0.5"],
     "grad_cache": ["negatives=[in_batch,bm25]", "encoder.grad_cache=true", "encoder.tokens=64"],

@@ -37,7 +37,14 @@ def test_without_warmup_it_starts_at_the_top():
     assert rates(Schedule("linear", 0.0))[0] == 2.0
 
 
-@pytest.mark.parametrize(("wrong", "key"), [({"shape": "step"}, "shape"), ({"warmup": 1.0}, "warmup")])
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [({"shape": "step"}, "shape"), ({"warmup": 1.0}, "warmup"), ({"warmup_steps": -1}, "warmup_steps")],
+)
 def test_wrong_arguments_are_refused_by_name(wrong, key):
     with pytest.raises(ConfigError, match=f"schedule.{key}"):
         Schedule(**wrong)
+
+
+def test_a_warm_up_in_steps_takes_the_place_of_the_share():
+    assert rates(Schedule("linear", 0.1, warmup_steps=3)) == rates(Schedule("linear", 0.03))

@@ -1,0 +1,26 @@
+"""What libraries say on every run, and nobody needs to read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+
+def quiet() -> None:
+    """Silence tips, and hints that do not apply to us."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # It is: the data module keeps the position.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        logging.getLogger("hardneg").setLevel(logging.WARNING)  # rank 0 says it
+    logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
+    # Bars of a second each that stay on the screen; ours show what takes long.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

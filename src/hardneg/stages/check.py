@@ -1,0 +1,63 @@
+"""What can be known to fail before the first stage costs anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hydra import initialize_config_module
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from hardneg import configs, preflight
+from hardneg.callbacks.keep import BEST, LAST
+from hardneg.errors import ConfigError
+from hardneg.stages.plan import Plan, Stage
+
+
+def check(plan: Plan) -> None:
+    """Raise `ConfigError`, naming the stage, for a config that cannot work or a stage that was begun otherwise.
+
+    What a stage will leave stands in as empty files, so that later ones may refer to it, and earlier ones may not.
+    """
+    for stage in plan.stages:
+        check_begun(plan, stage)
+    configs.register_resolvers()
+    more = [] if plan.config_dir is None else [f"hydra.searchpath=['file://{plan.config_dir}']"]
+    module = configs.CONFIG_PATH.removeprefix("pkg://")
+    with TemporaryDirectory() as made, initialize_config_module(module, version_base="1.3"):
+        for stage in plan.stages:
+            overrides = [*stage.overrides, f"stages='{made}'", *more]
+            try:
+                cfg = preflight.compose(stage.command.replace("-", "_"), overrides)
+                preflight.check(cfg)
+            except (ConfigError, HydraException) as error:
+                words = configs.in_plain_words(error) if isinstance(error, HydraException) else str(error)
+                raise ConfigError(f"stage {stage.name}: {words.replace(made, str(plan.folder))}") from error
+            pretend(Path(made) / stage.name, cfg)
+
+
+def check_begun(plan: Plan, stage: Stage) -> None:
+    """Raise `ConfigError` where a stage has trained with other overrides than it is asked for now."""
+    # Where the stages are may change, and a run that was resumed says from what.
+    before, now = ({o for o in given if not _is_place(o)} for given in (stage.asked(), stage.overrides))
+    if stage.begun and before != now:
+        odd = [f"with {o}" for o in sorted(before - now)] + [f"without {o}" for o in sorted(now - before)]
+        raise ConfigError(
+            f"stage {stage.name} in {plan.folder} was begun {', '.join(odd)}; give the same overrides to go on"
+            f" (hardneg resume {plan.folder}), or another hydra.run.dir"
+        )
+
+
+def _is_place(override: str) -> bool:
+    return override.startswith(("stages=", "ckpt_path="))
+
+
+def pretend(folder: Path, cfg: DictConfig) -> None:
+    """Put empty files where a run of this config leaves its checkpoints, or its teacher."""
+    kept = folder / "checkpoints"
+    kept.mkdir(parents=True)
+    for name in (LAST,) if cfg.split.dev is None else (LAST, BEST):
+        (kept / name).touch()
+    if "remine" not in cfg:
+        (folder / "teacher").mkdir()

@@ -1,0 +1,60 @@
+"""The page that sets the recipes side by side says what their yamls say, and small ones change nothing but sizes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import recipe_page
+from confs import CONF, compose, names
+
+from hardneg import configs
+from hardneg.stages.plan import LIST, read_list
+
+SMALL = {name: "train" for name in names("experiment") if name.endswith("_small")}
+for listed in sorted(CONF.glob(f"experiment/*_small/{LIST}")):
+    SMALL |= {f"{listed.parent.name}/{stage}": command for stage, command in read_list(listed).items()}
+
+# What makes a recipe small: the model, its texts and widths, who mines and teaches, how many, how long.
+SIZES = re.compile(
+    r"encoder\.(model|layers|pooling|bidirectional|append_eos|dtype|gradient_checkpointing|grad_cache|momentum|matryoshka"
+    r"|latents\.count|max_length|(query|document)\.max_length)|batch_size|optimizer\.lr|encoder\.lr"
+    r"|schedule\.warmup_steps|evaluate\.(before|depth)|trainer\.max_(epochs|steps)|curriculum\.at|remine\.every_n_steps"
+    r"|negatives\.\w+\.(k|depth|size|miner\..*|teacher\..*)|filter\.score_window\.high|teacher\..*"
+)
+
+
+def flat(node, path=""):
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
+
+
+def test_the_page_is_what_the_yamls_say():
+    page = recipe_page.PAGE.read_text(encoding="utf-8")
+    assert page == recipe_page.page(), "run: python tests/contracts/recipe_page.py"
+
+
+@pytest.mark.parametrize("name", recipe_page.recipes())
+def test_a_recipe_names_its_source(name):
+    assert re.search(r"^# source: \S", (CONF / "experiment" / f"{name}.yaml").read_text(), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "command"), SMALL.items())
+def test_a_small_recipe_changes_sizes_only(name, command):
+    full = re.sub("_small", "", name)
+    given = ["teacher.model=x"] if full in ("e5", "tasb") else []
+    large, small = (
+        dict(flat(configs.plain(compose(f"experiment={one}", "stages=x", *more, name=command.replace("-", "_")))))
+        for one, more in ((full, given), (name, []))
+    )
+    changed = {key for key in large.keys() | small.keys() if large.get(key) != small.get(key)}
+    assert not {key for key in changed if not SIZES.fullmatch(key)}
+
+
+def test_a_small_recipe_has_the_stages_of_its_model():
+    for listed in CONF.glob(f"experiment/*_small/{LIST}"):
+        whole = listed.parent.parent / listed.parent.name.removesuffix("_small") / LIST
+        assert list(read_list(listed).items()) == list(read_list(whole).items())
