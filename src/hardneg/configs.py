@@ -70,7 +70,8 @@ def build_group(nodes: Mapping[str, Any] | None, group: str) -> dict[str, Any]:
     for name, node in (nodes or {}).items():
         if node is None or "_target_" not in node:
             raise ConfigError(
-                f"{group}.{name} has settings but was not chosen: add {name} to the list, as in '{group}=[{name}]'"
+                f"{group}.{name} has settings but was not chosen: add {name} to the list, as in '{group}=[{name}]', or"
+                f" take them away, by '~{group}.{name}'"
             )
         try:
             out[name] = build(node)

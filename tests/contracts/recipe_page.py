@@ -23,7 +23,7 @@ this page is written from the yamls (`python tests/contracts/recipe_page.py`), a
 ```bash
 hardneg train experiment=bge data=beir data.path=DIR           # as published, for GPUs
 hardneg train experiment=bge_small data=beir data.path=DIR     # the same idea in minutes on two CPU cores
-hardneg train experiment=bge 'negatives=[in_batch,mined,random]' filter=known_positives      # and anything else
+hardneg train experiment=dpr_small 'negatives=[in_batch]' '~negatives.bm25'   # its in-batch baseline
 hardneg stages rocketqa data=beir data.path=DIR hydra.run.dir=outputs/rocketqa   # in stages; asked again, it goes on
 ```
 

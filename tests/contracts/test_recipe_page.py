@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 import recipe_page
 from confs import CONF, compose, names
+from hydra import initialize_config_dir
 
-from hardneg import configs
+from hardneg import configs, preflight
+from hardneg.stages.check import check
+from hardneg.stages.command import plan_of
 from hardneg.stages.plan import LIST, read_list
 
 SMALL = {name: "train" for name in names("experiment") if name.endswith("_small")}
@@ -35,6 +39,16 @@ def flat(node, path=""):
 def test_the_page_is_what_the_yamls_say():
     page = recipe_page.PAGE.read_text(encoding="utf-8")
     assert page == recipe_page.page(), "run: python tests/contracts/recipe_page.py"
+
+
+@pytest.mark.parametrize("line", re.findall(r"^hardneg .*", recipe_page.INTRO, flags=re.MULTILINE))
+def test_the_commands_of_the_page_can_run(line):
+    command, *words = shlex.split(line, comments=True)[1:]
+    if command == "stages":
+        return check(plan_of(words))
+    configs.register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        preflight.check(preflight.compose(command, words))
 
 
 @pytest.mark.parametrize("name", recipe_page.recipes())
