@@ -23,6 +23,9 @@ COMMANDS = {
     "resume": "go on with an interrupted run, from its run folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "import": "turn a sentence-transformers folder into a checkpoint",
+    "index": "embed a corpus into a searchable index (a Hydra app); also index switch, rollback, list",
+    "check": "say whether an index, a model and the live corpus belong together (a Hydra app)",
+    "search": "ask an index from the terminal",
 }
 
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
@@ -64,6 +67,13 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.exchange.command import export, import_
 
         (export if command == "export" else import_)(rest)
+    elif command == "search" or (command == "index" and rest[:1] and rest[0] in ("switch", "rollback", "list")):
+        _quiet()
+        from hardneg.serving.command import change, search
+
+        (search if command == "search" else change)(rest)
+    elif command == "check":
+        _hydra_app(command, [f"path='{word}'" if "=" not in word and word[:1] != "-" else word for word in rest])
     elif command == "resume":
         from hardneg.resume import command_of
 
