@@ -60,12 +60,13 @@ class Builder:
         content = fingerprint(
             [model, self.encoder.precision, self.backend.identity(), documents.hash, data.name, self.shard]
         )
-        # After the build that is to be replaced: a rebuild that was killed goes on, and the next one is another.
-        salt = self.folder.stack()[:1] if self.rebuild else []
         builds = [] if self.rebuild else self.folder.builds()
-        if same := [one for one in builds if one.manifest.content == content and one.intact]:
+        same = [one for one in builds if one.manifest.content == content]
+        if same and same[-1].intact:
             log.info("build %s is of these documents and this model: nothing to do", same[-1].name)
             return same[-1]
+        # Named after the build that is to be replaced: one that was killed goes on, and the next one is another.
+        salt = self.folder.stack()[:1] if self.rebuild else [one.name for one in same[-1:]]
         space = fingerprint([model[DOCUMENT], self.encoder.precision])
         earlier = [one for one in builds if one.manifest.space == space]
         embedding = self._embedding(documents, space, salt, earlier)

@@ -116,19 +116,23 @@ def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, 
     rng = np.random.default_rng()  # another sample every time
     shards = build.shards
     chosen = np.arange(len(shards)) if most is None or most >= len(shards) else rng.permutation(len(shards))[:most]
-    lossless = build.backend.lossless
-    stale, asked = [], 0
+    names, texts, stored, owner = [], [], [], []
     for number in chosen.tolist():
-        shard = shards[number]
-        rows = np.sort(rng.permutation(len(shard))[:sample])
-        texts = shard.documents.texts
-        stored = vectors.fetch(texts.ids.take(rows).to_pylist()) if lossless else shard.vectors[rows]
-        cosines = canaries.cosines(np.nan_to_num(stored), encoder.documents(texts.take(rows)))
-        asked += len(rows)
-        if (cosines < canaries.CLOSE).any():
-            stale.append((number, shard, float(cosines.min())))
+        rows = np.sort(rng.permutation(len(shards[number]))[:sample])
+        held = shards[number].documents.texts
+        names += held.ids.take(rows).to_pylist()
+        texts += held.take(rows)
+        stored.append(shards[number].vectors[rows])
+        owner += [number] * len(rows)
+    kept = vectors.fetch(names) if build.backend.lossless else np.concatenate(stored)
+    cosines = canaries.cosines(np.nan_to_num(kept), encoder.documents(texts))
+    owners = np.array(owner)
+    lows = [(number, float(cosines[owners == number].min())) for number in chosen.tolist()]
+    stale = [(number, shards[number], low) for number, low in lows if low < canaries.CLOSE]
     if not stale:
-        return Finding("vectors", True, f"{asked} stored vectors of {len(chosen)} shards are what the model makes now")
+        return Finding(
+            "vectors", True, f"{len(texts)} stored vectors of {len(chosen)} shards are what the model makes now"
+        )
     named = ", ".join(f"{number + 1} ({shard.name}, cosine {low:.3f})" for number, shard, low in stale[:EXAMPLES])
     return Finding(
         "vectors",
