@@ -112,7 +112,7 @@ def test_the_command_starts_without_what_is_slow_to_import():
 
 
 @pytest.mark.parametrize(
-    "slow", ["wandb", "transformers", "datasets", "matplotlib", "faiss", "qdrant_client", "lancedb"]
+    "slow", ["wandb", "transformers", "datasets", "matplotlib", "faiss", "qdrant_client", "lancedb", "psycopg"]
 )
 def test_what_is_slow_to_import_is_imported_where_it_is_used(slow):
     users = [
