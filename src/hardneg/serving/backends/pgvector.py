@@ -22,7 +22,8 @@ class PgVector(Backend):
 
     `dsn` is libpq's (empty: what PGHOST, PGDATABASE, ... say); it is kept in the manifest, so a password in it is
     refused. With `hnsw` a graph is built, `ef_search` wide when searched (at most 2,000 dimensions); else search is
-    exact. Manifest, texts and shards lie in `path`. Two indexes at one server need two names. Raises `UserError` where the server or its extension is not there.
+    exact. Manifest, texts and shards lie in `path`. Two indexes at one server need two names. Raises `UserError` where
+    the server or its extension is not there.
     """
 
     dsn: str = ""
