@@ -26,6 +26,9 @@ COMMANDS = {
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
     "import": "turn a sentence-transformers folder into a checkpoint",
+    "index": "embed a corpus into a searchable index (a Hydra app); also index switch, rollback, list",
+    "check": "say whether an index, a model and the live corpus belong together (a Hydra app)",
+    "search": "ask an index from the terminal",
 }
 
 # Where those are that read their arguments themselves; the others are Hydra apps.
@@ -36,6 +39,8 @@ OWN = {
     "export": ("exchange.command", "export"),
     "wandb-view": ("runlog.view_command", "main"),
     "import": ("exchange.command", "import_"),
+    "search": ("serving.command", "search"),
+    **{f"index {change}": ("serving.command", "change") for change in ("switch", "rollback", "list")},
 }
 
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
@@ -110,15 +115,17 @@ def _as_before() -> Iterator[None]:
 
 
 def _run(command: str, rest: list[str]) -> None:
+    if command == "check":  # the index may be given as a word
+        rest = [f"path='{word}'" if "=" not in word and word[:1] != "-" else word for word in rest]
     if command == "resume":
         from hardneg.resume import command_of
 
         command, rest = command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
         sys.argv[1:] = [command, *rest]
-    if command in OWN:
+    if own := OWN.get(" ".join([command, *rest[:1]]), OWN.get(command)):
         quiet()
-        module, name = OWN[command]
+        module, name = own
         getattr(import_module(f"hardneg.{module}"), name)(rest)
     else:
         from hardneg.app import start

@@ -41,7 +41,7 @@ def check(cfg: DictConfig) -> None:
     configs.check_keys(node, command_of(node))
     for path, inner in configs.targets(node):
         configs.check_target(path, inner)
-    for key in ("data", "encoder", "schedule", "search"):
+    for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             configs.build(node[key])
     check_checkpoint(node)
@@ -56,6 +56,7 @@ def check(cfg: DictConfig) -> None:
 def command_of(node: dict[str, Any]) -> str:
     """Tell by its keys which command a config is for: in a sweep's check nothing else says so."""
     marks = {"remine": "train", "loss": "train_teacher", "export": "mine", "share": "probe"}
+    marks |= {"rebuild": "index", "sample": "check"}
     return next((command for key, command in marks.items() if key in node), "evaluate")
 
 

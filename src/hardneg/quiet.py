@@ -22,5 +22,5 @@ def quiet() -> None:
     logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
     # Bars of a second each that stay on the screen; ours show what takes long.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

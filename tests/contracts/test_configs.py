@@ -19,6 +19,7 @@ from hardneg import configs, preflight
 from hardneg.errors import ConfigError
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
+FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
 FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name"}
 
 
@@ -53,6 +54,8 @@ def filled(*overrides, name="train"):
         overrides = (*overrides, "+data@data.sets.world=toy", "+data@data.sets.code=pydocs")
     if "teacher=bi_encoder" in overrides:
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
+    if any(override.startswith("index=") for override in overrides):
+        name = "index"
     missing = configs.missing_keys(compose(*overrides, name=name))
     return compose(*overrides, *(f"{key}={FILL[key]}" for key in missing), name=name)
 
@@ -183,6 +186,25 @@ def test_evaluate_can_run(tmp_path):
     preflight.check(compose(f"ckpt_path={tmp_path}/last.ckpt", name="evaluate"))
 
 
+def test_index_and_check_can_run():
+    given = [f"ckpt_path={__file__}", "index.path=x"]
+    preflight.check(compose(*given, "data=toy", "width=64", name="index"))
+    preflight.check(compose("path=x", name="check"))
+    preflight.check(compose("path=x", "data=toy", "sample=3", name="check"))
+    for overrides, name, says in (
+        (["index.path=x"], "index", "no value for ckpt_path"),
+        (given[:1], "index", "no value for index.path"),
+        (["ckpt_path=x", "index.path=x"], "index", "ckpt_path=x: there is no such file"),
+        ([given[0], "index.path=''"], "index", "index.path is empty"),
+        ([*given, "+index.nprob=3"], "index", "index.nprob is unknown"),
+        ([*given, "+swich=true"], "index", "swich is not a key of hardneg index"),
+        ([], "check", "no value for path"),
+        (["path=x", "ckpt_path=x"], "check", "ckpt_path=x: there is no such file"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            preflight.check(compose(*overrides, name=name))
+
+
 @pytest.mark.parametrize("typo", ["+batch_sise=3", "+evaluate.dept=5", "+split.tset=x", "+checkpoint.every=3"])
 def test_a_key_that_nothing_reads_is_refused(typo):
     with pytest.raises(ConfigError, match=typo.split("=")[0].removeprefix("+").rsplit(".")[-1]):
@@ -202,7 +224,7 @@ def test_every_yaml_of_ours_shows_all_that_its_class_takes(choice):
 
 
 def test_an_option_of_a_group_says_in_its_file_what_it_is():
-    for group in ("negatives", "filter", "data", "encoder", "experiment", "strategy", "trainer"):
+    for group in ("negatives", "filter", "data", "encoder", "experiment", "strategy", "trainer", "index"):
         for name in names(group):
             assert "\n# " in "\n" + (CONF / group / f"{name}.yaml").read_text().replace("# @package", ""), (group, name)
 

@@ -30,7 +30,7 @@ LAYERS = [
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
     ["run_folder", "figure", "closing", "compare", "exchange", "serving", "stages"],
-    ["train", "evaluate", "mine", "mined", "index", "resume"],
+    ["train", "evaluate", "mine", "mined", "index", "check", "resume"],
     ["probe", "train_teacher"],
     ["app"],
     ["cli"],
@@ -112,7 +112,9 @@ def test_the_command_starts_without_what_is_slow_to_import():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("slow", ["wandb", "transformers", "datasets", "matplotlib"])
+@pytest.mark.parametrize(
+    "slow", ["wandb", "transformers", "datasets", "matplotlib", "faiss", "qdrant_client", "lancedb", "psycopg"]
+)
 def test_what_is_slow_to_import_is_imported_where_it_is_used(slow):
     users = [
         m for m, path in MODULES.items() if any(f"{i}.".startswith(f"{slow}.") for i in imported(path, late=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,3 +22,10 @@ class Mapped:
 
     def __getstate__(self) -> dict:
         return {"path": self.path}
+
+
+@dataclass(frozen=True)
+class Held:
+    """An array in memory, where a `Mapped` one might be."""
+
+    array: np.ndarray

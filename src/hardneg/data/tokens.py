@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from hardneg.batch import Tokens
 from hardneg.data.cache import built_once, fingerprint
-from hardneg.data.mapped import Mapped
+from hardneg.data.mapped import Held, Mapped
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError
 
@@ -40,13 +40,37 @@ class Side:
             raise ConfigError(f"max_length must be at least 2 tokens, got {self.max_length}")
 
 
-class TokenTable:
-    """Token ids of every row of a `Texts`, flat on disk (`ids.npy`, `offsets.npy`)."""
+class Tokeniser:
+    """Makes the tokens of one side's texts: the prompt in front, cut at the longest length, and never none."""
 
-    def __init__(self, folder: Path, pad_id: int) -> None:
-        self._ids, self._offsets = Mapped(folder / "ids.npy"), Mapped(folder / "offsets.npy")
-        self.pad_id = pad_id
-        self.key = folder.name  # names texts, tokenizer, prompt and length
+    def __init__(self, tokenizer: Tokenizer, side: Side) -> None:
+        padding = tokenizer.padding
+        self.side, self.pad_id = side, padding["pad_id"] if padding else 0
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: the caller's stays as it was
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(side.max_length)
+
+    def __call__(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[Int32[np.ndarray, " _"]]:
+        """Return the token ids of each text; `prompts` are the texts' own, in place of the side's."""
+        prompts = [self.side.prompt] * len(texts) if prompts is None else prompts
+        encoded = self._tokenizer.encode_batch_fast([p + text for p, text in zip(prompts, texts, strict=True)])
+        # A text without any known token still needs one row of the score matrix.
+        return [np.array(one.ids or [0], np.int32) for one in encoded]
+
+    def table(self, texts: Sequence[str]) -> TokenTable:
+        """Tokenise texts into a table in memory."""
+        ids = self(texts)
+        return TokenTable(Held(np.concatenate([*ids, np.empty(0, np.int32)])), Held(_offsets(ids)), self.pad_id)
+
+
+class TokenTable:
+    """Token ids of every row of a `Texts`, flat on disk (`ids.npy`, `offsets.npy`), or of a few texts in memory.
+
+    `key` names texts, tokenizer, prompt and length; a table in memory has none.
+    """
+
+    def __init__(self, ids: Mapped | Held, offsets: Mapped | Held, pad_id: int, key: str = "") -> None:
+        self._ids, self._offsets, self.pad_id, self.key = ids, offsets, pad_id, key
 
     @classmethod
     def build(
@@ -58,12 +82,12 @@ class TokenTable:
         """
         prompts = [(rows, prompt) for rows, prompt in prompts if prompt != side.prompt]
         own = [[[rows.start, rows.stop, prompt] for rows, prompt in prompts]] if prompts else []
+        tokeniser = Tokeniser(tokenizer, side)
         key = fingerprint([texts.fingerprint, json.loads(tokenizer.to_str()), side.prompt, side.max_length, *own])
         folder = built_once(
-            cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokenizer, side, unfinished, what, prompts)
+            cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokeniser, unfinished, what, prompts)
         )
-        padding = tokenizer.padding
-        return cls(folder, padding["pad_id"] if padding else 0)
+        return cls(Mapped(folder / "ids.npy"), Mapped(folder / "offsets.npy"), tokeniser.pad_id, folder.name)
 
     def __len__(self) -> int:
         return len(self._offsets.array) - 1
@@ -98,27 +122,20 @@ def token_tables(
     )
 
 
-def _tokenise(texts: Texts, tokenizer: Tokenizer, side: Side, folder: Path, what: str, prompts: Prompts) -> None:
-    tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: truncation is ours, the caller's stays as it was
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(side.max_length)
-    counts = [np.zeros(1, np.int64)]
+def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, prompts: Prompts) -> None:
     flat: list[np.ndarray] = []
     for start in tqdm(range(0, len(texts), BLOCK), desc=f"tokenise {what}", leave=False, disable=None):
         block = texts.texts.slice(start, BLOCK).to_pylist()
-        before = [side.prompt] * len(block)
+        before = [tokeniser.side.prompt] * len(block)
         for rows, prompt in prompts:
             for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
                 before[row - start] = prompt
-        encoded = tokenizer.encode_batch_fast([prompt + text for prompt, text in zip(before, block, strict=True)])
-        counts.append(np.array([len(e) for e in encoded], np.int64))
-        flat.extend(np.array(e.ids, np.int32) for e in encoded)
-    lengths = np.concatenate(counts)
-    if (empty := np.flatnonzero(lengths[1:] == 0)).size:
-        # A text without any known token still needs one row of the score matrix.
-        lengths[1:][empty] = 1
-        unknown = np.zeros(1, np.int32)
-        flat = [ids if len(ids) else unknown for ids in flat]
+        flat.extend(tokeniser(block, before))
+    offsets = _offsets(flat)
     np.save(folder / "ids.npy", np.concatenate(flat))
-    np.save(folder / "offsets.npy", np.cumsum(lengths))
-    log.info("tokenised %d %s: %.1f tokens each", len(texts), what, lengths.sum() / max(len(texts), 1))
+    np.save(folder / "offsets.npy", offsets)
+    log.info("tokenised %d %s: %.1f tokens each", len(texts), what, offsets[-1] / max(len(texts), 1))
+
+
+def _offsets(rows: Sequence[np.ndarray]) -> Int64[np.ndarray, " rows_plus_1"]:
+    return np.cumsum([0, *(len(row) for row in rows)], dtype=np.int64)

@@ -63,7 +63,7 @@ class Faiss(Search):
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Train the index on an even sample and add all; raises `UserError` where faiss is not installed."""
-        faiss = _faiss()
+        faiss = load_faiss()
         try:
             index = faiss.index_factory(docs.dim, self.index, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
@@ -89,13 +89,14 @@ class Faiss(Search):
         return search
 
 
-def _faiss() -> Any:
+def load_faiss(asked: str = "search=faiss_*") -> Any:
+    """Import faiss; raises `UserError` that says what to install for what was asked."""
     try:
         import faiss
     except ImportError as error:
         raise UserError(
-            "search=faiss_* needs faiss: pip install 'hardneg[faiss]' (or one of the faiss-gpu packages, not both), or"
-            " take search=exact, which needs no more than torch"
+            f"{asked} needs faiss: pip install 'hardneg[faiss]' (or one of the faiss-gpu packages, not both);"
+            " search=exact needs no more than torch"
         ) from error
     # Since 1.14 faiss leaves BLAS for small blocks of queries, which is several times slower at our sizes.
     if hasattr(faiss.cvar, "distance_compute_blas_threshold"):

@@ -1,0 +1,1 @@
+"""Where vectors are searched: faiss, Qdrant, LanceDB, PostgreSQL, behind one thin protocol."""

@@ -1,0 +1,177 @@
+"""PostgreSQL with pgvector: a table a build, and a view that names the live one (extra hardneg[pgvector])."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from jaxtyping import Float32
+
+from hardneg.errors import ConfigError, UserError
+from hardneg.serving.backends.base import Backend, Vectors
+
+
+@dataclass(frozen=True)
+class PgVector(Backend):
+    """Tables `NAME_<build>` with the columns `id` and `vector`, and a view `NAME` of the live one.
+
+    `dsn` is libpq's (empty: what PGHOST, PGDATABASE, ... say); it is kept in the manifest, so a password in it is
+    refused. With `hnsw` a graph is built, `ef_search` wide when searched (at most 2,000 dimensions); else search is
+    exact. Manifest, texts and shards lie in `path`. Two indexes at one server need two names. Raises `UserError` where
+    the server or its extension is not there.
+    """
+
+    dsn: str = ""
+    name: str = "hardneg"
+    hnsw: bool = False
+    ef_search: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "password=" in self.dsn.replace(" ", "") or ("://" in self.dsn and urlsplit(self.dsn).password):
+            raise ConfigError(
+                "index.dsn holds a password, which would be written down; set PGPASSWORD or use ~/.pgpass"
+            )
+        if not self.name.isidentifier():
+            raise ConfigError(f"index.name={self.name!r} must be a name that PostgreSQL takes: letters, digits and _")
+
+    def check(self) -> None:
+        """Connect, and have the extension there."""
+        self._connect().close()
+
+    def create(self, folder: Path, dim: int, documents: int) -> PgVectors:
+        """Make the table, unless a killed build left it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        connection = self._connect()
+        statement = f"CREATE TABLE IF NOT EXISTS {{}} (id text PRIMARY KEY, vector vector({dim}) NOT NULL)"
+        connection.execute(_sql(statement, self._table(folder)))
+        return PgVectors(connection, self._table(folder), self)
+
+    def open(self, folder: Path) -> PgVectors:
+        """Connect to the build's table."""
+        return PgVectors(self._connect(), self._table(folder), self)
+
+    def copy(self, source: Path, folder: Path) -> None:
+        """Copy the table."""
+        new, old = self._table(folder), self._table(source)
+        with self._connect() as connection, connection.transaction():
+            connection.execute(_sql("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)", new, old))
+            connection.execute(_sql("INSERT INTO {} SELECT * FROM {}", new, old))
+            connection.execute(_sql("ALTER TABLE {} ADD PRIMARY KEY (id)", new))
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def switch(self, folder: Path) -> None:
+        """Have the view show this build: in one transaction, so that it is never without a table."""
+        with self._connect() as connection, connection.transaction():
+            connection.execute(_sql("DROP VIEW IF EXISTS {}", self.name))
+            connection.execute(_sql("CREATE VIEW {} AS SELECT id, vector FROM {}", self.name, self._table(folder)))
+
+    def drop(self, folder: Path) -> None:
+        """Drop the table."""
+        with self._connect() as connection:
+            connection.execute(_sql("DROP TABLE IF EXISTS {}", self._table(folder)))
+        super().drop(folder)
+
+    def _table(self, folder: Path) -> str:
+        return f"{self.name}_{folder.parent.name}"[:63]
+
+    def _connect(self) -> Any:
+        library = _library()
+        try:
+            connection = library.connect(self.dsn, autocommit=True)
+            connection.execute("SET client_min_messages = warning")
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except library.Error as error:
+            raise UserError(
+                f"index.dsn={self.dsn!r}: {str(error).strip()}; PostgreSQL must run there, with the extension pgvector"
+                " installed"
+            ) from error
+        return connection
+
+
+class PgVectors(Vectors):
+    """A connection to one build's table."""
+
+    def __init__(self, connection: Any, table: str, recipe: PgVector) -> None:
+        self.connection, self.table, self.recipe = connection, table, recipe
+        if recipe.hnsw:
+            connection.execute(f"SET hnsw.ef_search = {int(recipe.ef_search)}")
+        found = connection.execute(
+            "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'vector'", [f'"{table}"']
+        ).fetchone()
+        if found is None:
+            raise UserError(f"the table {table} is not there; index again with rebuild=true")
+        self.dim = int(found[0])
+
+    def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
+        """Copy rows to the server, and merge them by id."""
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            cursor.execute(_sql("CREATE TEMP TABLE staged (LIKE {}) ON COMMIT DROP", self.table))
+            with cursor.copy("COPY staged (id, vector) FROM STDIN") as copy:
+                for name, vector in zip(ids, vectors, strict=True):
+                    copy.write_row((name, _text(vector)))
+            merge = "INSERT INTO {} SELECT * FROM staged ON CONFLICT (id) DO UPDATE SET vector = EXCLUDED.vector"
+            cursor.execute(_sql(merge, self.table))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete rows."""
+        self.connection.execute(_sql("DELETE FROM {} WHERE id = ANY(%s)", self.table), [list(ids)])
+
+    def search(self, queries: Float32[np.ndarray, "Q D"], k: int) -> list[list[tuple[str, float]]]:
+        """Ask for each query; pgvector's <#> is the negative inner product."""
+        ask = "SELECT id, -(vector <#> %s::vector) FROM {} ORDER BY vector <#> %s::vector LIMIT %s"
+        statement = _sql(ask, self.table)
+        out = []
+        for query in queries:
+            asked = _text(query)
+            found = self.connection.execute(statement, [asked, asked, k]).fetchall()
+            out.append([(str(name), float(score)) for name, score in found])
+        return out
+
+    def fetch(self, ids: Sequence[str]) -> Float32[np.ndarray, "N D"]:
+        """Read rows."""
+        statement = _sql("SELECT id, vector::text FROM {} WHERE id = ANY(%s)", self.table)
+        held = dict(self.connection.execute(statement, [list(ids)]).fetchall())
+        out = np.full((len(ids), self.dim), np.nan, np.float32)
+        for place, name in enumerate(ids):
+            if name in held:
+                out[place] = json.loads(held[name])
+        return out
+
+    def count(self) -> int:
+        """What PostgreSQL counts."""
+        return int(self.connection.execute(_sql("SELECT count(*) FROM {}", self.table)).fetchone()[0])
+
+    def save(self) -> None:
+        """Build the graph, if one is wanted; after the rows, which is faster."""
+        if self.recipe.hnsw:
+            statement = "CREATE INDEX IF NOT EXISTS {} ON {} USING hnsw (vector vector_ip_ops)"
+            self.connection.execute(_sql(statement, f"{self.table[:58]}_hnsw", self.table))
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.connection.close()
+
+
+def _text(vector: Float32[np.ndarray, " D"]) -> str:
+    return "[" + ",".join(map(repr, vector.tolist())) + "]"
+
+
+def _sql(statement: str, *names: str) -> Any:
+    """Put names into a statement, quoted."""
+    sql = _library().sql
+    return sql.SQL(statement).format(*(sql.Identifier(name) for name in names))
+
+
+def _library() -> Any:
+    try:
+        import psycopg
+        import psycopg.sql
+    except ImportError as error:
+        raise UserError("index=pgvector needs psycopg: pip install 'hardneg[pgvector]'") from error
+    return psycopg

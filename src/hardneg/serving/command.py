@@ -1,0 +1,95 @@
+"""hardneg search, and what hardneg index does to a folder without building: switch, rollback, list."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hardneg.serving.folder import IndexFolder
+from hardneg.serving.live import Answer, LiveIndex
+
+FOLDER_COMMANDS = ("switch", "rollback", "list")  # the words behind `hardneg index` that build nothing
+
+
+def search(arguments: Sequence[str]) -> None:
+    """Ask the live index from the terminal."""
+    parser = argparse.ArgumentParser(
+        prog="hardneg search",
+        description="Ask an index that hardneg index has made; it is checked first, and refused if it is stale.",
+        epilog='examples:\n  hardneg search my-index "how do I open a file"\n'
+        '  hardneg search my-index "first" "second" -k 3 --ckpt-path RUN/checkpoints/best.ckpt',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("index", type=Path, help="folder of the index")
+    parser.add_argument("queries", nargs="+", metavar="query", help="what to look for")
+    parser.add_argument("-k", type=int, default=10, help="how many documents to show (10)")
+    parser.add_argument("--ckpt-path", type=Path, help="model to ask with (the one that the index names)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+    parser.add_argument("--allow-stale", action="store_true", help="answer even if the index is stale")
+    given = parser.parse_args(arguments)
+    live = LiveIndex(given.index, given.ckpt_path, given.device, allow_stale=given.allow_stale)
+    try:
+        for query, answer in zip(given.queries, live.search(given.queries, given.k), strict=True):
+            show(query, answer)
+    finally:
+        live.close()
+
+
+def show(query: str, answer: Answer) -> None:
+    """Print one query's documents, a line each, and the freshness."""
+    table = Table(title=Text(query), title_justify="left", caption=Text(answer.freshness), caption_justify="left")
+    table.add_column("", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("id", overflow="fold")
+    table.add_column("text", no_wrap=True, overflow="ellipsis")
+    for rank, hit in enumerate(answer.hits, start=1):
+        table.add_row(str(rank), f"{hit.score:.4f}", Text(hit.id), Text(" ".join(hit.text.split())))
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
+
+
+def change(arguments: Sequence[str]) -> None:
+    """Switch to a build, roll back, or list the builds of an index."""
+    parser = argparse.ArgumentParser(prog="hardneg index", description="Change which build of an index answers.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, says in (
+        ("switch", "have another complete build answer"),
+        ("rollback", "have the build answer that was live before"),
+        ("list", "show the builds"),
+    ):
+        command = commands.add_parser(name, help=says, description=says)
+        command.add_argument("index", type=Path, help="folder of the index")
+        if name == "switch":
+            command.add_argument("build", help="name of a build, or the beginning of it")
+    given = parser.parse_args(arguments)
+    folder = IndexFolder(given.index)
+    if given.command == "switch":
+        with folder.writing():
+            build = folder.named(given.build)
+            folder.switch(build)
+        sys.stdout.write(f"live: build {build.name}\n")
+    elif given.command == "rollback":
+        with folder.writing():
+            build = folder.rollback()
+        sys.stdout.write(f"live: build {build.name}\n")
+    else:
+        list_builds(folder)
+
+
+def list_builds(folder: IndexFolder) -> None:
+    """Print the builds, oldest first."""
+    stack = folder.stack()
+    for build in folder.builds():
+        manifest = build.manifest
+        place = "live" if build.name in stack[:1] else "before" if build.name in stack else "beside"
+        backend = manifest.backend["_target_"].rsplit(".", 1)[-1]
+        sys.stdout.write(
+            f"{place:<8}{build.name}  {manifest.created[:16]}  {manifest.corpus['count']} documents  {backend}"
+            f"  {manifest.source.get('ckpt_path', '')}\n"
+        )

@@ -1,0 +1,158 @@
+"""The folder of an index: complete builds beside each other, and a pointer to the one that answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hardneg import configs
+from hardneg.errors import UserError
+from hardneg.serving.backends.base import Backend
+from hardneg.serving.manifest import NAME, Manifest
+from hardneg.serving.shards import Shard
+
+POINTER = "live.json"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One complete index: a manifest, a place for the backend (`vectors`), and the shards that the manifest names."""
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.root / "builds" / self.name
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What it was made of."""
+        return Manifest.read(self.folder)
+
+    @property
+    def shards(self) -> list[Shard]:
+        """Its vectors and texts."""
+        return [Shard(self.root / "shards" / one["name"]) for one in self.manifest.shards]
+
+    @property
+    def intact(self) -> bool:
+        """Whether the files are all there."""
+        return self.vectors.exists() and all(shard.folder.exists() for shard in self.shards)
+
+    @property
+    def vectors(self) -> Path:
+        """The backend's own place."""
+        return self.folder / "vectors"
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that it was built for."""
+        return configs.build({**self.manifest.backend, "path": str(self.root)})
+
+
+class IndexFolder:
+    """`builds/`, `shards/`, and `live.json`, which names the live build and those that were live before it."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).absolute()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let one process at a time change the folder; raises `UserError` where another one does. Readers go on."""
+        try:
+            (self.root / "builds").mkdir(parents=True, exist_ok=True)
+            (self.root / "shards").mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(f"index.path={self.root}: cannot write there ({error.strerror}); name another") from error
+        try:
+            with FileLock(self.root / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise UserError(f"{self.root}: another process is indexing here; wait for it or end it") from error
+
+    def builds(self) -> list[Build]:
+        """The complete builds, oldest first."""
+        found = [Build(self.root, path.parent.name) for path in self.root.glob(f"builds/*/{NAME}")]
+        return sorted(found, key=lambda build: build.manifest.created)
+
+    def stack(self) -> list[str]:
+        """The name of the live build, and behind it of those that were live before, latest first."""
+        path = self.root / POINTER
+        try:
+            return list(json.loads(path.read_text(encoding="utf-8"))["live"])
+        except FileNotFoundError:
+            return []
+
+    def live(self) -> Build:
+        """The build that answers; raises `UserError` where there is none."""
+        stack = self.stack()
+        if not stack:
+            beside = [build.name for build in self.builds()]
+            known = f"; complete builds: {', '.join(beside)}: hardneg index switch {self.root} BUILD" if beside else ""
+            raise UserError(f"{self.root} has no live index; hardneg index ... index.path={self.root} makes one{known}")
+        return Build(self.root, stack[0])
+
+    def named(self, name: str) -> Build:
+        """A complete build by its name or the beginning of it; raises `UserError` that lists those there are."""
+        found = [build for build in self.builds() if build.name.startswith(name)]
+        if len(found) != 1:
+            names = ", ".join(build.name for build in self.builds()) or "none"
+            raise UserError(f"{self.root} has {'no' if not found else 'several'} builds {name}; there are {names}")
+        return found[0]
+
+    def switch(self, build: Build) -> None:
+        """Have this build answer from now on: one rename, so a reader sees the old pointer or the new one."""
+        build.backend.switch(build.vectors)
+        self._point([build.name, *(name for name in self.stack() if name != build.name)])
+
+    def rollback(self) -> Build:
+        """Have the build answer that was live before; raises `UserError` where there is none any more."""
+        stack = self.stack()
+        before = [name for name in stack[1:] if (self.root / "builds" / name / NAME).is_file()]
+        if not before:
+            raise UserError(f"{self.root} keeps no build that was live before; there is nothing to roll back to")
+        build = Build(self.root, before[0])
+        build.backend.switch(build.vectors)
+        self._point(before)
+        return build
+
+    def _point(self, names: list[str]) -> None:
+        draft = self.root / f".{POINTER}.{os.getpid()}"
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump({"live": names}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.root / POINTER)
+
+    def prune(self, keep: int, also: Build, space: str | None = None) -> None:
+        """Remove all but the `keep` latest live builds and `also`, and shards that none of them needs.
+
+        With `space` no other build of that space is kept: its vectors are not trusted.
+        """
+        names = [name for name in self.stack() if (self.root / "builds" / name / NAME).is_file()]
+        trusted = [name for name in names if name == also.name or Build(self.root, name).manifest.space != space]
+        names = trusted[:keep]
+        if self.stack():
+            self._point(names)
+        for build in self.builds():
+            if build.name not in (*names, also.name):
+                backend = build.backend
+                (build.folder / NAME).unlink()  # from here on it is no build, whatever interrupts
+                backend.drop(build.vectors)
+        for path in self.root.glob("builds/*"):
+            if not (path / NAME).is_file():
+                shutil.rmtree(path, ignore_errors=True)
+        needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
+        for path in self.root.glob("shards/*"):
+            if path.name.removesuffix(".lock") not in needed:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

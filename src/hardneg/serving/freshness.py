@@ -1,0 +1,187 @@
+"""Freshness: whether an index, the model at hand and the live corpus belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hardneg.data.tables import Texts
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.errors import UserError
+from hardneg.serving import canaries, identity
+from hardneg.serving.backends.base import Vectors
+from hardneg.serving.documents import Documents
+from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.folder import Build
+from hardneg.serving.shards import Shard
+
+EXAMPLES = 3  # ids or shards that are named
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `model`, `canaries`, `corpus`, `vectors`, `files` or `count`."""
+
+    about: str
+    fresh: bool
+    says: str
+
+
+class StaleIndex(UserError):
+    """An index that must not answer; the message says why and which command mends it."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """All findings about a build, and the command that mends what is stale."""
+
+    build: str
+    created: str
+    findings: tuple[Finding, ...]
+    mend: str
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing speaks against the index."""
+        return all(finding.fresh for finding in self.findings)
+
+    @property
+    def about(self) -> str:
+        """The build and its age."""
+        return f"build {self.build} of {self.created[:16].replace('T', ' ')} UTC"
+
+    def __str__(self) -> str:
+        """One line for people."""
+        if self.fresh:
+            return f"fresh: {self.about} ({', '.join(finding.about for finding in self.findings)} checked)"
+        return f"STALE: {self.about}: {'; '.join(finding.says for finding in self.findings if not finding.fresh)}"
+
+    def require(self) -> None:
+        """Raise `StaleIndex` unless all is fresh."""
+        if not self.fresh:
+            raise StaleIndex(f"{self}. To mend it: {self.mend} (allow_stale goes on all the same)")
+
+
+def examine(
+    build: Build,
+    encoder: TextEncoder,
+    vectors: Vectors,
+    corpus: Texts | None = None,
+    sample: int = 1,
+    most: int | None = None,
+    files: bool = False,
+) -> Freshness:
+    """Look at everything: the manifest against the encoder, canaries, `sample` stored vectors of each shard.
+
+    `corpus` is the live one, if it is at hand; `most` bounds the number of shards that are sampled; `files` reads and
+    hashes all of the shards' files.
+    """
+    manifest, findings = build.manifest, []
+    stored, now = manifest.model, identity.both(encoder)
+    findings.append(_model(stored, now))
+    if encoder.dim == manifest.dim:
+        findings.append(_canaries(manifest.canaries, encoder, stored[QUERY] == now[QUERY]))
+        findings.append(_sampled(build, encoder, vectors, sample, most))
+    findings.append(_count(manifest.corpus["count"], vectors.count()))
+    if files:
+        findings.append(_files(build))
+    if corpus is not None:
+        findings.append(_corpus(build, corpus))
+    return Freshness(build.name, manifest.created, tuple(findings), _mend(build, findings))
+
+
+def _model(stored: dict[str, Any], now: dict[str, Any]) -> Finding:
+    """Stored vectors are those of documents: a query tower may be trained on without making them stale (ADORE)."""
+    if different := identity.differences(stored[DOCUMENT], now[DOCUMENT]):
+        return Finding("model", False, f"the model is another than the one that made it: {', '.join(different)}")
+    if different := identity.differences(stored[QUERY], now[QUERY]):
+        return Finding("model", True, f"documents as at indexing; queries differ in {', '.join(different)}")
+    return Finding("model", True, "the model is the one that made it")
+
+
+def _canaries(values: dict[str, Any], encoder: TextEncoder, with_queries: bool) -> Finding:
+    kept, now = canaries.from_plain(values), canaries.sing(encoder)
+    lowest = 1.0
+    for side in (QUERY, DOCUMENT) if with_queries else (DOCUMENT,):
+        lowest = min(lowest, float(canaries.cosines(kept[side], now[side][: len(kept[side])]).min()))
+    fresh = lowest >= canaries.CLOSE
+    return Finding("canaries", fresh, f"the lowest cosine of the canaries is {lowest:.4f} (at least {canaries.CLOSE})")
+
+
+def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, most: int | None) -> Finding:
+    """Encode some documents of each shard again; what a lossy backend stores is read from the shard itself."""
+    rng = np.random.default_rng()  # another sample every time
+    shards = build.shards
+    chosen = np.arange(len(shards)) if most is None or most >= len(shards) else rng.permutation(len(shards))[:most]
+    names, texts, stored, owner = [], [], [], []
+    for number in chosen.tolist():
+        rows = np.sort(rng.permutation(len(shards[number]))[:sample])
+        held = shards[number].documents.texts
+        names += held.ids.take(rows).to_pylist()
+        texts += held.take(rows)
+        stored.append(shards[number].vectors[rows])
+        owner += [number] * len(rows)
+    kept = vectors.fetch(names) if build.backend.lossless else np.concatenate(stored)
+    cosines = canaries.cosines(np.nan_to_num(kept), encoder.documents(texts))
+    owners = np.array(owner)
+    lows = [(number, float(cosines[owners == number].min())) for number in chosen.tolist()]
+    stale = [(number, shards[number], low) for number, low in lows if low < canaries.CLOSE]
+    if not stale:
+        return Finding(
+            "vectors", True, f"{len(texts)} stored vectors of {len(chosen)} shards are what the model makes now"
+        )
+    named = ", ".join(f"{number + 1} ({shard.name}, cosine {low:.3f})" for number, shard, low in stale[:EXAMPLES])
+    return Finding(
+        "vectors",
+        False,
+        f"stored vectors of {len(stale)} of {len(chosen)} sampled shards are not what the model makes: shard {named}"
+        + (", ..." if len(stale) > EXAMPLES else ""),
+    )
+
+
+def _count(expected: int, found: int) -> Finding:
+    return Finding("count", found == expected, f"{found} vectors are stored for {expected} documents")
+
+
+def _files(build: Build) -> Finding:
+    broken = [shard.name for shard, hashed in _hashed(build) if hashed != _file_hash(shard)]
+    if broken:
+        named = ", ".join(broken[:EXAMPLES])
+        return Finding("files", False, f"{len(broken)} shards are not as they were written: {named}")
+    return Finding("files", True, f"{len(build.shards)} shards are as they were written")
+
+
+def _hashed(build: Build) -> Iterator[tuple[Shard, str]]:
+    return zip(build.shards, (one["hash"] for one in build.manifest.shards), strict=True)
+
+
+def _file_hash(shard: Shard) -> str:
+    try:
+        return shard.file_hash()
+    except FileNotFoundError:
+        return ""
+
+
+def _corpus(build: Build, corpus: Texts) -> Finding:
+    live = Documents.of(corpus)
+    if live.hash == build.manifest.corpus["hash"]:
+        return Finding("corpus", True, f"all {len(live)} documents of the corpus are in it as they are")
+    held = Documents.joined([shard.documents for shard in build.shards])
+    if not (difference := live.against(held)):
+        return Finding("corpus", True, f"all {len(live)} documents of the corpus are in it, in another order")
+    first = [*live.texts.ids.take(difference.fresh[:EXAMPLES]).to_pylist()]
+    first += held.texts.ids.take(difference.extra[:EXAMPLES]).to_pylist()
+    return Finding("corpus", False, f"of {len(live)} documents of the corpus: {difference} ({', '.join(first)}, ...)")
+
+
+def _mend(build: Build, findings: Sequence[Finding]) -> str:
+    """The command that makes it fresh: nothing that was found wrong in stored vectors is used again."""
+    source = build.manifest.source
+    stale = {finding.about for finding in findings if not finding.fresh}
+    words = list(source.get("words") or ["data=...", "index=..."])
+    path = "CHECKPOINT" if "model" in stale else source.get("ckpt_path", "CHECKPOINT")
+    again = ["rebuild=true"] if stale & {"canaries", "vectors", "files", "count"} and "model" not in stale else []
+    return " ".join(["hardneg index", f"ckpt_path={path}", *words, f"index.path={build.root}", *again])

@@ -1,0 +1,65 @@
+"""What decides a vector beside its text: two encoders that agree in it share one space."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.encoders.weights import weights_hash
+from hardneg.serving.encoder import TextEncoder
+
+Facts = dict[str, Any]
+WORDS = {  # how a difference is said
+    "weights": "the weights",
+    "tokenizer": "the tokenizer",
+    "pooling": "the pooling",
+    "normalize": "normalisation",
+    "prompt": "the prompt",
+    "max_length": "the longest length",
+    "dim": "the width of the embeddings",
+    "encoder": "the kind of encoder",
+}
+
+
+def facts(encoder: TextEncoder, side: str) -> Facts:
+    """Return what decides the vectors of one side, as plain values; names and paths of models do not."""
+    recipe, tokenizer = encoder.trained.recipe, encoder.trained.tokenizer
+    own = getattr(recipe, side)
+    # Lengths and padding of the tokenizer itself are not used; ours are beside it.
+    reads = json.loads(tokenizer.to_str()) | {"padding": None, "truncation": None}
+    kind: dict[str, Any] = {"type": type(recipe).__name__}
+    for key in ("bidirectional", "append_eos"):
+        if hasattr(recipe, key):
+            kind[key] = getattr(recipe, key)
+    return {
+        "weights": weights_hash(encoder.towers.tower(side)),
+        "tokenizer": blake2b(json.dumps(reads, sort_keys=True).encode(), digest_size=16).hexdigest(),
+        "pooling": getattr(recipe, "pooling", "mean"),
+        "normalize": recipe.normalize,
+        "prompt": own.prompt,
+        "max_length": own.max_length,
+        "dim": encoder.dim,
+        "encoder": kind,
+    }
+
+
+def both(encoder: TextEncoder) -> dict[str, Facts]:
+    """The facts of queries and of documents."""
+    return {side: facts(encoder, side) for side in (QUERY, DOCUMENT)}
+
+
+def differences(stored: Facts, now: Facts) -> list[str]:
+    """Say in words where two encoders differ; empty for equal ones."""
+    said = []
+    for key, word in WORDS.items():
+        was, is_ = stored.get(key), now.get(key)
+        if was != is_:
+            hashes = key in ("weights", "tokenizer")
+            said.append(
+                f"{word} ({str(was)[:8]} at indexing, {str(is_)[:8]} now)"
+                if hashes
+                else f"{word} ({was!r} at indexing, {is_!r} now)"
+            )
+    return said

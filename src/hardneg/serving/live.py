@@ -1,0 +1,183 @@
+"""The live index: opened with its model, checked, asked, and followed when another build goes live."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hardneg.data.tables import Texts
+from hardneg.errors import ConfigError, UserError
+from hardneg.serving.backends.base import Vectors
+from hardneg.serving.documents import Documents
+from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.folder import POINTER, Build, IndexFolder
+from hardneg.serving.freshness import Freshness, examine
+
+log = logging.getLogger(__name__)
+
+MOST = 64  # shards that are sampled when an index is opened; `hardneg check` samples all
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A found document."""
+
+    id: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found for one query, best first, by which build, and what is to be said of its freshness."""
+
+    hits: tuple[Hit, ...]
+    build: str
+    freshness: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One build, ready to answer."""
+
+    build: Build
+    vectors: Vectors
+    encoder: TextEncoder
+    freshness: Freshness
+
+    @cached_property
+    def _documents(self) -> list[Documents]:
+        return [shard.documents for shard in self.build.shards]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        return {
+            name: (number, row)
+            for number, documents in enumerate(self._documents)
+            for row, name in enumerate(documents.texts.ids.to_pylist())
+        }
+
+    def search(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
+        """Embed the queries and ask the backend."""
+        return [
+            tuple(Hit(name, score, self.text(name)) for name, score in found)
+            for found in self.vectors.search(self.encoder.queries(queries), k)
+        ]
+
+    def text(self, name: str) -> str:
+        """The text of a document, as it was indexed."""
+        number, row = self._places[name]
+        return self._documents[number].texts[row]
+
+
+def open_build(build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False) -> Opened:
+    """Open and check one build; raises `StaleIndex` for a stale one unless that is allowed."""
+    manifest = build.manifest
+    if encoder.towers.dim < manifest.dim:
+        raise ConfigError(
+            f"{build.folder} holds embeddings of width {manifest.dim}, and the model makes {encoder.towers.dim}: they"
+            " cannot be compared, whatever is allowed"
+        )
+    encoder = encoder.at(manifest.dim)
+    vectors = build.backend.open(build.vectors)
+    freshness = examine(build, encoder, vectors, corpus, most=MOST)
+    if not freshness.fresh:
+        if not allow_stale:
+            vectors.close()
+            freshness.require()
+        log.warning("%s", freshness)
+    return Opened(build, vectors, encoder, freshness)
+
+
+class LiveIndex:
+    """Answers queries with the live build; follows a switch between two queries, without an error in between.
+
+    `ckpt_path` null takes the checkpoint that the manifest names, also after a switch to a build of another model.
+    `corpus`, if given, is compared with the index when it is opened. A stale index is refused (`StaleIndex`) unless
+    `allow_stale`, which says so in every answer. A newer build that cannot be opened leaves the older one answering,
+    which each answer says. Any number of threads may ask.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        ckpt_path: str | Path | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        corpus: Texts | None = None,
+        allow_stale: bool = False,
+    ) -> None:
+        self.folder = IndexFolder(root)
+        self._ckpt_path, self._device, self._precision = ckpt_path, device, precision
+        self._corpus, self._allow_stale = corpus, allow_stale
+        self._encoders: dict[tuple[str, int], TextEncoder] = {}
+        self._opening = threading.Lock()
+        self._note = ""
+        self._pointer = self._stamp()
+        self._opened = self._open(self.folder.live())
+
+    @property
+    def build(self) -> Build:
+        """The build that answers."""
+        return self._opened.build
+
+    @property
+    def freshness(self) -> Freshness:
+        """What was found when it was opened."""
+        return self._opened.freshness
+
+    def search(self, queries: Sequence[str], k: int = 10) -> list[Answer]:
+        """Return the `k` best documents of each query."""
+        if k < 1:
+            raise ConfigError(f"k={k} must be 1 or more")
+        self.follow()
+        opened, note = self._opened, self._note  # one build for the whole answer, whatever is switched meanwhile
+        said = f"{opened.freshness}{note}"
+        return [Answer(hits, opened.build.name, said) for hits in opened.search(queries, k)]
+
+    def follow(self) -> None:
+        """Open the build that went live since, if one did; one thread does while the others go on with the old."""
+        if self._stamp() == self._pointer or not self._opening.acquire(blocking=False):
+            return
+        try:
+            self._pointer = self._stamp()  # before the pointer is read: a switch in between is seen next time
+            name = self.folder.stack()[0]
+            if name != self._opened.build.name:
+                # The old one is not closed: other threads may be asking it; it goes with its last reader.
+                self._opened = self._open(Build(self.folder.root, name))
+            self._note = ""
+        except (UserError, OSError, IndexError) as error:
+            self._note = f"; another build went live and could not be opened: {error}"
+            log.warning("%s", self._note.removeprefix("; "))
+        finally:
+            self._opening.release()
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._opened.vectors.close()
+
+    def _open(self, build: Build) -> Opened:
+        return open_build(build, self._encoder(build), self._corpus, self._allow_stale)
+
+    def _encoder(self, build: Build) -> TextEncoder:
+        path = str(self._ckpt_path or build.manifest.source.get("ckpt_path") or "")
+        if not Path(path).is_file():
+            raise ConfigError(f"{build.folder} was made with the checkpoint {path}, which is not there; give ckpt_path")
+        key = path, os.stat(path).st_mtime_ns
+        if key not in self._encoders:
+            self._encoders = {key: TextEncoder.load(path, self._device, self._precision)}
+        return self._encoders[key]
+
+    def _stamp(self) -> Any:
+        """What changes when the pointer is replaced; reading it costs microseconds."""
+        try:
+            status = os.stat(self.folder.root / POINTER)
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_ino

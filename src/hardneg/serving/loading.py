@@ -1,0 +1,94 @@
+"""Loading shards into a backend: from nothing, or from a copy of a build in which little changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hardneg.retrieval.search import SAMPLE
+from hardneg.serving.backends.base import Backend, Vectors
+from hardneg.serving.documents import Difference, Documents
+from hardneg.serving.folder import Build
+from hardneg.serving.recall import even_sample
+from hardneg.serving.shards import Shard
+
+PLAN = "plan.json"  # what an unfinished build began as, and how many shards are loaded
+TOO_DIFFERENT = 0.3  # share of changed documents from which a copy is no better start than nothing
+
+
+@dataclass(frozen=True)
+class Base:
+    """A build to begin as a copy of, and what has changed since."""
+
+    build: Build
+    old: Documents
+    change: Difference
+
+
+def base_of(documents: Documents, backend: Backend, earlier: Sequence[Build]) -> Base | None:
+    """The latest build of the same vectors and backend that little has changed since; null for none."""
+    for build in reversed(earlier) if backend.incremental else ():
+        there = build.vectors.exists() and all(shard.folder.exists() for shard in build.shards)
+        if there and build.manifest.backend == backend.identity():
+            old = Documents.joined([shard.documents for shard in build.shards])
+            change = documents.against(old)
+            if len(change.fresh) + len(change.extra) <= TOO_DIFFERENT * len(documents):
+                return Base(build, old, change)
+    return None
+
+
+def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Base | None) -> Vectors:
+    """Fill the build's place; what a killed process had loaded durably is not loaded again."""
+    plan = build.folder / PLAN
+    name = base.build.name if base else None
+    began = _read(plan) if backend.durable else None
+    if began is None or began["base"] != name:
+        backend.drop(build.vectors)
+        shutil.rmtree(build.folder, ignore_errors=True)
+        build.folder.mkdir(parents=True)
+        if base is not None:
+            backend.copy(base.build.vectors, build.vectors)
+        began = {"base": name, "loaded": 0}
+        _write(plan, began)
+    total = sum(map(len, shards))
+    if base is None:
+        vectors = backend.create(build.vectors, dim, total)
+    else:
+        vectors = backend.open(build.vectors)
+        vectors.delete(base.old.texts.ids.take(base.change.extra).to_pylist())
+    if not vectors.trained:
+        vectors.train(even_sample(shards, SAMPLE))
+    wanted = np.arange(total) if base is None else base.change.fresh
+    start = 0
+    with tqdm(total=len(wanted), desc="load into the index", unit="doc", leave=False, disable=None) as bar:
+        for number, shard in enumerate(shards):
+            rows = wanted[(wanted >= start) & (wanted < start + len(shard))] - start
+            if len(rows) and number >= began["loaded"]:
+                vectors.upsert(shard.documents.texts.ids.take(rows).to_pylist(), shard.vectors[rows])
+                if backend.durable:
+                    _write(plan, {**began, "loaded": number + 1})
+            start += len(shard)
+            bar.update(len(rows))
+    vectors.save()
+    return vectors
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _write(path: Path, plan: dict[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(plan), encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,84 @@
+"""The manifest of a build: what it was made of and by, written last, so that what has one is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hardneg import __version__
+from hardneg.errors import UserError
+
+NAME = "manifest.json"
+FORMAT = 1
+LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "faiss-cpu", "qdrant-client", "lancedb", "psycopg")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that must agree before vectors are compared, as plain values.
+
+    `content` names corpus, model, backend and shard size in one hash. `model` holds for `query` and `document` what
+    decides a vector (hashes of weights and tokenizer, pooling, normalisation, prompt, longest length, width); `space`
+    names the document side and the precision in one hash. `shards` are names, counts and hashes of files; `canaries`
+    the embeddings of fixed texts; `source` where checkpoint and data were, and the words of the command; `measured` how
+    long it took and how well the index finds.
+    """
+
+    build: str
+    content: str
+    created: str
+    model: dict[str, Any]
+    space: str
+    precision: str
+    dim: int
+    dtype: str
+    metric: str
+    backend: dict[str, Any]
+    corpus: dict[str, Any]
+    shards: list[dict[str, Any]]
+    canaries: dict[str, Any]
+    source: dict[str, Any]
+    measured: dict[str, Any]
+    libraries: dict[str, str] = field(default_factory=lambda: versions())
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Write the file whole or not at all."""
+        draft = folder / f".{NAME}.{os.getpid()}"
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(asdict(self), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / NAME)
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read a build's manifest; raises `UserError` for a build that has none or one of another format."""
+        path = folder / NAME
+        if not path.is_file():
+            raise UserError(f"{folder} has no {NAME}: it was never finished; run its hardneg index command again")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is no JSON ({error}); delete {folder} and index again") from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UserError(f"{path} has another format than hardneg {__version__} reads ({FORMAT}); index again")
+        known = {one.name for one in fields(cls)}
+        if missing := known - values.keys():
+            raise UserError(f"{path} lacks {', '.join(sorted(missing))}; delete {folder} and index again")
+        return cls(**{key: value for key, value in values.items() if key in known})
+
+
+def versions() -> dict[str, str]:
+    """The versions of what embeds and searches, as far as it is installed."""
+    found = {"hardneg": __version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

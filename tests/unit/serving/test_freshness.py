@@ -1,0 +1,200 @@
+"""Freshness: what is stale is found and said with its mend; what is fresh is never called stale."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from worlds import built, corpus, encoder, saved, trained
+
+from hardneg.errors import ConfigError, UserError
+from hardneg.serving import canaries, identity
+from hardneg.serving.backends.faiss import Faiss
+from hardneg.serving.freshness import StaleIndex, examine
+from hardneg.serving.live import open_build
+from hardneg.serving.manifest import Manifest
+
+SOURCE = {"ckpt_path": "A.ckpt", "words": ["data=toy", "index=faiss_flat"]}
+
+
+def examined(build, made, **more):
+    vectors = build.backend.open(build.vectors)
+    return examine(build, made, vectors, **more)
+
+
+def stale(freshness):
+    return {finding.about for finding in freshness.findings if not finding.fresh}
+
+
+@pytest.fixture
+def fresh(toy, tmp_path):
+    return built(tmp_path, toy, encoder(toy), source=SOURCE)
+
+
+def test_an_index_asked_with_another_model_is_refused_with_the_reason_and_the_command(toy, fresh):
+    with pytest.raises(StaleIndex) as refused:
+        open_build(fresh, encoder(toy, seed=1))
+    said = str(refused.value)
+    assert "the weights (" in said and "lowest cosine of the canaries" in said
+    assert f"hardneg index ckpt_path=CHECKPOINT data=toy index=faiss_flat index.path={fresh.root}" in said
+    opened = open_build(fresh, encoder(toy, seed=1), allow_stale=True)
+    assert str(opened.freshness).startswith("STALE: build")
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"document": {"prompt": "passage: ", "max_length": 128}}, "the prompt ('' at indexing, 'passage: ' now)"),
+        ({"document": {"prompt": "", "max_length": 9}}, "the longest length (128 at indexing, 9 now)"),
+        ({"normalize": False}, "normalisation (True at indexing, False now)"),
+        ({"vocab_size": 200}, "the tokenizer ("),
+    ],
+)
+def test_every_setting_that_decides_a_vector_is_compared(toy, fresh, setting, says):
+    from hardneg.data.tokens import Side
+
+    sides = {key: Side(**value) for key, value in setting.items() if key == "document"}
+    assert says in str(examined(fresh, encoder(toy, **{**setting, **sides})))
+
+
+def test_a_query_tower_that_was_trained_on_leaves_the_index_fresh(toy, tmp_path):
+    made = encoder(toy, separate=True)
+    build = built(tmp_path, toy, made)
+    with torch.no_grad():
+        made.towers.tower("query").embedding.weight.add_(1.0)
+    freshness = examined(build, made)
+    assert freshness.fresh and "queries differ in the weights" in freshness.findings[0].says
+    with torch.no_grad():
+        made.towers.tower("document").embedding.weight.add_(1.0)
+    assert stale(examined(build, made)) == {"model", "canaries", "vectors"}
+
+
+def test_many_openings_raise_no_false_alarm(toy, tmp_path):
+    """Of another order, width and number of texts a batch, whose rounding differs."""
+    made = encoder(toy, separate=True, matryoshka=[8], width=8)
+    build = built(tmp_path, toy, made)
+    backend, number = build.backend.open(build.vectors), 0
+    for _ in range(40):
+        freshness = examine(build, made, backend, sample=2)
+        number += sum("shards" in finding.says for finding in freshness.findings)
+        assert freshness.fresh, freshness
+    for seed in range(3):
+        texts = [toy.corpus[int(row)] for row in np.random.default_rng(seed).permutation(120)]
+        assert (
+            canaries.cosines(made.documents(texts), np.stack([made.documents([t])[0] for t in texts])) > 0.9999
+        ).all()
+    assert number == 40
+
+
+def test_bfloat16_is_no_false_alarm(bert, toy, tmp_path):
+    from hardneg.encoders.towers import Towers
+    from hardneg.encoders.transformer import Transformer
+    from hardneg.serving.encoder import TextEncoder
+
+    recipe = Transformer(model=str(bert))
+    tokenizer = recipe.tokenizer(toy.corpus)
+    made = type(trained(toy))(recipe, tokenizer, Towers(recipe, recipe.build(tokenizer)).eval())
+    build = built(tmp_path, toy, TextEncoder(made, "cpu", "32-true"))
+    assert examined(build, TextEncoder(made, "cpu", "bf16-mixed"), sample=5).fresh
+
+
+@pytest.mark.parametrize("factory", ["Flat", "PQ4x4"])
+def test_one_stale_shard_among_many_is_found(toy, tmp_path, factory):
+    """Somebody embeds one shard with another model, and leaves no trace in any hash."""
+    build = built(tmp_path, toy, encoder(toy), Faiss(str(tmp_path), factory), shard=4, source=SOURCE)
+    shard = build.shards[17]
+    vectors = encoder(toy, seed=1).documents(shard.documents.texts.texts.to_pylist())
+    np.save(shard.folder / "vectors.npy", vectors)
+    assert "1 shards are not as they were written" in str(examined(build, encoder(toy), files=True))
+    card = {"count": 4, "hash": shard.file_hash()}
+    (shard.folder / "card.json").write_text(json.dumps(card))
+    manifest = json.loads((build.folder / "manifest.json").read_text())
+    manifest["shards"][17]["hash"] = card["hash"]
+    (build.folder / "manifest.json").write_text(json.dumps(manifest))
+    index = build.backend.open(build.vectors)
+    if factory == "Flat":
+        index.upsert(shard.documents.texts.ids.to_pylist(), vectors)
+        index.save()
+    build = type(build)(build.root, build.name)
+    for _ in range(3):
+        freshness = examined(build, encoder(toy), files=True)
+        assert stale(freshness) == {"vectors"}
+        assert f"1 of 30 sampled shards are not what the model makes: shard 18 ({shard.name}" in str(freshness)
+        assert freshness.mend.endswith("rebuild=true") and "ckpt_path=A.ckpt" in freshness.mend
+    assert examined(
+        built(tmp_path, toy, encoder(toy), Faiss(str(tmp_path), factory), shard=4, rebuild=True), encoder(toy)
+    ).fresh
+
+
+def test_vectors_that_were_lost_or_are_too_many_are_found(toy, fresh):
+    index = fresh.backend.open(fresh.vectors)
+    index.delete([toy.corpus.ids[5].as_py()])
+    index.save()
+    freshness = examined(fresh, encoder(toy), sample=20)
+    assert stale(freshness) == {"count", "vectors"} and "119 vectors are stored for 120 documents" in str(freshness)
+
+
+def test_a_corpus_that_moved_on_is_named_with_ids(toy, fresh):
+    after = corpus(toy, lambda row: row not in (3, 4), lambda row, text: "x" if row == 7 else text, ["new"])
+    freshness = examined(fresh, encoder(toy), corpus=after.corpus)
+    assert stale(freshness) == {"corpus"} and freshness.mend.startswith("hardneg index ckpt_path=A.ckpt data=toy")
+    assert "1 missing, 1 changed, 2 deleted" in str(freshness) and "new0" in str(freshness)
+    assert "rebuild" not in freshness.mend
+    turned = toy.corpus.ids.to_pylist()[::-1], toy.corpus.texts.to_pylist()[::-1]
+    assert examined(fresh, encoder(toy), corpus=type(toy.corpus).of(*turned)).fresh
+
+
+def test_canaries_see_what_no_hash_does(toy, fresh, monkeypatch):
+    made = encoder(toy)
+    original = type(made).embed
+    shift = np.random.default_rng(0).normal(size=16).astype(np.float32)
+    monkeypatch.setattr(type(made), "embed", lambda self, *rest: original(self, *rest) + shift)
+    freshness = examined(fresh, made)
+    assert stale(freshness) == {"canaries", "vectors"}
+
+
+def test_canaries_are_written_to_the_last_bit_and_rows_of_zeros_are_equal(toy):
+    sung = canaries.sing(encoder(toy))
+    back = canaries.from_plain(json.loads(json.dumps(canaries.as_plain(sung))))
+    assert all((back[side] == sung[side]).all() for side in ("query", "document"))
+    zeros, ones = np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)
+    assert canaries.cosines(zeros, zeros) == 1 and canaries.cosines(zeros, ones) == 0
+    assert len(set(canaries.TEXTS)) == len(canaries.TEXTS) == 32
+
+
+def test_a_model_of_another_width_cannot_be_allowed(toy, fresh):
+    assert "the width of the embeddings (16 at indexing, 8 now)" in str(examined(fresh, encoder(toy, dim=8)))
+    with pytest.raises(ConfigError, match="cannot be compared, whatever is allowed"):
+        open_build(fresh, encoder(toy, dim=8), allow_stale=True)
+
+
+def test_a_checkpoint_and_its_copy_are_one_model(toy, tmp_path):
+    from hardneg.serving.encoder import TextEncoder
+
+    one = TextEncoder.load(saved(trained(toy), tmp_path / "a.ckpt"), "cpu")
+    assert identity.both(one) == identity.both(encoder(toy))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "was never finished"),
+        ("{", "is no JSON"),
+        ('{"format": 0}', "another format"),
+        ('{"format": 1}', "lacks"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_said(tmp_path, content, says):
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(UserError, match=says):
+        Manifest.read(tmp_path)
+
+
+def test_a_shard_that_is_gone_is_found_and_built_again(toy, fresh):
+    shutil.rmtree(fresh.shards[2].folder)
+    again = built(fresh.root, toy, encoder(toy), source=SOURCE)
+    assert again.intact and examined(again, encoder(toy), files=True).fresh
