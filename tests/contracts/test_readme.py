@@ -31,7 +31,9 @@ def commands(name: str) -> list[str]:
 @pytest.mark.parametrize(
     "line", [line for name in ("train", "train-teacher", "mine", "probe") for line in commands(name)]
 )
-def test_every_command_of_the_readme_passes_preflight(line):
+def test_every_command_of_the_readme_passes_preflight(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
     words = [word for word in shlex.split(line)[2:] if word != "-m" and not word.startswith("hydra.")]
     configs.register_resolvers()
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):
