@@ -52,4 +52,7 @@ def index(cfg: DictConfig) -> None:
 def source_of(cfg: DictConfig) -> dict:
     """Where checkpoint and data are, and the words of the command that another index of them takes."""
     words = [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)]
-    return {"ckpt_path": str(Path(cfg.ckpt_path).resolve()), "data": configs.plain(cfg.data), "words": words}
+    data = configs.plain(cfg.data)
+    if "path" in data:
+        data["path"] = str(Path(data["path"]).expanduser().resolve())  # hardneg check may be called from anywhere
+    return {"ckpt_path": str(Path(cfg.ckpt_path).resolve()), "data": data, "words": words}

@@ -67,6 +67,8 @@ def test_another_model_goes_live_and_back(hardneg, ckpt, small, tmp_path):
     assert beside in hardneg("search", "i", "x").stdout
     assert beside not in hardneg("index", "rollback", "i").stdout
     assert beside not in hardneg("search", "i", "x", "--ckpt-path", str(ckpt)).stdout
+    assert "holds no complete index" in hardneg("index", "rollback", "typo", code=2).stderr
+    assert not Path("typo").exists()
     assert "nothing to roll back to" in hardneg("index", "rollback", "i", code=2).stderr
 
 

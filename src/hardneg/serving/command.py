@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hardneg.errors import UserError
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.live import Answer, LiveIndex
-
-FOLDER_COMMANDS = ("switch", "rollback", "list")  # the words behind `hardneg index` that build nothing
 
 
 def search(arguments: Sequence[str]) -> None:
@@ -69,6 +68,8 @@ def change(arguments: Sequence[str]) -> None:
             command.add_argument("build", help="name of a build, or the beginning of it")
     given = parser.parse_args(arguments)
     folder = IndexFolder(given.index)
+    if not folder.builds():
+        raise UserError(f"{given.index} holds no complete index; hardneg index ... index.path={given.index} makes one")
     if given.command == "switch":
         with folder.writing():
             build = folder.named(given.build)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 
@@ -12,6 +10,7 @@ import pytest
 from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.errors import ConfigError, UserError
+from hardneg.serving.command import change
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.freshness import StaleIndex
@@ -117,15 +116,12 @@ def test_a_switch_under_constant_load_fails_no_query_and_mixes_no_builds(toy, in
     assert {name for name, _ in load.seen} == set(expected)
 
 
-def test_a_switch_by_another_process_is_followed(toy, indexed):
+def test_a_switch_on_the_command_line_is_followed(toy, indexed, capsys):
     live = LiveIndex(indexed, device="cpu")
     second = built(indexed, toy, encoder(toy), source=live.build.manifest.source, switch=False)
     assert live.search(["x"])[0].build != second.name
-    code = (
-        "import sys; from hardneg.serving.command import change; change(sys.argv[1:])"  # as hardneg index switch does
-    )
-    run = [sys.executable, "-c", code, "switch", str(indexed), second.name[:8]]
-    assert second.name in subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    change(["switch", str(indexed), second.name[:8]])
+    assert second.name in capsys.readouterr().out
     assert live.search(["x"])[0].build == second.name
 
 
@@ -140,6 +136,14 @@ def test_a_newer_build_that_cannot_be_opened_leaves_the_old_one_answering(toy, i
     IndexFolder(indexed).rollback()
     assert live.search(["x"])[0].freshness.endswith("checked)")
     assert newer.name != before
+
+
+def test_a_narrow_index_is_asked_with_narrow_queries(toy, tmp_path):
+    path, made = model(toy, tmp_path / "a.ckpt")
+    build = built(tmp_path / "i", toy, made.at(8), source={"ckpt_path": path})
+    live = LiveIndex(tmp_path / "i", device="cpu")
+    assert live.search([toy.corpus[5]], 1)[0].hits and build.manifest.dim == 8
+    assert live.freshness.fresh
 
 
 def test_a_folder_without_a_live_build_says_how_to_make_one(toy, indexed, tmp_path):
