@@ -20,6 +20,7 @@ COMMANDS = {
     "probe": "estimate the false-negative rate of mined lists, by hidden positives (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
+    "ab": "compare an old and a new ranking before a rollout, with a gate for CI",
     "resume": "go on with an interrupted run, from its run folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "import": "turn a sentence-transformers folder into a checkpoint",
@@ -59,6 +60,11 @@ def _run(command: str, rest: list[str]) -> None:
         from hardneg.compare.command import main as compare
 
         compare(rest)
+    elif command == "ab":
+        _quiet()
+        from hardneg.ab.command import main as ab
+
+        ab(rest)
     elif command in ("export", "import"):
         _quiet()
         from hardneg.exchange.command import export, import_

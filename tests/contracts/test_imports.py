@@ -29,7 +29,7 @@ LAYERS = [
     ],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
-    ["run_folder", "figure", "closing", "compare", "exchange", "serving"],
+    ["run_folder", "figure", "closing", "compare", "ab", "exchange", "serving"],
     ["train", "evaluate", "mine", "index", "resume"],
     ["probe", "train_teacher"],
     ["cli"],
