@@ -157,6 +157,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     # It is: the data module keeps the position.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # They are meant: a frozen tower of documents.
+    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
