@@ -44,7 +44,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _example(example: dict[str, Any]) -> Iterator[str]:
-    yield f"- **{escaped(example['query'] or example['id'])}** ({escaped(example['id'])}): {example['values']}"
+    yield f"- **{escaped(example['query'] or example['id'])}** ({escaped(example['id'])}): {example['change']}"
     for one in example["lost"]:
         yield f"  - lost, {one['moved']}: `{one['doc']}` {escaped(one['text'])}".rstrip()
     if first := example["first"]:

@@ -114,7 +114,7 @@ def shown(example: Example, report: Report, texts: bool) -> dict[str, object]:
     return {
         "id": example.query,
         "query": query,
-        "values": f"{report.effect.name} {example.old:.3f} -> {example.new:.3f}",
+        "change": f"{report.effect.name} {example.old:.3f} -> {example.new:.3f}",
         "lost": lost,
         "first": first,
     }
