@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 KEY = "hardneg"
 TOWERS = "towers."
-QUERIES_ONLY = ("query", "separate", "init", "model")  # change no document's vector where weights are given
+# Settings that change no document's vector where weights are given that fit.
+QUERIES_ONLY = ("query", "separate", "init", "model", "dim", "vocab_size", "layers")
 
 
 @dataclass(frozen=True)

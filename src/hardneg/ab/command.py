@@ -40,8 +40,12 @@ def main(arguments: Sequence[str]) -> None:
     check_metrics(plan.metrics)
     old, new = _two(given.old_new)
     words = [word for word in given.old_new if "=" in word]
-    sides, judged = load([old, new], words, Files(given.qrels, given.queries, given.corpus))
-    report = compare(*sides, judged, plan)
+    try:
+        sides = load(old, new, words, Files(given.qrels, given.queries, given.corpus))
+        report = compare(*sides, plan)
+    except KeyboardInterrupt:
+        sys.stderr.write("hardneg ab: interrupted; the same command goes on with what was embedded\n")
+        sys.exit(130)
     show(report)
     _write(given, report)
     if report.passed is False:

@@ -58,6 +58,6 @@ class Pairing:
         columns = (weights * d)[None]
         if self.clusters is not None:
             columns = statistics.by_cluster(columns, self.clusters[here])
-        means = [float((weights * values[here]).mean()) for values in (old, new)]
+        before, after = (float((weights * values[here]).mean()) for values in (old, new))
         wins = statistics.wins(d[None], self.tie)
-        return Effect(name, int(here.sum()), *means, statistics.crossed(columns), wins)
+        return Effect(name, int(here.sum()), before, after, statistics.crossed(columns), wins)

@@ -56,8 +56,7 @@ def compose(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
         if not key.startswith(WORDS):
             raise ConfigError(f"{word}: not read here; of hardneg evaluate's words these are: {', '.join(WORDS)}")
     configs.register_resolvers()
-    # Without a checkpoint this very file stands in for one: only the data are read then.
-    named = f"ckpt_path='{Path(__file__).resolve() if checkpoint is None else checkpoint.resolve()}'"
+    named = "ckpt_path=null" if checkpoint is None else f"ckpt_path='{checkpoint.resolve()}'"
     with hydra.initialize_config_module("hardneg.conf", version_base="1.3"):
         try:
             cfg = hydra.compose("evaluate", [*words, named])
@@ -67,7 +66,7 @@ def compose(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
     return cfg
 
 
-def load(paths: Sequence[Path], words: Sequence[str], files: Files) -> tuple[list[Side], Judged]:
+def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side, Side, Judged]:
     """Find the rankings of both sides and what they are judged by.
 
     The judgements are those of the words `data=...`, or of the files, or else of the data set that a run folder names.
@@ -76,6 +75,7 @@ def load(paths: Sequence[Path], words: Sequence[str], files: Files) -> tuple[lis
 
     Raises `UserError` for what is not there, and for sides that were tested on other data than the judgements are of.
     """
+    paths = (old, new)
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such run folder, run file or checkpoint")
@@ -98,7 +98,8 @@ def load(paths: Sequence[Path], words: Sequence[str], files: Files) -> tuple[lis
                 f"{side.name} was tested on other documents, queries or judgements than {judged.name} has now; compare"
                 " runs on the same data, or give the judgements by --qrels FILE"
             )
-    return [read[path] if path in read else _rank(path, cfg, data) for path in paths], judged
+    one, other = (read[path] if path in read else _rank(path, cfg, data) for path in paths)
+    return one, other, judged
 
 
 def _read(path: Path) -> Side:

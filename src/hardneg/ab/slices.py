@@ -34,6 +34,8 @@ def slices(judged: Judged, own: Mapping[str, Path]) -> dict[str, dict[str, np.nd
     if judged.sets:
         found["set"] = by_name([judged.sets.get(query) for query in judged.ids])
     for kind, path in own.items():
+        if not path.is_file():
+            raise UserError(f"--slice {kind}={path}: no such file")
         named = clusters.read(path)
         found[kind] = by_name([named.get(query) for query in judged.ids])
         if not found[kind]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from synthetic import make_data
@@ -45,6 +47,8 @@ def test_slices_of_the_users_own(tmp_path):
     found = slices(judged(), {"kind": path})["kind"]
     assert {name: int(here.sum()) for name, here in found.items()} == {"short": 2, "long": 1}
     path.write_text("else\tlong\n")
+    with pytest.raises(UserError, match=r"--slice kind=gone: no such file"):
+        slices(judged(), {"kind": Path("gone")})
     with pytest.raises(UserError, match=r"--slice kind=.*names none of the 12 queries"):
         slices(judged(), {"kind": path})
 

@@ -37,6 +37,7 @@ NODES = {
     "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
     "adapters, two towers": {**BERT, **SIDES, "separate": True, "lora": {"_target_": f"{LORA}.LoRA", "r": 2}},
     "static": {**STATIC, **SAME},
+    "static, frozen documents": {**STATIC, **SAME, "freeze": "document"},
     "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
     "static of a transformer, two towers": {**STATIC, **SIDES, "init": "BERT", "separate": True},
 }
