@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 KEY = "hardneg"
 TOWERS = "towers."
+# Settings that change no document's vector where weights are given that fit.
+QUERIES_ONLY = ("query", "separate", "init", "model", "dim", "vocab_size", "layers")
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,17 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
             lines = [line.strip() for line in str(error).splitlines()]
             raise ConfigError(f"init_from={path} does not fit this encoder: {' '.join(lines[:3])}") from error
     if any(name.startswith(f"towers.{DOCUMENT}.") for name in held) and DOCUMENT not in towers.towers:
-        raise ConfigError(f"init_from={path} has a tower each for queries and documents; set encoder.separate=true")
+        raise ConfigError(
+            f"init_from={path} has a tower each for queries and documents; set encoder.separate=true, or"
+            " encoder.freeze=document"
+        )
     towers.restart_slow()
     for key, (was, now) in differences(configs.build(state[KEY]["encoder"]), recipe).items():
+        if recipe.freeze and key not in QUERIES_ONLY:
+            raise ConfigError(
+                f"init_from: encoder.{key} was {was!r} and is {now!r} now, which would give the documents that"
+                " encoder.freeze keeps other vectors; set it as it was"
+            )
         log.warning("init_from: encoder.%s was %r and is %r now", key, was, now)
 
 

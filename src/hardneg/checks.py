@@ -88,6 +88,7 @@ def check_combination(node: dict[str, Any]) -> None:
         )
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
+    check_frozen(node)
     check_numbers(node)
     of_batch = all(isinstance(source, InBatch | Blocks) for source in sources.values())
     if node["batch_size"] < (2 if of_batch else 1):
@@ -151,6 +152,11 @@ def check_split(node: dict[str, Any]) -> None:
     encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
     if encoder.get("momentum") is not None:
         raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
+    if encoder.get("freeze") is not None:
+        raise ConfigError(
+            "trainer=fsdp2 splits towers that are trained, and was not tried on a frozen one: set encoder.freeze=null,"
+            " or trainer=default"
+        )
     if encoder.get("grad_cache") or isinstance(encoder.get("tokens"), int):
         raise ConfigError(f"{why}, not in parts: set encoder.grad_cache=false encoder.tokens=auto, or trainer=default")
     if encoder.get("separate") and (encoder.get("lora") or {}).get("r") is not None:
@@ -165,6 +171,17 @@ def check_split(node: dict[str, Any]) -> None:
             )
     if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
         raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
+
+
+def check_frozen(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` where frozen documents would be random for ever."""
+    recipe = configs.build(node["encoder"])
+    if recipe.freeze and recipe.starts_random and not (node["init_from"] or node["ckpt_path"]):
+        raise ConfigError(
+            "encoder.freeze=document keeps the documents as they start, and these start from random weights; give"
+            " init_from=CHECKPOINT, the encoder that the index was made with, or start from a pretrained one, as with"
+            " encoder.init=minilm"
+        )
 
 
 def splits_weights(node: dict[str, Any]) -> bool:

@@ -29,6 +29,7 @@ COMMANDS = {
     "index": "embed a corpus into a searchable index (a Hydra app); also index switch, rollback, list",
     "check": "say whether an index, a model and the live corpus belong together (a Hydra app)",
     "search": "ask an index from the terminal",
+    "ab": "compare an old and a new ranking before a rollout, with a gate for CI",
 }
 
 # Where those are that read their arguments themselves; the others are Hydra apps.
@@ -40,6 +41,7 @@ OWN = {
     "wandb-view": ("runlog.view_command", "main"),
     "import": ("exchange.command", "import_"),
     "search": ("serving.command", "search"),
+    "ab": ("ab.command", "main"),
     **{f"index {change}": ("serving.command", "change") for change in ("switch", "rollback", "list")},
 }
 

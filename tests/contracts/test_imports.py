@@ -29,7 +29,7 @@ LAYERS = [
     ],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
-    ["run_folder", "figure", "closing", "compare", "exchange", "serving", "stages"],
+    ["run_folder", "figure", "closing", "compare", "ab", "exchange", "serving", "stages"],
     ["train", "evaluate", "mine", "mined", "index", "check", "resume"],
     ["probe", "train_teacher"],
     ["app"],

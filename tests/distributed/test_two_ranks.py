@@ -54,11 +54,12 @@ COMBINATIONS = {
     "blocks": ["negatives=[in_batch,blocks,bm25]", "encoder.matryoshka=[8]"],
     "queue": ["negatives=[in_batch,queue]", "negatives.queue.size=50"],
     "momentum": ["negatives=[queue]", "negatives.queue.size=40", "encoder.momentum=0.5"],
+    "frozen documents": ["negatives=[in_batch,queue,bm25]", "negatives.queue.size=50", "encoder.freeze=document"],
     "grad_cache": ["negatives=[in_batch,bm25]", "encoder.grad_cache=true", "encoder.tokens=64"],
     "kl": ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", TEACHER, "negatives.bm25.relabel=390.0"],
     "margin_mse": ["negatives=[in_batch,bm25]", "loss=margin_mse", TEACHER, "negatives.bm25.sampling=stratified"],
 }
-STEPS = {"queue": 4, "momentum": 4}
+STEPS = {"queue": 4, "frozen documents": 4, "momentum": 4}
 POSITIVES = {"several positives": 2, "kl": 2}
 
 

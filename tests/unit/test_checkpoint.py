@@ -9,6 +9,7 @@ import torch
 
 from hardneg import checkpoint, configs
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.encoders.weights import weights_hash
 from hardneg.errors import ConfigError
 
 SIDES = {
@@ -110,6 +111,17 @@ def test_separate_towers_start_each_from_its_own(save, tmp_path):
         assert torch.equal(table(new.tower(side)), table(old.tower(side)))
     with pytest.raises(ConfigError, match=r"set encoder\.separate=true"):
         start(tmp_path, tokenizer)
+
+
+@pytest.mark.parametrize("was", [{}, {"separate": True}])
+def test_frozen_documents_start_as_the_checkpoint_has_them(save, tmp_path, was):
+    _, tokenizer, old = save(**was)
+    new = start(tmp_path, tokenizer, freeze="document", query={**SIDES["query"], "prompt": "other: "})
+    for side in (QUERY, DOCUMENT):
+        assert weights_hash(new.tower(side)) == weights_hash(old.tower(side))
+    longer = {**SIDES["document"], "max_length": 30}
+    with pytest.raises(ConfigError, match=r"encoder\.document was .* other vectors; set it as it was"):
+        start(tmp_path, tokenizer, freeze="document", document=longer)
 
 
 def test_an_encoder_that_does_not_fit_cannot_start_from_it(save, tmp_path, toy):

@@ -37,7 +37,8 @@ class EncoderRecipe(ABC):
 
     `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one. `separate` gives
     queries and documents a tower each, both from the same start. `momentum` has training documents embedded by a tower
-    that follows the trained one as its moving average, without gradient (see `Towers`). `tokens` is the size of the
+    that follows the trained one as its moving average, without gradient (see `Towers`). `freeze` may be "document":
+    only queries are trained, and documents keep the vectors that they start with. `tokens` is the size of the
     length-sorted parts in which a training batch is encoded ("auto" suits the device, null is one part, see
     `embed.budget`); with `grad_cache` their activations are computed again instead of kept, for batches of thousands in
     the memory of one part.
@@ -51,6 +52,7 @@ class EncoderRecipe(ABC):
     document: Side = Side(max_length=128)
     separate: bool = False
     momentum: float | None = None
+    freeze: str | None = None
     lr: float = 2e-5
     tokens: int | str | None = AUTO
     grad_cache: bool = False
@@ -69,7 +71,23 @@ class EncoderRecipe(ABC):
             raise ConfigError(
                 "encoder.momentum embeds documents with the query tower's average; set encoder.separate=false"
             )
+        if self.freeze not in (None, "document"):
+            raise ConfigError(f"encoder.freeze must be document, or null for none, got {self.freeze!r}")
+        if self.freeze and self.momentum is not None:
+            raise ConfigError(
+                "encoder.momentum moves the documents, which encoder.freeze=document keeps; set one of the two to null"
+            )
         self.widths()
+
+    @property
+    def two_towers(self) -> bool:
+        """Whether queries and documents have a tower each."""
+        return self.separate or self.freeze is not None
+
+    @property
+    def starts_random(self) -> bool:
+        """Whether the towers know nothing before they are trained."""
+        return False
 
     def widths(self, dim: int | None = None) -> dict[int, float]:
         """The weight of each width, narrowest first; with the encoder's `dim` also that of the full width.

@@ -55,6 +55,11 @@ class Features(EncoderRecipe):
             raise ConfigError(f"encoder.unknown is a share, at least 0 and below 1, got {self.unknown}")
         self.widths(self.dim)
 
+    @property
+    def starts_random(self) -> bool:
+        """The table is always random at first."""
+        return True
+
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Number the features of both sides, in alphabetical order."""
         seen: set[str] = set()

@@ -39,6 +39,11 @@ class Static(EncoderRecipe):
             raise ConfigError(f"encoder needs dim >= 1 and vocab_size >= 100, got {self.dim} and {self.vocab_size}")
         self.widths(self.dim if self.init is None else None)
 
+    @property
+    def starts_random(self) -> bool:
+        """Whether the table is random at first."""
+        return self.init is None
+
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""
         if self.init is None:

@@ -21,16 +21,29 @@ class Towers(nn.Module):
     With `momentum` m a training batch's documents are embedded without gradient by a slow tower, which moves to m of
     itself and 1 - m of the trained one after each optimiser step (MoCo, arXiv:1911.05722): what a queue holds stays
     comparable. Evaluation, mining and users embed both sides with the trained tower alone (as Contriever does).
+
+    With `freeze` "document" the tower of documents is one of its own and is never trained, so that their vectors stay
+    as they are, to the bit, and an index of them stays fresh while queries are trained (ADORE, arXiv:2104.08051).
     """
 
     def __init__(self, recipe: EncoderRecipe, tower: Tower) -> None:
         super().__init__()
         self.towers = nn.ModuleDict({QUERY: tower})
-        if recipe.separate:
+        if recipe.two_towers:
             self.towers[DOCUMENT] = twin(tower)
+        self.frozen = recipe.freeze
+        if self.frozen is not None:
+            self.towers[self.frozen].requires_grad_(False).eval()
         self.slow = None if recipe.momentum is None else twin(tower).requires_grad_(False)
         self.widths, self.normalize = recipe.widths(tower.dim), recipe.normalize
         self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
+
+    def train(self, mode: bool = True) -> Towers:
+        """Switch dropout and its like on or off, but never in a frozen tower: it embeds as an index was embedded."""
+        super().train(mode)
+        if self.frozen is not None:
+            self.towers[self.frozen].eval()
+        return self
 
     @property
     def dim(self) -> int:
@@ -47,6 +60,10 @@ class Towers(nn.Module):
             with torch.no_grad():
                 slow = self._encode(self.slow, docs)
             return self(queries, QUERY), slow
+        if self.frozen is not None:
+            with torch.no_grad():
+                fixed = self(docs, DOCUMENT)
+            return self(queries, QUERY), fixed
         if DOCUMENT in self.towers or self.tokens is None:  # in one part, queries would be padded like documents
             return self(queries, QUERY), self(docs, DOCUMENT)
         together = self(queries.below(docs), QUERY)

@@ -89,7 +89,7 @@ def _about(trained: Trained) -> str:
     recipe, towers = trained.recipe, trained.towers
     kind = "static embedding" if isinstance(recipe, Static) else "transformer"
     rows = {
-        "towers": f"{'two' if recipe.separate else 'one shared'}, {kind}",
+        "towers": f"{'two' if recipe.two_towers else 'one shared'}, {kind}",
         "dimensions": towers.dim,
         "pooling": getattr(recipe, "pooling", "mean"),
         "similarity": "cosine" if getattr(recipe, "normalize", False) else "dot product",

@@ -50,7 +50,7 @@ def write(trained: Trained, folder: Path) -> None:
     write_json(folder / layout.SETTINGS, settings)
     chains = {side: _chain(trained, side) for side in (QUERY, DOCUMENT)}
     lengths_differ = recipe.query.max_length != recipe.document.max_length
-    if recipe.separate or (isinstance(recipe, Static) and lengths_differ):
+    if recipe.two_towers or (isinstance(recipe, Static) and lengths_differ):
         _write_routes(chains, folder)
     else:
         _write_chain(chains[DOCUMENT], folder)

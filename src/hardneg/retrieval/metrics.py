@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pytrec_eval
@@ -12,6 +13,8 @@ from jaxtyping import Float, Float32, Int32
 
 from hardneg.data.tables import Qrels, Ragged, RetrievalData
 from hardneg.errors import ConfigError
+
+Rankings = Mapping[str, dict[str, float]]  # query -> document -> score, best first
 
 _TREC = {"ndcg": "ndcg_cut", "recall": "recall", "map": "map_cut", "mrr": "recip_rank"}
 
@@ -24,13 +27,13 @@ class Run:
     ids: Int32[np.ndarray, "Q K"]
     scores: Float32[np.ndarray, "Q K"]
 
-    def as_dict(self, data: RetrievalData, k: int | None = None) -> dict[str, dict[str, float]]:
-        """String ids, as pytrec_eval and ranx read them; only the first `k` where given."""
+    def as_dict(self, data: RetrievalData) -> dict[str, dict[str, float]]:
+        """String ids, as pytrec_eval and ranx read them."""
         query_ids = data.queries.ids.take(self.queries).to_pylist()
         doc_ids = np.asarray(data.corpus.ids.to_pylist(), dtype=object)
-        kept = self.ids[:, :k] >= 0
+        kept = self.ids >= 0
         return {
-            query: dict(zip(doc_ids[ids[:k][keep]].tolist(), scores[:k][keep].tolist(), strict=True))
+            query: dict(zip(doc_ids[ids[keep]].tolist(), scores[keep].tolist(), strict=True))
             for query, ids, scores, keep in zip(query_ids, self.ids, self.scores, kept, strict=True)
         }
 
@@ -53,18 +56,26 @@ def check(names: Sequence[str]) -> None:
 
 def per_query(run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[str]) -> dict[str, Float[np.ndarray, " Q"]]:
     """Return each metric for every query of the run, in its order; a query for which nothing was found scores 0."""
+    return of_rankings(run.as_dict(data), grades(qrels, data), names)
+
+
+def of_rankings(
+    rankings: Rankings, labels: Mapping[str, Mapping[str, int]], names: Sequence[str]
+) -> dict[str, Float[np.ndarray, " Q"]]:
+    """Return each metric for every ranking, in their order, by the grades of `labels` (query -> document -> grade).
+
+    Raises `ConfigError` for a metric that we do not have.
+    """
     check(names)
-    labels = _labels(qrels, data)
     out = {}
-    everything = run.as_dict(data)
     for name in names:
         family, cut = name.split("@")
         # trec_eval's recip_rank has no cut of its own: give it only the first k.
-        found = run.as_dict(data, int(cut)) if family == "mrr" else everything
+        found = rankings if family != "mrr" else first(rankings, int(cut))
         measure = _TREC[family] + ("" if family == "mrr" else f".{cut}")
         result = pytrec_eval.RelevanceEvaluator(labels, {measure}).evaluate(found)
         key = measure.replace(".", "_")
-        out[name] = np.array([result.get(query, {}).get(key, 0.0) for query in everything])
+        out[name] = np.array([result.get(query, {}).get(key, 0.0) for query in rankings])
     return out
 
 
@@ -78,11 +89,24 @@ def average(values: Float[np.ndarray, " Q"], queries: Int32[np.ndarray, " Q"], d
     return float(np.mean(list(by_set(values, queries, data).values())))
 
 
-def _labels(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int]]:
-    labels: dict[str, dict[str, int]] = {}
+def first(rankings: Rankings, k: int) -> dict[str, dict[str, float]]:
+    """Keep the `k` best of each ranking."""
+    return {query: dict(islice(ranked.items(), k)) for query, ranked in rankings.items()}
+
+
+def grades(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int]]:
+    """Return the judgements as pytrec_eval reads them: query -> document -> grade."""
+    found: dict[str, dict[str, int]] = {}
     queries = data.queries.ids.take(qrels.queries).to_pylist()
     docs = data.corpus.ids.take(qrels.docs).to_pylist()
     for query, doc, score in zip(queries, docs, qrels.scores.tolist(), strict=True):
-        # trec_eval knows whole grades only; anything above 0 is relevant here as it is in training.
-        labels.setdefault(query, {})[doc] = max(round(score), 1) if score > 0 else 0
-    return labels
+        found.setdefault(query, {})[doc] = grade(score)
+    return found
+
+
+def grade(score: float) -> int:
+    """Return a judgement as a whole grade, which is all that trec_eval knows.
+
+    Anything above 0 is relevant here as it is in training.
+    """
+    return max(round(score), 1) if score > 0 else 0

@@ -19,6 +19,7 @@ TRAINING_ONLY = (
     "dropout",
     "tokens",
     "momentum",
+    "freeze",
     "grad_cache",
     "matryoshka",
 )  # fields of a recipe that change no embedding

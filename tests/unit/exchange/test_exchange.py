@@ -37,6 +37,7 @@ NODES = {
     "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
     "adapters, two towers": {**BERT, **SIDES, "separate": True, "lora": {"_target_": f"{LORA}.LoRA", "r": 2}},
     "static": {**STATIC, **SAME},
+    "static, frozen documents": {**STATIC, **SAME, "freeze": "document"},
     "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
     "static of a transformer, two towers": {**STATIC, **SIDES, "init": "BERT", "separate": True},
 }
@@ -99,7 +100,7 @@ def test_vectors_are_the_same_there_and_back(kind, trained, toy, tmp_path):
         again = checkpoint.load(path)
         checkpoint.start_from(tmp_path / "back.ckpt", again.recipe, again.tokenizer, again.towers)
     one, other = checkpoint.load(path).recipe, checkpoint.load(tmp_path / "back.ckpt").recipe
-    assert (one.query, one.document, one.separate) == (other.query, other.document, other.separate)
+    assert (one.query, one.document, one.two_towers) == (other.query, other.document, other.two_towers)
 
 
 def test_the_metric_is_the_same_and_plain_hugging_face_reads_the_folder(trained, toy, bert, tmp_path):

@@ -12,7 +12,7 @@ from synthetic import make_data
 from hardneg.data.parts import Part
 from hardneg.data.tables import Ragged
 from hardneg.errors import ConfigError
-from hardneg.retrieval.metrics import Run, average, by_set, check, per_query
+from hardneg.retrieval.metrics import Run, average, by_set, check, first, per_query
 
 ALL = ["ndcg@3", "ndcg@10", "mrr@1", "mrr@10", "recall@2", "recall@10", "map@3", "map@10"]
 
@@ -81,7 +81,7 @@ def test_as_dict_has_string_ids_in_order_of_rank_and_no_padding():
     data = make_data([(0, 1)])
     run = run_of({1: [5, 2], 0: [7]})
     assert run.as_dict(data) == {"q1": {"d5": 0.0, "d2": -1.0}, "q0": {"d7": 0.0}}
-    assert run.as_dict(data, k=1) == {"q1": {"d5": 0.0}, "q0": {"d7": 0.0}}
+    assert first(run.as_dict(data), 1) == {"q1": {"d5": 0.0}, "q0": {"d7": 0.0}}
 
 
 @pytest.mark.parametrize("name", ["ndcg", "ndcg@0", "ndcg@x", "precision@5", "NDCG@10", "ndcg@10 "])

@@ -1,0 +1,93 @@
+"""Where clicks on interleaved lists come from: a user simulated from judgements, or the log of a live test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hardneg.ab.changes import Lists
+from hardneg.ab.interleaving import NEW, OLD, Drafted, Impression, team_draft
+from hardneg.ab.judged import Labels
+from hardneg.ab.rankings import Strict
+from hardneg.data.readers.fields import identifier
+from hardneg.data.readers.lines import BadRow, json_lines
+from hardneg.errors import UserError
+
+LAYOUT = 'write {"query": "q1", "teams": ["old", "new", ...], "clicks": [1, 4]}: teams from the top, ranks from 1'
+
+
+@dataclass(frozen=True)
+class User:
+    """A user who reads from the top, clicks with `click` and leaves after a click with `stop`.
+
+    Both are probabilities for documents that are not relevant and for those that are (the dependent click model, Guo,
+    Liu and Wang 2009, doi:10.1145/1498759.1498818).
+    """
+
+    click: tuple[float, float]
+    stop: tuple[float, float]
+
+    def clicks(self, drafted: Drafted, grades: Mapping[str, int], rng: np.random.Generator) -> tuple[str, ...]:
+        """Return the team of every result that is clicked."""
+        found = []
+        chances = rng.random((len(drafted.docs), 2))
+        for (doc, team), (click, stop) in zip(zip(drafted.docs, drafted.teams, strict=True), chances, strict=True):
+            good = int(grades.get(doc, 0) > 0)
+            if click < self.click[good]:
+                found.append(team)
+                if stop < self.stop[good]:
+                    break
+        return tuple(found)
+
+
+# The three users that interleaving is usually simulated with (Hofmann, Whiteson and de Rijke 2011,
+# doi:10.1145/2063576.2063618): one who errs never, one who looks for one page, one who gathers information.
+USERS = {
+    "perfect": User(click=(0.0, 1.0), stop=(0.0, 0.0)),
+    "navigational": User(click=(0.05, 0.95), stop=(0.2, 0.9)),
+    "informational": User(click=(0.4, 0.9), stop=(0.1, 0.5)),
+}
+
+
+def simulated(
+    old: Lists, new: Lists, labels: Labels, queries: Sequence[str], user: User, k: int, each: int, seed: int
+) -> Iterator[Impression]:
+    """Show `each` interleaved lists of `k` results a query; the same seed gives the same clicks."""
+    for number, query in enumerate(tqdm(queries, desc="interleave", leave=False, disable=None)):
+        rng = np.random.default_rng([seed, number])
+        for _ in range(each):
+            drafted = team_draft(old.get(query, ()), new.get(query, ()), k, rng)
+            yield Impression(query, user.clicks(drafted, labels[query], rng))
+
+
+def logged(path: Path) -> tuple[str, list[Impression]]:
+    """Read a click log in JSON lines; return what counts as one draw (`user` where all lines name one, else `query`).
+
+    Raises `DataError` with file and line for a broken line.
+    """
+    if not path.is_file():
+        raise UserError(f"--clicks {path}: no such file; {LAYOUT}")
+    complaints, rows = Strict(), list[tuple[dict[str, Any], tuple[str, ...]]]()
+    for line, row in json_lines(path, complaints):
+        try:
+            identifier(row, "query")
+            rows.append((row, _teams(row)))
+        except BadRow as bad:
+            complaints.about(path, line, bad)
+    unit = "user" if all(row.get("user") is not None for row, _ in rows) else "query"
+    return unit, [Impression(str(row[unit]), teams) for row, teams in rows]
+
+
+def _teams(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The team of each click of a logged line."""
+    teams, clicks = row.get("teams"), row.get("clicks")
+    if not isinstance(teams, list) or not teams or not set(map(str, teams)) <= {OLD, NEW}:
+        raise BadRow("teams", f"'teams' must be a list of {OLD!r} and {NEW!r}, got {teams!r}", LAYOUT)
+    if not isinstance(clicks, list) or not all(type(rank) is int and 1 <= rank <= len(teams) for rank in clicks):
+        raise BadRow("clicks", f"'clicks' must be ranks from 1 to {len(teams)}, got {clicks!r}", LAYOUT)
+    return tuple(teams[rank - 1] for rank in sorted(set(clicks)))  # a result that is clicked again counts once

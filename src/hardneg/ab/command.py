@@ -1,0 +1,174 @@
+"""hardneg ab: compare an old and a new ranking before the new one goes out, and say whether it may."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from hardneg.ab import plain
+from hardneg.ab.clicks import USERS
+from hardneg.ab.gate import Gate
+from hardneg.ab.markdown import markdown
+from hardneg.ab.report import Plan, Report, compare
+from hardneg.ab.sides import Files, load
+from hardneg.ab.tables import gate, headline, tables
+from hardneg.errors import UserError
+from hardneg.retrieval.metrics import check as check_metrics
+
+EXAMPLES = """examples:
+  hardneg ab outputs/OLD outputs/NEW --html report.html
+  hardneg ab old.ckpt new.ckpt data=beir data.path=DIR --gate-delta -0.01 --gate-lost 0.05 --gate-slice -0.02
+  hardneg ab bm25.run dense.run --qrels qrels.tsv --queries queries.jsonl --corpus corpus.jsonl --markdown report.md
+  hardneg ab outputs/OLD outputs/NEW --clicks clicks.jsonl --slice language=languages.tsv --json report.json
+
+exit code: 0; 1 where a gate's limit is crossed; 2 for bad input.
+"""
+WIDTH = 150  # of a pipe or a log file, which have none
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the report, write the files that are asked for, and exit with 1 where the gate says no."""
+    given = _parser().parse_intermixed_args(arguments)
+    plan = _plan(given)
+    check_metrics(plan.metrics)
+    old, new = _two(given.old_new)
+    words = [word for word in given.old_new if "=" in word]
+    try:
+        sides = load(old, new, words, Files(given.qrels, given.queries, given.corpus))
+        report = compare(*sides, plan)
+    except KeyboardInterrupt:
+        sys.stderr.write("hardneg ab: interrupted; the same command goes on with what was embedded\n")
+        sys.exit(130)
+    show(report)
+    _write(given, report)
+    if report.passed is False:
+        sys.stderr.write("".join(f"hardneg ab: gate: {reason}\n" for reason in report.reasons))
+        sys.exit(1)
+
+
+def _two(words: Sequence[str]) -> tuple[Path, Path]:
+    paths = [Path(word) for word in words if "=" not in word]
+    if len(paths) != 2:
+        raise UserError(f"give two rankings, OLD and NEW, got {len(paths)}: {', '.join(map(str, paths)) or 'none'}")
+    return paths[0], paths[1]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hardneg ab",
+        description="Compare two rankings of the same queries before a rollout: run folders, TREC run files, or"
+        " checkpoints with the data set that they are to rank.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "old_new",
+        nargs="+",
+        metavar="OLD NEW [data=...]",
+        help="what is live and what is to replace it; then words as of hardneg evaluate: data, split, cache, precision,"
+        " evaluate.depth, evaluate.leave_out",
+    )
+    add("--qrels", type=Path, metavar="FILE", help="judgements, of BEIR's or TREC's columns, instead of data=")
+    add("--queries", type=Path, metavar="FILE", help="their texts, JSON lines with _id and text")
+    add("--corpus", type=Path, metavar="FILE", help="texts of documents, JSON lines with _id, title and text")
+    add("--metric", action="append", help="with commas or repeated; the first decides (default: ndcg@10,recall@100)")
+    add("--k", type=int, default=10, help="results that a user sees (default: %(default)s)")
+    add("--tie", type=float, default=0.01, help="a query is tied if it differs by no more (default: %(default)s)")
+    unit = parser.add_mutually_exclusive_group()
+    unit.add_argument("--cluster", type=Path, metavar="FILE", help="query id and cluster, tab-separated, .csv or .json")
+    unit.add_argument("--cluster-positives", action="store_true", help="join queries that share a relevant document")
+    add("--slice", action="append", default=[], metavar="NAME=FILE", help="slices of your own: query id and slice")
+    add(
+        "--clicks",
+        type=Path,
+        metavar="FILE",
+        help="log of a live interleaving test, JSON lines, instead of a simulation",
+    )
+    add("--click-model", choices=[*USERS, "none"], default="navigational", help="simulated user (default: %(default)s)")
+    add("--impressions", type=int, default=10, help="simulated lists a query (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the simulation (default: %(default)s)")
+    limits = parser.add_argument_group("gate", "exit code 1 where one of these is crossed, with the reason")
+    limits.add_argument("--gate-delta", type=float, metavar="D", help="least lower end of the interval, such as -0.01")
+    limits.add_argument("--gate-lost", type=float, metavar="S", help="largest share of queries that lost a good result")
+    limits.add_argument("--gate-slice", type=float, metavar="D", help="least difference of any slice, such as -0.02")
+    limits.add_argument(
+        "--gate-slice-least", type=int, default=30, metavar="N", help="queries from which a slice counts"
+    )
+    add("--examples", type=int, default=10, help="queries that lost most, to show (default: %(default)s)")
+    add("--no-texts", action="store_true", help="leave texts out of the files, for data that may not be passed on")
+    add("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
+    add("--html", type=Path, metavar="FILE", help="write it with figures as one HTML file")
+    add("--json", type=Path, metavar="FILE", help="write all numbers, and the difference of every query")
+    return parser
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    own = dict(word.partition("=")[::2] for word in given.slice)
+    for name, file in own.items():
+        if not name or not file:
+            raise UserError(f"--slice {name}{file}: write NAME=FILE, as in language=languages.tsv")
+    return Plan(
+        metrics=tuple(name for names in given.metric or ["ndcg@10,recall@100"] for name in names.split(",")),
+        k=given.k,
+        tie=given.tie,
+        cluster=given.cluster,
+        cluster_positives=given.cluster_positives,
+        slices={name: Path(file) for name, file in own.items()},
+        user=None if given.click_model == "none" else given.click_model,
+        impressions=given.impressions,
+        clicks=given.clicks,
+        seed=given.seed,
+        examples=given.examples,
+        gate=Gate(given.gate_delta, given.gate_lost, given.gate_slice, given.gate_slice_least),
+    )
+
+
+def show(report: Report) -> None:
+    """Print to the terminal."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDTH)
+    console.print(Text(f"new {report.new}\nold {report.old}\n{headline(report)}", style="bold"))
+    for table in tables(report):
+        drawn = RichTable(
+            title=table.title,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            title_style="bold",
+            show_header=any(table.header),
+        )
+        for place, name in enumerate(table.header):
+            drawn.add_column(name, justify="right" if place else "left")
+        for row in table.rows:
+            drawn.add_row(*map(Text, row))
+        console.print(drawn)
+        if table.note:
+            console.print(Text(table.note, style="dim"))
+    for note in report.notes:
+        console.print(Text(f"! {note}", style="yellow"))
+    if said := gate(report):
+        console.print(Text(said, style="bold green" if report.passed else "bold red"))
+
+
+def _write(given: argparse.Namespace, report: Report) -> None:
+    from hardneg.ab.html import page
+
+    texts = not given.no_texts
+    files = {
+        given.markdown: lambda: markdown(report, texts),
+        given.html: lambda: page(report, texts),
+        given.json: lambda: plain.text(report),
+    }
+    for path, content in files.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content(), encoding="utf-8", newline="")
+            sys.stdout.write(f"{path}\n")

@@ -1,0 +1,60 @@
+"""The gate: limits that a new model must keep before it may replace the old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hardneg.ab.changes import Changes
+from hardneg.ab.effects import Effect
+from hardneg.errors import UserError
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Limits, each null where it is not asked for.
+
+    `delta`: what the lower end of the 95% interval of the difference must not fall below, as -0.01. `lost`: the largest
+    share of queries that may lose a relevant document from the first k. `slice`: what the difference of no slice may
+    fall below, of slices with at least `least` queries: smaller ones fall by chance.
+    """
+
+    delta: float | None = None
+    lost: float | None = None
+    slice: float | None = None
+    least: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("delta", "slice"):
+            value = getattr(self, name)
+            if value is not None and not -1 <= value <= 1:
+                raise UserError(f"--gate-{name} {value}: is a difference of the metric, such as -0.01")
+        if self.lost is not None and not 0 <= self.lost <= 1:
+            raise UserError(f"--gate-lost {self.lost}: is a share of the queries, 0 to 1")
+        if self.least < 1:
+            raise UserError(f"--gate-slice-least {self.least}: must be 1 or more")
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is any limit."""
+        return (self.delta, self.lost, self.slice) != (None, None, None)
+
+    def reasons(self, effect: Effect, changes: Changes, slices: Sequence[Effect]) -> list[str]:
+        """Say which limits are crossed; empty where the new model may go out."""
+        return list(self._reasons(effect, changes, slices))
+
+    def _reasons(self, effect: Effect, changes: Changes, slices: Sequence[Effect]) -> Iterator[str]:
+        # Written so that what cannot be told (an endless interval of one query) does not pass.
+        if self.delta is not None and not effect.low >= self.delta:
+            yield (
+                f"{effect.name}: {effect.difference.mean:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]; the interval"
+                f" reaches below {self.delta:+g}"
+            )
+        if self.lost is not None and changes.lost_share > self.lost:
+            yield (
+                f"{changes.lost_share:.1%} of the queries lost a relevant document from the first {changes.k}; at most"
+                f" {self.lost:.1%} may"
+            )
+        for one in slices:
+            if self.slice is not None and one.queries >= self.least and one.difference.mean < self.slice:
+                yield (f"slice {one.name} ({one.queries} queries): {one.difference.mean:+.4f}, below {self.slice:+g}")

@@ -1,0 +1,126 @@
+"""What two rankings are judged by: grades of documents, and the texts behind the ids where they are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hardneg.ab.rankings import Strict, read_qrels
+from hardneg.compare.clusters import components
+from hardneg.data.readers.fields import document_text, identifier, string
+from hardneg.data.readers.lines import BadRow, json_lines
+from hardneg.data.tables import Qrels, RetrievalData
+from hardneg.errors import UserError
+from hardneg.retrieval.metrics import grades
+
+Labels = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judgements of one split: query -> document -> grade, 0 for what was judged and found not relevant.
+
+    `queries` and `docs` map ids to texts, empty where there are none; `sets` names the data set of each query where
+    there are several in one; `fingerprint` is that of the data, null where they come from a qrels file.
+    """
+
+    name: str
+    labels: Labels
+    queries: Mapping[str, str] = field(default_factory=dict)
+    docs: Mapping[str, str] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+    @cached_property
+    def relevant(self) -> dict[str, list[str]]:
+        """The relevant documents of each query that has any, by sorted query id."""
+        found = {query: [doc for doc, value in docs.items() if value > 0] for query, docs in self.labels.items()}
+        return {query: found[query] for query in sorted(found) if found[query]}
+
+    @property
+    def ids(self) -> list[str]:
+        """The queries that are compared: those with a relevant document, sorted."""
+        return list(self.relevant)
+
+    @property
+    def only_relevant(self) -> bool:
+        """Whether nobody wrote down what is not relevant, so that all other results are unjudged."""
+        return all(value > 0 for docs in self.labels.values() for value in docs.values())
+
+    def weights(self) -> Float[np.ndarray, " Q"]:
+        """What each query counts, 1 on average: every data set the same, as in a run's own means."""
+        _, of_set, sizes = np.unique(
+            [self.sets.get(query, "") for query in self.ids], return_inverse=True, return_counts=True
+        )
+        return (len(self.ids) / len(sizes) / sizes)[of_set]
+
+    def sharing_positives(self) -> Int[np.ndarray, " Q"]:
+        """Number the queries so that those with a relevant document in common have equal numbers."""
+        rows = np.repeat(np.arange(len(self.ids)), [len(docs) for docs in self.relevant.values()])
+        names = [doc for docs in self.relevant.values() for doc in docs]
+        docs = np.unique(names, return_inverse=True)[1]
+        qrels = Qrels(rows.astype(np.int32), docs.astype(np.int32), np.ones(len(rows), np.float32))
+        return components(qrels, len(self.ids))
+
+
+def from_data(data: RetrievalData, split: str) -> Judged:
+    """Take the judgements and texts of a loaded data set."""
+    qrels = data.split(split)
+    rows = qrels.query_rows
+    ids = data.queries.ids.take(rows).to_pylist()
+    parts = data.parts_of(rows).tolist() if data.mixed else []
+    return Judged(
+        name=f"{data.name} ({split})",
+        labels=grades(qrels, data),
+        queries=dict(zip(ids, data.queries.take(rows), strict=True)),
+        docs=_Lookup(data),
+        sets={query: data.parts[part].name for query, part in zip(ids, parts, strict=bool(parts))},
+        fingerprint=data.fingerprint(split),
+    )
+
+
+class _Lookup(Mapping[str, str]):
+    """Document texts by id, left in Arrow: no second copy of the corpus."""
+
+    def __init__(self, data: RetrievalData) -> None:
+        self.corpus = data.corpus
+
+    def __getitem__(self, doc: str) -> str:
+        return self.corpus[self.corpus.rows[doc]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.corpus.rows)
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+
+def from_files(qrels: Path, queries: Path | None, corpus: Path | None) -> Judged:
+    """Read judgements, and texts in BEIR's JSON lines where they are given.
+
+    Raises `DataError` with file and line for what is broken, `UserError` for a file that is not there.
+    """
+    labels = read_qrels(qrels)
+    return Judged(
+        name=qrels.name,
+        labels=labels,
+        queries={} if queries is None else _texts(queries, "--queries"),
+        docs={} if corpus is None else _texts(corpus, "--corpus"),
+    )
+
+
+def _texts(path: Path, option: str) -> dict[str, str]:
+    if not path.is_file():
+        raise UserError(f"{option} {path}: no such file")
+    complaints, found = Strict(), dict[str, str]()
+    for line, row in json_lines(path, complaints):
+        try:
+            found[identifier(row, "_id")] = document_text(row) if option == "--corpus" else string(row, "text")
+        except BadRow as bad:
+            complaints.about(path, line, bad)
+    return found
