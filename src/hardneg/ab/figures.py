@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hardneg.ab.report import Report
-from hardneg.compare.figures import COLOURS, STYLE
+from hardneg.compare.figures import COLOURS
+from hardneg.compare.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,28 +25,22 @@ WIN, LOSS, SAME = COLOURS[0], COLOURS[1], "#777777"
 
 def draw(report: Report) -> Iterator[tuple[str, Figure]]:
     """Yield every figure with what it shows, for a reader that cannot see it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    with plt.rc_context(STYLE):
+    with style():
         made = [
             ("Difference of every query, sorted", deltas(report)),
             ("Where relevant documents stood and stand", movement(report)),
         ]
         if report.slices:
             made.append(("Difference of each slice, with 95% interval", by_slice(report)))
-        for name, figure in made:
-            yield name, figure
-            plt.close(figure)
+        yield from made
 
 
 def deltas(report: Report) -> Figure:
     """Draw the difference of every query, best first: how many win or lose, and how much."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
-    figure, ax = plt.subplots(figsize=(WIDTH, 2.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    ax = figure.subplots()
     values = np.sort(report.delta)[::-1]
     queries = len(values)
     values = values[np.linspace(0, queries - 1, min(queries, POINTS)).astype(int)]
@@ -67,11 +62,12 @@ def deltas(report: Report) -> Figure:
 
 def by_slice(report: Report) -> Figure:
     """Draw the difference of each slice with its interval, below that of all queries."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     rows = [("all", report.effect), *((one.name, one) for one in report.slices)]
     height = 0.9 + 0.36 * len(rows)
-    figure, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    ax = figure.subplots()
     ax.axvline(0, color=SAME, linewidth=0.8)
     if report.plan.gate.slice is not None:
         ax.axvline(report.plan.gate.slice, color=LOSS, linewidth=0.8, linestyle=":")
@@ -89,10 +85,11 @@ def by_slice(report: Report) -> Figure:
 
 def movement(report: Report) -> Figure:
     """Draw a table of counts: the rank of every relevant document in OLD and in NEW."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     counts, names = moves(report)
-    figure, ax = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    ax = figure.subplots()
     places = np.arange(len(names))
     # Shapes, not an image: a browser would blur it.
     ax.pcolormesh(places, places, np.sqrt(counts), cmap="Greys", shading="nearest", vmin=0, edgecolors="#eeeeee")
