@@ -12,12 +12,13 @@ from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import TrainingRows
 from hardneg.encoders.pairs import PairRecipe
+from hardneg.fit import evaluation, fit
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.pair_module import PairCollate, PairModule
 from hardneg.precision import resolve_precision
+from hardneg.prepare import begin, objective, own_device, prepare_filters, prepare_negatives
 from hardneg.retrieval.reranker import Reranker
-from hardneg.train import begin, evaluation, fit, objective, own_device, prepare_filters, prepare_negatives
 
 
 def train_teacher(cfg: DictConfig) -> float | None:

@@ -30,6 +30,7 @@ LAYERS = [
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],
     ["module", "pair_module", "callbacks"],
     ["run_folder", "figure", "closing", "compare", "ab", "exchange", "serving", "stages"],
+    ["prepare", "fit"],
     ["train", "evaluate", "mine", "mined", "index", "check", "resume"],
     ["probe", "train_teacher"],
     ["app"],
