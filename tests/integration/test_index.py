@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def test_from_a_run_to_answers(hardneg, ckpt, small, tmp_path):
 
     found = hardneg("search", "i", "who is it", "and where", "-k", "3").stdout
     assert "who is it" in found and "and where" in found and found.count("fresh: build") == 2
+    assert len(re.findall(r"^   [123]  -?[01]\.\d{4}  d\d+ +\w", found, flags=re.MULTILINE)) == 6
     assert "fresh: build" in hardneg("check", "i").stdout
 
     # the live corpus moves on: said with its mend, which embeds what is new only

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from hardneg.errors import UserError
 from hardneg.serving.folder import IndexFolder
@@ -41,16 +38,16 @@ def search(arguments: Sequence[str]) -> None:
 
 
 def show(query: str, answer: Answer) -> None:
-    """Print one query's documents, a line each, and the freshness."""
-    table = Table(title=Text(query), title_justify="left", caption=Text(answer.freshness), caption_justify="left")
-    table.add_column("", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("id", overflow="fold")
-    table.add_column("text", no_wrap=True, overflow="ellipsis")
+    """Print one query's documents, a line each (rank, score, id, text), and the freshness."""
+    width = shutil.get_terminal_size((120, 24)).columns
+    longest = max((len(hit.id) for hit in answer.hits), default=0)
+    sys.stdout.write(f"{query}\n")
     for rank, hit in enumerate(answer.hits, start=1):
-        table.add_row(str(rank), f"{hit.score:.4f}", Text(hit.id), Text(" ".join(hit.text.split())))
-    console = Console()
-    (console if console.is_terminal else Console(width=120)).print(table)
+        before = f"{rank:>4}  {hit.score:.4f}  {hit.id:<{longest}}  "
+        text = " ".join(hit.text.split())
+        room = max(width - len(before), 20)
+        sys.stdout.write(f"{before}{text if len(text) <= room else text[: room - 3] + '...'}\n")
+    sys.stdout.write(f"{answer.freshness}\n\n")
 
 
 def change(arguments: Sequence[str]) -> None:

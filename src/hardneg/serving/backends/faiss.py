@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from jaxtyping import Float32
 from hardneg.errors import ConfigError
 from hardneg.retrieval.search import load_faiss
 from hardneg.serving.backends.base import Backend, Vectors
+
+log = logging.getLogger(__name__)
 
 INDEX, NAMES = "index.faiss", "ids.arrow"
 POINTS = 39  # training points a cell, below which faiss warns
@@ -59,6 +62,11 @@ class Faiss(Backend):
             raise ConfigError(f"index.factory={factory!r} is no faiss index of {dim} dimensions: {error}") from error
         if hasattr(index, "do_polysemous_training"):
             index.do_polysemous_training = False  # a minute of annealing for a kind of search that is not used here
+            index.pq.cp.min_points_per_centroid = 1  # faiss would say it once for each byte; we say it once
+            if documents < POINTS * 256:
+                log.warning(
+                    "%d documents are few to learn codes from: %d or more give better ones", documents, POINTS * 256
+                )
         if isinstance(index, faiss.IndexIVF):
             index.set_direct_map_type(faiss.DirectMap.Hashtable)  # finds a vector by its number, and removes it
         else:
