@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
+os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
 
 
@@ -17,7 +19,6 @@ def isolated(monkeypatch, tmp_path_factory):
     """No test reads or writes the user's caches, and none talks to a server."""
     monkeypatch.setenv("HARDNEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     yield
     if "wandb" in sys.modules:
         # W&B tells child processes of its service by the environment: one that is killed would take the service along.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from decoders import save_decoder
@@ -66,7 +67,7 @@ def test_a_run_with_adapters_that_was_killed_ends_with_the_same_weights(hardneg,
 @pytest.mark.parametrize("rank", [4, "null"])
 def test_split_over_two_ranks_it_is_the_run_of_one_also_when_interrupted(hardneg, hardneg_process, llm, tmp_path, rank):
     common = [*llm, f"encoder.lora.r={rank}", "encoder.dtype=float32", "trainer.max_epochs=1"]
-    common += ["negatives=[in_batch,bm25]", "checkpoint.every_n_steps=4"]
+    common += ["negatives=[in_batch,bm25]", "checkpoint.every_n_steps=4", "trainer.precision=32-true"]
     hardneg("train", *common, "hydra.run.dir=one")
     two = [*common, "batch_size=16", "trainer=fsdp2", "trainer.devices=2", "trainer.accelerator=cpu"]
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGTERM, rank: 1}"
@@ -77,10 +78,10 @@ def test_split_over_two_ranks_it_is_the_run_of_one_also_when_interrupted(hardneg
     assert one["state_dict"].keys() == two["state_dict"].keys()
     for key, value in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][key], value, rtol=1e-4, atol=1e-5)
-    hardneg("evaluate", "data=toy", "ckpt_path=two/checkpoints/best.ckpt", "hydra.run.dir=again")
-    assert results(tmp_path / "again")["test"]["checkpoint"] == pytest.approx(
-        results(tmp_path / "two")["test"]["after"]
-    )
+    hardneg("evaluate", "data=toy", "ckpt_path=two/checkpoints/best.ckpt", "hydra.run.dir=again", "precision=32-true")
+    # By the scores of the places: ranks embed the corpus in other parts, and rounding may swap two documents.
+    again, after = (np.loadtxt(tmp_path / run / "test.run", usecols=4) for run in ("again", "two"))
+    np.testing.assert_allclose(again, after, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_rebuild_makes_the_same_shape_from_plain_values(make):
 
 
 def test_a_model_that_is_not_there_is_refused_with_a_fix(tmp_path, toy):
-    with pytest.raises(ConfigError, match=r"cannot load the model '.*nowhere'.*folder that holds it"):
+    with pytest.raises(ConfigError, match=r"there is no folder '.*nowhere'; give one that holds a model"):
         Transformer(model=str(tmp_path / "nowhere")).tokenizer(toy.corpus)
 
 
