@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from os.path import exists
 
 from hardneg import allocator
 from hardneg.errors import UserError
@@ -118,7 +119,7 @@ def _as_before() -> Iterator[None]:
 
 def _run(command: str, rest: list[str]) -> None:
     if command == "check":  # the index may be given as a word
-        rest = [f"path='{word}'" if "=" not in word and word[:1] != "-" else word for word in rest]
+        rest = [f"path='{word}'" if word[:1] != "-" and ("=" not in word or exists(word)) else word for word in rest]
     if command == "resume":
         from hardneg.resume import command_of
 

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 KEPT_AND_SHOWN = (
-    *("run_name.", "strategy_name.", "cache.", "data.cache.", "stages."),
+    *("run_name.", "strategy_name.", "cache.", "data.cache."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
 )
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
@@ -38,6 +38,8 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     if folder is not None and started and Path(started).resolve().parent == folder.resolve() / "checkpoints":
         node["ckpt_path"] = None
     kept = {key: value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
+    if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
+        kept.pop("stages", None)
     return kept | {group: "+".join(node[group] or ()) for group in ORDERED if isinstance(node.get(group), Mapping)}
 
 

@@ -106,9 +106,8 @@ def refuse_used(folder: Path, ckpt_path: str | None) -> None:
     kept = folder / "checkpoints"
     resumed = ckpt_path is not None and Path(ckpt_path).resolve().parent == kept.resolve()
     if not resumed and any(kept.glob("*.ckpt")):
-        raise ConfigError(
-            f"{folder} holds a run already; choose another hydra.run.dir, or go on with it: hardneg resume {folder}"
-        )
+        go_on = "" if (folder / "summary.json").exists() else f", or go on with it: hardneg resume {folder}"
+        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{go_on}")
 
 
 def _go_on(cfg: DictConfig, folder: Path) -> None:
@@ -118,7 +117,7 @@ def _go_on(cfg: DictConfig, folder: Path) -> None:
     all train.
     """
     found = status.read(folder)
-    if found is not None and found["state"] == "failed":
+    if found is not None and status.begins_anew(found):
         if _first_rank():
             status.clear(folder)
         return
@@ -133,7 +132,7 @@ def _recorded(entry: Callable[[DictConfig], Any], cfg: DictConfig, folder: Path)
     app = HydraConfig.get()
     best = OmegaConf.select(cfg, "evaluate.best")
     name = str(cfg.get("run_name") or folder.name)
-    facts = {"name": name, "overrides": list(app.overrides.task), "identity": identity.identity(cfg, folder)}
+    facts = {"name": name, "overrides": list(app.overrides.task), "identity": _identity(cfg, folder)}
     status.begin(folder, **facts, best=best)
     try:
         result = entry(cfg)
@@ -156,6 +155,13 @@ def _recorded(entry: Callable[[DictConfig], Any], cfg: DictConfig, folder: Path)
         raise JobFailed(_last_line(error)) from error
     status.write(folder, state="done", result=result, test=_test(folder))
     return result
+
+
+def _identity(cfg: DictConfig, folder: Path) -> str:
+    """A run that goes on is the one it was, whatever it had been asked to start from."""
+    found, started = status.read(folder), cfg.get("ckpt_path")
+    goes_on = started and Path(started).resolve().parent == (folder / LAST).resolve().parent
+    return str(found["identity"]) if found and goes_on else identity.identity(cfg, folder)
 
 
 def _test(folder: Path) -> dict[str, float]:

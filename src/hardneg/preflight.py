@@ -125,12 +125,13 @@ class Preflight(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a folder with another run's results, of which Hydra would overwrite the config."""
         training = str(config.hydra.job.config_name).startswith("train")
-        if training and OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
+        if OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
             with stopping_at_errors():
-                refuse_used(Path(config.hydra.run.dir), config.ckpt_path)
+                refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs and their folders; a bad one ends the sweep here."""
+        folder = Path(config.hydra.sweep.dir)  # first: jobs take over the time in it, as it was found here
         words = list(config.hydra.overrides.task)
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
         with stopping_at_errors("the sweep cannot run, so no job was started"):
@@ -142,7 +143,6 @@ class Preflight(Callback):
             with stopping_at_errors(f"{' '.join(job)} cannot run, so no job was started"):
                 checked.append(compose_job(config, job, number))
                 check_job(checked[-1].cfg, config.hydra.launcher)
-        folder = Path(config.hydra.sweep.dir)
         if chosen:
             with stopping_at_errors("no job was started"):
                 check_folders(checked)

@@ -86,6 +86,12 @@ def held_by_somebody(folder: Path) -> bool:
     return False
 
 
+def begins_anew(found: Status) -> bool:
+    """Whether a run failed in training; one that failed after the last step, as by a full disk, goes on from there."""
+    trained = found.get("steps") is not None and found.get("step") == found["steps"]
+    return found["state"] == "failed" and not trained
+
+
 def clear(folder: Path) -> None:
     """Remove what a failed attempt left that a new one would go on from."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -88,7 +88,7 @@ def test_a_folder_with_another_config_is_refused_before_anything_in_it_changes(h
     refused = sweep("seed=3,1,2", *numbered, code=2)
     assert "sweep/0 holds a run of another config: seed=1 (now 3)" in refused.stderr
     again = hardneg("train", *TINY, "seed=5", "hydra.run.dir=sweep/1", code=2)
-    assert "holds a run already" in again.stderr
+    assert "holds a training run already" in again.stderr
     assert {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/**/*") if path.is_file()} == before
 
 
@@ -138,6 +138,25 @@ def test_evaluations_are_swept_and_found_again_too(hardneg, sweep, tmp_path):
     ]
     hardneg(*words, "hydra.sweep.dir=tests")
     assert hardneg(*words, "hydra.sweep.dir=tests").stderr.count("finished already") == 2
+
+
+def test_a_job_that_starts_from_a_checkpoint_is_found_again_also_after_it_was_interrupted(hardneg, sweep, tmp_path):
+    hardneg("train", *TINY, "hydra.run.dir=first")
+    start = ["ckpt_path=first/checkpoints/last.ckpt", "trainer.max_epochs=2"]
+    sweep(*start)
+    (written,) = (tmp_path / "sweep").glob("*/status.json")
+    written.with_name("summary.json").unlink()  # as after a kill before the end
+    written.write_text(written.read_text().replace('"done"', '"running"'))
+    assert "going on from" in sweep(*start).stderr
+    assert sweep(*start).stderr.count("finished already") == 1
+
+
+def test_no_other_command_writes_into_a_training_runs_folder(hardneg, tmp_path):
+    hardneg("train", *TINY, "hydra.run.dir=run")
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    evaluate = ["evaluate", "ckpt_path=run/checkpoints/best.ckpt", "data=toy", "hydra.run.dir=run"]
+    assert "holds a training run already; choose another" in hardneg(*evaluate, code=2).stderr
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before
 
 
 def test_jobs_of_nothing_says_so(hardneg, tmp_path):

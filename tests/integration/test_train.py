@@ -165,7 +165,7 @@ def test_only_evaluated_epochs_count_and_the_last_is_always_evaluated(hardneg, s
 def test_a_run_folder_is_not_used_twice(hardneg, small):
     hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run")
     again = hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "seed=5", "hydra.run.dir=run", code=2)
-    assert "holds a run already" in again.stderr
+    assert "holds a training run already" in again.stderr
 
 
 def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):

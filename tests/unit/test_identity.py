@@ -46,3 +46,9 @@ def test_the_resolver_names_the_whole_config_as_it_is_written():
     cfg = OmegaConf.create(CFG | {"hydra": {"subdir": "run_${identity:}"}})
     assert cfg.hydra.subdir == f"run_{identity(CFG)}"
     assert settings(CFG)["optimizer.lr"] == 0.1 and "cache" not in settings(CFG)
+
+
+def test_the_folder_of_earlier_stages_counts_only_where_something_of_them_is_taken():
+    taken = CFG | {"init_from": "${stage:1_first}/checkpoints/best.ckpt"}
+    for cfg, same in ((CFG, True), (taken, False)):
+        assert (identity(cfg | {"stages": "a"}) == identity(cfg | {"stages": "b"})) is same

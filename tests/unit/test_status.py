@@ -53,3 +53,9 @@ def test_a_cleared_folder_keeps_what_is_not_the_attempts(tmp_path):
         (tmp_path / name).write_text("x")
     status.clear(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "train.log"]
+
+
+def test_what_failed_in_training_begins_anew_and_what_failed_after_it_does_not():
+    assert status.begins_anew({"state": "failed", "step": 4, "steps": 9}) and status.begins_anew({"state": "failed"})
+    assert not status.begins_anew({"state": "failed", "step": 9, "steps": 9})
+    assert not status.begins_anew({"state": "interrupted", "step": 4, "steps": 9})

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     plan = _plan(given)
     check_metrics(plan.metrics)
     old, new = _two(given.old_new)
-    words = [word for word in given.old_new if "=" in word]
+    words = [word for word in given.old_new if not _is_path(word)]
     try:
         sides = load(old, new, words, Files(given.qrels, given.queries, given.corpus))
         report = compare(*sides, plan)
@@ -53,8 +53,13 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(1)
 
 
+def _is_path(word: str) -> bool:
+    """Whether a word is no override: folders may have a = in their names."""
+    return "=" not in word or Path(word).exists()
+
+
 def _two(words: Sequence[str]) -> tuple[Path, Path]:
-    paths = [Path(word) for word in words if "=" not in word]
+    paths = [Path(word) for word in words if _is_path(word)]
     if len(paths) != 2:
         raise UserError(f"give two rankings, OLD and NEW, got {len(paths)}: {', '.join(map(str, paths)) or 'none'}")
     return paths[0], paths[1]

@@ -212,7 +212,8 @@ def _power(table: Comparison) -> list[str]:
         target = table.plan.target
         if contrast.verdict.startswith(("better", "worse", "equivalent")) or d.detectable(alpha) <= target:
             continue
-        reach = f"{d.detectable(alpha):.4f}" if np.isfinite(d.error) else "nothing"
+        least = d.detectable(alpha) if np.isfinite(d.error) else np.inf
+        reach = f"{least:.4f}" if least < 1 else "no difference that there can be"
         remedy = _remedy(d, target, alpha, "queries" if table.plan.clusters is None else "clusters")
         notes.append(f"{name} is not resolved: this design finds {reach} in 80% of tries; for {target:.4f} {remedy}.")
     return notes

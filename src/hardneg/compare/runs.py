@@ -21,7 +21,7 @@ from hardneg.runlog import read
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
 _NO_ARM = (
-    *("seed.", "ckpt_path.", *KEPT_AND_SHOWN),
+    *("seed.", "ckpt_path.", "stages.", *KEPT_AND_SHOWN),
     *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
 )
 

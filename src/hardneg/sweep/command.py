@@ -35,4 +35,4 @@ def main(arguments: Sequence[str]) -> None:
     if not found:
         raise UserError(f"{folder}: no job in or below it (a folder with status.json or .hydra/)")
     show(folder, found)
-    sys.exit(any(row.state == "failed" for row in found))
+    sys.exit(int(any(row.state == "failed" for row in found)))

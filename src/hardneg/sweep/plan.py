@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from hardneg import status
 from hardneg.errors import ConfigError
 from hardneg.identity import identity
 from hardneg.job import check_same
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def announce(sweep: Path, jobs: Sequence[Job]) -> None:
         if found is None and (job.folder / "summary.json").exists():
             continue
         if found is None or found["state"] in ("failed", "interrupted"):
-            if found is not None and found["state"] == "failed":
+            if found is not None and status.begins_anew(found):
+                log.warning("%s failed and begins anew, without its checkpoints: %s", job.name, found.get("error"))
                 status.clear(job.folder)
             facts = {"name": job.name, "overrides": list(job.overrides), "identity": identity(job.cfg)}
             status.write(job.folder, **facts, state="waiting", error=None)

@@ -67,10 +67,11 @@ def table(title: str, found: Sequence[Row]) -> Table:
     metrics = {row.best for row in found}
     metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
     for heading in ("job", "state", "step", f"dev{metric}", f"test{metric}", "time"):
-        out.add_column(heading, justify="left" if heading in ("job", "state") else "right", no_wrap=heading != "job")
+        left, least = heading in ("job", "state"), {"job": 24, "state": 11}.get(heading, 7)
+        out.add_column(heading, justify="left" if left else "right", no_wrap=heading != "job", min_width=least)
     said = any(row.facts.get("error") for row in found)
     if said:
-        out.add_column("error", overflow="ellipsis", no_wrap=True)
+        out.add_column("error", overflow="ellipsis", no_wrap=True, max_width=60)
     for one, name in zip(found, names(found), strict=True):
         error = [escape(_first_line(one.facts.get("error") or ""))] if said else []
         cells = (_steps(one), _metric(one, "dev"), _metric(one, "test"), _time(one), *error)
