@@ -52,7 +52,7 @@ def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[
         found.append(Alarm("hit_rate", f"only {numbers['hit_rate']:.1%} of the mined documents were kept: {why}"))
     if at.queries_short is not None and numbers["queries_short"] > at.queries_short:
         text = f"{numbers['queries_short']:.1%} of the queries have fewer negatives left than negatives.{source}.k"
-        mend = f"raise negatives.{source}.depth, loosen the filters, or warm up first (remine.warmup_epochs)"
+        mend = f"raise negatives.{source}.depth, loosen the filters or, in training, warm up (remine.warmup_epochs)"
         found.append(Alarm("queries_short", f"{text}: {mend}"))
     return found
 

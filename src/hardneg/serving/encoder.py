@@ -24,11 +24,17 @@ from hardneg.retrieval.embedding import embed_rows
 class TextEncoder:
     """A trained encoder on a device, for texts instead of tables; `width` cuts embeddings (Matryoshka), null: whole.
 
-    Raises `ConfigError` for a device that is not there, and for a width the encoder has not.
+    `ckpt_path` is where it was read from, if it was. Raises `ConfigError` for a device that is not there, and for a
+    width the encoder has not.
     """
 
     def __init__(
-        self, trained: Trained, device: str = "auto", precision: str = "auto", width: int | None = None
+        self,
+        trained: Trained,
+        device: str = "auto",
+        precision: str = "auto",
+        width: int | None = None,
+        ckpt_path: str | None = None,
     ) -> None:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise ConfigError(f"device={device}: there is no GPU that torch can use here; take device=cpu")
@@ -38,15 +44,18 @@ class TextEncoder:
         self.precision = resolve_precision(precision, trained.recipe, str(self.device))
         self.trained, self.towers = trained, trained.towers.to(self.device).eval()
         self.dim = width or self.towers.dim
+        self.ckpt_path = ckpt_path
 
     @classmethod
     def load(cls, ckpt_path: str | Path, device: str = "auto", precision: str = "auto") -> TextEncoder:
         """Read a checkpoint's encoder."""
-        return cls(checkpoint.load(ckpt_path), device, precision)
+        return cls(checkpoint.load(ckpt_path), device, precision, ckpt_path=str(ckpt_path))
 
     def at(self, width: int) -> TextEncoder:
         """Return the same, cut to another width."""
-        return self if width == self.dim else TextEncoder(self.trained, str(self.device), self.precision, width)
+        if width == self.dim:
+            return self
+        return TextEncoder(self.trained, str(self.device), self.precision, width, self.ckpt_path)
 
     @cached_property
     def _tokenisers(self) -> dict[str, Tokeniser]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from hardneg import configs
 from hardneg.errors import UserError
 from hardneg.serving.backends.base import Backend
 from hardneg.serving.manifest import NAME, Manifest
-from hardneg.serving.shards import Shard
+from hardneg.serving.shards import CARD, Shard
 
 POINTER = "live.json"
+MARK = ".hardneg-index"  # written before all else, so a folder that has things but not this is somebody else's
+OURS = re.compile(r"[0-9a-f]{24}(\.lock|\.tmp-[0-9a-f]{8})?")  # a fingerprint, and what `built_once` puts beside it
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,12 @@ class IndexFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Let one process at a time change the folder; raises `UserError` where another one does. Readers go on."""
+        """Let one process at a time change the folder; readers go on.
+
+        Raises `UserError` where another process does, and for a folder of other things than an index.
+        """
         try:
+            self._claim()
             (self.root / "builds").mkdir(parents=True, exist_ok=True)
             (self.root / "shards").mkdir(exist_ok=True)
         except OSError as error:
@@ -80,9 +87,29 @@ class IndexFolder:
         except Timeout as error:
             raise UserError(f"{self.root}: another process is indexing here; wait for it or end it") from error
 
+    def _claim(self) -> None:
+        """Mark the folder as an index: what `prune` may remove things from."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in self.root.iterdir()}  # once: another process may be marking it just now
+        if MARK in names:
+            return
+        if names and not self._unmarked_index():
+            raise UserError(
+                f"index.path={self.root} holds other things than an index ({', '.join(sorted(names)[:3])}); name a new"
+                " or an empty folder"
+            )
+        (self.root / MARK).write_text("hardneg index keeps this folder, and removes old builds from it\n", "utf-8")
+
+    def _unmarked_index(self) -> bool:
+        """Whether an earlier version of hardneg made this index, or was killed making it."""
+        work = (f"builds/*/{NAME}", "builds/*/plan.json", f"shards/*/{CARD}")
+        parts = (path.parent.name for pattern in work for path in self.root.glob(pattern))
+        return (self.root / POINTER).is_file() or any(OURS.fullmatch(part) for part in parts)
+
     def builds(self) -> list[Build]:
         """The complete builds, oldest first."""
-        found = [Build(self.root, path.parent.name) for path in self.root.glob(f"builds/*/{NAME}")]
+        names = [path.parent.name for path in self.root.glob(f"builds/*/{NAME}")]
+        found = [Build(self.root, name) for name in names if OURS.fullmatch(name)]
         return sorted(found, key=lambda build: build.manifest.created)
 
     def stack(self) -> list[str]:
@@ -137,6 +164,7 @@ class IndexFolder:
     def prune(self, keep: int, also: Build, space: str | None = None) -> None:
         """Remove all but the `keep` latest live builds and `also`, and shards that none of them needs.
 
+        Nothing is touched that has not a name as we give them.
         With `space` no other build of that space is kept: its vectors are not trusted.
         """
         names = [name for name in self.stack() if (self.root / "builds" / name / NAME).is_file()]
@@ -150,9 +178,9 @@ class IndexFolder:
                 (build.folder / NAME).unlink()  # from here on it is no build, whatever interrupts
                 backend.drop(build.vectors)
         for path in self.root.glob("builds/*"):
-            if not (path / NAME).is_file():
+            if OURS.fullmatch(path.name) and not (path / NAME).is_file():
                 shutil.rmtree(path, ignore_errors=True)
         needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
         for path in self.root.glob("shards/*"):
-            if path.name.removesuffix(".lock") not in needed:
+            if OURS.fullmatch(path.name) and path.name.removesuffix(".lock") not in needed:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +92,7 @@ def examine(
         findings.append(_files(build))
     if corpus is not None:
         findings.append(_corpus(build, corpus))
-    return Freshness(build.name, manifest.created, tuple(findings), _mend(build, findings))
+    return Freshness(build.name, manifest.created, tuple(findings), _mend(build, encoder, findings))
 
 
 def _model(stored: dict[str, Any], now: dict[str, Any]) -> Finding:
@@ -108,7 +110,17 @@ def _canaries(values: dict[str, Any], encoder: TextEncoder, with_queries: bool) 
     for side in (QUERY, DOCUMENT) if with_queries else (DOCUMENT,):
         lowest = min(lowest, float(canaries.cosines(kept[side], now[side][: len(kept[side])]).min()))
     fresh = lowest >= canaries.CLOSE
-    return Finding("canaries", fresh, f"the lowest cosine of the canaries is {lowest:.4f} (at least {canaries.CLOSE})")
+    said = f"the lowest cosine of the canaries is {shown(lowest)} (at least {canaries.CLOSE})"
+    return Finding("canaries", fresh, said)
+
+
+def shown(cosine: float) -> str:
+    """Write a cosine with as many digits as show on which side of the bound it is: 0.9990 could be either."""
+    for digits in range(4, 17):
+        text = f"{cosine:.{digits}f}"
+        if (float(text) < canaries.CLOSE) == (cosine < canaries.CLOSE):
+            return text
+    return repr(cosine)
 
 
 def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, most: int | None) -> Finding:
@@ -133,7 +145,7 @@ def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, 
         return Finding(
             "vectors", True, f"{len(texts)} stored vectors of {len(chosen)} shards are what the model makes now"
         )
-    named = ", ".join(f"{number + 1} ({shard.name}, cosine {low:.3f})" for number, shard, low in stale[:EXAMPLES])
+    named = ", ".join(f"{number + 1} ({shard.name}, cosine {shown(low)})" for number, shard, low in stale[:EXAMPLES])
     return Finding(
         "vectors",
         False,
@@ -177,11 +189,19 @@ def _corpus(build: Build, corpus: Texts) -> Finding:
     return Finding("corpus", False, f"of {len(live)} documents of the corpus: {difference} ({', '.join(first)}, ...)")
 
 
-def _mend(build: Build, findings: Sequence[Finding]) -> str:
-    """The command that makes it fresh: nothing that was found wrong in stored vectors is used again."""
+def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> str:
+    """The command, for a shell, that makes it fresh: nothing that was found wrong in stored vectors is used again."""
     source = build.manifest.source
     stale = {finding.about for finding in findings if not finding.fresh}
     words = list(source.get("words") or ["data=...", "index=..."])
-    path = "CHECKPOINT" if "model" in stale else source.get("ckpt_path", "CHECKPOINT")
+    path = (encoder.ckpt_path if "model" in stale else source.get("ckpt_path")) or "CHECKPOINT"
     again = ["rebuild=true"] if stale & {"canaries", "vectors", "files", "count"} and "model" not in stale else []
-    return " ".join(["hardneg index", f"ckpt_path={path}", *words, f"index.path={build.root}", *again])
+    return shlex.join(["hardneg", "index", _word("ckpt_path", path), *words, _word("index.path", build.root), *again])
+
+
+def _word(key: str, path: object) -> str:
+    """A path in a command: Hydra wants one with =, commas or brackets quoted (best of epoch=3.ckpt, say)."""
+    text = str(path)
+    if re.fullmatch(r"[\w /.:+~@%-]+", text):
+        return f"{key}={text}"
+    return f'{key}="{text}"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.tables import Texts
-from hardneg.errors import ConfigError, UserError
+from hardneg.errors import ConfigError
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
@@ -22,6 +23,7 @@ from hardneg.serving.freshness import Freshness, examine
 log = logging.getLogger(__name__)
 
 MOST = 64  # shards that are sampled when an index is opened; `hardneg check` samples all
+AGAIN = 10.0  # seconds until a build that could not be opened is tried again
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class LiveIndex:
     `ckpt_path` null takes the checkpoint that the manifest names, also after a switch to a build of another model.
     `corpus`, if given, is compared with the index when it is opened. A stale index is refused (`StaleIndex`) unless
     `allow_stale`, which says so in every answer. A newer build that cannot be opened leaves the older one answering,
-    which each answer says. Any number of threads may ask.
+    which each answer says; it is tried again every few seconds. Any number of threads may ask.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class LiveIndex:
         self._encoders: dict[tuple[str, int], TextEncoder] = {}
         self._opening = threading.Lock()
         self._note = ""
+        self._failed: tuple[Any, float] | None = None  # a stamp, and when to try it again
         self._pointer = self._stamp()
         self._opened = self._open(self.folder.live())
 
@@ -143,20 +146,27 @@ class LiveIndex:
 
     def follow(self) -> None:
         """Open the build that went live since, if one did; one thread does while the others go on with the old."""
-        if self._stamp() == self._pointer or not self._opening.acquire(blocking=False):
+        stamp = self._stamp()  # before the pointer is read: a switch in between is seen next time
+        if stamp == self._pointer or self._waits(stamp) or not self._opening.acquire(blocking=False):
             return
         try:
-            self._pointer = self._stamp()  # before the pointer is read: a switch in between is seen next time
             name = self.folder.stack()[0]
             if name != self._opened.build.name:
                 # The old one is not closed: other threads may be asking it; it goes with its last reader.
                 self._opened = self._open(Build(self.folder.root, name))
-            self._note = ""
-        except (UserError, OSError, IndexError) as error:
-            self._note = f"; another build went live and could not be opened: {error}"
-            log.warning("%s", self._note.removeprefix("; "))
+            self._pointer, self._failed, self._note = stamp, None, ""
+        except Exception as error:  # libraries raise all sorts; whatever it is, the old build can answer
+            note = f"; another build went live and could not be opened: {error}"
+            if note != self._note:
+                log.warning("%s", note.removeprefix("; "))
+            self._note, self._failed = note, (stamp, time.monotonic() + AGAIN)
         finally:
             self._opening.release()
+
+    def _waits(self, stamp: Any) -> bool:
+        """Whether this stamp failed just now: the reason may pass, and queries are not to pay for each try."""
+        failed = self._failed
+        return failed is not None and failed[0] == stamp and time.monotonic() < failed[1]
 
     def close(self) -> None:
         """Let go of files and connections."""

@@ -6,6 +6,7 @@ import importlib
 import os
 import tempfile
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,8 +168,38 @@ def test_the_view_of_postgresql_follows_a_switch(postgres, tmp_path):
             backend.switch(tmp_path / build / "v")
             assert connection.execute("SELECT id FROM live_documents").fetchall() == [(build,)]
     backend.drop(tmp_path / "aa" / "v")
-    with pytest.raises(UserError, match="the table live_documents_aa is not there"):
+    with pytest.raises(UserError, match=r"the table live_documents_[0-9a-f]{8}_aa is not there"):
         backend.open(tmp_path / "aa" / "v")
+
+
+def test_two_indexes_of_one_name_share_no_table(postgres, tmp_path):
+    name = f"t{uuid.uuid4().hex[:8]}"
+    one, other = (PgVector(str(tmp_path / root), dsn=postgres, name=name) for root in "ij")
+    for backend in (one, other):
+        backend.create(Path(backend.path) / "builds" / "aa" / "vectors", DIM, N).close()
+    other.drop(tmp_path / "j" / "builds" / "aa" / "vectors")
+    one.open(tmp_path / "i" / "builds" / "aa" / "vectors").close()
+
+
+def test_a_graph_gives_as_many_as_are_asked_for(postgres, tmp_path):
+    backend = PgVector(str(tmp_path), dsn=postgres, name=f"t{uuid.uuid4().hex[:8]}", hnsw=True, ef_search=20)
+    vectors = filled(backend, tmp_path / "one" / "v")
+    vectors.save()
+    vectors.connection.execute("SET enable_seqscan = off")
+    assert [len(answer) for answer in vectors.search(UNITS[:2], 150)] == [150, 150]
+    vectors.close()
+
+
+def test_tables_are_named_by_index_and_build_within_what_postgresql_keeps(tmp_path, monkeypatch):
+    name, build = "n" * 24, "f" * 24
+    one, other = (PgVector(str(tmp_path / root), name=name)._table(tmp_path / build / "v") for root in "ij")
+    assert one != other and len(f"{one}_hnsw") == 63 and one.endswith(build)
+    monkeypatch.chdir(tmp_path)
+    assert PgVector("i", name=name)._table(tmp_path / build / "v") == one
+    with pytest.raises(ConfigError, match="take 24 bytes"):
+        PgVector(str(tmp_path), name="é" * 13)
+    with pytest.raises(ConfigError, match=r"ef_search=1001 must be 1 to 1000"):
+        PgVector(str(tmp_path), ef_search=1001)
 
 
 def test_a_dsn_with_a_password_and_a_server_that_is_not_there_are_refused(tmp_path):

@@ -18,8 +18,8 @@ from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.backends.qdrant import Qdrant
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import Build, IndexFolder
-from hardneg.serving.manifest import Manifest
+from hardneg.serving.folder import MARK, Build, IndexFolder
+from hardneg.serving.manifest import NAME, Manifest
 
 KINDS = {"flat": Faiss, "hnsw": lambda path: Faiss(path, "HNSW32"), "qdrant": Qdrant, "lancedb": LanceDB}
 NEEDS = {"flat": "faiss", "hnsw": "faiss", "qdrant": "qdrant_client", "lancedb": "lancedb"}
@@ -227,6 +227,35 @@ def test_prune_keeps_the_live_builds_and_what_they_need(toy, tmp_path):
         folder.prune(2, builds[2], space=builds[2].manifest.space)
     assert [build.name for build in folder.builds()] == [builds[2].name]
     assert Build(tmp_path, builds[2].name).intact
+
+
+def test_a_folder_of_other_things_is_refused_and_in_an_index_only_what_is_ours_is_removed(toy, tmp_path):
+    data, root, made = tmp_path / "data", tmp_path / "i", encoder(toy)
+    (data / "shards").mkdir(parents=True)
+    (data / "shards" / "train-00000.parquet").touch()
+    with pytest.raises(UserError, match=r"holds other things than an index \(shards\); name a new"):
+        built(data, toy, made)
+    assert [path.name for path in data.rglob("*")] == ["shards", "train-00000.parquet"]
+
+    build, folder = built(root, toy, made), IndexFolder(root)
+    theirs = [root / "shards" / "train-00000.parquet", root / "builds" / "app" / "x", root / "builds" / "app" / NAME]
+    ours = [root / "builds" / ("0" * 24) / "plan.json", root / "shards" / ("1" * 24) / "card.json"]
+    ours += [root / "shards" / f"{'2' * 24}.lock", root / "shards" / f"{'3' * 24}.tmp-0123abcd" / "vectors.npy"]
+    for path in theirs + ours:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    with folder.writing():
+        folder.prune(1, build)
+    assert all(path.exists() for path in theirs) and not any(path.exists() for path in ours)
+    assert [one.name for one in folder.builds()] == [build.name] and build.intact
+
+
+@pytest.mark.parametrize("left", ["live.json", f"builds/{'a' * 24}/plan.json", f"shards/{'b' * 24}/card.json"])
+def test_an_index_from_before_there_was_a_mark_is_still_one(tmp_path, left):
+    (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / left).touch()
+    with IndexFolder(tmp_path).writing():
+        assert (tmp_path / MARK).is_file()
 
 
 def test_documents_are_compared_by_id_and_text(toy):

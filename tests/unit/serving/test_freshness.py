@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving import canaries, identity
 from hardneg.serving.backends.faiss import Faiss
-from hardneg.serving.freshness import StaleIndex, examine
+from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.freshness import StaleIndex, examine, shown
 from hardneg.serving.live import open_build
 from hardneg.serving.manifest import Manifest
 
@@ -42,6 +45,21 @@ def test_an_index_asked_with_another_model_is_refused_with_the_reason_and_the_co
     assert f"hardneg index ckpt_path=CHECKPOINT data=toy index=faiss_flat index.path={fresh.root}" in said
     opened = open_build(fresh, encoder(toy, seed=1), allow_stale=True)
     assert str(opened.freshness).startswith("STALE: build")
+
+
+def test_the_mend_names_the_checkpoint_that_was_given_as_a_shell_takes_it(toy, fresh, tmp_path):
+    (tmp_path / "my runs").mkdir()
+    for name, word in (("b.ckpt", "ckpt_path={}"), ("epoch=3.ckpt", 'ckpt_path="{}"')):
+        path = saved(trained(toy, seed=1), tmp_path / "my runs" / name)
+        mend = examined(fresh, TextEncoder.load(path, "cpu")).mend
+        assert shlex.split(mend)[:3] == ["hardneg", "index", word.format(path)]
+        key, _, value = word.format(path).partition("=")
+        assert OverridesParser.create().parse_override(f"{key}={value}").value() == path
+
+
+def test_a_cosine_shows_on_which_side_of_the_bound_it_is():
+    assert shown(0.99896) == "0.99896" and shown(0.998999994) == "0.99899999" and shown(0.1234567) == "0.1235"
+    assert shown(0.999) == "0.9990" and shown(1.0) == "1.0000" and float(shown(np.nextafter(0.999, 0))) < 0.999
 
 
 @pytest.mark.parametrize(

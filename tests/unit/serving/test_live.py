@@ -10,11 +10,11 @@ import pytest
 from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.serving.command import change
+from hardneg.serving.command import change, show
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.freshness import StaleIndex
-from hardneg.serving.live import LiveIndex
+from hardneg.serving.live import Answer, Hit, LiveIndex
 
 
 def model(toy, path, seed=0):
@@ -136,6 +136,39 @@ def test_a_newer_build_that_cannot_be_opened_leaves_the_old_one_answering(toy, i
     IndexFolder(indexed).rollback()
     assert live.search(["x"])[0].freshness.endswith("checked)")
     assert newer.name != before
+
+
+def test_a_build_that_failed_for_a_passing_reason_is_tried_again_but_not_at_each_query(
+    toy, indexed, tmp_path, monkeypatch
+):
+    live = LiveIndex(indexed, device="cpu")
+    before, (path, made), tries = live.build.name, model(toy, tmp_path / "b.ckpt", seed=1), []
+    newer = built(indexed, toy, made, source={"ckpt_path": path})
+
+    def failing(self, build):
+        tries.append(build.name)
+        raise RuntimeError("the server is starting")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveIndex, "_open", failing)
+        answers = [live.search(["x"])[0] for _ in range(3)]
+    assert tries == [newer.name]
+    assert all(one.build == before and one.freshness.endswith("opened: the server is starting") for one in answers)
+    assert live.search(["x"])[0].build == before
+    live._failed = live._failed[0], time.monotonic()
+    answer = live.search(["x"])[0]
+    assert answer.build == newer.name and answer.freshness.endswith("checked)")
+
+
+@pytest.mark.parametrize("columns", [120, 60])
+def test_answers_in_a_pipe_are_a_line_each_with_the_whole_score_and_id(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    hits = tuple(Hit(f"document-{row}-of-a-set", 0.98765, "a long\ntext " * 50) for row in (7, 1234))
+    show("query", Answer(hits, "build", "fresh"))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and [len(line) for line in lines[1:3]] == [columns, columns]
+    assert lines[1].startswith("   1  0.9877  document-7-of-a-set     a long text")
+    assert lines[2].startswith("   2  0.9877  document-1234-of-a-set  a long text")
 
 
 def test_a_narrow_index_is_asked_with_narrow_queries(toy, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,15 +16,19 @@ from jaxtyping import Float32
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends.base import Backend, Vectors
 
+LONGEST = 24  # bytes of a name; PostgreSQL cuts at 63, and two hashes and the suffix of the graph come behind it
+WIDEST = 1000  # hnsw.ef_search takes no more
+
 
 @dataclass(frozen=True)
 class PgVector(Backend):
-    """Tables `NAME_<build>` with the columns `id` and `vector`, and a view `NAME` of the live one.
+    """Tables `NAME_<index>_<build>` with the columns `id` and `vector`, and a view `NAME` of the live one.
 
     `dsn` is libpq's (empty: what PGHOST, PGDATABASE, ... say); it is kept in the manifest, so a password in it is
-    refused. With `hnsw` a graph is built, `ef_search` wide when searched (at most 2,000 dimensions); else search is
-    exact. Manifest, texts and shards lie in `path`. Two indexes at one server need two names. Raises `UserError` where
-    the server or its extension is not there.
+    refused. With `hnsw` a graph is built (at most 2,000 dimensions), searched `ef_search` wide or as wide as documents
+    are asked for (at most 1,000 either way); else search is exact. Manifest, texts and shards lie in `path`, whose
+    hash is <index>: a folder that is moved must be indexed again. Two indexes at one server need two names to have a
+    view each. Raises `UserError` where the server or its extension is not there.
     """
 
     dsn: str = ""
@@ -39,6 +44,10 @@ class PgVector(Backend):
             )
         if not self.name.isidentifier():
             raise ConfigError(f"index.name={self.name!r} must be a name that PostgreSQL takes: letters, digits and _")
+        if len(self.name.encode()) > LONGEST:
+            raise ConfigError(f"index.name={self.name!r} is too long for the names of tables; take {LONGEST} bytes")
+        if not 1 <= self.ef_search <= WIDEST:
+            raise ConfigError(f"index.ef_search={self.ef_search} must be 1 to {WIDEST}, as pgvector has it")
 
     def check(self) -> None:
         """Connect, and have the extension there."""
@@ -78,7 +87,9 @@ class PgVector(Backend):
         super().drop(folder)
 
     def _table(self, folder: Path) -> str:
-        return f"{self.name}_{folder.parent.name}"[:63]
+        """Name a build's table; builds of one content have one name, so the index is named too."""
+        root = blake2b(str(Path(self.path).resolve()).encode(), digest_size=4).hexdigest()
+        return f"{self.name}_{root}_{folder.parent.name}"
 
     def _connect(self) -> Any:
         library = _library()
@@ -99,14 +110,20 @@ class PgVectors(Vectors):
 
     def __init__(self, connection: Any, table: str, recipe: PgVector) -> None:
         self.connection, self.table, self.recipe = connection, table, recipe
-        if recipe.hnsw:
-            connection.execute(f"SET hnsw.ef_search = {int(recipe.ef_search)}")
+        self.width = 0
+        self._widen(recipe.ef_search)
         found = connection.execute(
             "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'vector'", [f'"{table}"']
         ).fetchone()
         if found is None:
             raise UserError(f"the table {table} is not there; index again with rebuild=true")
         self.dim = int(found[0])
+
+    def _widen(self, width: int) -> None:
+        """Walk the graph as wide as that from now on: it returns no more documents than it is wide."""
+        if self.recipe.hnsw and self.width < (width := min(width, WIDEST)):
+            self.connection.execute(f"SET hnsw.ef_search = {int(width)}")
+            self.width = width  # never narrower again: another thread may be asking for more
 
     def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
         """Copy rows to the server, and merge them by id."""
@@ -126,6 +143,7 @@ class PgVectors(Vectors):
         """Ask for each query; pgvector's <#> is the negative inner product."""
         ask = "SELECT id, -(vector <#> %s::vector) FROM {} ORDER BY vector <#> %s::vector LIMIT %s"
         statement = _sql(ask, self.table)
+        self._widen(k)
         out = []
         for query in queries:
             asked = _text(query)
@@ -151,7 +169,7 @@ class PgVectors(Vectors):
         """Build the graph, if one is wanted; after the rows, which is faster."""
         if self.recipe.hnsw:
             statement = "CREATE INDEX IF NOT EXISTS {} ON {} USING hnsw (vector vector_ip_ops)"
-            self.connection.execute(_sql(statement, f"{self.table[:58]}_hnsw", self.table))
+            self.connection.execute(_sql(statement, f"{self.table}_hnsw", self.table))
 
     def close(self) -> None:
         """Disconnect."""
