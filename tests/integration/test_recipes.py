@@ -10,6 +10,7 @@ import pytest
 import torch
 from confs import CONF, compose, names
 from decoders import save_decoder
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from hardneg import configs, train, train_teacher
@@ -82,7 +83,7 @@ def run(bert, decoder, cache, tmp_path, monkeypatch):
             node["evaluate"]["bm25"] = None
         (tmp_path / folder).mkdir()
         hydra = SimpleNamespace(runtime=SimpleNamespace(output_dir=str(tmp_path / folder)))
-        monkeypatch.setattr(train.HydraConfig, "get", lambda: hydra)
+        monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
         entry = {"train": train.train, "train-teacher": train_teacher.train_teacher}[command]
         entry(OmegaConf.create(node))
         return json.loads((tmp_path / folder / "summary.json").read_text())
