@@ -179,8 +179,12 @@ def check_launcher(launcher: DictConfig) -> None:
 
 
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
-    """Raise `ConfigError` for what `check` refuses, and for more devices than the launcher can start."""
+    """Raise `ConfigError` for what `check` refuses, for data not there, and for more devices than can be started."""
     check(cfg)
+    data = cfg.get("data") or {}  # hardneg check may have none
+    for node in (data, *(data.get("sets") or {}).values()):
+        if node.get("path") and not Path(node.path).exists():
+            raise ConfigError(f"data.path={node.path}: there is no such file or folder")
     if "trainer" not in cfg:
         return
     devices, nodes, kind = cfg.trainer.devices, cfg.trainer.num_nodes, str(launcher._target_).rsplit(".", 1)[-1]

@@ -107,6 +107,12 @@ def test_a_sweep_that_cannot_be_is_refused_as_a_whole(sweep, tmp_path, words, sa
     assert not list(tmp_path.glob("sweep/*/.hydra"))
 
 
+def test_a_sweep_over_data_that_is_not_there_does_not_start(hardneg, tmp_path):
+    words = ["train", "-m", "data=beir", "data.path=nowhere", "seed=1,2", "hydra.sweep.dir=sweep"]
+    assert "data.path=nowhere: there is no such file or folder" in hardneg(*words, code=2).stderr
+    assert not (tmp_path / "sweep").exists()
+
+
 def test_another_process_in_the_folder_is_left_alone(sweep, tmp_path, monkeypatch):
     sweep("seed=1")
     (folder,) = (path.parent for path in tmp_path.glob("sweep/*/status.json"))
