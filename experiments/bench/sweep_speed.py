@@ -63,7 +63,9 @@ def main() -> None:
         for number in range(args.rounds):
             readings += one_round(Path(folder, str(number)), number, common, grid, jobs, args.n_jobs)
     args.out.mkdir(parents=True, exist_ok=True)
-    text = markdown(readings, [*common, *grid], len(jobs))
+    # The table names the folder, not where it lay on this machine.
+    shown = [f"data.path={Path(word).name}" if word.startswith("data.path=") else word for word in common]
+    text = markdown(readings, [*shown, *grid], len(jobs))
     print(text)
     (args.out / "sweep_speed.md").write_text(text, encoding="utf-8")
     facts = {"machine": machine(), "readings": [asdict(one) for one in readings]}
