@@ -27,6 +27,11 @@ def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, int(node) if isinstance(node, float) and node.is_integer() else node
 
 
+def goes_on(ckpt_path: str | None, folder: Path) -> bool:
+    """Whether a run in this folder goes on from a checkpoint of its own, and not from another run's."""
+    return bool(ckpt_path) and Path(str(ckpt_path)).resolve().parent == folder.resolve() / "checkpoints"
+
+
 def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """Return the settings that decide a run, under dotted keys, interpolations as they are written.
 
@@ -34,8 +39,7 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
-    started = node.get("ckpt_path")
-    if folder is not None and started and Path(started).resolve().parent == folder.resolve() / "checkpoints":
+    if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {key: value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies

@@ -103,9 +103,7 @@ def check_same(folder: Path, cfg: DictConfig) -> None:
 
 def refuse_used(folder: Path, ckpt_path: str | None) -> None:
     """Raise `ConfigError` for a folder with another run's results: they would be taken for this one's."""
-    kept = folder / "checkpoints"
-    resumed = ckpt_path is not None and Path(ckpt_path).resolve().parent == kept.resolve()
-    if not resumed and any(kept.glob("*.ckpt")):
+    if not identity.goes_on(ckpt_path, folder) and any((folder / LAST).parent.glob("*.ckpt")):
         go_on = "" if (folder / "summary.json").exists() else f", or go on with it: hardneg resume {folder}"
         raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{go_on}")
 
@@ -159,9 +157,9 @@ def _recorded(entry: Callable[[DictConfig], Any], cfg: DictConfig, folder: Path)
 
 def _identity(cfg: DictConfig, folder: Path) -> str:
     """A run that goes on is the one it was, whatever it had been asked to start from."""
-    found, started = status.read(folder), cfg.get("ckpt_path")
-    goes_on = started and Path(started).resolve().parent == (folder / LAST).resolve().parent
-    return str(found["identity"]) if found and goes_on else identity.identity(cfg, folder)
+    found = status.read(folder)
+    same = found and identity.goes_on(cfg.get("ckpt_path"), folder)
+    return str(found["identity"]) if found and same else identity.identity(cfg, folder)
 
 
 def _test(folder: Path) -> dict[str, float]:
