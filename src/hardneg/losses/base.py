@@ -39,3 +39,20 @@ class Loss(nn.Module, ABC):
     @abstractmethod
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's loss, without the weight."""
+
+
+class AtTemperature(Loss):
+    """A loss that divides scores by a temperature which is set, not learned."""
+
+    has_temperature = True
+
+    def __init__(self, temperature: float = 1.0, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if temperature <= 0:
+            name = type(self).__name__.lower()
+            raise ConfigError(f"loss.{name}.temperature must be positive, got {temperature}")
+        self.temperature = temperature
+
+    def set_temperature(self, value: float) -> None:
+        """Take this temperature."""
+        self.temperature = value

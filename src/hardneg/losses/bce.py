@@ -7,29 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hardneg.candidates import Candidates
-from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import AtTemperature
 
 
-class BCE(Loss):
+class BCE(AtTemperature):
     """Binary cross-entropy of every positive and negative, averaged over the row (monoBERT, arXiv:1901.04085).
 
     It fixes the level of the scores, not only their order, so that a cross-encoder's sigmoid is a probability and a
     threshold such as RocketQA's 0.1 (arXiv:2010.08191) means something; softmax losses leave the level free.
     `temperature` divides the scores: 1 suits a cross-encoder's logits.
     """
-
-    has_temperature = True
-
-    def __init__(self, temperature: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(weight)
-        if temperature <= 0:
-            raise ConfigError(f"loss.bce.temperature must be positive, got {temperature}")
-        self.temperature = temperature
-
-    def set_temperature(self, value: float) -> None:
-        """Take this temperature."""
-        self.temperature = value
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's mean over its positives and negatives."""

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import AtTemperature
 
 
-class KL(Loss):
+class KL(AtTemperature):
     """KL divergence from the teacher's softmax to the student's, over the candidates whose teacher score is known.
 
     As in SimLM (arXiv:2207.02578) and BGE, with a temperature for each side: `temperature` divides the student's
@@ -20,19 +20,12 @@ class KL(Loss):
     """
 
     needs_teacher = True
-    has_temperature = True
 
     def __init__(self, temperature: float = 0.05, teacher_temperature: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(weight)
-        if temperature <= 0:
-            raise ConfigError(f"loss.kl.temperature must be positive, got {temperature}")
+        super().__init__(temperature, weight)
         if teacher_temperature <= 0:
             raise ConfigError(f"loss.kl.teacher_temperature must be positive, got {teacher_temperature}")
-        self.temperature, self.teacher_temperature = temperature, teacher_temperature
-
-    def set_temperature(self, value: float) -> None:
-        """Take this temperature for the student."""
-        self.temperature = value
+        self.teacher_temperature = teacher_temperature
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's divergence, 0 for a row with fewer than two known candidates."""

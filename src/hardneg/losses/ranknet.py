@@ -7,29 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hardneg.candidates import Candidates
-from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import AtTemperature
 
 
-class RankNet(Loss):
+class RankNet(AtTemperature):
     """Logistic loss of the positive's lead over each negative, averaged (Burges et al., ICML 2005).
 
     Pair by pair a negative counts the same however many there are, where InfoNCE's softmax looks at the nearest. ANCE
     (arXiv:2007.00808) and STAR (arXiv:2104.08051) train so. `temperature` divides the similarities: 1 suits dot
     products. Of several positives the lowest counts.
     """
-
-    has_temperature = True
-
-    def __init__(self, temperature: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(weight)
-        if temperature <= 0:
-            raise ConfigError(f"loss.ranknet.temperature must be positive, got {temperature}")
-        self.temperature = temperature
-
-    def set_temperature(self, value: float) -> None:
-        """Take this temperature."""
-        self.temperature = value
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's mean over its negatives, 0 for a row without any."""
