@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -23,6 +24,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.model import Model
+from hardneg.serving.stored import StoredVectors
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,8 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
         towers = Towers(recipe, recipe.build(tokenizer))
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, recipe, str(device))
-    return Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    model = Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    return model if cfg.from_index is None else replace(model, embedded=StoredVectors(cfg.from_index, data))
 
 
 def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: TrainingSet) -> None:

@@ -61,11 +61,13 @@ def command_of(node: dict[str, Any]) -> str:
 
 
 def check_checkpoint(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a checkpoint that is not there, or that training cannot go on from."""
+    """Raise `ConfigError` for a checkpoint or an index that is not there, or that training cannot go on from."""
     # A run that goes on no longer reads what it started from.
     key = "ckpt_path" if node.get("ckpt_path") else "init_from"
     if node.get(key) and not Path(node[key]).is_file():
         raise ConfigError(f"{key}={node[key]}: there is no such file")
+    if node.get("from_index") and not Path(node["from_index"]).is_dir():
+        raise ConfigError(f"from_index={node['from_index']}: there is no such folder")
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
 

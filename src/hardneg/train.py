@@ -24,6 +24,7 @@ from hardneg.precision import resolve_precision
 from hardneg.prepare import Negatives, begin, objective, own_device, prepare_filters, prepare_negatives
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.serving.stored import StoredVectors
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -31,6 +32,7 @@ def train(cfg: DictConfig) -> float | None:
     started = time.perf_counter()
     folder, training = begin(cfg)
     data = training.data
+    stored = None if cfg.from_index is None else StoredVectors(cfg.from_index, data)
     recipe: EncoderRecipe = configs.build(cfg.encoder)
     tokenizer = recipe.tokenizer(data.corpus, training.asked)
     cache = Path(cfg.cache)
@@ -53,7 +55,7 @@ def train(cfg: DictConfig) -> float | None:
         training.order,
     )
     module = make_module(cfg, recipe, tokenizer, negatives, filters)
-    model = Model(module.towers, recipe, queries, docs, precision)
+    model = Model(module.towers, recipe, queries, docs, precision, tokenizer, embedded=stored)
     evaluate = evaluation(cfg, retriever)
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
     return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -77,7 +77,8 @@ class Dense(Miner):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 object.__setattr__(self, "own", self._load(data, cache, where))
-        return self._with(self.own)
+        assert self.own is not None
+        return self._with(self.own if model is None else replace(self.own, embedded=model.embedded))
 
     def _load(self, data: RetrievalData, cache: Path, device: torch.device) -> Model:
         if self.ckpt_path is not None:

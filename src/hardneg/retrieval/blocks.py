@@ -17,7 +17,7 @@ from hardneg import distributed
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
 from hardneg.retrieval.embedding import embed_rows
-from hardneg.retrieval.model import Model
+from hardneg.retrieval.model import Model, Reader
 
 SIZE = 8192  # documents a block
 
@@ -62,19 +62,20 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     """Embed these documents into `folder`, or only what is still missing there; ranks take turns block by block.
 
     Documents are sorted by length before they are cut into blocks, so a block holds the same texts, padded the same
-    way, whoever computes it: one process, several ranks or a second attempt write the same bytes.
+    way, whoever computes it: one process, several ranks or a second attempt write the same bytes. Vectors that the
+    model brings along (`embedded`) are taken as they are.
     """
     rows = rows[np.argsort(model.docs.lengths[rows], kind="stable")[::-1]]
     cuts = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
     paths = [folder / f"{name}-{index:05d}.npy" for index in range(len(cuts))]
     mine = range(distributed.rank(), len(cuts), distributed.world_size())
+    stored = model.embedded.reader(model) if model.embedded is not None and len(rows) else None
     with tqdm(total=sum(len(cuts[i]) for i in mine), desc=f"embed {name}", leave=False, disable=None) as bar:
         for index in mine:
             if paths[index].exists():
                 bar.update(len(cuts[index]))
                 continue
-            embedded = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, cuts[index], bar)
-            write_array(paths[index], embedded.cpu().numpy())
+            write_array(paths[index], _vectors(model, cuts[index], stored, bar))
     distributed.barrier()
     if missing := [path for path in paths if not path.exists()]:
         raise ConfigError(
@@ -82,6 +83,19 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
             " share"
         )
     return Blocks(paths, rows, model.towers.dim)
+
+
+def _vectors(model: Model, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: tqdm) -> np.ndarray:
+    """Read what is stored, and embed the rest."""
+    if stored is None:
+        return embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows, bar).cpu().numpy()
+    there, vectors = stored(rows)
+    bar.update(len(vectors))
+    out = np.empty((len(rows), model.towers.dim), np.float32)
+    out[there] = vectors
+    if not there.all():
+        out[~there] = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows[~there], bar).cpu().numpy()
+    return out
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Bool, Float32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
@@ -25,11 +29,24 @@ TRAINING_ONLY = (
 )  # fields of a recipe that change no embedding
 
 
+# Reads vectors of a data set's documents: rows -> which of them are there (N,), and the vectors of those, in order.
+Reader = Callable[[np.ndarray], tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]]
+
+
+class Embedded(ABC):
+    """Vectors of a data set's documents that were embedded before, such as an index holds."""
+
+    @abstractmethod
+    def reader(self, model: Model) -> Reader | None:
+        """What reads those that this model would make now; None where there are none."""
+
+
 @dataclass(frozen=True)
 class Model:
     """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them.
 
-    `average` is a moving average of the towers, where training keeps one.
+    `average` is a moving average of the towers, where training keeps one. `embedded` are vectors that mining need not
+    compute.
     """
 
     towers: Towers
@@ -37,7 +54,9 @@ class Model:
     queries: TokenTable
     docs: TokenTable
     precision: str
+    tokenizer: Any
     average: Towers | None = None
+    embedded: Embedded | None = None
 
     @classmethod
     def over(
@@ -45,7 +64,7 @@ class Model:
     ) -> Model:
         """Tokenise the data set for these towers, or open the tables."""
         queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)
-        return cls(towers, recipe, queries, docs, precision)
+        return cls(towers, recipe, queries, docs, precision, tokenizer)
 
     def with_towers(self, towers: Towers | None) -> Model:
         """Return the same with other weights."""

@@ -6,7 +6,10 @@ import json
 from hashlib import blake2b
 from typing import Any
 
-from hardneg.encoders.towers import DOCUMENT, QUERY
+from tokenizers import Tokenizer
+
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.weights import weights_hash
 from hardneg.serving.encoder import TextEncoder
 
@@ -23,9 +26,8 @@ WORDS = {  # how a difference is said
 }
 
 
-def facts(encoder: TextEncoder, side: str) -> Facts:
+def facts(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int, side: str) -> Facts:
     """Return what decides the vectors of one side, as plain values; names and paths of models do not."""
-    recipe, tokenizer = encoder.trained.recipe, encoder.trained.tokenizer
     own = getattr(recipe, side)
     # Lengths and padding of the tokenizer itself are not used; ours are beside it.
     reads = json.loads(tokenizer.to_str()) | {"padding": None, "truncation": None}
@@ -34,20 +36,21 @@ def facts(encoder: TextEncoder, side: str) -> Facts:
         if hasattr(recipe, key):
             kind[key] = getattr(recipe, key)
     return {
-        "weights": weights_hash(encoder.towers.tower(side)),
+        "weights": weights_hash(towers.tower(side)),
         "tokenizer": blake2b(json.dumps(reads, sort_keys=True).encode(), digest_size=16).hexdigest(),
         "pooling": getattr(recipe, "pooling", "mean"),
         "normalize": recipe.normalize,
         "prompt": own.prompt,
         "max_length": own.max_length,
-        "dim": encoder.dim,
+        "dim": dim,
         "encoder": kind,
     }
 
 
 def both(encoder: TextEncoder) -> dict[str, Facts]:
     """The facts of queries and of documents."""
-    return {side: facts(encoder, side) for side in (QUERY, DOCUMENT)}
+    one = encoder.trained
+    return {side: facts(one.recipe, one.tokenizer, encoder.towers, encoder.dim, side) for side in (QUERY, DOCUMENT)}
 
 
 def differences(stored: Facts, now: Facts) -> list[str]:

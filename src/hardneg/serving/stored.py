@@ -1,0 +1,63 @@
+"""The vectors of an index in place of computed ones: who mines with the model that is live embeds nothing again."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from hardneg.data.cache import fingerprint
+from hardneg.data.tables import RetrievalData
+from hardneg.encoders.towers import DOCUMENT
+from hardneg.errors import ConfigError
+from hardneg.retrieval.model import Embedded, Model, Reader
+from hardneg.serving import identity
+from hardneg.serving.documents import digest
+from hardneg.serving.folder import IndexFolder
+from hardneg.serving.shards import Known
+
+log = logging.getLogger(__name__)
+
+
+class StoredVectors(Embedded):
+    """What the builds of the index at `root` hold of the documents of `data`, by their texts.
+
+    They count only while the model is the one that made them, weights, prompt, length and precision included: after a
+    training step none are read. Raises `ConfigError` for several data sets in one, and for a folder without an index.
+    """
+
+    def __init__(self, root: str | Path, data: RetrievalData) -> None:
+        self.folder, self.data = IndexFolder(root), data
+        if data.mixed:
+            raise ConfigError("from_index: an index is of one data set, and this is a mix of several; leave it null")
+        if not self.folder.builds():
+            raise ConfigError(
+                f"from_index={root} holds no complete index; hardneg index ... index.path={root} makes one"
+            )
+
+    @cached_property
+    def _digests(self) -> np.ndarray:
+        return digest(self.data.corpus.texts)
+
+    def reader(self, model: Model) -> Reader | None:
+        """Find the builds of this model and precision."""
+        made = identity.facts(model.recipe, model.tokenizer, model.towers, model.towers.dim, DOCUMENT)
+        space = fingerprint([made, model.precision])
+        builds = [build for build in self.folder.builds() if build.manifest.space == space and build.intact]
+        shards = {shard.name: shard for build in reversed(builds) for shard in build.shards}
+        if not shards:
+            log.info("index %s is of another model or precision: documents are embedded", self.folder.root)
+            return None
+        known = Known(list(shards.values()))
+        places = known.find(self._digests)
+        say = "index %s holds %d of %d documents as this model embeds them"
+        log.info(say, self.folder.root, int((places >= 0).sum()), len(places))
+
+        def read(rows: np.ndarray) -> tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]:
+            here = places[rows]
+            return here >= 0, known.take(here[here >= 0], model.towers.dim)
+
+        return read
