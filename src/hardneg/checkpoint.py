@@ -67,6 +67,11 @@ def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
     return state
 
 
+def tokenizer_of(path: str | Path) -> Tokenizer:
+    """Return the tokenizer of a dual encoder's checkpoint."""
+    return Tokenizer.from_str(read(path, "init_from")[KEY]["tokenizer"])
+
+
 def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ConfigError(f"{key}={path}: there is no such file")

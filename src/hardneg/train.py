@@ -13,6 +13,7 @@ from hardneg.data.cache import owner_name
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.tokens import token_tables
+from hardneg.data.training import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
@@ -34,7 +35,7 @@ def train(cfg: DictConfig) -> float | None:
     data = training.data
     stored = None if cfg.from_index is None else StoredVectors(cfg.from_index, data)
     recipe: EncoderRecipe = configs.build(cfg.encoder)
-    tokenizer = recipe.tokenizer(data.corpus, training.asked)
+    tokenizer = words_of(cfg, recipe, training)
     cache = Path(cfg.cache)
     queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
@@ -59,6 +60,13 @@ def train(cfg: DictConfig) -> float | None:
     evaluate = evaluation(cfg, retriever)
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
     return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+
+
+def words_of(cfg: DictConfig, recipe: EncoderRecipe, training: TrainingSet) -> Tokenizer:
+    """The encoder's tokenizer; one that was made from a corpus stays that of the checkpoint that a run starts from."""
+    if recipe.starts_random and cfg.init_from is not None:
+        return checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
+    return recipe.tokenizer(training.data.corpus, training.asked)
 
 
 def make_module(

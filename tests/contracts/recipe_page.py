@@ -12,7 +12,7 @@ from hardneg import configs
 from hardneg.stages.plan import LIST, read_list
 
 PAGE = CONF / "experiment" / "README.md"
-PATTERNS = ("mix", "quickstart")  # no paper's recipe
+PATTERNS = ("mix", "quickstart", "renew")  # no paper's recipe
 EARLIER = "EARLIER"
 
 INTRO = """# Recipes

@@ -31,7 +31,7 @@ LAYERS = [
     ["module", "pair_module", "callbacks"],
     ["run_folder", "figure", "closing", "compare", "ab", "exchange", "serving", "stages"],
     ["prepare", "fit"],
-    ["train", "evaluate", "mine", "mined", "index", "check", "resume"],
+    ["train", "evaluate", "mine", "mined", "index", "check", "resume", "renew"],
     ["probe", "train_teacher"],
     ["app"],
     ["cli"],

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from hardneg.ab import gate as gates
 from hardneg.ab import plain
 from hardneg.ab.clicks import USERS
-from hardneg.ab.gate import Gate
 from hardneg.ab.markdown import markdown
 from hardneg.ab.report import Plan, Report, compare
 from hardneg.ab.sides import Files, load
@@ -101,13 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--click-model", choices=[*USERS, "none"], default="navigational", help="simulated user (default: %(default)s)")
     add("--impressions", type=int, default=10, help="simulated lists a query (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the simulation (default: %(default)s)")
-    limits = parser.add_argument_group("gate", "exit code 1 where one of these is crossed, with the reason")
-    limits.add_argument("--gate-delta", type=float, metavar="D", help="least lower end of the interval, such as -0.01")
-    limits.add_argument("--gate-lost", type=float, metavar="S", help="largest share of queries that lost a good result")
-    limits.add_argument("--gate-slice", type=float, metavar="D", help="least difference of any slice, such as -0.02")
-    limits.add_argument(
-        "--gate-slice-least", type=int, default=30, metavar="N", help="queries from which a slice counts"
-    )
+    gates.add_options(parser)
     add("--examples", type=int, default=10, help="queries that lost most, to show (default: %(default)s)")
     add("--no-texts", action="store_true", help="leave texts out of the files, for data that may not be passed on")
     add("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
@@ -133,7 +127,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         clicks=given.clicks,
         seed=given.seed,
         examples=given.examples,
-        gate=Gate(given.gate_delta, given.gate_lost, given.gate_slice, given.gate_slice_least),
+        gate=gates.of(given),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,3 +59,22 @@ class Gate:
         for one in slices:
             if self.slice is not None and one.queries >= self.least and one.difference.mean < self.slice:
                 yield (f"slice {one.name} ({one.queries} queries): {one.difference.mean:+.4f}, below {self.slice:+g}")
+
+
+def add_options(parser: argparse.ArgumentParser, delta: float | None = None, lost: float | None = None) -> None:
+    """Let a command take limits, with these from the start."""
+    limits = parser.add_argument_group("gate", "exit code 1 where one of these is crossed, with the reason")
+    add = limits.add_argument
+    for name, value, letter, says in (
+        ("delta", delta, "D", "least lower end of the interval, such as -0.01"),
+        ("lost", lost, "S", "largest share of queries that lost a good result"),
+        ("slice", None, "D", "least difference of any slice, such as -0.02"),
+    ):
+        shown = "" if value is None else f" (default: {value:g})"
+        add(f"--gate-{name}", type=float, default=value, metavar=letter, help=f"{says}{shown}")
+    add("--gate-slice-least", type=int, default=30, metavar="N", help="queries from which a slice counts")
+
+
+def of(given: argparse.Namespace) -> Gate:
+    """The limits that were given."""
+    return Gate(given.gate_delta, given.gate_lost, given.gate_slice, given.gate_slice_least)

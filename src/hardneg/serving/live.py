@@ -65,6 +65,12 @@ class Opened:
             for row, name in enumerate(documents.texts.ids.to_pylist())
         }
 
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.vectors.close()
+
     def search(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
         """Embed the queries and ask the backend."""
         return [

@@ -73,8 +73,8 @@ def launch(words: Sequence[str], lock: int) -> tuple[int, int | None]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[int]:
-    """Hold the folder; raises `ConfigError` if another process does.
+def alone(folder: Path, what: str = "stages are") -> Iterator[int]:
+    """Hold the folder; raises `ConfigError` if another process does, saying `what` is at work there.
 
     The stage's process inherits the hold: should this one be killed alone, nobody trains beside what it leaves behind.
     """
@@ -85,7 +85,7 @@ def alone(folder: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(f"{folder}: stages are at work here; wait for them, or stop that process") from error
+            raise ConfigError(f"{folder}: {what} at work here; wait for the end, or stop that process") from error
         yield file.fileno()
 
 

@@ -1,0 +1,103 @@
+"""The steps of a renewal; each leaves its result behind, and finds it there when it is asked again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from hardneg import run_folder
+from hardneg.ab.judged import from_data
+from hardneg.ab.rankings import in_order
+from hardneg.ab.report import Plan, Report, compare
+from hardneg.ab.sides import Side
+from hardneg.callbacks.keep import BEST, LAST
+from hardneg.errors import UserError
+from hardneg.renew.plan import Renewal, write_groups
+from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.retriever import seen
+from hardneg.serving.build import Builder
+from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.folder import Build
+from hardneg.serving.live import open_build
+from hardneg.stages.plan import Stage
+from hardneg.stages.run import command_of, launch, say
+
+BLOCK = 256  # queries asked at a time
+
+
+class Stopped(Exception):
+    """A signal ended the training; `args` holds its number."""
+
+
+def index(renewal: Renewal, ckpt_path: str, renewed: bool = False) -> Build:
+    """Return the build of the data as they are now, beside the live one: made as far as it is not there, and checked."""
+    cfg, backend, encoder = renewal.index_cfg, renewal.live.backend, encoder_of(renewal, ckpt_path)
+    source = {**renewal.source(), "ckpt_path": ckpt_path}
+    if not renewed:
+        source.pop("renewal")
+    with renewal.index.writing():
+        if not renewed and not renewal.folder.exists():  # vectors of what was refused before; not of what goes on
+            renewal.index.prune(cfg.keep, renewal.live)
+        build = Builder(renewal.index, backend, encoder, cfg.shard).build(renewal.data, source)
+    with open_build(build, encoder, renewal.data.corpus):  # raises for one that must not answer
+        return build
+
+
+def encoder_of(renewal: Renewal, ckpt_path: str) -> TextEncoder:
+    """Load a checkpoint for the index: as wide as that one is, where it should compute."""
+    cfg = renewal.index_cfg
+    encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
+    return encoder.at(min(renewal.live.manifest.dim, encoder.towers.dim))
+
+
+def train(renewal: Renewal, lock: int) -> str:
+    """Train on from the live model, in a process of its own; return the checkpoint.
+
+    Raises `Stopped` for a signal, `UserError` for a training that failed.
+    """
+    conf = renewal.folder / "conf"
+    write_groups(conf, renewal.live)
+    stage = Stage("train", "train", renewal.folder / "train", renewal.words)
+    if not stage.done:
+        words = command_of(stage, conf)
+        say(f"hardneg {' '.join(words)}")
+        code, stopped = launch(words, lock)
+        if stopped is not None:
+            raise Stopped(stopped)
+        if code or not stage.done:
+            raise UserError(f"training ended with exit code {code}; its own message is above")
+    kept = stage.folder / "checkpoints"
+    return str(kept / (LAST if renewal.cfg.split.dev is None else BEST))
+
+
+def rank(renewal: Renewal, build: Build, ckpt_path: str, name: str) -> Side:
+    """Ask a build the queries that are judged, and write its ranking as NAME.run."""
+    data, cfg = renewal.data, renewal.cfg
+    rows = data.split(renewal.split).query_rows
+    left_out, depth = seen(data, cfg.evaluate.leave_out), cfg.evaluate.depth
+    wide = min(len(data.corpus), depth + (0 if left_out is None else int(left_out.counts[rows].max(initial=0))))
+    ids = np.full((len(rows), wide), -1, np.int32)
+    scores = np.full((len(rows), wide), -np.inf, np.float32)
+    with (
+        open_build(build, encoder_of(renewal, ckpt_path)) as opened,
+        tqdm(total=len(rows), desc=f"ask the {name} index", unit="query", leave=False, disable=None) as bar,
+    ):
+        for start in range(0, len(rows), BLOCK):
+            asked = opened.encoder.queries(data.queries.take(rows[start : start + BLOCK]))
+            for row, found in enumerate(opened.vectors.search(asked, wide), start=start):
+                ids[row, : len(found)] = [data.corpus.rows[doc] for doc, _ in found]
+                scores[row, : len(found)] = [score for _, score in found]
+            bar.update(len(asked))
+    run = Run(rows, ids, scores)
+    run = run if left_out is None else run.without(left_out, depth)
+    run_folder.write_trec(renewal.folder / f"{name}.run", run, data, name)
+    rankings = {query: in_order(ranked.items()) for query, ranked in run.as_dict(data).items()}
+    return Side(f"build {build.name} ({ckpt_path})", rankings)
+
+
+def judge(renewal: Renewal, old: Side, new: Side, plan: Plan) -> Report:
+    """Compare the two, as `hardneg ab` does."""
+    metrics = dict.fromkeys([renewal.cfg.evaluate.best, *renewal.cfg.evaluate.metrics])
+    return compare(old, new, from_data(renewal.data, renewal.split), replace(plan, metrics=tuple(metrics)))
