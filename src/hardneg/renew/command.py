@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     plan = Plan(cluster_positives=given.cluster_positives, gate=gate.of(given))
     root = IndexFolder(given.index).live().root  # says what is wrong with a folder that is no index
     try:
-        with alone(root / PLACE, "a renewal is") as lock:
+        with alone(root / PLACE, "a renewal is") as lock, logged():
             code = renew(make_plan(root, given.words), plan, given.switch, given.anyway, lock)
     except steps.Stopped as stop:
         code = 128 + int(stop.args[0])
@@ -52,6 +54,20 @@ def main(arguments: Sequence[str]) -> None:
         say("hardneg renew: interrupted; the same command goes on where it was")
     if code:
         sys.exit(code)
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """Show on the screen what the steps log, as Hydra does for its apps."""
+    log, handler = logging.getLogger("hardneg"), logging.StreamHandler(sys.stderr)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -> int:
@@ -68,8 +84,8 @@ def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -
     say("3/4 the new model's index, beside the live one")
     new = steps.index(renewal, ckpt_path, renewed=True)
     say(f"4/4 old and new, asked the {renewal.split} queries")
-    sides = [steps.rank(renewal, old, renewal.checkpoint, "old"), steps.rank(renewal, new, ckpt_path, "new")]
-    report = steps.judge(renewal, *sides, plan)
+    before = steps.rank(renewal, old, renewal.checkpoint, "old")
+    report = steps.judge(renewal, before, steps.rank(renewal, new, ckpt_path, "new"), plan)
     _write(renewal, report)
     return _end(renewal, report, new, ckpt_path, switch)
 

@@ -32,7 +32,7 @@ class Stopped(Exception):
 
 
 def index(renewal: Renewal, ckpt_path: str, renewed: bool = False) -> Build:
-    """Return the build of the data as they are now, beside the live one: made as far as it is not there, and checked."""
+    """Return the build of the data as they are now, beside the live one: made where it is not there, and checked."""
     cfg, backend, encoder = renewal.index_cfg, renewal.live.backend, encoder_of(renewal, ckpt_path)
     source = {**renewal.source(), "ckpt_path": ckpt_path}
     if not renewed:
