@@ -22,7 +22,10 @@ Means = dict[str, dict[str, float]]  # system -> metric -> mean
 
 
 def write_trec(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
-    """Write a run file that trec_eval, ranx and pytrec_eval read; scores have all digits, so that ties stay ties."""
+    """Write a run file that trec_eval, ranx and pytrec_eval read; scores have all digits, so that ties stay ties.
+
+    Ids with blanks in them are written as they are, which `hardneg ab` reads and the format does not foresee.
+    """
     with path.open("w", encoding="utf-8") as file:
         for query, found in run.as_dict(data).items():
             for rank, (doc, score) in enumerate(found.items(), start=1):

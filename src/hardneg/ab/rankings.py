@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -15,6 +16,8 @@ from hardneg.errors import DataError, UserError
 from hardneg.retrieval.metrics import Rankings, grade
 
 LAYOUT = "write `query Q0 document rank score tag`, six columns with blanks between"
+# The format has no word for ids with blanks, which real sets have: what stands on both sides of Q0 is taken whole.
+LINE = re.compile(r"(\S.*?)\s+Q0\s+(\S.*?)\s+(\S+)\s+(\S+)\s+(\S+)\s*")
 
 
 class Strict(Complaints):
@@ -44,11 +47,14 @@ def read_run(path: Path) -> Rankings:
     complaints, found = Strict(), dict[str, dict[str, float]]()
     for line, text in text_lines(path, complaints):
         columns = text.split()
-        if len(columns) != 6:
+        if len(columns) == 6:
+            query, _, doc, _, written, _ = columns
+        elif whole := LINE.fullmatch(text):
+            query, doc, _, written, _ = whole.groups()
+        else:
             complaints.about(path, line, BadRow("columns", f"{len(columns)} columns where 6 are expected", LAYOUT))
-        query, doc = columns[0], columns[2]
         try:
-            score = number(columns[4])
+            score = number(written)
         except BadRow as bad:
             complaints.about(path, line, bad)
         ranked = found.setdefault(query, {})

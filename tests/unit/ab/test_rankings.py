@@ -9,8 +9,10 @@ import pytest
 import pytrec_eval
 
 from hardneg.ab.rankings import in_order, over, read_qrels, read_run
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import DataError, UserError
-from hardneg.retrieval.metrics import of_rankings
+from hardneg.retrieval.metrics import Run, of_rankings
+from hardneg.run_folder import write_trec
 
 
 def test_scores_decide_the_order_and_ties_go_to_the_larger_id(tmp_path):
@@ -20,6 +22,14 @@ def test_scores_decide_the_order_and_ties_go_to_the_larger_id(tmp_path):
     with gzip.open(tmp_path / "a.run.gz", "wt") as file:
         file.write((tmp_path / "a.run").read_text())
     assert read_run(tmp_path / "a.run.gz") == read
+
+
+def test_ids_with_blanks_are_read_as_a_run_writes_them(tmp_path):
+    corpus = Texts.of(["Part 1.  2", "d2"], ["a", "b"])
+    data = RetrievalData("x", corpus, Texts.of(["q one"], ["q"]), {})
+    run = Run(np.array([0], np.int32), np.array([[1, 0]], np.int32), np.array([[0.5, 0.25]], np.float32))
+    write_trec(tmp_path / "a.run", run, data, "tag")
+    assert read_run(tmp_path / "a.run") == {"q one": {"d2": 0.5, "Part 1.  2": 0.25}}
 
 
 def test_the_order_is_trec_evals_also_where_scores_differ_by_less_than_it_can_see():
