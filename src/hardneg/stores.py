@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hardneg.whole import whole
+
 FILE = "stores.jsonl"
 
 
@@ -20,9 +22,8 @@ def note_store(folder: Path, source: str, store: str, step: int, mined: bool) ->
         if (line["source"], line["store"]) == (source, store):
             return bool(line["mined"])
     lines = [*_lines(folder), {"source": source, "store": store, "step": step, "mined": mined}]
-    draft = folder / f".{FILE}.tmp"  # whole or not at all: a run may be killed at any moment
-    draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    draft.replace(folder / FILE)
+    with whole(folder / FILE) as draft:
+        draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return mined
 
 

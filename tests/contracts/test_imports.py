@@ -13,7 +13,19 @@ SRC = Path(__file__).parents[2] / "src"
 
 # From the bottom up; a module may import from its own layer and from those below. The longest prefix counts.
 LAYERS = [
-    ["errors", "identity", "status", "batch", "candidates", "schedule", "alarms", "allocator", "stores", "quiet"],
+    [
+        "errors",
+        "identity",
+        "status",
+        "batch",
+        "candidates",
+        "schedule",
+        "alarms",
+        "allocator",
+        "stores",
+        "quiet",
+        "whole",
+    ],
     ["losses", "filters", "monitor", "distributed", "configs", "data", "run_config", "job", "sweep"],
     ["encoders", "embed", "precision", "fsdp", "retrieval", "negatives", "mining", "embedded"],
     ["checkpoint"],

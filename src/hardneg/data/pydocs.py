@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -13,13 +12,13 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 
 from hardneg.data.harvest import RULES, Function, Library, harvest
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import ConfigError
+from hardneg.whole import whole
 
 SPLITS = ("train", "dev", "test")
 
@@ -153,11 +152,10 @@ def _read(path: Path) -> tuple[list[Function], int] | None:
 def _write(path: Path, functions: Sequence[Function], unreadable: int) -> None:
     body = "".join(json.dumps(asdict(function)) + "\n" for function in functions)
     head = json.dumps({"unreadable": unreadable, "digest": _digest(body)})
-    draft = path.with_name(f"{path.name}.{uuid4().hex}.tmp")  # a name of our own: other ranks may be writing it too
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(f"{head}\n{body}", "utf-8")
-        os.replace(draft, path)
+        with whole(path) as draft:
+            draft.write_text(f"{head}\n{body}", "utf-8")
     except OSError as error:
         raise ConfigError(
             f"data.cache: cannot write to {path.parent} ({error.strerror}); name another folder"

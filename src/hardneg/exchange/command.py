@@ -19,6 +19,7 @@ from hardneg.exchange import layout
 from hardneg.exchange.card import TrainingRun, model_card
 from hardneg.exchange.read import node, read
 from hardneg.exchange.write import write
+from hardneg.whole import whole
 
 
 def export(arguments: Sequence[str]) -> None:
@@ -66,9 +67,8 @@ def import_(arguments: Sequence[str]) -> None:
     card = checkpoint.card(node(trained.recipe), trained.recipe, trained.tokenizer, trained.towers)
     weights = {f"{checkpoint.TOWERS}{name}": value for name, value in trained.towers.state_dict().items()}
     given.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    beside = given.checkpoint.with_name(f".{given.checkpoint.name}.unfinished")
-    torch.save({"state_dict": weights, checkpoint.KEY: card}, beside)
-    os.replace(beside, given.checkpoint)
+    with whole(given.checkpoint) as draft:
+        torch.save({"state_dict": weights, checkpoint.KEY: card}, draft)
     sys.stdout.write(f"{given.folder} as a checkpoint: {given.checkpoint}\n")
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Int32
 from hardneg.data.training import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.mining.store import Store
+from hardneg.whole import whole
 
 Record = dict[str, Any]
 BLOCK = 4096  # records written to Parquet at a time
@@ -101,11 +102,9 @@ def check_export(form: str | None, path: str | None) -> None:
 def export(store: Store, training: TrainingSet, k: int, form: str, path: Path) -> int:
     """Write the records as JSONL or Parquet (which `datasets` reads too); return how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")  # a reader finds the whole file or none
     rows = records(store, training, k, form)
-    count = _jsonl(rows, draft) if path.suffix == ".jsonl" else _parquet(rows, draft, _schema(form, k))
-    draft.replace(path)
-    return count
+    with whole(path) as draft:
+        return _jsonl(rows, draft) if path.suffix == ".jsonl" else _parquet(rows, draft, _schema(form, k))
 
 
 def _jsonl(rows: Iterator[Record], path: Path) -> int:

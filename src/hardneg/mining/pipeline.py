@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int32, UInt8
-from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from tqdm import tqdm
 
 from hardneg import distributed
@@ -24,6 +21,7 @@ from hardneg.candidates import Candidates
 from hardneg.data.cache import built_once, built_together, fingerprint, hold
 from hardneg.data.training import TrainingSet
 from hardneg.filters.base import CandidateFilter
+from hardneg.mining.assemble import MinedBlock, assemble, save
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, tasks
 from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
@@ -33,18 +31,6 @@ log = logging.getLogger(__name__)
 BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
 TAUGHT = 64  # likewise with a teacher, which takes thousands of times longer
 ABANDONED = 7 * 24 * 3600  # seconds after which the unfinished work of a run that never came back is removed
-
-
-@dataclass(frozen=True)
-class MinedBlock:
-    """What the steps make of a block of queries; the rows of a store."""
-
-    ids: Int32[np.ndarray, "Q K"]
-    scores: Float32[np.ndarray, "Q K"]
-    reasons: UInt8[np.ndarray, "Q K"]
-    positive: Float32[np.ndarray, " Q"]
-    teacher: Float32[np.ndarray, "Q K"] | None
-    positive_teacher: Float32[np.ndarray, "Q P"] | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +83,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
             seconds = round(time.perf_counter() - started, 3)
             facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "queries": len(training.queries)}
             facts["seconds"] = seconds
-            _assemble(unfinished, blocks, training, {**identity, **facts})
+            assemble(unfinished, blocks, training, {**identity, **facts})
             log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)
@@ -133,7 +119,7 @@ def _mine(
                     continue
                 if not path.exists():
                     assert rank is not None
-                    _save(path, mine_block(rank, recipe, training, rows, width))
+                    save(path, mine_block(rank, recipe, training, rows, width))
                 bar.update(len(rows))
             done += blocks
     return done
@@ -215,45 +201,6 @@ def _scored(c: Candidates, score: Callable[[np.ndarray], np.ndarray]) -> Candida
 
 def _scorer(teacher: Teacher, queries: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda docs: teacher.score(queries, docs)
-
-
-def _save(path: Path, block: MinedBlock) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with draft.open("wb") as file:
-        np.savez(file, **{key: value for key, value in vars(block).items() if value is not None})
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _assemble(
-    folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet, card: Mapping[str, Any]
-) -> None:
-    """Put the blocks into the arrays of a store, one block in memory at a time.
-
-    Written in a stream and not through a memory map, whose written pages would count as this process's memory.
-    """
-    rows = len(training.data.queries)
-    empty = {"ids": -1, "scores": -np.inf, "reasons": KEPT, "positive": np.nan, "teacher": np.nan}
-    empty["positive_teacher"] = np.nan
-    start = 0
-    with contextlib.ExitStack() as opened:
-        files: dict[str, BinaryIO] = {}
-        for number, (queries, path) in enumerate(blocks):
-            end = rows if number + 1 == len(blocks) else int(queries[-1]) + 1  # the queries come in the table's order
-            with np.load(path) as block:
-                for key in block.files:
-                    value = block[key]
-                    if key not in files:
-                        files[key] = opened.enter_context((folder / f"{key}.npy").open("wb"))
-                        shape = (rows, *value.shape[1:])
-                        header = {"descr": dtype_to_descr(value.dtype), "fortran_order": False, "shape": shape}
-                        write_array_header_1_0(files[key], header)
-                    piece = np.full((end - start, *value.shape[1:]), empty[key], value.dtype)
-                    piece[queries - start] = value
-                    piece.tofile(files[key])
-            start = end
-    (folder / "card.json").write_text(json.dumps(card, indent=2))
 
 
 def _remove_abandoned(folder: Path) -> None:

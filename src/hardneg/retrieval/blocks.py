@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
 from hardneg.retrieval.embedding import embed_rows
 from hardneg.retrieval.model import Model, Reader
+from hardneg.whole import whole
 
 SIZE = 8192  # documents a block
 
@@ -100,9 +100,5 @@ def _vectors(model: Model, rows: Int[np.ndarray, " N"], stored: Reader | None, b
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a `.npy` file that is either whole or not there."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with draft.open("wb") as file:
+    with whole(path) as draft, draft.open("wb") as file:
         np.save(file, array)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import DataError
+from hardneg.whole import whole
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +116,8 @@ class MetricsCsv(Logger):
 
     def _rewrite(self, rows: list[Row]) -> None:
         self._close()
-        beside = self.path.with_suffix(".csv.tmp")
-        beside.write_text(_lines(self._columns, rows, header=bool(self._columns)), encoding="utf-8", newline="")
-        os.replace(beside, self.path)
+        with whole(self.path) as draft:
+            draft.write_text(_lines(self._columns, rows, header=bool(self._columns)), encoding="utf-8", newline="")
         self._file = self.path.open("a", encoding="utf-8", newline="")
 
     def _close(self) -> None:

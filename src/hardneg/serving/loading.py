@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from hardneg.serving.documents import Difference, Documents
 from hardneg.serving.folder import Build
 from hardneg.serving.recall import even_sample
 from hardneg.serving.shards import Shard
+from hardneg.whole import whole
 
 PLAN = "plan.json"  # what an unfinished build began as, and how many shards are loaded
 TOO_DIFFERENT = 0.3  # share of changed documents from which a copy is no better start than nothing
@@ -89,6 +89,5 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(plan), encoding="utf-8")
-    draft.replace(path)
+    with whole(path) as draft:
+        draft.write_text(json.dumps(plan), encoding="utf-8")

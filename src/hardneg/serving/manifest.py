@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from hardneg import __version__
 from hardneg.errors import UserError
+from hardneg.whole import whole
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -48,12 +48,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the file whole or not at all."""
-        draft = folder / f".{NAME}.{os.getpid()}"
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(asdict(self), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(folder / NAME)
+        with whole(folder / NAME) as draft:
+            draft.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -23,7 +23,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
-from hardneg.mining import pipeline
+from hardneg.mining import assemble
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.base import Hits, Miner, mining_pool
 from hardneg.mining.bm25 import BM25
@@ -372,7 +372,7 @@ def killed_while_writing(cache, moment):
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments)
 
-    name = {"half": (pipeline, "dtype_to_descr"), "named": (cache_module, "_sync")}[moment]
+    name = {"half": (assemble, "dtype_to_descr"), "named": (cache_module, "_sync")}[moment]
     original = getattr(*name)
     setattr(*name, kill)
     mine(Counting(), training(), KNOWN, 4, cache)
