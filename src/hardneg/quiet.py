@@ -15,6 +15,7 @@ def quiet() -> None:
     # It is: the data module keeps the position.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen documents
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
     if os.environ.get("LOCAL_RANK", "0") != "0":

@@ -10,6 +10,7 @@ import torch
 from test_resume import end_state, same
 
 from hardneg.renew import steps
+from hardneg.renew.plan import index_words
 from hardneg.serving.folder import IndexFolder
 from hardneg.stages.run import alone, launch
 
@@ -66,9 +67,9 @@ def state(live):
 
 
 def test_new_data_a_judged_build_beside_the_live_one_a_switch_and_then_nothing_new(hardneg, live, inside, toy):
-    write(Path("data"), toy, 120)
+    write(Path("more"), toy, 120)
     before = live.live()
-    said = hardneg("renew", "i", *TRAIN, *LOOSE).stderr
+    said = hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more").stderr
     assert "20 to embed, 100 are there" in said  # by the live model, which mines
     assert "holds 120 of 120 documents as this model embeds them" in inside[0]
     assert "120 to embed, 0 are there" in said and live.live().name == before.name
@@ -82,14 +83,14 @@ def test_new_data_a_judged_build_beside_the_live_one_a_switch_and_then_nothing_n
     assert before.name in Path(folder / "report.md").read_text() or ready.name in report["new"]
 
     # Asked again nothing is trained or embedded; told to, it switches; and then the same data are nothing new.
-    said = hardneg("renew", "i", *TRAIN, *LOOSE, "--switch").stderr
+    said = hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more", "--switch").stderr
     assert len(inside) == 1 and f"live: build {ready.name}" in said and live.live().name == ready.name
     assert "nothing new" in hardneg("renew", "i", *TRAIN, *LOOSE).stderr and len(inside) == 1
     hardneg("check", "i")
     assert hardneg("search", "i", "where").stdout
 
     # Anyway, or with other settings, the new live model is trained on; its words stay those of the first corpus.
-    hardneg("renew", "i", *TRAIN, *LOOSE, "--anyway")
+    hardneg("renew", "i", *TRAIN, *LOOSE, "--anyway", "data.path=data")
     assert len(inside) == 2 and len(state(live)) == 2
     paths = [torch.load(path, weights_only=True) for path in ("first/checkpoints/best.ckpt", renewal["ckpt_path"])]
     assert paths[0]["hardneg"]["tokenizer"] == paths[1]["hardneg"]["tokenizer"]
@@ -124,6 +125,14 @@ def test_checkpoints_that_no_build_needs_go_with_the_next_renewal_and_reports_st
     assert len(list(Path("i/renewals").glob("*/report.html"))) == 3
     used = [build.manifest.source["ckpt_path"] for build in live.builds()]
     assert all(Path(path).is_file() for path in used)
+
+
+def test_the_words_of_an_index_keep_what_other_data_leave(live):
+    build, words = live.live(), ["data=beir", "data.path=data", "shard=16"]
+    assert build.manifest.source["words"] == words
+    assert index_words(build, []) == words
+    assert index_words(build, ["data.path=new"]) == ["data=beir", "shard=16", "data.path=new"]
+    assert index_words(build, ["data=jsonl", "data.path=new"]) == ["shard=16", "data=jsonl", "data.path=new"]
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,7 @@ class Renewal:
         if "path" in data:
             data["path"] = str(Path(data["path"]).expanduser().resolve())
         own = [word for word in self.words if _is_data(word) and word != "data=live"]
-        words = [word for word in self.live.manifest.source.get("words") or () if not (own and _is_data(word))]
-        return {"data": data, "words": [*own, *words], "renewal": self.task}
+        return {"data": data, "words": index_words(self.live, own), "renewal": self.task}
 
 
 def make_plan(index: Path, words: Sequence[str]) -> Renewal:
@@ -102,6 +101,13 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
     return Renewal(folder, live, tuple(fixed), cfg, index_cfg, data, task, name)
 
 
+def index_words(live: Build, own: Sequence[str]) -> list[str]:
+    """The words of the command that made an index, with other data: a choice of `data` takes away all there was."""
+    keys = {_key(word) for word in own}
+    before = list(live.manifest.source.get("words") or ())
+    return [word for word in before if not (_is_data(word) and ("data" in keys or _key(word) in keys))] + list(own)
+
+
 def live_checkpoint(live: Build) -> str:
     """The checkpoint that the live build was made with; raises `ConfigError` where it is gone."""
     path = live.manifest.source.get("ckpt_path")
@@ -124,7 +130,7 @@ def write_groups(folder: Path, live: Build) -> None:
 
 def _index_config(live: Build, start: str) -> DictConfig:
     """How the live index was made, by its own words."""
-    words = live.manifest.source.get("words") or []
+    words = [word for word in live.manifest.source.get("words") or () if not _is_data(word)]
     with _config() as compose:
         return compose("index", [*words, f"ckpt_path='{start}'", f"index.path='{live.root}'"])
 
