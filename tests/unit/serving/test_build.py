@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 
@@ -14,15 +13,12 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.serving import build as build_module
 from hardneg.serving import embedding, loading
 from hardneg.serving.backends.faiss import Faiss
-from hardneg.serving.backends.lancedb import LanceDB
-from hardneg.serving.backends.qdrant import Qdrant
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import MARK, Build, IndexFolder
 from hardneg.serving.manifest import NAME, Manifest
 
-KINDS = {"flat": Faiss, "hnsw": lambda path: Faiss(path, "HNSW32"), "qdrant": Qdrant, "lancedb": LanceDB}
-NEEDS = {"flat": "faiss", "hnsw": "faiss", "qdrant": "qdrant_client", "lancedb": "lancedb"}
+KINDS = ("faiss_flat", "faiss_hnsw", "qdrant", "qdrant_url", "lancedb", "pgvector")
 
 
 class Killed(BaseException):
@@ -30,10 +26,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(params=KINDS)
-def kind(request):
-    if importlib.util.find_spec(NEEDS[request.param]) is None:
-        pytest.skip(f"{NEEDS[request.param]} is not installed")
-    return KINDS[request.param]
+def kind(request, store):
+    return store(request.param)
 
 
 @pytest.fixture
@@ -119,7 +113,7 @@ def test_another_backend_or_another_query_tower_costs_no_embedding(toy, tmp_path
     assert len(counted) == 120
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "hnsw"], indirect=True)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "faiss_hnsw"], indirect=True)
 @pytest.mark.parametrize("at", ["embedding", "loading", "manifest"])
 def test_a_kill_at_any_moment_leaves_the_live_index_and_goes_on(toy, tmp_path, kind, at, monkeypatch, counted):
     root, made = tmp_path / "i", encoder(toy)
