@@ -75,7 +75,12 @@ def _reachable(binaries: Path, folder: Path, who: dict) -> Path:
     with suppress(PermissionError):
         subprocess.run([binaries / "initdb", "--version"], check=True, stdout=subprocess.DEVNULL, cwd="/", **who)
         return binaries
-    return Path(shutil.copytree(binaries.parent, folder / "programs", symlinks=True)) / "bin"
+    package = binaries.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")  # a wheel's programs find theirs beside the package
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / "programs" / libraries.name)
+    copied = folder / "programs" / package.name / binaries.parent.name
+    return Path(shutil.copytree(binaries.parent, copied, symlinks=True)) / "bin"
 
 
 def _give(folder: Path, who: dict) -> None:
