@@ -41,9 +41,11 @@ def index(cfg: DictConfig) -> None:
         opened.vectors.close()
         if cfg.switch:
             folder.switch(build)
+        else:
+            folder.put_beside(build)
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
     log.info("%s", opened.freshness)
-    if cfg.switch:
+    if build.name in folder.stack()[:1]:
         log.info('live: hardneg search %s "..."', backend.path)
     else:
         log.info("beside the live one; to switch: hardneg index switch %s %s", backend.path, build.name)

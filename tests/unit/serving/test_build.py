@@ -13,6 +13,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.serving import build as build_module
 from hardneg.serving import embedding, loading
 from hardneg.serving.backends.faiss import Faiss
+from hardneg.serving.command import list_builds
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import MARK, Build, IndexFolder
@@ -221,6 +222,38 @@ def test_prune_keeps_the_live_builds_and_what_they_need(toy, tmp_path):
         folder.prune(2, builds[2], space=builds[2].manifest.space)
     assert [build.name for build in folder.builds()] == [builds[2].name]
     assert Build(tmp_path, builds[2].name).intact
+
+
+def test_a_build_put_beside_survives_until_it_is_switched_to_or_another_is_put_there(toy, tmp_path, capsys):
+    made, folder = encoder(toy), IndexFolder(tmp_path)
+    parts = [corpus(toy, lambda row, n=n: row < n) for n in range(20, 80, 10)]
+
+    def index(part, switch):
+        build = built(tmp_path, part, made, switch=switch)
+        with folder.writing():
+            if not switch:
+                folder.put_beside(build)
+            folder.prune(1, build)
+        return build.name
+
+    first = index(parts[0], False)  # there is no live one yet
+    live = index(parts[1], True)
+    assert [one.name for one in folder.builds()] == [first, live] and folder.beside == first
+    live = index(parts[2], True)
+    second = index(parts[3], False)  # another one in its place
+    assert {one.name for one in folder.builds()} == {live, second}
+    list_builds(folder)
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["live", live], ["beside", second]]
+    folder.switch(folder.named(second))
+    assert folder.beside is None and folder.rollback().name == live
+    list_builds(folder)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["live", "other"]
+    assert index(parts[2], False) == live and folder.beside is None  # nothing to keep: it is the live one
+    third = index(parts[4], False)
+    last = built(tmp_path, parts[5], made)
+    with folder.writing():
+        folder.prune(2, last, space=last.manifest.space)  # vectors of that space are not trusted
+    assert [one.name for one in folder.builds()] == [last.name] and third != folder.beside
 
 
 def test_a_folder_of_other_things_is_refused_and_in_an_index_only_what_is_ours_is_removed(toy, tmp_path):
