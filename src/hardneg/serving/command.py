@@ -83,7 +83,11 @@ def change(arguments: Sequence[str]) -> None:
 def list_builds(folder: IndexFolder) -> None:
     """Print the builds, oldest first; the next `hardneg index` removes the other ones."""
     stack = folder.stack()
-    places = {folder.beside: "beside", **dict.fromkeys(stack, "before"), **dict.fromkeys(stack[:1], "live")}
+    places: dict[str | None, str] = {
+        folder.beside: "beside",
+        **dict.fromkeys(stack, "before"),
+        **dict.fromkeys(stack[:1], "live"),
+    }
     for build in folder.builds():
         manifest = build.manifest
         place = places.get(build.name, "other")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,7 +22,10 @@ from hardneg.serving.backends.base import Backend
 from hardneg.serving.manifest import NAME, Manifest
 from hardneg.serving.shards import CARD, Shard
 
+log = logging.getLogger(__name__)
+
 POINTER = "live.json"
+PLAN = "plan.json"  # in the folder of a build, from before anything of it is loaded
 MARK = ".hardneg-index"  # written before all else, so a folder that has things but not this is somebody else's
 OURS = re.compile(r"[0-9a-f]{24}(\.lock|\.tmp-[0-9a-f]{8})?")  # a fingerprint, and what `built_once` puts beside it
 
@@ -103,7 +107,7 @@ class IndexFolder:
 
     def _unmarked_index(self) -> bool:
         """Whether an earlier version of hardneg made this index, or was killed making it."""
-        work = (f"builds/*/{NAME}", "builds/*/plan.json", f"shards/*/{CARD}")
+        work = (f"builds/*/{NAME}", f"builds/*/{PLAN}", f"shards/*/{CARD}")
         parts = (path.parent.name for pattern in work for path in self.root.glob(pattern))
         return (self.root / POINTER).is_file() or any(OURS.fullmatch(part) for part in parts)
 
@@ -182,19 +186,19 @@ class IndexFolder:
         """Remove all but the `keep` latest live builds, the one put beside and `also`, and shards that none needs.
 
         Nothing is touched that has not a name as we give them. With `space` no other build of that space is kept: its
-        vectors are not trusted.
+        vectors are not trusted. What a server does not let go of is said, and left there.
         """
         kept = {also.name, *self._live(keep, also, space)}
         if self.beside and self._trusted(self.beside, also, space):
             kept.add(self.beside)
         for build in self.builds():
             if build.name not in kept:
-                backend = build.backend
+                backend = build.manifest.backend
                 (build.folder / NAME).unlink()  # from here on it is no build, whatever interrupts
-                backend.drop(build.vectors)
+                self._drop(build, backend)
         for path in self.root.glob("builds/*"):
             if OURS.fullmatch(path.name) and not (path / NAME).is_file():
-                shutil.rmtree(path, ignore_errors=True)
+                self._drop(Build(self.root, path.name), read_plan(path).get("backend"))
         needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
         for path in self.root.glob("shards/*"):
             if OURS.fullmatch(path.name) and path.name.removesuffix(".lock") not in needed:
@@ -210,3 +214,20 @@ class IndexFolder:
     def _trusted(self, name: str, also: Build, space: str | None) -> bool:
         there = (self.root / "builds" / name / NAME).is_file()
         return there and (name == also.name or Build(self.root, name).manifest.space != space)
+
+    def _drop(self, build: Build, backend: dict[str, Any] | None) -> None:
+        """Remove a build that is none any more or never was one, at a server and here."""
+        try:
+            if backend:
+                configs.build({**backend, "path": str(self.root)}).drop(build.vectors)
+        except UserError as error:
+            log.warning("build %s is removed here, and what it has at its server is left: %s", build.name, error)
+        shutil.rmtree(build.folder, ignore_errors=True)
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """What `loading` wrote of a build: its backend, what it began as, how far it is; empty for nothing."""
+    try:
+        return json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}

@@ -256,6 +256,34 @@ def test_a_build_put_beside_survives_until_it_is_switched_to_or_another_is_put_t
     assert [one.name for one in folder.builds()] == [last.name] and third != folder.beside
 
 
+@pytest.mark.parametrize("kind", ["qdrant_url", "pgvector"], indirect=True)
+def test_nothing_of_a_removed_or_unfinished_build_is_left_at_a_server(toy, tmp_path, kind, monkeypatch, caplog):
+    made, folder, backend = encoder(toy), IndexFolder(tmp_path), kind(str(tmp_path))
+    parts = [corpus(toy, lambda row, n=n: row < n) for n in (20, 40, 60)]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(build_module.Manifest, "write", raise_killed)
+        built(tmp_path, parts[0], made, backend)
+    (killed,) = (tmp_path / "builds").iterdir()
+    builds = [built(tmp_path, part, made, backend) for part in parts[1:]]
+    backend.open(killed / "vectors").close()
+    with folder.writing():
+        folder.prune(1, builds[1])
+    for gone in (killed / "vectors", builds[0].vectors):
+        with pytest.raises(UserError, match="is not there; index again"):
+            backend.open(gone)
+    backend.open(builds[1].vectors).close()
+
+    def refuse(*_):
+        raise UserError("the server is away")
+
+    last = built(tmp_path, parts[0], made, backend)
+    with folder.writing(), monkeypatch.context() as patch:
+        patch.setattr(type(backend), "drop", refuse)
+        folder.prune(1, last)
+    assert f"build {builds[1].name} is removed here, and what it has at its server is left: the server" in caplog.text
+    assert [one.name for one in folder.builds()] == [last.name]
+
+
 def test_a_folder_of_other_things_is_refused_and_in_an_index_only_what_is_ours_is_removed(toy, tmp_path):
     data, root, made = tmp_path / "data", tmp_path / "i", encoder(toy)
     (data / "shards").mkdir(parents=True)
