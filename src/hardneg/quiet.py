@@ -25,7 +25,9 @@ def quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1":
         _no_bars()
-    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader"):
+    # httpx tells of each request, as to a Qdrant server.
+    known = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader", "httpx")
+    for noisy in known:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 
 import pytest
 
@@ -38,3 +39,8 @@ def test_who_wants_bars_sets_the_variable(bars):
     bars.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "0")
     quiet()
     assert logging.is_progress_bar_enabled()
+
+
+def test_requests_to_a_server_are_not_told_one_by_one():
+    quiet()
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
