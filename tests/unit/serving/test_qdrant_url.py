@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from pathlib import Path
@@ -29,6 +30,13 @@ def standin():
         yield server
 
 
+def client(url):
+    """Another client, as one that knows nothing of us."""
+    from qdrant_client import QdrantClient
+
+    return QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), check_compatibility=False)
+
+
 def put(backend, folder, name="d"):
     vectors = backend.create(folder, DIM, 1)
     vectors.upsert([name], UNITS[:1])
@@ -36,10 +44,10 @@ def put(backend, folder, name="d"):
 
 
 def test_the_alias_follows_a_switch_and_goes_with_its_collection(store, tmp_path):
-    from qdrant_client import QdrantClient, models
+    from qdrant_client import models
 
     backend = store("qdrant_url")(str(tmp_path))
-    other = QdrantClient(url=backend.url, check_compatibility=False)
+    other = client(backend.url)
     for build in ("aa", "bb", "aa"):
         put(backend, tmp_path / build / "v", build)
         backend.switch(tmp_path / build / "v")
@@ -126,9 +134,9 @@ def test_a_server_that_is_not_there_or_is_another_is_said(standin, tmp_path):
 
 
 def test_an_alias_that_is_a_collection_of_somebody_is_left_alone(qdrant_url, tmp_path):
-    from qdrant_client import QdrantClient, models
+    from qdrant_client import models
 
-    other, name = QdrantClient(url=qdrant_url, check_compatibility=False), f"t{uuid.uuid4().hex[:8]}"
+    other, name = client(qdrant_url), f"t{uuid.uuid4().hex[:8]}"
     other.create_collection(name, models.VectorParams(size=3, distance=models.Distance.COSINE))
     backend = Qdrant(str(tmp_path), url=qdrant_url, name=name)
     put(backend, tmp_path / "aa" / "v")
