@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from hardneg import checkpoint, configs, preflight
 from hardneg.data.tables import RetrievalData
-from hardneg.errors import ConfigError
 from hardneg.serving.backends.base import Backend
 from hardneg.serving.build import Builder
 from hardneg.serving.encoder import TextEncoder
@@ -25,10 +24,6 @@ OWN = ("ckpt_path=", "index.path=", "switch=", "rebuild=", "keep=")  # words tha
 def index(cfg: DictConfig) -> None:
     """Build, check, switch, and remove what is no longer kept."""
     preflight.check(cfg)
-    if cfg.rebuild and not cfg.switch:
-        raise ConfigError("rebuild=true replaces builds that are not trusted; leave switch=true")
-    if cfg.keep < 1:
-        raise ConfigError(f"keep={cfg.keep} must be 1 or more")
     backend: Backend = configs.build(cfg.index)
     backend.check()
     encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)
@@ -41,9 +36,11 @@ def index(cfg: DictConfig) -> None:
         opened.vectors.close()
         if cfg.switch:
             folder.switch(build)
+        else:
+            folder.put_beside(build)
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
     log.info("%s", opened.freshness)
-    if cfg.switch:
+    if build.name in folder.stack()[:1]:
         log.info('live: hardneg search %s "..."', backend.path)
     else:
         log.info("beside the live one; to switch: hardneg index switch %s %s", backend.path, build.name)

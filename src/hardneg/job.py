@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ def run(command: str, cfg: DictConfig) -> Any:
     app = HydraConfig.get()
     folder = Path(app.runtime.output_dir).resolve()
     entry = _entry(command)
-    if not _first_rank():
+    if not first_rank():
         if of_sweep(app):
             _go_on(cfg, folder)
         return entry(cfg)
@@ -108,6 +110,16 @@ def refuse_used(folder: Path, ckpt_path: str | None) -> None:
         raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{go_on}")
 
 
+def new_folder(folder: Path) -> Path:
+    """Make this folder, or one with a number behind its name where a run of the same second made it."""
+    for number in itertools.count(1):
+        own = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        with suppress(FileExistsError):
+            own.mkdir(parents=True)
+            return own
+    raise AssertionError
+
+
 def _go_on(cfg: DictConfig, folder: Path) -> None:
     """Set `ckpt_path` to an interrupted run's last checkpoint; clear what a failed one left.
 
@@ -116,7 +128,7 @@ def _go_on(cfg: DictConfig, folder: Path) -> None:
     """
     found = status.read(folder)
     if found is not None and status.begins_anew(found):
-        if _first_rank():
+        if first_rank():
             status.clear(folder)
         return
     if "ckpt_path" in cfg and (folder / LAST).exists():
@@ -178,7 +190,7 @@ def _entry(command: str) -> Callable[[DictConfig], Any]:
     return getattr(import_module(f"hardneg.{name}"), name)
 
 
-def _first_rank() -> bool:
+def first_rank() -> bool:
     """Whether no other process of the same run comes first: Lightning, torchrun and SLURM number them."""
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return all(os.environ.get(name, "0") == "0" for name in ranks)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from hardneg import checkpoint, configs
 from hardneg.checks import check_combination, check_pairs, check_sources
 from hardneg.errors import ConfigError
-from hardneg.job import refuse_used
+from hardneg.job import first_rank, new_folder, refuse_used
 from hardneg.retrieval.metrics import check as check_metrics
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.sweep.plan import announce, check_folders, expand
@@ -47,6 +47,7 @@ def check(cfg: DictConfig) -> None:
     check_checkpoint(node)
     check_loggers(node.get("logger") or {})
     checks = {"optimizer": check_training, "evaluate": check_evaluation, "negatives": check_sources}
+    checks["rebuild"] = check_index
     last = check_combination if "remine" in node else check_pairs
     for key, look in {**checks, "loss": last}.items():
         if key in node:
@@ -77,6 +78,14 @@ def check_loggers(loggers: dict[str, Any]) -> None:
     for name, logger in loggers.items():
         if logger and "artifacts" in logger:
             check_kinds(logger["artifacts"], f"logger.{name}.artifacts")
+
+
+def check_index(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for builds that would be kept or removed in a way that nobody can want."""
+    if node["rebuild"] and not node["switch"]:
+        raise ConfigError("rebuild=true replaces builds that are not trusted; leave switch=true")
+    if node["keep"] < 1:
+        raise ConfigError(f"keep={node['keep']} must be 1 or more")
 
 
 def check_evaluation(node: dict[str, Any]) -> None:
@@ -117,7 +126,7 @@ def without_messages(name: str) -> Iterator[None]:
 
 
 class Preflight(Callback):
-    """Check every job of a sweep before the first one starts, and a single run's folder before anything is in it.
+    """Check every job of a sweep before the first one starts, and a single run before it has a folder.
 
     Leaves by `SystemExit`: Hydra would turn any other exception into a warning and go on.
     """
@@ -125,11 +134,22 @@ class Preflight(Callback):
     sweep: Path | None = None  # the folder of the last sweep that passed, for the table at its end
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse a folder with another run's results, of which Hydra would overwrite the config."""
+        """Refuse a config that cannot work, and a folder with another run's results; take a folder of its own."""
         training = str(config.hydra.job.config_name).startswith("train")
-        if OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
-            with stopping_at_errors():
-                refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
+        if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
+            return
+        named = "${now:" not in str(OmegaConf.to_container(config.hydra.run, resolve=False))
+        with stopping_at_errors():
+            refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
+            cfg = copy.deepcopy(config)
+            with open_dict(cfg):
+                cfg.pop("hydra")
+            check(cfg)
+            check_data(cfg)
+            if not named and first_rank():
+                folder = str(new_folder(Path(config.hydra.run.dir)))
+                with open_dict(config.hydra.run):
+                    config.hydra.run.dir = folder
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs and their folders; a bad one ends the sweep here."""
@@ -160,7 +180,7 @@ def stopping_at_errors(prefix: str = "") -> Iterator[None]:
         yield
     except Exception as error:
         log.error("%s", f"{prefix}: {error}" if prefix else f"error: {error}")
-        sys.exit(2)
+        raise SystemExit(2) from error
 
 
 def fixed(overrides: list[str]) -> list[str]:
@@ -180,13 +200,18 @@ def check_launcher(launcher: DictConfig) -> None:
         raise ConfigError(f"hydra.launcher.n_jobs={count}: must be a whole number from 1 on")
 
 
+def check_data(cfg: DictConfig) -> None:
+    """Raise `ConfigError` for data that are not there."""
+    data = cfg.get("data") or {}  # hardneg check may have none
+    for node in (data, *(data.get("sets") or {}).values()):
+        if node.get("path") and not Path(node.path).expanduser().exists():
+            raise ConfigError(f"data.path={node.path}: there is no such file or folder")
+
+
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
     """Raise `ConfigError` for what `check` refuses, for data not there, and for more devices than can be started."""
     check(cfg)
-    data = cfg.get("data") or {}  # hardneg check may have none
-    for node in (data, *(data.get("sets") or {}).values()):
-        if node.get("path") and not Path(node.path).exists():
-            raise ConfigError(f"data.path={node.path}: there is no such file or folder")
+    check_data(cfg)
     if "trainer" not in cfg:
         return
     devices, nodes, kind = cfg.trainer.devices, cfg.trainer.num_nodes, str(launcher._target_).rsplit(".", 1)[-1]

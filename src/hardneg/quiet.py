@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 
 
@@ -23,5 +24,21 @@ def quiet() -> None:
     logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
     # Bars of a second each that stay on the screen; ours show what takes long.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader"):
+    if os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1":
+        _no_bars()
+    # httpx tells of each request, as to a Qdrant server.
+    known = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader", "httpx")
+    for noisy in known:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _no_bars() -> None:
+    """Tell what has read the variable already: libraries do when they are imported, by the check of a config, say."""
+    if "huggingface_hub" in sys.modules:
+        from huggingface_hub.utils import disable_progress_bars
+
+        disable_progress_bars()
+    if "transformers" in sys.modules:
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,43 @@ def test_an_error_is_an_exception(environment, small):
         run("train", "data=toyy")
     with pytest.raises(UserError, match="exit code 2"):
         run("trian")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "data=toy", "batch_size=0"], "batch_size=0"),
+        (["train", "data=jsonl", "data.path=nowhere.jsonl"], "data.path=nowhere.jsonl: there is no such file"),
+        (["train", "data=toy", "init_from=nowhere.ckpt"], "init_from=nowhere.ckpt: there is no such file"),
+        (["index", "data=toy", "ckpt_path=a.ckpt", "index.path=i", "keep=0"], "keep=0 must be 1 or more"),
+        (
+            ["index", "data=toy", "ckpt_path=a.ckpt", "index.path=i", "rebuild=true", "switch=false"],
+            "leave switch=true",
+        ),
+    ],
+)
+def test_a_refused_config_leaves_nothing(environment, tmp_path, words, says):
+    (tmp_path / "a.ckpt").touch()
+    with pytest.raises(ConfigError, match=says):
+        run(*words)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_two_runs_of_one_second_have_a_folder_each(environment, small, monkeypatch):
+    from hydra._internal import hydra
+    from omegaconf import OmegaConf
+
+    def stopped():
+        original()
+        OmegaConf.register_new_resolver("now", lambda pattern: "then", replace=True)
+
+    original = hydra.setup_globals
+    monkeypatch.setattr(hydra, "setup_globals", stopped)
+    Path("outputs/then_in_batch-infonce-s1").mkdir(parents=True)  # another process is about to begin there
+    run("train", *small, "trainer.max_steps=1", "evaluate.before=false", "logger=csv")
+    (other,) = Path("outputs").glob("*/summary.json")
+    assert other.parent.name == "then_in_batch-infonce-s1_2"
+    assert OmegaConf.load(other.parent / ".hydra/hydra.yaml").hydra.run.dir == "outputs/then_in_batch-infonce-s1_2"
 
 
 def test_an_interrupt_is_one(environment, small):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from hardneg import configs, preflight
 from hardneg.ab.judged import Judged, from_data, from_files
@@ -19,6 +19,7 @@ from hardneg.mining.baseline import baseline_run
 from hardneg.mining.dense import Dense
 from hardneg.retrieval.metrics import Rankings
 from hardneg.retrieval.retriever import seen
+from hardneg.run_config import read_config
 
 WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
 
@@ -121,10 +122,8 @@ def _read(path: Path) -> Side:
 def _of_folder(paths: Sequence[Path]) -> Judged:
     """Load the data set that the first run folder names."""
     for path in paths:
-        written = path / ".hydra" / "config.yaml"
-        if written.is_file():
-            configs.register_resolvers()
-            cfg = OmegaConf.load(written)
+        if (path / ".hydra" / "config.yaml").is_file():
+            cfg = read_config(path)
             split = cfg.split if isinstance(cfg.split, str) else cfg.split.test
             return from_data(configs.build(cfg.data).load(), split)
     raise UserError(

@@ -81,11 +81,16 @@ def change(arguments: Sequence[str]) -> None:
 
 
 def list_builds(folder: IndexFolder) -> None:
-    """Print the builds, oldest first."""
+    """Print the builds, oldest first; the next `hardneg index` removes the other ones."""
     stack = folder.stack()
+    places: dict[str | None, str] = {
+        folder.beside: "beside",
+        **dict.fromkeys(stack, "before"),
+        **dict.fromkeys(stack[:1], "live"),
+    }
     for build in folder.builds():
         manifest = build.manifest
-        place = "live" if build.name in stack[:1] else "before" if build.name in stack else "beside"
+        place = places.get(build.name, "other")
         backend = manifest.backend["_target_"].rsplit(".", 1)[-1]
         sys.stdout.write(
             f"{place:<8}{build.name}  {manifest.created[:16]}  {manifest.corpus['count']} documents  {backend}"

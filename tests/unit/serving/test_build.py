@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 
@@ -14,15 +13,13 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.serving import build as build_module
 from hardneg.serving import embedding, loading
 from hardneg.serving.backends.faiss import Faiss
-from hardneg.serving.backends.lancedb import LanceDB
-from hardneg.serving.backends.qdrant import Qdrant
+from hardneg.serving.command import list_builds
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import MARK, Build, IndexFolder
 from hardneg.serving.manifest import NAME, Manifest
 
-KINDS = {"flat": Faiss, "hnsw": lambda path: Faiss(path, "HNSW32"), "qdrant": Qdrant, "lancedb": LanceDB}
-NEEDS = {"flat": "faiss", "hnsw": "faiss", "qdrant": "qdrant_client", "lancedb": "lancedb"}
+KINDS = ("faiss_flat", "faiss_hnsw", "qdrant", "qdrant_url", "lancedb", "pgvector")
 
 
 class Killed(BaseException):
@@ -30,10 +27,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(params=KINDS)
-def kind(request):
-    if importlib.util.find_spec(NEEDS[request.param]) is None:
-        pytest.skip(f"{NEEDS[request.param]} is not installed")
-    return KINDS[request.param]
+def kind(request, store):
+    return store(request.param)
 
 
 @pytest.fixture
@@ -119,7 +114,7 @@ def test_another_backend_or_another_query_tower_costs_no_embedding(toy, tmp_path
     assert len(counted) == 120
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "hnsw"], indirect=True)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "faiss_hnsw"], indirect=True)
 @pytest.mark.parametrize("at", ["embedding", "loading", "manifest"])
 def test_a_kill_at_any_moment_leaves_the_live_index_and_goes_on(toy, tmp_path, kind, at, monkeypatch, counted):
     root, made = tmp_path / "i", encoder(toy)
@@ -227,6 +222,66 @@ def test_prune_keeps_the_live_builds_and_what_they_need(toy, tmp_path):
         folder.prune(2, builds[2], space=builds[2].manifest.space)
     assert [build.name for build in folder.builds()] == [builds[2].name]
     assert Build(tmp_path, builds[2].name).intact
+
+
+def test_a_build_put_beside_survives_until_it_is_switched_to_or_another_is_put_there(toy, tmp_path, capsys):
+    made, folder = encoder(toy), IndexFolder(tmp_path)
+    parts = [corpus(toy, lambda row, n=n: row < n) for n in range(20, 80, 10)]
+
+    def index(part, switch):
+        build = built(tmp_path, part, made, switch=switch)
+        with folder.writing():
+            if not switch:
+                folder.put_beside(build)
+            folder.prune(1, build)
+        return build.name
+
+    first = index(parts[0], False)  # there is no live one yet
+    live = index(parts[1], True)
+    assert [one.name for one in folder.builds()] == [first, live] and folder.beside == first
+    live = index(parts[2], True)
+    second = index(parts[3], False)  # another one in its place
+    assert {one.name for one in folder.builds()} == {live, second}
+    list_builds(folder)
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["live", live], ["beside", second]]
+    folder.switch(folder.named(second))
+    assert folder.beside is None and folder.rollback().name == live
+    list_builds(folder)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["live", "other"]
+    assert index(parts[2], False) == live and folder.beside is None  # nothing to keep: it is the live one
+    third = index(parts[4], False)
+    last = built(tmp_path, parts[5], made)
+    with folder.writing():
+        folder.prune(2, last, space=last.manifest.space)  # vectors of that space are not trusted
+    assert [one.name for one in folder.builds()] == [last.name] and third != folder.beside
+
+
+@pytest.mark.parametrize("kind", ["qdrant_url", "pgvector"], indirect=True)
+def test_nothing_of_a_removed_or_unfinished_build_is_left_at_a_server(toy, tmp_path, kind, monkeypatch, caplog):
+    made, folder, backend = encoder(toy), IndexFolder(tmp_path), kind(str(tmp_path))
+    parts = [corpus(toy, lambda row, n=n: row < n) for n in (20, 40, 60)]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(build_module.Manifest, "write", raise_killed)
+        built(tmp_path, parts[0], made, backend)
+    (killed,) = (tmp_path / "builds").iterdir()
+    builds = [built(tmp_path, part, made, backend) for part in parts[1:]]
+    backend.open(killed / "vectors").close()
+    with folder.writing():
+        folder.prune(1, builds[1])
+    for gone in (killed / "vectors", builds[0].vectors):
+        with pytest.raises(UserError, match="is not there; index again"):
+            backend.open(gone)
+    backend.open(builds[1].vectors).close()
+
+    def refuse(*_):
+        raise UserError("the server is away")
+
+    last = built(tmp_path, parts[0], made, backend)
+    with folder.writing(), monkeypatch.context() as patch:
+        patch.setattr(type(backend), "drop", refuse)
+        folder.prune(1, last)
+    assert f"build {builds[1].name} is removed here, and what it has at its server is left: the server" in caplog.text
+    assert [one.name for one in folder.builds()] == [last.name]
 
 
 def test_a_folder_of_other_things_is_refused_and_in_an_index_only_what_is_ours_is_removed(toy, tmp_path):

@@ -11,9 +11,23 @@ from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers
 from hardneg.exchange.read import node
 from hardneg.serving.backends.faiss import Faiss
+from hardneg.serving.backends.lancedb import LanceDB
+from hardneg.serving.backends.pgvector import PgVector
+from hardneg.serving.backends.qdrant import Qdrant
 from hardneg.serving.build import Builder
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import IndexFolder
+
+STORES = {  # class, settings, the library it needs, and which setting is the address of which server
+    "faiss_flat": (Faiss, {"factory": "Flat"}, "faiss", {}),
+    "faiss_hnsw": (Faiss, {"factory": "HNSW32"}, "faiss", {}),
+    "faiss_ivfpq": (Faiss, {"factory": "IVF*,PQ*"}, "faiss", {}),
+    "qdrant": (Qdrant, {}, "qdrant_client", {}),
+    "qdrant_url": (Qdrant, {}, "qdrant_client", {"url": "qdrant_url"}),
+    "lancedb": (LanceDB, {}, "lancedb", {}),
+    "pgvector": (PgVector, {}, "psycopg", {"dsn": "postgres"}),
+    "pgvector_hnsw": (PgVector, {"hnsw": True}, "psycopg", {"dsn": "postgres"}),
+}
 
 
 def trained(toy, seed=0, **more):

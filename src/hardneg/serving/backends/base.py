@@ -6,6 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,6 +98,11 @@ class Backend(ABC):
     def drop(self, folder: Path) -> None:
         """Remove a build."""
         shutil.rmtree(folder, ignore_errors=True)
+
+    def place(self, name: str, folder: Path) -> str:
+        """Name a build at a server; builds of one content have one name, so the index is named too."""
+        root = blake2b(str(Path(self.path).resolve()).encode(), digest_size=4).hexdigest()
+        return f"{name}_{root}_{folder.parent.name}"
 
     def identity(self) -> dict[str, Any]:
         """What decides the build, beside the vectors: a node for `configs.build`, without the path."""

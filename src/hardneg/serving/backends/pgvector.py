@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,9 +86,7 @@ class PgVector(Backend):
         super().drop(folder)
 
     def _table(self, folder: Path) -> str:
-        """Name a build's table; builds of one content have one name, so the index is named too."""
-        root = blake2b(str(Path(self.path).resolve()).encode(), digest_size=4).hexdigest()
-        return f"{self.name}_{root}_{folder.parent.name}"
+        return self.place(self.name, folder)
 
     def _connect(self) -> Any:
         library = _library()
