@@ -111,6 +111,7 @@ def _end(renewal: Renewal, report: Report, build: Build, ckpt_path: str, switch:
                     f" {renewal.live.name}; run the same command again, or switch by hand"
                 )
             index.switch(build)
+        index.put_beside(build)
         index.prune(renewal.index_cfg.keep, build)
     _note(renewal, {**facts, "state": "live" if switch else "ready"})
     if switch:
