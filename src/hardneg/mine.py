@@ -24,7 +24,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.precision import resolve_precision
 from hardneg.retrieval.model import Model
-from hardneg.serving.stored import StoredVectors
+from hardneg.serving.from_index import StoredVectors
 
 log = logging.getLogger(__name__)
 

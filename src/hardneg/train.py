@@ -25,7 +25,7 @@ from hardneg.precision import resolve_precision
 from hardneg.prepare import Negatives, begin, objective, own_device, prepare_filters, prepare_negatives
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
-from hardneg.serving.stored import StoredVectors
+from hardneg.serving.from_index import StoredVectors
 
 
 def train(cfg: DictConfig) -> float | None:

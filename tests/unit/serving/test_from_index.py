@@ -14,7 +14,7 @@ from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
 from hardneg.retrieval import blocks
 from hardneg.retrieval.model import Model
-from hardneg.serving.stored import StoredVectors
+from hardneg.serving.from_index import StoredVectors
 
 ROWS = np.arange(100, dtype=np.int32)
 
