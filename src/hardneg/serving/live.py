@@ -72,6 +72,10 @@ class Opened:
             for found in self.vectors.search(self.encoder.queries(queries), k)
         ]
 
+    def examine(self) -> Freshness:
+        """Look at it anew, at another sample of its vectors."""
+        return examine(self.build, self.encoder, self.vectors, most=MOST)
+
     def text(self, name: str) -> str:
         """The text of a document, as it was indexed."""
         number, row = self._places[name]
@@ -117,13 +121,23 @@ class LiveIndex:
     ) -> None:
         self.folder = IndexFolder(root)
         self._ckpt_path, self._device, self._precision = ckpt_path, device, precision
-        self._corpus, self._allow_stale = corpus, allow_stale
+        self._corpus, self.allow_stale = corpus, allow_stale
         self._encoders: dict[tuple[str, int], TextEncoder] = {}
         self._opening = threading.Lock()
         self._note = ""
         self._failed: tuple[Any, float] | None = None  # a stamp, and when to try it again
         self._pointer = self._stamp()
         self._opened = self._open(self.folder.live())
+
+    @property
+    def opened(self) -> Opened:
+        """The build that answers, to ask it several things though another one goes live meanwhile."""
+        return self._opened
+
+    @property
+    def behind(self) -> bool:
+        """Whether another build went live and could not be opened."""
+        return bool(self._note)
 
     @property
     def build(self) -> Build:
@@ -173,7 +187,7 @@ class LiveIndex:
         self._opened.vectors.close()
 
     def _open(self, build: Build) -> Opened:
-        return open_build(build, self._encoder(build), self._corpus, self._allow_stale)
+        return open_build(build, self._encoder(build), self._corpus, self.allow_stale)
 
     def _encoder(self, build: Build) -> TextEncoder:
         path = str(self._ckpt_path or build.manifest.source.get("ckpt_path") or "")
