@@ -14,6 +14,7 @@ from typing import Any
 
 from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
+from hardneg.serving import canaries
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
@@ -187,7 +188,9 @@ class LiveIndex:
         self._opened.vectors.close()
 
     def _open(self, build: Build) -> Opened:
-        return open_build(build, self._encoder(build), self._corpus, self.allow_stale)
+        opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)
+        opened.search(canaries.TEXTS[:1], 1)  # finds the texts' places now, so that no query waits for that
+        return opened
 
     def _encoder(self, build: Build) -> TextEncoder:
         path = str(self._ckpt_path or build.manifest.source.get("ckpt_path") or "")

@@ -27,6 +27,7 @@ def app(live: LiveIndex, limits: Limits | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=service.lifespan,
     )
+    made.state.service = service
     body = {"required": True, "content": {"application/json": {"schema": service.model.model_json_schema()}}}
     made.post("/search", response_class=Response, openapi_extra={"requestBody": body})(service.search)
     made.get("/health", response_class=Response)(service.health)

@@ -20,6 +20,10 @@ class Full(Exception):
     """As many requests wait as may wait."""
 
 
+class Failed(Exception):
+    """A search failed; the log says why."""
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """The queries of one request; nobody waits for it any more once the future is cancelled."""
@@ -32,17 +36,21 @@ class Job:
 class Batcher:
     """One worker thread that answers jobs, oldest first, as many together as there are.
 
-    It never waits for a batch to fill: an idle worker takes a job at once, and while it is busy the next batch gathers
-    by itself. Jobs of one batch have the same `k`, so that nobody's answer or time depends on how much another one asks
-    for. A batch that fails is asked again job by job, and only the job that fails by itself gets the error.
-    `ask` turns texts and `k` into an answer for each text. All methods belong to the thread of the event loop.
+    An idle worker takes a job at once, and while it is busy the next batch gathers by itself; to wait for more was
+    measured and does not pay (experiments/bench).
+
+    Jobs of one batch have the same `k`, so that nobody's answer depends on how much another one asks for. A batch that
+    fails is asked again job by job, and only a job that fails by itself gets the error. `ask` turns texts and `k` into
+    an answer for each text. All methods belong to the thread of the event loop.
     """
 
     def __init__(self, ask: Callable[[list[str], int], list[Any]], max_batch: int, waiting: int) -> None:
         self.ask, self.max_batch, self.waiting = ask, max_batch, waiting
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
-        self._held: deque[Job] = deque()  # the worker's own
         self._came = self._went = 0  # one writer each: the loop and the worker
+        # What follows is the worker's own.
+        self._held: deque[Job] = deque()
+        self._ending = False
 
     def start(self) -> None:
         """Start the worker; it is a daemon, so that a search that hangs does not keep the process."""
@@ -63,21 +71,26 @@ class Batcher:
         return job.future
 
     def _work(self) -> None:
-        while True:
-            if not self._held:
-                self._hold(self._inbox.get())
-            with contextlib.suppress(Empty):
-                while True:
-                    self._hold(self._inbox.get_nowait())
-            if None in self._held and self._held[0] is None:
-                return
+        while self._gather():
             if batch := self._batch():
                 answers = self._answers(batch)
                 with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
                     self._loop.call_soon_threadsafe(_deliver, batch, answers)
 
+    def _gather(self) -> bool:
+        """Take in what has come, and wait for it where there is nothing to do; false at the end."""
+        if not self._held and not self._ending:
+            self._hold(self._inbox.get())
+        with contextlib.suppress(Empty):
+            while True:
+                self._hold(self._inbox.get_nowait())
+        return bool(self._held) or not self._ending
+
     def _hold(self, job: Job | None) -> None:
-        self._held.append(job)  # type: ignore[arg-type]
+        if job is None:
+            self._ending = True
+        else:
+            self._held.append(job)
 
     def _batch(self) -> list[Job]:
         """Take the oldest job and those of its kind that fit; drop what nobody waits for."""
@@ -85,9 +98,7 @@ class Batcher:
         left: deque[Job] = deque()
         room = self.max_batch
         for job in self._held:
-            if job is None:
-                left.append(job)
-            elif job.future.cancelled():
+            if job.future.cancelled():
                 self._went += 1
             elif len(job.texts) <= room and (not batch or job.k == batch[0].k):
                 batch.append(job)
@@ -99,9 +110,8 @@ class Batcher:
         return batch
 
     def _answers(self, batch: list[Job]) -> list[list[Any] | BaseException]:
-        texts = [text for job in batch for text in job.texts]
         try:
-            found = iter(self.ask(texts, batch[0].k))
+            found = iter(self.ask([text for job in batch for text in job.texts], batch[0].k))
             return [list(islice(found, len(job.texts))) for job in batch]
         except BaseException as error:  # a panic in a tokenizer is no Exception, and must not end the worker
             if len(batch) == 1:
@@ -118,7 +128,3 @@ def _deliver(batch: list[Job], answers: list[list[Any] | BaseException]) -> None
             job.future.set_exception(Failed())
         else:
             job.future.set_result(answer)
-
-
-class Failed(Exception):
-    """A search failed; the log says why."""

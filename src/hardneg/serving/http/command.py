@@ -105,6 +105,7 @@ def _serve(live: Any, limits: Limits, place: socket.socket, what: str) -> None:
     config = uvicorn.Config(
         app(live, limits),
         http=guarded(limits.timeout),
+        loop="asyncio",  # the same everywhere; the loop is not what takes the time
         ws="none",
         log_config=None,
         access_log=False,
