@@ -281,9 +281,9 @@ def markdown(readings: list[Reading], memory: dict[str, float], args: argparse.N
     """Write the table: medians over the rounds, ratios within a round, latencies over all."""
     peer = {one.round: one.rate for one in readings if one.arm == PEER}
     lines = [
-        f"Written by `service_load.py` on {datetime.date.today().isoformat()}: {args.data.name}, encoder {args.encoder}",
-        f"as it ships, {args.queries} queries an arm and round, {args.rounds} rounds, k {K}; torch and faiss use"
-        f" {args.threads} thread{'s' * (args.threads > 1)}.",
+        f"Written by `service_load.py` on {datetime.date.today().isoformat()}: {args.data.name}, encoder",
+        f"{args.encoder} as it ships, {args.queries} queries an arm and round, {args.rounds} rounds, k {K},",
+        f"{args.threads} thread{'s' * (args.threads > 1)} of torch and faiss.",
         f"{machine()}.",
         "",
         "| arm | queries / s | of the loop, 1 at a time | p50 ms | p99 ms |",

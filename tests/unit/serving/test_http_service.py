@@ -55,6 +55,13 @@ def client(live):
         yield client
 
 
+@pytest.fixture(scope="module")
+def shared(live):
+    """One for tests that change nothing of it."""
+    with serving(live) as client:
+        yield client
+
+
 def ask(client, **body):
     return client.post("/search", json=body)
 
@@ -83,9 +90,9 @@ def busy(client):
         client.service.batcher.ask = real
 
 
-def test_answers_are_those_of_the_index(client, live, toy):
+def test_answers_are_those_of_the_index(shared, live, toy):
     texts = toy.queries.texts.to_pylist()[:3]
-    answer = ask(client, queries=texts, k=7)
+    answer = ask(shared, queries=texts, k=7)
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
     said = answer.json()
     assert said["build"] == live.build.name and said["freshness"] == str(live.freshness)
@@ -93,7 +100,7 @@ def test_answers_are_those_of_the_index(client, live, toy):
         assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in expected.hits]
         assert [hit["text"] for hit in found["hits"]] == [hit.text for hit in expected.hits]
         assert [hit["score"] for hit in found["hits"]] == pytest.approx([hit.score for hit in expected.hits], abs=1e-6)
-    assert ask(client, query=texts[0]).json()["answers"][0]["hits"][:7] == said["answers"][0]["hits"]
+    assert ask(shared, query=texts[0]).json()["answers"][0]["hits"][:7] == said["answers"][0]["hits"]
 
 
 BAD = {
@@ -127,15 +134,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_question_is_refused_with_what_is_wrong(client, name):
+def test_a_bad_question_is_refused_with_what_is_wrong(shared, name):
     status, says, body = BAD[name]
-    answer = client.post("/search", content=body, headers={"content-type": "application/json"})
+    answer = shared.post("/search", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status and says in answer.json()["error"], answer.text
     assert len(answer.text) < 400 and "Traceback" not in answer.text
-    assert ask(client, query="a").status_code == 200
+    assert ask(shared, query="a").status_code == 200
 
 
-def test_only_plain_json_is_read(client):
+def test_only_plain_json_is_read(shared):
     body = b'{"query": "a"}'
     for headers in (
         {},
@@ -144,13 +151,13 @@ def test_only_plain_json_is_read(client):
         {"content-type": "application/json; charset=latin-1"},
         {"content-type": "application/json", "content-encoding": "gzip"},
     ):
-        answer = client.post("/search", content=body, headers=headers)
+        answer = shared.post("/search", content=body, headers=headers)
         assert answer.status_code == 415 and "must" in answer.json()["error"]
-    answer = client.post("/search", content=body, headers={"content-type": 'Application/JSON; charset="UTF-8"'})
+    answer = shared.post("/search", content=body, headers={"content-type": 'Application/JSON; charset="UTF-8"'})
     assert answer.status_code == 200
 
 
-def test_a_large_body_is_refused_whatever_its_headers_say(client):
+def test_a_large_body_is_refused_whatever_its_headers_say(shared):
     most, kind = SMALL.max_body, {"content-type": "application/json"}
 
     def pieces(size):
@@ -159,20 +166,20 @@ def test_a_large_body_is_refused_whatever_its_headers_say(client):
 
     for size in (most + 1000, 100 * most):
         for content in (b" " * size, pieces(size)):  # with a Content-Length, and in chunks without one
-            answer = client.post("/search", content=content, headers=kind)
+            answer = shared.post("/search", content=content, headers=kind)
             assert answer.status_code == 413 and answer.headers["connection"] == "close"
             assert f"more than {most} bytes" in answer.json()["error"]
     escaped = "".join("\\ud83d\\ude42" for _ in range(100))  # the longest question that is allowed, at its longest
     body = '{"queries": [' + ", ".join([f'"{escaped}"'] * 3) + "]}"
-    assert client.post("/search", content=body.encode(), headers=kind).status_code == 200
+    assert shared.post("/search", content=body.encode(), headers=kind).status_code == 200
 
 
-def test_other_paths_and_methods_are_refused_in_the_same_form(client):
-    assert client.get("/nothing").json() == {"error": "Not Found"}
-    assert client.get("/search").status_code == 405 and "error" in client.get("/search").json()
-    schema = client.get("/openapi.json").json()["paths"]["/search"]["post"]["requestBody"]
+def test_other_paths_and_methods_are_refused_in_the_same_form(shared):
+    assert shared.get("/nothing").json() == {"error": "Not Found"}
+    assert shared.get("/search").status_code == 405 and "error" in shared.get("/search").json()
+    schema = shared.get("/openapi.json").json()["paths"]["/search"]["post"]["requestBody"]
     assert set(schema["content"]["application/json"]["schema"]["properties"]) == {"query", "queries", "k"}
-    assert client.get("/docs").status_code == 404
+    assert shared.get("/docs").status_code == 404
 
 
 def test_a_search_that_fails_says_nothing_of_our_inside_and_is_logged(client, caplog, monkeypatch):

@@ -75,13 +75,15 @@ def _parser() -> argparse.ArgumentParser:
 def _bound(host: str, port: int) -> socket.socket:
     """Take the port before the model is loaded; it is listened on when the model is there."""
     try:
+        if not 0 <= port < 65_536:  # the resolver takes it modulo that
+            raise OSError("ports are 0 to 65535")
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         taken = socket.socket(family, kind, protocol)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UserError(f"cannot listen on --host={host} --port={port}: {error}; take others") from error
     return taken
 
