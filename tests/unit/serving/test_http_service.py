@@ -237,40 +237,41 @@ def test_a_full_queue_says_when_to_come_again(client):
             thread.join()
 
 
-def test_a_client_that_goes_away_costs_no_work_that_has_not_begun(client):
-    """At the level of ASGI: after its body this client is gone."""
-    body = b'{"query": "gone"}'
-    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+def call(client, receive, body=b""):
+    """Ask at the level of ASGI; returns the messages of the answer."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     scope = {"type": "http", "method": "POST", "path": "/search", "query_string": b"", "headers": headers}
     sent = []
-
-    async def receive():
-        return messages.pop(0)
-
-    async def send(message):
-        sent.append(message)
-
-    with busy(client) as go:
-        client.portal.call(client.app, scope, receive, send)
-        assert sent[0]["status"] == 499
-        go.set()
-        assert ask(client, query="next").status_code == 200
-        assert client.asked == [["first"], ["next"]]
-
-
-def test_a_body_that_does_not_come_is_not_waited_for(client):
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"99")]
-    scope = {"type": "http", "method": "POST", "path": "/search", "query_string": b"", "headers": headers}
-    sent = []
-
-    async def receive():
-        await asyncio.sleep(20)
 
     async def send(message):
         sent.append(message)
 
     client.portal.call(client.app, scope, receive, send)
+    return sent
+
+
+def test_a_client_that_goes_away_costs_no_work_that_has_not_begun(client, caplog):
+    body = b'{"query": "gone"}'
+    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    with busy(client) as go:
+        assert call(client, receive, body)[0]["status"] == 499
+        messages.append({"type": "http.disconnect"})
+        assert call(client, receive, body)[0]["status"] == 499  # in the middle of its body
+        go.set()
+        assert ask(client, query="next").status_code == 200
+        assert client.asked == [["first"], ["next"]]
+    assert not caplog.text
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(client):
+    async def receive():
+        await asyncio.sleep(20)
+
+    sent = call(client, receive, b" " * 99)
     assert sent[0]["status"] == 408 and (b"connection", b"close") in sent[0]["headers"]
 
 

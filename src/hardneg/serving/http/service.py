@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
+from starlette.requests import ClientDisconnect
 
 from hardneg.serving.http.batcher import Batcher, Failed, Full
 from hardneg.serving.http.body import read_body
@@ -21,7 +22,7 @@ from hardneg.serving.live import Answer, LiveIndex
 
 LISTEN = 0.1  # seconds after which it is asked, again and again, whether a waiting client is still there
 PROBE, LASTS = "the", 1.0  # what `health` asks the index, and for how many seconds an answer counts
-GONE = 499  # nobody reads it
+GONE = HTTPException(499, "the client has gone")  # nobody reads it
 
 
 class Service:
@@ -61,6 +62,8 @@ class Service:
                 body = await read_body(request, self.limits.max_body)
         except TimeoutError:
             raise HTTPException(408, "the body did not come in time", {"Connection": "close"}) from None
+        except ClientDisconnect:
+            raise GONE from None
         texts, k = self._read(body)
         if self.watch.refuses:
             raise HTTPException(503, f"the index must not answer: {self.watch.state.freshness}")
@@ -78,7 +81,7 @@ class Service:
                 if future.done():
                     return future.result()
                 if await request.is_disconnected():
-                    raise HTTPException(GONE)
+                    raise GONE
         except Failed:
             raise HTTPException(500, "the search failed; the service's log says why") from None
         finally:
