@@ -363,3 +363,17 @@ def test_a_switch_is_followed_and_a_build_that_does_not_open_is_not(toy, indexed
         assert client.get("/freshness").json()["behind"] and client.get("/health").status_code == 200
         IndexFolder(indexed).rollback()
         until(lambda said: "another build" not in said["freshness"])
+
+
+def test_a_folder_that_cannot_be_read_for_a_while_is_looked_at_again(client, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY", 0.01)
+    looked, again = [], threading.Event()
+
+    def fails(self):
+        looked.append(1)
+        if len(looked) > 2:
+            again.set()
+        raise PermissionError("not now")
+
+    monkeypatch.setattr(LiveIndex, "follow", fails)
+    assert again.wait(10) and ask(client, query="a").status_code == 200

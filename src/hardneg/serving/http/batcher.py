@@ -117,7 +117,7 @@ class Batcher:
             if len(batch) == 1:
                 log.error("a search failed", exc_info=error)
                 return [error]
-        return [self._answers([job])[0] for job in batch]
+        return [Failed() if job.future.cancelled() else self._answers([job])[0] for job in batch]
 
 
 def _deliver(batch: list[Job], answers: list[list[Any] | BaseException]) -> None:

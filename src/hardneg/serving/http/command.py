@@ -6,15 +6,14 @@ import argparse
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.util import find_spec
-from typing import Any
 
 from hardneg.errors import UserError
 from hardneg.serving.command import index_arguments, opened
 from hardneg.serving.http.limits import Limits, flag
+from hardneg.serving.live import LiveIndex
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def _address(place: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _serve(live: Any, limits: Limits, place: socket.socket, what: str) -> None:
+def _serve(live: LiveIndex, limits: Limits, place: socket.socket, what: str) -> None:
     import uvicorn
 
     from hardneg.serving.http.app import app
@@ -111,6 +110,7 @@ def _serve(live: Any, limits: Limits, place: socket.socket, what: str) -> None:
         ws="none",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=int(limits.timeout) + 1,
     )
@@ -119,4 +119,3 @@ def _serve(live: Any, limits: Limits, place: socket.socket, what: str) -> None:
         signal.signal(name, lambda *_: None)
     Server(config).run([place])
     log.info("stopped")
-    sys.stdout.flush()

@@ -22,7 +22,7 @@ from hardneg.serving.live import Answer, LiveIndex
 
 LISTEN = 0.1  # seconds after which it is asked, again and again, whether a waiting client is still there
 PROBE, LASTS = "the", 1.0  # what `health` asks the index, and for how many seconds an answer counts
-GONE = HTTPException(499, "the client has gone")  # nobody reads it
+GONE = 499, "the client has gone"  # nobody reads it
 
 
 class Service:
@@ -63,7 +63,7 @@ class Service:
         except TimeoutError:
             raise HTTPException(408, "the body did not come in time", {"Connection": "close"}) from None
         except ClientDisconnect:
-            raise GONE from None
+            raise HTTPException(*GONE) from None
         texts, k = self._read(body)
         if self.watch.refuses:
             raise HTTPException(503, f"the index must not answer: {self.watch.state.freshness}")
@@ -81,7 +81,7 @@ class Service:
                 if future.done():
                     return future.result()
                 if await request.is_disconnected():
-                    raise GONE
+                    raise HTTPException(*GONE)
         except Failed:
             raise HTTPException(500, "the search failed; the service's log says why") from None
         finally:

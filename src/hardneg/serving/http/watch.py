@@ -73,7 +73,10 @@ class Watch:
         while not self._ending:
             self._wake.wait(EVERY)
             self._wake.clear()
-            self._follow()
+            try:
+                self._follow()
+            except OSError as error:  # a folder that cannot be read for a while, on a network's disk
+                log.warning("the index's folder could not be read: %s", error)
             if self._asked is not None:
                 self._examine(self._asked)
 
