@@ -32,7 +32,7 @@ import sys
 from hardneg.serving.live import LiveIndex
 live = LiveIndex(sys.argv[1], device="cpu")
 live.search(["a"] * 32, 10)
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
 """
 
 
@@ -133,7 +133,7 @@ def measure(folder: Path, texts: list[str], args: argparse.Namespace) -> tuple[l
             for name in list(arms)[:: -1 if number % 2 else 1]:
                 readings.append(Reading(name, number, *arms[name]()))
                 print(f"round {number + 1}  {name}: {readings[-1].rate:.0f}/s", flush=True)
-        memory = {"service": peak(pid)}
+        memory = {"service": held(pid)}
     command = [sys.executable, "-c", MEMORY, str(index)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return readings, {**memory, "LiveIndex in a process of its own": int(done.stdout) / 1024}
@@ -271,10 +271,10 @@ class Connection:
         return status, body
 
 
-def peak(pid: int) -> float:
-    """The most memory that a process had, in MB."""
+def held(pid: int) -> float:
+    """The memory that a process has, in MB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
 
 
 def markdown(readings: list[Reading], memory: dict[str, float], args: argparse.Namespace) -> str:
@@ -301,14 +301,14 @@ def markdown(readings: list[Reading], memory: dict[str, float], args: argparse.N
             refused[kind] = refused.get(kind, 0) + count
     good = sum(len(one.times) for one in readings if one.arm.startswith("service"))
     told = ", ".join(f"{kind}: {BAD[kind][0]} ({count})" for kind, count in refused.items())
-    held = ", ".join(f"{name} {mb:.0f} MB" for name, mb in memory.items())
+    told_mb = ", ".join(f"{name} {mb:.0f} MB" for name, mb in memory.items())
     return "\n".join(
         [
             *lines,
             "",
             f"All {good} good requests were answered, with the scores of the loop. Refused as they should be: {told}.",
             "",
-            f"Peak memory: {held}.",
+            f"Resident memory at the end: {told_mb}.",
             "",
         ]
     )

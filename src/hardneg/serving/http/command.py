@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from importlib.util import find_spec
 
+from hardneg import allocator
 from hardneg.errors import UserError
 from hardneg.serving.command import index_arguments, opened
 from hardneg.serving.http.limits import Limits, flag
@@ -122,5 +123,6 @@ def _serve(live: LiveIndex, limits: Limits, place: socket.socket, what: str) -> 
     # is here now stays, and need not be looked at again.
     gc.collect()
     gc.freeze()
+    allocator.give_back()  # what reading the checkpoint and the checks took
     Server(config).run([place])
     log.info("stopped")

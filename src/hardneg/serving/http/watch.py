@@ -9,6 +9,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from hardneg import allocator
 from hardneg.serving.freshness import Freshness
 from hardneg.serving.live import LiveIndex, Opened
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 0.5  # seconds between two looks at the pointer, each of which costs microseconds
 COOLING = 60.0  # seconds in which an index is not examined again, however often that is asked for
+TIDY = 20.0  # seconds between two times that freed memory is given back
 BEHIND = "; another build went live and could not be opened"  # why is in the log, not for strangers
 
 
@@ -41,7 +43,7 @@ class Watch:
         self.live = live
         self._wake, self._ending = threading.Event(), False
         self._asked: Future[None] | None = None
-        self._tried = -math.inf
+        self._tried = self._tidied = -math.inf
         self.state = State(live.opened, live.freshness, time.time(), live.behind)
 
     def start(self) -> None:
@@ -79,6 +81,10 @@ class Watch:
                 log.warning("the index's folder could not be read: %s", error)
             if self._asked is not None:
                 self._examine(self._asked)
+            if time.monotonic() > self._tidied + TIDY:
+                # Batches are of unlike sizes: what one leaves between two blocks in use would add up; so would builds.
+                allocator.give_back()
+                self._tidied = time.monotonic()
 
     def _follow(self) -> None:
         self.live.follow()
