@@ -30,6 +30,7 @@ COMMANDS = {
     "index": "embed a corpus into a searchable index (a Hydra app); also index switch, rollback, list",
     "check": "say whether an index, a model and the live corpus belong together (a Hydra app)",
     "search": "ask an index from the terminal",
+    "serve": "answer searches over HTTP",
     "renew": "renew a live index from new data: mine, train on, judge, build beside it, stop before the switch",
     "ab": "compare an old and a new ranking before a rollout, with a gate for CI",
 }
@@ -43,6 +44,7 @@ OWN = {
     "wandb-view": ("runlog.view_command", "main"),
     "import": ("exchange.command", "import_"),
     "search": ("serving.command", "search"),
+    "serve": ("serving.http.command", "main"),
     "renew": ("renew.command", "main"),
     "ab": ("ab.command", "main"),
     **{f"index {change}": ("serving.command", "change") for change in ("switch", "rollback", "list")},

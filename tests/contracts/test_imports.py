@@ -105,7 +105,13 @@ def test_losses_and_filters_know_no_source_and_losses_no_data():
 
 
 @pytest.mark.parametrize(
-    ("package", "home"), [("torch.distributed", "hardneg.distributed"), ("wandb", "hardneg.runlog.")]
+    ("package", "home"),
+    [
+        ("torch.distributed", "hardneg.distributed"),
+        ("wandb", "hardneg.runlog."),
+        ("fastapi", "hardneg.serving.http."),
+        ("uvicorn", "hardneg.serving.http."),
+    ],
 )
 def test_some_packages_are_imported_in_one_place_only(package, home):
     users = [

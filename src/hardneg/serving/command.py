@@ -22,19 +22,32 @@ def search(arguments: Sequence[str]) -> None:
         '  hardneg search my-index "first" "second" -k 3 --ckpt-path RUN/checkpoints/best.ckpt',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("index", type=Path, help="folder of the index")
+    index_arguments(parser)
     parser.add_argument("queries", nargs="+", metavar="query", help="what to look for")
     parser.add_argument("-k", type=int, default=10, help="how many documents to show (10)")
-    parser.add_argument("--ckpt-path", type=Path, help="model to ask with (the one that the index names)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
-    parser.add_argument("--allow-stale", action="store_true", help="answer even if the index is stale")
     given = parser.parse_args(arguments)
-    live = LiveIndex(given.index, given.ckpt_path, given.device, allow_stale=given.allow_stale)
+    live = opened(given)
     try:
         for query, answer in zip(given.queries, live.search(given.queries, given.k), strict=True):
             show(query, answer)
     finally:
         live.close()
+
+
+def index_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which index is opened, and how."""
+    parser.add_argument("index", type=Path, help="folder of the index")
+    parser.add_argument("--ckpt-path", type=Path, help="model to ask with (the one that the index names)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+    parser.add_argument(
+        "--precision", default="auto", help="32-true, bf16-mixed, ... (auto: what the device is good at)"
+    )
+    parser.add_argument("--allow-stale", action="store_true", help="answer even if the index is stale")
+
+
+def opened(given: argparse.Namespace) -> LiveIndex:
+    """Open the index that these arguments name; raises `StaleIndex` for a stale one unless that is allowed."""
+    return LiveIndex(given.index, given.ckpt_path, given.device, given.precision, allow_stale=given.allow_stale)
 
 
 def show(query: str, answer: Answer) -> None:

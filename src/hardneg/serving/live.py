@@ -14,6 +14,7 @@ from typing import Any
 
 from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
+from hardneg.serving import canaries
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
@@ -78,6 +79,10 @@ class Opened:
             for found in self.vectors.search(self.encoder.queries(queries), k)
         ]
 
+    def examine(self) -> Freshness:
+        """Look at it anew, at another sample of its vectors."""
+        return examine(self.build, self.encoder, self.vectors, most=MOST)
+
     def text(self, name: str) -> str:
         """The text of a document, as it was indexed."""
         number, row = self._places[name]
@@ -123,13 +128,23 @@ class LiveIndex:
     ) -> None:
         self.folder = IndexFolder(root)
         self._ckpt_path, self._device, self._precision = ckpt_path, device, precision
-        self._corpus, self._allow_stale = corpus, allow_stale
+        self._corpus, self.allow_stale = corpus, allow_stale
         self._encoders: dict[tuple[str, int], TextEncoder] = {}
         self._opening = threading.Lock()
         self._note = ""
         self._failed: tuple[Any, float] | None = None  # a stamp, and when to try it again
         self._pointer = self._stamp()
         self._opened = self._open(self.folder.live())
+
+    @property
+    def opened(self) -> Opened:
+        """The build that answers, to ask it several things though another one goes live meanwhile."""
+        return self._opened
+
+    @property
+    def behind(self) -> bool:
+        """Whether another build went live and could not be opened."""
+        return bool(self._note)
 
     @property
     def build(self) -> Build:
@@ -179,7 +194,9 @@ class LiveIndex:
         self._opened.vectors.close()
 
     def _open(self, build: Build) -> Opened:
-        return open_build(build, self._encoder(build), self._corpus, self._allow_stale)
+        opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)
+        opened.search(canaries.TEXTS[:1], 1)  # finds the texts' places now, so that no query waits for that
+        return opened
 
     def _encoder(self, build: Build) -> TextEncoder:
         path = str(self._ckpt_path or build.manifest.source.get("ckpt_path") or "")

@@ -1,0 +1,110 @@
+"""Watching the live index: a switch is followed beside the queries, and the open build is examined anew when asked."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from hardneg import allocator
+from hardneg.serving.freshness import Freshness
+from hardneg.serving.live import LiveIndex, Opened
+
+log = logging.getLogger(__name__)
+
+EVERY = 0.5  # seconds between two looks at the pointer, each of which costs microseconds
+COOLING = 60.0  # seconds in which an index is not examined again, however often that is asked for
+TIDY = 20.0  # seconds between two times that freed memory is given back
+BEHIND = "; another build went live and could not be opened"  # why is in the log, not for strangers
+
+
+@dataclass(frozen=True)
+class State:
+    """The build that answers, what is known of its freshness, and when (a `time.time`) that was found."""
+
+    opened: Opened
+    freshness: Freshness
+    examined: float
+    behind: bool
+
+    @property
+    def says(self) -> str:
+        """The freshness in one line, for each answer."""
+        return f"{self.freshness}{BEHIND if self.behind else ''}"
+
+
+class Watch:
+    """A thread that follows switches and examines; opening a build takes seconds, in which the old one goes on."""
+
+    def __init__(self, live: LiveIndex) -> None:
+        self.live = live
+        self._wake, self._ending = threading.Event(), False
+        self._asked: Future[None] | None = None
+        self._tried = self._tidied = -math.inf
+        self.state = State(live.opened, live.freshness, time.time(), live.behind)
+
+    def start(self) -> None:
+        """Start the thread; a daemon, so that a build that does not open does not keep the process."""
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._ending = True
+        self._wake.set()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the index was found stale since it was opened, and must not answer."""
+        return not (self.state.freshness.fresh or self.live.allow_stale)
+
+    def examine(self) -> Future[None]:
+        """Ask for an examination; done at once where the last one is less than a minute old."""
+        if self._asked is None:
+            self._asked = Future()
+            if time.monotonic() < self._tried + COOLING:
+                done, self._asked = self._asked, None
+                done.set_result(None)
+                return done
+            self._wake.set()
+        return self._asked
+
+    def _run(self) -> None:
+        while not self._ending:
+            self._wake.wait(EVERY)
+            self._wake.clear()
+            try:
+                self._follow()
+            except OSError as error:  # a folder that cannot be read for a while, on a network's disk
+                log.warning("the index's folder could not be read: %s", error)
+            if self._asked is not None:
+                self._examine(self._asked)
+            if time.monotonic() > self._tidied + TIDY:
+                # Batches are of unlike sizes: what one leaves between two blocks in use would add up; so would builds.
+                allocator.give_back()
+                self._tidied = time.monotonic()
+
+    def _follow(self) -> None:
+        self.live.follow()
+        opened, behind = self.live.opened, self.live.behind
+        if opened is not self.state.opened:
+            self.state = State(opened, opened.freshness, time.time(), behind)
+            log.info("now answering: %s", self.state.says)
+        elif behind != self.state.behind:
+            self.state = State(opened, self.state.freshness, self.state.examined, behind)
+
+    def _examine(self, asked: Future[None]) -> None:
+        self._tried = time.monotonic()
+        try:
+            freshness = self.state.opened.examine()
+            self.state = State(self.state.opened, freshness, time.time(), self.state.behind)
+            log.log(logging.INFO if freshness.fresh else logging.WARNING, "%s", freshness)
+        except Exception as error:  # whatever a backend raises: the service goes on with what was known
+            log.error("the index could not be examined", exc_info=error)
+            self._asked = None
+            asked.set_exception(error)
+        else:
+            self._asked = None
+            asked.set_result(None)
