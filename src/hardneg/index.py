@@ -38,7 +38,7 @@ def index(cfg: DictConfig) -> None:
         builder = Builder(folder, backend, encoder, cfg.shard, cfg.rebuild)
         build = builder.build(data, source_of(cfg))
         opened = open_build(build, encoder, data.corpus)  # raises for a build that must not answer
-        opened.vectors.close()
+        opened.close()
         if cfg.switch:
             folder.switch(build)
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)

@@ -72,7 +72,7 @@ class Builder:
         embedding = self._embedding(documents, space, salt, earlier)
         embedded = len(embedding.todo())
         shards = embedding.run()
-        build = Build(self.folder.root, fingerprint([content, *salt]) if salt else content)
+        build = self._named(fingerprint([content, *salt]) if salt else content)
         vectors = load(build, self.backend, shards, self.encoder.dim, base_of(documents, self.backend, earlier))
         try:
             if (count := vectors.count()) != len(documents):
@@ -102,6 +102,11 @@ class Builder:
         say = "build %s: %d documents, %d of them embedded now, in %.1f s; %.1f%% of what exact search finds"
         log.info(say, build.name, len(documents), embedded, seconds, 100 * found)
         return build
+
+    def _named(self, name: str) -> Build:
+        """Give a build its name, or another one where a removed build of this name is still being asked."""
+        build = Build(self.folder.root, name)
+        return self._named(fingerprint([name])) if build.retired else build
 
     def _embedding(self, documents: Documents, space: str, salt: list[str], earlier: list[Build]) -> Embedding:
         newest_first = [shard for one in reversed(earlier) for shard in one.shards if shard.folder.exists()]

@@ -17,10 +17,12 @@ from filelock import FileLock, Timeout
 from hardneg import configs
 from hardneg.errors import UserError
 from hardneg.serving.backends.base import Backend
-from hardneg.serving.manifest import NAME, Manifest
+from hardneg.serving.hold import unheld
+from hardneg.serving.manifest import NAME, RETIRED, Manifest
 from hardneg.serving.shards import CARD, Shard
 
 POINTER = "live.json"
+POINTING = 30.0  # seconds to wait for another process that moves the pointer, which takes it milliseconds
 MARK = ".hardneg-index"  # written before all else, so a folder that has things but not this is somebody else's
 OURS = re.compile(r"[0-9a-f]{24}(\.lock|\.tmp-[0-9a-f]{8})?")  # a fingerprint, and what `built_once` puts beside it
 
@@ -40,7 +42,12 @@ class Build:
     @cached_property
     def manifest(self) -> Manifest:
         """What it was made of."""
-        return Manifest.read(self.folder)
+        return Manifest.read(self.folder, RETIRED if self.retired else NAME)
+
+    @property
+    def retired(self) -> bool:
+        """Whether it is only there because somebody has it open."""
+        return (self.folder / RETIRED).is_file() and not (self.folder / NAME).is_file()
 
     @property
     def shards(self) -> list[Shard]:
@@ -51,6 +58,10 @@ class Build:
     def intact(self) -> bool:
         """Whether the files are all there."""
         return self.vectors.exists() and all(shard.folder.exists() for shard in self.shards)
+
+    def retire(self) -> None:
+        """Make it no build any more, whatever interrupts; the manifest stays to tell what is to be removed."""
+        (self.folder / NAME).replace(self.folder / RETIRED)
 
     @property
     def vectors(self) -> Path:
@@ -86,6 +97,15 @@ class IndexFolder:
                 yield
         except Timeout as error:
             raise UserError(f"{self.root}: another process is indexing here; wait for it or end it") from error
+
+    @contextmanager
+    def _pointing(self) -> Iterator[None]:
+        """Let one process at a time move the pointer; a long indexing in another one is not waited for."""
+        try:
+            with FileLock(self.root / f".{POINTER}.lock", timeout=POINTING):
+                yield
+        except Timeout as error:
+            raise UserError(f"{self.root}: another process is switching here, and does not end; end it") from error
 
     def _claim(self) -> None:
         """Mark the folder as an index: what `prune` may remove things from."""
@@ -139,22 +159,28 @@ class IndexFolder:
 
     def switch(self, build: Build) -> None:
         """Have this build answer from now on: one rename, so a reader sees the old pointer or the new one."""
-        build.backend.switch(build.vectors)
-        self._point([build.name, *(name for name in self.stack() if name != build.name)])
+        with self._pointing():
+            if not (build.folder / NAME).is_file():
+                raise UserError(f"{build.folder} was removed, or never finished; run hardneg index again")
+            build.backend.switch(build.vectors)
+            self._point([build.name, *(name for name in self.stack() if name != build.name)])
 
     def rollback(self) -> Build:
         """Have the build answer that was live before; raises `UserError` where there is none any more."""
-        stack = self.stack()
-        before = [name for name in stack[1:] if (self.root / "builds" / name / NAME).is_file()]
-        if not before:
-            raise UserError(f"{self.root} keeps no build that was live before; there is nothing to roll back to")
-        build = Build(self.root, before[0])
-        build.backend.switch(build.vectors)
-        self._point(before)
-        return build
+        with self._pointing():
+            before = self._there(self.stack()[1:])
+            if not before:
+                raise UserError(f"{self.root} keeps no build that was live before; there is nothing to roll back to")
+            build = Build(self.root, before[0])
+            build.backend.switch(build.vectors)
+            self._point(before)
+            return build
+
+    def _there(self, names: list[str]) -> list[str]:
+        return [name for name in names if (self.root / "builds" / name / NAME).is_file()]
 
     def _point(self, names: list[str]) -> None:
-        draft = self.root / f".{POINTER}.{os.getpid()}"
+        draft = self.root / f".{POINTER}.draft"
         with draft.open("w", encoding="utf-8") as file:
             json.dump({"live": names}, file)
             file.flush()
@@ -164,23 +190,32 @@ class IndexFolder:
     def prune(self, keep: int, also: Build, space: str | None = None) -> None:
         """Remove all but the `keep` latest live builds and `also`, and shards that none of them needs.
 
-        Nothing is touched that has not a name as we give them.
+        Nothing is touched that has not a name as we give them. What somebody has open is removed the next time.
         With `space` no other build of that space is kept: its vectors are not trusted.
         """
-        names = [name for name in self.stack() if (self.root / "builds" / name / NAME).is_file()]
-        trusted = [name for name in names if name == also.name or Build(self.root, name).manifest.space != space]
-        names = trusted[:keep]
-        if self.stack():
-            self._point(names)
-        for build in self.builds():
-            if build.name not in (*names, also.name):
-                backend = build.backend
-                (build.folder / NAME).unlink()  # from here on it is no build, whatever interrupts
-                backend.drop(build.vectors)
+        with self._pointing():
+            names = self._there(self.stack())
+            trusted = [name for name in names if name == also.name or Build(self.root, name).manifest.space != space]
+            names = trusted[:keep]
+            if self.stack():
+                self._point(names)
+            for build in self.builds():
+                if build.name not in (*names, also.name):
+                    build.retire()
+        needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
         for path in self.root.glob("builds/*"):
             if OURS.fullmatch(path.name) and not (path / NAME).is_file():
-                shutil.rmtree(path, ignore_errors=True)
-        needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
+                needed |= self._remove(Build(self.root, path.name), space)
         for path in self.root.glob("shards/*"):
             if OURS.fullmatch(path.name) and path.name.removesuffix(".lock") not in needed:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _remove(self, build: Build, space: str | None) -> set[str]:
+        """Remove a retired or unfinished build; return the shards of one that somebody has open, unless of `space`."""
+        if build.retired:
+            with unheld(build.folder / RETIRED) as free:
+                if not free:
+                    return {one["name"] for one in build.manifest.shards if build.manifest.space != space}
+                build.backend.drop(build.vectors)
+        shutil.rmtree(build.folder, ignore_errors=True)
+        return set()

@@ -19,6 +19,8 @@ from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import POINTER, Build, IndexFolder
 from hardneg.serving.freshness import Freshness, examine
+from hardneg.serving.hold import Hold
+from hardneg.serving.manifest import NAME
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +54,14 @@ class Opened:
     vectors: Vectors
     encoder: TextEncoder
     freshness: Freshness
-
-    @cached_property
-    def _documents(self) -> list[Documents]:
-        return [shard.documents for shard in self.build.shards]
+    documents: list[Documents]  # mapped when it is opened: later their files may be gone
+    hold: Hold
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
         return {
             name: (number, row)
-            for number, documents in enumerate(self._documents)
+            for number, documents in enumerate(self.documents)
             for row, name in enumerate(documents.texts.ids.to_pylist())
         }
 
@@ -75,11 +75,31 @@ class Opened:
     def text(self, name: str) -> str:
         """The text of a document, as it was indexed."""
         number, row = self._places[name]
-        return self._documents[number].texts[row]
+        return self.documents[number].texts[row]
+
+    def close(self) -> None:
+        """Let go of files and connections, and of the build."""
+        self.vectors.close()
+        self.hold.release()
 
 
 def open_build(build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False) -> Opened:
-    """Open and check one build; raises `StaleIndex` for a stale one unless that is allowed."""
+    """Open, hold and check one build.
+
+    Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
+    """
+    hold = Hold(build.folder / NAME)
+    try:
+        encoder, vectors, freshness = _checked(build, encoder, corpus, allow_stale)
+        return Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
+    except BaseException:
+        hold.release()
+        raise
+
+
+def _checked(
+    build: Build, encoder: TextEncoder, corpus: Texts | None, allow_stale: bool
+) -> tuple[TextEncoder, Vectors, Freshness]:
     manifest = build.manifest
     if encoder.towers.dim < manifest.dim:
         raise ConfigError(
@@ -94,7 +114,7 @@ def open_build(build: Build, encoder: TextEncoder, corpus: Texts | None = None, 
             vectors.close()
             freshness.require()
         log.warning("%s", freshness)
-    return Opened(build, vectors, encoder, freshness)
+    return encoder, vectors, freshness
 
 
 class LiveIndex:
@@ -123,7 +143,7 @@ class LiveIndex:
         self._note = ""
         self._failed: tuple[Any, float] | None = None  # a stamp, and when to try it again
         self._pointer = self._stamp()
-        self._opened = self._open(self.folder.live())
+        self._opened = self._open_live()
 
     @property
     def build(self) -> Build:
@@ -170,7 +190,16 @@ class LiveIndex:
 
     def close(self) -> None:
         """Let go of files and connections."""
-        self._opened.vectors.close()
+        self._opened.close()
+
+    def _open_live(self) -> Opened:
+        while True:
+            build = self.folder.live()
+            try:
+                return self._open(build)
+            except Exception:  # what went live while this one was being opened may be sound, and this one removed
+                if self.folder.live().name == build.name:
+                    raise
 
     def _open(self, build: Build) -> Opened:
         return open_build(build, self._encoder(build), self._corpus, self._allow_stale)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,6 +88,6 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.draft")
     draft.write_text(json.dumps(plan), encoding="utf-8")
     draft.replace(path)

@@ -13,6 +13,7 @@ from hardneg import __version__
 from hardneg.errors import UserError
 
 NAME = "manifest.json"
+RETIRED = "retired.json"  # a manifest is called so once its build is to be removed
 FORMAT = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "faiss-cpu", "qdrant-client", "lancedb", "psycopg")
 
@@ -48,7 +49,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the file whole or not at all."""
-        draft = folder / f".{NAME}.{os.getpid()}"
+        draft = folder / f".{NAME}.draft"  # one process writes here; what it left when it was killed is overwritten
         with draft.open("w", encoding="utf-8") as file:
             json.dump(asdict(self), file, indent=1)
             file.flush()
@@ -56,11 +57,11 @@ class Manifest:
         draft.replace(folder / NAME)
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
+    def read(cls, folder: Path, name: str = NAME) -> Manifest:
         """Read a build's manifest; raises `UserError` for a build that has none or one of another format."""
-        path = folder / NAME
+        path = folder / name
         if not path.is_file():
-            raise UserError(f"{folder} has no {NAME}: it was never finished; run its hardneg index command again")
+            raise UserError(f"{folder} has no {name}: it was never finished; run its hardneg index command again")
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
