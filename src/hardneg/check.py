@@ -24,6 +24,8 @@ from hardneg.serving.manifest import NAME
 def check(cfg: DictConfig) -> None:
     """Print what was looked at; exit with 1 if the index is stale."""
     preflight.check(cfg)
+    if cfg.sample < 1:
+        raise ConfigError(f"sample={cfg.sample} must be 1 vector of each shard or more")
     folder = IndexFolder(cfg.path)
     build = folder.live() if cfg.build is None else folder.named(cfg.build)
     source = build.manifest.source

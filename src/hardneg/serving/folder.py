@@ -130,7 +130,7 @@ class IndexFolder:
         """The complete builds, oldest first."""
         names = [path.parent.name for path in self.root.glob(f"builds/*/{NAME}")]
         found = [Build(self.root, name) for name in names if OURS.fullmatch(name)]
-        return sorted(found, key=lambda build: build.manifest.created)
+        return sorted(filter(_readable, found), key=lambda build: build.manifest.created)
 
     def stack(self) -> list[str]:
         """The name of the live build, and behind it of those that were live before, latest first."""
@@ -219,3 +219,13 @@ class IndexFolder:
                 build.backend.drop(build.vectors)
         shutil.rmtree(build.folder, ignore_errors=True)
         return set()
+
+
+def _readable(build: Build) -> bool:
+    """Read the manifest; false for one that another process removed just now."""
+    try:
+        return bool(build.manifest)
+    except UserError:
+        if (build.folder / NAME).is_file():
+            raise
+        return False

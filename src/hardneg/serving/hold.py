@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hardneg.errors import UserError
@@ -30,7 +30,8 @@ class Hold:
         except FileNotFoundError as error:
             raise gone from error
         if fcntl is not None:
-            fcntl.flock(self._handle, fcntl.LOCK_SH)
+            with suppress(OSError):  # a file system without locks: it holds nothing, and answers all the same
+                fcntl.flock(self._handle, fcntl.LOCK_SH)
         if not manifest.exists():  # it was removed while we waited
             self.release()
             raise gone
@@ -55,4 +56,6 @@ def unheld(manifest: Path) -> Iterator[bool]:
             except BlockingIOError:
                 yield False
                 return
+            except OSError:  # a file system without locks
+                pass
         yield True

@@ -24,7 +24,8 @@ from hardneg.serving.manifest import NAME
 
 log = logging.getLogger(__name__)
 
-MOST = 64  # shards that are sampled when an index is opened; `hardneg check` samples all
+MOST = 64  # shards of which a vector is made again when an index is opened; `hardneg check` does it with all
+NEW = 8  # vectors of each shard that are made again before a new build may answer
 AGAIN = 10.0  # seconds until a build that could not be opened is tried again
 
 
@@ -83,38 +84,36 @@ class Opened:
         self.hold.release()
 
 
-def open_build(build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False) -> Opened:
-    """Open, hold and check one build.
+def open_build(
+    build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
+) -> Opened:
+    """Open, hold and check one build; one that is `new` more closely: vectors of every shard are made again.
 
     Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
     """
     hold = Hold(build.folder / NAME)
     try:
-        encoder, vectors, freshness = _checked(build, encoder, corpus, allow_stale)
+        _check_width(build, encoder)
+        encoder = encoder.at(build.manifest.dim)
+        vectors = build.backend.open(build.vectors)
+        freshness = examine(build, encoder, vectors, corpus, NEW if new else 1, None if new else MOST)
+        if not freshness.fresh:
+            if not allow_stale or not build.intact:
+                vectors.close()
+                freshness.require()
+            log.warning("%s", freshness)
         return Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
     except BaseException:
         hold.release()
         raise
 
 
-def _checked(
-    build: Build, encoder: TextEncoder, corpus: Texts | None, allow_stale: bool
-) -> tuple[TextEncoder, Vectors, Freshness]:
-    manifest = build.manifest
-    if encoder.towers.dim < manifest.dim:
+def _check_width(build: Build, encoder: TextEncoder) -> None:
+    if encoder.towers.dim < build.manifest.dim:
         raise ConfigError(
-            f"{build.folder} holds embeddings of width {manifest.dim}, and the model makes {encoder.towers.dim}: they"
-            " cannot be compared, whatever is allowed"
+            f"{build.folder} holds embeddings of width {build.manifest.dim}, and the model makes {encoder.towers.dim}:"
+            " they cannot be compared, whatever is allowed"
         )
-    encoder = encoder.at(manifest.dim)
-    vectors = build.backend.open(build.vectors)
-    freshness = examine(build, encoder, vectors, corpus, most=MOST)
-    if not freshness.fresh:
-        if not allow_stale:
-            vectors.close()
-            freshness.require()
-        log.warning("%s", freshness)
-    return encoder, vectors, freshness
 
 
 class LiveIndex:

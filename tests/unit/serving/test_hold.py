@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 
@@ -20,7 +22,7 @@ from hardneg.serving.command import change
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.hold import Hold, unheld
 from hardneg.serving.live import LiveIndex
-from hardneg.serving.manifest import NAME, RETIRED
+from hardneg.serving.manifest import NAME, RETIRED, Manifest
 
 KINDS = {"faiss": (Faiss, "faiss"), "lancedb": (LanceDB, "lancedb"), "qdrant": (Qdrant, "qdrant_client")}
 
@@ -144,3 +146,31 @@ def test_one_may_roll_back_while_another_process_is_indexing(toy, tmp_path, sour
         builds[0].retire()
         with pytest.raises(UserError, match="was removed, or never finished"):
             IndexFolder(root).switch(builds[0])
+
+
+def test_builds_that_go_while_they_are_listed_are_left_out(toy, tmp_path, monkeypatch):
+    builds = [built(tmp_path, corpus(toy, lambda row, n=n: row < n), encoder(toy)) for n in (40, 60)]
+    read = Manifest.read
+
+    def removing(folder, name=NAME):
+        if folder == builds[0].folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        return read(folder, name)
+
+    monkeypatch.setattr(Manifest, "read", removing)
+    assert [build.name for build in IndexFolder(tmp_path).builds()] == [builds[1].name]
+    (builds[1].folder / NAME).write_text("{")
+    with pytest.raises(UserError, match="is no JSON"):
+        IndexFolder(tmp_path).builds()
+
+
+def test_where_files_cannot_be_locked_an_index_still_answers(toy, tmp_path, source, monkeypatch):
+    def flock(*_):
+        raise OSError(95, "Operation not supported")
+
+    build = index(tmp_path / "i", toy, 40, source=source)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    live = LiveIndex(tmp_path / "i", device="cpu")
+    assert live.search([toy.corpus[5]])[0].build == build.name
+    with unheld(build.folder / NAME) as free:
+        assert free
