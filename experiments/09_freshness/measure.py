@@ -47,7 +47,7 @@ class Study:
         best = self.out / name / "checkpoints" / "best.ckpt"
         return beside if beside.exists() else best if best.exists() else best.with_name("last.ckpt")
 
-    def index(self, name: str, backend: str = "faiss_flat", shard: int = 8192) -> Path:
+    def index(self, name: str, backend: str = "faiss_flat", shard: int = 200) -> Path:
         """An index of a checkpoint, as `hardneg index` makes it."""
         root = self.out / "indexes" / f"{name}-{backend}-{shard}"
         if not (root / "live.json").exists():
