@@ -11,7 +11,7 @@ import numpy as np
 from measure import Study
 from scipy import stats
 
-from hardneg.serving import canaries
+from hardneg.serving import canaries, identity
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import Build, IndexFolder
@@ -25,7 +25,7 @@ WAYS = {
     "check": {"sample": 8, "files": True},
     "check sample=100": {"sample": 100, "files": True},
 }
-TRIALS = {"opened": 1.0, "check": 1.0, "check sample=100": 0.1}
+TRIALS = {"opened": 1.0, "check": 0.5, "check sample=100": 0.1}
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,13 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the folder that train.sh filled")
     parser.add_argument("data", type=Path, help="a folder in BEIR layout")
     parser.add_argument("--others", nargs="+", default=["negatives", "light"])
-    parser.add_argument("--trials", type=int, default=100, help="of each kind; with sample=100 a tenth")
+    parser.add_argument("--trials", type=int, default=100, help="openings; of checks half and a tenth")
     parser.add_argument("--markdown", type=Path, required=True)
     args = parser.parse_args()
     study, rng = Study(args.out.absolute(), args.data.absolute()), np.random.default_rng(0)
     encoder = TextEncoder.load(study.checkpoint("A"), "cpu", "32-true")
+    known = identity.both(encoder)
+    identity.both = lambda _: known  # hashing the same weights in every trial would take most of the time
     lines = ["| stale vectors of | shards | part of one shard | way | by making again | expected | by comparing |"]
     lines[0] += " expected |"
     lines += ["|---|---|---|---|---|---|---|---|"]
