@@ -54,7 +54,7 @@ def test_a_build_that_was_removed_before_it_was_ever_asked_answers(toy, tmp_path
     first = index(root, toy, 40, backend, source=source)
     live = LiveIndex(root, device="cpu")
     monkeypatch.setattr(LiveIndex, "follow", lambda self: None)  # busy with opening what is newer, say
-    second = index(root, toy, 60, backend, source=source)
+    second = index(root, toy, 60, backend, source=source, shard=7)  # so that no shard of the first is needed any more
     assert [build.name for build in IndexFolder(root).builds()] == [second.name]
     for query in (toy.corpus[5], toy.corpus[39]):
         (answer,) = live.search([query], 40)
