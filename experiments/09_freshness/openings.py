@@ -18,14 +18,14 @@ from hardneg.serving.folder import IndexFolder
 from hardneg.serving.live import open_build
 
 PLANS = (  # checkpoint, index=, documents a shard, precision, threads, share of the openings
-    ("A", "faiss_flat", 53, "32-true", 1, 0.25),
-    ("A", "faiss_flat", 53, "32-true", 2, 0.15),
-    ("A", "faiss_ivfpq", 53, "32-true", 1, 0.15),
-    ("A", "lancedb", 53, "32-true", 1, 0.15),
-    ("minilm", "faiss_flat", 200, "32-true", 1, 0.075),
-    ("minilm", "faiss_flat", 200, "32-true", 2, 0.075),
-    ("minilm", "faiss_flat", 200, "bf16-mixed", 1, 0.075),
-    ("minilm", "faiss_flat", 200, "bf16-mixed", 2, 0.075),
+    ("A", "faiss_flat", 354, "32-true", 1, 0.3),
+    ("A", "faiss_flat", 354, "32-true", 2, 0.2),
+    ("A", "faiss_ivfpq", 354, "32-true", 1, 0.2),
+    ("A", "lancedb", 354, "32-true", 1, 0.14),
+    ("minilm", "faiss_flat", 200, "32-true", 1, 0.04),
+    ("minilm", "faiss_flat", 200, "32-true", 2, 0.04),
+    ("minilm", "faiss_flat", 200, "bf16-mixed", 1, 0.04),
+    ("minilm", "faiss_flat", 200, "bf16-mixed", 2, 0.04),
 )
 
 
