@@ -17,11 +17,15 @@ from hardneg.errors import ConfigError
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.freshness import Freshness, examine
+from hardneg.serving.hold import Hold
+from hardneg.serving.manifest import NAME
 
 
 def check(cfg: DictConfig) -> None:
     """Print what was looked at; exit with 1 if the index is stale."""
     preflight.check(cfg)
+    if cfg.sample < 1:
+        raise ConfigError(f"sample={cfg.sample} must be 1 vector of each shard or more")
     folder = IndexFolder(cfg.path)
     build = folder.live() if cfg.build is None else folder.named(cfg.build)
     source = build.manifest.source
@@ -32,11 +36,13 @@ def check(cfg: DictConfig) -> None:
     corpus = None if node is None else configs.build(node).load().corpus
     encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
     encoder = encoder.at(min(build.manifest.dim, encoder.towers.dim))
+    hold = Hold(build.folder / NAME)
     vectors = build.backend.open(build.vectors)
     try:
         freshness = examine(build, encoder, vectors, corpus, cfg.sample, files=True)
     finally:
         vectors.close()
+        hold.release()
     show(freshness)
     written = Path(HydraConfig.get().runtime.output_dir) / "freshness.json"
     written.write_text(json.dumps({"fresh": freshness.fresh, **asdict(freshness)}, indent=2), "utf-8")

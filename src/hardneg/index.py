@@ -32,8 +32,8 @@ def index(cfg: DictConfig) -> None:
     with folder.writing():
         builder = Builder(folder, backend, encoder, cfg.shard, cfg.rebuild)
         build = builder.build(data, source_of(cfg))
-        opened = open_build(build, encoder, data.corpus)  # raises for a build that must not answer
-        opened.vectors.close()
+        opened = open_build(build, encoder, data.corpus, new=True)  # raises for a build that must not answer
+        opened.close()
         if cfg.switch:
             folder.switch(build)
         else:

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from hardneg.errors import UserError
+from hardneg.whole import whole
 
 FILE, LOCK = "status.json", ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "done")
@@ -43,9 +44,8 @@ def write(folder: Path, **fields: Any) -> None:
     with suppress(FileNotFoundError, json.JSONDecodeError):
         before = json.loads((folder / FILE).read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{FILE}.{os.getpid()}.tmp"
-    beside.write_text(json.dumps({**before, **fields, "updated": round(time.time(), 1)}), encoding="utf-8")
-    os.replace(beside, folder / FILE)
+    with whole(folder / FILE) as draft:
+        draft.write_text(json.dumps({**before, **fields, "updated": round(time.time(), 1)}), encoding="utf-8")
 
 
 def begin(folder: Path, **fields: Any) -> None:

@@ -22,7 +22,7 @@ def note_store(folder: Path, source: str, store: str, step: int, mined: bool) ->
         if (line["source"], line["store"]) == (source, store):
             return bool(line["mined"])
     lines = [*_lines(folder), {"source": source, "store": store, "step": step, "mined": mined}]
-    with whole(folder / FILE) as draft:
+    with whole(folder / FILE, alone=True) as draft:
         draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return mined
 

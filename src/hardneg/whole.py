@@ -10,13 +10,14 @@ from uuid import uuid4
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, alone: bool = False) -> Iterator[Path]:
     """Give the path of a draft beside `path`, which takes its place in one rename, durably, when the block has ended.
 
-    The draft's name is of its own: threads, processes and ranks may be writing the same file. After an exception it is
-    removed and `path` is as it was; raises `OSError` as writing does.
+    Its name is of its own, since threads, processes and ranks may be writing the same file; where one process writes
+    `alone`, it is always the same, so that what a kill left is overwritten. After an exception the draft is removed and
+    `path` is as it was; raises `OSError` as writing does.
     """
-    draft = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    draft = path.with_name(f".{path.name}.draft" if alone else f".{path.name}.{uuid4().hex[:8]}.draft")
     try:
         yield draft
         handle = os.open(draft, os.O_RDONLY)

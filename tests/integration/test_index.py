@@ -44,6 +44,8 @@ def test_from_a_run_to_answers(hardneg, ckpt, small, tmp_path):
     assert len(re.findall(r"^   [123]  -?[01]\.\d{4}  d\d+ +\w", found, flags=re.MULTILINE)) == 6
     assert "fresh: build" in hardneg("check", "i").stdout
 
+    assert "sample=0 must be 1" in hardneg("check", "i", "sample=0", code=2).stderr
+
     # the live corpus moves on: said with its mend, which embeds what is new only
     said = hardneg("check", "i", "data=toy", "data.seed=5", code=1).stdout
     assert "2000 documents of the corpus" in said and f"hardneg index ckpt_path={ckpt.resolve()} data=toy" in said

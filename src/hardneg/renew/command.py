@@ -20,7 +20,8 @@ from hardneg.errors import UserError
 from hardneg.renew import steps
 from hardneg.renew.plan import PLACE, Renewal, make_plan
 from hardneg.renew.tidy import tidy
-from hardneg.serving.folder import Build, IndexFolder
+from hardneg.serving.builds import Build
+from hardneg.serving.folder import IndexFolder
 from hardneg.stages.run import alone, say
 
 DELTA, LOST = -0.01, 0.05

@@ -18,7 +18,8 @@ from hardneg.data.cache import fingerprint
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.identity import settings
-from hardneg.serving.folder import Build, IndexFolder
+from hardneg.serving.builds import Build
+from hardneg.serving.folder import IndexFolder
 
 PLACE = "renewals"  # in the folder of the index
 OURS = ("encoder", "init_from", "from_index", "ckpt_path", "stages")  # what the plan itself gives

@@ -18,8 +18,8 @@ from hardneg.renew.plan import Renewal, write_groups
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.retriever import seen
 from hardneg.serving.build import Builder
+from hardneg.serving.builds import Build
 from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import Build
 from hardneg.serving.live import open_build
 from hardneg.stages.plan import Stage
 from hardneg.stages.run import command_of, launch, say
@@ -41,7 +41,7 @@ def index(renewal: Renewal, ckpt_path: str, renewed: bool = False) -> Build:
         if not renewed and not renewal.folder.exists():  # vectors of what was refused before; not of what goes on
             renewal.index.prune(cfg.keep, renewal.live)
         build = Builder(renewal.index, backend, encoder, cfg.shard).build(renewal.data, source)
-    with open_build(build, encoder, renewal.data.corpus):  # raises for one that must not answer
+    with open_build(build, encoder, renewal.data.corpus, new=True):  # raises for one that must not answer
         return build
 
 

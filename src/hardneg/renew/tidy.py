@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from hardneg.renew.plan import Renewal
-from hardneg.serving.folder import OURS
+from hardneg.serving.builds import OURS
 
 
 def tidy(renewal: Renewal) -> None:

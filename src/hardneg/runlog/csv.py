@@ -116,7 +116,7 @@ class MetricsCsv(Logger):
 
     def _rewrite(self, rows: list[Row]) -> None:
         self._close()
-        with whole(self.path) as draft:
+        with whole(self.path, alone=True) as draft:
             draft.write_text(_lines(self._columns, rows, header=bool(self._columns)), encoding="utf-8", newline="")
         self._file = self.path.open("a", encoding="utf-8", newline="")
 

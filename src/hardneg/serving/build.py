@@ -15,10 +15,11 @@ from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving import canaries, identity
 from hardneg.serving.backends.base import Backend
+from hardneg.serving.builds import Build
 from hardneg.serving.documents import Documents
 from hardneg.serving.embedding import Embedding
 from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import Build, IndexFolder
+from hardneg.serving.folder import IndexFolder
 from hardneg.serving.loading import base_of, load
 from hardneg.serving.manifest import Manifest
 from hardneg.serving.recall import NEAREST, recall
@@ -56,7 +57,7 @@ class Builder:
         if not len(data.corpus):
             raise ConfigError(f"data set {data.name!r} has no documents to index")
         begun = time.perf_counter()
-        documents, model = Documents.of(data.corpus), identity.both(self.encoder)
+        documents, model = Documents.of(data.corpus), identity.of(self.encoder)
         content = fingerprint(
             [model, self.encoder.precision, self.backend.identity(), documents.hash, data.name, self.shard]
         )
@@ -72,7 +73,7 @@ class Builder:
         embedding = self._embedding(documents, space, salt, earlier)
         embedded = len(embedding.todo())
         shards = embedding.run()
-        build = Build(self.folder.root, fingerprint([content, *salt]) if salt else content)
+        build = self._named(fingerprint([content, *salt]) if salt else content)
         vectors = load(build, self.backend, shards, self.encoder.dim, base_of(documents, self.backend, earlier))
         try:
             if (count := vectors.count()) != len(documents):
@@ -102,6 +103,11 @@ class Builder:
         say = "build %s: %d documents, %d of them embedded now, in %.1f s; %.1f%% of what exact search finds"
         log.info(say, build.name, len(documents), embedded, seconds, 100 * found)
         return build
+
+    def _named(self, name: str) -> Build:
+        """Give a build its name, or another one where a removed build of this name is still being asked."""
+        build = Build(self.folder.root, name)
+        return self._named(fingerprint([name])) if build.retired else build
 
     def _embedding(self, documents: Documents, space: str, salt: list[str], earlier: list[Build]) -> Embedding:
         newest_first = [shard for one in reversed(earlier) for shard in one.shards if shard.folder.exists()]

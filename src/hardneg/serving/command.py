@@ -81,14 +81,11 @@ def change(arguments: Sequence[str]) -> None:
     if not folder.builds():
         raise UserError(f"{given.index} holds no complete index; hardneg index ... index.path={given.index} makes one")
     if given.command == "switch":
-        with folder.writing():
-            build = folder.named(given.build)
-            folder.switch(build)
+        build = folder.named(given.build)
+        folder.switch(build)
         sys.stdout.write(f"live: build {build.name}\n")
     elif given.command == "rollback":
-        with folder.writing():
-            build = folder.rollback()
-        sys.stdout.write(f"live: build {build.name}\n")
+        sys.stdout.write(f"live: build {folder.rollback().name}\n")
     else:
         list_builds(folder)
 

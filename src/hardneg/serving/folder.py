@@ -3,69 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hardneg import configs
 from hardneg.errors import UserError
-from hardneg.serving.backends.base import Backend
-from hardneg.serving.manifest import NAME, Manifest
-from hardneg.serving.shards import CARD, Shard
-
-log = logging.getLogger(__name__)
+from hardneg.serving.builds import OURS, PLAN, Build, read_plan
+from hardneg.serving.hold import unheld
+from hardneg.serving.manifest import NAME, RETIRED
+from hardneg.serving.shards import CARD
+from hardneg.whole import whole
 
 POINTER = "live.json"
-PLAN = "plan.json"  # in the folder of a build, from before anything of it is loaded
+POINTING = 30.0  # seconds to wait for another process that moves the pointer, which takes it milliseconds
 MARK = ".hardneg-index"  # written before all else, so a folder that has things but not this is somebody else's
-OURS = re.compile(r"[0-9a-f]{24}(\.lock|\.tmp-[0-9a-f]{8})?")  # a fingerprint, and what `built_once` puts beside it
-
-
-@dataclass(frozen=True)
-class Build:
-    """One complete index: a manifest, a place for the backend (`vectors`), and the shards that the manifest names."""
-
-    root: Path
-    name: str
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-        return self.root / "builds" / self.name
-
-    @cached_property
-    def manifest(self) -> Manifest:
-        """What it was made of."""
-        return Manifest.read(self.folder)
-
-    @property
-    def shards(self) -> list[Shard]:
-        """Its vectors and texts."""
-        return [Shard(self.root / "shards" / one["name"]) for one in self.manifest.shards]
-
-    @property
-    def intact(self) -> bool:
-        """Whether the files are all there."""
-        return self.vectors.exists() and all(shard.folder.exists() for shard in self.shards)
-
-    @property
-    def vectors(self) -> Path:
-        """The backend's own place."""
-        return self.folder / "vectors"
-
-    @property
-    def backend(self) -> Backend:
-        """The backend that it was built for."""
-        return configs.build({**self.manifest.backend, "path": str(self.root)})
 
 
 class IndexFolder:
@@ -92,6 +47,15 @@ class IndexFolder:
         except Timeout as error:
             raise UserError(f"{self.root}: another process is indexing here; wait for it or end it") from error
 
+    @contextmanager
+    def _pointing(self) -> Iterator[None]:
+        """Let one process at a time move the pointer; a long indexing in another one is not waited for."""
+        try:
+            with FileLock(self.root / f".{POINTER}.lock", timeout=POINTING):
+                yield
+        except Timeout as error:
+            raise UserError(f"{self.root}: another process is switching here, and does not end; end it") from error
+
     def _claim(self) -> None:
         """Mark the folder as an index: what `prune` may remove things from."""
         self.root.mkdir(parents=True, exist_ok=True)
@@ -115,7 +79,7 @@ class IndexFolder:
         """The complete builds, oldest first."""
         names = [path.parent.name for path in self.root.glob(f"builds/*/{NAME}")]
         found = [Build(self.root, name) for name in names if OURS.fullmatch(name)]
-        return sorted(found, key=lambda build: build.manifest.created)
+        return sorted((build for build in found if build.readable), key=lambda build: build.manifest.created)
 
     def stack(self) -> list[str]:
         """The name of the live build, and behind it of those that were live before, latest first."""
@@ -152,54 +116,57 @@ class IndexFolder:
 
     def switch(self, build: Build) -> None:
         """Have this build answer from now on: one rename, so a reader sees the old pointer or the new one."""
-        build.backend.switch(build.vectors)
-        self._point([build.name, *(name for name in self.stack() if name != build.name)])
+        with self._pointing():
+            if not (build.folder / NAME).is_file():
+                raise UserError(f"{build.folder} was removed, or never finished; run hardneg index again")
+            build.backend.switch(build.vectors)
+            self._point([build.name, *(name for name in self.stack() if name != build.name)])
 
     def put_beside(self, build: Build) -> None:
         """Keep this build until it is switched to or another one is put beside; the live one needs no such thing."""
-        if build.name not in self.stack()[:1]:
-            self._point(self.stack(), build.name)
+        with self._pointing():
+            if build.name not in self.stack()[:1]:
+                self._point(self.stack(), build.name)
 
     def rollback(self) -> Build:
         """Have the build answer that was live before; raises `UserError` where there is none any more."""
-        stack = self.stack()
-        before = [name for name in stack[1:] if (self.root / "builds" / name / NAME).is_file()]
-        if not before:
-            raise UserError(f"{self.root} keeps no build that was live before; there is nothing to roll back to")
-        build = Build(self.root, before[0])
-        build.backend.switch(build.vectors)
-        self._point(before)
-        return build
+        with self._pointing():
+            before = self._there(self.stack()[1:])
+            if not before:
+                raise UserError(f"{self.root} keeps no build that was live before; there is nothing to roll back to")
+            build = Build(self.root, before[0])
+            build.backend.switch(build.vectors)
+            self._point(before)
+            return build
+
+    def _there(self, names: list[str]) -> list[str]:
+        return [name for name in names if (self.root / "builds" / name / NAME).is_file()]
 
     def _point(self, names: list[str], beside: str | None = None) -> None:
         """Write the pointer; the build that was beside stays so unless it is the live one now or another is named."""
         kept = beside or self.beside
         values = {"live": names} | ({"beside": kept} if kept and kept not in names[:1] else {})
-        draft = self.root / f".{POINTER}.{os.getpid()}"
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.root / POINTER)
+        with whole(self.root / POINTER, alone=True) as draft:
+            draft.write_text(json.dumps(values), encoding="utf-8")
 
     def prune(self, keep: int, also: Build, space: str | None = None) -> None:
         """Remove all but the `keep` latest live builds, the one put beside and `also`, and shards that none needs.
 
         Nothing is touched that has not a name as we give them. With `space` no other build of that space is kept: its
-        vectors are not trusted. What a server does not let go of is said, and left there.
+        vectors are not trusted. What somebody has open is removed the next time; what a server does not let go of is
+        said, and left there.
         """
-        kept = {also.name, *self._live(keep, also, space)}
-        if self.beside and self._trusted(self.beside, also, space):
-            kept.add(self.beside)
-        for build in self.builds():
-            if build.name not in kept:
-                backend = build.manifest.backend
-                (build.folder / NAME).unlink()  # from here on it is no build, whatever interrupts
-                self._drop(build, backend)
+        with self._pointing():
+            kept = {also.name, *self._live(keep, also, space)}
+            if self.beside and self._trusted(self.beside, also, space):
+                kept.add(self.beside)
+            for build in self.builds():
+                if build.name not in kept:
+                    build.retire()
+        needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
         for path in self.root.glob("builds/*"):
             if OURS.fullmatch(path.name) and not (path / NAME).is_file():
-                self._drop(Build(self.root, path.name), read_plan(path).get("backend"))
-        needed = {one["name"] for build in self.builds() for one in build.manifest.shards}
+                needed |= self._remove(Build(self.root, path.name), space)
         for path in self.root.glob("shards/*"):
             if OURS.fullmatch(path.name) and path.name.removesuffix(".lock") not in needed:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -212,22 +179,16 @@ class IndexFolder:
         return names
 
     def _trusted(self, name: str, also: Build, space: str | None) -> bool:
-        there = (self.root / "builds" / name / NAME).is_file()
+        there = bool(self._there([name]))
         return there and (name == also.name or Build(self.root, name).manifest.space != space)
 
-    def _drop(self, build: Build, backend: dict[str, Any] | None) -> None:
-        """Remove a build that is none any more or never was one, at a server and here."""
-        try:
-            if backend:
-                configs.build({**backend, "path": str(self.root)}).drop(build.vectors)
-        except UserError as error:
-            log.warning("build %s is removed here, and what it has at its server is left: %s", build.name, error)
-        shutil.rmtree(build.folder, ignore_errors=True)
-
-
-def read_plan(folder: Path) -> dict[str, Any]:
-    """What `loading` wrote of a build: its backend, what it began as, how far it is; empty for nothing."""
-    try:
-        return json.loads((folder / PLAN).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
+    def _remove(self, build: Build, space: str | None) -> set[str]:
+        """Remove a retired or unfinished build; return the shards of one that somebody has open, unless of `space`."""
+        if build.retired:
+            with unheld(build.folder / RETIRED) as free:
+                if not free:
+                    return {one["name"] for one in build.manifest.shards if build.manifest.space != space}
+                build.drop(build.manifest.backend)
+        else:
+            build.drop(read_plan(build.folder).get("backend"))
+        return set()

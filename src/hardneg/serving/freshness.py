@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,19 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import UserError
 from hardneg.serving import canaries, identity
 from hardneg.serving.backends.base import Vectors
+from hardneg.serving.builds import Build
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import Build
 from hardneg.serving.shards import Shard
+from hardneg.serving.stored import compare
 
 EXAMPLES = 3  # ids or shards that are named
+COMPARED = 8  # vectors of each shard that are compared with the backend's whenever an index is opened
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `model`, `canaries`, `corpus`, `vectors`, `files` or `count`."""
+    """One thing that was looked at: `model`, `canaries`, `vectors`, `stored`, `count`, `files` or `corpus`."""
 
     about: str
     fresh: bool
@@ -78,20 +80,24 @@ def examine(
 ) -> Freshness:
     """Look at everything: the manifest against the encoder, canaries, `sample` stored vectors of each shard.
 
-    `corpus` is the live one, if it is at hand; `most` bounds the number of shards that are sampled; `files` reads and
-    hashes all of the shards' files.
+    `corpus` is the live one, if it is at hand; `most` bounds the number of shards whose vectors are made again; `files`
+    reads all that was written: hashes the shards' files, and compares every vector in the backend with its shard's.
+    Else a few vectors of every shard are compared, and what the shards say of themselves.
     """
     manifest, findings = build.manifest, []
-    stored, now = manifest.model, identity.both(encoder)
+    stored, now = manifest.model, identity.of(encoder)
     findings.append(_model(stored, now))
+    findings.append(_files(build, files))
     if encoder.dim == manifest.dim:
         findings.append(_canaries(manifest.canaries, encoder, stored[QUERY] == now[QUERY]))
-        findings.append(_sampled(build, encoder, vectors, sample, most))
+    if build.intact:
+        if encoder.dim == manifest.dim:
+            findings.append(_sampled(build, encoder, vectors, sample, most))
+        if build.backend.lossless:
+            findings.append(_stored(build, vectors, None if files else COMPARED))
+        if corpus is not None:
+            findings.append(_corpus(build, corpus))
     findings.append(_count(manifest.corpus["count"], vectors.count()))
-    if files:
-        findings.append(_files(build))
-    if corpus is not None:
-        findings.append(_corpus(build, corpus))
     return Freshness(build.name, manifest.created, tuple(findings), _mend(build, encoder, findings))
 
 
@@ -158,21 +164,34 @@ def _count(expected: int, found: int) -> Finding:
     return Finding("count", found == expected, f"{found} vectors are stored for {expected} documents")
 
 
-def _files(build: Build) -> Finding:
-    broken = [shard.name for shard, hashed in _hashed(build) if hashed != _file_hash(shard)]
+def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:
+    """What was embedded is in the backend: no model is needed to see it."""
+    compared = list(compare(build, vectors, sample))
+    looked = sum(one.looked for one in compared)
+    if not (wrong := [(number, one) for number, one in enumerate(compared, start=1) if one.other]):
+        return Finding("stored", True, f"{looked} vectors of {len(compared)} shards are stored as they were embedded")
+    named = ", ".join(f"{number} ({one.shard.name}, {one.other} of {one.looked})" for number, one in wrong[:EXAMPLES])
+    said = f"{sum(one.other for _, one in wrong)} of {looked} stored vectors are not those that were embedded: shard "
+    return Finding("stored", False, said + named + (", ..." if len(wrong) > EXAMPLES else ""))
+
+
+def _files(build: Build, read: bool) -> Finding:
+    """By what each shard says that it is, or by all its files."""
+    hashes = zip(build.shards, (one["hash"] for one in build.manifest.shards), strict=True)
+    broken = [shard.name for shard, hashed in hashes if hashed != _hash(shard, read)]
     if broken:
         named = ", ".join(broken[:EXAMPLES])
         return Finding("files", False, f"{len(broken)} shards are not as they were written: {named}")
-    return Finding("files", True, f"{len(build.shards)} shards are as they were written")
+    return Finding(
+        "files",
+        True,
+        f"{len(build.shards)} shards are as they were written" if read else "all shards are those that were written",
+    )
 
 
-def _hashed(build: Build) -> Iterator[tuple[Shard, str]]:
-    return zip(build.shards, (one["hash"] for one in build.manifest.shards), strict=True)
-
-
-def _file_hash(shard: Shard) -> str:
+def _hash(shard: Shard, read: bool) -> str:
     try:
-        return shard.file_hash()
+        return shard.file_hash() if read else shard.card["hash"]
     except FileNotFoundError:
         return ""
 
@@ -195,7 +214,9 @@ def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> st
     stale = {finding.about for finding in findings if not finding.fresh}
     words = list(source.get("words") or ["data=...", "index=..."])
     path = (encoder.ckpt_path if "model" in stale else source.get("ckpt_path")) or "CHECKPOINT"
-    again = ["rebuild=true"] if stale & {"canaries", "vectors", "files", "count"} and "model" not in stale else []
+    again = (
+        ["rebuild=true"] if stale & {"canaries", "vectors", "stored", "files", "count"} and "model" not in stale else []
+    )
     return shlex.join(["hardneg", "index", _word("ckpt_path", path), *words, _word("index.path", build.root), *again])
 
 

@@ -44,7 +44,7 @@ class StoredVectors(Embedded):
 
     def reader(self, model: Model) -> Reader | None:
         """Find the builds of this model and precision."""
-        made = identity.facts(model.recipe, model.tokenizer, model.towers, model.towers.dim, DOCUMENT)
+        made = identity.both(model.recipe, model.tokenizer, model.towers, model.towers.dim)[DOCUMENT]
         space = fingerprint([made, model.precision])
         builds = [build for build in self.folder.builds() if build.manifest.space == space and build.intact]
         shards = {shard.name: shard for build in reversed(builds) for shard in build.shards}

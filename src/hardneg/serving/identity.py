@@ -26,31 +26,38 @@ WORDS = {  # how a difference is said
 }
 
 
-def facts(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int, side: str) -> Facts:
-    """Return what decides the vectors of one side, as plain values; names and paths of models do not."""
-    own = getattr(recipe, side)
+def both(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int) -> dict[str, Facts]:
+    """What decides the vectors of queries and of documents, as plain values; names and paths of models do not.
+
+    Weights are hashed as they are now, and once where both sides have the same: that is most of opening an index.
+    """
     # Lengths and padding of the tokenizer itself are not used; ours are beside it.
     reads = json.loads(tokenizer.to_str()) | {"padding": None, "truncation": None}
     kind: dict[str, Any] = {"type": type(recipe).__name__}
     for key in ("bidirectional", "append_eos"):
         if hasattr(recipe, key):
             kind[key] = getattr(recipe, key)
-    return {
-        "weights": weights_hash(towers.tower(side)),
+    shared = {
         "tokenizer": blake2b(json.dumps(reads, sort_keys=True).encode(), digest_size=16).hexdigest(),
         "pooling": getattr(recipe, "pooling", "mean"),
         "normalize": recipe.normalize,
-        "prompt": own.prompt,
-        "max_length": own.max_length,
         "dim": dim,
         "encoder": kind,
     }
+    query, document = (towers.tower(side) for side in (QUERY, DOCUMENT))
+    hashed = weights_hash(document)
+    weights = {DOCUMENT: hashed, QUERY: hashed if query is document else weights_hash(query)}
+    own = {side: getattr(recipe, side) for side in (QUERY, DOCUMENT)}
+    return {
+        side: {**shared, "weights": weights[side], "prompt": own[side].prompt, "max_length": own[side].max_length}
+        for side in (QUERY, DOCUMENT)
+    }
 
 
-def both(encoder: TextEncoder) -> dict[str, Facts]:
-    """The facts of queries and of documents."""
+def of(encoder: TextEncoder) -> dict[str, Facts]:
+    """The facts of an encoder at hand."""
     one = encoder.trained
-    return {side: facts(one.recipe, one.tokenizer, encoder.towers, encoder.dim, side) for side in (QUERY, DOCUMENT)}
+    return both(one.recipe, one.tokenizer, encoder.towers, encoder.dim)
 
 
 def differences(stored: Facts, now: Facts) -> list[str]:

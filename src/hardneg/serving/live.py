@@ -16,14 +16,18 @@ from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
 from hardneg.serving import canaries
 from hardneg.serving.backends.base import Vectors
+from hardneg.serving.builds import Build
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import POINTER, Build, IndexFolder
+from hardneg.serving.folder import POINTER, IndexFolder
 from hardneg.serving.freshness import Freshness, examine
+from hardneg.serving.hold import Hold
+from hardneg.serving.manifest import NAME
 
 log = logging.getLogger(__name__)
 
-MOST = 64  # shards that are sampled when an index is opened; `hardneg check` samples all
+MOST = 64  # shards of which a vector is made again when an index is opened; `hardneg check` does it with all
+NEW = 8  # vectors of each shard that are made again before a new build may answer
 AGAIN = 10.0  # seconds until a build that could not be opened is tried again
 
 
@@ -53,16 +57,14 @@ class Opened:
     vectors: Vectors
     encoder: TextEncoder
     freshness: Freshness
-
-    @cached_property
-    def _documents(self) -> list[Documents]:
-        return [shard.documents for shard in self.build.shards]
+    documents: list[Documents]  # mapped when it is opened: later their files may be gone
+    hold: Hold
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
         return {
             name: (number, row)
-            for number, documents in enumerate(self._documents)
+            for number, documents in enumerate(self.documents)
             for row, name in enumerate(documents.texts.ids.to_pylist())
         }
 
@@ -70,7 +72,7 @@ class Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.vectors.close()
+        self.close()
 
     def search(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
         """Embed the queries and ask the backend."""
@@ -86,26 +88,44 @@ class Opened:
     def text(self, name: str) -> str:
         """The text of a document, as it was indexed."""
         number, row = self._places[name]
-        return self._documents[number].texts[row]
+        return self.documents[number].texts[row]
+
+    def close(self) -> None:
+        """Let go of files and connections, and of the build."""
+        self.vectors.close()
+        self.hold.release()
 
 
-def open_build(build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False) -> Opened:
-    """Open and check one build; raises `StaleIndex` for a stale one unless that is allowed."""
-    manifest = build.manifest
-    if encoder.towers.dim < manifest.dim:
+def open_build(
+    build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
+) -> Opened:
+    """Open, hold and check one build; one that is `new` more closely: vectors of every shard are made again.
+
+    Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
+    """
+    hold = Hold(build.folder / NAME)
+    try:
+        _check_width(build, encoder)
+        encoder = encoder.at(build.manifest.dim)
+        vectors = build.backend.open(build.vectors)
+        freshness = examine(build, encoder, vectors, corpus, NEW if new else 1, None if new else MOST)
+        if not freshness.fresh:
+            if not allow_stale or not build.intact:
+                vectors.close()
+                freshness.require()
+            log.warning("%s", freshness)
+        return Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
+    except BaseException:
+        hold.release()
+        raise
+
+
+def _check_width(build: Build, encoder: TextEncoder) -> None:
+    if encoder.towers.dim < build.manifest.dim:
         raise ConfigError(
-            f"{build.folder} holds embeddings of width {manifest.dim}, and the model makes {encoder.towers.dim}: they"
-            " cannot be compared, whatever is allowed"
+            f"{build.folder} holds embeddings of width {build.manifest.dim}, and the model makes {encoder.towers.dim}:"
+            " they cannot be compared, whatever is allowed"
         )
-    encoder = encoder.at(manifest.dim)
-    vectors = build.backend.open(build.vectors)
-    freshness = examine(build, encoder, vectors, corpus, most=MOST)
-    if not freshness.fresh:
-        if not allow_stale:
-            vectors.close()
-            freshness.require()
-        log.warning("%s", freshness)
-    return Opened(build, vectors, encoder, freshness)
 
 
 class LiveIndex:
@@ -134,7 +154,7 @@ class LiveIndex:
         self._note = ""
         self._failed: tuple[Any, float] | None = None  # a stamp, and when to try it again
         self._pointer = self._stamp()
-        self._opened = self._open(self.folder.live())
+        self._opened = self._open_live()
 
     @property
     def opened(self) -> Opened:
@@ -191,7 +211,16 @@ class LiveIndex:
 
     def close(self) -> None:
         """Let go of files and connections."""
-        self._opened.vectors.close()
+        self._opened.close()
+
+    def _open_live(self) -> Opened:
+        while True:
+            build = self.folder.live()
+            try:
+                return self._open(build)
+            except Exception:  # what went live while this one was being opened may be sound, and this one removed
+                if self.folder.live().name == build.name:
+                    raise
 
     def _open(self, build: Build) -> Opened:
         opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from hardneg.retrieval.search import SAMPLE
 from hardneg.serving.backends.base import Backend, Vectors
+from hardneg.serving.builds import PLAN, Build, read_plan
 from hardneg.serving.documents import Difference, Documents
-from hardneg.serving.folder import PLAN, Build, read_plan
 from hardneg.serving.recall import even_sample
 from hardneg.serving.shards import Shard
 from hardneg.whole import whole
@@ -83,5 +83,5 @@ def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Ba
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
-    with whole(path) as draft:
+    with whole(path, alone=True) as draft:
         draft.write_text(json.dumps(plan), encoding="utf-8")

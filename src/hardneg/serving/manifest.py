@@ -13,6 +13,7 @@ from hardneg.errors import UserError
 from hardneg.whole import whole
 
 NAME = "manifest.json"
+RETIRED = "retired.json"  # a manifest is called so once its build is to be removed
 FORMAT = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "faiss-cpu", "qdrant-client", "lancedb", "psycopg")
 
@@ -48,15 +49,15 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the file whole or not at all."""
-        with whole(folder / NAME) as draft:
+        with whole(folder / NAME, alone=True) as draft:
             draft.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest:
+    def read(cls, folder: Path, name: str = NAME) -> Manifest:
         """Read a build's manifest; raises `UserError` for a build that has none or one of another format."""
-        path = folder / NAME
+        path = folder / name
         if not path.is_file():
-            raise UserError(f"{folder} has no {NAME}: it was never finished; run its hardneg index command again")
+            raise UserError(f"{folder} has no {name}: it was never finished; run its hardneg index command again")
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:

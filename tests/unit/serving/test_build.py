@@ -13,10 +13,11 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.serving import build as build_module
 from hardneg.serving import embedding, loading
 from hardneg.serving.backends.faiss import Faiss
+from hardneg.serving.builds import Build
 from hardneg.serving.command import list_builds
 from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import MARK, Build, IndexFolder
+from hardneg.serving.folder import MARK, IndexFolder
 from hardneg.serving.manifest import NAME, Manifest
 
 KINDS = ("faiss_flat", "faiss_hnsw", "qdrant", "qdrant_url", "lancedb", "pgvector")

@@ -14,11 +14,14 @@ from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving import canaries, identity
+from hardneg.serving import stored as stored_module
 from hardneg.serving.backends.faiss import Faiss
+from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.freshness import StaleIndex, examine, shown
 from hardneg.serving.live import open_build
 from hardneg.serving.manifest import Manifest
+from hardneg.serving.stored import compare
 
 SOURCE = {"ckpt_path": "A.ckpt", "words": ["data=toy", "index=faiss_flat"]}
 
@@ -94,17 +97,16 @@ def test_many_openings_raise_no_false_alarm(toy, tmp_path):
     """Of another order, width and number of texts a batch, whose rounding differs."""
     made = encoder(toy, separate=True, matryoshka=[8], width=8)
     build = built(tmp_path, toy, made)
-    backend, number = build.backend.open(build.vectors), 0
+    backend = build.backend.open(build.vectors)
     for _ in range(40):
         freshness = examine(build, made, backend, sample=2)
-        number += sum("shards" in finding.says for finding in freshness.findings)
         assert freshness.fresh, freshness
+        assert [one.about for one in freshness.findings] == ["model", "files", "canaries", "vectors", "stored", "count"]
     for seed in range(3):
         texts = [toy.corpus[int(row)] for row in np.random.default_rng(seed).permutation(120)]
         assert (
             canaries.cosines(made.documents(texts), np.stack([made.documents([t])[0] for t in texts])) > 0.9999
         ).all()
-    assert number == 40
 
 
 def test_bfloat16_is_no_false_alarm(bert, toy, tmp_path):
@@ -151,8 +153,10 @@ def test_vectors_that_were_lost_or_are_too_many_are_found(toy, fresh):
     index = fresh.backend.open(fresh.vectors)
     index.delete([toy.corpus.ids[5].as_py()])
     index.save()
-    freshness = examined(fresh, encoder(toy), sample=20)
-    assert stale(freshness) == {"count", "vectors"} and "119 vectors are stored for 120 documents" in str(freshness)
+    freshness = examined(fresh, encoder(toy), sample=20, files=True)
+    assert stale(freshness) == {"count", "vectors", "stored"} and "119 vectors are stored for 120 documents" in str(
+        freshness
+    )
 
 
 def test_a_corpus_that_moved_on_is_named_with_ids(toy, fresh):
@@ -193,7 +197,7 @@ def test_a_checkpoint_and_its_copy_are_one_model(toy, tmp_path):
     from hardneg.serving.encoder import TextEncoder
 
     one = TextEncoder.load(saved(trained(toy), tmp_path / "a.ckpt"), "cpu")
-    assert identity.both(one) == identity.both(encoder(toy))
+    assert identity.of(one) == identity.of(encoder(toy))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,52 @@ def test_a_manifest_that_cannot_be_read_is_said(tmp_path, content, says):
         Manifest.read(tmp_path)
 
 
+@pytest.mark.parametrize("kind", [Faiss, LanceDB])
+def test_what_another_model_wrote_into_the_database_is_found_without_a_model(toy, tmp_path, kind):
+    """One document of one shard by a complete check; a whole shard whenever the index is opened."""
+    pytest.importorskip({Faiss: "faiss", LanceDB: "lancedb"}[kind])
+    build = built(tmp_path, toy, encoder(toy), kind(str(tmp_path)), shard=10, source=SOURCE)
+    other, index, shard = encoder(toy, seed=1), build.backend.open(build.vectors), build.shards[7]
+    assert examined(build, encoder(toy), files=True).fresh
+    ids, texts = shard.documents.texts.ids.to_pylist(), shard.documents.texts.texts.to_pylist()
+    index.upsert(ids[3:4], other.documents(texts[3:4]))
+    index.save()
+    freshness = examined(build, encoder(toy), files=True)
+    said = f"1 of 120 stored vectors are not those that were embedded: shard 8 ({shard.name}, 1 of 10)"
+    assert "stored" in stale(freshness) and said in str(freshness) and freshness.mend.endswith("rebuild=true")
+    index.upsert(ids, other.documents(texts))
+    index.save()
+    for _ in range(3):
+        freshness = examined(build, encoder(toy), most=1)
+        assert "stored" in stale(freshness) and "8 of 96 stored vectors are not those" in str(freshness)
+
+
+def test_many_shards_of_all_sizes_are_compared_in_a_few_requests(toy, tmp_path, monkeypatch):
+    build = built(tmp_path, toy, encoder(toy), shard=7)
+    index = build.backend.open(build.vectors)
+    monkeypatch.setattr(stored_module, "BLOCK", 20)
+    asked, fetch = [], index.fetch
+    monkeypatch.setattr(index, "fetch", lambda ids: asked.append(ids) or fetch(ids))
+    compared = list(compare(build, index, None))
+    assert [one.looked for one in compared] == [7] * 17 + [1] and not any(one.other for one in compared)
+    assert [name for ids in asked for name in ids] == toy.corpus.ids.to_pylist()
+    assert {len(ids) for ids in asked[:-1]} == {14}
+    asked.clear()
+    assert sum(one.looked for one in compare(build, index, 2)) == 35 and max(map(len, asked)) == 20
+
+
+def test_a_shard_that_is_another_than_was_written_is_seen_when_the_index_is_opened(toy, fresh, tmp_path):
+    other = built(tmp_path / "other", toy, encoder(toy, seed=1))
+    theirs, ours = other.shards[4].folder, fresh.shards[4].folder
+    shutil.rmtree(ours)
+    shutil.copytree(theirs, ours)
+    assert "files" in stale(examined(fresh, encoder(toy)))
+
+
 def test_a_shard_that_is_gone_is_found_and_built_again(toy, fresh):
     shutil.rmtree(fresh.shards[2].folder)
+    for allowed in (False, True):
+        with pytest.raises(StaleIndex, match="1 shards are not as they were written"):
+            open_build(fresh, encoder(toy), allow_stale=allowed)
     again = built(fresh.root, toy, encoder(toy), source=SOURCE)
     assert again.intact and examined(again, encoder(toy), files=True).fresh

@@ -296,7 +296,8 @@ def test_health_says_that_it_does_not_answer_in_time(client):
 def test_freshness_is_told_and_examined_anew_when_asked_but_not_always(client, live, monkeypatch):
     first = client.get("/freshness").json()
     assert first["fresh"] and not first["behind"] and first["mend"] is None and first["build"] == live.build.name
-    assert {finding["about"] for finding in first["findings"]} == {"model", "canaries", "vectors", "count"}
+    about = {finding["about"] for finding in first["findings"]}
+    assert about == {"model", "files", "canaries", "vectors", "stored", "count"}
     assert 0 <= first["age_seconds"] < 600
     calls, real = [], Opened.examine
     monkeypatch.setattr(Opened, "examine", lambda self: calls.append(1) or real(self))
