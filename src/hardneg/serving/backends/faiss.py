@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from hardneg.errors import ConfigError
 from hardneg.retrieval.search import load_faiss
 from hardneg.serving.backends.base import Backend, Vectors
+from hardneg.whole import whole
 
 log = logging.getLogger(__name__)
 
@@ -165,11 +166,16 @@ class FaissVectors(Vectors):
         return int(self.index.ntotal)
 
     def save(self) -> None:
-        """Write the index and the names; the folder is a build's, which counts once its manifest is there."""
+        """Write the index and the names, durably: the manifest comes after them, and a power cut must not turn that."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        load_faiss("index=faiss_*").write_index(self.index, str(self.folder / INDEX))
         table = pa.table({"id": pa.array(self.names, pa.large_string())})
-        with pa.OSFile(str(self.folder / NAMES), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        with whole(self.folder / INDEX, alone=True) as draft:
+            load_faiss("index=faiss_*").write_index(self.index, str(draft))
+        with (
+            whole(self.folder / NAMES, alone=True) as draft,
+            pa.OSFile(str(draft), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
             writer.write_table(table)
 
 
