@@ -138,6 +138,12 @@ def _holds_targets(section: DictConfig) -> bool:
     return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
 
 
+def quoted(value: object) -> str:
+    """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
+    text = str(value).replace("'", "\\'")
+    return f"'{text}'"
+
+
 def missing_keys(cfg: DictConfig) -> list[str]:
     """The keys that are still `???`."""
     return sorted(OmegaConf.missing_keys(cfg))

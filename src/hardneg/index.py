@@ -15,6 +15,7 @@ from hardneg.serving.build import Builder
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.live import open_build
+from hardneg.serving.words import located
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,5 @@ def index(cfg: DictConfig) -> None:
 def source_of(cfg: DictConfig) -> dict:
     """Where checkpoint and data are, and the words of the command that another index of them takes."""
     words = [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)]
-    data = configs.plain(cfg.data)
-    if "path" in data:
-        data["path"] = str(Path(data["path"]).expanduser().resolve())  # hardneg check may be called from anywhere
+    data, words = located(configs.plain(cfg.data), words)  # hardneg check may be called from anywhere
     return {"ckpt_path": str(Path(cfg.ckpt_path).resolve()), "data": data, "words": words}

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from hardneg.callbacks.keep import LAST
+from hardneg.configs import quoted
 from hardneg.errors import ConfigError
 from hardneg.stages.command import again
 
@@ -39,7 +40,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     last = run / "checkpoints" / LAST
     if last.exists():
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
-        overrides.append(f"ckpt_path='{last.resolve()}'")
+        overrides.append(f"ckpt_path={quoted(last.resolve())}")
     own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     more = ["--config-dir", own[0]] if own else []
-    return hydra.job.config_name.replace("_", "-"), [*more, *overrides, f"hydra.run.dir='{run.resolve()}'"]
+    return hydra.job.config_name.replace("_", "-"), [*more, *overrides, f"hydra.run.dir={quoted(run.resolve())}"]

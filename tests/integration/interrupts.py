@@ -69,7 +69,7 @@ class KillInMining(L.Callback):
         import hardneg.mining.pipeline as pipeline
 
         mark = os.path.join(trainer.default_root_dir, "interrupted")
-        save = pipeline._save
+        save = pipeline.save
 
         def save_and_die(path, block):
             save(path, block)
@@ -77,7 +77,7 @@ class KillInMining(L.Callback):
                 open(mark, "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        pipeline._save = save_and_die
+        pipeline.save = save_and_die
 
 
 class FailInRun(L.Callback):

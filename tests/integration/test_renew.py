@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ import torch
 from test_resume import end_state, same
 
 from hardneg.renew import steps
-from hardneg.renew.plan import index_words
+from hardneg.renew.words import index_words
 from hardneg.serving.folder import IndexFolder
 from hardneg.stages.run import alone, launch
 
 TRAIN = ["batch_size=8", "optimizer.lr=0.05", "logger=csv", "checkpoint.every_n_steps=1", "negatives.mined.depth=20"]
+LIVE = ["data=beir", "data.path=data", "encoder.dim=16", "encoder.vocab_size=300", *TRAIN[:3], "evaluate.before=false"]
+LIVE += ["evaluate.bm25=null", "trainer.max_epochs=1"]
 LOOSE = ["--gate-delta", "-1", "--gate-lost", "1"]
 
 
@@ -55,11 +59,14 @@ def inside(hardneg, monkeypatch):
 def live(hardneg, toy, tmp_path):
     """An index of the first 100 documents, by a model of an epoch whose words were learnt from them."""
     write(tmp_path / "data", toy, 100)
-    encoder = ["encoder.dim=16", "encoder.vocab_size=300"]
-    words = ["data=beir", "data.path=data", "evaluate.before=false", "evaluate.bm25=null", "trainer.max_epochs=1"]
-    hardneg("train", *words, *encoder, *TRAIN[:3], "hydra.run.dir=first")
+    hardneg("train", *LIVE, "hydra.run.dir=first")
     hardneg("index", "ckpt_path=first/checkpoints/best.ckpt", "data=beir", "data.path=data", "index.path=i", "shard=16")
     return IndexFolder("i")
+
+
+def folder_of(build):
+    """The folder of the renewal that a build came out of."""
+    return Path(build.manifest.source["ckpt_path"]).parents[2]
 
 
 def state(live):
@@ -76,39 +83,58 @@ def test_new_data_a_judged_build_beside_the_live_one_a_switch_and_then_nothing_n
     (renewal,) = state(live)
     ready = live.named(renewal["new"])
     assert renewal["state"] == "ready" and f"hardneg index switch {live.root} {ready.name}" in said
-    assert ready.manifest.source["ckpt_path"] == renewal["ckpt_path"]
-    folder = Path("i/renewals") / Path(renewal["ckpt_path"]).parts[-4]
+    assert folder_of(ready).parent == live.root / "renewals"
+    folder = folder_of(ready)
     assert {"report.html", "report.md", "report.json", "old.run", "new.run"} <= {path.name for path in folder.iterdir()}
     report = json.loads((folder / "report.json").read_text())
-    assert before.name in Path(folder / "report.md").read_text() or ready.name in report["new"]
+    assert ready.name in report["new"] and live.beside == sorted([renewal["old"], ready.name])
 
     # Asked again nothing is trained or embedded; told to, it switches; and then the same data are nothing new.
     said = hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more", "--switch").stderr
     assert len(inside) == 1 and f"live: build {ready.name}" in said and live.live().name == ready.name
     assert "nothing new" in hardneg("renew", "i", *TRAIN, *LOOSE).stderr and len(inside) == 1
+    assert not Path("wandb").exists()
     hardneg("check", "i")
     assert hardneg("search", "i", "where").stdout
 
     # Anyway, or with other settings, the new live model is trained on; its words stay those of the first corpus.
     hardneg("renew", "i", *TRAIN, *LOOSE, "--anyway", "data.path=data")
     assert len(inside) == 2 and len(state(live)) == 2
-    paths = [torch.load(path, weights_only=True) for path in ("first/checkpoints/best.ckpt", renewal["ckpt_path"])]
-    assert paths[0]["hardneg"]["tokenizer"] == paths[1]["hardneg"]["tokenizer"]
+    checkpoints = [Path("first/checkpoints/best.ckpt"), folder / "train/checkpoints/best.ckpt"]
+    one, other = (torch.load(path, weights_only=True)["hardneg"]["tokenizer"] for path in checkpoints)
+    assert one == other
 
 
-def test_the_gate_says_no_and_the_live_index_stays(hardneg, live, inside):
-    before = live.live().name
-    said = hardneg("renew", "i", *TRAIN, "--gate-delta", "0.9", "--switch", code=1).stderr
-    assert "gate: ndcg@10" in said and "reaches below +0.9" in said and live.live().name == before
+def test_the_gate_says_no_and_what_is_live_stays_or_gets_the_new_documents(hardneg, live, inside, toy):
+    write(Path("more"), toy, 120)
+    before = live.live()
+    strict = [*TRAIN, "data.path=more", "--gate-delta", "0.9"]
+    said = hardneg("renew", "i", *strict, code=1).stderr
+    assert "gate: ndcg@10" in said and "reaches below +0.9" in said and live.live().name == before.name
     (renewal,) = state(live)
-    assert renewal["state"] == "refused" and renewal["gate"]["reasons"]
-    hardneg("renew", "i", *TRAIN, *LOOSE, "--switch")  # the same renewal under other limits: nothing is done twice
-    assert len(inside) == 1 and live.live().name == renewal["new"]
+    assert renewal["state"] == "refused" and renewal["reasons"] and live.beside == [renewal["old"]]
+    assert f"the live model with all documents: build {renewal['old']}" in said
+
+    # Asked again it says the same at once; with --switch the live model answers with the new documents.
+    again = hardneg("renew", "i", *strict, code=1).stderr
+    assert "gate: ndcg@10" in again and "1/4" not in again
+    hardneg("renew", "i", *strict, "--switch", code=1)
+    assert live.live().name == renewal["old"] and live.live().manifest.corpus["count"] == 120 and live.beside == []
+    assert live.live().manifest.model == before.manifest.model
+
+    # The same renewal under other limits is judged again, not trained again; what is rolled back is left alone.
+    hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more", "--switch")
+    assert len(inside) == 1 and live.live().name == state(live)[0]["new"]
+    hardneg("index", "rollback", "i")
+    said = hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more", "--switch", code=1).stderr
+    assert "was live and was rolled back" in said and live.live().name == renewal["old"]
+    hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more", "--switch", "--anyway")
+    assert len(inside) == 1 and live.live().name == state(live)[0]["new"]
 
 
 def test_killed_in_training_it_goes_on_and_ends_with_the_same_weights(hardneg, live, inside, tmp_path):
     hardneg("renew", "i", *TRAIN, *LOOSE)
-    whole = end_state(Path(state(live)[0]["ckpt_path"]).parents[1])
+    whole = end_state(folder_of(live.named(state(live)[0]["new"])) / "train")
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 2, signal_name: SIGKILL}"
     said = hardneg("renew", "i", *TRAIN, *LOOSE, stop, code=2).stderr
     assert "training ended with exit code -9" in said
@@ -117,22 +143,42 @@ def test_killed_in_training_it_goes_on_and_ends_with_the_same_weights(hardneg, l
     assert same(whole, end_state(cut)) is None
 
 
-def test_checkpoints_that_no_build_needs_go_with_the_next_renewal_and_reports_stay(hardneg, live, inside):
-    for seed in (1, 2, 3):
-        hardneg("renew", "i", *TRAIN, *LOOSE, f"seed={seed}")
-    kept = sorted(len(list(path.glob("train/checkpoints/*"))) for path in Path("i/renewals").iterdir() if path.is_dir())
-    assert kept[0] == 0 and kept[-1] == 2
+def test_checkpoints_that_no_build_needs_go_and_are_made_again_when_they_are_asked_for(hardneg, live, inside):
+    seeds = [[f"seed={seed}"] for seed in (1, 2, 3)]
+    for seed in seeds:
+        hardneg("renew", "i", *TRAIN, *LOOSE, *seed)
+    kept = sorted(len(list(path.glob("train/checkpoints/*"))) for path in Path("i/renewals").glob("*/"))
+    assert kept == [0, 0, 2] or kept == [0, 2, 2]
     assert len(list(Path("i/renewals").glob("*/report.html"))) == 3
-    used = [build.manifest.source["ckpt_path"] for build in live.builds()]
-    assert all(Path(path).is_file() for path in used)
+    assert all(Path(build.manifest.source["ckpt_path"]).is_file() for build in live.builds())
+    hardneg("renew", "i", *TRAIN, *LOOSE, *seeds[0], "--switch")
+    assert len(inside) == 4
+
+    # However the index is spelled: the checkpoint of the live build stays.
+    Path("link").symlink_to("i")
+    hardneg("renew", "../" + Path.cwd().name + "/link", *TRAIN, *LOOSE, "--anyway", "seed=4")
+    assert Path(live.live().manifest.source["ckpt_path"]).is_file() and hardneg("search", "i", "where").stdout
 
 
-def test_the_words_of_an_index_keep_what_other_data_leave(live):
-    build, words = live.live(), ["data=beir", "data.path=data", "shard=16"]
+def test_the_words_of_an_index_work_from_anywhere_and_keep_what_other_data_leave(live):
+    build, words = live.live(), ["data=beir", f"data.path={Path.cwd() / 'data'}", "shard=16"]
     assert build.manifest.source["words"] == words
     assert index_words(build, []) == words
     assert index_words(build, ["data.path=new"]) == ["data=beir", "shard=16", "data.path=new"]
     assert index_words(build, ["data=jsonl", "data.path=new"]) == ["shard=16", "data=jsonl", "data.path=new"]
+
+
+@pytest.mark.parametrize("at", ["build", "rank"])
+def test_a_signal_at_any_step_ends_in_order_and_the_same_command_goes_on(hardneg, live, inside, monkeypatch, at):
+    def stop(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, at, stop)
+        said = hardneg("renew", "i", *TRAIN, *LOOSE, code=128 + signal.SIGTERM).stderr
+    assert "interrupted; the same command goes on where it was" in said
+    hardneg("renew", "i", *TRAIN, *LOOSE)
+    assert len(inside) == 1 and state(live)[0]["state"] == "ready"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +187,9 @@ def test_the_words_of_an_index_keep_what_other_data_leave(live):
         (["encoder=minilm"], "hardneg renew gives encoder itself"),
         (["init_from=x.ckpt"], "hardneg renew gives init_from itself"),
         (["bach_size=3"], "there is no key bach_size; did you mean batch_size?"),
+        (["index.path=x"], "is a word of hardneg index"),
+        (["switch=true"], "and --switch switches"),
+        (["experiment=dpr_small"], "experiment=dpr_small is for another encoder than the live one"),
         (["nonsense"], "nonsense: give words of hardneg train"),
         (["loss.infonce.temperature=-1.0"], "loss.infonce"),
         (["split.test=null", "split.dev=null"], "without judged queries"),
@@ -156,18 +205,19 @@ def test_what_cannot_work_is_refused_before_anything_is_done(hardneg, live, insi
 
 def test_a_second_one_a_lost_checkpoint_and_a_switch_in_between_are_told(hardneg, live, inside, monkeypatch):
     with alone(live.root / "renewals", "a renewal is"):
-        assert "a renewal is at work here" in hardneg("renew", "i", code=2).stderr
+        assert f"a renewal is at work here (process {os.getpid()})" in hardneg("renew", "i", code=2).stderr
     assert "has no live index" in hardneg("renew", "nothing", code=2).stderr
 
     train = steps.train
 
     def and_somebody_switches(renewal, lock):
-        hardneg("index", f"ckpt_path={renewal.checkpoint}", "data=toy", "index.path=i", "shard=16")
+        hardneg("train", *LIVE, "seed=9", "hydra.run.dir=second")
+        hardneg("index", "ckpt_path=second/checkpoints/best.ckpt", "data=beir", "data.path=data", "index.path=i")
         return train(renewal, lock)
 
     monkeypatch.setattr(steps, "train", and_somebody_switches)
     said = hardneg("renew", "i", *TRAIN, *LOOSE, "--switch", code=2).stderr
-    assert "another build went live while" in said
+    assert "another model went live while" in said
 
-    Path("first/checkpoints/best.ckpt").unlink()
+    Path("second/checkpoints/best.ckpt").unlink()
     assert "best.ckpt, which is not there" in hardneg("renew", "i", code=2).stderr

@@ -72,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser, delta: float | None = None, los
     ):
         shown = "" if value is None else f" (default: {value:g})"
         add(f"--gate-{name}", type=float, default=value, metavar=letter, help=f"{says}{shown}")
-    add("--gate-slice-least", type=int, default=30, metavar="N", help="queries from which a slice counts")
+    add("--gate-slice-least", type=int, default=30, metavar="N", help="queries from which a slice counts (default: 30)")
 
 
 def of(given: argparse.Namespace) -> Gate:

@@ -57,7 +57,7 @@ def compose(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
         if not key.startswith(WORDS):
             raise ConfigError(f"{word}: not read here; of hardneg evaluate's words these are: {', '.join(WORDS)}")
     configs.register_resolvers()
-    named = "ckpt_path=null" if checkpoint is None else f"ckpt_path='{checkpoint.resolve()}'"
+    named = "ckpt_path=null" if checkpoint is None else f"ckpt_path={configs.quoted(checkpoint.resolve())}"
     with hydra.initialize_config_module("hardneg.conf", version_base="1.3"):
         try:
             cfg = hydra.compose("evaluate", [*words, named])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg import checkpoint, configs, preflight
+from hardneg.configs import quoted
 from hardneg.data.cache import fingerprint
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.identity import settings
+from hardneg.renew.words import GIVEN, check, index_words
 from hardneg.serving.builds import Build
 from hardneg.serving.folder import IndexFolder
+from hardneg.serving.words import is_data, key_of, located
 
-PLACE = "renewals"  # in the folder of the index
-OURS = ("encoder", "init_from", "from_index", "ckpt_path", "stages")  # what the plan itself gives
-WHERE = (*OURS[1:], "data")  # what says where things are, or is told apart by content
+PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; how a renewal came out, in its own
+ELSEWHERE = (*GIVEN[1:], "data")  # keys that say where things are, or what is told apart by content
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Renewal:
     """One renewal of an index. `words` are those for `hardneg train`, `cfg` is what they compose to.
 
     `task` names the data, by content, and the settings of the training: what a model is renewed with only once.
-    `name` names the live model too.
+    `name`, of the folder, names the live model too.
     """
 
     index: IndexFolder
@@ -59,17 +62,25 @@ class Renewal:
         return self.cfg.split.test or self.cfg.split.dev
 
     @property
+    def note(self) -> dict[str, Any]:
+        """How it came out last time; empty if it never ended."""
+        return read_note(self.folder)
+
+    @property
     def done(self) -> bool:
-        """Whether the live model is already the one that these data and settings make."""
-        return self.live.manifest.source.get("renewal") == self.task
+        """Whether the live model came out of a renewal with these data and settings."""
+        return read_note(Path(self.checkpoint).parent.parent.parent).get("task") == self.task
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether its build was live, and is not any more."""
+        return self.note.get("state") == "live" and self.note["new"] != self.live.name
 
     def source(self) -> dict[str, Any]:
-        """What the manifest of the new build says of its data, and of the command that would make it again."""
-        data = configs.plain(self.cfg.data)
-        if "path" in data:
-            data["path"] = str(Path(data["path"]).expanduser().resolve())
-        own = [word for word in self.words if _is_data(word) and word != "data=live"]
-        return {"data": data, "words": index_words(self.live, own), "renewal": self.task}
+        """What the manifest of a build says of its data, and of the command that would make it again."""
+        own = [word for word in self.words if is_data(word) and word != "data=live"]
+        data, words = located(configs.plain(self.cfg.data), index_words(self.live, own))
+        return {"data": data, "words": words}
 
 
 def make_plan(index: Path, words: Sequence[str]) -> Renewal:
@@ -78,35 +89,25 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
     Raises `ConfigError` for words that the plan itself gives, a config that cannot work, and a live checkpoint or a
     split that is not there.
     """
-    for word in words:
-        if word.startswith("-") or ("=" not in word and not word.startswith("~")):
-            raise ConfigError(f"{word}: give words of hardneg train, such as data.path=DIR or trainer.max_epochs=2")
-        if (key := _key(word)) in OURS or key.startswith("hydra."):
-            raise ConfigError(f"{word}: hardneg renew gives {key} itself; leave it out")
+    check(words)
     folder = IndexFolder(index)
     live = folder.live()
     start = live_checkpoint(live)
-    given = list(words) if any(_key(word) == "experiment" for word in words) else ["experiment=renew", *words]
-    fixed = ["data=live", "encoder=live", *given, f"init_from='{start}'", f"from_index='{folder.root}'"]
+    given = list(words) if any(key_of(word) == "experiment" for word in words) else ["experiment=renew", *words]
+    fixed = ["data=live", "encoder=live", *given, f"init_from={quoted(start)}", f"from_index={quoted(folder.root)}"]
     with TemporaryDirectory() as made:
         write_groups(Path(made), live)
-        cfg = _compose("train", fixed, Path(made))
-    index_cfg = _index_config(live, start)
+        cfg = _train_config(fixed, Path(made), live)
+    if "wandb" in cfg.logger:  # a schedule's working directory is nobody's place for files
+        fixed.append(f"logger.wandb.dir={quoted(folder.root / PLACE)}")
     if not (cfg.split.test or cfg.split.dev):
         raise ConfigError("split.test and split.dev are null: without judged queries nobody can say what is better")
     data: RetrievalData = configs.build(cfg.data).load()
     splits = {name: data.fingerprint(name) for name in filter(None, (cfg.split.train, cfg.split.dev, cfg.split.test))}
-    kept = {key: value for key, value in settings(cfg).items() if key.split(".")[0] not in WHERE}
+    kept = {key: value for key, value in settings(cfg).items() if key.split(".")[0] not in ELSEWHERE}
     task = fingerprint([kept, data.corpus.fingerprint, data.queries.fingerprint, splits])
     name = fingerprint([task, live.manifest.model])
-    return Renewal(folder, live, tuple(fixed), cfg, index_cfg, data, task, name)
-
-
-def index_words(live: Build, own: Sequence[str]) -> list[str]:
-    """The words of the command that made an index, with other data: a choice of `data` takes away all there was."""
-    keys = {_key(word) for word in own}
-    before = list(live.manifest.source.get("words") or ())
-    return [word for word in before if not (_is_data(word) and ("data" in keys or _key(word) in keys))] + list(own)
+    return Renewal(folder, live, tuple(fixed), cfg, _index_config(live, start), data, task, name)
 
 
 def live_checkpoint(live: Build) -> str:
@@ -114,48 +115,57 @@ def live_checkpoint(live: Build) -> str:
     path = live.manifest.source.get("ckpt_path")
     if not path or not Path(path).is_file():
         raise ConfigError(
-            f"{live.folder} was made with the checkpoint {path}, which is not there: bring it back, or index with"
-            " another one"
+            f"{live.folder} was made with the checkpoint {path}, which is not there: bring it back, or begin with"
+            f" another one: hardneg index ckpt_path=OTHER data=... index.path={live.root}"
         )
     return path
 
 
+def read_note(folder: Path) -> dict[str, Any]:
+    """Read what a renewal left in its folder; empty where there is none."""
+    try:
+        return json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
 def write_groups(folder: Path, live: Build) -> None:
     """Write the live model's encoder and the live index's data as options of their groups: encoder=live, data=live."""
-    encoder = checkpoint.read(live_checkpoint(live))[checkpoint.KEY]["encoder"]
-    for group, node in (("encoder", encoder), ("data", live.manifest.source.get("data"))):
+    for group, node in (("encoder", _encoder(live)), ("data", live.manifest.source.get("data"))):
         if node is not None:
             (folder / group).mkdir(parents=True, exist_ok=True)
             OmegaConf.save(OmegaConf.create(node), folder / group / "live.yaml")
 
 
+def _encoder(live: Build) -> dict[str, Any]:
+    return checkpoint.read(live_checkpoint(live))[checkpoint.KEY]["encoder"]
+
+
+def _train_config(words: list[str], groups: Path, live: Build) -> DictConfig:
+    with _composing() as compose:
+        cfg = compose("train", [*words, f"hydra.searchpath=['file://{groups}']"])
+    if other := sorted(set(cfg.encoder) - set(_encoder(live))):
+        chosen = next(word for word in reversed(words) if key_of(word) == "experiment")
+        raise ConfigError(
+            f"{chosen} is for another encoder than the live one, which has no {other[0]}; give an experiment that sets"
+            " none, or the words that you want of it"
+        )
+    preflight.check(cfg)
+    return cfg
+
+
 def _index_config(live: Build, start: str) -> DictConfig:
     """How the live index was made, by its own words."""
-    words = [word for word in live.manifest.source.get("words") or () if not _is_data(word)]
-    with _config() as compose:
-        return compose("index", [*words, f"ckpt_path='{start}'", f"index.path='{live.root}'"])
-
-
-def _compose(command: str, words: list[str], more: Path) -> DictConfig:
-    with _config() as compose:
-        cfg = compose(command, [*words, f"hydra.searchpath=['file://{more}']"])
-        preflight.check(cfg)
-        return cfg
+    words = [word for word in live.manifest.source.get("words") or () if not is_data(word)]
+    with _composing() as compose:
+        return compose("index", [*words, f"ckpt_path={quoted(start)}", f"index.path={quoted(live.root)}"])
 
 
 @contextmanager
-def _config() -> Iterator[Any]:
+def _composing() -> Iterator[Any]:
     configs.register_resolvers()
     with initialize_config_module(configs.CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
         try:
             yield preflight.compose
         except HydraException as error:
             raise ConfigError(configs.in_plain_words(error)) from error
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
-
-
-def _is_data(word: str) -> bool:
-    return _key(word).split(".")[0].split("@")[0] == "data"

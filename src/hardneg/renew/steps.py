@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from hardneg.ab.report import Plan, Report, compare
 from hardneg.ab.sides import Side
 from hardneg.callbacks.keep import BEST, LAST
 from hardneg.errors import UserError
-from hardneg.renew.plan import Renewal, write_groups
+from hardneg.renew.plan import PLACE, Renewal, write_groups
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.retriever import seen
 from hardneg.serving.build import Builder
@@ -28,21 +29,21 @@ BLOCK = 256  # queries asked at a time
 
 
 class Stopped(Exception):
-    """A signal ended the training; `args` holds its number."""
+    """A signal ended the work; `args` holds its number."""
 
 
-def index(renewal: Renewal, ckpt_path: str, renewed: bool = False) -> Build:
-    """Return the build of the data as they are now, beside the live one: made where it is not there, and checked."""
+def build(renewal: Renewal, ckpt_path: str, *beside: Build) -> Build:
+    """Return a checkpoint's build of the data as they are: made where it is not there, checked, and kept with `beside`.
+
+    What an earlier renewal kept is kept no longer.
+    """
     cfg, backend, encoder = renewal.index_cfg, renewal.live.backend, encoder_of(renewal, ckpt_path)
     source = {**renewal.source(), "ckpt_path": ckpt_path}
-    if not renewed:
-        source.pop("renewal")
     with renewal.index.writing():
-        if not renewed and not renewal.folder.exists():  # vectors of what was refused before; not of what goes on
-            renewal.index.prune(cfg.keep, renewal.live)
-        build = Builder(renewal.index, backend, encoder, cfg.shard).build(renewal.data, source)
-    with open_build(build, encoder, renewal.data.corpus, new=True):  # raises for one that must not answer
-        return build
+        made = Builder(renewal.index, backend, encoder, cfg.shard).build(renewal.data, source)
+        renewal.index.put_beside(*beside, made, by=PLACE)
+    with open_build(made, encoder, renewal.data.corpus, new=True):  # raises for one that must not answer
+        return made
 
 
 def encoder_of(renewal: Renewal, ckpt_path: str) -> TextEncoder:
@@ -60,6 +61,9 @@ def train(renewal: Renewal, lock: int) -> str:
     conf = renewal.folder / "conf"
     write_groups(conf, renewal.live)
     stage = Stage("train", "train", renewal.folder / "train", renewal.words)
+    kept = stage.folder / "checkpoints" / (LAST if renewal.cfg.split.dev is None else BEST)
+    if stage.done and not kept.is_file():  # it was removed when nobody seemed to need it any more
+        shutil.rmtree(stage.folder)
     if not stage.done:
         words = command_of(stage, conf)
         say(f"hardneg {' '.join(words)}")
@@ -68,11 +72,10 @@ def train(renewal: Renewal, lock: int) -> str:
             raise Stopped(stopped)
         if code or not stage.done:
             raise UserError(f"training ended with exit code {code}; its own message is above")
-    kept = stage.folder / "checkpoints"
-    return str(kept / (LAST if renewal.cfg.split.dev is None else BEST))
+    return str(kept)
 
 
-def rank(renewal: Renewal, build: Build, ckpt_path: str, name: str) -> Side:
+def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> Side:
     """Ask a build the queries that are judged, and write its ranking as NAME.run."""
     data, cfg = renewal.data, renewal.cfg
     rows = data.split(renewal.split).query_rows
@@ -81,20 +84,20 @@ def rank(renewal: Renewal, build: Build, ckpt_path: str, name: str) -> Side:
     ids = np.full((len(rows), wide), -1, np.int32)
     scores = np.full((len(rows), wide), -np.inf, np.float32)
     with (
-        open_build(build, encoder_of(renewal, ckpt_path)) as opened,
+        open_build(asked, encoder_of(renewal, ckpt_path)) as opened,
         tqdm(total=len(rows), desc=f"ask the {name} index", unit="query", leave=False, disable=None) as bar,
     ):
         for start in range(0, len(rows), BLOCK):
-            asked = opened.encoder.queries(data.queries.take(rows[start : start + BLOCK]))
-            for row, found in enumerate(opened.vectors.search(asked, wide), start=start):
+            queries = opened.encoder.queries(data.queries.take(rows[start : start + BLOCK]))
+            for row, found in enumerate(opened.vectors.search(queries, wide), start=start):
                 ids[row, : len(found)] = [data.corpus.rows[doc] for doc, _ in found]
                 scores[row, : len(found)] = [score for _, score in found]
-            bar.update(len(asked))
+            bar.update(len(queries))
     run = Run(rows, ids, scores)
     run = run if left_out is None else run.without(left_out, depth)
     run_folder.write_trec(renewal.folder / f"{name}.run", run, data, name)
     rankings = {query: in_order(ranked.items()) for query, ranked in run.as_dict(data).items()}
-    return Side(f"build {build.name} ({ckpt_path})", rankings)
+    return Side(f"build {asked.name} ({ckpt_path})", rankings)
 
 
 def judge(renewal: Renewal, old: Side, new: Side, plan: Plan) -> Report:

@@ -93,8 +93,8 @@ def change(arguments: Sequence[str]) -> None:
 def list_builds(folder: IndexFolder) -> None:
     """Print the builds, oldest first; the next `hardneg index` removes the other ones."""
     stack = folder.stack()
-    places: dict[str | None, str] = {
-        folder.beside: "beside",
+    places: dict[str, str] = {
+        **dict.fromkeys(folder.beside, "beside"),
         **dict.fromkeys(stack, "before"),
         **dict.fromkeys(stack[:1], "live"),
     }

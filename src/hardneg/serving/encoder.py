@@ -49,7 +49,7 @@ class TextEncoder:
     @classmethod
     def load(cls, ckpt_path: str | Path, device: str = "auto", precision: str = "auto") -> TextEncoder:
         """Read a checkpoint's encoder."""
-        return cls(checkpoint.load(ckpt_path), device, precision, ckpt_path=str(ckpt_path))
+        return cls(checkpoint.load(ckpt_path), device, precision, ckpt_path=str(Path(ckpt_path).resolve()))
 
     def at(self, width: int) -> TextEncoder:
         """Return the same, cut to another width."""

@@ -24,10 +24,10 @@ MARK = ".hardneg-index"  # written before all else, so a folder that has things 
 
 
 class IndexFolder:
-    """`builds/`, `shards/`, and `live.json`: the live build, those that were live before it, and the one put beside."""
+    """`builds/`, `shards/`, and `live.json`: the live build, those that were live before it, and those put beside."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).absolute()
+        self.root = Path(root).resolve()  # one spelling: what lies below it is told apart by its path
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -86,10 +86,13 @@ class IndexFolder:
         return list(self._pointer()["live"])
 
     @property
-    def beside(self) -> str | None:
-        """The name of the build that was put beside the live one on purpose; null for none."""
-        name = self._pointer().get("beside")
-        return name if name and (self.root / "builds" / name / NAME).is_file() else None
+    def beside(self) -> list[str]:
+        """The names of the builds that were put beside the live one on purpose."""
+        return self._there(sorted({name for names in self._kept().values() for name in names}))
+
+    def _kept(self) -> dict[str, list[str]]:
+        """What is kept beside, by who keeps it."""
+        return dict(self._pointer().get("beside") or {})
 
     def _pointer(self) -> dict[str, Any]:
         try:
@@ -117,16 +120,19 @@ class IndexFolder:
     def switch(self, build: Build) -> None:
         """Have this build answer from now on: one rename, so a reader sees the old pointer or the new one."""
         with self._pointing():
-            if not (build.folder / NAME).is_file():
-                raise UserError(f"{build.folder} was removed, or never finished; run hardneg index again")
+            self._check_there(build)
             build.backend.switch(build.vectors)
             self._point([build.name, *(name for name in self.stack() if name != build.name)])
 
-    def put_beside(self, build: Build) -> None:
-        """Keep this build until it is switched to or another one is put beside; the live one needs no such thing."""
+    def put_beside(self, *builds: Build, by: str = "index") -> None:
+        """Keep these builds until they are switched to, or others are put beside `by` the same name.
+
+        Raises `UserError` for one that was removed meanwhile.
+        """
         with self._pointing():
-            if build.name not in self.stack()[:1]:
-                self._point(self.stack(), build.name)
+            for build in builds:
+                self._check_there(build)
+            self._point(self.stack(), self._kept() | {by: [build.name for build in builds]})
 
     def rollback(self) -> Build:
         """Have the build answer that was live before; raises `UserError` where there is none any more."""
@@ -139,18 +145,23 @@ class IndexFolder:
             self._point(before)
             return build
 
+    def _check_there(self, build: Build) -> None:
+        if not self._there([build.name]):
+            raise UserError(f"{build.folder} was removed, or never finished; run the command that made it again")
+
     def _there(self, names: list[str]) -> list[str]:
         return [name for name in names if (self.root / "builds" / name / NAME).is_file()]
 
-    def _point(self, names: list[str], beside: str | None = None) -> None:
-        """Write the pointer; the build that was beside stays so unless it is the live one now or another is named."""
-        kept = beside or self.beside
-        values = {"live": names} | ({"beside": kept} if kept and kept not in names[:1] else {})
+    def _point(self, names: list[str], beside: dict[str, list[str]] | None = None) -> None:
+        """Write the pointer; what is beside stays so, unless it is the live one now or others are named."""
+        kept = self._kept() if beside is None else beside
+        kept = {by: [one for one in self._there(ones) if one not in names[:1]] for by, ones in kept.items()}
         with whole(self.root / POINTER, alone=True) as draft:
+            values = {"live": names, "beside": {by: ones for by, ones in kept.items() if ones}}
             draft.write_text(json.dumps(values), encoding="utf-8")
 
     def prune(self, keep: int, also: Build, space: str | None = None) -> None:
-        """Remove all but the `keep` latest live builds, the one put beside and `also`, and shards that none needs.
+        """Remove all but the `keep` latest live builds, those put beside and `also`, and shards that none needs.
 
         Nothing is touched that has not a name as we give them. With `space` no other build of that space is kept: its
         vectors are not trusted. What somebody has open is removed the next time; what a server does not let go of is
@@ -158,8 +169,7 @@ class IndexFolder:
         """
         with self._pointing():
             kept = {also.name, *self._live(keep, also, space)}
-            if self.beside and self._trusted(self.beside, also, space):
-                kept.add(self.beside)
+            kept.update(name for name in self.beside if self._trusted(name, also, space))
             for build in self.builds():
                 if build.name not in kept:
                     build.retire()

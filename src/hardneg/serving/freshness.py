@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from hardneg.serving.documents import Documents
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.shards import Shard
 from hardneg.serving.stored import compare
+from hardneg.serving.words import path_word
 
 EXAMPLES = 3  # ids or shards that are named
 COMPARED = 8  # vectors of each shard that are compared with the backend's whenever an index is opened
@@ -217,12 +217,6 @@ def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> st
     again = (
         ["rebuild=true"] if stale & {"canaries", "vectors", "stored", "files", "count"} and "model" not in stale else []
     )
-    return shlex.join(["hardneg", "index", _word("ckpt_path", path), *words, _word("index.path", build.root), *again])
-
-
-def _word(key: str, path: object) -> str:
-    """A path in a command: Hydra wants one with =, commas or brackets quoted (best of epoch=3.ckpt, say)."""
-    text = str(path)
-    if re.fullmatch(r"[\w /.:+~@%-]+", text):
-        return f"{key}={text}"
-    return f'{key}="{text}"'
+    return shlex.join(
+        ["hardneg", "index", path_word("ckpt_path", path), *words, path_word("index.path", build.root), *again]
+    )

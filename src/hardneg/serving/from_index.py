@@ -17,7 +17,9 @@ from hardneg.retrieval.model import Embedded, Model, Reader
 from hardneg.serving import identity
 from hardneg.serving.documents import digest
 from hardneg.serving.folder import IndexFolder
-from hardneg.serving.shards import Known
+from hardneg.serving.hold import Hold
+from hardneg.serving.manifest import NAME
+from hardneg.serving.shards import Known, Shard
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ class StoredVectors(Embedded):
 
     def __init__(self, root: str | Path, data: RetrievalData) -> None:
         self.folder, self.data = IndexFolder(root), data
+        self._holds: list[Hold] = []
+        self._said = False
         if data.mixed:
             raise ConfigError("from_index: an index is of one data set, and this is a mix of several; leave it null")
         if not self.folder.builds():
@@ -46,10 +50,15 @@ class StoredVectors(Embedded):
         """Find the builds of this model and precision."""
         made = identity.both(model.recipe, model.tokenizer, model.towers, model.towers.dim)[DOCUMENT]
         space = fingerprint([made, model.precision])
-        builds = [build for build in self.folder.builds() if build.manifest.space == space and build.intact]
-        shards = {shard.name: shard for build in reversed(builds) for shard in build.shards}
+        shards: dict[str, Shard] = {}
+        for build in reversed(self.folder.builds()):
+            if build.manifest.space == space and build.intact:
+                self._holds.append(Hold(build.folder / NAME))  # as long as we are, it is not removed
+                shards |= {shard.name: shard for shard in build.shards}
         if not shards:
-            log.info("index %s is of another model or precision: documents are embedded", self.folder.root)
+            if not self._said:
+                log.info("index %s is not of the model as it is now: documents are embedded", self.folder.root)
+            self._said = True
             return None
         known = Known(list(shards.values()))
         places = known.find(self._digests)

@@ -27,7 +27,7 @@ def check(plan: Plan) -> None:
     module = configs.CONFIG_PATH.removeprefix("pkg://")
     with TemporaryDirectory() as made, initialize_config_module(module, version_base="1.3"):
         for stage in plan.stages:
-            overrides = [*stage.overrides, f"stages='{made}'", *more]
+            overrides = [*stage.overrides, f"stages={configs.quoted(made)}", *more]
             try:
                 cfg = preflight.compose(stage.command.replace("-", "_"), overrides)
                 preflight.check(cfg)

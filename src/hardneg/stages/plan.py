@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from hardneg.callbacks.keep import LAST
+from hardneg.configs import quoted
 from hardneg.errors import ConfigError
 
 LIST = "stages.yaml"  # of a recipe: the stages in order, each with its command
@@ -77,7 +78,7 @@ def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: P
     stages = []
     for name, command in commands.items():
         own = [override.removeprefix(f"{name}:") for override in overrides if _stage_of(override) in (None, name)]
-        given = (f"experiment={recipe}/{name}", f"stages='{folder}'", *own)
+        given = (f"experiment={recipe}/{name}", f"stages={quoted(folder)}", *own)
         stages.append(Stage(name, command, folder / name, given))
     return Plan(recipe, folder, tuple(stages), config_dir)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from hardneg.configs import quoted
 from hardneg.errors import ConfigError, UserError
 from hardneg.stages.plan import Plan, Stage
 
@@ -45,7 +47,7 @@ def command_of(stage: Stage, config_dir: Path | None) -> list[str]:
     if stage.begun:
         return ["resume", str(stage.folder)]
     own = [] if config_dir is None else ["--config-dir", str(config_dir)]
-    return [stage.command, *own, *stage.overrides, f"hydra.run.dir='{stage.folder}'"]
+    return [stage.command, *own, *stage.overrides, f"hydra.run.dir={quoted(stage.folder)}"]
 
 
 def launch(words: Sequence[str], lock: int) -> tuple[int, int | None]:
@@ -64,10 +66,12 @@ def launch(words: Sequence[str], lock: int) -> tuple[int, int | None]:
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         process = subprocess.Popen([sys.executable, "-m", "hardneg.cli", *words], pass_fds=[lock])
+        _sign(lock, process.pid)
         if got:  # while it was being started
             process.send_signal(signal.SIGTERM)
         return process.wait(), got[0] if got else None
     finally:
+        _sign(lock, os.getpid())
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -81,12 +85,21 @@ def alone(folder: Path, what: str = "stages are") -> Iterator[int]:
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
+    with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(f"{folder}: {what} at work here; wait for the end, or stop that process") from error
+            file.seek(0)
+            who = f"process {file.read().strip() or 'of another user'}"
+            raise ConfigError(f"{folder}: {what} at work here ({who}); wait for the end, or stop it") from error
+        _sign(file.fileno(), os.getpid())
         yield file.fileno()
+
+
+def _sign(lock: int, process: int) -> None:
+    """Write down who is at work: the stage's process goes on where ours is killed."""
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{process}".encode())
 
 
 def say(text: str) -> None:

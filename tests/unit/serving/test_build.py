@@ -239,22 +239,27 @@ def test_a_build_put_beside_survives_until_it_is_switched_to_or_another_is_put_t
 
     first = index(parts[0], False)  # there is no live one yet
     live = index(parts[1], True)
-    assert [one.name for one in folder.builds()] == [first, live] and folder.beside == first
+    assert [one.name for one in folder.builds()] == [first, live] and folder.beside == [first]
     live = index(parts[2], True)
     second = index(parts[3], False)  # another one in its place
     assert {one.name for one in folder.builds()} == {live, second}
     list_builds(folder)
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["live", live], ["beside", second]]
     folder.switch(folder.named(second))
-    assert folder.beside is None and folder.rollback().name == live
+    assert folder.beside == [] and folder.rollback().name == live
     list_builds(folder)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["live", "other"]
-    assert index(parts[2], False) == live and folder.beside is None  # nothing to keep: it is the live one
+    assert index(parts[2], False) == live and folder.beside == []  # nothing to keep: it is the live one
     third = index(parts[4], False)
+    kept = built(tmp_path, parts[0], made, switch=False)
+    with folder.writing():
+        folder.put_beside(kept, by="somebody else")  # one does not take away what another keeps
+        folder.prune(1, kept)
+    assert folder.beside == sorted([third, kept.name]) and folder.named(third).intact
     last = built(tmp_path, parts[5], made)
     with folder.writing():
         folder.prune(2, last, space=last.manifest.space)  # vectors of that space are not trusted
-    assert [one.name for one in folder.builds()] == [last.name] and third != folder.beside
+    assert [one.name for one in folder.builds()] == [last.name] and third not in folder.beside
 
 
 @pytest.mark.parametrize("kind", ["qdrant_url", "pgvector"], indirect=True)

@@ -1,0 +1,74 @@
+"""How a renewal came out, and what follows for the index: noted, so that asking again costs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hardneg.ab.gate import Gate
+from hardneg.errors import UserError
+from hardneg.renew.plan import NOTE, PLACE, Renewal
+from hardneg.stages.run import say
+from hardneg.whole import whole
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out: the live model's build of the data (`old`), the new model's (`new`), and what the gate says.
+
+    `reasons` are those against the new one, empty where it may go live; `limits` are those of the gate.
+    """
+
+    renewal: Renewal
+    old: str
+    new: str
+    reasons: tuple[str, ...]
+    limits: dict[str, Any]
+
+    @classmethod
+    def known(cls, renewal: Renewal, gate: Gate) -> Outcome | None:
+        """Return what was noted before, if it was judged by these limits and its builds are there."""
+        note = renewal.note
+        if note.get("limits") != asdict(gate):
+            return None
+        found = cls(renewal, note["old"], note["new"], tuple(note["reasons"]), note["limits"])
+        needed = {found.old} if found.reasons else {found.old, found.new}
+        return found if needed <= {build.name for build in renewal.index.builds()} else None
+
+    def take(self, switch: bool) -> int:
+        """Switch if that is wanted and allowed, keep what may still be switched to, and say so; return the exit code.
+
+        Raises `UserError` where another model went live meanwhile.
+        """
+        renewal, index = self.renewal, self.renewal.index
+        old = index.named(self.old)
+        wanted = old if self.reasons else index.named(self.new)
+        with index.writing():
+            if index.live().manifest.model != renewal.live.manifest.model:
+                raise UserError(
+                    f"another model went live while build {self.new} was judged against {renewal.live.name}; run the"
+                    " same command again"
+                )
+            if switch and index.live().name != wanted.name:
+                index.switch(wanted)
+            index.put_beside(*(() if switch else (old, wanted)), by=PLACE)
+            index.prune(renewal.index_cfg.keep, wanted)
+        live = index.live().name
+        self._note("refused" if self.reasons else "live" if switch else "ready")
+        for reason in self.reasons:
+            say(f"hardneg renew: gate: {reason}")
+        if self.reasons:
+            say(f"the live model stays; the report: {renewal.folder / 'report.html'}")
+        if live == wanted.name and switch:
+            say(f"live: build {live}; back again: hardneg index rollback {index.root}")
+        elif live != wanted.name:
+            what = "the live model with all documents" if self.reasons else "ready"
+            say(f"{what}: build {wanted.name}, beside the live one: hardneg index switch {index.root} {wanted.name}")
+        return 1 if self.reasons else 0
+
+    def _note(self, state: str) -> None:
+        facts: dict[str, Any] = {"state": state, "task": self.renewal.task, "old": self.old, "new": self.new}
+        facts |= {"reasons": list(self.reasons), "limits": self.limits}
+        with whole(self.renewal.folder / NOTE, alone=True) as draft:
+            draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
