@@ -26,6 +26,8 @@ def search(arguments: Sequence[str]) -> None:
     parser.add_argument("queries", nargs="+", metavar="query", help="what to look for")
     parser.add_argument("-k", type=int, default=10, help="how many documents to show (10)")
     given = parser.parse_args(arguments)
+    if not all(query.strip() for query in given.queries):
+        raise UserError("a query is empty; give a text to look for")
     live = opened(given)
     try:
         for query, answer in zip(given.queries, live.search(given.queries, given.k), strict=True):

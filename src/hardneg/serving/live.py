@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,21 +104,21 @@ def open_build(
 
     Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
     """
-    hold = Hold(build.folder / NAME)
-    try:
+    with ExitStack() as undo:  # what was opened is closed again unless all of it goes well
+        hold = Hold(build.folder / NAME)
+        undo.callback(hold.release)
         _check_width(build, encoder)
         encoder = encoder.at(build.manifest.dim)
         vectors = build.backend.open(build.vectors)
+        undo.callback(vectors.close)
         freshness = examine(build, encoder, vectors, corpus, NEW if new else 1, None if new else MOST)
         if not freshness.fresh:
             if not allow_stale or not build.intact:
-                vectors.close()
                 freshness.require()
-            log.warning("%s", freshness)
-        return Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
-    except BaseException:
-        hold.release()
-        raise
+            log.warning("%s. To mend it: %s", freshness, freshness.mend)
+        opened = Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
+        undo.pop_all()
+    return opened
 
 
 def _check_width(build: Build, encoder: TextEncoder) -> None:
@@ -224,7 +225,10 @@ class LiveIndex:
 
     def _open(self, build: Build) -> Opened:
         opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)
-        opened.search(canaries.TEXTS[:1], 1)  # finds the texts' places now, so that no query waits for that
+        with ExitStack() as undo:
+            undo.callback(opened.close)
+            opened.search(canaries.TEXTS[:1], 1)  # finds the texts' places now, so that no query waits for that
+            undo.pop_all()
         return opened
 
     def _encoder(self, build: Build) -> TextEncoder:

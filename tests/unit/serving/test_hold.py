@@ -174,3 +174,21 @@ def test_where_files_cannot_be_locked_an_index_still_answers(toy, tmp_path, sour
     assert live.search([toy.corpus[5]])[0].build == build.name
     with unheld(build.folder / NAME) as free:
         assert free
+
+
+@pytest.mark.parametrize(("owner", "name"), [(live_module, "examine"), (live_module.Opened, "search")])
+def test_a_build_that_cannot_be_checked_is_closed(toy, tmp_path, backend, source, monkeypatch, owner, name):
+    """Qdrant locks its folder as long as it is open."""
+    build = index(tmp_path / "i", toy, 40, backend, source=source)
+
+    def fails(*given, **named):
+        raise OSError("no more memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fails)
+        with pytest.raises(OSError, match="no more memory") as kept:  # with all that its frames hold
+            LiveIndex(tmp_path / "i", device="cpu")
+    with unheld(build.folder / NAME) as free:
+        assert free
+    assert LiveIndex(tmp_path / "i", device="cpu").search(["a"], 3)[0].hits
+    assert kept.tb

@@ -117,8 +117,9 @@ BAD = {
     "k is true": (422, "k: ", b'{"query": "a", "k": true}'),
     "k = 0": (422, "k: Input should be greater than or equal to 1", b'{"query": "a", "k": 0}'),
     "k = 21": (422, "k: Input should be less than or equal to 20", b'{"query": "a", "k": 21}'),
-    "unknown key": (422, "top: Extra inputs", b'{"query": "a", "top": 1}'),
-    "a long unknown key": (422, "xxx...: Extra", b'{"query": "a", "' + b"x" * 900 + b'": 1}'),
+    "unknown key": (422, "top: unknown key; the keys are query, queries, k", b'{"query": "a", "top": 1}'),
+    "a long unknown key": (422, "xxx...: unknown key", b'{"query": "a", "' + b"x" * 900 + b'": 1}'),
+    "4 long unknown keys": (422, "k; ...", json.dumps({f"{n}" * 99: n for n in range(4)}).encode()),
     "300 unknown keys": (422, "300 things are wrong", json.dumps({f"x{n}": n for n in range(300)}).encode()),
     "no query": (422, "give either query", b"{}"),
     "query and queries": (422, "give either query", b'{"query": "a", "queries": ["a"]}'),
@@ -180,6 +181,12 @@ def test_other_paths_and_methods_are_refused_in_the_same_form(shared):
     schema = shared.get("/openapi.json").json()["paths"]["/search"]["post"]["requestBody"]
     assert set(schema["content"]["application/json"]["schema"]["properties"]) == {"query", "queries", "k"}
     assert shared.get("/docs").status_code == 404
+    assert ask(shared, query="a").status_code == 200
+    answer = shared.post("/search/", json={"query": "a"}, follow_redirects=False)  # a proxy's https would be lost
+    assert answer.status_code == 404 and "location" not in answer.headers
+    for path in ("/health", "/freshness"):
+        assert shared.head(path).status_code == 200
+        assert "head" not in shared.get("/openapi.json").json()["paths"][path]
 
 
 def test_a_search_that_fails_says_nothing_of_our_inside_and_is_logged(client, caplog, monkeypatch):
@@ -277,7 +284,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(client):
 
 def test_health_asks_the_index_once_a_second(client, live):
     answers, batcher, asked = [client.get("/health") for _ in range(5)], client.service.batcher, []
-    assert all(answer.json() == {"status": "ok", "build": live.build.name} for answer in answers)
+    assert all(answer.json() == {"status": "ok", "build": live.build.name, "fresh": True} for answer in answers)
     real = batcher.ask
     batcher.ask = lambda texts, k: [asked.append(texts), *real(texts, k)][1:]
     client.service._probed -= 2
@@ -295,7 +302,7 @@ def test_health_says_that_it_does_not_answer_in_time(client):
 
 def test_freshness_is_told_and_examined_anew_when_asked_but_not_always(client, live, monkeypatch):
     first = client.get("/freshness").json()
-    assert first["fresh"] and not first["behind"] and first["mend"] is None and first["build"] == live.build.name
+    assert first["fresh"] and not first["behind"] and first["build"] == live.build.name
     about = {finding["about"] for finding in first["findings"]}
     assert about == {"model", "files", "canaries", "vectors", "stored", "count"}
     assert 0 <= first["age_seconds"] < 600
@@ -310,19 +317,36 @@ def stale(self):
     return Freshness(self.build.name, self.build.manifest.created, (Finding("count", False, "3 are gone"),), "mend it")
 
 
-def test_an_index_that_is_found_stale_answers_no_more(indexed, live, monkeypatch):
+def test_an_index_that_is_found_stale_answers_no_more(indexed, live, monkeypatch, caplog):
     monkeypatch.setattr(Opened, "examine", stale)
     with serving(live) as client:
         assert ask(client, query="a").status_code == 200
         found = client.post("/freshness").json()
-        assert not found["fresh"] and found["mend"] == "mend it" and found["findings"][0]["says"] == "3 are gone"
+        assert not found["fresh"] and found["findings"][0]["says"] == "3 are gone"
+        assert "mend" not in found and "To mend it: mend it" in caplog.text
         for answer in (ask(client, query="a"), client.get("/health")):
             assert answer.status_code == 503 and "3 are gone" in answer.json()["error"]
     with serving(LiveIndex(indexed, device="cpu", allow_stale=True)) as client:
         client.post("/freshness")
-        assert (
-            ask(client, query="a").json()["freshness"].startswith("STALE") and client.get("/health").status_code == 200
-        )
+        assert ask(client, query="a").json()["freshness"].startswith("STALE")
+        health = client.get("/health")
+        assert health.status_code == 200 and health.json()["fresh"] is False
+
+
+def test_no_answer_of_a_stale_index_has_a_path(toy, indexed, tmp_path, monkeypatch, caplog):
+    other = saved(trained(toy, 1), tmp_path / "b.ckpt")
+    live = LiveIndex(indexed, other, "cpu", allow_stale=True)
+    with serving(live) as client:
+        asked = [lambda: client.get("/freshness"), lambda: client.post("/freshness"), lambda: client.get("/health")]
+        bodies = [call().text for call in (*asked, lambda: ask(client, query="a"))]
+        monkeypatch.setattr(live, "allow_stale", False)
+        refused = [call() for call in (asked[2], lambda: ask(client, query="a"))]
+        bodies += [answer.text for answer in refused]
+    assert [answer.status_code for answer in refused] == [503, 503]
+    for body in bodies:
+        assert "the model is another" in body or '"fresh":false' in body
+        assert str(tmp_path) not in body and str(indexed.parent) not in body
+    assert f"To mend it: hardneg index ckpt_path={other}" in caplog.text
 
 
 def test_an_examination_that_fails_leaves_what_was_known(client, monkeypatch, caplog):

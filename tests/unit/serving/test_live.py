@@ -10,7 +10,7 @@ import pytest
 from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.serving.command import change, show
+from hardneg.serving.command import change, search, show
 from hardneg.serving.encoder import TextEncoder
 from hardneg.serving.folder import IndexFolder
 from hardneg.serving.freshness import StaleIndex
@@ -185,3 +185,9 @@ def test_a_folder_without_a_live_build_says_how_to_make_one(toy, indexed, tmp_pa
     (indexed / "live.json").unlink()
     with pytest.raises(UserError, match=r"complete builds: .*: hardneg index switch"):
         LiveIndex(indexed)
+
+
+@pytest.mark.parametrize("queries", [[""], ["a", " \n"]])
+def test_an_empty_query_is_refused_before_the_index_is_opened(queries, tmp_path):
+    with pytest.raises(UserError, match="a query is empty"):
+        search([str(tmp_path / "none"), *queries])

@@ -25,13 +25,15 @@ def app(live: LiveIndex, limits: Limits | None = None) -> FastAPI:
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect names http:// where a proxy speaks TLS
         lifespan=service.lifespan,
     )
     made.state.service = service
     body = {"required": True, "content": {"application/json": {"schema": service.model.model_json_schema()}}}
     made.post("/search", response_class=Response, openapi_extra={"requestBody": body})(service.search)
-    made.get("/health", response_class=Response)(service.health)
-    made.get("/freshness", response_class=Response)(service.freshness)
+    for path, tells in (("/health", service.health), ("/freshness", service.freshness)):
+        made.get(path, response_class=Response)(tells)
+        made.head(path, include_in_schema=False)(tells)  # as probes ask; the server leaves the body out
     made.post("/freshness", response_class=Response)(service.examine)
     made.exception_handler(HTTPException)(_refused)
     made.exception_handler(Exception)(_failed)

@@ -40,7 +40,7 @@ def reader(model: type[BaseModel]) -> Callable[[bytes], tuple[list[str], int]]:
         try:
             asked: Any = model.model_validate_json(body)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise _refusal(error, model) from None
         if (asked.query is None) == (asked.queries is None):
             raise HTTPException(422, EITHER)
         return [asked.query] if asked.queries is None else asked.queries, asked.k
@@ -48,13 +48,17 @@ def reader(model: type[BaseModel]) -> Callable[[bytes], tuple[list[str], int]]:
     return read
 
 
-def _refusal(error: ValidationError) -> HTTPException:
+def _refusal(error: ValidationError, model: type[BaseModel]) -> HTTPException:
     if (count := error.error_count()) > MANY:
         return HTTPException(422, f"{count} things are wrong with the body")
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return HTTPException(400, f"the body is no JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
-    said = [f"{_place(one['loc'])}{one['msg'].removeprefix('Value error, ')}" for one in found[:SHOWN]]
+    keys = f"unknown key; the keys are {', '.join(model.model_fields)}"
+    said = [
+        _place(one["loc"]) + (keys if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, "))
+        for one in found[:SHOWN]
+    ]
     return HTTPException(422, "; ".join([*said, *(["..."] if len(found) > SHOWN else [])]))
 
 

@@ -100,10 +100,11 @@ class Service:
             raise HTTPException(503, f"no answer within {self.limits.timeout:g} s")
         if probe.exception() is not None:
             raise HTTPException(503, "the search failed; the service's log says why")
-        return as_json({"status": "ok", "build": self.watch.state.opened.build.name})
+        state = self.watch.state
+        return as_json({"status": "ok", "build": state.opened.build.name, "fresh": state.freshness.fresh})
 
     async def freshness(self) -> Response:
-        """What was found when the build was opened, or examined last."""
+        """What was found when it was opened, or examined last; the command that mends it has paths, and is logged."""
         state = self.watch.state
         found = state.freshness
         created = datetime.fromisoformat(found.created)
@@ -117,7 +118,6 @@ class Service:
                 "examined": datetime.fromtimestamp(state.examined, UTC).isoformat(timespec="seconds"),
                 "behind": state.behind,
                 "findings": [{"about": one.about, "fresh": one.fresh, "says": one.says} for one in found.findings],
-                "mend": None if found.fresh else found.mend,
             }
         )
 

@@ -100,7 +100,10 @@ class Watch:
         try:
             freshness = self.state.opened.examine()
             self.state = State(self.state.opened, freshness, time.time(), self.state.behind)
-            log.log(logging.INFO if freshness.fresh else logging.WARNING, "%s", freshness)
+            if freshness.fresh:
+                log.info("%s", freshness)
+            else:
+                log.warning("%s. To mend it: %s", freshness, freshness.mend)
         except Exception as error:  # whatever a backend raises: the service goes on with what was known
             log.error("the index could not be examined", exc_info=error)
             self._asked = None
