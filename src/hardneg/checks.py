@@ -8,10 +8,10 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from hardneg import configs
 from hardneg.alarms import Thresholds
+from hardneg.checks_fsdp import callbacks_of, check_split, splits_weights
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
-from hardneg.fsdp import FSDP2
 from hardneg.losses.base import Loss
 from hardneg.monitor import METRICS
 from hardneg.negatives.base import OfflineSource, OnlineSource
@@ -59,11 +59,6 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
 def needs_average(source: Any) -> bool:
     """Whether a source mines with a moving average of the model."""
     return isinstance(source, Stored) and source.miner.needs_average
-
-
-def callbacks_of(node: dict[str, Any]) -> list[Any]:
-    """Make the callbacks that the config adds."""
-    return list(configs.build_group(node.get("callbacks"), "callbacks").values())
 
 
 def check_combination(node: dict[str, Any]) -> None:
@@ -145,34 +140,6 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
             raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
 
 
-def check_split(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for what cannot be trained with weights that are split over devices."""
-    if not splits_weights(node):
-        return
-    encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
-    if encoder.get("momentum") is not None:
-        raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
-    if encoder.get("freeze") is not None:
-        raise ConfigError(
-            "trainer=fsdp2 splits towers that are trained, and was not tried on a frozen one: set encoder.freeze=null,"
-            " or trainer=default"
-        )
-    if encoder.get("grad_cache") or isinstance(encoder.get("tokens"), int):
-        raise ConfigError(f"{why}, not in parts: set encoder.grad_cache=false encoder.tokens=auto, or trainer=default")
-    if encoder.get("separate") and (encoder.get("lora") or {}).get("r") is not None:
-        raise ConfigError(
-            "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
-        )
-    for name, loss in configs.build_group(node["loss"], "loss").items():
-        if any(p.requires_grad for p in loss.parameters()):
-            raise ConfigError(
-                f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"
-                f" loss.{name}.learn_temperature=false"
-            )
-    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
-        raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
-
-
 def check_frozen(node: dict[str, Any]) -> None:
     """Raise `ConfigError` where frozen documents would be random for ever."""
     recipe = configs.build(node["encoder"])
@@ -182,12 +149,6 @@ def check_frozen(node: dict[str, Any]) -> None:
             " init_from=CHECKPOINT, the encoder that the index was made with, or start from a pretrained one, as with"
             " encoder.init=minilm"
         )
-
-
-def splits_weights(node: dict[str, Any]) -> bool:
-    """Whether the trainer splits weights over devices."""
-    strategy = node["trainer"].get("strategy")
-    return isinstance(strategy, dict) and isinstance(configs.build(strategy), FSDP2)
 
 
 def check_pairs(node: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ LAYERS = [
         "data.datamodule",
         "runlog",
         "checks",
+        "checks_fsdp",
         "preflight",
     ],
     ["optimised", "retrieval.reranker", "mining.cross_encoder"],

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-import time
 import uuid
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-from jaxtyping import Float32
-
 from hardneg.errors import ConfigError, UserError
-from hardneg.serving.backends.base import Backend, Vectors
-
-log = logging.getLogger(__name__)
+from hardneg.serving.backends.base import Backend
+from hardneg.serving.backends.qdrant_collection import QdrantVectors, client_library, saying
 
 COLLECTION = "documents"  # in local mode, where each build has a folder
-BATCH = 256  # points a request
 LONGEST = 200  # letters of a name; Qdrant takes 255, and the names of index and build come behind it
-TIMEOUT, PAUSE = 60, 0.5  # seconds a request may take, and between two looks at a graph in the making
+TIMEOUT = 60  # seconds a request may take
 
 
 @dataclass(frozen=True)
@@ -67,22 +57,22 @@ class Qdrant(Backend):
 
         Taking an alias away that is not there changes nothing, and needs the rights that a build will need.
         """
-        models = _client_library().models
+        models = client_library().models
         if self.url is not None:
             nobody = models.DeleteAlias(alias_name=f"{self.name}_{uuid.uuid4().hex}")
             self._alias([models.DeleteAliasOperation(delete_alias=nobody)])
 
     def create(self, folder: Path, dim: int, documents: int) -> QdrantVectors:
         """Make the collection, unless a killed build left it."""
-        models = _client_library().models
+        models = client_library().models
         client, collection = self._connect(folder)
         if not self._exists(client, collection):
             params = models.VectorParams(size=dim, distance=models.Distance.DOT)
             graph = None if self.hnsw else models.HnswConfigDiff(m=0)  # none is built where none is walked
-            with self.saying():
+            with saying(self.url):
                 client.create_collection(collection, vectors_config=params, hnsw_config=graph)
         folder.mkdir(parents=True, exist_ok=True)
-        return QdrantVectors(client, collection, self)
+        return QdrantVectors(client, collection, self.url, self.hnsw, self.ef_search)
 
     def open(self, folder: Path) -> QdrantVectors:
         """Connect to the build's collection."""
@@ -90,12 +80,12 @@ class Qdrant(Backend):
         if not self._exists(client, collection):
             client.close()
             raise UserError(f"the collection {collection} is not there; index again with rebuild=true")
-        return QdrantVectors(client, collection, self)
+        return QdrantVectors(client, collection, self.url, self.hnsw, self.ef_search)
 
     def switch(self, folder: Path) -> None:
         """Have the alias name this build: in one request, so that it is never without a collection."""
         if self.url is not None:
-            models = _client_library().models
+            models = client_library().models
             live = models.CreateAlias(collection_name=self.place(self.name, folder), alias_name=self.name)
             before = models.DeleteAlias(alias_name=self.name)
             self._alias(
@@ -106,7 +96,7 @@ class Qdrant(Backend):
         """Delete the collection; an alias of it goes with it."""
         if self.url is not None:
             client, collection = self._connect(folder)
-            with self.saying():
+            with saying(self.url):
                 client.delete_collection(collection)
             client.close()
         super().drop(folder)
@@ -118,17 +108,17 @@ class Qdrant(Backend):
 
     def _alias(self, operations: list[Any]) -> None:
         client, _ = self._connect(Path(self.path))
-        with self.saying():
+        with saying(self.url):
             client.update_collection_aliases(operations)
         client.close()
 
     def _exists(self, client: Any, collection: str) -> bool:
-        with self.saying():
+        with saying(self.url):
             return bool(client.collection_exists(collection))
 
     def _connect(self, folder: Path) -> tuple[Any, str]:
         """A client, and the name of a build's collection."""
-        make = _client_library().QdrantClient
+        make = client_library().QdrantClient
         if self.url is not None:
             key = os.environ.get("QDRANT_API_KEY") or None
             client = make(url=self.url, api_key=key, timeout=TIMEOUT, check_compatibility=False)
@@ -142,101 +132,6 @@ class Qdrant(Backend):
                 " give index.url of a server, or take another index="
             ) from error
 
-    @contextmanager
-    def saying(self) -> Iterator[None]:
-        """Turn what the client raises into a `UserError` that names the server and the mend."""
-        errors = _client_library().http.exceptions
-        try:
-            yield
-        except errors.UnexpectedResponse as error:
-            said = f"index.url={self.url}: the server refused ({error.status_code}): {_reason(error)}"
-            if error.status_code in (401, 403):
-                said += "; set QDRANT_API_KEY to a key that may create, change and delete collections"
-            raise UserError(said) from error
-        except errors.ApiException as error:
-            source = getattr(error, "source", error)
-            raise UserError(f"index.url={self.url}: {source}; a Qdrant server must answer there") from error
-
-
-class QdrantVectors(Vectors):
-    """An open collection."""
-
-    def __init__(self, client: Any, collection: str, recipe: Qdrant) -> None:
-        self.client, self.collection, self.recipe = client, collection, recipe
-        self.models = _client_library().models
-        # Local mode is exact whatever it is asked for, and warns of it.
-        params = self.models.SearchParams(exact=not recipe.hnsw, hnsw_ef=recipe.ef_search)
-        self.asked = None if recipe.url is None else params
-
-    def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
-        """Write points."""
-        for start in range(0, len(ids), BATCH):
-            points = [
-                self.models.PointStruct(id=_point(name), vector=vector.tolist(), payload={"id": name})
-                for name, vector in zip(ids[start : start + BATCH], vectors[start : start + BATCH], strict=True)
-            ]
-            with self.recipe.saying():
-                self.client.upsert(self.collection, points, wait=True)
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """Remove points."""
-        if ids:
-            points = self.models.PointIdsList(points=[_point(name) for name in ids])
-            with self.recipe.saying():
-                self.client.delete(self.collection, points, wait=True)
-
-    def search(self, queries: Float32[np.ndarray, "Q D"], k: int) -> list[list[tuple[str, float]]]:
-        """Ask for all queries at once."""
-        asked = [
-            self.models.QueryRequest(query=query.tolist(), limit=k, with_payload=True, params=self.asked)
-            for query in queries
-        ]
-        with self.recipe.saying():
-            answers = self.client.query_batch_points(self.collection, asked) if asked else []
-        return [[(point.payload["id"], float(point.score)) for point in answer.points] for answer in answers]
-
-    def fetch(self, ids: Sequence[str]) -> Float32[np.ndarray, "N D"]:
-        """Read points."""
-        points = [_point(name) for name in ids]
-        with self.recipe.saying():
-            found = self.client.retrieve(self.collection, points, with_payload=True, with_vectors=True)
-            dim = self.client.get_collection(self.collection).config.params.vectors.size
-        held: dict[str, Any] = {point.payload["id"]: point.vector for point in found}
-        out = np.full((len(ids), dim), np.nan, np.float32)
-        for place, name in enumerate(ids):
-            if name in held:
-                out[place] = held[name]
-        return out
-
-    def count(self) -> int:
-        """What Qdrant counts."""
-        with self.recipe.saying():
-            return int(self.client.count(self.collection).count)
-
-    def save(self) -> None:
-        """Wait until the graph is built: until then what is not in it is scanned, and would be measured as exact."""
-        status, woken, said = self.models.CollectionStatus, False, False
-        while (info := self._info()).status != status.GREEN:
-            if info.status == status.RED:
-                raise UserError(f"the collection {self.collection} cannot be finished: {info.optimizer_status}")
-            if info.status == status.GREY and not woken:
-                # A server that was restarted waits for a change before it goes on with a graph: one without effect.
-                woken = True
-                with self.recipe.saying():
-                    self.client.update_collection(self.collection, optimizers_config=self.models.OptimizersConfigDiff())
-            if not said:
-                said = True
-                log.info("%s: waiting for the server to finish the graph", self.collection)
-            time.sleep(PAUSE)
-
-    def _info(self) -> Any:
-        with self.recipe.saying():
-            return self.client.get_collection(self.collection)
-
-    def close(self) -> None:
-        """Release the folder, or disconnect."""
-        self.client.close()
-
 
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
@@ -247,26 +142,3 @@ def _check_url(url: str) -> None:
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"index.url={url!r} must be http://HOST:PORT or https://HOST:PORT")
-
-
-def _reason(error: Any) -> str:
-    """What the server says, which is JSON from Qdrant itself and anything from what stands before it."""
-    try:
-        return str(error.structured()["status"]["error"])
-    except (ValueError, KeyError, TypeError):
-        return error.content.decode(errors="replace")[:200].strip() or error.reason_phrase
-
-
-def _point(name: str) -> str:
-    """Qdrant names points by numbers or UUIDs: the one that this id always has."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
-
-
-def _client_library() -> Any:
-    try:
-        import qdrant_client
-        import qdrant_client.http.exceptions
-    except ImportError as error:
-        raise UserError("index=qdrant needs its client: pip install 'hardneg[qdrant]'") from error
-    warnings.filterwarnings("ignore", message="Local mode is not recommended.*")
-    return qdrant_client
