@@ -14,7 +14,7 @@ pytest.importorskip("qdrant_client")
 
 from hardneg import configs
 from hardneg.errors import ConfigError, UserError
-from hardneg.serving.backends import qdrant
+from hardneg.serving.backends import qdrant_collection
 from hardneg.serving.backends.qdrant import Qdrant
 
 DIM = 8
@@ -149,7 +149,7 @@ def test_an_alias_that_is_a_collection_of_somebody_is_left_alone(qdrant_url, tmp
 
 def test_a_build_is_measured_when_its_graph_is_finished(standin, tmp_path, monkeypatch):
     """A server scans what is not in the graph yet: recall right after loading would be that of exact search."""
-    monkeypatch.setattr(qdrant, "PAUSE", 0.0)
+    monkeypatch.setattr(qdrant_collection, "PAUSE", 0.0)
     vectors = Qdrant(str(tmp_path), url=standin.url).create(tmp_path / "aa" / "v", DIM, 1)
     standin.store.states = ["grey", "grey", "yellow", "green"]
     vectors.save()
