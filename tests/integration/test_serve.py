@@ -130,7 +130,7 @@ def test_it_is_switched_under_load_between_bad_requests_and_stops_in_order(index
 
 
 def test_clients_that_are_slow_are_let_go_and_what_has_begun_is_answered_at_the_end(index):
-    with served("--timeout", "1", "--allow-stale") as (process, port):
+    with served("--timeout", "3", "--allow-stale") as (process, port):
         begun = time.monotonic()
         slow = {
             "headers": b"POST /search HTTP/1.1\r\nHost:",
@@ -141,7 +141,7 @@ def test_clients_that_are_slow_are_let_go_and_what_has_begun_is_answered_at_the_
         for name, raw in raws.items():
             raw.sendall(slow[name])
         got = {name: raw.makefile("rb").read() for name, raw in raws.items()}  # until the service closes
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - begun < 25
         assert b"408" in got["body"].splitlines()[0] and not got["headers"] and not got["silent"]
 
         endless = socket.create_connection(("127.0.0.1", port), timeout=20)

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,8 @@ from hardneg.serving.http.app import app
 from hardneg.serving.http.limits import Limits
 from hardneg.serving.live import LiveIndex, Opened
 
-SMALL = Limits(max_batch=4, timeout=0.5, waiting=2, max_queries=3, max_chars=100, max_k=20)
+SMALL = Limits(max_batch=4, timeout=30.0, waiting=2, max_queries=3, max_chars=100, max_k=20)
+HASTY = replace(SMALL, timeout=2.0)  # where time is the question; elsewhere a busy machine may take its own
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,12 @@ def live(indexed):
 @pytest.fixture
 def client(live):
     with serving(live) as client:
+        yield client
+
+
+@pytest.fixture
+def hasty(live):
+    with serving(live, HASTY) as client:
         yield client
 
 
@@ -217,12 +225,13 @@ def test_a_score_that_is_no_number_is_a_failure_and_no_broken_json(client, monke
     assert ask(client, query="a").status_code == 500
 
 
-def test_what_is_not_answered_in_time_gets_504_and_is_dropped(client):
+def test_what_is_not_answered_in_time_gets_504_and_is_dropped(hasty):
+    client = hasty
     with busy(client) as go:
         began = time.monotonic()
         answer = ask(client, query="late")
-        assert answer.status_code == 504 and "0.5 s" in answer.json()["error"]
-        assert 0.4 < time.monotonic() - began < 5
+        assert answer.status_code == 504 and "2 s" in answer.json()["error"]
+        assert 1.5 < time.monotonic() - began < 10
         go.set()
         assert ask(client, query="next").status_code == 200
         assert client.asked == [["first"], ["next"]]
@@ -274,11 +283,11 @@ def test_a_client_that_goes_away_costs_no_work_that_has_not_begun(client, caplog
     assert not caplog.text
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(client):
+def test_a_body_that_does_not_come_is_not_waited_for(hasty):
     async def receive():
         await asyncio.sleep(20)
 
-    sent = call(client, receive, b" " * 99)
+    sent = call(hasty, receive, b" " * 99)
     assert sent[0]["status"] == 408 and (b"connection", b"close") in sent[0]["headers"]
 
 
@@ -293,11 +302,11 @@ def test_health_asks_the_index_once_a_second(client, live):
     assert len(asked) == 1
 
 
-def test_health_says_that_it_does_not_answer_in_time(client):
-    with busy(client) as go:
-        assert client.get("/health").status_code == 503
+def test_health_says_that_it_does_not_answer_in_time(hasty):
+    with busy(hasty) as go:
+        assert hasty.get("/health").status_code == 503
         go.set()
-    assert client.get("/health").status_code == 200
+    assert hasty.get("/health").status_code == 200
 
 
 def test_freshness_is_told_and_examined_anew_when_asked_but_not_always(client, live, monkeypatch):
