@@ -28,10 +28,10 @@ DELTA, LOST = -0.01, 0.05
 
 EPILOG = """examples:
   hardneg renew my-index
-  hardneg renew my-index data.path=DIR trainer.max_epochs=2 --switch
+  hardneg renew my-index data=beir data.path=DIR trainer.max_epochs=2 --switch
   hardneg renew my-index loss=triplet negatives.mined.k=4 --gate-delta 0 --gate-slice -0.02
 
-As a nightly job (cron):  0 3 * * *  hardneg renew /srv/my-index data.path=/srv/data --switch
+As a nightly job (cron):  0 3 * * *  hardneg renew /srv/my-index data=beir data.path=/srv/data --switch
 Asked again after a kill or an error it goes on where it was; two at a time are refused. The gate looks at split.test,
 or at split.dev where that is null.
 
