@@ -138,6 +138,11 @@ def _holds_targets(section: DictConfig) -> bool:
     return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
 
 
+def key_of(word: str) -> str:
+    """The key that a word of the command line sets."""
+    return word.lstrip("+~").partition("=")[0]
+
+
 def quoted(value: object) -> str:
     """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
     text = str(value).replace("'", "\\'")

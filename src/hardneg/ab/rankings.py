@@ -12,8 +12,9 @@ import numpy as np
 from hardneg.data.readers.fields import number
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import BadRow, Complaints, text_lines
+from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError, UserError
-from hardneg.retrieval.metrics import Rankings, grade
+from hardneg.retrieval.metrics import Rankings, Run, grade
 
 LAYOUT = "write `query Q0 document rank score tag`, six columns with blanks between"
 # The format has no word for ids with blanks, which real sets have: what stands on both sides of Q0 is taken whole.
@@ -36,6 +37,11 @@ def in_order(scored: Iterable[tuple[str, float]]) -> dict[str, float]:
     pairs = sorted(scored, reverse=True)
     scores = np.array([score for _, score in pairs], np.float32)
     return {pairs[row][0]: float(scores[row]) for row in np.argsort(-scores, kind="stable").tolist()}
+
+
+def ranked(run: Run, data: RetrievalData) -> Rankings:
+    """Return a run's rankings by string ids, in trec_eval's order."""
+    return {query: in_order(found.items()) for query, found in run.as_dict(data).items()}
 
 
 def read_run(path: Path) -> Rankings:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from hardneg import configs, preflight
 from hardneg.ab.judged import Judged, from_data, from_files
-from hardneg.ab.rankings import in_order, read_run
+from hardneg.ab.rankings import ranked, read_run
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, UserError
 from hardneg.mining.baseline import baseline_run
@@ -53,7 +53,7 @@ def compose(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
     if not words:
         return None
     for word in words:
-        key = word.split("=")[0].lstrip("+~").split("@")[0]
+        key = configs.key_of(word).split("@")[0]
         if not key.startswith(WORDS):
             raise ConfigError(f"{word}: not read here; of hardneg evaluate's words these are: {', '.join(WORDS)}")
     configs.register_resolvers()
@@ -139,5 +139,4 @@ def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Sid
     miner = Dense(ckpt_path=str(path), precision=cfg.precision)
     run = baseline_run(miner, data, cfg.split, depth + more, Path(cfg.cache))
     run = run if left_out is None else run.without(left_out, depth)
-    rankings = {query: in_order(ranked.items()) for query, ranked in run.as_dict(data).items()}
-    return Side(str(path), rankings, data.fingerprint(cfg.split))
+    return Side(str(path), ranked(run, data), data.fingerprint(cfg.split))

@@ -149,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         help="have the new build answer if the gate lets it through, else the live model's with the new documents",
     )
     parser.add_argument(
-        "--anyway", action="store_true", help="train on even if data and settings are those of last time"
+        "--anyway",
+        action="store_true",
+        help="also where the live model came out of these data and settings, or what came out of them was rolled back",
     )
     parser.add_argument("--cluster-positives", action="store_true", help="join queries that share a relevant document")
     gate.add_options(parser, delta=DELTA, lost=LOST)

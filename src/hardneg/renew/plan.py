@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg import checkpoint, configs, preflight
-from hardneg.configs import quoted
+from hardneg.configs import key_of, quoted
 from hardneg.data.cache import fingerprint
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
@@ -23,7 +23,7 @@ from hardneg.identity import settings
 from hardneg.renew.words import GIVEN, check, index_words
 from hardneg.serving.builds import Build
 from hardneg.serving.folder import IndexFolder
-from hardneg.serving.words import is_data, key_of, located
+from hardneg.serving.words import is_data, located
 
 PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; how a renewal came out, in its own
 ELSEWHERE = (*GIVEN[1:], "data")  # keys that say where things are, or what is told apart by content
@@ -33,12 +33,15 @@ ELSEWHERE = (*GIVEN[1:], "data")  # keys that say where things are, or what is t
 class Renewal:
     """One renewal of an index. `words` are those for `hardneg train`, `cfg` is what they compose to.
 
+    `encoder` is the live checkpoint's, as a config describes it.
+
     `task` names the data, by content, and the settings of the training: what a model is renewed with only once.
     `name`, of the folder, names the live model too.
     """
 
     index: IndexFolder
     live: Build
+    encoder: dict[str, Any]
     words: tuple[str, ...]
     cfg: DictConfig
     index_cfg: DictConfig
@@ -93,11 +96,12 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
     folder = IndexFolder(index)
     live = folder.live()
     start = live_checkpoint(live)
+    encoder = checkpoint.read(start)[checkpoint.KEY]["encoder"]
     given = list(words) if any(key_of(word) == "experiment" for word in words) else ["experiment=renew", *words]
     fixed = ["data=live", "encoder=live", *given, f"init_from={quoted(start)}", f"from_index={quoted(folder.root)}"]
     with TemporaryDirectory() as made:
-        write_groups(Path(made), live)
-        cfg = _train_config(fixed, Path(made), live)
+        write_groups(Path(made), live, encoder)
+        cfg = _train_config(fixed, Path(made), encoder)
     if "wandb" in cfg.logger:  # a schedule's working directory is nobody's place for files
         fixed.append(f"logger.wandb.dir={quoted(folder.root / PLACE)}")
     if not (cfg.split.test or cfg.split.dev):
@@ -107,7 +111,7 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
     kept = {key: value for key, value in settings(cfg).items() if key.split(".")[0] not in ELSEWHERE}
     task = fingerprint([kept, data.corpus.fingerprint, data.queries.fingerprint, splits])
     name = fingerprint([task, live.manifest.model])
-    return Renewal(folder, live, tuple(fixed), cfg, _index_config(live, start), data, task, name)
+    return Renewal(folder, live, encoder, tuple(fixed), cfg, _index_config(live, start), data, task, name)
 
 
 def live_checkpoint(live: Build) -> str:
@@ -129,22 +133,18 @@ def read_note(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def write_groups(folder: Path, live: Build) -> None:
+def write_groups(folder: Path, live: Build, encoder: dict[str, Any]) -> None:
     """Write the live model's encoder and the live index's data as options of their groups: encoder=live, data=live."""
-    for group, node in (("encoder", _encoder(live)), ("data", live.manifest.source.get("data"))):
+    for group, node in (("encoder", encoder), ("data", live.manifest.source.get("data"))):
         if node is not None:
             (folder / group).mkdir(parents=True, exist_ok=True)
             OmegaConf.save(OmegaConf.create(node), folder / group / "live.yaml")
 
 
-def _encoder(live: Build) -> dict[str, Any]:
-    return checkpoint.read(live_checkpoint(live))[checkpoint.KEY]["encoder"]
-
-
-def _train_config(words: list[str], groups: Path, live: Build) -> DictConfig:
+def _train_config(words: list[str], groups: Path, encoder: dict[str, Any]) -> DictConfig:
     with _composing() as compose:
         cfg = compose("train", [*words, f"hydra.searchpath=['file://{groups}']"])
-    if other := sorted(set(cfg.encoder) - set(_encoder(live))):
+    if other := sorted(set(cfg.encoder) - set(encoder)):
         chosen = next(word for word in reversed(words) if key_of(word) == "experiment")
         raise ConfigError(
             f"{chosen} is for another encoder than the live one, which has no {other[0]}; give an experiment that sets"

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hardneg import run_folder
 from hardneg.ab.judged import from_data
-from hardneg.ab.rankings import in_order
+from hardneg.ab.rankings import ranked
 from hardneg.ab.report import Plan, Report, compare
 from hardneg.ab.sides import Side
 from hardneg.callbacks.keep import BEST, LAST
@@ -59,7 +59,7 @@ def train(renewal: Renewal, lock: int) -> str:
     Raises `Stopped` for a signal, `UserError` for a training that failed.
     """
     conf = renewal.folder / "conf"
-    write_groups(conf, renewal.live)
+    write_groups(conf, renewal.live, renewal.encoder)
     stage = Stage("train", "train", renewal.folder / "train", renewal.words)
     kept = stage.folder / "checkpoints" / (LAST if renewal.cfg.split.dev is None else BEST)
     if stage.done and not kept.is_file():  # it was removed when nobody seemed to need it any more
@@ -96,8 +96,7 @@ def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> Side:
     run = Run(rows, ids, scores)
     run = run if left_out is None else run.without(left_out, depth)
     run_folder.write_trec(renewal.folder / f"{name}.run", run, data, name)
-    rankings = {query: in_order(ranked.items()) for query, ranked in run.as_dict(data).items()}
-    return Side(f"build {asked.name} ({ckpt_path})", rankings)
+    return Side(f"build {asked.name} ({ckpt_path})", ranked(run, data))
 
 
 def judge(renewal: Renewal, old: Side, new: Side, plan: Plan) -> Report:

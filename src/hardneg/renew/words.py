@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hardneg.configs import key_of
 from hardneg.errors import ConfigError
 from hardneg.serving.builds import Build
-from hardneg.serving.words import is_data, key_of
+from hardneg.serving.words import is_data
 
 GIVEN = ("encoder", "init_from", "from_index", "ckpt_path", "stages")  # by the plan itself
 OF_INDEX = ("switch", "keep", "rebuild", "shard", "width", "index")

@@ -33,6 +33,7 @@ class StoredVectors(Embedded):
 
     def __init__(self, root: str | Path, data: RetrievalData) -> None:
         self.folder, self.data = IndexFolder(root), data
+        self._readers: dict[str, Reader | None] = {}
         self._holds: list[Hold] = []
         self._said = False
         if data.mixed:
@@ -47,10 +48,16 @@ class StoredVectors(Embedded):
         return digest(self.data.corpus.texts)
 
     def reader(self, model: Model) -> Reader | None:
-        """Find the builds of this model and precision."""
+        """What reads the vectors that builds of this model and precision hold."""
         made = identity.both(model.recipe, model.tokenizer, model.towers, model.towers.dim)[DOCUMENT]
         space = fingerprint([made, model.precision])
+        if space not in self._readers:  # a round asks for its documents and for positives outside of them
+            self._readers = {space: self._open(space, model.towers.dim)}
+        return self._readers[space]
+
+    def _open(self, space: str, dim: int) -> Reader | None:
         shards: dict[str, Shard] = {}
+        self._holds = []
         for build in reversed(self.folder.builds()):
             if build.manifest.space == space and build.intact:
                 self._holds.append(Hold(build.folder / NAME))  # as long as we are, it is not removed
@@ -67,6 +74,6 @@ class StoredVectors(Embedded):
 
         def read(rows: np.ndarray) -> tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]:
             here = places[rows]
-            return here >= 0, known.take(here[here >= 0], model.towers.dim)
+            return here >= 0, known.take(here[here >= 0], dim)
 
         return read

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-
-def key_of(word: str) -> str:
-    """The key that a word of the command line sets."""
-    return word.lstrip("+~").partition("=")[0]
+from hardneg.configs import key_of
 
 
 def is_data(word: str) -> bool:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from hardneg.callbacks.keep import LAST
-from hardneg.configs import quoted
+from hardneg.configs import key_of, quoted
 from hardneg.errors import ConfigError
 
 LIST = "stages.yaml"  # of a recipe: the stages in order, each with its command
@@ -110,7 +110,7 @@ def _check(override: str, names: list[str]) -> None:
     stage = _stage_of(override)
     if stage is not None and stage not in names:
         raise ConfigError(f"{override}: there is no stage {stage}; there are {', '.join(names)}")
-    key = override.removeprefix(f"{stage}:").lstrip("+~").partition("=")[0]
+    key = key_of(override.removeprefix(f"{stage}:"))
     if key in OURS or key.startswith("hydra."):
         raise ConfigError(f"{override}: hardneg stages gives {key} itself; leave it out (hydra.run.dir may be given)")
     if override.startswith("-"):
