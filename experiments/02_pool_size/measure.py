@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hardneg.compare.runs import FinishedRun, find
+from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.compare.statistics import Difference, crossed
 
 METRICS = ("ndcg@10", "recall@100")

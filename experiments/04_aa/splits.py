@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hardneg.compare.runs import find
+from hardneg.compare.finished_runs import find
 from hardneg.compare.statistics import crossed, over_seeds
 
 METRIC = "ndcg@10"

@@ -18,8 +18,8 @@ from hardneg.ab.effects import Pairing
 from hardneg.compare.clusters import components
 from hardneg.data.readers.beir import Beir
 from hardneg.serving import canaries
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import IndexFolder
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.text_encoder import TextEncoder
 
 RECALL = "recall@100"
 WHAT = {

@@ -13,9 +13,9 @@ from measure import Study
 from stale_shards import wilson
 
 from hardneg.serving import canaries
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import IndexFolder
-from hardneg.serving.live import open_build
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.live_index import open_build
+from hardneg.serving.text_encoder import TextEncoder
 
 PLANS = (  # checkpoint, index=, documents a shard, precision, threads, share of the openings
     ("A", "faiss_flat", 354, "32-true", 1, 0.3),

@@ -11,7 +11,7 @@ from hardneg.ab.effects import Pairing
 from hardneg.ab.rankings import in_order
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.retrieval.metrics import grades, of_rankings
-from hardneg.serving.live import LiveIndex
+from hardneg.serving.live_index import LiveIndex
 
 METRICS, DEPTH, BLOCK = ("ndcg@10", "recall@100"), 100, 256
 Asked = Mapping[str, np.ndarray]

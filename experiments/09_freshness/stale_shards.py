@@ -11,13 +11,13 @@ import numpy as np
 from measure import Study
 from scipy import stats
 
-from hardneg.serving import canaries, identity
+from hardneg.serving import canaries, embedding_space
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import IndexFolder
 from hardneg.serving.freshness import COMPARED, examine
-from hardneg.serving.live import MOST
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.live_index import MOST
+from hardneg.serving.text_encoder import TextEncoder
 
 SIZES = {30: 354, 200: 53}  # shards of nl2bash's 10,593 documents, and documents a shard
 PARTS = {"all": 1.0, "50%": 0.5, "10%": 0.1, "1%": 0.01}
@@ -65,8 +65,8 @@ def main() -> None:
     args = parser.parse_args()
     study, rng = Study(args.out.absolute(), args.data.absolute()), np.random.default_rng(0)
     encoder = TextEncoder.load(study.checkpoint("A"), "cpu", "32-true")
-    known = identity.of(encoder)
-    identity.of = lambda _: known  # hashing the same weights in every trial would take most of the time
+    known = embedding_space.of(encoder)
+    embedding_space.of = lambda _: known  # hashing the same weights in every trial would take most of the time
     lines = ["| stale vectors of | shards | part of one shard | way | by making again | expected | by comparing |"]
     lines[0] += " expected |"
     lines += ["|---|---|---|---|---|---|---|---|"]

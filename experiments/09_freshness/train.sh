@@ -15,7 +15,7 @@ train on init_from="$out/A/checkpoints/best.ckpt" encoder.init=minilm strategy=b
 train other encoder.dim=384 strategy=in_batch seed=1
 train queries init_from="$out/A/checkpoints/best.ckpt" encoder.init=minilm strategy=bm25 encoder.freeze=document optimizer.lr=0.001
 if [ "${3:-}" = transformer ]; then
-    shipped=$(python -c "from hardneg.encoders.weights import locate; print(locate('minilm'))")
+    shipped=$(python -c "from hardneg.encoders.pretrained import locate; print(locate('minilm'))")
     [ -e "$out/minilm.ckpt" ] || hardneg import "$shipped" "$out/minilm.ckpt"
     train minilm_30 init_from="$out/minilm.ckpt" encoder=minilm strategy=bm25 batch_size=32 trainer.max_epochs=null \
         trainer.max_steps=30 split.dev=null split.test=null

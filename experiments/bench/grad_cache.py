@@ -98,10 +98,9 @@ def ours(grad_cache: bool) -> Callable[[tuple[RetrievalData, np.ndarray, np.ndar
         from hardneg.encoders.towers import Towers
         from hardneg.encoders.transformer import Transformer
         from hardneg.losses.infonce import InfoNCE
+        from hardneg.matrix.batch import Batch, Tokens
+        from hardneg.matrix.candidates import Candidates
         from hardneg.negatives.in_batch import InBatch
-
-        from hardneg.batch import Batch, Tokens  # isort: skip
-        from hardneg.candidates import Candidates  # isort: skip
 
         data, queries, docs = chosen
         side = Side(max_length=TOKENS)
@@ -142,7 +141,7 @@ def theirs(chosen: tuple[RetrievalData, np.ndarray, np.ndarray], device: str) ->
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
     from sentence_transformers.sentence_transformer.modules import Transformer as Encoder
 
-    from hardneg.encoders.weights import locate
+    from hardneg.encoders.pretrained import locate
 
     data, queries, docs = chosen
     encoder = Encoder(str(locate("minilm")), max_seq_length=TOKENS)

@@ -29,11 +29,11 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 # Imported once, here: each run is a fork, so that a kill never falls into three seconds of imports.
-import hardneg.app
-import hardneg.index
+import hardneg.commands.index
+import hardneg.sweep.hydra_app
 from hardneg.data.toy import Toy
-from hardneg.serving.folder import IndexFolder
-from hardneg.serving.live import LiveIndex
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.live_index import LiveIndex
 
 HERE = Path(__file__).parent
 TRAIN = ["data=toy", "data.queries=2000", "data.docs=6000", "encoder.dim=128", "trainer.max_epochs=1", "logger=csv"]
@@ -41,14 +41,14 @@ TRAIN += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progres
 DOCUMENTS = {"faiss_flat": 6000, "faiss_hnsw": 6000, "lancedb": 6000, "qdrant": 400}  # Qdrant's local mode fills slowly
 SHARDS = 12
 PHASES = (  # where each begins; the last one that began is what the process is at
-    ("reading model and documents", "hardneg.index", "index"),
-    ("embedding", "hardneg.serving.embedding", "Embedding.run"),
-    ("filling the backend", "hardneg.serving.build", "load"),
-    ("measuring recall", "hardneg.serving.build", "recall"),
+    ("reading model and documents", "hardneg.commands.index", "index"),
+    ("embedding", "hardneg.serving.embed_shards", "Embedding.run"),
+    ("filling the backend", "hardneg.serving.builder", "load"),
+    ("measuring recall", "hardneg.serving.builder", "recall"),
     ("writing the manifest", "hardneg.serving.manifest", "Manifest.write"),
-    ("checking", "hardneg.index", "open_build"),
-    ("switching", "hardneg.serving.folder", "IndexFolder.switch"),
-    ("removing old builds", "hardneg.serving.folder", "IndexFolder.prune"),
+    ("checking", "hardneg.commands.index", "open_build"),
+    ("switching", "hardneg.serving.index_folder", "IndexFolder.switch"),
+    ("removing old builds", "hardneg.serving.index_folder", "IndexFolder.prune"),
 )
 NAMES = [name for name, _, _ in PHASES]
 CASES = {"another model": ("B", 0), "5% of the documents changed": ("A", 1)}
@@ -152,7 +152,7 @@ class World:
         def work() -> None:
             watch(shared)
             sys.argv = ["hardneg", "index", *words]
-            hardneg.app.start("index", words)
+            hardneg.sweep.hydra_app.start("index", words)
             mark(shared, len(PHASES))
 
         process = fork(work, self.home / "log")

@@ -83,7 +83,7 @@ def made_up(documents: int, queries: int, words: int) -> RetrievalData:
 def ours(data: RetrievalData, cache: Path) -> dict[str, float]:
     """Hardneg's pipeline; tokenising apart, since later rounds do without it."""
     from hardneg.data.tokens import Side
-    from hardneg.data.training import TrainingSet
+    from hardneg.data.training_set import TrainingSet
     from hardneg.encoders.static import Static
     from hardneg.encoders.towers import Towers
     from hardneg.filters.known_positives import KnownPositives

@@ -29,15 +29,15 @@ import torch  # noqa: E402
 from hardneg.data.readers.beir import Beir  # noqa: E402
 from hardneg.data.tables import Qrels, RetrievalData, Texts  # noqa: E402
 from hardneg.data.tokens import Side  # noqa: E402
-from hardneg.data.training import TrainingSet  # noqa: E402
+from hardneg.data.training_set import TrainingSet  # noqa: E402
+from hardneg.encoders.precision import resolve_precision  # noqa: E402
+from hardneg.encoders.pretrained import locate  # noqa: E402
 from hardneg.encoders.towers import DOCUMENT, Towers  # noqa: E402
 from hardneg.encoders.transformer import Transformer  # noqa: E402
-from hardneg.encoders.weights import locate  # noqa: E402
 from hardneg.filters.known_positives import KnownPositives  # noqa: E402
 from hardneg.filters.score_margin import RelativeMargin  # noqa: E402
 from hardneg.mining.dense import Dense  # noqa: E402
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store  # noqa: E402
-from hardneg.precision import resolve_precision  # noqa: E402
 from hardneg.retrieval.model import Model  # noqa: E402
 
 HERE = Path(__file__).parent

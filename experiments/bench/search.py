@@ -20,12 +20,12 @@ import torch  # noqa: E402
 from hydra import compose, initialize_config_module  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from hardneg import configs  # noqa: E402
+from hardneg.config import classes, composition  # noqa: E402
 from hardneg.data.readers.beir import Beir  # noqa: E402
 from hardneg.encoders.static import Static  # noqa: E402
 from hardneg.encoders.towers import QUERY, Towers  # noqa: E402
-from hardneg.retrieval.blocks import embed_blocks  # noqa: E402
-from hardneg.retrieval.embedding import embed_rows  # noqa: E402
+from hardneg.retrieval.embed_tables import embed_rows  # noqa: E402
+from hardneg.retrieval.embedding_blocks import embed_blocks  # noqa: E402
 from hardneg.retrieval.model import Model  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -91,9 +91,9 @@ def embedded(path: Path, folder: Path, device: torch.device) -> tuple:
 
 def backend(name: str) -> object:
     """Make the backend as `search=NAME` does."""
-    configs.register_resolvers()
+    composition.register_resolvers()
     with initialize_config_module("hardneg.conf", version_base="1.3"):
-        return configs.build(compose("mine", [f"search={name}"]).search)
+        return classes.build(compose("mine", [f"search={name}"]).search)
 
 
 if __name__ == "__main__":

@@ -77,16 +77,16 @@ def make_index(path: Path, encoder: str, folder: Path) -> list[str]:
     """Index a corpus with an encoder as it ships, and return the queries."""
     import torch
 
-    from hardneg import checkpoint
     from hardneg.data.readers.beir import Beir
+    from hardneg.encoders import checkpoint
     from hardneg.encoders.static import Static
     from hardneg.encoders.towers import Towers
     from hardneg.encoders.transformer import Transformer
     from hardneg.exchange.read import node
     from hardneg.serving.backends.faiss import Faiss
-    from hardneg.serving.build import Builder
-    from hardneg.serving.encoder import TextEncoder
-    from hardneg.serving.folder import IndexFolder
+    from hardneg.serving.builder import Builder
+    from hardneg.serving.index_folder import IndexFolder
+    from hardneg.serving.text_encoder import TextEncoder
 
     data = Beir(path=str(path)).load()
     recipe = Static(init="minilm") if encoder == "static" else Transformer(model="minilm")
@@ -107,7 +107,7 @@ def make_index(path: Path, encoder: str, folder: Path) -> list[str]:
 
 def measure(folder: Path, texts: list[str], args: argparse.Namespace) -> tuple[list[Reading], dict[str, float]]:
     """Run all arms round by round; every other round runs backwards."""
-    from hardneg.serving.live import LiveIndex
+    from hardneg.serving.live_index import LiveIndex
 
     index = folder / "index"
     live = LiveIndex(index, device="cpu")

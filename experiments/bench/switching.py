@@ -25,9 +25,9 @@ import numpy as np
 
 from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import IndexFolder
-from hardneg.serving.live import LiveIndex, Opened, open_build
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.live_index import LiveIndex, Opened, open_build
+from hardneg.serving.text_encoder import TextEncoder
 
 HERE = Path(__file__).parent
 WORLD = ["data=toy", "data.queries=2000", "data.docs=6000"]

@@ -20,20 +20,20 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hardneg import configs
-from hardneg.batch import Tokens
+from hardneg.commands.train import make_module, prepare_negatives
+from hardneg.config import classes, composition
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.sampler import EpochSampler
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable
-from hardneg.data.training import TrainingSet
-from hardneg.encoders.weights import locate
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders.precision import resolve_precision
+from hardneg.encoders.pretrained import locate
+from hardneg.matrix.batch import Tokens
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
-from hardneg.precision import resolve_precision
-from hardneg.runlog.session import loggers
-from hardneg.train import make_module, prepare_negatives
+from hardneg.runlog.loggers import loggers
 
 LENGTH = 64  # tokens a text, both sides
 SEED = 1
@@ -82,7 +82,7 @@ class Workload:
     """The pairs and their tokens, read once a process; round after round they come in another order."""
 
     def __init__(self, data: str) -> None:
-        configs.register_resolvers()
+        composition.register_resolvers()
         source = ["data=pydocs"] if data == "pydocs" else ["data=beir", f"data.path={Path(data).resolve()}"]
         lengths = [f"encoder.query.max_length={LENGTH}", f"encoder.document.max_length={LENGTH}"]
         numbers = [f"optimizer.lr={RATE}", f"optimizer.weight_decay={DECAY}", f"trainer.gradient_clip_val={CLIP}"]
@@ -96,9 +96,9 @@ class Workload:
             *quiet,
         ]
         cfg = self.config([])
-        self.data: RetrievalData = configs.build(cfg.data).load()
+        self.data: RetrievalData = classes.build(cfg.data).load()
         self.training = TrainingSet(self.data)
-        self.recipe = configs.build(cfg.encoder)
+        self.recipe = classes.build(cfg.encoder)
         self.tokenizer = self.recipe.tokenizer(self.data.corpus)
         cache = Path(cfg.cache)
         self.queries = TokenTable.build(self.data.queries, self.tokenizer, self.recipe.query, cache, "queries")
@@ -209,8 +209,8 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str]) -> float:
         [f"trainer.max_steps={job.total}", f"trainer.accelerator={job.device}", f"seed={SEED}", *settings]
     )
     L.seed_everything(cfg.seed, verbose=False)
-    recipe = configs.build(cfg.encoder)
-    filters = configs.build_group(cfg.filter, "filter")
+    recipe = classes.build(cfg.encoder)
+    filters = classes.build_group(cfg.filter, "filter")
     negatives = prepare_negatives(cfg, Setting(work.training, filters, Path(cfg.cache)))
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     collate = Collate(work.queries, work.docs, work.training, mixture.has_teacher)
@@ -218,9 +218,9 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str]) -> float:
     module = make_module(cfg, recipe, work.tokenizer, negatives, filters)
     losses: list[Tensor] = []
     with tempfile.TemporaryDirectory() as folder, loggers(cfg.logger, {"folder": Path(folder)}) as opened:
-        trainer: L.Trainer = configs.build(
+        trainer: L.Trainer = classes.build(
             {
-                **configs.plain(cfg.trainer),
+                **classes.plain(cfg.trainer),
                 "precision": resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator),
             },
             logger=opened,

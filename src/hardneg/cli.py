@@ -7,12 +7,15 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from os.path import exists
+from types import ModuleType
+from typing import Any
 
-from hardneg import allocator
 from hardneg.errors import UserError
-from hardneg.quiet import quiet
+from hardneg.system import allocator
+from hardneg.system.library_messages import silence_libraries
 
 COMMANDS = {
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
@@ -35,20 +38,11 @@ COMMANDS = {
     "ab": "compare an old and a new ranking before a rollout, with a gate for CI",
 }
 
-# Where those are that read their arguments themselves; the others are Hydra apps.
-OWN = {
-    "compare": ("compare.command", "main"),
-    "jobs": ("sweep.command", "main"),
-    "stages": ("stages.command", "main"),
-    "export": ("exchange.command", "export"),
-    "wandb-view": ("runlog.view_command", "main"),
-    "import": ("exchange.command", "import_"),
-    "search": ("serving.command", "search"),
-    "serve": ("serving.http.command", "main"),
-    "renew": ("renew.command", "main"),
-    "ab": ("ab.command", "main"),
-    **{f"index {change}": ("serving.command", "change") for change in ("switch", "rollback", "list")},
-}
+# These read their arguments themselves, by `main`; the others are Hydra apps, by a function of the command's name.
+PLAIN = (
+    *("compare", "jobs", "stages", "resume", "export", "import", "wandb-view", "search", "serve", "renew", "ab"),
+    *("index switch", "index rollback", "index list"),
+)
 
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
 USAGE += "\n`hardneg COMMAND --help` shows a command's options and examples.\n"
@@ -125,19 +119,26 @@ def _run(command: str, rest: list[str]) -> None:
     if command == "check":  # the index may be given as a word
         rest = [f"path='{word}'" if word[:1] != "-" and ("=" not in word or exists(word)) else word for word in rest]
     if command == "resume":
-        from hardneg.resume import command_of
-
-        command, rest = command_of(rest)
+        command, rest = _command_module("resume").command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
         sys.argv[1:] = [command, *rest]
-    if own := OWN.get(" ".join([command, *rest[:1]]), OWN.get(command)):
-        quiet()
-        module, name = own
-        getattr(import_module(f"hardneg.{module}"), name)(rest)
+    if command in PLAIN or " ".join([command, *rest[:1]]) in PLAIN:
+        silence_libraries()
+        _command_module(command).main(rest)
     else:
-        from hardneg.app import start
+        from hardneg.sweep.hydra_app import start
 
-        start(command, rest)
+        start(command, rest, partial(_call, command))
+
+
+def _call(command: str, cfg: Any) -> Any:
+    """Do what a Hydra command does with its config; only now is what it needs imported."""
+    return getattr(_command_module(command), command.replace("-", "_"))(cfg)
+
+
+def _command_module(command: str) -> ModuleType:
+    name = command.replace("-", "_")
+    return import_module(f"hardneg.commands.{name if name != 'import' else 'import_'}")
 
 
 if __name__ == "__main__":

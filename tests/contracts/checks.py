@@ -21,9 +21,9 @@ from confs import CONF, compose
 from omegaconf import OmegaConf
 from synthetic import make_batch, make_candidates, random_units
 
-from hardneg import configs
-from hardneg.candidates import Candidates
+from hardneg.config import classes
 from hardneg.errors import ConfigError
+from hardneg.matrix.candidates import Candidates
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
 
@@ -32,7 +32,7 @@ from hardneg.negatives.random import Random
 
 def node_of(group, name):
     """The yaml's body as a job sees it."""
-    return configs.plain(compose(f"{group}=[{name}]")[group])[name]
+    return classes.plain(compose(f"{group}=[{name}]")[group])[name]
 
 
 def file_is_named_like_its_key(group, name):
@@ -42,12 +42,12 @@ def file_is_named_like_its_key(group, name):
 
 
 def every_key_is_an_argument(group, name):
-    for path, node in configs.targets(node_of(group, name), f"{group}.{name}"):
-        configs.check_target(path, node)
+    for path, node in classes.targets(node_of(group, name), f"{group}.{name}"):
+        classes.check_target(path, node)
 
 
 def every_argument_is_in_the_yaml(group, name):
-    for path, node in configs.targets(node_of(group, name), f"{group}.{name}"):
+    for path, node in classes.targets(node_of(group, name), f"{group}.{name}"):
         if not node.get("_partial_"):
             takes = inspect.signature(hydra.utils.get_object(node["_target_"])).parameters
             assert not takes.keys() - node.keys(), f"{path} does not show all that it takes"

@@ -10,7 +10,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
-from hardneg import configs
+from hardneg.config import composition
 
 CONF = Path(os.environ.get("HARDNEG_TEST_CONF") or Path(__file__).parents[2] / "conf").resolve()
 
@@ -23,7 +23,7 @@ def names(group):
 @functools.cache
 def compose(*overrides, name="train"):
     """What Hydra makes of a command line."""
-    configs.register_resolvers()
+    composition.register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra_compose(name, overrides=list(overrides))
     OmegaConf.set_readonly(cfg, True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from hardneg.candidates import Columns
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
+from hardneg.matrix.candidates import Columns
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, OnlineSource, pad
 from hardneg.negatives.in_batch import InBatch

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from confs import CONF, compose, names
 
-from hardneg import configs
-from hardneg.stages.plan import LIST, read_list
+from hardneg.config import classes
+from hardneg.stages.recipe import LIST, read_list
 
 PAGE = CONF / "experiment" / "README.md"
 PATTERNS = ("mix", "quickstart", "renew")  # no paper's recipe
@@ -54,7 +54,7 @@ def fields(name: str, command: str) -> dict[str, str]:
     """One row of the table, from what the recipe composes to."""
     given = ["teacher.model=yours"] if name in ("e5", "tasb") else []
     cfg = compose(f"experiment={name}", f"stages={EARLIER}", *given, name=command.replace("-", "_"))
-    node = configs.plain(cfg)
+    node = classes.plain(cfg)
     return {
         "recipe": name,
         "encoder": encoder(node["encoder"], command),

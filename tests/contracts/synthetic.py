@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from hardneg.batch import Batch, Tokens
-from hardneg.candidates import Candidates
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
+from hardneg.matrix.batch import Batch, Tokens
+from hardneg.matrix.candidates import Candidates
 
 
 def random_units(*shape, seed=0):

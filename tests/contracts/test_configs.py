@@ -15,8 +15,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from hardneg import configs, preflight
+from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
+from hardneg.preflight.config import check_config
+from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
@@ -56,7 +58,7 @@ def filled(*overrides, name="train"):
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
     if any(override.startswith("index=") for override in overrides):
         name = "index"
-    missing = configs.missing_keys(compose(*overrides, name=name))
+    missing = composition.missing_keys(compose(*overrides, name=name))
     return compose(*overrides, *(f"{key}={FILL[key]}" for key in missing), name=name)
 
 
@@ -69,7 +71,7 @@ CHOICES = [
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes_and_can_run(choice):
-    preflight.check(filled(choice))
+    check_config(filled(choice))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_every_option_composes_and_can_run(choice):
 )
 def test_mining_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
-        preflight.check(compose(*overrides))
+        check_config(compose(*overrides))
 
 
 EASY = ["strategy=easy_to_hard"]
@@ -127,7 +129,7 @@ EASY = ["strategy=easy_to_hard"]
 )
 def test_a_curriculum_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
-        preflight.check(compose(*overrides))
+        check_config(compose(*overrides))
 
 
 MIX = ["data=mix", "+data@data.sets.code=pydocs", "+data@data.sets.world=toy"]
@@ -156,41 +158,41 @@ CLOSED = ["filter=[known_positives,same_set]", "filter.same_set.offline_only=[wo
 )
 def test_a_mix_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
-        preflight.check(compose(*overrides))
+        check_config(compose(*overrides))
 
 
 @pytest.mark.parametrize("name", ["train", "train_teacher", "mine", "probe"])
 def test_every_command_takes_a_mix(name):
-    preflight.check(compose(*MIX, *CLOSED, "negatives=[bm25]", name=name))
+    check_config(compose(*MIX, *CLOSED, "negatives=[bm25]", name=name))
 
 
 @pytest.mark.parametrize(
     "choice", [choice for choice in CHOICES if choice.split("=")[0] in ("search", "encoder", "teacher")]
 )
 def test_mine_takes_the_same_groups(choice):
-    preflight.check(filled(choice, name="mine"))
+    check_config(filled(choice, name="mine"))
 
 
 def test_another_encoder_can_be_the_miner():
     cfg = compose("negatives=[mined]", "+encoder@negatives.mined.miner.encoder=minilm")
-    preflight.check(cfg)
-    assert not configs.build_group(cfg.negatives, "negatives")["mined"].follows_model
+    check_config(cfg)
+    assert not classes.build_group(cfg.negatives, "negatives")["mined"].follows_model
 
 
 def test_evaluate_can_run(tmp_path):
     with pytest.raises(ConfigError, match="no value for ckpt_path; give it on the command line, as ckpt_path=VALUE"):
-        preflight.check(compose(name="evaluate"))
+        check_config(compose(name="evaluate"))
     with pytest.raises(ConfigError, match="ckpt_path=x: there is no such file"):
-        preflight.check(compose("ckpt_path=x", name="evaluate"))
+        check_config(compose("ckpt_path=x", name="evaluate"))
     (tmp_path / "last.ckpt").touch()
-    preflight.check(compose(f"ckpt_path={tmp_path}/last.ckpt", name="evaluate"))
+    check_config(compose(f"ckpt_path={tmp_path}/last.ckpt", name="evaluate"))
 
 
 def test_index_and_check_can_run():
     given = [f"ckpt_path={__file__}", "index.path=x"]
-    preflight.check(compose(*given, "data=toy", "width=64", name="index"))
-    preflight.check(compose("path=x", name="check"))
-    preflight.check(compose("path=x", "data=toy", "sample=3", name="check"))
+    check_config(compose(*given, "data=toy", "width=64", name="index"))
+    check_config(compose("path=x", name="check"))
+    check_config(compose("path=x", "data=toy", "sample=3", name="check"))
     for overrides, name, says in (
         (["index.path=x"], "index", "no value for ckpt_path"),
         (given[:1], "index", "no value for index.path"),
@@ -202,13 +204,13 @@ def test_index_and_check_can_run():
         (["path=x", "ckpt_path=x"], "check", "ckpt_path=x: there is no such file"),
     ):
         with pytest.raises(ConfigError, match=says):
-            preflight.check(compose(*overrides, name=name))
+            check_config(compose(*overrides, name=name))
 
 
 @pytest.mark.parametrize("typo", ["+batch_sise=3", "+evaluate.dept=5", "+split.tset=x", "+checkpoint.every=3"])
 def test_a_key_that_nothing_reads_is_refused(typo):
     with pytest.raises(ConfigError, match=typo.split("=")[0].removeprefix("+").rsplit(".")[-1]):
-        preflight.check(compose(typo))
+        check_config(compose(typo))
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -216,8 +218,8 @@ def test_every_yaml_of_ours_shows_all_that_its_class_takes(choice):
     group = choice.split("=")[0]
     if group in ("strategy", "experiment"):
         return
-    node = configs.plain(filled(choice)[group])
-    for path, inner in configs.targets(node, group):
+    node = classes.plain(filled(choice)[group])
+    for path, inner in classes.targets(node, group):
         if inner["_target_"].startswith("hardneg.") and not inner.get("_partial_"):
             takes = inspect.signature(hydra.utils.get_object(inner["_target_"])).parameters
             assert not takes.keys() - inner.keys(), path
@@ -300,7 +302,7 @@ def test_all_yamls_lie_where_hydra_finds_them():
 )
 def test_what_cannot_work_is_refused_with_the_key_and_the_fix(overrides, key, fix):
     with pytest.raises(ConfigError) as raised:
-        preflight.check(compose(*overrides))
+        check_config(compose(*overrides))
     assert key in str(raised.value)
     assert fix in str(raised.value)
 
@@ -310,20 +312,20 @@ def test_a_loss_that_reads_teacher_scores_needs_a_source_with_a_teacher(monkeypa
 
     monkeypatch.setattr(InfoNCE, "needs_teacher", True)
     with pytest.raises(ConfigError, match=r"loss=infonce reads teacher scores.*in_batch.*add a source with a teacher"):
-        preflight.check(compose())
+        check_config(compose())
 
 
 def test_a_plug_in_is_allowed_by_the_environment_only(monkeypatch):
     node = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}
     with pytest.raises(ConfigError, match="not allowed"):
-        configs.build(node)
+        classes.build(node)
     monkeypatch.setenv("HARDNEG_TARGETS", "fractions.,other.")
-    assert float(configs.build(node)) == 0.5
+    assert float(classes.build(node)) == 0.5
 
 
 def test_a_prefix_is_a_whole_package_name():
     with pytest.raises(ConfigError, match="not allowed"):
-        configs.check_target("x", {"_target_": "hardneg_evil.run"})
+        classes.check_target("x", {"_target_": "hardneg_evil.run"})
 
 
 def test_names_come_from_the_keys_of_the_groups():
@@ -339,9 +341,9 @@ def test_the_cache_is_where_the_environment_says(monkeypatch):
 
 
 def test_a_built_object_holds_nothing_of_omegaconf():
-    loss = configs.build(compose().loss.infonce)
+    loss = classes.build(compose().loss.infonce)
     assert type(loss.weight) is float
-    recipe = configs.build(OmegaConf.create(configs.plain(compose().encoder)))
+    recipe = classes.build(OmegaConf.create(classes.plain(compose().encoder)))
     assert recipe.query.max_length == 64 and type(recipe.query).__name__ == "Side"
 
 
@@ -378,5 +380,5 @@ def test_the_preflight_of_a_sweep_sees_the_jobs_that_hydra_runs(overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
         (hydras,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-        ours = preflight.expand(overrides)
+        ours = jobs.expand(overrides)
     assert [meaning(job) for job in ours] == [meaning(job) for job in hydras]

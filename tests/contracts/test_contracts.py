@@ -10,8 +10,8 @@ import pytest
 from confs import compose, names
 from synthetic import make_model
 
-from hardneg import configs
-from hardneg.data.training import TrainingSet
+from hardneg.config import classes
+from hardneg.data.training_set import TrainingSet
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 
 
@@ -31,12 +31,12 @@ def issubclass_of(group, name, kind):
 
 @functools.cache
 def build(group, name):
-    return configs.build_group(compose(f"{group}=[{name}]")[group], group)[name]
+    return classes.build_group(compose(f"{group}=[{name}]")[group], group)[name]
 
 
 @pytest.fixture(scope="module")
 def setting(tangled, tmp_path_factory):
-    filters = configs.build_group(compose("filter=[known_positives]").filter, "filter")
+    filters = classes.build_group(compose("filter=[known_positives]").filter, "filter")
     cache = tmp_path_factory.mktemp("contracts")
     return Setting(TrainingSet(tangled), filters, cache, make_model(tangled, cache))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,43 +12,11 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 
-# From the bottom up; a module may import from its own layer and from those below. The longest prefix counts.
-LAYERS = [
-    [
-        "errors",
-        "identity",
-        "status",
-        "batch",
-        "candidates",
-        "schedule",
-        "alarms",
-        "allocator",
-        "stores",
-        "quiet",
-        "whole",
-    ],
-    ["losses", "filters", "monitor", "distributed", "configs", "data", "run_config", "job", "sweep"],
-    ["encoders", "embed", "precision", "fsdp", "retrieval", "negatives", "mining", "embedded"],
-    ["checkpoint"],
-    [
-        "mining.dense",
-        "mining.bi_encoder",
-        "data.dataset",
-        "data.loader",
-        "data.datamodule",
-        "runlog",
-        "checks",
-        "checks_fsdp",
-        "preflight",
-    ],
-    ["optimised", "retrieval.reranker", "mining.cross_encoder"],
-    ["module", "pair_module", "callbacks"],
-    ["run_folder", "figure", "closing", "compare", "ab", "exchange", "serving", "stages"],
-    ["prepare", "fit"],
-    ["train", "evaluate", "mine", "mined", "index", "check", "resume", "renew"],
-    ["probe", "train_teacher"],
-    ["app"],
-    ["cli"],
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+# The rooms as the page for developers lists them, turned to be from the bottom up.
+ROOMS = [line.split()[0] for line in re.search(r"```rooms\n(.*?)```", PAGE.read_text("utf-8"), re.S)[1].splitlines()][
+    ::-1
 ]
 FILES = {".".join(path.relative_to(SRC).with_suffix("").parts): path for path in sorted(SRC.glob("hardneg/**/*.py"))}
 MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
@@ -72,19 +41,18 @@ def imported(path, *, late):
     return set(walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def layer(module):
-    parts = module.removeprefix("hardneg.").split(".")
-    for length in range(len(parts), 0, -1):
-        for height, members in enumerate(LAYERS):
-            if ".".join(parts[:length]) in members:
-                return height
-    raise AssertionError(f"{module} has no layer: give it one in {Path(__file__).name}")
+def room(module):
+    return module.split(".")[1]
+
+
+def test_the_page_lists_the_rooms_that_there_are():
+    assert sorted(ROOMS) == sorted({room(name) for name in MODULES if name != "hardneg"})
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"hardneg"}))
-def test_a_module_imports_only_from_its_layer_and_below(module):
+def test_a_module_imports_only_from_its_room_and_those_below(module):
     for other in imported(MODULES[module], late=True) & set(MODULES) - {"hardneg"}:
-        assert layer(other) <= layer(module), f"{module} imports {other}, which is above it"
+        assert ROOMS.index(room(other)) <= ROOMS.index(room(module)), f"{module} imports {other}, which is above it"
 
 
 def test_no_circle_of_imports():
@@ -98,17 +66,18 @@ def test_no_circle_of_imports():
 
 def test_losses_and_filters_know_no_source_and_losses_no_data():
     may = {"hardneg.losses": ("losses",), "hardneg.filters": ("filters", "data")}
+    always = ("errors", "matrix")
     for name, path in MODULES.items():
         for package, known in may.items():
             if name.startswith(package):
                 ours = {other for other in imported(path, late=True) & set(MODULES) if other != "hardneg"}
-                assert all(layer(other) == 0 or other.split(".")[1] in known for other in ours), name
+                assert all(room(other) in (*always, *known) for other in ours), name
 
 
 @pytest.mark.parametrize(
     ("package", "home"),
     [
-        ("torch.distributed", "hardneg.distributed"),
+        ("torch.distributed", "hardneg.system.distributed"),
         ("wandb", "hardneg.runlog."),
         ("fastapi", "hardneg.serving.http."),
         ("uvicorn", "hardneg.serving.http."),

@@ -15,16 +15,18 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 
-from hardneg import configs, preflight
+from hardneg.config import composition
 from hardneg.errors import ConfigError
-from hardneg.sweep.plan import compose
+from hardneg.preflight.config import check_config
+from hardneg.sweep.check_jobs import check_job
+from hardneg.sweep.jobs import compose
 
 ROOT = Path(__file__).parents[2]
 
 
 def job(*words):
     """Compose a sweep and its only job; return that and the launcher's config."""
-    configs.register_resolvers()
+    composition.register_resolvers()
     Plugins.instance()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         sweep = GlobalHydra.instance().hydra.compose_config(
@@ -38,11 +40,11 @@ def test_a_job_of_several_nodes_composes_for_slurm_if_the_ranks_agree():
     slurm = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=4"]
     wanted = ["data=toy", "trainer.devices=4", "trainer.num_nodes=2", "trainer.accelerator=gpu"]
     one, launcher = job(*slurm, *wanted, "hydra.launcher.tasks_per_node=4", "hydra.launcher.nodes=2")
-    preflight.check_job(one.cfg, launcher)
+    check_job(one.cfg, launcher)
     assert (launcher.partition, one.cfg.trainer.num_nodes) == ("gpu", 2)
     one, launcher = job(*slurm, *wanted)
     with pytest.raises(ConfigError, match=r"tasks_per_node=4 hydra\.launcher\.nodes=2"):
-        preflight.check_job(one.cfg, launcher)
+        check_job(one.cfg, launcher)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +57,9 @@ def test_only_a_process_of_its_own_may_start_ranks(launcher, refused):
     one, node = job(f"hydra/launcher={launcher}", "data=toy", "trainer.devices=2")
     if refused:
         with pytest.raises(ConfigError, match="hydra/launcher=processes"):
-            preflight.check_job(one.cfg, node)
+            check_job(one.cfg, node)
     else:
-        preflight.check_job(one.cfg, node)
+        check_job(one.cfg, node)
 
 
 def test_a_job_is_found_by_its_config_and_not_by_its_number():
@@ -88,10 +90,10 @@ def test_the_sweep_of_wandb_drives_the_command_line(monkeypatch):
         )
     assert words[:3] == ["${env}", "${program}", "train"] and given["program"] == "hardneg"
     monkeypatch.setenv("WANDB_RUN_ID", "abc123")
-    configs.register_resolvers()
+    composition.register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = GlobalHydra.instance().hydra.compose_config("train", words[3:], RunMode.RUN, with_log_configuration=False)
         assert cfg.hydra.run.dir == "outputs/wandb_abc123"
-        preflight.check(preflight.compose("train", words[3:]))
+        check_config(composition.compose("train", words[3:]))
     metric, kind = given["metric"]["name"].rsplit(".", 1)
     assert metric in [f"val/{name}" for name in cfg.evaluate.metrics] and kind == "max"

@@ -13,8 +13,10 @@ import confs
 import pytest
 from hydra import initialize_config_dir
 
-from hardneg import configs, preflight
 from hardneg.cli import COMMANDS
+from hardneg.config import composition
+from hardneg.preflight.config import check_config
+from hardneg.sweep import jobs
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,10 +37,10 @@ def test_every_command_of_the_readme_passes_preflight(line, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
     words = [word for word in shlex.split(line)[2:] if word != "-m" and not word.startswith("hydra.")]
-    configs.register_resolvers()
+    composition.register_resolvers()
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):
-        for job in preflight.expand(words):
-            preflight.check(preflight.compose(line.split()[1].replace("-", "_"), job))
+        for job in jobs.expand(words):
+            check_config(composition.compose(line.split()[1].replace("-", "_"), job))
 
 
 def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_names():

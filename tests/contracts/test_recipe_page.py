@@ -10,10 +10,11 @@ import recipe_page
 from confs import CONF, compose, names
 from hydra import initialize_config_dir
 
-from hardneg import configs, preflight
-from hardneg.stages.check import check
-from hardneg.stages.command import plan_of
-from hardneg.stages.plan import LIST, read_list
+from hardneg.commands.stages import plan_of
+from hardneg.config import classes, composition
+from hardneg.preflight.config import check_config
+from hardneg.stages.check_stages import check
+from hardneg.stages.recipe import LIST, read_list
 
 SMALL = {name: "train" for name in names("experiment") if name.endswith("_small")}
 for listed in sorted(CONF.glob(f"experiment/*_small/{LIST}")):
@@ -46,9 +47,9 @@ def test_the_commands_of_the_page_can_run(line):
     command, *words = shlex.split(line, comments=True)[1:]
     if command == "stages":
         return check(plan_of(words))
-    configs.register_resolvers()
+    composition.register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        preflight.check(preflight.compose(command, words))
+        check_config(composition.compose(command, words))
 
 
 @pytest.mark.parametrize("name", recipe_page.recipes())
@@ -61,7 +62,7 @@ def test_a_small_recipe_changes_sizes_only(name, command):
     full = re.sub("_small", "", name)
     given = ["teacher.model=x"] if full in ("e5", "tasb") else []
     large, small = (
-        dict(flat(configs.plain(compose(f"experiment={one}", "stages=x", *more, name=command.replace("-", "_")))))
+        dict(flat(classes.plain(compose(f"experiment={one}", "stages=x", *more, name=command.replace("-", "_")))))
         for one, more in ((full, given), (name, []))
     )
     changed = {key for key in large.keys() | small.keys() if large.get(key) != small.get(key)}

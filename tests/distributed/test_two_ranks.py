@@ -16,18 +16,18 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from hydra import compose, initialize_config_module
 
-from hardneg import configs
+from hardneg.config import classes, composition
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.sampler import EpochSampler
 from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
-from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
-from hardneg.optimised import Objective
-from hardneg.schedule import Schedule
+from hardneg.training.base import Objective
+from hardneg.training.module import DualEncoder
+from hardneg.training.schedule import Schedule
 
 BATCH = 8
 
@@ -66,18 +66,18 @@ POSITIVES = {"several positives": 2, "kl": 2}
 def gradients(name, cache, rank=0, world=1):
     """Gradients of the mean loss over all ranks, on the last of the first global batches of 2 * BATCH rows."""
     os.environ["HARDNEG_TARGETS"] = "newcomers."
-    configs.register_resolvers()
+    composition.register_resolvers()
     with initialize_config_module("hardneg.conf", version_base="1.3"):
         cfg = compose("train", ["data=toy", "encoder.dim=16", *COMBINATIONS[name]])
     positives = POSITIVES.get(name, 1)
     training = TrainingSet(Toy(docs=400, queries=120, positives=2 * positives - 1).load())
-    recipe = configs.build(cfg.encoder)
+    recipe = classes.build(cfg.encoder)
     tokenizer = recipe.tokenizer(training.data.corpus)
     queries = TokenTable.build(training.data.queries, tokenizer, recipe.query, cache, "queries")
     docs = TokenTable.build(training.data.corpus, tokenizer, recipe.document, cache, "documents")
-    sources = configs.build_group(cfg.negatives, "negatives")
-    filters = configs.build_group(cfg.filter, "filter")
-    losses = configs.build_group(cfg.loss, "loss")
+    sources = classes.build_group(cfg.negatives, "negatives")
+    filters = classes.build_group(cfg.filter, "filter")
+    losses = classes.build_group(cfg.loss, "loss")
     offline = {name: s for name, s in sources.items() if isinstance(s, OfflineSource)}
     for source in sources.values():
         source.prepare(Setting(training, filters, cache))

@@ -11,7 +11,7 @@ import pytest
 
 from hardneg.cli import run
 from hardneg.errors import ConfigError, UserError
-from hardneg.mined import open_mined
+from hardneg.runs.mined_lists import open_mined
 
 
 def test_a_command_leaves_the_process_as_it_was(environment, small, tmp_path, capsys):

@@ -13,19 +13,20 @@ import torch
 from confs import compose, names
 from omegaconf import OmegaConf
 
-from hardneg import configs, preflight
+from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.tokens import TokenTable
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
-from hardneg.module import DualEncoder
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
-from hardneg.optimised import Objective
+from hardneg.preflight.config import check_config
 from hardneg.retrieval.model import Model
-from hardneg.schedule import Schedule
+from hardneg.training.base import Objective
+from hardneg.training.module import DualEncoder
+from hardneg.training.schedule import Schedule
 
 TEACHER = {"_target_": "newcomers.GoodTeacher"}
 CASES = [(s, loss, rule) for s in names("negatives") for loss in names("loss") for rule in names("filter")]
@@ -47,12 +48,12 @@ class World:
 def world(toy, tmp_path_factory):
     groups = {group: f"{group}=[{','.join(names(group))}]" for group in ("negatives", "loss", "filter")}
     cfg = compose(*groups.values(), "logger=csv", "encoder.dim=8", "encoder.vocab_size=300", "batch_size=12")
-    node = configs.plain(cfg)
+    node = classes.plain(cfg)
     for source in node["negatives"].values():
         if "teacher" in source:
             source |= {"teacher": TEACHER, "depth": 12}
     cache = tmp_path_factory.mktemp("combinations")
-    recipe = configs.build(cfg.encoder)
+    recipe = classes.build(cfg.encoder)
     tokenizer = recipe.tokenizer(toy.corpus)
     torch.manual_seed(0)
     towers = Towers(recipe, recipe.build(tokenizer))
@@ -72,14 +73,14 @@ def test_every_combination_that_is_admitted_trains(world, name, loss_name, filte
     node = {**world.node}
     for group, chosen in (("negatives", name), ("loss", loss_name), ("filter", filter_name)):
         node[group] = {chosen: copy.deepcopy(world.node[group][chosen])}
-    source = configs.build_group(node["negatives"], "negatives")[name]
-    loss = configs.build_group(node["loss"], "loss")[loss_name]
-    rule = configs.build_group(node["filter"], "filter")[filter_name]
+    source = classes.build_group(node["negatives"], "negatives")[name]
+    loss = classes.build_group(node["loss"], "loss")[loss_name]
+    rule = classes.build_group(node["filter"], "filter")[filter_name]
     if refused(source, loss, rule):
         with pytest.raises(ConfigError, match="teacher"):
-            preflight.check(OmegaConf.create(node))
+            check_config(OmegaConf.create(node))
         return
-    preflight.check(OmegaConf.create(node))
+    check_config(OmegaConf.create(node))
     before, module = train(world, {name: source}, {loss_name: loss}, {filter_name: rule})
     value = module.trainer.callback_metrics["train/loss"]
     assert module.trainer.global_step == 2 and value.isfinite()

@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 
-from hardneg import status
-from hardneg.job import LAST
+from hardneg.runs import status
+from hardneg.runs.folder import LAST
 
 TINY = ["data=toy", "data.docs=120", "data.queries=60", "data.names=12", "data.attributes=6", "encoder.dim=8"]
 TINY += ["batch_size=4", "optimizer.lr=0.01", "logger=csv", "strategy=bm25", "trainer.accelerator=cpu"]

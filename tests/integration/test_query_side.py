@@ -6,9 +6,9 @@ import pytest
 import torch
 from test_resume import SIGKILL, end_state, same
 
-from hardneg import checkpoint
+from hardneg.encoders import checkpoint
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.encoders.weights import weights_hash
 
 
 @pytest.fixture

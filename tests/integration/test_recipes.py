@@ -13,8 +13,9 @@ from decoders import save_decoder
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from hardneg import configs, train, train_teacher
-from hardneg.stages.plan import LIST, read_list
+from hardneg.commands import train, train_teacher
+from hardneg.config import classes
+from hardneg.stages.recipe import LIST, read_list
 
 RECIPES = [name for name in names("experiment") if name not in ("mix", "quickstart")]
 STAGED = sorted(path.parent.name for path in CONF.glob(f"experiment/*/{LIST}"))
@@ -66,12 +67,12 @@ def run(bert, decoder, cache, tmp_path, monkeypatch):
     """Train an experiment, made tiny, in tmp_path/FOLDER; returns its summary."""
 
     # Nobody looks at it, and drawing takes longer than training.
-    monkeypatch.setattr("hardneg.closing.figure.draw", lambda *_: None)
+    monkeypatch.setattr("hardneg.training.final_test.figure.draw", lambda *_: None)
 
     def train_tiny(experiment, folder, command="train", **given):
         cfg = compose(f"experiment={experiment}", "data=toy", f"stages={tmp_path}", name=command.replace("-", "_"))
-        references = {key: value for key, value in found(configs.plain(OmegaConf.merge(cfg, given))) if "/" in value}
-        node: Any = configs.plain(OmegaConf.merge(cfg, given, TINY, {"cache": str(cache)}))
+        references = {key: value for key, value in found(classes.plain(OmegaConf.merge(cfg, given))) if "/" in value}
+        node: Any = classes.plain(OmegaConf.merge(cfg, given, TINY, {"cache": str(cache)}))
         shrink(node, bert, decoder)
         for path, value in references.items():
             if value.startswith(str(tmp_path)):

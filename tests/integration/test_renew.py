@@ -12,9 +12,9 @@ import torch
 from test_resume import end_state, same
 
 from hardneg.renew import steps
-from hardneg.renew.words import index_words
-from hardneg.serving.folder import IndexFolder
-from hardneg.stages.run import alone, launch
+from hardneg.renew.overrides import index_words
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.stages.run_stages import alone, launch
 
 TRAIN = ["batch_size=8", "optimizer.lr=0.05", "logger=csv", "checkpoint.every_n_steps=1", "negatives.mined.depth=20"]
 LIVE = ["data=beir", "data.path=data", "encoder.dim=16", "encoder.vocab_size=300", *TRAIN[:3], "evaluate.before=false"]

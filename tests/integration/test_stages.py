@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_resume import end_state, same
 
-from hardneg.stages import run
+from hardneg.stages import run_stages
 
 FIRST = "# @package _global_\n# An epoch.\ndefaults: [override /negatives: [in_batch]]\ntrainer: {max_epochs: 1}\n"
 SECOND = """# @package _global_
@@ -26,7 +26,7 @@ def two(tmp_path, monkeypatch, hardneg, small):
     (folder / "1_first.yaml").write_text(FIRST)
     (folder / "2_second.yaml").write_text(SECOND)
 
-    process = run.launch
+    process = run_stages.launch
 
     def launch(words, lock):
         if any("SIGKILL" in word for word in words):
@@ -37,7 +37,7 @@ def two(tmp_path, monkeypatch, hardneg, small):
             return int(str(error).split()[1]), None
         return 0, None
 
-    monkeypatch.setattr(run, "launch", launch)
+    monkeypatch.setattr(run_stages, "launch", launch)
     return ["stages", "two", "--config-dir", "own", *small, "logger=csv", "checkpoint.every_n_steps=4"]
 
 

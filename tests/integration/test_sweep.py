@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hardneg import status
+from hardneg.runs import status
 
 TINY = ["data=toy", "data.docs=120", "data.queries=60", "data.names=12", "data.attributes=6", "encoder.dim=8"]
 TINY += ["batch_size=4", "optimizer.lr=0.01", "logger=csv", "trainer.max_epochs=1"]  # 9 steps

@@ -10,7 +10,7 @@ import pytest
 import pytrec_eval
 
 from hardneg.data.toy import Toy
-from hardneg.runlog import read
+from hardneg.runlog import wandb_read
 
 
 def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_path):
@@ -87,7 +87,7 @@ def test_a_sweep_makes_one_wandb_run_a_job_in_one_group_even_after_a_failing_job
     monkeypatch.setattr(Triplet, "forward", broken_once)
     sweep = ["-m", "strategy=in_batch,random", "loss=triplet,infonce", "seed=1", "hydra.sweep.dir=sweep"]
     hardneg("train", *small, "trainer.max_epochs=1", *sweep, code=1)
-    runs = read.runs(tmp_path)
+    runs = wandb_read.runs(tmp_path)
     assert len(runs) == 4 and {run["group"] for run in runs} == {"sweep"}
     assert {run["name"] for run in runs} == {
         "in_batch-triplet-s1", "in_batch-infonce-s1", "in_batch+random-triplet-s1", "in_batch+random-infonce-s1",

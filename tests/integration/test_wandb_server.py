@@ -12,10 +12,10 @@ import sys
 
 import pytest
 
-from hardneg import configs
+from hardneg.config import classes
 from hardneg.mining.audit import Finding
-from hardneg.run_config import open_data, read_config
-from hardneg.stores import read_stores
+from hardneg.runs.drawn_stores import read_stores
+from hardneg.runs.saved_config import open_data, read_config
 
 
 def steps(run, metric="train/loss"):
@@ -49,7 +49,7 @@ def assert_config(run, folder, strategy):
     """The config as the run folder has it, resolved, and flat keys to group by."""
     flat = {"negatives_id": strategy, "loss_id": "infonce", "data_id": "toy", "encoder_id": "static"}
     flat |= {"filter_id": "known_positives", "run_folder": str(folder)}
-    written = {key: value for key, value in configs.plain(read_config(folder)).items() if value != {}}  # as W&B does
+    written = {key: value for key, value in classes.plain(read_config(folder)).items() if value != {}}  # as W&B does
     assert {key: value for key, value in run.config.items() if key != "_wandb"} == {**written, **flat}
     assert (run.config["strategy_name"], run.config["seed"]) == (strategy, 1)
     assert set(run.config["negatives"]) == set(strategy.split("+"))

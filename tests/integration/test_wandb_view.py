@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from hardneg.monitor import METRICS
-from hardneg.runlog import view
+from hardneg.matrix.telemetry import METRICS
+from hardneg.runlog import wandb_panels
 
 # Metrics that runs log, and the section that shows them.
 LOGGED = {
@@ -58,7 +58,7 @@ def test_a_view_shows_what_runs_log(hardneg, server, words, kind):
 
 
 def test_every_quantity_of_a_source_has_a_panel():
-    shown = [panel.regex for panel in view.sections("ndcg@10")["Negatives by source"]]
+    shown = [panel.regex for panel in wandb_panels.sections("ndcg@10")["Negatives by source"]]
     for quantity in METRICS:
         assert any(re.search(pattern, f"negatives/any/{quantity}") for pattern in shown), quantity
 

@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from hardneg.ab.changes import Lists
-from hardneg.ab.interleaving import NEW, OLD, Drafted, Impression, team_draft
-from hardneg.ab.judged import Labels
+from hardneg.ab.gained_lost import Lists
+from hardneg.ab.interleaving import NEW, OLD, Impression, team_draft
 from hardneg.ab.rankings import Strict
+from hardneg.ab.relevance import Labels
+from hardneg.ab.simulated_users import User
 from hardneg.data.readers.fields import identifier
 from hardneg.data.readers.lines import BadRow, json_lines
 from hardneg.errors import UserError
 
 LAYOUT = 'write {"query": "q1", "teams": ["old", "new", ...], "clicks": [1, 4]}: teams from the top, ranks from 1'
-
-
-@dataclass(frozen=True)
-class User:
-    """A user who reads from the top, clicks with `click` and leaves after a click with `stop`.
-
-    Both are probabilities for documents that are not relevant and for those that are (the dependent click model, Guo,
-    Liu and Wang 2009, doi:10.1145/1498759.1498818).
-    """
-
-    click: tuple[float, float]
-    stop: tuple[float, float]
-
-    def clicks(self, drafted: Drafted, grades: Mapping[str, int], rng: np.random.Generator) -> tuple[str, ...]:
-        """Return the team of every result that is clicked."""
-        found = []
-        chances = rng.random((len(drafted.docs), 2))
-        for (doc, team), (click, stop) in zip(zip(drafted.docs, drafted.teams, strict=True), chances, strict=True):
-            good = int(grades.get(doc, 0) > 0)
-            if click < self.click[good]:
-                found.append(team)
-                if stop < self.stop[good]:
-                    break
-        return tuple(found)
-
-
-# The three users that interleaving is usually simulated with (Hofmann, Whiteson and de Rijke 2011,
-# doi:10.1145/2063576.2063618): one who errs never, one who looks for one page, one who gathers information.
-USERS = {
-    "perfect": User(click=(0.0, 1.0), stop=(0.0, 0.0)),
-    "navigational": User(click=(0.05, 0.95), stop=(0.2, 0.9)),
-    "informational": User(click=(0.4, 0.9), stop=(0.1, 0.5)),
-}
 
 
 def simulated(

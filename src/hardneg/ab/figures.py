@@ -12,7 +12,7 @@ import numpy as np
 
 from hardneg.ab.report import Report
 from hardneg.compare.figures import COLOURS
-from hardneg.compare.style import style
+from hardneg.system.figure_style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

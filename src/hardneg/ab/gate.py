@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hardneg.ab.changes import Changes
-from hardneg.ab.effects import Effect
 from hardneg.errors import UserError
+
+if TYPE_CHECKING:
+    from hardneg.ab.effects import Effect
+    from hardneg.ab.gained_lost import Changes
 
 
 @dataclass(frozen=True)

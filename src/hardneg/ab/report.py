@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from hardneg.ab.changes import Changes, Move, changes, unjudged
-from hardneg.ab.clicks import USERS, logged, simulated
+from hardneg.ab.clicks import logged, simulated
 from hardneg.ab.effects import Effect, Pairing
+from hardneg.ab.gained_lost import Changes, Move, changes, unjudged
 from hardneg.ab.gate import Gate
 from hardneg.ab.interleaving import Interleaved, outcome
-from hardneg.ab.judged import Judged
 from hardneg.ab.overlap import rbo, top_overlap
 from hardneg.ab.rankings import lists, over
-from hardneg.ab.sides import Side
+from hardneg.ab.relevance import Judged
+from hardneg.ab.simulated_users import USERS
 from hardneg.ab.slices import each, slices
+from hardneg.ab.systems import Side
 from hardneg.compare import clusters
 from hardneg.errors import UserError
 from hardneg.retrieval.metrics import of_rankings

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hardneg.ab.judged import Judged
+from hardneg.ab.relevance import Judged
 from hardneg.compare import clusters
 from hardneg.errors import UserError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hardneg.ab.changes import Move
 from hardneg.ab.effects import Effect
+from hardneg.ab.gained_lost import Move
 from hardneg.ab.report import SHOWN_HOLES, Example, Report
 
 LONGEST = 240  # characters of a document that are shown

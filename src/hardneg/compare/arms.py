@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from hardneg.compare.runs import FinishedRun
+from hardneg.compare.finished_runs import FinishedRun
 from hardneg.errors import UserError
 
 

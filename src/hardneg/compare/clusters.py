@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from hardneg.compare.runs import FinishedRun
+from hardneg.compare.finished_runs import FinishedRun
 from hardneg.data.tables import Qrels
 from hardneg.errors import DataError, UserError
-from hardneg.run_config import open_data, read_config
+from hardneg.runs.saved_config import open_data, read_config
 
 
 def read(path: Path) -> dict[str, str]:

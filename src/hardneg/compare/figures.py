@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from hardneg.compare import histograms
+from hardneg.compare import mined_scores
 from hardneg.compare.arms import Arm
 from hardneg.compare.contrasts import Comparison
-from hardneg.compare.runs import FinishedRun
-from hardneg.compare.style import style
+from hardneg.compare.finished_runs import FinishedRun
+from hardneg.system.figure_style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def draw(
             "effects": effects(mine),
             "curves": curves(by_arm, [table.plan.metric for table in mine]),
             "sources": sources(by_arm),
-            "scores": histograms.scores(by_arm),
+            "scores": mined_scores.scores(by_arm),
         }
         for name, figure in drawn.items():
             if figure is not None:

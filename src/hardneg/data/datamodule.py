@@ -10,13 +10,13 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from hardneg import distributed
-from hardneg.batch import Rows
 from hardneg.data.dataset import Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
-from hardneg.data.order import Order
+from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
 from hardneg.errors import ConfigError
+from hardneg.matrix.batch import Rows
+from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 

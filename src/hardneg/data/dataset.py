@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int32
 from torch.utils.data import Dataset
 
-from hardneg.batch import Batch
 from hardneg.data.sampler import Place
 from hardneg.data.tables import Ragged
 from hardneg.data.tokens import TokenTable
-from hardneg.data.training import TrainingSet
-from hardneg.negatives.mixture import Mixture
+from hardneg.data.training_set import TrainingSet
+from hardneg.matrix.batch import Batch
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """What a data set needs of its negative sources together (`hardneg.negatives.mixture.Mixture`)."""
+
+    relabels: bool
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Changes when the same place would be drawn otherwise than before."""
+
+    def draw(
+        self, epoch: int, query: int, batch: int = 0
+    ) -> tuple[Int32[np.ndarray, " k"], Int32[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+        """Return ids, source labels and teacher scores of a row's negatives."""
+
+    def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        """Return what some source takes for positives of the query, with the teacher's scores."""
+
+    def positive_teacher(self, query: int, which: int) -> float:
+        """Return the teacher's score of a labelled positive, NaN if unknown."""
 
 
 @dataclass
@@ -38,7 +59,7 @@ class TrainingRows(Dataset):
     one source has relabelled is no other's negative.
     """
 
-    def __init__(self, training: TrainingSet, mixture: Mixture, positives: int = 1) -> None:
+    def __init__(self, training: TrainingSet, mixture: Draws, positives: int = 1) -> None:
         self.queries, self.labelled = training.queries, training.positives
         self.mixture, self.positives = mixture, positives
         self.twins = training.twins if mixture.relabels else None

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader
 
-from hardneg.batch import Rows
 from hardneg.data.sampler import EpochSampler
+from hardneg.matrix.batch import Rows
 
 
 class ResumableLoader:

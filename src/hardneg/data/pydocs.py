@@ -18,7 +18,7 @@ import numpy as np
 from hardneg.data.harvest import RULES, Function, Library, harvest
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import ConfigError
-from hardneg.whole import whole
+from hardneg.system.atomic_write import atomic_write
 
 SPLITS = ("train", "dev", "test")
 
@@ -154,7 +154,7 @@ def _write(path: Path, functions: Sequence[Function], unreadable: int) -> None:
     head = json.dumps({"unreadable": unreadable, "digest": _digest(body)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text(f"{head}\n{body}", "utf-8")
     except OSError as error:
         raise ConfigError(

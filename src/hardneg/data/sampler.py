@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from hardneg.data.order import Order
+from hardneg.data.same_set_batches import Order
 
 
 class Place(NamedTuple):

@@ -15,11 +15,11 @@ from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
-from hardneg.batch import Tokens
-from hardneg.data.cache import built_once, fingerprint
-from hardneg.data.mapped import Held, Mapped
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError
+from hardneg.matrix.batch import Tokens
+from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.memory_map import Held, Mapped
 
 log = logging.getLogger(__name__)
 

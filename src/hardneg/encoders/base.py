@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
-from hardneg.embed import AUTO, check_tokens
+from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.errors import ConfigError
 
 
@@ -121,3 +121,14 @@ class EncoderRecipe(ABC):
     @abstractmethod
     def rebuild(self, architecture: dict[str, Any]) -> Tower:
         """Make an empty tower of that shape, for a checkpoint's weights; reads no other file."""
+
+
+TRAINING_ONLY = (
+    "lr",
+    "dropout",
+    "tokens",
+    "momentum",
+    "freeze",
+    "grad_cache",
+    "matryoshka",
+)  # fields of a recipe that change no embedding

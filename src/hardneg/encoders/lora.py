@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hardneg.encoders.weights import weights_hash
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.errors import ConfigError
 
 

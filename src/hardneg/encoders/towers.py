@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hardneg.batch import Tokens
-from hardneg.embed import budget, encode
 from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.encode import budget, encode
+from hardneg.matrix.batch import Tokens
 
 QUERY, DOCUMENT = "query", "document"
 

@@ -17,7 +17,7 @@ from hardneg.encoders.decoder import append_eos, attend_both_ways, mark_both_way
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, Pooling
-from hardneg.encoders.weights import locate, unavailable
+from hardneg.encoders.pretrained import locate, unavailable
 from hardneg.errors import ConfigError
 
 DTYPES = ("float32", "bfloat16")

@@ -14,10 +14,10 @@ import torch
 from tokenizers import Tokenizer, normalizers
 from torch import Tensor
 
-from hardneg.checkpoint import Trained
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
 from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.static import Static, StaticTower
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer

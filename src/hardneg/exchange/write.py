@@ -12,8 +12,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from hardneg.checkpoint import Trained
 from hardneg.encoders.base import Tower
+from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.lora import Adapted
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY

@@ -8,9 +8,9 @@ from typing import Any
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from hardneg.candidates import Candidates
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
+from hardneg.matrix.candidates import Candidates
 
 PLACES = ("both", "mined", "live")
 REDUCE = ("min", "mean", "max")

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from hardneg.candidates import Candidates
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
+from hardneg.matrix.candidates import Candidates
 
 
 class Duplicates(CandidateFilter):

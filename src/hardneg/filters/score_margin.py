@@ -5,9 +5,9 @@ from __future__ import annotations
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, check_reduce
+from hardneg.matrix.candidates import Candidates
 
 
 class AbsoluteMargin(CandidateFilter):

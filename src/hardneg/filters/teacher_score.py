@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, check_reduce
+from hardneg.matrix.candidates import Candidates
 
 
 class TeacherScore(CandidateFilter):

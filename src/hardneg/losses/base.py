@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
+from hardneg.matrix.candidates import Candidates
 
 
 class Loss(nn.Module, ABC):

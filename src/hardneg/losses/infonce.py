@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss
+from hardneg.matrix.candidates import Candidates
 
 LOWEST_TEMPERATURE = 0.01  # CLIP's bound: below it a learned temperature runs away
 

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.losses.base import AtTemperature
+from hardneg.matrix.candidates import Candidates
 
 
 class KL(AtTemperature):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss
+from hardneg.matrix.candidates import Candidates
 
 
 class MarginMSE(Loss):

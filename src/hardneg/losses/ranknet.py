@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from hardneg.candidates import Candidates
 from hardneg.losses.base import AtTemperature
+from hardneg.matrix.candidates import Candidates
 
 
 class RankNet(AtTemperature):

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.mining.store import KEPT
-from hardneg.whole import whole
+from hardneg.system.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MinedBlock:
 
 def save(path: Path, block: MinedBlock) -> None:
     """Write a block's arrays."""
-    with whole(path) as draft, draft.open("wb") as file:
+    with atomic_write(path) as draft, draft.open("wb") as file:
         np.savez(file, **{key: value for key, value in vars(block).items() if value is not None})
 
 

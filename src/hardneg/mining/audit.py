@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.mining.health import BLOCK, pool_of
 from hardneg.mining.store import Store
 

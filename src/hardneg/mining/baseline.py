@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from omegaconf import DictConfig
 
-from hardneg import distributed
-from hardneg.data.cache import built_once, built_together, fingerprint
-from hardneg.data.tables import RetrievalData
+from hardneg.config import classes
+from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.mining.base import Miner, Task
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import Run, per_query
+from hardneg.system import distributed
+from hardneg.system.cache import built_once, built_together, fingerprint
 
 
 def baseline_run(miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path) -> Run:
@@ -43,3 +45,16 @@ def baseline_run(miner: Miner, data: RetrievalData, split: str, depth: int, cach
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
     return Run(rows, np.load(folder / "ids.npy"), np.load(folder / "scores.npy"))
+
+
+def baseline_metrics(
+    cfg: DictConfig, data: RetrievalData, split: str, seen: Ragged | None
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the per-query metrics of the configured baseline, under its name; empty where there is none."""
+    if cfg.evaluate.bm25 is None:
+        return {}
+    depth = cfg.evaluate.depth
+    more = 0 if seen is None else int(seen.counts.max(initial=0))
+    run = baseline_run(classes.build(cfg.evaluate.bm25), data, split, depth + more, Path(cfg.cache))
+    run = run if seen is None else run.without(seen, depth)
+    return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}

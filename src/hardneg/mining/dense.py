@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from hardneg import checkpoint, distributed
 from hardneg.data.tables import RetrievalData
+from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import QUERY, Towers
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
-from hardneg.precision import resolve_precision
-from hardneg.retrieval.blocks import embed_blocks
-from hardneg.retrieval.embedding import embed_rows
+from hardneg.retrieval.embed_tables import embed_rows
+from hardneg.retrieval.embedding_blocks import embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.search import Exact, Search
+from hardneg.system import distributed
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ import torch
 from jaxtyping import Float32, Int32, UInt8
 from tqdm import tqdm
 
-from hardneg import distributed
-from hardneg.candidates import Candidates
-from hardneg.data.cache import built_once, built_together, fingerprint, hold
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
+from hardneg.matrix.candidates import Candidates
 from hardneg.mining.assemble import MinedBlock, assemble, save
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, tasks
 from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
+from hardneg.system import distributed
+from hardneg.system.cache import built_once, built_together, fingerprint, hold
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from hardneg.candidates import Candidates
 from hardneg.filters.base import CandidateFilter
+from hardneg.matrix.candidates import Candidates
 from hardneg.mining.store import RELABELLED
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.health import BLOCK, dropped, pool_of
 from hardneg.mining.store import KEPT, RELABELLED, Store

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from hardneg.data.mapped import Mapped
+from hardneg.system.memory_map import Mapped
 
 KEPT = 0  # reason code; 1, 2, ... are the filters in the card's order
 RELABELLED = "relabelled"  # the name there of what the teacher found relevant

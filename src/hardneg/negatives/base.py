@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor, nn
 
-from hardneg.batch import Batch
-from hardneg.candidates import Columns
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.matrix.batch import Batch
+from hardneg.matrix.candidates import Columns
 from hardneg.retrieval.model import Model
 
 

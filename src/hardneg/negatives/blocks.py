@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hardneg import distributed
-from hardneg.batch import Batch
-from hardneg.candidates import Columns
 from hardneg.errors import ConfigError
+from hardneg.matrix.batch import Batch
+from hardneg.matrix.candidates import Columns
 from hardneg.negatives.base import OnlineSource
+from hardneg.system import distributed
 
 BLOCKS = ("query_query", "document_query", "document_document")
 

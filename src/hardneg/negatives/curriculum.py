@@ -10,7 +10,7 @@ import numpy as np
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource
-from hardneg.negatives.pace import Number, Pace, Time
+from hardneg.negatives.curriculum_pace import Number, Pace, Time
 
 SHAPES = ("steps", "linear")
 

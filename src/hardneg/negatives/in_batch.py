@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hardneg import distributed
-from hardneg.batch import Batch, Rows
-from hardneg.candidates import Candidates, Columns
+from hardneg.matrix.batch import Batch
+from hardneg.matrix.candidates import Columns
 from hardneg.negatives.base import OnlineSource
+from hardneg.system import distributed
 
 
 class InBatch(OnlineSource):
@@ -40,39 +40,3 @@ class InBatch(OnlineSource):
         others = 1 - 1 / (len(q) * distributed.world_size())  # a row never meets its own
         expected = positive.sum() * others * self.share(columns.ids)
         return replace(columns, log_q=expected.log().masked_fill(~positive | (expected == 0), torch.nan))
-
-
-def all_queries(q: Float[Tensor, "B D"], batch: Batch) -> Columns:
-    """The queries of all rows and ranks, as columns for the other half of a symmetric loss; ids are query rows."""
-    queries = distributed.gather(q)
-    return Columns(
-        emb=queries,
-        ids=distributed.gather(batch.query_ids),
-        owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows here have one query for their own
-    )
-
-
-def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns, batch: Batch) -> Candidates:
-    """Set each positive document against `all_queries`: the other half of a symmetric loss.
-
-    The B*P positives come row by row; the ids are query rows here, -1 beside a padded positive. A query whose known
-    positives hold the document is no negative of it; nor is the same query met again in another row, since its known
-    positives are the same.
-    """
-    slots = batch.positives
-    ids = batch.doc_ids[:, :slots].flatten()
-    own = batch.query_ids.repeat_interleave(slots)[:, None]
-    paired = Rows(
-        query_ids=ids,
-        doc_ids=own.masked_fill(ids[:, None] < 0, -1),
-        source=torch.zeros_like(own),
-        positive_ids=own,
-    )
-    documents = d[:, :slots].flatten(0, 1)
-    scores = torch.einsum("nd,nod->no", documents, q.repeat_interleave(slots, dim=0)[:, None])
-    c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, queries, "in_batch")
-    row = torch.arange(len(ids), device=q.device) // slots + distributed.rank() * len(q)
-    known = torch.arange(len(queries.ids), device=q.device) == row[:, None]
-    for positive in distributed.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B*P, W*B, K) array
-        known |= positive == ids[:, None]
-    return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

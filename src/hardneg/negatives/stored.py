@@ -15,7 +15,7 @@ from hardneg.mining.relabel import with_relabelling
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
-from hardneg.negatives.strata import stratified
+from hardneg.negatives.stratified import stratified
 
 SAMPLING = ("uniform", "top", "stratified")
 

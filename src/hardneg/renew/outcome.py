@@ -9,8 +9,8 @@ from typing import Any
 from hardneg.ab.gate import Gate
 from hardneg.errors import UserError
 from hardneg.renew.plan import NOTE, PLACE, Renewal
-from hardneg.stages.run import say
-from hardneg.whole import whole
+from hardneg.stages.run_stages import say
+from hardneg.system.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ class Outcome:
     def _note(self, state: str) -> None:
         facts: dict[str, Any] = {"state": state, "task": self.renewal.task, "old": self.old, "new": self.new}
         facts |= {"reasons": list(self.reasons), "limits": self.limits}
-        with whole(self.renewal.folder / NOTE, alone=True) as draft:
+        with atomic_write(self.renewal.folder / NOTE, alone=True) as draft:
             draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")

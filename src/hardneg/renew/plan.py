@@ -14,16 +14,18 @@ from hydra import initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg import checkpoint, configs, preflight
-from hardneg.configs import key_of, quoted
-from hardneg.data.cache import fingerprint
+from hardneg.config import classes, composition
+from hardneg.config.composition import key_of, quoted
+from hardneg.config.run_identity import settings
 from hardneg.data.tables import RetrievalData
+from hardneg.encoders import checkpoint
 from hardneg.errors import ConfigError
-from hardneg.identity import settings
-from hardneg.renew.words import GIVEN, check, index_words
+from hardneg.preflight.config import check_config
+from hardneg.renew.overrides import GIVEN, check, index_words
 from hardneg.serving.builds import Build
-from hardneg.serving.folder import IndexFolder
-from hardneg.serving.words import is_data, located
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.rebuild_command import is_data, located
+from hardneg.system.cache import fingerprint
 
 PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; how a renewal came out, in its own
 ELSEWHERE = (*GIVEN[1:], "data")  # keys that say where things are, or what is told apart by content
@@ -82,7 +84,7 @@ class Renewal:
     def source(self) -> dict[str, Any]:
         """What the manifest of a build says of its data, and of the command that would make it again."""
         own = [word for word in self.words if is_data(word) and word != "data=live"]
-        data, words = located(configs.plain(self.cfg.data), index_words(self.live, own))
+        data, words = located(classes.plain(self.cfg.data), index_words(self.live, own))
         return {"data": data, "words": words}
 
 
@@ -106,7 +108,7 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
         fixed.append(f"logger.wandb.dir={quoted(folder.root / PLACE)}")
     if not (cfg.split.test or cfg.split.dev):
         raise ConfigError("split.test and split.dev are null: without judged queries nobody can say what is better")
-    data: RetrievalData = configs.build(cfg.data).load()
+    data: RetrievalData = classes.build(cfg.data).load()
     splits = {name: data.fingerprint(name) for name in filter(None, (cfg.split.train, cfg.split.dev, cfg.split.test))}
     kept = {key: value for key, value in settings(cfg).items() if key.split(".")[0] not in ELSEWHERE}
     task = fingerprint([kept, data.corpus.fingerprint, data.queries.fingerprint, splits])
@@ -150,7 +152,7 @@ def _train_config(words: list[str], groups: Path, encoder: dict[str, Any]) -> Di
             f"{chosen} is for another encoder than the live one, which has no {other[0]}; give an experiment that sets"
             " none, or the words that you want of it"
         )
-    preflight.check(cfg)
+    check_config(cfg)
     return cfg
 
 
@@ -163,9 +165,9 @@ def _index_config(live: Build, start: str) -> DictConfig:
 
 @contextmanager
 def _composing() -> Iterator[Any]:
-    configs.register_resolvers()
-    with initialize_config_module(configs.CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
+    composition.register_resolvers()
+    with initialize_config_module(composition.CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
         try:
-            yield preflight.compose
+            yield composition.compose
         except HydraException as error:
-            raise ConfigError(configs.in_plain_words(error)) from error
+            raise ConfigError(composition.in_plain_words(error)) from error

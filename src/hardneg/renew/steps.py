@@ -8,22 +8,22 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
-from hardneg import run_folder
-from hardneg.ab.judged import from_data
 from hardneg.ab.rankings import ranked
+from hardneg.ab.relevance import from_data
 from hardneg.ab.report import Plan, Report, compare
-from hardneg.ab.sides import Side
-from hardneg.callbacks.keep import BEST, LAST
+from hardneg.ab.systems import Side
 from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_groups
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.retriever import seen
-from hardneg.serving.build import Builder
+from hardneg.runs import results
+from hardneg.runs.folder import BEST, LAST
+from hardneg.serving.builder import Builder
 from hardneg.serving.builds import Build
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.live import open_build
-from hardneg.stages.plan import Stage
-from hardneg.stages.run import command_of, launch, say
+from hardneg.serving.live_index import open_build
+from hardneg.serving.text_encoder import TextEncoder
+from hardneg.stages.recipe import Stage
+from hardneg.stages.run_stages import command_of, launch, say
 
 BLOCK = 256  # queries asked at a time
 
@@ -95,7 +95,7 @@ def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> Side:
             bar.update(len(queries))
     run = Run(rows, ids, scores)
     run = run if left_out is None else run.without(left_out, depth)
-    run_folder.write_trec(renewal.folder / f"{name}.run", run, data, name)
+    results.write_trec(renewal.folder / f"{name}.run", run, data, name)
     return Side(f"build {asked.name} ({ckpt_path})", ranked(run, data))
 
 

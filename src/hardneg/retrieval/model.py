@@ -14,26 +14,15 @@ from jaxtyping import Bool, Float32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
-from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.base import TRAINING_ONLY, EncoderRecipe
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import Towers
-from hardneg.encoders.weights import weights_hash
-
-TRAINING_ONLY = (
-    "lr",
-    "dropout",
-    "tokens",
-    "momentum",
-    "freeze",
-    "grad_cache",
-    "matryoshka",
-)  # fields of a recipe that change no embedding
-
 
 # Reads vectors of a data set's documents: rows -> which of them are there (N,), and the vectors of those, in order.
 Reader = Callable[[np.ndarray], tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]]
 
 
-class Embedded(ABC):
+class VectorSource(ABC):
     """Vectors of a data set's documents that were embedded before, such as an index holds."""
 
     @abstractmethod
@@ -56,7 +45,7 @@ class Model:
     precision: str
     tokenizer: Any
     average: Towers | None = None
-    embedded: Embedded | None = None
+    embedded: VectorSource | None = None
 
     @classmethod
     def over(

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from hardneg import distributed
 from hardneg.data.tables import RetrievalData
-from hardneg.embed import AUTO, budget, encode
-from hardneg.encoders.pairs import CrossEncoder
-from hardneg.mining.base import Miner
-from hardneg.mining.baseline import baseline_run
-from hardneg.retrieval.embedding import autocast
+from hardneg.encoders.cross_encoder import CrossEncoder
+from hardneg.encoders.encode import AUTO, budget, encode
+from hardneg.retrieval.embed_tables import autocast
 from hardneg.retrieval.metrics import Run
+from hardneg.system import distributed
 
 BLOCK = 16  # queries a step of the progress bar
+
+# Ranks the queries of a split: (split, depth) -> its best documents.
+FirstStage = Callable[[str, int], Run]
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,8 @@ class Reranker:
     """Sorts the first documents of `first_stage` by the scores of a cross-encoder as it is at the time of asking."""
 
     data: RetrievalData
-    first_stage: Miner
+    first_stage: FirstStage
     precision: str
-    cache: Path
     seen: ClassVar[None] = None  # all that the first stage found is ranked again
 
     def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, Run]:
@@ -43,7 +42,7 @@ class Reranker:
 
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:
-        first = baseline_run(self.first_stage, self.data, split, depth, self.cache)
+        first = self.first_stage(split, depth)
         mine = distributed.shard(len(first.queries))
         queries, docs = first.queries[mine], first.ids[mine]
         training = network.training

@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hardneg import distributed
 from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.data.tokens import TokenTable
-from hardneg.data.training import TrainingSet
-from hardneg.embedded import cut
+from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
-from hardneg.retrieval.embedding import embed_table
+from hardneg.matrix.embedded import cut
+from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.search import exact
+from hardneg.system import distributed
 
 
 @dataclass(frozen=True)

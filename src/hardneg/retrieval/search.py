@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.retrieval.blocks import Blocks
+from hardneg.retrieval.embedding_blocks import Blocks
 
 QUERIES, DOCS = 1024, 32_768  # a block of scores: 128 MB in float32
 SAMPLE = 262_144  # documents that a faiss index is trained on, at most

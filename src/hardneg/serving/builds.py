@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hardneg import configs
+from hardneg.config import classes
 from hardneg.errors import UserError
 from hardneg.serving.backends.base import Backend
 from hardneg.serving.manifest import NAME, RETIRED, Manifest
@@ -67,7 +67,7 @@ class Build:
     @property
     def backend(self) -> Backend:
         """The backend that it was built for."""
-        return configs.build({**self.manifest.backend, "path": str(self.root)})
+        return classes.build({**self.manifest.backend, "path": str(self.root)})
 
     @property
     def readable(self) -> bool:
@@ -83,7 +83,7 @@ class Build:
         """Remove what is a build no more or never was one, here and at its server; null: there is none."""
         try:
             if backend:
-                configs.build({**backend, "path": str(self.root)}).drop(self.vectors)
+                classes.build({**backend, "path": str(self.root)}).drop(self.vectors)
         except UserError as error:
             log.warning("build %s is removed here, and what it has at its server is left: %s", self.name, error)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.text_encoder import TextEncoder
 
 CLOSE = 0.999  # cosine; other precision, other hardware and other versions stay above (bf16 against float32: 0.9999)
 

@@ -12,14 +12,14 @@ import numpy as np
 from hardneg.data.tables import Texts
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import UserError
-from hardneg.serving import canaries, identity
+from hardneg.serving import canaries, embedding_space
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
+from hardneg.serving.compare_vectors import compare
 from hardneg.serving.documents import Documents
-from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.rebuild_command import path_word
 from hardneg.serving.shards import Shard
-from hardneg.serving.stored import compare
-from hardneg.serving.words import path_word
+from hardneg.serving.text_encoder import TextEncoder
 
 EXAMPLES = 3  # ids or shards that are named
 COMPARED = 8  # vectors of each shard that are compared with the backend's whenever an index is opened
@@ -85,7 +85,7 @@ def examine(
     Else a few vectors of every shard are compared, and what the shards say of themselves.
     """
     manifest, findings = build.manifest, []
-    stored, now = manifest.model, identity.of(encoder)
+    stored, now = manifest.model, embedding_space.of(encoder)
     findings.append(_model(stored, now))
     findings.append(_files(build, files))
     if encoder.dim == manifest.dim:
@@ -103,9 +103,9 @@ def examine(
 
 def _model(stored: dict[str, Any], now: dict[str, Any]) -> Finding:
     """Stored vectors are those of documents: a query tower may be trained on without making them stale (ADORE)."""
-    if different := identity.differences(stored[DOCUMENT], now[DOCUMENT]):
+    if different := embedding_space.differences(stored[DOCUMENT], now[DOCUMENT]):
         return Finding("model", False, f"the model is another than the one that made it: {', '.join(different)}")
-    if different := identity.differences(stored[QUERY], now[QUERY]):
+    if different := embedding_space.differences(stored[QUERY], now[QUERY]):
         return Finding("model", True, f"documents as at indexing; queries differ in {', '.join(different)}")
     return Finding("model", True, "the model is the one that made it")
 

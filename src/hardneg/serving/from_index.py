@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import logging
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from hardneg.data.cache import fingerprint
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
-from hardneg.retrieval.model import Embedded, Model, Reader
-from hardneg.serving import identity
+from hardneg.retrieval.model import Model, Reader, VectorSource
+from hardneg.serving import embedding_space
 from hardneg.serving.documents import digest
-from hardneg.serving.folder import IndexFolder
-from hardneg.serving.hold import Hold
+from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.manifest import NAME
+from hardneg.serving.reader_hold import Hold
 from hardneg.serving.shards import Known, Shard
+from hardneg.system.cache import fingerprint
 
 log = logging.getLogger(__name__)
 
 
-class StoredVectors(Embedded):
+def opens(root: str | Path | None) -> Callable[[RetrievalData], StoredVectors] | None:
+    """Return what opens the vectors of the index at `root` for a data set; None where `from_index` is null."""
+    return None if root is None else partial(StoredVectors, root)
+
+
+class StoredVectors(VectorSource):
     """What the builds of the index at `root` hold of the documents of `data`, by their texts.
 
     They count only while the model is the one that made them, weights, prompt, length and precision included: after a
@@ -49,7 +55,7 @@ class StoredVectors(Embedded):
 
     def reader(self, model: Model) -> Reader | None:
         """What reads the vectors that builds of this model and precision hold."""
-        made = identity.both(model.recipe, model.tokenizer, model.towers, model.towers.dim)[DOCUMENT]
+        made = embedding_space.both(model.recipe, model.tokenizer, model.towers, model.towers.dim)[DOCUMENT]
         space = fingerprint([made, model.precision])
         if space not in self._readers:  # a round asks for its documents and for positives outside of them
             self._readers = {space: self._open(space, model.towers.dim)}

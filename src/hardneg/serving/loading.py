@@ -18,7 +18,7 @@ from hardneg.serving.builds import PLAN, Build, read_plan
 from hardneg.serving.documents import Difference, Documents
 from hardneg.serving.recall import even_sample
 from hardneg.serving.shards import Shard
-from hardneg.whole import whole
+from hardneg.system.atomic_write import atomic_write
 
 TOO_DIFFERENT = 0.3  # share of changed documents from which a copy is no better start than nothing
 
@@ -83,5 +83,5 @@ def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Ba
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
-    with whole(path, alone=True) as draft:
+    with atomic_write(path, alone=True) as draft:
         draft.write_text(json.dumps(plan), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 from hardneg import __version__
 from hardneg.errors import UserError
-from hardneg.whole import whole
+from hardneg.system.atomic_write import atomic_write
 
 NAME = "manifest.json"
 RETIRED = "retired.json"  # a manifest is called so once its build is to be removed
@@ -49,7 +49,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the file whole or not at all."""
-        with whole(folder / NAME, alone=True) as draft:
+        with atomic_write(folder / NAME, alone=True) as draft:
             draft.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     @classmethod

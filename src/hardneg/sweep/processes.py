@@ -19,12 +19,12 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg import status
 from hardneg.errors import JobFailed
-from hardneg.job import INTERRUPTED, WATCH, finished
-from hardneg.sweep.live import view
-from hardneg.sweep.plan import Job, compose
-from hardneg.sweep.shares import Gpus, ranks, threads, visible_gpus
+from hardneg.runs import status
+from hardneg.runs.job import INTERRUPTED, WATCH, finished
+from hardneg.sweep.jobs import Job, compose
+from hardneg.sweep.live_table import view
+from hardneg.sweep.machine_shares import Gpus, ranks, threads, visible_gpus
 
 log = logging.getLogger(__name__)
 

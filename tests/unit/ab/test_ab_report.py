@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hardneg.ab import plain
+from hardneg.ab import json_report
 from hardneg.ab.effects import Pairing
 from hardneg.ab.figures import moves
 from hardneg.ab.gate import Gate
-from hardneg.ab.html import page
-from hardneg.ab.judged import Judged
-from hardneg.ab.markdown import escaped, markdown
+from hardneg.ab.html_report import page
+from hardneg.ab.markdown_report import escaped, markdown
+from hardneg.ab.relevance import Judged
 from hardneg.ab.report import Plan, compare
-from hardneg.ab.sides import Side
+from hardneg.ab.systems import Side
 from hardneg.errors import UserError
 
 EVIL = '<script>alert(1)</script> | *bold* `code` [x](javascript:y) & "quoted"'
@@ -95,7 +95,7 @@ def test_what_cannot_be_told_does_not_pass():
     old, new, judged = world(queries=2)
     one = Judged("one", {"q00": judged.labels["q00"]})
     assert compare(old, old, one, Plan(gate=Gate(delta=-0.01), user=None)).passed is False
-    assert json.loads(plain.text(compare(old, new, one, Plan())))["metrics"][0]["low"] is None
+    assert json.loads(json_report.text(compare(old, new, one, Plan())))["metrics"][0]["low"] is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hardneg.ab.rankings import in_order, over, read_qrels, read_run
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import DataError, UserError
 from hardneg.retrieval.metrics import Run, of_rankings
-from hardneg.run_folder import write_trec
+from hardneg.runs.results import write_trec
 
 
 def test_scores_decide_the_order_and_ties_go_to_the_larger_id(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic import make_data
 
-from hardneg.ab.judged import Judged, from_data
+from hardneg.ab.relevance import Judged, from_data
 from hardneg.ab.slices import cut, each, lexical_overlap, slices
 from hardneg.errors import UserError
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from test_toy import CONF, everything, pairs
 
 from hardneg.data.interactions import Interactions
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 
 SMALL = {"users": 200, "items": 150, "liked": 30, "taken": 8}

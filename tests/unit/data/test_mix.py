@@ -14,7 +14,7 @@ from hardneg.data.mix import Mix
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import Side, token_tables
 from hardneg.data.toy import Toy
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.mining.base import mining_pool, tasks
 from hardneg.mining.baseline import baseline_run

@@ -7,8 +7,8 @@ import torch
 from synthetic import make_texts
 from torch.nn import functional as F
 
-from hardneg import checkpoint
 from hardneg.data.tokens import TokenTable
+from hardneg.encoders import checkpoint
 from hardneg.encoders.features import SPECIAL, UNKNOWN, Features
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
-from hardneg.encoders.weights import weights_hash
 from hardneg.errors import ConfigError
 
 

@@ -7,11 +7,11 @@ import torch
 from decoders import save_decoder
 from synthetic import make_texts
 
-from hardneg import checkpoint
+from hardneg.encoders import checkpoint
 from hardneg.encoders.lora import LoRA
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
-from hardneg.encoders.weights import weights_hash
 from hardneg.errors import ConfigError
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg import checkpoint, configs
 from hardneg.cli import main
+from hardneg.commands import export, import_
+from hardneg.config import classes
 from hardneg.data.tokens import TokenTable
+from hardneg.encoders import checkpoint
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
-from hardneg.exchange.command import export, import_
 from hardneg.exchange.write import check_known
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.retriever import Retriever
@@ -49,7 +50,7 @@ def trained(toy, bert, tmp_path):
 
     def make(node):
         node = {key: str(bert) if value == "BERT" else value for key, value in node.items()}
-        recipe = configs.build(node)
+        recipe = classes.build(node)
         tokenizer = recipe.tokenizer(toy.corpus)
         towers = Towers(recipe, recipe.build(tokenizer)).eval()
         with torch.no_grad():
@@ -88,9 +89,9 @@ def theirs(folder, data):
 def test_vectors_are_the_same_there_and_back(kind, trained, toy, tmp_path):
     path = trained(NODES[kind])
     ours = list(vectors(path, toy, tmp_path))
-    export([str(path), str(tmp_path / "out")])
+    export.main([str(path), str(tmp_path / "out")])
     there, model = theirs(tmp_path / "out", toy)
-    import_([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
+    import_.main([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
     back = list(vectors(tmp_path / "back.ckpt", toy, tmp_path))
     for one, other, again in zip(ours, there, back, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
@@ -107,7 +108,7 @@ def test_the_metric_is_the_same_and_plain_hugging_face_reads_the_folder(trained,
     from transformers import AutoModel, AutoTokenizer
 
     path = trained(NODES["mean"])
-    export([str(path), str(tmp_path / "out")])
+    export.main([str(path), str(tmp_path / "out")])
     (queries, docs), model = theirs(tmp_path / "out", toy)
     loaded = checkpoint.load(path)
     tables = [
@@ -151,16 +152,16 @@ def test_what_we_do_not_have_is_refused(modules, pooling, settings, said, tmp_pa
     (tmp_path / "1/config.json").write_text(json.dumps(pooling))
     (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(settings))
     with pytest.raises(ConfigError, match=said):
-        import_([str(tmp_path), str(tmp_path / "a.ckpt")])
+        import_.main([str(tmp_path), str(tmp_path / "a.ckpt")])
     assert not (tmp_path / "a.ckpt").exists()
 
 
 def test_prompts_and_lengths_of_an_older_folder(trained, toy, tmp_path):
-    export([str(trained({**NODES["mean"], "normalize": False})), str(tmp_path / "out")])
+    export.main([str(trained({**NODES["mean"], "normalize": False})), str(tmp_path / "out")])
     old = {"prompts": {"query": "q: ", "passage": "p: "}, "similarity_fn_name": None}
     (tmp_path / "out/config_sentence_transformers.json").write_text(json.dumps(old))
     (tmp_path / "out/sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 5}))
-    import_([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
+    import_.main([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
     recipe = checkpoint.load(tmp_path / "back.ckpt").recipe
     assert (recipe.query.prompt, recipe.document.prompt) == ("q: ", "p: ")
     assert recipe.query.max_length == recipe.document.max_length == 5
@@ -170,26 +171,26 @@ def test_prompts_and_lengths_of_an_older_folder(trained, toy, tmp_path):
 def test_nothing_is_overwritten_unless_asked(trained, tmp_path):
     path = str(trained(NODES["static"]))
     out, back = tmp_path / "out", tmp_path / "back.ckpt"
-    export([path, str(out)])
+    export.main([path, str(out)])
     with pytest.raises(ConfigError, match=r"not empty.*--force"):
-        export([path, str(out)])
+        export.main([path, str(out)])
     (out / "left_over").touch()
-    export([path, str(out), "--force"])
+    export.main([path, str(out), "--force"])
     assert not (out / "left_over").exists()
-    import_([str(out), str(back)])
+    import_.main([str(out), str(back)])
     with pytest.raises(ConfigError, match=r"exists.*--force"):
-        import_([str(out), str(back)])
-    import_([str(out), str(back), "--force"])
+        import_.main([str(out), str(back)])
+    import_.main([str(out), str(back), "--force"])
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.tex").touch()
     with pytest.raises(ConfigError, match="something other than an export"):
-        export([path, str(mine), "--force"])
+        export.main([path, str(mine), "--force"])
     assert (mine / "thesis.tex").exists()
     with pytest.raises(ConfigError, match="no checkpoint and no run folder"):
-        export([str(mine), str(tmp_path / "new")])
+        export.main([str(mine), str(tmp_path / "new")])
     with pytest.raises(ConfigError, match=r"no sentence-transformers folder.*modules\.json"):
-        import_([str(mine), str(tmp_path / "new.ckpt")])
+        import_.main([str(mine), str(tmp_path / "new.ckpt")])
 
 
 def test_the_card_of_a_run_tells_how_it_was_trained_and_names_no_local_path(trained, tmp_path, monkeypatch):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg import checkpoint, configs
+from hardneg.config import classes
 from hardneg.data.tokens import TokenTable
+from hardneg.encoders import checkpoint
 from hardneg.encoders.towers import Towers
 from hardneg.exchange.write import write
 from hardneg.retrieval.metrics import per_query
@@ -50,7 +51,7 @@ def task_of(data):
 
 
 def test_mteb_agrees(toy, tmp_path):
-    recipe = configs.build({"_target_": "hardneg.encoders.static.Static", "dim": 64, "vocab_size": 300})
+    recipe = classes.build({"_target_": "hardneg.encoders.static.Static", "dim": 64, "vocab_size": 300})
     tokenizer = recipe.tokenizer(toy.corpus)
     torch.manual_seed(0)
     towers = Towers(recipe, recipe.build(tokenizer)).eval()

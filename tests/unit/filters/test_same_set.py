@@ -7,7 +7,7 @@ import torch
 from synthetic import make_candidates, make_data
 
 from hardneg.data.mix import Mix
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet
 
@@ -53,7 +53,7 @@ def test_sets_that_go_without_online_sources_keep_what_was_drawn_for_them(traini
 def test_a_source_is_online_by_how_its_columns_came():
     from synthetic import make_batch, random_units
 
-    from hardneg.candidates import Candidates
+    from hardneg.matrix.candidates import Candidates
     from hardneg.negatives.in_batch import InBatch
 
     batch = make_batch([[0, 5], [1, 6]])

@@ -9,10 +9,11 @@ import torch
 from synthetic import make_batch, make_candidates, random_units
 from torch.nn import functional as F
 
-from hardneg.candidates import Candidates
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import LOWEST_TEMPERATURE, InfoNCE
-from hardneg.negatives.in_batch import InBatch, all_queries, reverse
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.reverse import all_queries, reverse
+from hardneg.negatives.in_batch import InBatch
 
 
 def in_batch(q, d, batch, symmetric=False):

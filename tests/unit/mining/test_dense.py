@@ -7,17 +7,17 @@ import pytest
 import torch
 from synthetic import make_model
 
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.encoders.weights import weights_hash
 from hardneg.errors import ConfigError, DataError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.base import mining_pool
 from hardneg.mining.dense import Dense
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
-from hardneg.retrieval import blocks
-from hardneg.retrieval.embedding import embed_table
+from hardneg.retrieval import embedding_blocks
+from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.search import Exact, Faiss
 
 KNOWN = {"known_positives": KnownPositives()}
@@ -37,7 +37,7 @@ def brute_force(model, training):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(blocks, "SIZE", 16)
+    monkeypatch.setattr(embedding_blocks, "SIZE", 16)
     monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 7)
 
 
@@ -77,7 +77,7 @@ def test_a_wrong_index_is_named(toy, tmp_path):
 def test_blocks_of_other_sizes_give_the_same_lists(toy, tmp_path, monkeypatch):
     training, model = TrainingSet(toy), make_model(toy, tmp_path)
     whole = mine(model, training, tmp_path / "a")
-    monkeypatch.setattr(blocks, "SIZE", 16)
+    monkeypatch.setattr(embedding_blocks, "SIZE", 16)
     monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 5)
     parts = mine(model, training, tmp_path / "b")
     np.testing.assert_array_equal(whole.ids, parts.ids)
@@ -86,7 +86,7 @@ def test_blocks_of_other_sizes_give_the_same_lists(toy, tmp_path, monkeypatch):
 def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, small_blocks):
     training, model = TrainingSet(toy), make_model(toy, tmp_path)
     whole = mine(model, training, tmp_path / "whole")
-    embedded, embed = [], blocks.embed_rows
+    embedded, embed = [], embedding_blocks.embed_rows
 
     def embed_and_count(towers, table, side, precision, rows, bar):
         if len(embedded) == 3 and not resumed:
@@ -94,7 +94,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, sm
         embedded.append(len(rows))
         return embed(towers, table, side, precision, rows, bar)
 
-    monkeypatch.setattr(blocks, "embed_rows", embed_and_count)
+    monkeypatch.setattr(embedding_blocks, "embed_rows", embed_and_count)
     resumed = False
     with pytest.raises(KeyboardInterrupt):
         mine(model, training, tmp_path / "cut")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import make_model
 
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Task
 from hardneg.mining.bm25 import BM25

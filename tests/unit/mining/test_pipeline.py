@@ -14,10 +14,8 @@ import pytest
 import torch
 from synthetic import make_data, make_qrels, make_texts, make_training
 
-from hardneg.data import cache as cache_module
-from hardneg.data.cache import hold, release
 from hardneg.data.tables import RetrievalData
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
@@ -27,11 +25,13 @@ from hardneg.mining import assemble
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.base import Hits, Miner, mining_pool
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.export import export
 from hardneg.mining.health import dropped, health
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
+from hardneg.mining.text_export import export
+from hardneg.system import cache as cache_module
+from hardneg.system.cache import hold, release
 
 
 @dataclass
@@ -352,7 +352,7 @@ def test_a_pool_of_no_documents_is_refused(tmp_path, text):
 def test_parquet_knows_its_columns_where_the_first_lists_are_empty(tmp_path, monkeypatch):
     import pyarrow.parquet as pq
 
-    from hardneg.mining import export as module
+    from hardneg.mining import text_export as module
 
     monkeypatch.setattr(module, "BLOCK", 1)
     data = training([(0, 0), (1, 1)])

@@ -11,14 +11,14 @@ from test_pipeline import KNOWN, Counting, Scoring
 
 from hardneg.data.dataset import TrainingRows, stacked
 from hardneg.data.sampler import Place
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
-from hardneg.mining.export import records
 from hardneg.mining.health import dropped
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.relabel import with_relabelling
+from hardneg.mining.text_export import records
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random

@@ -9,13 +9,13 @@ from synthetic import make_training
 
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.sampler import Place
-from hardneg.data.training import TrainingSet
-from hardneg.encoders.pairs import CrossEncoder
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.mining.bi_encoder import BiEncoderTeacher
+from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.cross_encoder import CrossEncoderTeacher
+from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.stored import Stored

@@ -6,11 +6,11 @@ import pytest
 import torch
 from synthetic import make_batch, random_units
 
-from hardneg.candidates import Candidates
-from hardneg.embedded import Embedded
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.losses.infonce import InfoNCE
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.embedded import Embedded
 from hardneg.negatives.blocks import BLOCKS, Blocks
 from hardneg.negatives.in_batch import InBatch
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from test_mixture import NAMES, Dice
 
-from hardneg.callbacks.curriculum import planned_batches
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.curriculum_pace import Measured, Time
 from hardneg.negatives.mixture import Mixture
-from hardneg.negatives.pace import Measured, Time
 from hardneg.negatives.queue import Queue
+from hardneg.training.callbacks.follow_curriculum import planned_batches
 
 
 def over_time(total=12, shuffled=False, **moves):

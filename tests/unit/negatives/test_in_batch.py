@@ -6,9 +6,10 @@ import pytest
 import torch
 from synthetic import make_batch, random_units
 
-from hardneg.candidates import Candidates
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.negatives.in_batch import InBatch, all_queries, reverse
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.reverse import all_queries, reverse
+from hardneg.negatives.in_batch import InBatch
 
 
 def negatives(source, q, d, batch, *, filtered=True):

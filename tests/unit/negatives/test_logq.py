@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from synthetic import make_batch, make_candidates, make_training, random_units
 
-from hardneg.candidates import Candidates, Columns
 from hardneg.data.parts import Part
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.triplet import Triplet
+from hardneg.matrix.candidates import Candidates, Columns
 from hardneg.negatives.base import Setting
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue

@@ -9,12 +9,12 @@ import torch
 from synthetic import make_batch, make_data, make_model, random_units
 from torch.nn import functional as F
 
-from hardneg.candidates import Candidates
-from hardneg.embed import encode
+from hardneg.encoders.encode import encode
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import InfoNCE
+from hardneg.matrix.candidates import Candidates
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 

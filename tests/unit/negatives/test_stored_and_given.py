@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from synthetic import make_training
 
-from hardneg.data.training import TrainingSet
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.bm25 import BM25

@@ -10,8 +10,8 @@ from hardneg.data.mix import Mix
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
-from hardneg.retrieval import embedding
-from hardneg.retrieval.embedding import autocast, embed_table
+from hardneg.retrieval import embed_tables
+from hardneg.retrieval.embed_tables import autocast, embed_table
 from hardneg.retrieval.retriever import Retriever, seen
 
 
@@ -28,7 +28,7 @@ def parts(toy, tmp_path_factory):
 
 @pytest.mark.parametrize("budget", [1, 300, 16_384])
 def test_a_table_is_embedded_row_by_row_whatever_the_parts(budget, parts, monkeypatch):
-    monkeypatch.setattr(embedding, "budget", lambda *_: budget)
+    monkeypatch.setattr(embed_tables, "budget", lambda *_: budget)
     towers, _, docs = parts
     rows = np.array([5, 3, 77, 5])
     expected = towers(docs.batch(rows), DOCUMENT).detach()

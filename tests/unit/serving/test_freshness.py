@@ -13,15 +13,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.serving import canaries, identity
-from hardneg.serving import stored as stored_module
+from hardneg.serving import canaries, embedding_space
+from hardneg.serving import compare_vectors as stored_module
 from hardneg.serving.backends.faiss import Faiss
 from hardneg.serving.backends.lancedb import LanceDB
-from hardneg.serving.encoder import TextEncoder
+from hardneg.serving.compare_vectors import compare
 from hardneg.serving.freshness import StaleIndex, examine, shown
-from hardneg.serving.live import open_build
+from hardneg.serving.live_index import open_build
 from hardneg.serving.manifest import Manifest
-from hardneg.serving.stored import compare
+from hardneg.serving.text_encoder import TextEncoder
 
 SOURCE = {"ckpt_path": "A.ckpt", "words": ["data=toy", "index=faiss_flat"]}
 
@@ -112,7 +112,7 @@ def test_many_openings_raise_no_false_alarm(toy, tmp_path):
 def test_bfloat16_is_no_false_alarm(bert, toy, tmp_path):
     from hardneg.encoders.towers import Towers
     from hardneg.encoders.transformer import Transformer
-    from hardneg.serving.encoder import TextEncoder
+    from hardneg.serving.text_encoder import TextEncoder
 
     recipe = Transformer(model=str(bert))
     tokenizer = recipe.tokenizer(toy.corpus)
@@ -194,10 +194,10 @@ def test_a_model_of_another_width_cannot_be_allowed(toy, fresh):
 
 
 def test_a_checkpoint_and_its_copy_are_one_model(toy, tmp_path):
-    from hardneg.serving.encoder import TextEncoder
+    from hardneg.serving.text_encoder import TextEncoder
 
     one = TextEncoder.load(saved(trained(toy), tmp_path / "a.ckpt"), "cpu")
-    assert identity.of(one) == identity.of(encoder(toy))
+    assert embedding_space.of(one) == embedding_space.of(encoder(toy))
 
 
 @pytest.mark.parametrize(

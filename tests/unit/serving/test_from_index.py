@@ -12,7 +12,7 @@ from worlds import built, corpus, encoder
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
-from hardneg.retrieval import blocks
+from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.model import Model
 from hardneg.serving.from_index import StoredVectors
 
@@ -22,8 +22,8 @@ ROWS = np.arange(100, dtype=np.int32)
 @pytest.fixture
 def embedded(monkeypatch):
     """The rows that were embedded, block by block."""
-    rows, embed = [], blocks.embed_rows
-    monkeypatch.setattr(blocks, "embed_rows", lambda *a: (rows.extend(a[4].tolist()), embed(*a))[1])
+    rows, embed = [], embedding_blocks.embed_rows
+    monkeypatch.setattr(embedding_blocks, "embed_rows", lambda *a: (rows.extend(a[4].tolist()), embed(*a))[1])
     return rows
 
 

@@ -12,7 +12,7 @@ from synthetic import random_units
 
 pytest.importorskip("qdrant_client")
 
-from hardneg import configs
+from hardneg.config import classes
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends import qdrant_collection
 from hardneg.serving.backends.qdrant import Qdrant
@@ -112,7 +112,7 @@ def test_the_key_is_taken_from_the_environment_and_its_rights_are_tried_first(st
     backend.check()
     assert standin.store.client.get_collections().collections == [] and not standin.store.client.get_aliases().aliases
     put(backend, tmp_path / "aa" / "v")
-    assert "writes" not in str(backend.identity()) and configs.build({**backend.identity(), "path": "i"}).url
+    assert "writes" not in str(backend.identity()) and classes.build({**backend.identity(), "path": "i"}).url
     monkeypatch.setenv("QDRANT_API_KEY", "reads")  # enough to search
     assert backend.open(tmp_path / "aa" / "v").search(UNITS[:1], 1)[0][0][0] == "d"
 

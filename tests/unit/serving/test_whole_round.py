@@ -7,9 +7,9 @@ import pytest
 from worlds import STORES, built, corpus, saved, trained
 
 from hardneg.errors import UserError
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import IndexFolder
-from hardneg.serving.live import LiveIndex
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.live_index import LiveIndex
+from hardneg.serving.text_encoder import TextEncoder
 
 K = 5
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from hardneg import checkpoint
-from hardneg.checkpoint import Trained
 from hardneg.data.tables import RetrievalData, Texts
+from hardneg.encoders import checkpoint
+from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers
 from hardneg.exchange.read import node
@@ -14,9 +14,9 @@ from hardneg.serving.backends.faiss import Faiss
 from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.backends.pgvector import PgVector
 from hardneg.serving.backends.qdrant import Qdrant
-from hardneg.serving.build import Builder
-from hardneg.serving.encoder import TextEncoder
-from hardneg.serving.folder import IndexFolder
+from hardneg.serving.builder import Builder
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.text_encoder import TextEncoder
 
 STORES = {  # class, settings, the library it needs, and which setting is the address of which server
     "faiss_flat": (Faiss, {"factory": "Flat"}, "faiss", {}),

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from hardneg import status
-from hardneg.sweep.live import fitting, view
-from hardneg.sweep.table import Row, count, names, rows, show
+from hardneg.runs import status
+from hardneg.sweep.jobs_table import Row, count, names, rows, show
+from hardneg.sweep.live_table import fitting, view
 
 
 def folder(path, name, state, **facts):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import located, one_of, plain_stem, there_is
-from hardneg.data.readers.judged import judged
+from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.tables import RetrievalData
@@ -44,7 +44,7 @@ class Beir:
         qrels = {
             split: Source(str(path), tsv_judgements(path, complaints)) for split, path in _qrels_files(folder).items()
         }
-        return judged(
+        return judged_set(
             self.name or folder.resolve().name,
             Source(str(corpus), json_lines(corpus, complaints)),
             Source(str(queries), json_lines(queries, complaints)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import access
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.judged import judged
+from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import check_shares, pair_fields, paired
 from hardneg.data.tables import RetrievalData
@@ -70,7 +70,7 @@ class Hub:
             rows = access.source(f"{qrels_repo} [{split}]", dataset, list(JUDGEMENT), complaints)
             triples = ((row, tuple(values[key] for key in JUDGEMENT)) for row, values in rows.rows)
             qrels[split] = Source(rows.name, triples)
-        return judged(
+        return judged_set(
             self._called(),
             self._texts("corpus", ["_id", "title", "text"], complaints),
             self._texts("queries", ["_id", "text"], complaints),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hardneg.data.readers.fields import Source, document_text, filled, string, wrong_type
-from hardneg.data.readers.judged import finished
+from hardneg.data.readers.judged_sets import finished
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts

@@ -105,6 +105,6 @@ class Backend(ABC):
         return f"{name}_{root}_{folder.parent.name}"
 
     def identity(self) -> dict[str, Any]:
-        """What decides the build, beside the vectors: a node for `configs.build`, without the path."""
+        """What decides the build, beside the vectors: a node for `classes.build`, without the path."""
         settings = {key: value for key, value in asdict(self).items() if key != "path"}
         return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **settings}

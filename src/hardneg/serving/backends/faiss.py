@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from hardneg.errors import ConfigError
 from hardneg.retrieval.search import load_faiss
 from hardneg.serving.backends.base import Backend, Vectors
-from hardneg.whole import whole
+from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -169,10 +169,10 @@ class FaissVectors(Vectors):
         """Write the index and the names, durably: the manifest comes after them, and a power cut must not turn that."""
         self.folder.mkdir(parents=True, exist_ok=True)
         table = pa.table({"id": pa.array(self.names, pa.large_string())})
-        with whole(self.folder / INDEX, alone=True) as draft:
+        with atomic_write(self.folder / INDEX, alone=True) as draft:
             load_faiss("index=faiss_*").write_index(self.index, str(draft))
         with (
-            whole(self.folder / NAMES, alone=True) as draft,
+            atomic_write(self.folder / NAMES, alone=True) as draft,
             pa.OSFile(str(draft), "wb") as sink,
             pa.ipc.new_file(sink, table.schema) as writer,
         ):

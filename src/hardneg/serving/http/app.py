@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from hardneg import __version__
 from hardneg.serving.http.limits import Limits
 from hardneg.serving.http.service import Service, as_json
-from hardneg.serving.live import LiveIndex
+from hardneg.serving.live_index import LiveIndex
 
 ABOUT = "Answers come from one build of the index, which they name, with its freshness. Refusals are {error: why}."
 

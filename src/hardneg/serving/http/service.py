@@ -18,7 +18,7 @@ from hardneg.serving.http.body import read_body
 from hardneg.serving.http.limits import Limits
 from hardneg.serving.http.question import question, reader
 from hardneg.serving.http.watch import Watch
-from hardneg.serving.live import Answer, LiveIndex
+from hardneg.serving.live_index import Answer, LiveIndex
 
 LISTEN = 0.1  # seconds after which it is asked, again and again, whether a waiting client is still there
 PROBE, LASTS = "the", 1.0  # what `health` asks the index, and for how many seconds an answer counts

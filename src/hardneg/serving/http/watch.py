@@ -9,9 +9,9 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from hardneg import allocator
 from hardneg.serving.freshness import Freshness
-from hardneg.serving.live import LiveIndex, Opened
+from hardneg.serving.live_index import LiveIndex, Opened
+from hardneg.system import allocator
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,143 @@
+"""What OLD and NEW may be: a run folder, a TREC run file, or a checkpoint that ranks a data set now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from hardneg.ab.rankings import ranked, read_run
+from hardneg.ab.relevance import Judged, from_data, from_files
+from hardneg.config import classes, composition
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import ConfigError, UserError
+from hardneg.mining.baseline import baseline_run
+from hardneg.mining.dense import Dense
+from hardneg.preflight.config import check_config
+from hardneg.retrieval.metrics import Rankings
+from hardneg.retrieval.retriever import seen
+from hardneg.runs.saved_config import read_config
+
+WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: what it is called, its rankings, and the fingerprint of what it was tested on, if it is known."""
+
+    name: str
+    rankings: Rankings
+    test_set: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Files:
+    """Judgements, and texts of queries and documents, by file."""
+
+    qrels: Path | None = None
+    queries: Path | None = None
+    corpus: Path | None = None
+
+
+def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
+    """Make the config of `hardneg evaluate` from words like `data=beir`; None without any.
+
+    Raises `ConfigError` for words that say nothing here, and for a config that cannot work.
+    """
+    import hydra
+
+    if not words:
+        return None
+    for word in words:
+        key = composition.key_of(word).split("@")[0]
+        if not key.startswith(WORDS):
+            raise ConfigError(f"{word}: not read here; of hardneg evaluate's words these are: {', '.join(WORDS)}")
+    composition.register_resolvers()
+    named = "ckpt_path=null" if checkpoint is None else f"ckpt_path={composition.quoted(checkpoint.resolve())}"
+    with hydra.initialize_config_module("hardneg.conf", version_base="1.3"):
+        try:
+            cfg = hydra.compose("evaluate", [*words, named])
+        except hydra.errors.HydraException as error:
+            raise ConfigError(" ".join(str(error).split())) from error
+    check_config(cfg)
+    return cfg
+
+
+def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side, Side, Judged]:
+    """Find the rankings of both sides and what they are judged by.
+
+    The judgements are those of the words `data=...`, or of the files, or else of the data set that a run folder names.
+    Checkpoints rank the split by exact search; rankings are kept in the cache, and what was embedded before an
+    interruption is not embedded again.
+
+    Raises `UserError` for what is not there, and for sides that were tested on other data than the judgements are of.
+    """
+    paths = (old, new)
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such run folder, run file or checkpoint")
+    checkpoints = [path for path in paths if path.suffix == ".ckpt"]
+    cfg = config_of(words, checkpoints[0] if checkpoints else None)
+    if checkpoints and cfg is None:
+        raise UserError(f"{checkpoints[0]} is a checkpoint: say what it is to rank, as in data=beir data.path=DIR")
+    read = {path: _read(path) for path in paths if path not in checkpoints}  # first what is cheap to refuse
+    data: RetrievalData | None = None
+    if cfg is not None:
+        data = classes.build(cfg.data).load()
+        judged = from_data(data, cfg.split)
+    elif files.qrels is not None:
+        judged = from_files(files.qrels, files.queries, files.corpus)
+    else:
+        judged = _of_folder(paths)
+    for side in read.values():
+        if None not in (side.test_set, judged.fingerprint) and side.test_set != judged.fingerprint:
+            raise UserError(
+                f"{side.name} was tested on other documents, queries or judgements than {judged.name} has now; compare"
+                " runs on the same data, or give the judgements by --qrels FILE"
+            )
+    one, other = (read[path] if path in read else _rank(path, cfg, data) for path in paths)
+    return one, other, judged
+
+
+def _read(path: Path) -> Side:
+    """Read a run file, or the one in a folder that `train` or `evaluate` left."""
+    if path.is_file():
+        return Side(str(path), read_run(path))
+    runs = sorted(path.glob("*.run"))
+    if len(runs) != 1:
+        what = (
+            "no *.run file; a finished run has test.run" if not runs else f"several: {', '.join(r.name for r in runs)}"
+        )
+        raise UserError(f"{path} holds {what}; name the run file itself")
+    summary: dict[str, Any] = {}
+    if (path / "summary.json").is_file():
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    return Side(str(path), read_run(runs[0]), summary.get("test_set"), summary.get("seed"))
+
+
+def _of_folder(paths: Sequence[Path]) -> Judged:
+    """Load the data set that the first run folder names."""
+    for path in paths:
+        if (path / ".hydra" / "config.yaml").is_file():
+            cfg = read_config(path)
+            split = cfg.split if isinstance(cfg.split, str) else cfg.split.test
+            return from_data(classes.build(cfg.data).load(), split)
+    raise UserError(
+        "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
+    )
+
+
+def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Side:
+    """Rank the split with a checkpoint."""
+    assert cfg is not None and data is not None
+    left_out, depth = seen(data, cfg.evaluate.leave_out), cfg.evaluate.depth
+    more = 0 if left_out is None else int(left_out.counts.max(initial=0))
+    miner = Dense(ckpt_path=str(path), precision=cfg.precision)
+    run = baseline_run(miner, data, cfg.split, depth + more, Path(cfg.cache))
+    run = run if left_out is None else run.without(left_out, depth)
+    return Side(str(path), ranked(run, data), data.fingerprint(cfg.split))

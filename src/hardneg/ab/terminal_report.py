@@ -1,0 +1,39 @@
+"""The report on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from hardneg.ab.report import Report
+from hardneg.ab.tables import gate, headline, tables
+
+WIDTH = 150  # of a pipe or a log file, which have none
+
+
+def show(report: Report) -> None:
+    """Print to the terminal."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDTH)
+    console.print(Text(f"new {report.new}\nold {report.old}\n{headline(report)}", style="bold"))
+    for table in tables(report):
+        drawn = RichTable(
+            title=table.title,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            title_style="bold",
+            show_header=any(table.header),
+        )
+        for place, name in enumerate(table.header):
+            drawn.add_column(name, justify="right" if place else "left")
+        for row in table.rows:
+            drawn.add_row(*map(Text, row))
+        console.print(drawn)
+        if table.note:
+            console.print(Text(table.note, style="dim"))
+    for note in report.notes:
+        console.print(Text(f"! {note}", style="yellow"))
+    if said := gate(report):
+        console.print(Text(said, style="bold green" if report.passed else "bold red"))

@@ -1,0 +1,148 @@
+"""hardneg ab: compare an old and a new ranking before the new one goes out, and say whether it may."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardneg.ab import gate as gates
+from hardneg.ab.simulated_users import USERS
+from hardneg.errors import UserError
+
+if TYPE_CHECKING:
+    from hardneg.ab.report import Plan, Report
+
+EXAMPLES = """examples:
+  hardneg ab outputs/OLD outputs/NEW --html report.html
+  hardneg ab old.ckpt new.ckpt data=beir data.path=DIR --gate-delta -0.01 --gate-lost 0.05 --gate-slice -0.02
+  hardneg ab bm25.run dense.run --qrels qrels.tsv --queries queries.jsonl --corpus corpus.jsonl --markdown report.md
+  hardneg ab outputs/OLD outputs/NEW --clicks clicks.jsonl --slice language=languages.tsv --json report.json
+
+exit code: 0; 1 where a gate's limit is crossed; 2 for bad input.
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the report, write the files that are asked for, and exit with 1 where the gate says no."""
+    given = _parser().parse_intermixed_args(arguments)
+    from hardneg.ab.report import compare
+    from hardneg.ab.systems import Files, load
+    from hardneg.ab.terminal_report import show
+    from hardneg.retrieval.metrics import check as check_metrics
+
+    plan = _plan(given)
+    check_metrics(plan.metrics)
+    old, new = _two(given.old_new)
+    words = [word for word in given.old_new if not _is_path(word)]
+    try:
+        sides = load(old, new, words, Files(given.qrels, given.queries, given.corpus))
+        report = compare(*sides, plan)
+    except KeyboardInterrupt:
+        sys.stderr.write("hardneg ab: interrupted; the same command goes on with what was embedded\n")
+        sys.exit(130)
+    show(report)
+    _write(given, report)
+    if report.passed is False:
+        sys.stderr.write("".join(f"hardneg ab: gate: {reason}\n" for reason in report.reasons))
+        sys.exit(1)
+
+
+def _is_path(word: str) -> bool:
+    """Whether a word is no override: folders may have a = in their names."""
+    return "=" not in word or Path(word).exists()
+
+
+def _two(words: Sequence[str]) -> tuple[Path, Path]:
+    paths = [Path(word) for word in words if _is_path(word)]
+    if len(paths) != 2:
+        raise UserError(f"give two rankings, OLD and NEW, got {len(paths)}: {', '.join(map(str, paths)) or 'none'}")
+    return paths[0], paths[1]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hardneg ab",
+        description="Compare two rankings of the same queries before a rollout: run folders, TREC run files, or"
+        " checkpoints with the data set that they are to rank.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "old_new",
+        nargs="+",
+        metavar="OLD NEW [data=...]",
+        help="what is live and what is to replace it; then words as of hardneg evaluate: data, split, cache, precision,"
+        " evaluate.depth, evaluate.leave_out",
+    )
+    add("--qrels", type=Path, metavar="FILE", help="judgements, of BEIR's or TREC's columns, instead of data=")
+    add("--queries", type=Path, metavar="FILE", help="their texts, JSON lines with _id and text")
+    add("--corpus", type=Path, metavar="FILE", help="texts of documents, JSON lines with _id, title and text")
+    add("--metric", action="append", help="with commas or repeated; the first decides (default: ndcg@10,recall@100)")
+    add("--k", type=int, default=10, help="results that a user sees (default: %(default)s)")
+    add("--tie", type=float, default=0.01, help="a query is tied if it differs by no more (default: %(default)s)")
+    unit = parser.add_mutually_exclusive_group()
+    unit.add_argument("--cluster", type=Path, metavar="FILE", help="query id and cluster, tab-separated, .csv or .json")
+    unit.add_argument("--cluster-positives", action="store_true", help="join queries that share a relevant document")
+    add("--slice", action="append", default=[], metavar="NAME=FILE", help="slices of your own: query id and slice")
+    add(
+        "--clicks",
+        type=Path,
+        metavar="FILE",
+        help="log of a live interleaving test, JSON lines, instead of a simulation",
+    )
+    add("--click-model", choices=[*USERS, "none"], default="navigational", help="simulated user (default: %(default)s)")
+    add("--impressions", type=int, default=10, help="simulated lists a query (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the simulation (default: %(default)s)")
+    gates.add_options(parser)
+    add("--examples", type=int, default=10, help="queries that lost most, to show (default: %(default)s)")
+    add("--no-texts", action="store_true", help="leave texts out of the files, for data that may not be passed on")
+    add("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
+    add("--html", type=Path, metavar="FILE", help="write it with figures as one HTML file")
+    add("--json", type=Path, metavar="FILE", help="write all numbers, and the difference of every query")
+    return parser
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    own = dict(word.partition("=")[::2] for word in given.slice)
+    for name, file in own.items():
+        if not name or not file:
+            raise UserError(f"--slice {name}{file}: write NAME=FILE, as in language=languages.tsv")
+    from hardneg.ab.report import Plan
+
+    return Plan(
+        metrics=tuple(name for names in given.metric or ["ndcg@10,recall@100"] for name in names.split(",")),
+        k=given.k,
+        tie=given.tie,
+        cluster=given.cluster,
+        cluster_positives=given.cluster_positives,
+        slices={name: Path(file) for name, file in own.items()},
+        user=None if given.click_model == "none" else given.click_model,
+        impressions=given.impressions,
+        clicks=given.clicks,
+        seed=given.seed,
+        examples=given.examples,
+        gate=gates.of(given),
+    )
+
+
+def _write(given: argparse.Namespace, report: Report) -> None:
+    from hardneg.ab import json_report
+    from hardneg.ab.html_report import page
+    from hardneg.ab.markdown_report import markdown
+
+    texts = not given.no_texts
+    files = {
+        given.markdown: lambda: markdown(report, texts),
+        given.html: lambda: page(report, texts),
+        given.json: lambda: json_report.text(report),
+    }
+    for path, content in files.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content(), encoding="utf-8", newline="")
+            sys.stdout.write(f"{path}\n")

@@ -1,0 +1,64 @@
+"""hardneg check: whether an index, a model and the live corpus belong together."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from hardneg.config import classes
+from hardneg.errors import ConfigError
+from hardneg.preflight.config import check_config
+from hardneg.serving.freshness import Freshness, examine
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.manifest import NAME
+from hardneg.serving.reader_hold import Hold
+from hardneg.serving.text_encoder import TextEncoder
+
+
+def check(cfg: DictConfig) -> None:
+    """Print what was looked at; exit with 1 if the index is stale."""
+    check_config(cfg)
+    if cfg.sample < 1:
+        raise ConfigError(f"sample={cfg.sample} must be 1 vector of each shard or more")
+    folder = IndexFolder(cfg.path)
+    build = folder.live() if cfg.build is None else folder.named(cfg.build)
+    source = build.manifest.source
+    ckpt_path = cfg.ckpt_path or source.get("ckpt_path")
+    if not ckpt_path or not Path(ckpt_path).is_file():
+        raise ConfigError(f"{build.folder} was made with the checkpoint {ckpt_path}; it is not there: give ckpt_path=")
+    node = cfg.data if cfg.data is not None else source.get("data")
+    corpus = None if node is None else classes.build(node).load().corpus
+    encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
+    encoder = encoder.at(min(build.manifest.dim, encoder.towers.dim))
+    hold = Hold(build.folder / NAME)
+    vectors = build.backend.open(build.vectors)
+    try:
+        freshness = examine(build, encoder, vectors, corpus, cfg.sample, files=True)
+    finally:
+        vectors.close()
+        hold.release()
+    show(freshness)
+    written = Path(HydraConfig.get().runtime.output_dir) / "freshness.json"
+    written.write_text(json.dumps({"fresh": freshness.fresh, **asdict(freshness)}, indent=2), "utf-8")
+    if not freshness.fresh:
+        sys.exit(1)
+
+
+def show(freshness: Freshness) -> None:
+    """Print one row a finding, and the command that mends."""
+    table = Table(title=f"{'fresh' if freshness.fresh else 'STALE'}: {freshness.about}", title_justify="left")
+    for heading in ("", "", ""):
+        table.add_column(heading, overflow="fold")
+    for finding in freshness.findings:
+        table.add_row("ok" if finding.fresh else "[bold red]STALE[/]", finding.about, finding.says)
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
+    if not freshness.fresh:
+        console.print(f"To mend it: {freshness.mend}", soft_wrap=True, highlight=False, markup=False)

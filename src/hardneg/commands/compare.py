@@ -1,0 +1,120 @@
+"""hardneg compare: from run folders to an answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardneg.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hardneg.compare.arms import Arm
+    from hardneg.compare.contrasts import Comparison
+
+EXAMPLES = """examples:
+  hardneg compare multirun/first --baseline in_batch-infonce
+  hardneg compare multirun/first --metric ndcg@10,recall@100 --margin 0.01 --figures figures --latex tables.tex
+  hardneg compare multirun/first --baseline in_batch-infonce --primary in_batch+bm25-infonce --cluster articles.tsv
+  hardneg compare wandb          # the runs of W&B's offline logs
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print a table per data set and metric, and write the files that are asked for."""
+    given = _parser().parse_args(arguments)
+    metrics = [name for names in given.metric or ["ndcg@10"] for name in names.split(",")]
+    _check(given, metrics)
+    from hardneg.compare.arms import arms, check_measured
+    from hardneg.compare.contrasts import Plan, compare
+    from hardneg.compare.finished_runs import find
+    from hardneg.compare.tables import show
+
+    found = find(given.runs)
+    for path, reason in found.left_out.items():
+        sys.stderr.write(f"left out: {path}: {reason}\n")
+    check_measured(found.runs, metrics)
+    comparisons, by_data = [], {}
+    for data in sorted({run.summary["data"] for run in found.runs}):
+        by_data[data] = arms([run for run in found.runs if run.summary["data"] == data])
+        grouped = _clusters(given, list(by_data[data].values()))
+        for metric in metrics:
+            plan = Plan(metric, given.baseline, given.primary, given.margin, given.tie, grouped)
+            comparisons.append(compare(data, by_data[data], plan))
+            show(comparisons[-1])
+    _write(given, comparisons, by_data)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hardneg compare",
+        description="Put finished runs side by side: mean over seeds, and the difference to a baseline, paired by seed"
+        " and query, both taken as random.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, help="run folders, folders that contain them (a sweep), or a wandb/ folder")
+    add("--baseline", metavar="ARM", help="arm to compare with, by its name in the table; default: the first by name")
+    add("--metric", action="append", help="test metrics, with commas or repeated (default: ndcg@10)")
+    add(
+        "--primary", nargs="+", default=[], metavar="ARM", help="arms to correct for (Holm); the others are exploratory"
+    )
+    add("--margin", type=float, help="smallest difference of interest: also test non-inferiority and equivalence")
+    add("--tie", type=float, default=0.01, help="a query is tied if it differs by no more (default: %(default)s)")
+    unit = parser.add_mutually_exclusive_group()
+    unit.add_argument("--cluster", type=Path, metavar="FILE", help="query id and cluster, tab-separated, .csv or .json")
+    unit.add_argument("--cluster-positives", action="store_true", help="join queries that share a positive document")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    add("--latex", type=Path, metavar="FILE", help="write them as LaTeX (booktabs)")
+    add("--csv", type=Path, metavar="FILE", help="write all numbers, one line an arm")
+    add("--figures", type=Path, metavar="DIR", help="draw intervals, learning curves, sources and scores")
+    add("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: %(default)s)")
+    return parser
+
+
+def _check(given: argparse.Namespace, metrics: Sequence[str]) -> None:
+    if given.margin is not None and given.margin <= 0:
+        raise UserError(f"--margin {given.margin}: must be above 0; it is the smallest difference that matters")
+    if given.tie < 0:
+        raise UserError(f"--tie {given.tie}: must be 0 or more")
+    if len(set(metrics)) < len(metrics):
+        raise UserError(f"--metric {','.join(metrics)}: names one twice")
+
+
+def _clusters(given: argparse.Namespace, by_arm: Sequence[Arm]) -> np.ndarray | None:
+    """Number the cluster of each test query; None where queries are the unit."""
+    if given.cluster is None and not given.cluster_positives:
+        return None
+    from hardneg.compare import clusters
+
+    runs = [run for arm in by_arm for run in arm.runs.values() if run.per_query is not None]
+    if not runs:
+        raise UserError("no run has per-query values, so there is nothing to cluster")
+    ids = runs[0].per_query.ids  # type: ignore[union-attr]
+    if given.cluster is not None:
+        return clusters.numbered(clusters.read(given.cluster), ids, given.cluster)
+    return clusters.sharing_positives(runs[0], ids)
+
+
+def _write(given: argparse.Namespace, comparisons: Sequence[Comparison], by_data: dict[str, dict[str, Arm]]) -> None:
+    from hardneg.compare import tables
+
+    texts = {
+        given.markdown: lambda: "\n".join(map(tables.markdown, comparisons)),
+        given.latex: lambda: tables.latex(comparisons),
+        given.csv: lambda: tables.comma_separated(comparisons),
+    }
+    for path, text in texts.items():
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text(), encoding="utf-8", newline="")
+    if given.figures is not None:
+        from hardneg.compare import figures
+
+        for path in figures.draw(given.figures, given.format, comparisons, by_data):
+            sys.stdout.write(f"{path}\n")

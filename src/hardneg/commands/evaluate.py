@@ -1,0 +1,59 @@
+"""hardneg evaluate: rank a split with a checkpoint and write the same files as the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hardneg import __version__
+from hardneg.config import classes
+from hardneg.data.tables import RetrievalData
+from hardneg.data.tokens import token_tables
+from hardneg.encoders import checkpoint
+from hardneg.encoders.precision import resolve_precision
+from hardneg.errors import ConfigError
+from hardneg.mining.baseline import baseline_metrics
+from hardneg.preflight.config import check_config
+from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.runs import results
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Print the table and write test.run, per_query.parquet and summary.json."""
+    import torch
+
+    check_config(cfg)
+    if str(cfg.device).startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={cfg.device}: there is no GPU that torch can use here; take device=cpu")
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    trained = checkpoint.load(cfg.ckpt_path)
+    data: RetrievalData = classes.build(cfg.data).load()
+    cache = Path(cfg.cache)
+    queries, docs = token_tables(data, trained.tokenizer, trained.recipe.query, trained.recipe.document, cache)
+    precision = resolve_precision(cfg.precision, trained.recipe, cfg.device)
+    retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
+    device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    runs = retriever.nested(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
+
+    qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
+    systems = baseline_metrics(cfg, data, cfg.split, retriever.seen)
+    systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
+    results.write_trec(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
+    results.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
+    means, sets = results.means(systems, runs[""], data), results.means_by_set(systems, runs[""], data)
+    results.tell(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", means, sets)
+    results.write_summary(
+        folder / "summary.json",
+        {
+            "hardneg": __version__,
+            "ckpt_path": str(cfg.ckpt_path),
+            "data": data.name,
+            "split": cfg.split,
+            "precision": retriever.precision,
+            "test": means,
+            **({"test_by_set": sets} if sets else {}),
+        },
+    )

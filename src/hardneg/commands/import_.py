@@ -1,0 +1,42 @@
+"""hardneg import: a sentence-transformers folder as a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardneg.errors import ConfigError
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write a sentence-transformers folder as a checkpoint of ours."""
+    parser = argparse.ArgumentParser(
+        prog="hardneg import",
+        description="Turn a sentence-transformers folder (transformer with mean, cls or last pooling, or static"
+        " embedding) into a checkpoint that ckpt_path= takes.",
+        epilog="examples:\n  hardneg import bge-small bge-small.ckpt\n"
+        "  hardneg evaluate ckpt_path=bge-small.ckpt data=pydocs\n"
+        "  hardneg mine ckpt_path=bge-small.ckpt data=pydocs export.form=flag",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="sentence-transformers folder")
+    parser.add_argument("checkpoint", type=Path, help="file to write")
+    parser.add_argument("--force", action="store_true", help="replace the file")
+    given = parser.parse_args(arguments)
+    if given.checkpoint.exists() and not given.force:
+        raise ConfigError(f"{given.checkpoint} exists; choose another name or give --force")
+    import torch
+
+    from hardneg.encoders import checkpoint
+    from hardneg.exchange.read import node, read
+    from hardneg.system.atomic_write import atomic_write
+
+    trained = read(given.folder.resolve())
+    card = checkpoint.card(node(trained.recipe), trained.recipe, trained.tokenizer, trained.towers)
+    weights = {f"{checkpoint.TOWERS}{name}": value for name, value in trained.towers.state_dict().items()}
+    given.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(given.checkpoint) as draft:
+        torch.save({"state_dict": weights, checkpoint.KEY: card}, draft)
+    sys.stdout.write(f"{given.folder} as a checkpoint: {given.checkpoint}\n")

@@ -1,0 +1,115 @@
+"""hardneg index: embed a corpus into an index beside the live one, check it, and switch."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardneg.errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from hardneg.serving.index_folder import IndexFolder
+
+log = logging.getLogger(__name__)
+
+OWN = ("ckpt_path=", "index.path=", "switch=", "rebuild=", "keep=")  # words that the command to mend an index gives
+
+
+def index(cfg: DictConfig) -> None:
+    """Build, check, switch, and remove what is no longer kept."""
+    from hardneg.config import classes
+    from hardneg.data.tables import RetrievalData
+    from hardneg.encoders import checkpoint
+    from hardneg.preflight.config import check_config
+    from hardneg.serving.backends.base import Backend
+    from hardneg.serving.builder import Builder
+    from hardneg.serving.index_folder import IndexFolder
+    from hardneg.serving.live_index import open_build
+    from hardneg.serving.text_encoder import TextEncoder
+
+    check_config(cfg)
+    backend: Backend = classes.build(cfg.index)
+    backend.check()
+    encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)
+    data: RetrievalData = classes.build(cfg.data).load()
+    folder = IndexFolder(backend.path)
+    with folder.writing():
+        builder = Builder(folder, backend, encoder, cfg.shard, cfg.rebuild)
+        build = builder.build(data, source_of(cfg))
+        opened = open_build(build, encoder, data.corpus, new=True)  # raises for a build that must not answer
+        opened.close()
+        if cfg.switch:
+            folder.switch(build)
+        else:
+            folder.put_beside(build)
+        folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
+    log.info("%s", opened.freshness)
+    if build.name in folder.stack()[:1]:
+        log.info('live: hardneg search %s "..."', backend.path)
+    else:
+        log.info("beside the live one; to switch: hardneg index switch %s %s", backend.path, build.name)
+
+
+def source_of(cfg: DictConfig) -> dict:
+    """Where checkpoint and data are, and the words of the command that another index of them takes."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from hardneg.config import classes
+    from hardneg.serving.rebuild_command import located
+
+    words = [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)]
+    data, words = located(classes.plain(cfg.data), words)  # hardneg check may be called from anywhere
+    return {"ckpt_path": str(Path(cfg.ckpt_path).resolve()), "data": data, "words": words}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Switch to a build, roll back, or list the builds of an index."""
+    parser = argparse.ArgumentParser(prog="hardneg index", description="Change which build of an index answers.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, says in (
+        ("switch", "have another complete build answer"),
+        ("rollback", "have the build answer that was live before"),
+        ("list", "show the builds"),
+    ):
+        command = commands.add_parser(name, help=says, description=says)
+        command.add_argument("index", type=Path, help="folder of the index")
+        if name == "switch":
+            command.add_argument("build", help="name of a build, or the beginning of it")
+    given = parser.parse_args(arguments)
+    from hardneg.serving.index_folder import IndexFolder
+
+    folder = IndexFolder(given.index)
+    if not folder.builds():
+        raise UserError(f"{given.index} holds no complete index; hardneg index ... index.path={given.index} makes one")
+    if given.command == "switch":
+        build = folder.named(given.build)
+        folder.switch(build)
+        sys.stdout.write(f"live: build {build.name}\n")
+    elif given.command == "rollback":
+        sys.stdout.write(f"live: build {folder.rollback().name}\n")
+    else:
+        list_builds(folder)
+
+
+def list_builds(folder: IndexFolder) -> None:
+    """Print the builds, oldest first; the next `hardneg index` removes the other ones."""
+    stack = folder.stack()
+    places: dict[str, str] = {
+        **dict.fromkeys(folder.beside, "beside"),
+        **dict.fromkeys(stack, "before"),
+        **dict.fromkeys(stack[:1], "live"),
+    }
+    for build in folder.builds():
+        manifest = build.manifest
+        place = places.get(build.name, "other")
+        backend = manifest.backend["_target_"].rsplit(".", 1)[-1]
+        sys.stdout.write(
+            f"{place:<8}{build.name}  {manifest.created[:16]}  {manifest.corpus['count']} documents  {backend}"
+            f"  {manifest.source.get('ckpt_path', '')}\n"
+        )

@@ -1,0 +1,65 @@
+"""hardneg mine: the mining pipeline on its own, with a report."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hardneg.data.training_set import TrainingSet
+from hardneg.mining.alarm_rules import Thresholds, of_lists
+from hardneg.mining.report import draw, report, show
+from hardneg.mining.text_export import check_export, export
+from hardneg.negatives.mining_setting import open_setting, stored_sources
+from hardneg.negatives.stored import Stored
+from hardneg.preflight.config import check_config
+from hardneg.serving.from_index import opens
+from hardneg.system import distributed
+from hardneg.system.cache import owner_name
+
+log = logging.getLogger(__name__)
+
+
+def mine(cfg: DictConfig) -> None:
+    """Mine every chosen source, print how it came out, and write report, figure and export into the run folder."""
+    check_config(cfg)
+    check_export(cfg.export.form, cfg.export.path)
+    sources = stored_sources(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    with distributed.from_torchrun():
+        setting = open_setting(cfg, sources, owner_name(folder), opens(cfg.from_index))
+        for name, source in sources.items():
+            source.mine(setting)
+            if distributed.rank() == 0:
+                tell(cfg, folder, name, source, setting.training)
+
+
+def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: TrainingSet) -> None:
+    """Print the source's table; write NAME.md, NAME.png, NAME.json and the export."""
+    store, numbers = source.store, source.report()
+    assert store is not None
+    show(name, store, numbers)
+    for alarm in of_lists(name, numbers, Thresholds()):
+        log.warning("ALARM %s: %s", name, alarm.text)
+    (folder / f"{name}.md").write_text(report(name, store, numbers, training, source.pool, cfg.samples), "utf-8")
+    draw(folder / f"{name}.png", name, store, source.pool)
+    facts = {"store": store.folder.name, **numbers, "card": store.card}
+    (folder / f"{name}.json").write_text(json.dumps(facts, indent=2), "utf-8")
+    log.info("%s: store %s, report %s", name, store.folder.name, folder / f"{name}.md")
+    if cfg.export.form is not None:
+        path = Path(cfg.export.path or folder / f"{name}.jsonl")
+        if cfg.export.path is not None and len(cfg.negatives) > 1:
+            path = path.with_stem(f"{path.stem}_{name}")
+        count = export(store, training, source.k, cfg.export.form, path)
+        log.info(
+            "%s: %d records (%s, the hardest negatives.%s.k=%d) in %s",
+            name,
+            count,
+            cfg.export.form,
+            name,
+            source.k,
+            path,
+        )

@@ -1,0 +1,114 @@
+"""hardneg probe: the false-negative rate of mined lists, by hidden positives."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from hardneg.config import classes
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
+from hardneg.mining.base import mining_pool
+from hardneg.mining.hidden_positives import Hidden, Leak, hide
+from hardneg.mining.hidden_positives import probe as measure
+from hardneg.mining.relabel import with_relabelling
+from hardneg.negatives.mining_setting import open_setting, stored_sources
+from hardneg.preflight.config import check_config
+from hardneg.serving.from_index import opens
+from hardneg.system.cache import fingerprint
+
+log = logging.getLogger(__name__)
+
+HEADER = ("filters", "hidden positives that leak", "false negatives drawn", "drawable per query", "hit rate")
+
+
+def probe(cfg: DictConfig) -> None:
+    """Print, per source and filter setting, what share of hidden positives comes back as negatives."""
+    check_config(cfg)
+    if not 0 < cfg.share < 1:
+        raise ConfigError(f"share={cfg.share} must lie between 0 and 1")
+    sources = stored_sources(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    setting = open_setting(cfg, sources, vectors=opens(cfg.from_index))
+    hidden = hide(setting.training, cfg.share, cfg.seed)
+    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
+    for rule in filters.values():
+        rule.prepare(hidden.training)
+    found = {}
+    for name, source in sources.items():
+        settings = filter_settings(with_relabelling(filters, source.relabel))
+        miner = source.miner.ready(setting.training.data, setting.model, setting.cache, setting.device)
+        asked = any(rule.needs_teacher for filters in settings.values() for rule in filters.values())
+        teacher = source.teacher if asked else None
+        if teacher is not None:
+            teacher.prepare(setting.training.data, setting.cache, setting.device)
+        # By content: what an interrupted probe of the same lists has embedded is taken up, and nothing else is.
+        pool = mining_pool(hidden.training, source.documents).tolist()
+        work = setting.cache / "work" / fingerprint([miner.identity(), hidden.training.fingerprint, pool])
+        found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work, teacher)
+        shutil.rmtree(work, ignore_errors=True)
+        show(name, found[name])
+    (folder / "probe.json").write_text(json.dumps(as_plain(found), indent=2), "utf-8")
+    (folder / "probe.md").write_text(as_markdown(cfg, hidden, found), "utf-8")
+    log.info("probe: %s", folder / "probe.md")
+
+
+def filter_settings(filters: dict[str, CandidateFilter]) -> dict[str, Mapping[str, CandidateFilter]]:
+    """The settings to compare: known positives only, each other filter with it, and all together."""
+    known = {name: rule for name, rule in filters.items() if name == "known_positives"}
+    others = {name: rule for name, rule in filters.items() if name not in known and rule.at != "live"}
+    settings: dict[str, Mapping[str, CandidateFilter]] = {"known_positives" if known else "none": known}
+    settings |= {name: {**known, name: rule} for name, rule in others.items()}
+    if len(others) > 1:
+        settings["all"] = filters
+    return settings
+
+
+def cells(setting: str, leak: Leak) -> tuple[str, ...]:
+    """One row of the table."""
+    return (setting, str(leak.leaked), f"{leak.false_negatives:.2%}", f"{leak.kept:.1f}", f"{leak.hit_rate:.1%}")
+
+
+def show(name: str, found: Mapping[str, Leak]) -> None:
+    """Print one source's table."""
+    first = next(iter(found.values()))
+    table = Table(title=f"{name}: {first.hidden} hidden positives of {first.queries} queries", title_justify="left")
+    for heading in HEADER:
+        table.add_column(heading, justify="left" if heading == "filters" else "right")
+    for setting, leak in found.items():
+        table.add_row(*cells(setting, leak))
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
+
+
+def as_markdown(cfg: DictConfig, hidden: Hidden, found: Mapping[str, Mapping[str, Leak]]) -> str:
+    """Write all tables."""
+    how = f"{cfg.share:.0%} of the positives of queries with more than one"
+    if hidden.training.data.truth is not None:
+        how = "what is relevant and not labelled"
+    lines = [
+        f"# False negatives on {hidden.training.data.name}",
+        "",
+        f"Hidden: {how}.",
+        "",
+    ]
+    for name, leaks in found.items():
+        first = next(iter(leaks.values()))
+        lines += [f"**{name}**: {first.hidden} hidden positives of {first.queries} queries", ""]
+        lines += ["| " + " | ".join(HEADER) + " |", "| --- |" + " ---: |" * (len(HEADER) - 1)]
+        lines += ["| " + " | ".join(cells(setting, leak)) + " |" for setting, leak in leaks.items()] + [""]
+    return "\n".join(lines)
+
+
+def as_plain(found: Mapping[str, Mapping[str, Leak]]) -> dict[str, dict[str, dict]]:
+    """The same as plain values."""
+    return {name: {setting: asdict(leak) for setting, leak in leaks.items()} for name, leaks in found.items()}

@@ -1,0 +1,46 @@
+"""hardneg resume: the command line that goes on with a run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from hardneg.config.composition import quoted
+from hardneg.errors import ConfigError
+from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.stages.request import again
+
+
+def command_of(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the command and the overrides that repeat the run in its folder, from its last checkpoint if it has one.
+
+    Changes to the directory that the run was started in, where its relative paths start.
+    """
+    parser = argparse.ArgumentParser(prog="hardneg resume", description="Go on with an interrupted run.")
+    parser.add_argument(
+        "run", type=Path, help="run folder, as outputs/... or one job of multirun/..., or that of stages"
+    )
+    run: Path = parser.parse_args(arguments).run
+    if (words := again(run)) is not None:
+        return "stages", words
+    written = run / ".hydra" / "overrides.yaml"
+    if not written.exists():
+        raise ConfigError(f"{run} is no run folder: it has no .hydra/overrides.yaml")
+    if (run / "summary.json").exists():
+        raise ConfigError(
+            f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
+        )
+    overrides = [str(item) for item in OmegaConf.load(written)]
+    run = run.resolve()
+    hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    os.chdir(hydra.runtime.cwd)  # where relative paths lead to
+    last = run / CHECKPOINTS / LAST
+    if last.exists():
+        overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
+        overrides.append(f"ckpt_path={quoted(last.resolve())}")
+    own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    more = ["--config-dir", own[0]] if own else []
+    return hydra.job.config_name.replace("_", "-"), [*more, *overrides, f"hydra.run.dir={quoted(run.resolve())}"]

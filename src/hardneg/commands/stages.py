@@ -1,0 +1,53 @@
+"""hardneg stages: run a recipe in stages, or go on with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from hardneg.stages.recipe import Plan, make_plan, read_list, recipes
+from hardneg.stages.request import PLACE, again, note
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Check all stages, then run those that are not done."""
+    plan = plan_of(arguments)
+    from hardneg.stages.check_stages import check
+    from hardneg.stages.run_stages import run
+
+    again(plan.folder)  # relative paths go on to lead where they led at first
+    check(plan)
+    note(plan, arguments)
+    run(plan)
+
+
+def plan_of(arguments: Sequence[str]) -> Plan:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="hardneg stages",
+        description="Run a recipe in stages: one command after the other in FOLDER/STAGE. Asked again, or by hardneg"
+        " resume FOLDER, it goes on where it was: finished stages are kept, an interrupted one is resumed.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", help="see below")
+    parser.add_argument("overrides", nargs="*", help="for all stages, as seed=2, or one, as 2_teacher:batch_size=8")
+    parser.add_argument("--config-dir", type=Path, help="folder with your own recipes: experiment/RECIPE/stages.yaml")
+    # What it does not know, as -m, is told by the plan: with the word that was given.
+    given, unknown = parser.parse_known_intermixed_args(list(arguments))
+    overrides = [*given.overrides, *unknown]
+    places = [o.removeprefix(PLACE).strip("'\"") for o in overrides if o.startswith(PLACE)]
+    folder = Path(places[-1] if places else f"outputs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{given.recipe}").resolve()
+    own = None if given.config_dir is None else given.config_dir.resolve()
+    return make_plan(given.recipe, [o for o in overrides if not o.startswith(PLACE)], folder, own)
+
+
+def _epilog() -> str:
+    there = "".join(f"  {name:<16}{', '.join(read_list(path))}\n" for name, path in recipes().items())
+    return (
+        f"recipes and their stages:\n{there}\nexamples:\n"
+        "  hardneg stages rocketqa_small hydra.run.dir=outputs/rocketqa\n"
+        "  hardneg stages simlm_kd data=beir data.path=DIR 3_teacher:batch_size=8 hydra.run.dir=outputs/simlm"
+    )

@@ -1,0 +1,47 @@
+"""hardneg train-teacher: train a cross-encoder on the same data and negatives as a dual encoder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.data.datamodule import Batches
+from hardneg.data.dataset import TrainingRows
+from hardneg.encoders.cross_encoder import PairRecipe
+from hardneg.encoders.precision import resolve_precision
+from hardneg.mining.baseline import baseline_run
+from hardneg.negatives.base import Setting
+from hardneg.negatives.mixture import Mixture
+from hardneg.preflight.config import check_config
+from hardneg.retrieval.reranker import Reranker
+from hardneg.system.cache import owner_name
+from hardneg.training.fit import evaluation, fit
+from hardneg.training.pair_module import PairCollate, PairModule
+from hardneg.training.setup import begin, objective, own_device, prepare_filters, prepare_negatives
+
+
+def train_teacher(cfg: DictConfig) -> float | None:
+    """Train, rerank the first stage, and write the run folder, the model in `teacher/`; return the best dev metric."""
+    started = time.perf_counter()
+    check_config(cfg)
+    folder, training = begin(cfg)
+    cache = Path(cfg.cache)
+    recipe: PairRecipe = classes.build(cfg.encoder)
+    precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
+    filters = prepare_filters(cfg, training)
+    setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
+    negatives = prepare_negatives(cfg, setting)
+    mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
+    network = recipe.build()
+    rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
+    batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
+    module = PairModule(network, recipe, objective(cfg, negatives, filters))
+    bm25 = classes.build(cfg.evaluate.bm25)
+    reranker = Reranker(
+        training.data, lambda split, depth: baseline_run(bm25, training.data, split, depth, cache), precision
+    )
+    evaluate = evaluation(cfg, reranker)
+    return fit(cfg, folder, module, batches, evaluate, negatives, [], started)

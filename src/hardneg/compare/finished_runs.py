@@ -1,0 +1,201 @@
+"""Finished runs: their folders on disk, or what W&B's offline logs still know of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import Float
+from omegaconf import OmegaConf
+
+from hardneg.config.run_identity import KEPT_AND_SHOWN, flat
+from hardneg.errors import UserError
+from hardneg.runlog import wandb_read
+
+# What may differ between runs of one arm: the seed, and where and how things are kept and shown.
+_NO_ARM = (
+    *("seed.", "ckpt_path.", "stages.", *KEPT_AND_SHOWN),
+    *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
+)
+
+
+@dataclass(frozen=True)
+class PerQuery:
+    """Every metric of every test query, in the order of the sorted ids."""
+
+    ids: np.ndarray
+    values: Mapping[str, Float[np.ndarray, " Q"]]
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """One run: its summary, its flat config, and where its files are.
+
+    `logs` are the folders of its W&B log; it has them only where the run folder itself is gone.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    config: dict[str, Any]
+    logs: tuple[Path, ...] = ()
+
+    @property
+    def recipe(self) -> str:
+        """What the run is called, without the seed."""
+        return f"{self.summary['strategy']}-{self.summary['loss']}"
+
+    @property
+    def seed(self) -> int:
+        """The seed that pairs it with the runs of other arms."""
+        return self.summary["seed"]
+
+    def mean(self, metric: str) -> float:
+        """The mean over the test queries; raises `UserError` for a metric that was not measured."""
+        measured = self.summary["test"]["after"]
+        if metric not in measured:
+            raise UserError(f"{self.folder} has no {metric}; it measured {', '.join(measured)}")
+        return measured[metric]
+
+    @cached_property
+    def per_query(self) -> PerQuery | None:
+        """The values of the trained model by query; None where they are gone.
+
+        Of several data sets in one every set counts the same: values are weighted so that their mean is the sets'.
+        """
+        file = self.folder / "per_query.parquet"
+        if self.logs or not file.exists():
+            return None
+        table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
+        ids = np.array(table["query_id"].to_pylist())
+        order = np.argsort(ids)
+        weights = np.ones(len(ids))
+        if "set" in table.column_names:
+            _, of_set, sizes = np.unique(table["set"].to_numpy(), return_inverse=True, return_counts=True)
+            weights = (len(ids) / len(sizes) / sizes)[of_set]
+        metrics = [name for name in table.column_names if name not in ("query_id", "set")]
+        return PerQuery(ids[order], {name: (weights * table[name].to_numpy())[order] for name in metrics})
+
+    def history(self, key: str) -> tuple[list[float], list[float]]:
+        """Steps and values of one logged metric, from metrics.csv or the W&B log; empty lists without either."""
+        steps: list[float] = []
+        values: list[float] = []
+        for row in self._rows:
+            if row.get(key) not in (None, ""):
+                steps.append(float(row["step"]))
+                values.append(float(row[key]))
+        return steps, values
+
+    @cached_property
+    def logged(self) -> set[str]:
+        """The names of all logged metrics."""
+        return {key for row in self._rows for key, value in row.items() if value not in (None, "")}
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        if self.logs:
+            rows = [row for log in self.logs for row in wandb_read.history(log)]
+            return [{"step": row["trainer/global_step"], **row} for row in rows if "trainer/global_step" in row]
+        file = self.folder / "metrics.csv"
+        if not file.exists():
+            return []
+        with file.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the folders hold: complete runs, and those that are left out with the reason."""
+
+    runs: list[FinishedRun] = field(default_factory=list)
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+
+def find(folders: Iterable[Path]) -> Found:
+    """Read every run in or below these folders; raises `UserError` where there is no complete one."""
+    found = Found()
+    seen: set[Path] = set()
+    for folder in folders:
+        if not folder.exists():
+            raise UserError(f"{folder}: no such folder")
+        before = len(found.runs) + len(found.left_out)
+        paths = sorted(_run_folders(folder))
+        for path in paths:
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                _add(path, found)
+        _add_logs(folder, found, seen)
+        if len(found.runs) + len(found.left_out) == before and not paths:
+            raise UserError(
+                f"{folder}: no complete run in or below it (a folder with summary.json, or wandb/ with offline runs)"
+            )
+    if not found.runs:
+        unfinished = f"; unfinished: {', '.join(map(str, found.left_out))}" if found.left_out else ""
+        raise UserError(f"none of these folders holds a complete run with test results{unfinished}")
+    return found
+
+
+def _run_folders(folder: Path) -> set[Path]:
+    complete = {path.parent for path in folder.rglob("summary.json")}
+    return complete | {path.parent.parent for path in folder.rglob(".hydra/config.yaml")}
+
+
+def _add(path: Path, found: Found) -> None:
+    if not (path / "summary.json").exists():
+        if _is_training(path):
+            found.left_out[path] = "not finished (no summary.json); hardneg resume goes on with it"
+        return
+    summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    if "strategy" not in summary:
+        return  # an evaluation, or a probe
+    if not summary.get("test", {}).get("after"):
+        found.left_out[path] = "has no test results (split.test=null)"
+        return
+    written = path / ".hydra" / "config.yaml"
+    node: Any = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
+    found.runs.append(FinishedRun(path, summary, flat_config(node)))
+
+
+def _is_training(path: Path) -> bool:
+    """Whether the folder was made by train or train-teacher: a mining run or a probe has no summary by design."""
+    written = path / ".hydra" / "hydra.yaml"
+    name = OmegaConf.select(OmegaConf.load(written), "hydra.job.name") if written.exists() else None
+    return str(name).startswith("train")
+
+
+def _add_logs(folder: Path, found: Found, seen: set[Path]) -> None:
+    """Add the runs that only W&B's logs below this folder still know."""
+    ids = {file.read_text(encoding="utf-8").strip() for path in seen if (file := path / "wandb_run_id").is_file()}
+    for entry in wandb_read.runs(folder, without=ids):
+        config, logs = entry["config"] or {}, tuple(entry["dirs"])
+        path = Path(config["run_folder"]) if "run_folder" in config else None
+        if path is not None and path.resolve() not in seen and (path / "summary.json").exists():
+            seen.add(path.resolve())
+            _add(path, found)
+            continue
+        measured = {key.removeprefix("test/"): v for key, v in entry["summary"].items() if key.startswith("test/")}
+        if not measured:
+            found.left_out[logs[-1]] = f"W&B run {entry['name']} has no test results (state {entry['state']})"
+            continue
+        summary = {
+            **{"strategy": config["strategy_name"], "loss": config["loss_id"], "seed": config["seed"]},
+            **{"data": config["data_id"], "test_set": None, "test": {"after": measured}},
+        }
+        found.runs.append(FinishedRun(logs[-1], summary, flat_config(config), logs))
+
+
+def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what makes the run's arm, as dotted keys.
+
+    Interpolations are left out: what they stand for is there under its own key.
+    """
+    leaves = dict(flat(node))
+    chosen = {group: "+".join(node[group] or ()) or "none" for group in ("filter", "callbacks") if group in node}
+    kept = {key: value for key, value in leaves.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
+    return kept | chosen

@@ -1,0 +1,91 @@
+"""From config to objects: the one door through which classes are made."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import hydra
+from omegaconf import OmegaConf
+
+from hardneg.config.moved import todays
+from hardneg.errors import ConfigError, UserError
+
+# What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
+# A plug-in adds its own package through the environment variable HARDNEG_TARGETS="mypackage.,other.".
+TARGETS = ("hardneg.", "torch.optim.", "lightning.pytorch.", "transformers.optimization.")
+
+
+def plain(node: Any) -> Any:
+    """Resolve a config node into plain containers: nothing of OmegaConf may reach a checkpoint."""
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node
+
+
+def build(node: Any, **extra: Any) -> Any:
+    """Make the object that a node with `_target_` describes; raises `ConfigError` for a target that is not allowed."""
+    node = todays(plain(node))
+    for path, inner in targets(node):
+        check_target(path, inner)
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **extra)
+    except hydra.errors.InstantiationException as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, UserError) else ConfigError(str(error)) from error
+
+
+def build_group(nodes: Mapping[str, Any] | None, group: str) -> dict[str, Any]:
+    """Make every object of a multi-select group, by name."""
+    out = {}
+    for name, node in (nodes or {}).items():
+        if node is None or "_target_" not in node:
+            raise ConfigError(
+                f"{group}.{name} has settings but was not chosen: add {name} to the list, as in '{group}=[{name}]', or"
+                f" take them away, by '~{group}.{name}'"
+            )
+        try:
+            out[name] = build(node)
+        except UserError as error:
+            raise ConfigError(f"{group}.{name}: {error}") from error
+    return out
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict]]:
+    """Walk through plain containers and yield every node with a `_target_`, with its dotted path."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield path or "<root>", dict(node)
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list | tuple):
+        for index, value in enumerate(node):
+            yield from targets(value, f"{path}[{index}]")
+
+
+def check_allowed(path: str, node: dict) -> None:
+    """Raise `ConfigError` unless the target is of a package that a config may name."""
+    name = node["_target_"]
+    allowed = TARGETS + tuple(filter(None, os.environ.get("HARDNEG_TARGETS", "").split(",")))
+    if not isinstance(name, str) or not name.startswith(allowed):
+        raise ConfigError(f"{path}._target_={name!r} is not allowed; it must start with one of {', '.join(allowed)}")
+
+
+def check_target(path: str, node: dict) -> None:
+    """Raise `ConfigError` unless the target is allowed, exists and takes the given arguments."""
+    check_allowed(path, node)
+    name = todays(node)["_target_"]
+    try:
+        callee = hydra.utils.get_object(name)
+    except Exception as error:
+        raise ConfigError(f"{path}._target_={name!r} cannot be imported: {error}") from error
+    given = {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}
+    signature = inspect.signature(callee)
+    known = signature.parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        for key in given.keys() - known.keys():
+            raise ConfigError(f"{path}.{key} is unknown to {name}; it takes {', '.join(known)}")
+    if not node.get("_partial_"):
+        missing = [k for k, p in known.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        for key in set(missing) - given.keys():
+            raise ConfigError(f"{path}.{key} is missing; {name} needs it")

@@ -1,0 +1,40 @@
+"""Where modules have moved that configs name: what was written before stays readable, and keeps its identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Old path -> today's, of modules that stood as `_target_` in a released or published config.
+MOVED = {
+    "hardneg.encoders.pairs": "hardneg.encoders.cross_encoder",
+    "hardneg.fsdp": "hardneg.training.fsdp",
+    "hardneg.mining.bi_encoder": "hardneg.mining.bi_encoder_teacher",
+    "hardneg.mining.cross_encoder": "hardneg.mining.cross_encoder_teacher",
+    "hardneg.negatives.pace": "hardneg.negatives.curriculum_pace",
+    "hardneg.preflight": "hardneg.sweep.check_jobs",
+    "hardneg.runlog.csv": "hardneg.runlog.metrics_csv",
+    "hardneg.runlog.wandb": "hardneg.runlog.wandb_run",
+    "hardneg.schedule": "hardneg.training.schedule",
+}
+FIRST = {new: old for old, new in MOVED.items()}
+
+
+def todays(node: Any) -> Any:
+    """Return plain containers with every `_target_` where it is today."""
+    if isinstance(node, Mapping):
+        moved = {key: todays(value) for key, value in node.items()}
+        if isinstance(target := node.get("_target_"), str):
+            moved["_target_"] = _renamed(target, MOVED)
+        return moved
+    return [todays(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def first_path(target: str) -> str:
+    """Return the path that a target was first known by: a run stays what it was when a module moves."""
+    return _renamed(target, FIRST)
+
+
+def _renamed(target: str, names: Mapping[str, str]) -> str:
+    module, _, name = target.rpartition(".")
+    return f"{names[module]}.{name}" if module in names else target

@@ -1,0 +1,66 @@
+"""What makes a run the run it is: its config without what only says where and how things are kept and shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from hardneg.config.moved import first_path
+
+KEPT_AND_SHOWN = (
+    *("run_name.", "strategy_name.", "cache.", "data.cache."),
+    *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
+)
+ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
+
+
+def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested mappings under dotted keys; a `_target_` by the path that it was first known by."""
+    if isinstance(node, Mapping) and (node or not prefix):
+        for key, value in node.items():
+            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+    elif prefix.endswith("_target_"):
+        yield prefix, first_path(str(node))
+    else:
+        # W&B's log writes 1.0 as 1
+        yield prefix, int(node) if isinstance(node, float) and node.is_integer() else node
+
+
+def goes_on(ckpt_path: str | None, folder: Path) -> bool:
+    """Whether a run in this folder goes on from a checkpoint of its own, and not from another run's."""
+    return bool(ckpt_path) and Path(str(ckpt_path)).resolve().parent == folder.resolve() / "checkpoints"
+
+
+def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
+    """Return the settings that decide a run, under dotted keys, interpolations as they are written.
+
+    `folder` is the run's: a `ckpt_path` in it is that of a run that goes on, not one that it was asked to start from.
+    """
+    node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
+    node.pop("hydra", None)
+    if folder is not None and goes_on(node.get("ckpt_path"), folder):
+        node["ckpt_path"] = None
+    kept = {key: value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
+    if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
+        kept.pop("stages", None)
+    return kept | {group: "+".join(node[group] or ()) for group in ORDERED if isinstance(node.get(group), Mapping)}
+
+
+def hashed(settings: Mapping[str, Any]) -> str:
+    """Hash what `settings` returns."""
+    return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=5).hexdigest()
+
+
+def identity(cfg: Any, folder: Path | None = None) -> str:
+    """Name a run by its settings: equal for runs that would come to the same results."""
+    return hashed(settings(cfg, folder))
+
+
+def of_root(*, _root_: DictConfig) -> str:
+    """Stand for `${identity:}`, which a sweep's folders are named by: numbers move when the sweep grows."""
+    return identity(_root_)

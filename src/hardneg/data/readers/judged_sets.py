@@ -1,0 +1,72 @@
+"""From checked rows to `RetrievalData`, for sets that come as corpus, queries and judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hardneg.data.readers.fields import Source, document_text, filled, identifier, string
+from hardneg.data.readers.judgements import judgements
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.errors import DataError
+
+
+def judged_set(
+    name: str, corpus: Source, queries: Source, qrels: Mapping[str, Source], complaints: Complaints
+) -> RetrievalData:
+    """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
+
+    Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
+    """
+    documents = _texts(corpus, document_text, complaints)
+    questions = _texts(queries, _query_text, complaints)
+    splits = {split: judgements(source, documents, questions, complaints) for split, source in qrels.items()}
+    return finished(name, documents, questions, splits, None, complaints)
+
+
+def finished(
+    name: str,
+    corpus: Texts,
+    queries: Texts,
+    qrels: Mapping[str, Qrels],
+    given: Ragged | None,
+    complaints: Complaints,
+) -> RetrievalData:
+    """Report what was skipped and build the set, without splits that came out empty.
+
+    Raises `DataError` if there are no documents, no queries or no judgements at all.
+    """
+    qrels = {split: judged for split, judged in qrels.items() if len(judged)}
+    parts = {"documents": len(corpus), "queries": len(queries), "judgements": sum(map(len, qrels.values()))}
+    missing = [part for part, n in parts.items() if not n]
+    if missing:
+        skipped = ", ".join(f"{reason}: {n}" for reason, n in complaints.skipped.items()) or "nothing"
+        raise DataError(
+            f"data set {name!r} has no {' and no '.join(missing)} left (skipped: {skipped}); "
+            "load it with data.on_error=raise to see the first bad row"
+        )
+    complaints.report(name)
+    return RetrievalData(name, corpus, queries, qrels, given=given, skipped=dict(complaints.skipped))
+
+
+def _query_text(row: Mapping[str, Any]) -> str:
+    return filled(string(row, "text"), "text")
+
+
+def _texts(source: Source, text_of: Callable[[Mapping[str, Any]], str], complaints: Complaints) -> Texts:
+    lines: dict[str, int] = {}
+    texts: list[str] = []
+    for line, row in source.rows:
+        try:
+            name = identifier(row, "_id")
+            if name in lines:
+                what = f"id {name!r} was used in line {lines[name]}"
+                raise BadRow("duplicate id", what, "give every row its own id")
+            text = text_of(row)
+        except BadRow as bad:
+            complaints.about(source.name, line, bad)
+        else:
+            lines[name] = line
+            texts.append(text)
+    return Texts.of(list(lines), texts)

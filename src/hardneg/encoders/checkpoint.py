@@ -1,0 +1,141 @@
+"""Checkpoints that can be read on their own: towers, tokenizer, prompts and lengths, without the run's config."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from hardneg import __version__
+from hardneg.config import classes
+from hardneg.encoders.base import TRAINING_ONLY, EncoderRecipe
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+KEY = "hardneg"
+TOWERS = "towers."
+# Settings that change no document's vector where weights are given that fit.
+QUERIES_ONLY = ("query", "separate", "init", "model", "dim", "vocab_size", "layers")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An encoder as a checkpoint holds it."""
+
+    recipe: EncoderRecipe
+    tokenizer: Tokenizer
+    towers: Towers
+
+
+def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> dict[str, Any]:
+    """Return what `load` needs beside the weights, as plain values (torch's safe loading refuses all else)."""
+    return {
+        "version": __version__,
+        "encoder": encoder,
+        "architecture": recipe.architecture(towers.tower(QUERY)),
+        "tokenizer": tokenizer.to_str(),
+    }
+
+
+def load(path: str | Path) -> Trained:
+    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours.
+
+    One with adapters holds these alone: the model that they belong to must be where it was, and be the same.
+    """
+    state = read(path)
+    recipe: EncoderRecipe = classes.build(state[KEY]["encoder"])
+    try:
+        towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
+        towers.load_state_dict(weights_of(state))
+    except ConfigError as error:
+        raise ConfigError(f"ckpt_path={path}: {error}") from error
+    return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
+
+
+def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
+    """Return what a dual encoder's checkpoint holds; `key` is what the config calls it."""
+    state = _opened(path, key)
+    if KEY not in state:
+        raise ConfigError(f"{key}={path} was not written by hardneg")
+    return state
+
+
+def tokenizer_of(path: str | Path) -> Tokenizer:
+    """Return the tokenizer of a dual encoder's checkpoint."""
+    return Tokenizer.from_str(read(path, "init_from")[KEY]["tokenizer"])
+
+
+def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise ConfigError(f"{key}={path}: there is no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
+        reason = next(iter(str(error).splitlines()), "")
+        raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
+
+
+def weights_of(state: dict[str, Any]) -> dict[str, Any]:
+    """The towers' weights among all that a checkpoint holds."""
+    weights = state["state_dict"]
+    return {name.removeprefix(TOWERS): value for name, value in weights.items() if name.startswith(TOWERS)}
+
+
+def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> None:
+    """Give the towers a checkpoint's weights to start from; raises `ConfigError` where they do not fit.
+
+    Separate towers may start from a shared one, and a momentum tower starts as the trained one.
+    """
+    state = read(path, "init_from")
+    if _reading(state[KEY]["tokenizer"]) != _reading(tokenizer.to_str()):
+        raise ConfigError(f"init_from={path} was trained with another tokenizer; give the encoder that it has")
+    held = weights_of(state)
+    for side, tower in towers.towers.items():
+        prefix = f"towers.{side}." if any(name.startswith(f"towers.{side}.") for name in held) else f"towers.{QUERY}."
+        weights = {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
+        try:
+            tower.load_state_dict(weights)
+        except (ConfigError, RuntimeError) as error:
+            lines = [line.strip() for line in str(error).splitlines()]
+            raise ConfigError(f"init_from={path} does not fit this encoder: {' '.join(lines[:3])}") from error
+    if any(name.startswith(f"towers.{DOCUMENT}.") for name in held) and DOCUMENT not in towers.towers:
+        raise ConfigError(
+            f"init_from={path} has a tower each for queries and documents; set encoder.separate=true, or"
+            " encoder.freeze=document"
+        )
+    towers.restart_slow()
+    for key, (was, now) in differences(classes.build(state[KEY]["encoder"]), recipe).items():
+        if recipe.freeze and key not in QUERIES_ONLY:
+            raise ConfigError(
+                f"init_from: encoder.{key} was {was!r} and is {now!r} now, which would give the documents that"
+                " encoder.freeze keeps other vectors; set it as it was"
+            )
+        log.warning("init_from: encoder.%s was %r and is %r now", key, was, now)
+
+
+def _reading(tokenizer: str) -> dict[str, Any]:
+    """What decides the tokens of a text: lengths and padding are the tables' business."""
+    return json.loads(tokenizer) | {"padding": None, "truncation": None}
+
+
+def differences(one: EncoderRecipe, other: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two recipes embed differently, weights apart."""
+    before, after = asdict(one), asdict(other)
+    keys = [key for key in after if key not in TRAINING_ONLY and before.get(key) != after[key]]
+    return {key: (before.get(key), after[key]) for key in keys}
+
+
+def check_resumable(path: str | Path) -> None:
+    """Raise `ConfigError` for a checkpoint that no training can go on from: an imported encoder has weights only."""
+    if "optimizer_states" not in _opened(path, "ckpt_path", mmap=True):
+        raise ConfigError(
+            f"ckpt_path={path} holds an encoder but no state of a training to go on with; to start from its weights,"
+            f" give init_from={path}"
+        )

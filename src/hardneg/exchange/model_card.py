@@ -1,0 +1,176 @@
+"""The model card of an export: what the encoder is, how it was trained, and how well it ranks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from hardneg import __version__
+from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.pretrained import HUB_NAME, MINILM
+from hardneg.encoders.static import Static
+from hardneg.encoders.towers import DOCUMENT, QUERY
+
+# What only says where things lie on the machine that trained.
+_LOCAL = ("hydra.", "cache=", "ckpt_path=", "logger", "data.cache=", "num_workers=", "checkpoint.")
+_PATH = re.compile(r"(?<![\w.~-])(?:~|\.{1,2})?/(?:[^\s,'\"\[\]{}=]*/)?([^\s,'\"\[\]{}=/]+)")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a run folder tells of a training."""
+
+    summary: Mapping[str, Any]
+    config: Mapping[str, Any]
+    overrides: tuple[str, ...]
+
+    @classmethod
+    def find(cls, folder: Path) -> TrainingRun | None:
+        """Read a complete run; None where there is none."""
+        if not all((folder / name).is_file() for name in ("summary.json", ".hydra/config.yaml")):
+            return None
+        config: Any = OmegaConf.to_container(OmegaConf.load(folder / ".hydra/config.yaml"))
+        overrides = [str(item) for item in OmegaConf.load(folder / ".hydra/overrides.yaml")]
+        return cls(json.loads((folder / "summary.json").read_text("utf-8")), config, tuple(overrides))
+
+
+def model_card(folder: str, trained: Trained, run: TrainingRun | None) -> str:
+    """Return the README of an export called `folder`, with the metadata that Hugging Face reads and no local path."""
+    name = run.summary["name"] if run else folder
+    parts = [f"---\n{_header(name, trained, run)}\n---", f"# {name}", _about(trained), _usage(folder)]
+    if run:
+        parts += [_training(run), *_results(run)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _header(name: str, trained: Trained, run: TrainingRun | None) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    after = (run.summary["test"] if run else {}).get("after", {})
+    results = [
+        EvalResult(
+            task_type="information-retrieval",
+            task_name="Information Retrieval",
+            dataset_type=run.summary["data"],  # type: ignore[union-attr]
+            dataset_name=run.summary["data"],  # type: ignore[union-attr]
+            dataset_split=run.config["split"]["test"],  # type: ignore[union-attr]
+            metric_type=metric,
+            metric_value=round(value, 4),
+        )
+        for metric, value in after.items()
+    ]
+    data = ModelCardData(
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        tags=["sentence-transformers", "feature-extraction", "dense-retrieval", "hard-negatives", "hardneg"],
+        base_model=_base_model(trained),
+        metrics=list(after) or None,
+        model_name=name if results else None,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml())
+
+
+def _base_model(trained: Trained) -> str | None:
+    """The start's name on the hub; a folder has none."""
+    model = getattr(trained.recipe, "model", None) or getattr(trained.recipe, "init", None)
+    if model == MINILM:
+        return HUB_NAME
+    return model if model and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model) and not Path(model).exists() else None
+
+
+def _about(trained: Trained) -> str:
+    recipe, towers = trained.recipe, trained.towers
+    kind = "static embedding" if isinstance(recipe, Static) else "transformer"
+    rows = {
+        "towers": f"{'two' if recipe.two_towers else 'one shared'}, {kind}",
+        "dimensions": towers.dim,
+        "pooling": getattr(recipe, "pooling", "mean"),
+        "similarity": "cosine" if getattr(recipe, "normalize", False) else "dot product",
+    }
+    for side in (QUERY, DOCUMENT):
+        half = getattr(recipe, side)
+        rows[side] = f"at most {half.max_length} tokens" + (
+            f", prompt `{half.prompt}`" if half.prompt else ", no prompt"
+        )
+    return f"A dual encoder for retrieval, trained with hardneg {__version__}.\n\n{_table(rows)}"
+
+
+def _usage(folder: str) -> str:
+    return f"""## Use
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{folder}")
+queries = model.encode_query(["..."])
+documents = model.encode_document(["...", "..."])
+scores = model.similarity(queries, documents)
+```"""
+
+
+def _training(run: TrainingRun) -> str:
+    summary, config = run.summary, run.config
+    sizes = summary.get("sizes", {})
+    rows = {
+        "data": summary["data"],
+        "documents": sizes.get("documents"),
+        "queries": ", ".join(f"{split} {count}" for split, count in sizes.get("queries", {}).items()),
+        "negatives": ", ".join(config["negatives"]),
+        "loss": ", ".join(config["loss"]),
+        "filters": ", ".join(config["filter"]) or "none",
+        "seed": summary["seed"],
+        "steps": summary["steps"],
+        "batch size": config["batch_size"],
+        "precision": summary["precision"],
+        "hardneg": summary["hardneg"],
+        **summary.get("packages", {}),
+    }
+    command = "hardneg train " + " ".join(_shell(word) for word in run.overrides if not word.startswith(_LOCAL))
+    settings = {key: config[key] for key in ("encoder", "negatives", "loss", "filter", "optimizer", "schedule")}
+    details = OmegaConf.to_yaml(OmegaConf.create(_anonymous(settings)))
+    return (
+        f"## Training\n\n{_table({key: value for key, value in rows.items() if value not in (None, '')})}\n\n"
+        f"```bash\n{command}\n```\n\n<details><summary>Settings</summary>\n\n```yaml\n{details}```\n\n</details>"
+    )
+
+
+def _results(run: TrainingRun) -> list[str]:
+    test = run.summary["test"]
+    parts = []
+    if test:
+        metrics = list(next(iter(test.values())))
+        rows = [f"| {name} | " + " | ".join(f"{row[m]:.4f}" for m in metrics) + " |" for name, row in test.items()]
+        head = f"| test | {' | '.join(metrics)} |\n|{' --- |' * (len(metrics) + 1)}"
+        parts.append("\n".join([f"## Results\n\nOn {run.summary['data']}, all documents ranked.\n\n{head}", *rows]))
+    if history := run.summary["dev"]["history"]:
+        metrics = [key for key in history[0] if key != "step"]
+        head = f"| dev, step | {' | '.join(key.removeprefix('val/') for key in metrics)} |"
+        rows = [f"| {point['step']} | " + " | ".join(f"{point[m]:.4f}" for m in metrics) + " |" for point in history]
+        parts.append("\n".join([head, f"|{' --- |' * (len(metrics) + 1)}", *rows]))
+    return parts
+
+
+def _table(rows: Mapping[str, Any]) -> str:
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows.items())])
+
+
+def _anonymous(value: Any) -> Any:
+    """Of every path leave the last name only."""
+    if isinstance(value, Mapping):
+        return {key: _anonymous(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_anonymous(inner) for inner in value]
+    return _PATH.sub(r"\1", value) if isinstance(value, str) and value.startswith(("/", "~", ".")) else value
+
+
+def _shell(word: str) -> str:
+    """Quote a word of the command line where a shell would read something into it."""
+    word = _PATH.sub(r"\1", word)
+    return f"'{word}'" if set(word) & set("[]{}$ *()'\"") else word

@@ -1,0 +1,174 @@
+"""The one (queries x candidates) score matrix that every negative source adds columns to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hardneg.matrix.batch import Batch, Rows
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Documents, already embedded, that an online source offers to every row of this rank.
+
+    `owner` is the global row that brought the document, -1 where nobody in this batch did: a row never
+    receives its own documents twice. `log_q` is the logarithm of how many times the source may be expected to offer
+    the document, where it offers some more often than others; NaN for a document that did not come by chance.
+    `by_document` marks columns that a row is set against by its first positive document, not by its query.
+    """
+
+    emb: Float[Tensor, "M D"]
+    ids: Int[Tensor, " M"]
+    owner: Int[Tensor, " M"]
+    log_q: Float[Tensor, " M"] | None = None
+    by_document: Bool[Tensor, " M"] | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Scores of B queries against N candidates, with each candidate's document id and source.
+
+    `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
+    `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
+    where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
+    chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
+    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows.
+
+    `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
+    `logits`. `samples` is the number of such sources.
+    """
+
+    scores: Float[Tensor, "B N"]
+    ids: Int[Tensor, "B N"]
+    positive: Bool[Tensor, "B N"]
+    valid: Bool[Tensor, "B N"]
+    source: Int[Tensor, "B N"]
+    names: tuple[str, ...]
+    teacher: Float[Tensor, "B N"] | None = None
+    reverse: Candidates | None = None
+    query_ids: Int[Tensor, " B"] | None = None
+    rank: Int[Tensor, "B N"] | None = None
+    online: tuple[str, ...] = ()
+    log_q: Float[Tensor, "B N"] | None = None
+    samples: int = 0
+
+    @classmethod
+    def own(
+        cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]
+    ) -> Candidates:
+        """Start with each row's own documents: its positives and the negatives that were drawn for it."""
+        return cls.scored(torch.einsum("bd,bgd->bg", q, d), batch, names)
+
+    @classmethod
+    def scored(cls, scores: Float[Tensor, "B G"], batch: Rows, names: tuple[str, ...]) -> Candidates:
+        """The same from scores that are there already."""
+        return cls(
+            scores=scores,
+            ids=batch.doc_ids,
+            positive=(batch.source == 0) & (batch.doc_ids >= 0),
+            valid=batch.doc_ids >= 0,
+            source=batch.source.to(torch.int8),  # the matrix is as large as the scores
+            names=names,
+            teacher=batch.teacher,
+            query_ids=batch.query_ids,
+        )
+
+    def add(
+        self, q: Float[Tensor, "B D"], columns: Columns, name: str, rank: int = 0, d: Float[Tensor, "B D"] | None = None
+    ) -> Candidates:
+        """Add an online source's columns to every row; a row's own documents are masked, not repeated.
+
+        `d` are the rows' first positives, which only columns `by_document` are scored with.
+        """
+        rows = torch.arange(len(q), device=q.device) + rank * len(q)
+        shape = (len(q), len(columns.ids))
+        ids = columns.ids.expand(shape)
+        grown: dict[str, Any] = {
+            "scores": _scores(q, d, columns),
+            "ids": ids,
+            "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
+            "valid": (columns.owner != rows[:, None]) & (ids >= 0),
+            "source": torch.full(shape, self.names.index(name), dtype=torch.int8, device=q.device),
+        }
+        if self.teacher is not None:
+            grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
+        wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
+        return replace(self, **wider, online=(*self.online, name), **self._sampled(columns.log_q, shape))
+
+    def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int]) -> dict[str, Any]:
+        """Widen `log_q`. Each source that is a sample estimates the same sum over all documents: they are averaged."""
+        if self.log_q is None and log_q is None:
+            return {}
+        held = torch.full_like(self.scores, torch.nan) if self.log_q is None else self.log_q
+        if log_q is None:
+            return {"log_q": torch.cat([held, held.new_full(shape, torch.nan)], dim=1)}
+        n = self.samples
+        held, new = held + math.log((n + 1) / max(n, 1)), log_q.expand(shape) + math.log(n + 1)
+        return {"log_q": torch.cat([held, new], dim=1), "samples": n + 1}
+
+    def logits(self, temperature: float | Tensor) -> Float[Tensor, "B N"]:
+        """Divide the similarities by the temperature, and correct sampled columns: what a softmax takes.
+
+        A softmax over sampled columns estimates the one over all documents if each column counts one over the expected
+        number of its copies (Bengio & Senécal 2003; Yi et al. 2019, doi:10.1145/3298689.3346996). Yi et al. correct the
+        positive like the rest. Here it is not corrected: it is no sample, since it is there with certainty and its
+        copies are masked (Khrylchenko et al. 2025, arXiv:2507.09331). Nor are a row's drawn negatives.
+        """
+        logits = self.scores / temperature
+        return logits if self.log_q is None else logits - self.log_q.nan_to_num(0.0)
+
+    def with_reverse(self, other: Candidates) -> Candidates:
+        """Attach the other direction, for losses that are symmetric."""
+        return replace(self, reverse=other)
+
+    def scored_by(self, teacher: Float[Tensor, "B N"]) -> Candidates:
+        """Attach a teacher's scores, NaN where unknown."""
+        return replace(self, teacher=teacher)
+
+    @property
+    def negative(self) -> Bool[Tensor, "B N"]:
+        """The candidates that a loss pushes away."""
+        return self.valid & ~self.positive
+
+    @property
+    def lowest_positive(self) -> Float[Tensor, "B 1"]:
+        """The score of each row's worst-placed positive."""
+        return self.positive_score("min")
+
+    def positive_score(self, which: str, scores: Float[Tensor, "B N"] | None = None) -> Float[Tensor, "B 1"]:
+        """The `min`, `mean` or `max` of a row's positives, in similarity or in other `scores`; inf where it has none.
+
+        Positives of unknown score (NaN) do not count.
+        """
+        scores = self.scores if scores is None else scores
+        known = self.positive & ~scores.isnan()
+        if which == "mean":
+            total = scores.masked_fill(~known, 0.0).sum(dim=1, keepdim=True)
+            found = total / known.sum(dim=1, keepdim=True)
+        elif which == "max":
+            found = scores.masked_fill(~known, -torch.inf).amax(dim=1, keepdim=True)
+        else:
+            found = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
+        return found.where(known.any(dim=1, keepdim=True), torch.inf)
+
+    def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
+        """Drop the negatives outside `mask`; a positive is never dropped."""
+        return replace(self, valid=self.valid & (mask | self.positive))
+
+    def only(self, name: str) -> Candidates:
+        """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""
+        return replace(self.keep(self.source == self.names.index(name)), reverse=None)
+
+
+def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
+    by_query = q @ columns.emb.T
+    if columns.by_document is None:
+        return by_query
+    assert d is not None, "these columns are scored with the rows' documents"
+    return torch.where(columns.by_document, d @ columns.emb.T, by_query)

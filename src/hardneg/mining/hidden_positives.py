@@ -1,0 +1,197 @@
+"""How many negatives are false: hide known positives, mine, filter, and count those that come back as negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import stats
+from tqdm import tqdm
+
+from hardneg.data.tables import Qrels, Ragged
+from hardneg.data.training_set import TrainingSet
+from hardneg.errors import DataError
+from hardneg.filters.base import CandidateFilter
+from hardneg.mining.base import Miner, mining_pool, tasks
+from hardneg.mining.pipeline import BLOCK, filter_hits
+from hardneg.mining.store import KEPT
+from hardneg.mining.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A training set that does not know some of the relevant documents, and these, by query row."""
+
+    training: TrainingSet
+    pairs: Ragged
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share with its 95% interval over queries (percentile bootstrap)."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self:.1%}"
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What one filter setting lets through.
+
+    leaked: share of the hidden positives that could be drawn as negatives. false_negatives: share of what could be
+    drawn that is a hidden positive; the true rate is higher where more is relevant than is labelled. kept: documents
+    that could be drawn, per query. hit_rate: kept / examined, of all that was mined.
+    """
+
+    leaked: Share
+    false_negatives: Share
+    kept: float
+    hit_rate: float
+    queries: int
+    hidden: int
+
+
+def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
+    """Hide this share of each query's known positives, but never all of them; queries with one positive take no part.
+
+    A generated set knows what is relevant beyond its labels: there, that is what is hidden, and nothing is taken away.
+    Raises `DataError` where no query has two positives.
+    """
+    data = training.data
+    if data.truth is not None:
+        relevant = data.truth.relevant
+        asked = np.isin(relevant.queries, training.queries)
+        width = len(data.corpus)
+        known = training.known.row_ids * width + training.known.values
+        pairs = relevant.queries[asked].astype(np.int64) * width + relevant.docs[asked]
+        pairs = np.setdiff1d(pairs, known)
+        if not len(pairs):
+            raise DataError(
+                f"all that is relevant in {data.name!r} is labelled, so nothing is hidden; set data.false_negative_rate"
+            )
+        return Hidden(training, Ragged.of(pairs // width, pairs % width, len(data.queries)))
+    rng = np.random.default_rng(seed)
+    queries, docs = [], []
+    for query in training.queries.tolist():
+        positives = training.positives[query]
+        count = min(max(round(share * len(positives)), 1), len(positives) - 1)
+        docs.append(rng.permutation(positives)[:count])
+        queries.append(np.full(count, query))
+    rows, columns = np.concatenate(queries), np.concatenate(docs)
+    if not len(rows):
+        raise DataError(
+            f"no query of {data.name!r} has two positives in split {training.split!r}: nothing can be hidden"
+        )
+    labels = data.split(training.split)
+    width = len(data.corpus)
+    taken = np.isin(labels.queries.astype(np.int64) * width + labels.docs, rows.astype(np.int64) * width + columns)
+    left = Qrels(labels.queries[~taken], labels.docs[~taken], labels.scores[~taken])
+    without = TrainingSet(replace(data, qrels={**data.qrels, training.split: left}), training.split)
+    return Hidden(without, Ragged.of(rows, columns, len(data.queries)))
+
+
+def probe(
+    miner: Miner,
+    hidden: Hidden,
+    settings: Mapping[str, Mapping[str, CandidateFilter]],
+    depth: int,
+    pool: int,
+    documents: str,
+    work: Path,
+    teacher: Teacher | None = None,
+) -> dict[str, Leak]:
+    """Mine once and apply each setting's filters; `pool` is how many of the kept documents could be drawn.
+
+    `miner` is ready, the filters and the teacher are prepared on `hidden.training`.
+    """
+    training = hidden.training
+    queries = np.flatnonzero(hidden.pairs.counts).astype(np.int32)
+    asked = tasks(training, queries, mining_pool(training, documents), work)
+    width = depth + min(int(training.known.counts[queries].max(initial=0)), depth)
+    counts: dict[str, list[np.ndarray]] = {name: [] for name in settings}
+    with tqdm(total=len(queries), desc="probe", leave=False, disable=None) as bar:
+        for of_set, task in asked:
+            task.work.mkdir(parents=True, exist_ok=True)
+            rank = miner.open(task)
+            for start in range(0, len(of_set), BLOCK):
+                rows = of_set[start : start + BLOCK]
+                known = training.known.padded(rows)
+                hits = rank(rows, known, min(width, len(task.pool)))
+                false = _among(hits.ids, hidden.pairs.padded(rows))
+                score = None if teacher is None else _once(teacher, rows, known, hits.ids)
+                for name, filters in settings.items():
+                    reasons, _ = filter_hits(hits, known, rows, filters, score)
+                    counts[name].append(_count(hits.ids, reasons, false, pool))
+                bar.update(len(rows))
+    of_hidden = hidden.pairs.counts[queries]
+    return {name: _leak(np.concatenate(found), of_hidden) for name, found in counts.items()}
+
+
+def _among(ids: Int[np.ndarray, "Q K"], secret: Int[np.ndarray, "Q S"]) -> np.ndarray:
+    """Mark the hits that are among their query's hidden positives."""
+    false = np.zeros(ids.shape, bool)
+    for column in secret.T:
+        false |= (ids == column[:, None]) & (column[:, None] >= 0)
+    return false
+
+
+def _once(
+    teacher: Teacher, rows: np.ndarray, known: np.ndarray, hits: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Score everything the first time somebody asks: the settings share it."""
+    found: list[np.ndarray] = []
+
+    def score(_: np.ndarray) -> np.ndarray:
+        if not found:
+            found.append(teacher.score(rows, np.concatenate([known, hits], axis=1)))
+        return found[0]
+
+    return score
+
+
+def _count(ids: np.ndarray, reasons: np.ndarray, false: np.ndarray, pool: int) -> Int[np.ndarray, "Q 4"]:
+    """Count, per query, the false ones that could be drawn, all that could, what was kept and what was examined."""
+    keeps = (ids >= 0) & (reasons == KEPT)
+    drawn = keeps & (keeps.cumsum(axis=1) <= pool)
+    return np.stack([part.sum(axis=1) for part in (drawn & false, drawn, keeps, ids >= 0)], axis=1)
+
+
+def _leak(counts: Int[np.ndarray, "Q 4"], hidden: Int[np.ndarray, " Q"]) -> Leak:
+    false, drawn, kept, examined = counts.T
+    return Leak(
+        leaked=share_of(false, hidden),
+        false_negatives=share_of(false, drawn),
+        kept=float(drawn.mean()),
+        hit_rate=float(kept.sum() / max(examined.sum(), 1)),
+        queries=len(counts),
+        hidden=int(hidden.sum()),
+    )
+
+
+def share_of(part: Float[np.ndarray, " Q"] | Int[np.ndarray, " Q"], whole: Int[np.ndarray, " Q"]) -> Share:
+    """Sum of `part` over sum of `whole`, with an interval that takes queries, not documents, as the sample."""
+
+    def ratio(p: np.ndarray, w: np.ndarray, axis: int = -1) -> Any:
+        return p.sum(axis=axis) / np.maximum(w.sum(axis=axis), 1)
+
+    value = float(ratio(part, whole))
+    if len(part) < 2 or not part.any() or (part == whole).all():
+        # Nothing varies: the rule of three for shares of 0 and 1.
+        edge = 3 / max(int(whole.sum()), 3)
+        return Share(value, max(0.0, value - edge) if value else 0.0, min(1.0, value + edge) if value < 1 else 1.0)
+    found = stats.bootstrap(
+        (part, whole), ratio, paired=True, vectorized=True, n_resamples=1000, batch=50, method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    return Share(value, float(found.low), float(found.high))

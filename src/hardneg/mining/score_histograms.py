@@ -1,0 +1,65 @@
+"""The miner's scores in lists: where positives, kept and dropped candidates lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hardneg.mining.store import KEPT, Store
+from hardneg.system.figure_style import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+LOOKS = {
+    "positive": ("#009E73", "-"), "kept": ("#0072B2", "-"), "known_positives": ("#D55E00", "--"),
+    "relative_margin": ("#CC79A7", "--"), "absolute_margin": ("#E69F00", "--"), "rank_window": ("#56B4E9", "--"),
+    "score_window": ("#000000", "--"), "duplicates": ("#D55E00", ":"), "teacher_score": ("#CC79A7", ":"),
+}  # fmt: skip
+
+
+@style()
+def histogram(stores: Mapping[str, Store]) -> Figure:
+    """Draw stores of one miner side by side on one axis of scores: positives, kept, and dropped by each filter."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(4.6, 4.0 * len(stores)), 2.9), layout="constrained")
+    for ax, (title, store) in zip(
+        figure.subplots(1, len(stores), sharex=True, squeeze=False)[0], stores.items(), strict=True
+    ):
+        outlines(ax, kinds(store))
+        ax.set(title=title, xlabel="the miner's score", yticks=[])
+    legend(figure)
+    return figure
+
+
+def legend(figure: Figure) -> None:
+    """Name each kind once, below all panels."""
+    handles = {
+        str(label): handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower left", ncols=3, fontsize=8)
+
+
+def outlines(ax: Axes, parts: Mapping[str, np.ndarray]) -> None:
+    """Draw outlines of equal area over pale fills; a kind looks the same in every panel."""
+    edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40).tolist()
+    for kind, values in parts.items():
+        colour, dashes = LOOKS.get(kind.removeprefix("dropped: "), ("#000000", ":"))
+        ax.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.12)
+        ax.hist(values, edges, density=True, histtype="step", color=colour, linestyle=dashes, label=kind)
+
+
+def kinds(store: Store) -> dict[str, np.ndarray]:
+    """Return the finite scores of positives, of kept candidates and of those that each filter dropped; only what is."""
+    listed, mined = store.ids >= 0, store.mined
+    out = {"positive": store.positive[mined], "kept": store.scores[listed & (store.reasons == KEPT)]}
+    for code, name in enumerate(store.card["reasons"]):
+        if code != KEPT:
+            out[f"dropped: {name}"] = store.scores[listed & (store.reasons == code)]
+    finite = {name: values[np.isfinite(values)] for name, values in out.items()}
+    return {name: values for name, values in finite.items() if values.size}

@@ -1,0 +1,67 @@
+"""What mining on its own needs: sources, data, filters and an encoder, from the config."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import lightning as L
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.data.tables import RetrievalData
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders import checkpoint
+from hardneg.encoders.precision import resolve_precision
+from hardneg.encoders.towers import Towers
+from hardneg.errors import ConfigError
+from hardneg.negatives.base import Setting
+from hardneg.negatives.stored import Stored
+from hardneg.retrieval.model import Model, VectorSource
+from hardneg.system import distributed
+
+log = logging.getLogger(__name__)
+
+OpenVectors = Callable[[RetrievalData], VectorSource]  # opens vectors that were made before, such as an index holds
+
+
+def stored_sources(cfg: DictConfig) -> dict[str, Stored]:
+    """Make the sources; raises `ConfigError` for one that is not mined."""
+    sources = classes.build_group(cfg.negatives, "negatives")
+    if others := [name for name, source in sources.items() if not isinstance(source, Stored)]:
+        raise ConfigError(f"negatives={','.join(others)}: nothing is mined for these; leave them out")
+    return sources
+
+
+def open_setting(
+    cfg: DictConfig, sources: dict[str, Stored], owner: str | None = None, vectors: OpenVectors | None = None
+) -> Setting:
+    """Load the data, prepare the filters, and open the encoder, with `vectors` of its own, if a source wants it."""
+    L.seed_everything(cfg.seed, verbose=False)
+    data: RetrievalData = classes.build(cfg.data).load()
+    training = TrainingSet(data, cfg.split)
+    log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
+    filters = classes.build_group(cfg.filter, "filter")
+    for rule in filters.values():
+        rule.prepare(training)
+    wanted = any(source.follows_model for source in sources.values())
+    model = open_model(cfg, data) if wanted else None
+    if model is not None and vectors is not None:
+        model = replace(model, embedded=vectors(data))
+    return Setting(training, filters, Path(cfg.cache), model, owner, cfg.device)
+
+
+def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
+    """Load the checkpoint's encoder, or the one that the config describes, as it comes."""
+    if cfg.ckpt_path is not None:
+        trained = checkpoint.load(cfg.ckpt_path)
+        recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
+    else:
+        recipe = classes.build(cfg.encoder)
+        tokenizer = recipe.tokenizer(data.corpus, data.queries)
+        towers = Towers(recipe, recipe.build(tokenizer))
+    device = distributed.device(cfg.device)
+    precision = resolve_precision(cfg.precision, recipe, str(device))
+    return Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))

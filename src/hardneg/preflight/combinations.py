@@ -1,0 +1,225 @@
+"""Which parts of a config cannot work together, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.callbacks import WeightAveraging
+
+from hardneg.config import classes
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
+from hardneg.filters.same_set import SameSet, check_sets
+from hardneg.losses.base import Loss
+from hardneg.matrix.telemetry import METRICS
+from hardneg.mining.alarm_rules import Thresholds
+from hardneg.negatives.base import OfflineSource, OnlineSource
+from hardneg.negatives.blocks import Blocks
+from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.queue import Queue
+from hardneg.negatives.stored import Stored
+from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
+
+
+def check_sources(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the sources; raise `ConfigError` for a filter that they cannot feed."""
+    sources = classes.build_group(node["negatives"], "negatives")
+    for name, source in sources.items():
+        if not isinstance(source, OfflineSource | OnlineSource):
+            raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
+    if node.get("teacher") and not any(source.has_teacher for source in sources.values()):
+        raise ConfigError(
+            f"teacher is given, but none of negatives=[{','.join(sources)}] has lists that it could score; add one, as"
+            " in negatives=[in_batch,bm25]"
+        )
+    averaged = [name for name, source in sources.items() if needs_average(source)]
+    if averaged and not any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+        raise ConfigError(
+            f"negatives.{averaged[0]} mines with weights=average, and nothing keeps a moving average here; in hardneg"
+            " train add callbacks=[ema], elsewhere take weights=current"
+        )
+    for name, rule in classes.build_group(node["filter"], "filter").items():
+        if not isinstance(rule, CandidateFilter):
+            raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
+        if unknown := set(getattr(rule, "sources", ())) - {*sources, "in_batch"}:
+            raise ConfigError(
+                f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
+            )
+        if rule.needs_teacher and not any(source.has_teacher for source in sources.values()):
+            raise ConfigError(
+                f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
+                " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
+            )
+    return sources
+
+
+def needs_average(source: Any) -> bool:
+    """Whether a source mines with a moving average of the model."""
+    return isinstance(source, Stored) and source.miner.needs_average
+
+
+def check_combination(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together."""
+    sources = check_sources(node)
+    check_remine(node["remine"])
+    following = [name for name, source in sources.items() if getattr(source, "follows_model", False)]
+    if node["remine"]["warmup_epochs"] and following == list(sources):
+        raise ConfigError(
+            f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains without negatives={','.join(following)},"
+            " and there are no others; add some, as in negatives=[in_batch,mined]"
+        )
+    check_mining(node, following)
+    check_split(node)
+    losses = classes.build_group(node["loss"], "loss")
+    check_losses(losses, sources)
+    check_offline_only(node, sources, losses)
+    if node["data"].get("sets") and isinstance(queue := sources.get("queue"), Queue) and queue.logq:
+        raise ConfigError(
+            "negatives.queue.logq=true corrects for the popularity in one data set, and the queue holds documents of"
+            " all of data.sets; set negatives.queue.logq=false"
+        )
+    if node["curriculum"]:
+        check_curriculum(node, sources, losses)
+    check_frozen(node)
+    check_numbers(node)
+    of_batch = all(isinstance(source, InBatch | Blocks) for source in sources.values())
+    if node["batch_size"] < (2 if of_batch else 1):
+        raise ConfigError(
+            f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
+        )
+
+
+def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Any]) -> None:
+    """Raise `ConfigError` where sets without online negatives are not there, have no others, or get some after all."""
+    rules = classes.build_group(node["filter"], "filter").values()
+    chosen = [name for rule in rules if isinstance(rule, SameSet) for name in rule.offline_only]
+    if not chosen:
+        return
+    check_sets(chosen, list(node["data"].get("sets", ())))
+    offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
+    if node["remine"]["warmup_epochs"]:
+        offline = {name: source for name, source in offline.items() if not getattr(source, "follows_model", False)}
+    if not offline:
+        raise ConfigError(
+            f"filter.same_set.offline_only={','.join(chosen)} leaves these sets none of negatives=[{','.join(sources)}]"
+            " (in the warm-up, if there is one); add a source that names documents, as in negatives=[in_batch,bm25]"
+        )
+    if symmetric := [name for name, loss in losses.items() if loss.needs_reverse]:
+        raise ConfigError(
+            f"loss.{symmetric[0]}.symmetric=true sets documents against the batch's queries, which"
+            f" filter.same_set.offline_only={','.join(chosen)} switches off; set loss.{symmetric[0]}.symmetric=false"
+        )
+
+
+def check_mining(node: dict[str, Any], following: list[str]) -> None:
+    """Raise `ConfigError` where the sources that follow the model would never mine, or not as asked."""
+    Thresholds(**node["alarms"])
+    warmup, epochs = node["remine"]["warmup_epochs"], node["trainer"]["max_epochs"]
+    if following and epochs is not None and 0 <= epochs <= warmup:
+        raise ConfigError(
+            f"remine.warmup_epochs={warmup} leaves none of trainer.max_epochs={epochs} for negatives="
+            f"{','.join(following)}; train longer or warm up less"
+        )
+
+
+def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Loss]) -> None:
+    """Raise `ConfigError` for a curriculum that does not fit the sources and losses, or the run's length."""
+    curriculum: Curriculum = classes.build(node["curriculum"])
+    curriculum.check(sources, losses)
+    trainer = node["trainer"]
+    if trainer["max_epochs"] in (None, -1) and trainer["max_steps"] == -1:
+        raise ConfigError("a curriculum needs to know the run's length; give trainer.max_epochs or trainer.max_steps")
+    for metric in curriculum.pace.watched:
+        group, source, what = (*metric.split("/"), "", "")[:3]
+        if group in ("negatives", "mining") and source not in sources:
+            raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
+        if group == "negatives" and what not in METRICS:
+            raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
+
+
+def check_frozen(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` where frozen documents would be random for ever."""
+    recipe = classes.build(node["encoder"])
+    if recipe.freeze and recipe.starts_random and not (node["init_from"] or node["ckpt_path"]):
+        raise ConfigError(
+            "encoder.freeze=document keeps the documents as they start, and these start from random weights; give"
+            " init_from=CHECKPOINT, the encoder that the index was made with, or start from a pretrained one, as with"
+            " encoder.init=minilm"
+        )
+
+
+def check_pairs(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
+    sources = check_sources(node)
+    if node["data"].get("prompts"):
+        raise ConfigError(
+            "data.prompts are for dual encoders, and a cross-encoder reads texts as they are; leave them out"
+        )
+    if splits_weights(node):
+        raise ConfigError("a cross-encoder trains on whole weights: set trainer=default (trainer.strategy=ddp)")
+    if online := [name for name, source in sources.items() if isinstance(source, OnlineSource)]:
+        raise ConfigError(
+            f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"
+            " documents, as in negatives=[bm25,random]"
+        )
+    if following := [name for name, source in sources.items() if getattr(source, "follows_model", False)]:
+        name = following[0]
+        raise ConfigError(
+            f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"
+            f" +encoder@negatives.{name}.miner.encoder=minilm"
+        )
+    check_losses(classes.build_group(node["loss"], "loss"), sources)
+    if node["evaluate"]["bm25"] is None:
+        raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
+    check_numbers(node)
+
+
+def check_numbers(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for numbers that cannot be."""
+    if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
+        raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
+    for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
+        if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
+            raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more")
+
+
+def check_remine(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for settings that cannot work."""
+    for key, least in {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": 1, "keep_last": 2}.items():
+        value = node[key]
+        if value is None and key != "warmup_epochs":
+            continue
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f"remine.{key}={value!r} must be a whole number, {least} or more")
+
+
+def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that the chosen sources cannot feed, or for a correction that no loss reads."""
+    if not losses:
+        raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
+    for name, loss in losses.items():
+        if not isinstance(loss, Loss):
+            raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
+        if loss.needs_teacher and not any(source.has_teacher for source in sources.values()):
+            raise ConfigError(
+                f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
+                " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER, or choose"
+                " another loss"
+            )
+        if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(sources):
+            raise ConfigError(
+                f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives="
+                f"[{','.join(sources)}]"
+            )
+        if loss.needs_reverse and not any(isinstance(source, InBatch) for source in sources.values()):
+            raise ConfigError(
+                f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
+                f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
+            )
+    corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
+    if corrected and not any(loss.corrects_sampling for loss in losses.values()):
+        raise ConfigError(
+            f"negatives.{corrected[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none; add"
+            f" infonce, or set negatives.{corrected[0]}.logq=false"
+        )

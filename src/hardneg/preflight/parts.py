@@ -1,0 +1,66 @@
+"""What can be known to fail before it costs anything, by making the parts that are cheap to make."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from hardneg.config import classes
+from hardneg.encoders import checkpoint
+from hardneg.errors import ConfigError
+from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
+from hardneg.runlog.artifacts import check_kinds
+
+
+def check_parts(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for parts that refuse their settings, or that cannot work together."""
+    for path, inner in classes.targets(node):
+        classes.check_target(path, inner)
+    for key in ("data", "encoder", "schedule", "search", "index"):
+        if key in node:
+            classes.build(node[key])
+    if node.get("ckpt_path") and "loss" in node:
+        checkpoint.check_resumable(node["ckpt_path"])
+    check_loggers(node.get("logger") or {})
+    checks = {"optimizer": check_training, "negatives": check_sources}
+    last = check_combination if "remine" in node else check_pairs
+    for key, look in {**checks, "loss": last}.items():
+        if key in node:
+            look(node)
+
+
+def check_loggers(loggers: dict[str, Any]) -> None:
+    """Raise `ConfigError` for artifacts that W&B is not given."""
+    for name, logger in loggers.items():
+        if logger and "artifacts" in logger:
+            check_kinds(logger["artifacts"], f"logger.{name}.artifacts")
+
+
+def check_training(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for arguments that the optimizer or Lightning's Trainer refuses."""
+    try:
+        classes.build(node["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        given = ", ".join(f"{key}={value}" for key, value in node["optimizer"].items() if not key.startswith("_"))
+        raise ConfigError(f"optimizer with {given}: {error}") from error
+    # Only what it checks itself: devices and precision are resolved when the run starts.
+    plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    with without_messages("lightning.pytorch"):
+        classes.build({**node["trainer"], **plain, **quiet, "enable_model_summary": False})
+
+
+@contextmanager
+def without_messages(name: str) -> Iterator[None]:
+    """Keep a logger quiet."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

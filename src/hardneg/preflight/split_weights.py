@@ -1,0 +1,50 @@
+"""What cannot be trained with weights that are split over devices, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.callbacks import WeightAveraging
+
+from hardneg.config import classes
+from hardneg.errors import ConfigError
+from hardneg.training.fsdp import FSDP2
+
+
+def check_split(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for what cannot be trained with weights that are split over devices."""
+    if not splits_weights(node):
+        return
+    encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
+    if encoder.get("momentum") is not None:
+        raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
+    if encoder.get("freeze") is not None:
+        raise ConfigError(
+            "trainer=fsdp2 splits towers that are trained, and was not tried on a frozen one: set encoder.freeze=null,"
+            " or trainer=default"
+        )
+    if encoder.get("grad_cache") or isinstance(encoder.get("tokens"), int):
+        raise ConfigError(f"{why}, not in parts: set encoder.grad_cache=false encoder.tokens=auto, or trainer=default")
+    if encoder.get("separate") and (encoder.get("lora") or {}).get("r") is not None:
+        raise ConfigError(
+            "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
+        )
+    for name, loss in classes.build_group(node["loss"], "loss").items():
+        if any(p.requires_grad for p in loss.parameters()):
+            raise ConfigError(
+                f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"
+                f" loss.{name}.learn_temperature=false"
+            )
+    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+        raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
+
+
+def splits_weights(node: dict[str, Any]) -> bool:
+    """Whether the trainer splits weights over devices."""
+    strategy = node["trainer"].get("strategy")
+    return isinstance(strategy, dict) and isinstance(classes.build(strategy), FSDP2)
+
+
+def callbacks_of(node: dict[str, Any]) -> list[Any]:
+    """Make the callbacks that the config adds."""
+    return list(classes.build_group(node.get("callbacks"), "callbacks").values())

@@ -1,0 +1,111 @@
+"""A renewal from beginning to end: its steps in order, which may be interrupted, and what follows for the index."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from hardneg.ab import json_report
+from hardneg.ab.html_report import page
+from hardneg.ab.markdown_report import markdown
+from hardneg.ab.report import Plan, Report
+from hardneg.ab.terminal_report import show
+from hardneg.renew import steps
+from hardneg.renew.old_checkpoints import tidy
+from hardneg.renew.outcome import Outcome
+from hardneg.renew.plan import PLACE, Renewal, make_plan
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.stages.run_stages import alone, say
+from hardneg.system.atomic_write import atomic_write
+
+
+def renew_in(index: Path, words: Sequence[str], plan: Plan, switch: bool, anyway: bool) -> int:
+    """Renew the index in a folder, two at a time refused; return the exit code."""
+    root = IndexFolder(index).live().root  # says what is wrong with a folder that is no index
+    try:
+        with alone(root / PLACE, "a renewal is") as lock, stoppable(), logged():
+            return renew(make_plan(root, words), plan, switch, anyway, lock)
+    except steps.Stopped as stop:
+        say("hardneg renew: interrupted; the same command goes on where it was")
+        return 128 + int(stop.args[0])
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn SIGTERM and Ctrl-C into `Stopped`, at whatever step they come."""
+
+    def stop(number: int, _: object) -> None:
+        raise steps.Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """Show on the screen what the steps log, as Hydra does for its apps."""
+    log, handler = logging.getLogger("hardneg"), logging.StreamHandler(sys.stderr)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
+
+
+def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -> int:
+    """Bring the live model's vectors up to the data, train, index, judge, and switch if that is wanted and allowed.
+
+    Returns the exit code.
+    """
+    if renewal.done and not anyway:
+        say("nothing new: the live model was renewed with these data and settings (--anyway trains on all the same)")
+        return 0
+    if renewal.rolled_back and not anyway:
+        say(f"hardneg renew: build {renewal.note['new']} was live and was rolled back (--anyway takes it all the same)")
+        return 1
+    outcome = Outcome.known(renewal, plan.gate) or judged(renewal, plan, lock)
+    return outcome.take(switch)
+
+
+def judged(renewal: Renewal, plan: Plan, lock: int) -> Outcome:
+    """Go through the four steps."""
+    say(f"1/4 the live model's index of {renewal.data.name} as it is now ({len(renewal.data.corpus)} documents)")
+    old = steps.build(renewal, renewal.checkpoint)
+    if not renewal.folder.exists():
+        with renewal.index.writing():
+            renewal.index.prune(renewal.index_cfg.keep, old)
+        tidy(renewal)
+        renewal.folder.mkdir(parents=True)
+    say("2/4 mine and train on")
+    ckpt_path = steps.train(renewal, lock)
+    say("3/4 the new model's index, beside the live one")
+    new = steps.build(renewal, ckpt_path, old)
+    say(f"4/4 old and new, asked the {renewal.split} queries")
+    before = steps.rank(renewal, old, renewal.checkpoint, "old")
+    report = steps.judge(renewal, before, steps.rank(renewal, new, ckpt_path, "new"), plan)
+    show(report)
+    _write(renewal, report)
+    return Outcome(renewal, old.name, new.name, tuple(report.reasons), asdict(plan.gate))
+
+
+def _write(renewal: Renewal, report: Report) -> None:
+    files = {
+        "report.md": markdown(report, True),
+        "report.html": page(report, True),
+        "report.json": json_report.text(report),
+    }
+    for name, content in files.items():
+        with atomic_write(renewal.folder / name, alone=True) as draft:
+            draft.write_text(content, encoding="utf-8", newline="")

@@ -1,0 +1,58 @@
+"""Embedding whole tables for evaluation and mining."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.encode import AUTO, budget, parts
+from hardneg.encoders.towers import Towers
+from hardneg.system import distributed
+
+# Parts may be so much larger than in training: nothing is kept for a backward pass. On a CPU caches set the limit.
+WITHOUT_GRADIENT = {"cpu": 2, "cuda": 4}
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
+    """The computing type that a Lightning precision stands for, outside a trainer."""
+    kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(str(precision).split("-")[0])
+    return torch.autocast(device.type, kind) if kind and "mixed" in str(precision) else contextlib.nullcontext()
+
+
+@torch.inference_mode()
+def embed_rows(
+    towers: Towers, table: TokenTable, side: str, precision: str, rows: np.ndarray, bar: tqdm
+) -> Float[Tensor, "N D"]:
+    """Embed these rows on the towers' device, in float32.
+
+    Rows of like length go together, whatever their order: little padding is computed.
+    """
+    tower = towers.tower(side)
+    device = next(tower.parameters()).device
+    out = torch.empty(len(rows), tower.dim, device=device)
+    size = WITHOUT_GRADIENT.get(device.type, 1) * budget(AUTO, device)
+    training = tower.training
+    tower.eval()
+    with autocast(precision, device):
+        for part in parts(torch.from_numpy(table.lengths[rows]), size):
+            tokens = table.batch(rows[part.numpy()]).to(device, non_blocking=True)
+            out[part.to(device)] = tower(tokens.input_ids, tokens.attention_mask).float()
+            bar.update(len(part))
+    tower.train(training)
+    return out
+
+
+def embed_table(
+    towers: Towers, table: TokenTable, side: str, precision: str, what: str, rows: np.ndarray | None = None
+) -> Float[Tensor, "N D"]:
+    """Embed these rows (null: all); each rank does a share and gets all."""
+    rows = np.arange(len(table)) if rows is None else rows
+    mine = rows[distributed.shard(len(rows))]
+    with tqdm(total=len(mine), desc=f"embed {what}", leave=False, disable=None) as bar:
+        return distributed.gather_rows(embed_rows(towers, table, side, precision, mine, bar), len(rows))

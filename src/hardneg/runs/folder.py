@@ -1,0 +1,48 @@
+"""The folder of a run: what lies where in it, a new one for a new run, and none that another run has used."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from pathlib import Path
+
+from hardneg.config import run_identity
+from hardneg.errors import ConfigError
+
+CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+
+
+def refuse_used(folder: Path, ckpt_path: str | None) -> None:
+    """Raise `ConfigError` for a folder with another run's results: they would be taken for this one's."""
+    if not run_identity.goes_on(ckpt_path, folder) and any((folder / CHECKPOINTS).glob("*.ckpt")):
+        go_on = "" if (folder / "summary.json").exists() else f", or go on with it: hardneg resume {folder}"
+        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{go_on}")
+
+
+def new_folder(folder: Path) -> Path:
+    """Make this folder, or one with a number behind its name where a run of the same second made it."""
+    for number in itertools.count(1):
+        own = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        with suppress(FileExistsError):
+            own.mkdir(parents=True)
+            return own
+    raise AssertionError
+
+
+def checkpoint_of(source: Path) -> Path:
+    """Return a run folder's best checkpoint, else its last, or the checkpoint that `source` is already.
+
+    Raises `ConfigError` where there is none, and for the run of a cross-encoder.
+    """
+    if source.is_file():
+        return source
+    found = [source / CHECKPOINTS / name for name in (BEST, LAST)]
+    if not any(path.is_file() for path in found):
+        raise ConfigError(
+            f"{source} is no checkpoint and no run folder: there is no {CHECKPOINTS}/{BEST} or {LAST} in it"
+        )
+    if (source / "teacher").is_dir():
+        raise ConfigError(
+            f"{source} trained a cross-encoder; sentence-transformers' CrossEncoder loads {source}/teacher"
+        )
+    return next(path for path in found if path.is_file())

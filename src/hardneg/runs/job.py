@@ -1,0 +1,180 @@
+"""One job of a Hydra app: its folder held and its fate recorded; a sweep's job goes on where an earlier one was."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hardneg.config import composition, run_identity
+from hardneg.errors import ConfigError, JobFailed, UserError
+from hardneg.runs import status
+from hardneg.runs.folder import CHECKPOINTS, LAST
+
+log = logging.getLogger(__name__)
+
+# Other launchers' workers compose a job's config before they run it, and import this module before that.
+composition.register_resolvers()
+
+WATCH = "HARDNEG_WATCH_STDIN"  # set by the launcher of processes: stop when it is gone and our stdin ends
+Entry = Callable[[DictConfig], Any]  # what a command does with its config
+
+INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+def run(entry: Entry, cfg: DictConfig) -> Any:
+    """Run a command's function in the output folder that Hydra gives it; return what optimising sweepers read.
+
+    A sweep's job that is finished returns at once; one that was interrupted goes on from its checkpoint; one that
+    failed begins anew. What a user can mend (also a folder with another config, or one that another process works in)
+    is told without a traceback, and ends a single run with exit code 2; in a sweep every failure raises `JobFailed`
+    after it was told, so that the other jobs go on.
+    """
+    app = HydraConfig.get()
+    folder = Path(app.runtime.output_dir).resolve()
+    if not first_rank():
+        if of_sweep(app):
+            _go_on(cfg, folder)
+        return entry(cfg)
+    if os.environ.pop(WATCH, None):
+        threading.Thread(target=_stop_without_launcher, daemon=True).start()
+    try:
+        with status.held(folder):
+            if of_sweep(app):
+                if (found := finished(folder, cfg)) is not None:
+                    log.info("finished already: %s", folder)
+                    return found["result"]
+                _go_on(cfg, folder)
+            return _recorded(entry, cfg, folder)
+    except UserError as error:
+        log.error("error: %s", error)
+        if app.mode == RunMode.MULTIRUN:
+            raise JobFailed(str(error)) from error
+        raise SystemExit(2) from error
+
+
+def of_sweep(app: Any) -> bool:
+    """Whether a job is one of a sweep; the launcher of processes gives a single run its number there."""
+    return app.mode == RunMode.MULTIRUN or not OmegaConf.is_missing(app.job, "num")
+
+
+def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
+    """Return the status of a finished run of this config; None if there is none, `ConfigError` for one of another.
+
+    Without a summary.json nothing is finished: of mining the cache holds the result, and to delete the summary asks for
+    the run once more.
+    """
+    check_same(folder, cfg)
+    summary, found = folder / "summary.json", status.read(folder)
+    if not summary.exists():
+        return None
+    if found is None:  # a run from before there was a status
+        written = json.loads(summary.read_text(encoding="utf-8"))
+        return {"state": "done", "result": written.get("dev", {}).get("best")}
+    return found if found["state"] == "done" else None
+
+
+def check_same(folder: Path, cfg: DictConfig) -> None:
+    """Raise `ConfigError` if the folder holds a run of another config, naming a setting that differs."""
+    found, own = status.read(folder), run_identity.identity(cfg, folder)
+    written = folder / ".hydra" / "config.yaml"
+    if found is None and not written.exists():
+        return
+    before = run_identity.settings(OmegaConf.load(written), folder) if written.exists() else {}
+    if (found["identity"] if found else run_identity.hashed(before)) == own:
+        return
+    now = run_identity.settings(cfg, folder)
+    different = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    said = ", ".join(f"{key}={before.get(key)} (now {now.get(key)})" for key in different[:3])
+    raise ConfigError(
+        f"{folder} holds a run of another config{': ' * bool(said)}{said}; choose another hydra.sweep.dir, or remove it"
+    )
+
+
+def _go_on(cfg: DictConfig, folder: Path) -> None:
+    """Set `ckpt_path` to an interrupted run's last checkpoint; clear what a failed one left.
+
+    All ranks come to the same: the first clears before it writes a status of its own, and checkpoints change only when
+    all train.
+    """
+    found = status.read(folder)
+    if found is not None and status.begins_anew(found):
+        if first_rank():
+            status.clear(folder)
+        return
+    if "ckpt_path" in cfg and (last := folder / CHECKPOINTS / LAST).exists():
+        log.info("going on from %s", last)
+        with open_dict(cfg):
+            cfg.ckpt_path = str(last)
+
+
+def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
+    """Run, and leave in the folder what became of it."""
+    app = HydraConfig.get()
+    best = OmegaConf.select(cfg, "evaluate.best")
+    name = str(cfg.get("run_name") or folder.name)
+    facts = {"name": name, "overrides": list(app.overrides.task), "identity": _identity(cfg, folder)}
+    status.begin(folder, **facts, best=best)
+    try:
+        result = entry(cfg)
+    except KeyboardInterrupt:
+        status.write(folder, state="interrupted")
+        log.error("interrupted")
+        sys.exit(INTERRUPTED[0])
+    except SystemExit as stop:
+        orderly = stop.code in INTERRUPTED
+        status.write(folder, state="interrupted" if orderly else "failed", error=None if orderly else f"exit {stop}")
+        raise
+    except UserError as error:
+        status.write(folder, state="failed", error=str(error))
+        raise
+    except Exception as error:
+        status.write(folder, state="failed", error=_last_line(error))
+        if app.mode != RunMode.MULTIRUN:
+            raise
+        log.error("".join(traceback.format_exception(error)).rstrip())
+        raise JobFailed(_last_line(error)) from error
+    status.write(folder, state="done", result=result, test=_test(folder))
+    return result
+
+
+def _identity(cfg: DictConfig, folder: Path) -> str:
+    """A run that goes on is the one it was, whatever it had been asked to start from."""
+    found = status.read(folder)
+    same = found and run_identity.goes_on(cfg.get("ckpt_path"), folder)
+    return str(found["identity"]) if found and same else run_identity.identity(cfg, folder)
+
+
+def _test(folder: Path) -> dict[str, float]:
+    """The test metrics of the trained model, as the run has written them."""
+    written = folder / "summary.json"
+    test = json.loads(written.read_text(encoding="utf-8")).get("test", {}) if written.exists() else {}
+    return test.get("after") or test.get("checkpoint") or {}
+
+
+def _last_line(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def first_rank() -> bool:
+    """Whether no other process of the same run comes first: Lightning, torchrun and SLURM number them."""
+    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in ranks)
+
+
+def _stop_without_launcher() -> None:
+    """Stop as by SIGTERM once the launcher, which holds the other end of our stdin, is gone."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,44 @@
+"""What a run folder's config says: read back, and the data that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from hardneg.config import classes, composition
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import UserError
+
+
+def read_config(folder: str | Path) -> Any:
+    """Return the config that a run was started with; raises `UserError` for a folder without one.
+
+    Relative paths of data and cache lead to where they led then: from the directory that the run was started in.
+    """
+    written = Path(folder) / ".hydra" / "config.yaml"
+    if not written.is_file():
+        raise UserError(f"{folder} is no run folder: it has no .hydra/config.yaml")
+    composition.register_resolvers()
+    cfg, started = OmegaConf.load(written), written.with_name("hydra.yaml")
+    cwd = str(OmegaConf.select(OmegaConf.load(started), "hydra.runtime.cwd") or "") if started.is_file() else ""
+    for key, value in _paths(OmegaConf.to_container(cfg, resolve=False)) if cwd else ():
+        # What is not there any more is looked for from here: a folder may have come from another machine with its data.
+        if (there := Path(cwd, Path(value).expanduser())).exists():
+            OmegaConf.update(cfg, key, str(there))
+    return cfg
+
+
+def open_data(folder: str | Path) -> RetrievalData:
+    """Load the data set of a run again: texts, queries and judgements by split."""
+    return classes.build(read_config(folder).data).load()
+
+
+def _paths(node: Any) -> Iterator[tuple[str, str]]:
+    """The paths of the data, one set or several, and of the cache, by their keys; not what is made of others."""
+    data = node.get("data") or {}
+    named = {"cache": node.get("cache"), "data.path": data.get("path"), "data.cache": data.get("cache")}
+    named |= {f"data.sets.{name}.path": one.get("path") for name, one in (data.get("sets") or {}).items()}
+    yield from ((key, value) for key, value in named.items() if isinstance(value, str) and "${" not in value)

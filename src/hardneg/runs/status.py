@@ -1,0 +1,101 @@
+"""How far a run is, in its folder: `status.json`, and a lock that tells whether it still runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from hardneg.errors import UserError
+from hardneg.system.atomic_write import atomic_write
+
+FILE, LOCK = "status.json", ".lock"
+STATES = ("running", "failed", "interrupted", "waiting", "done")
+PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
+
+Status = dict[str, Any]
+
+
+def read(folder: Path) -> Status | None:
+    """Return what the folder's status says, with the state as it is now; None without one.
+
+    A state of "running" that nobody holds the lock of becomes "interrupted": that run was killed.
+    """
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    if found["state"] == "running" and not held_by_somebody(folder):
+        found["state"] = "interrupted"
+    return found
+
+
+def write(folder: Path, **fields: Any) -> None:
+    """Change some fields, in one stroke: a reader or a kill never meets half a file."""
+    before: Status = {}
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        before = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / FILE) as draft:
+        draft.write_text(json.dumps({**before, **fields, "updated": round(time.time(), 1)}), encoding="utf-8")
+
+
+def begin(folder: Path, **fields: Any) -> None:
+    """Say that this process works here; what an earlier attempt got to stays until it is passed."""
+    process = {"host": socket.gethostname(), "pid": os.getpid(), "started": round(time.time(), 1)}
+    write(folder, **fields, **process, state="running", error=None)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which a kill releases; raises `UserError` if another process keeps it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        by = read(folder) or {}
+        who = f"process {by['pid']} on {by['host']}" if "pid" in by else "another process"
+        raise UserError(f"{folder} is at work in {who}; wait for its end, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def held_by_somebody(folder: Path) -> bool:
+    """Whether a process is at work in the folder."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # somebody else's folder, which we may only read
+        return True
+    lock.release()
+    return False
+
+
+def begins_anew(found: Status) -> bool:
+    """Whether a run failed in training; one that failed after the last step, as by a full disk, goes on from there."""
+    trained = found.get("steps") is not None and found.get("step") == found["steps"]
+    return found["state"] == "failed" and not trained
+
+
+def clear(folder: Path) -> None:
+    """Remove what a failed attempt left that a new one would go on from."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    for left in ("metrics.csv", "wandb_run_id", "summary.json", FILE):
+        (folder / left).unlink(missing_ok=True)
+    for audit in folder.glob("audit_step_*.md"):
+        audit.unlink()

@@ -1,0 +1,116 @@
+"""Building an index beside the live one: embed, load into the backend, measure, and write the manifest last."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hardneg.data.tables import RetrievalData
+from hardneg.encoders.towers import DOCUMENT
+from hardneg.errors import ConfigError, UserError
+from hardneg.serving import canaries, embedding_space
+from hardneg.serving.backends.base import Backend
+from hardneg.serving.builds import Build
+from hardneg.serving.documents import Documents
+from hardneg.serving.embed_shards import Embedding
+from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.loading import base_of, load
+from hardneg.serving.manifest import Manifest
+from hardneg.serving.recall import NEAREST, recall
+from hardneg.serving.shards import Known
+from hardneg.serving.text_encoder import TextEncoder
+from hardneg.system.cache import fingerprint
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Makes builds of one index; call `build` inside `folder.writing()`.
+
+    `shard` is the number of documents in a shard. With `rebuild` nothing that is there is used: not the vectors of
+    unchanged documents, and not the live build even if it is of the same corpus.
+    """
+
+    folder: IndexFolder
+    backend: Backend
+    encoder: TextEncoder
+    shard: int = 8192
+    rebuild: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shard < 1:
+            raise ConfigError(f"shard={self.shard} must be 1 document or more")
+
+    def build(self, data: RetrievalData, source: Mapping[str, Any]) -> Build:
+        """Return the complete build of this corpus, which is there already if nothing changed.
+
+        `source` is kept in the manifest: `ckpt_path`, `data` (a config node) and `words` of the command. Raises
+        `ConfigError` for several sets in one and for none, `UserError` for an encoder that makes no numbers.
+        """
+        if data.mixed:
+            raise ConfigError("an index is of one data set: give it as data=beir, jsonl, ... instead of data=mix")
+        if not len(data.corpus):
+            raise ConfigError(f"data set {data.name!r} has no documents to index")
+        begun = time.perf_counter()
+        documents, model = Documents.of(data.corpus), embedding_space.of(self.encoder)
+        content = fingerprint(
+            [model, self.encoder.precision, self.backend.identity(), documents.hash, data.name, self.shard]
+        )
+        builds = [] if self.rebuild else self.folder.builds()
+        same = [one for one in builds if one.manifest.content == content]
+        if same and same[-1].intact:
+            log.info("build %s is of these documents and this model: nothing to do", same[-1].name)
+            return same[-1]
+        # Named after the build that is to be replaced: one that was killed goes on, and the next one is another.
+        salt = self.folder.stack()[:1] if self.rebuild else [one.name for one in same[-1:]]
+        space = fingerprint([model[DOCUMENT], self.encoder.precision])
+        earlier = [one for one in builds if one.manifest.space == space]
+        embedding = self._embedding(documents, space, salt, earlier)
+        embedded = len(embedding.todo())
+        shards = embedding.run()
+        build = self._named(fingerprint([content, *salt]) if salt else content)
+        vectors = load(build, self.backend, shards, self.encoder.dim, base_of(documents, self.backend, earlier))
+        try:
+            if (count := vectors.count()) != len(documents):
+                raise UserError(f"{build.vectors} holds {count} vectors of {len(documents)} documents; index again")
+            found = recall(vectors, shards)
+        finally:
+            vectors.close()
+        seconds = time.perf_counter() - begun
+        manifest = Manifest(
+            build=build.name,
+            content=content,
+            created=datetime.now(UTC).isoformat(timespec="microseconds"),
+            model=model,
+            space=space,
+            precision=self.encoder.precision,
+            dim=self.encoder.dim,
+            dtype="float32",
+            metric="cosine" if model[DOCUMENT]["normalize"] else "dot",
+            backend=self.backend.identity(),
+            corpus={"name": data.name, "hash": documents.hash, "count": len(documents)},
+            shards=[{"name": one.name, "count": len(one), "hash": one.card["hash"]} for one in shards],
+            canaries=canaries.as_plain(canaries.sing(self.encoder)),
+            source=dict(source),
+            measured={"seconds": round(seconds, 2), "embedded": embedded, f"recall@{NEAREST}": found},
+        )
+        manifest.write(build.folder)
+        say = "build %s: %d documents, %d of them embedded now, in %.1f s; %.1f%% of what exact search finds"
+        log.info(say, build.name, len(documents), embedded, seconds, 100 * found)
+        return build
+
+    def _named(self, name: str) -> Build:
+        """Give a build its name, or another one where a removed build of this name is still being asked."""
+        build = Build(self.folder.root, name)
+        return self._named(fingerprint([name])) if build.retired else build
+
+    def _embedding(self, documents: Documents, space: str, salt: list[str], earlier: list[Build]) -> Embedding:
+        newest_first = [shard for one in reversed(earlier) for shard in one.shards if shard.folder.exists()]
+        known = Known(list({shard.name: shard for shard in newest_first}.values()))
+        named = fingerprint([space, *salt]) if salt else space
+        return Embedding(documents, self.encoder, named, self.shard, known, self.folder.root / "shards")

@@ -1,0 +1,28 @@
+"""The arguments of a command line that say which index is opened, and how."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hardneg.serving.live_index import LiveIndex
+
+
+def index_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which index is opened, and how."""
+    parser.add_argument("index", type=Path, help="folder of the index")
+    parser.add_argument("--ckpt-path", type=Path, help="model to ask with (the one that the index names)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+    parser.add_argument(
+        "--precision", default="auto", help="32-true, bf16-mixed, ... (auto: what the device is good at)"
+    )
+    parser.add_argument("--allow-stale", action="store_true", help="answer even if the index is stale")
+
+
+def opened(given: argparse.Namespace) -> LiveIndex:
+    """Open the index that these arguments name; raises `StaleIndex` for a stale one unless that is allowed."""
+    from hardneg.serving.live_index import LiveIndex
+
+    return LiveIndex(given.index, given.ckpt_path, given.device, given.precision, allow_stale=given.allow_stale)

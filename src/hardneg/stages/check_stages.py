@@ -1,0 +1,64 @@
+"""What can be known to fail before the first stage costs anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hydra import initialize_config_module
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from hardneg.config import composition
+from hardneg.errors import ConfigError
+from hardneg.preflight.config import check_config
+from hardneg.runs.folder import BEST, LAST
+from hardneg.stages.recipe import Plan, Stage
+
+
+def check(plan: Plan) -> None:
+    """Raise `ConfigError`, naming the stage, for a config that cannot work or a stage that was begun otherwise.
+
+    What a stage will leave stands in as empty files, so that later ones may refer to it, and earlier ones may not.
+    """
+    for stage in plan.stages:
+        check_begun(plan, stage)
+    composition.register_resolvers()
+    more = [] if plan.config_dir is None else [f"hydra.searchpath=['file://{plan.config_dir}']"]
+    module = composition.CONFIG_PATH.removeprefix("pkg://")
+    with TemporaryDirectory() as made, initialize_config_module(module, version_base="1.3"):
+        for stage in plan.stages:
+            overrides = [*stage.overrides, f"stages={composition.quoted(made)}", *more]
+            try:
+                cfg = composition.compose(stage.command.replace("-", "_"), overrides)
+                check_config(cfg)
+            except (ConfigError, HydraException) as error:
+                words = composition.in_plain_words(error) if isinstance(error, HydraException) else str(error)
+                raise ConfigError(f"stage {stage.name}: {words.replace(made, str(plan.folder))}") from error
+            pretend(Path(made) / stage.name, cfg)
+
+
+def check_begun(plan: Plan, stage: Stage) -> None:
+    """Raise `ConfigError` where a stage has trained with other overrides than it is asked for now."""
+    # Where the stages are may change, and a run that was resumed says from what.
+    before, now = ({o for o in given if not _is_place(o)} for given in (stage.asked(), stage.overrides))
+    if stage.begun and before != now:
+        odd = [f"with {o}" for o in sorted(before - now)] + [f"without {o}" for o in sorted(now - before)]
+        raise ConfigError(
+            f"stage {stage.name} in {plan.folder} was begun {', '.join(odd)}; give the same overrides to go on"
+            f" (hardneg resume {plan.folder}), or another hydra.run.dir"
+        )
+
+
+def _is_place(override: str) -> bool:
+    return override.startswith(("stages=", "ckpt_path="))
+
+
+def pretend(folder: Path, cfg: DictConfig) -> None:
+    """Put empty files where a run of this config leaves its checkpoints, or its teacher."""
+    kept = folder / "checkpoints"
+    kept.mkdir(parents=True)
+    for name in (LAST,) if cfg.split.dev is None else (LAST, BEST):
+        (kept / name).touch()
+    if "remine" not in cfg:
+        (folder / "teacher").mkdir()

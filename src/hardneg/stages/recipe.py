@@ -1,0 +1,117 @@
+"""What the stages of a recipe are: the command, overrides and run folder of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from hardneg.config.composition import key_of, quoted
+from hardneg.errors import ConfigError
+from hardneg.runs.folder import LAST
+
+LIST = "stages.yaml"  # of a recipe: the stages in order, each with its command
+COMMANDS = ("train", "train-teacher")
+OURS = ("experiment", "stages", "ckpt_path")  # what the plan itself gives
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of a recipe; `overrides` hold all but where it runs."""
+
+    name: str
+    command: str
+    folder: Path
+    overrides: tuple[str, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether its results are complete."""
+        return (self.folder / "summary.json").exists()
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has trained: with nothing to go on from it starts anew."""
+        return self.done or (self.folder / "checkpoints" / LAST).exists()
+
+    def asked(self) -> list[str]:
+        """The overrides with which it was begun."""
+        written = self.folder / ".hydra" / "overrides.yaml"
+        return [str(item) for item in OmegaConf.load(written)] if written.exists() else []
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe's stages in one folder."""
+
+    recipe: str
+    folder: Path
+    stages: tuple[Stage, ...]
+    config_dir: Path | None = None
+
+
+def recipes(config_dir: Path | None = None) -> dict[str, Path]:
+    """The recipes in stages and their lists: folders of conf/experiment, and of experiment/ in the user's own."""
+    found: dict[str, Path] = {}
+    for conf in (Path(str(resources.files("hardneg.conf"))), config_dir):
+        if conf is not None:
+            found |= {path.parent.name: path for path in sorted(conf.glob(f"experiment/*/{LIST}"))}
+    return found
+
+
+def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: Path | None = None) -> Plan:
+    """Give each stage its overrides: those for all, and those that name it (`2_teacher:batch_size=8`).
+
+    Raises `ConfigError` for a recipe or a stage that there is not, and for overrides that the plan itself gives.
+    """
+    there = recipes(config_dir)
+    if recipe not in there:
+        raise ConfigError(f"there is no recipe {recipe!r} in stages; there are {', '.join(there)}")
+    commands = read_list(there[recipe])
+    for override in overrides:
+        _check(override, list(commands))
+    stages = []
+    for name, command in commands.items():
+        own = [override.removeprefix(f"{name}:") for override in overrides if _stage_of(override) in (None, name)]
+        given = (f"experiment={recipe}/{name}", f"stages={quoted(folder)}", *own)
+        stages.append(Stage(name, command, folder / name, given))
+    return Plan(recipe, folder, tuple(stages), config_dir)
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Return the command of each stage, in order; raises `ConfigError` for a list that is none."""
+    try:
+        listed = OmegaConf.load(path)
+    except YAMLError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(listed, DictConfig) or not listed:
+        raise ConfigError(f"{path} must list stages, a line each, as 1_first: train")
+    commands = {str(name): command for name, command in listed.items()}
+    for name, command in commands.items():
+        if command not in COMMANDS:
+            raise ConfigError(f"{path}: {name}: {command!r} must be one of {', '.join(COMMANDS)}")
+        if not path.with_name(f"{name}.yaml").exists():
+            raise ConfigError(f"{path}: there is no experiment {name}.yaml beside it")
+    return commands
+
+
+def _stage_of(override: str) -> str | None:
+    """The stage that an override is for, None for all: a name and a colon in front of the key."""
+    found = re.match(r"(\w+):", override)
+    return found.group(1) if found else None
+
+
+def _check(override: str, names: list[str]) -> None:
+    stage = _stage_of(override)
+    if stage is not None and stage not in names:
+        raise ConfigError(f"{override}: there is no stage {stage}; there are {', '.join(names)}")
+    key = key_of(override.removeprefix(f"{stage}:"))
+    if key in OURS or key.startswith("hydra."):
+        raise ConfigError(f"{override}: hardneg stages gives {key} itself; leave it out (hydra.run.dir may be given)")
+    if override.startswith("-"):
+        raise ConfigError(f"{override}: hardneg stages takes overrides, as seed=2, and --config-dir; no sweeps")

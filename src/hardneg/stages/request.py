@@ -1,0 +1,38 @@
+"""What a recipe was asked for: noted in its folder, so that it can be gone on with from anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from hardneg.errors import ConfigError
+from hardneg.stages.recipe import LIST, Plan
+
+PLACE = "hydra.run.dir="
+
+
+def note(plan: Plan, arguments: Sequence[str]) -> None:
+    """Write what was asked for, and where, for `again`."""
+    if (plan.folder / ".hydra").exists():
+        raise ConfigError(f"{plan.folder} is the folder of a run; give another hydra.run.dir for the stages")
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    words = [word for word in arguments if not word.startswith(PLACE)]
+    unfinished = plan.folder / f".{LIST}"
+    OmegaConf.save({"arguments": words, "cwd": os.getcwd()}, unfinished)
+    unfinished.replace(plan.folder / LIST)
+
+
+def again(folder: Path) -> list[str] | None:
+    """Return the arguments that go on with the stages in a folder, or None if it has none.
+
+    Changes to the directory that they were started in, where relative paths start.
+    """
+    if not (folder / LIST).exists():
+        return None
+    folder = folder.resolve()
+    written = OmegaConf.load(folder / LIST)
+    os.chdir(written.cwd)
+    return [*written.arguments, f"{PLACE}'{folder}'"]

@@ -1,0 +1,63 @@
+"""A command as a Hydra app over conf/, alone or as a sweep."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.plugins import Plugins
+
+from hardneg.config import composition
+from hardneg.errors import ConfigError, JobFailed
+from hardneg.runs.job import Entry, run
+from hardneg.sweep.check_jobs import Preflight
+from hardneg.sweep.jobs_table import rows, show
+from hardneg.system.library_messages import silence_libraries
+from hydra_plugins.hardneg import Processes
+
+log = logging.getLogger(__name__)
+
+
+def start(command: str, rest: list[str], entry: Entry) -> None:
+    """Start a command as a Hydra app over conf/; a sweep ends with a table of its jobs, and with 1 if any failed.
+
+    `entry` is what the command does with a config.
+    """
+    composition.register_resolvers()
+    Plugins.instance().register(Processes)  # Hydra does not see it in an editable install
+    Preflight.sweep = None
+    whole = list(sys.argv)
+
+    def task(cfg: Any) -> Any:
+        sys.argv = whole  # Hydra has read its part; Lightning re-runs all of it for other ranks
+        silence_libraries()
+        return run(entry, cfg)
+
+    sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
+    sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
+    try:
+        hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")(
+            task
+        )()
+    except JobFailed:  # it has said why
+        sys.exit(1)
+    except hydra.errors.HydraException as error:
+        raise ConfigError(composition.in_plain_words(error)) from error
+    finally:
+        if Preflight.sweep is not None:
+            _tell(Preflight.sweep, command)
+
+
+def _tell(sweep: Path, command: str) -> None:
+    """End a sweep with its table, and with what to do next."""
+    found = rows(sweep)
+    show(sweep, found)
+    if any(row.state != "done" for row in found):
+        log.info("the same command with hydra.sweep.dir=%s runs only what is missing", sweep)
+    elif command.startswith("train"):
+        log.info("which is better: hardneg compare %s", sweep)

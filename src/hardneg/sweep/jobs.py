@@ -1,0 +1,104 @@
+"""Which jobs a sweep has, and in which folder each of them runs."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hardneg.config.run_identity import identity
+from hardneg.errors import ConfigError
+from hardneg.runs import status
+from hardneg.runs.job import check_same
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its number in this sweep, what its command line says, its config without Hydra's part, its folder."""
+
+    number: int
+    overrides: Sequence[str]
+    cfg: DictConfig
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return str(self.cfg.get("run_name") or self.folder.name)
+
+
+def expand(overrides: list[str]) -> list[list[str]]:
+    """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does."""
+    choices = {}  # a later word replaces an earlier one of the same key
+    loader = GlobalHydra.instance().config_loader()  # knows the options that glob(*) stands for
+    for override in OverridesParser.create(loader).parse_overrides(overrides):
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            if not override.is_discrete_sweep():
+                raise ConfigError(f"{override.input_line}: only a sweeper that chooses values itself takes this")
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            choices[key] = [override.input_line or ""]
+    return [list(job) for job in itertools.product(*choices.values())]
+
+
+def compose(sweep: DictConfig, overrides: Sequence[str], number: int) -> Job:
+    """Compose one job of a sweep as Hydra's launchers do, and find out where it will run."""
+    config = GlobalHydra.instance().config_loader().load_sweep_config(sweep, list(overrides))
+    with open_dict(config):
+        config.hydra.job.num = number
+        config.hydra.job.id = str(number)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)  # ${hydra:...} looks there
+    try:
+        parts = [str(OmegaConf.select(config, key)) for key in ("hydra.sweep.dir", "hydra.sweep.subdir")]
+    finally:
+        HydraConfig.instance().cfg = before
+    with open_dict(config):
+        config.pop("hydra")
+    OmegaConf.set_readonly(config, True)
+    return Job(number, list(overrides), config, Path(*parts).resolve())
+
+
+def check_folders(jobs: Iterable[Job]) -> None:
+    """Raise `ConfigError` for two jobs in one folder, and for a folder that holds a run of another config."""
+    taken: dict[Path, Job] = {}
+    for job in jobs:
+        if (other := taken.setdefault(job.folder, job)) is not job:
+            one, two = " ".join(other.overrides), " ".join(job.overrides)
+            same = identity(other.cfg) == identity(job.cfg)
+            raise ConfigError(
+                f"jobs {other.number} ({one}) and {job.number} ({two}) "
+                + ("are the same" if same else f"would share {job.folder}; choose another hydra.sweep.subdir")
+            )
+        check_same(job.folder, job.cfg)
+
+
+def announce(sweep: Path, jobs: Sequence[Job]) -> None:
+    """Let the folders of what is to be done say so; what an earlier sweep here was to do and did not begin is gone."""
+    asked = {job.folder for job in jobs}
+    for written in sweep.glob(f"*/{status.FILE}"):
+        folder = written.parent.resolve()
+        if folder not in asked and (status.read(folder) or {}).get("state") == "waiting":
+            written.unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    for job in jobs:
+        found = status.read(job.folder)
+        if found is None and (job.folder / "summary.json").exists():
+            continue
+        if found is None or found["state"] in ("failed", "interrupted"):
+            if found is not None and status.begins_anew(found):
+                log.warning("%s failed and begins anew, without its checkpoints: %s", job.name, found.get("error"))
+                status.clear(job.folder)
+            facts = {"name": job.name, "overrides": list(job.overrides), "identity": identity(job.cfg)}
+            status.write(job.folder, **facts, state="waiting", error=None)

@@ -1,0 +1,125 @@
+"""A table of jobs, read from their folders: which wait, run, are done or failed, and what they have measured."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hardneg.runs import status
+
+STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "interrupted": "yellow"}
+WIDE = 160  # columns where no terminal says how many it has
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one job's folder says."""
+
+    folder: Path
+    name: str
+    state: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def best(self) -> str:
+        """The metric that its best checkpoint is chosen by."""
+        return self.facts.get("best") or "ndcg@10"
+
+
+def rows(sweep: Path) -> list[Row]:
+    """Read every job in or below a folder, in the order of their paths."""
+    folders = {path.parent for path in sweep.rglob(status.FILE)}
+    folders |= {path.parent.parent for path in sweep.rglob(".hydra/config.yaml")}
+    return [row(folder) for folder in sorted(folders)]
+
+
+def row(folder: Path) -> Row:
+    """Read one job's folder; a run from before there was a status is told by its summary."""
+    found = status.read(folder)
+    if found is not None:
+        return Row(folder, found["name"], found["state"], found)
+    if not (folder / "summary.json").exists():
+        return Row(folder, folder.name, "interrupted")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    facts = {"test": summary.get("test", {}).get("after", {}), "step": summary.get("steps")}
+    return Row(folder, summary.get("name", folder.name), "done", facts)
+
+
+def count(found: Iterable[Row]) -> str:
+    """Say how many jobs are in which state, as in "4 jobs: 1 running, 3 done"."""
+    states = Counter(row.state for row in found)
+    listed = ", ".join(f"{states[state]} {state}" for state in status.STATES if states[state])
+    return f"{states.total()} job{'s' * (states.total() != 1)}: {listed or 'none'}"
+
+
+def table(title: str, found: Sequence[Row]) -> Table:
+    """Lay out the jobs, one line each."""
+    out = Table(title=f"{title}: {count(found)}", title_justify="left")
+    metrics = {row.best for row in found}
+    metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
+    for heading in ("job", "state", "step", f"dev{metric}", f"test{metric}", "time"):
+        left, least = heading in ("job", "state"), {"job": 24, "state": 11}.get(heading, 7)
+        out.add_column(heading, justify="left" if left else "right", no_wrap=heading != "job", min_width=least)
+    said = any(row.facts.get("error") for row in found)
+    if said:
+        out.add_column("error", overflow="ellipsis", no_wrap=True, max_width=60)
+    for one, name in zip(found, names(found), strict=True):
+        error = [escape(_first_line(one.facts.get("error") or ""))] if said else []
+        cells = (_steps(one), _metric(one, "dev"), _metric(one, "test"), _time(one), *error)
+        out.add_row(escape(name), one.state, *cells, style=STYLES[one.state])
+    return out
+
+
+def names(found: Sequence[Row]) -> list[str]:
+    """The jobs' names; those that several share get the words in which their command lines differ."""
+    alike: dict[str, list[Row]] = {}
+    for one in found:
+        alike.setdefault(one.name, []).append(one)
+    out = []
+    for one in found:
+        others = [set(other.facts.get("overrides", ())) for other in alike[one.name]]
+        common = set.intersection(*others)
+        out.append(" ".join([one.name, *(word for word in one.facts.get("overrides", ()) if word not in common)]))
+    return out
+
+
+def show(sweep: Path, found: Sequence[Row] | None = None) -> None:
+    """Print the table of a sweep's folder."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=WIDE)
+    console.print(table(str(sweep), rows(sweep) if found is None else found))
+
+
+def _steps(one: Row) -> str:
+    step, steps = one.facts.get("step"), one.facts.get("steps")
+    if step is None:
+        return ""
+    return str(step) if one.state == "done" or not steps else f"{step}/{steps}"
+
+
+def _metric(one: Row, split: str) -> str:
+    value = (one.facts.get(split) or {}).get(one.best)
+    return "" if value is None else f"{value:.4f}"
+
+
+def _time(one: Row) -> str:
+    """How long its last attempt has taken."""
+    if "started" not in one.facts or one.state == "waiting":
+        return ""
+    end = time.time() if one.state == "running" else one.facts["updated"]
+    minutes, seconds = divmod(max(int(end - one.facts["started"]), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")

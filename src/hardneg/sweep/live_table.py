@@ -1,0 +1,62 @@
+"""Jobs while they run: a table that moves on a terminal, and a line for each change in logs and pipes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from hardneg.sweep.jobs_table import Row, row, table
+
+log = logging.getLogger(__name__)
+
+TOLD = ("done", "failed", "interrupted")
+
+
+@contextmanager
+def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    """Show these jobs; what is returned looks at them once more. A job that is done is not read again."""
+    ended: dict[Path, Row] = {}
+
+    def read() -> list[Row]:
+        found = [ended.get(folder) or row(folder) for folder in folders]
+        ended.update({one.folder: one for one in found if one.state == "done"})
+        return found
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        # transient: the sweep ends with the whole table
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield lambda: live.update(table("jobs", fitting(read(), console.height - 8)), refresh=True)
+        return
+    told = {folder: one.state for folder, one in zip(folders, read(), strict=True)}
+
+    def tell() -> None:
+        found = read()
+        for folder, one in zip(folders, found, strict=True):
+            if one.state != told[folder] and one.state in ("running", *TOLD):
+                log.info("%s", _line(one, sum(other.state in TOLD for other in found), len(found)))
+            told[folder] = one.state
+
+    yield tell
+
+
+def fitting(found: list[Row], lines: int) -> list[Row]:
+    """Leave out what says least, until the rest has room: what waits from the last on, then what is done."""
+    kept = list(found)
+    for state in ("waiting", "done"):
+        for one in [one for one in reversed(kept) if one.state == state][: max(len(kept) - lines, 0)]:
+            kept.remove(one)
+    return kept
+
+
+def _line(one: Row, ended: int, total: int) -> str:
+    test = (one.facts.get("test") or {}).get(one.best)
+    said = [f"{one.best} {test:.4f}"] if test is not None else []
+    said += [f"step {one.facts['step']}"] if one.facts.get("step") is not None and one.state != "done" else []
+    said += [str(one.facts["error"])] if one.facts.get("error") else []
+    return f"[{ended}/{total}] {one.name} {one.state}  {'  '.join(said)}".rstrip()

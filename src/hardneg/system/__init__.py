@@ -1,0 +1,1 @@
+"""Below everything: ranks, whole files, the shared cache, memory, and what libraries say."""

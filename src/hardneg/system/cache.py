@@ -1,0 +1,117 @@
+"""The cache that all jobs share: named by content, written once, never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from hardneg.errors import ConfigError
+from hardneg.system import distributed
+
+
+def fingerprint(identity: Any) -> str:
+    """Hash plain nested values; equal values give equal names whatever the order of keys."""
+    return blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Return `folder`, building it first if it is not there; of several processes one builds and the others wait.
+
+    `build` fills a temporary folder beside it, which is synced and then renamed: a kill at any moment leaves either
+    the whole folder or none.
+    """
+    if folder.exists():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cache: cannot write to {folder.parent} ({error.strerror}); set cache=DIR") from error
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not folder.exists():
+            _sweep(folder)
+            with _temporary(folder) as unfinished:
+                build(unfinished)
+                _sync(unfinished)
+                unfinished.rename(folder)
+    return folder
+
+
+def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
+    """As `built_once`, for work that all ranks of a run share: each of them calls `build`, and rank 0 gets the folder.
+
+    Only rank 0 takes the lock and decides: a rank that decided for itself could find the folder built meanwhile by
+    another run, and leave its fellows waiting for its share.
+    """
+    if not distributed.active():
+        return built_once(folder, build)
+    if distributed.rank() > 0:
+        if distributed.anywhere(False):
+            build(None)
+    else:
+        asked = False
+
+        def with_the_others(unfinished: Path) -> None:
+            nonlocal asked
+            asked = distributed.anywhere(True)
+            build(unfinished)
+
+        built_once(folder, with_the_others)
+        if not asked:
+            distributed.anywhere(False)  # it was there: the others may go on
+    distributed.barrier()
+    return folder
+
+
+def hold(folder: Path, owner: str) -> None:
+    """Note that `owner` may come back for this folder, whether it is there already or not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        folder.with_name(f"{folder.name}.held-{owner}").touch()
+
+
+def owner_name(run: Path) -> str:
+    """Name a run in the cache by its folder."""
+    return fingerprint(str(run))
+
+
+def release(folder: Path, owner: str) -> None:
+    """Take the note back, and remove the folder if nobody else has one."""
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        folder.with_name(f"{folder.name}.held-{owner}").unlink(missing_ok=True)
+        if not list(folder.parent.glob(f"{folder.name}.held-*")) and folder.exists():
+            gone = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+            folder.rename(gone)  # at once: nobody finds half of it
+            shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    unfinished = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed builder left; we hold the lock, so nobody is writing there."""
+    for left in folder.parent.glob(f"{folder.name}.tmp-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make the content durable before the name, or a power cut could leave a named folder of empty files."""
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)

@@ -1,0 +1,136 @@
+"""What every training module here shares: losses, optimiser, repeatable dropout, and the log of a step."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Loss
+from hardneg.matrix.batch import Rows
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.telemetry import by_source
+from hardneg.training.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What to minimise, over which candidates, and how.
+
+    `names` are the labels of the candidates, ("positive", source, ...). Of the filters only those for live batches are
+    applied in training.
+    """
+
+    filters: Mapping[str, CandidateFilter]
+    losses: Mapping[str, Loss]
+    names: tuple[str, ...]
+    optimizer: Callable[[list[dict]], Optimizer]
+    schedule: Schedule
+    seed: int
+
+
+class TrainingModule(L.LightningModule):
+    """Trains on the score matrix; subclasses say how its scores come about."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(objective.losses))
+        self.filters = {name: rule for name, rule in objective.filters.items() if rule.at != "mined"}
+        self.names = objective.names
+        self.make_optimizer, self.schedule = objective.optimizer, objective.schedule
+        self.seed = objective.seed
+
+    @property
+    def ranker(self) -> Any:
+        """The part that evaluation ranks with."""
+        raise NotImplementedError
+
+    def leave(self, folder: Path) -> None:
+        """Write what the run is for into its folder, beside the checkpoints; rank 0 calls it, with the best weights."""
+
+    def on_train_batch_start(self, batch: Rows, batch_idx: int) -> None:
+        """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""
+        step = zlib.crc32(json.dumps([self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank]).encode())
+        torch.manual_seed(step)
+
+    def filtered(self, offered: Candidates, batch: Rows) -> Candidates:
+        """Drop the candidates that a filter for live batches does not let through."""
+        for rule in self.filters.values():
+            offered = offered.keep(rule(offered, batch.positive_ids))
+        return offered
+
+    def lose(
+        self, offered: Candidates, kept: Candidates, nested: Sequence[tuple[float, Candidates]] | None = None
+    ) -> Tensor:
+        """Return the weighted sum of the losses, each a mean over the rows, and log the step.
+
+        `nested` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over them.
+        """
+        views = [(1.0, kept)] if nested is None else nested
+        parts = {
+            name: loss.weight * torch.stack([weight * loss(view).mean() for weight, view in views]).sum()
+            for name, loss in self.losses.items()
+        }
+        total = torch.stack(list(parts.values())).sum()
+        self.log_step(total, parts, offered, kept)
+        return total
+
+    def log_step(self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates) -> None:
+        """Log the loss, and every few steps what each source and loss did."""
+        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(kept.scores))
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not every or (self.global_step + 1) % every:
+            return  # Lightning would not write it
+        metrics = by_source(offered, kept, self.losses.values())
+        if len(parts) > 1:
+            metrics |= {f"train/loss/{name}": part.detach() for name, part in parts.items()}
+        for name, loss in self.losses.items():
+            metrics |= {f"train/{key}/{name}": value for key, value in loss.learned().items()}
+        self.log_dict(metrics, batch_size=len(kept.scores))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Decay matrices only: biases, norms and temperatures are not pulled to zero."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        matrices, rest = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
+        optimizer = self.make_optimizer([group for group in groups if group["params"]])
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.schedule.over(optimizer, steps), "interval": "step"},
+        }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Lightning does, but let fused optimizers through where no gradient scaler is at work."""
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        if not gradient_clip_val or scaled or gradient_clip_algorithm not in (None, "norm"):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+
+def logs_now(trainer: L.Trainer) -> bool:
+    """Whether what is logged at the step just done is written (`trainer.log_every_n_steps`; 0: never)."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return every > 0 and trainer.global_step % every == 0
+
+
+def ends_now(trainer: L.Trainer) -> bool:
+    """Whether the epoch whose end this is was the run's last, by its epochs or by its optimiser steps."""
+    epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
+    return 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step

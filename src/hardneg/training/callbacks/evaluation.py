@@ -1,0 +1,92 @@
+"""Full-corpus evaluation: the test split before training, the dev split at epoch ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from hardneg.retrieval.metrics import average, by_set, per_query
+from hardneg.retrieval.reranker import Reranker
+from hardneg.retrieval.retriever import Retriever
+from hardneg.training.base import TrainingModule, ends_now
+
+
+class Evaluate(L.Callback):
+    """Rank all documents exactly, or again what a first stage found, and log `val/<metric>`.
+
+    Of several data sets in one that is the mean over them, beside `val/<set>/<metric>`.
+
+    Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
+    the best checkpoint is chosen by it. `before` (null without one) is the split to test before the first step.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever | Reranker,
+        dev: str | None,
+        before: str | None,
+        metrics: list[str],
+        depth: int,
+        every_n_epochs: int,
+    ) -> None:
+        self.retriever, self.dev, self.before_split = retriever, dev, before
+        self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
+        self.history: list[dict[str, int | float]] = []
+        self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
+        self.latest: dict[str, Float[np.ndarray, " Q"]] = {}  # dev, query by query
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Test the untrained model, and start the dev curve at step 0; a resumed run has both already."""
+        if trainer.global_step > 0 or self.before_split is None:
+            return
+        values = self._values(pl_module, [self.before_split, self.dev])
+        self.before = values[self.before_split]
+        if self.dev is not None:
+            self._note(trainer, values[self.dev])
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Evaluate on dev and log."""
+        if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not ends_now(trainer)):
+            return
+        # The same on every rank, so there is nothing to reduce.
+        pl_module.log_dict(self._note(trainer, self._values(pl_module, [self.dev])[self.dev]), sync_dist=False)
+
+    def _values(self, module: L.LightningModule, splits: list[str | None]) -> dict[str, dict[str, np.ndarray]]:
+        """The metrics of every query, by split."""
+        assert isinstance(module, TrainingModule)
+        data = self.retriever.data
+        runs = self.retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)
+        return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
+
+    def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
+        data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
+        means = {f"val/{name}": average(value, queries, data) for name, value in values.items()}
+        if data.mixed:
+            for name, value in values.items():
+                means |= {f"val/{part}/{name}": mean for part, mean in by_set(value, queries, data).items()}
+        self.history.append({"step": trainer.global_step, **means})
+        self.latest = values
+        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run could not compute again: the dev curve and the test before training."""
+        before = None if self.before is None else {k: torch.from_numpy(v) for k, v in self.before.items()}
+        latest = {k: torch.from_numpy(v) for k, v in self.latest.items()}
+        return {"history": list(self.history), "before": before, "latest": latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up."""
+        self.history = state_dict["history"]
+        before = state_dict["before"]
+        self.before = None if before is None else {k: v.numpy() for k, v in before.items()}
+        self.latest = {k: v.numpy() for k, v in state_dict["latest"].items()}
+
+
+def measured_now(trainer: L.Trainer) -> bool:
+    """Whether the dev split was evaluated at this very step."""
+    histories = [callback.history for callback in trainer.callbacks if isinstance(callback, Evaluate)]  # type: ignore[attr-defined]
+    return any(history and history[-1]["step"] == trainer.global_step for history in histories)

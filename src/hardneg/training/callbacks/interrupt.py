@@ -1,0 +1,87 @@
+"""Stopping in an orderly way: finish the step, save, and say so with the exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import lightning as L
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from hardneg.system import distributed
+
+log = logging.getLogger(__name__)
+
+
+class SaveOnSigterm(L.Callback):
+    """Stop all ranks after the step in which SIGTERM reaches any of them, and write last.ckpt.
+
+    Lightning's own handler broadcasts while the other ranks may be in the middle of another collective, and lets each
+    rank stop when it sees its own flag: with more than one rank it hangs. Here the handler only takes a note, and the
+    ranks agree at the end of each step. A crash in mid-step leaves the older checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked = False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take the place of Lightning's handler, installed just before; it comes back after the run."""
+        signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, _: int, __: FrameType | None) -> None:
+        self.asked = True
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Agree whether to stop; Lightning then raises `SIGTERMException` on every rank at the same place."""
+        if distributed.anywhere(self.asked):
+            trainer._signal_connector.received_sigterm = True
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Save if the exception is Lightning's answer to SIGTERM."""
+        if isinstance(exception, SIGTERMException):
+            trainer.save_checkpoint(self.path, weights_only=False)  # optimiser and position too
+            if trainer.is_global_zero:
+                log.warning(
+                    "stopped at step %d; go on with: hardneg resume %s", trainer.global_step, self.path.parents[1]
+                )
+
+
+@contextmanager
+def orderly_stop(trainer: L.Trainer) -> Iterator[None]:
+    """Turn the end by SIGTERM, which Lightning reports as success, into exit code 143; Ctrl-C stops the same way.
+
+    Only rank 0 reports it: Lightning kills rank 0, which is still closing its loggers, when another rank exits first
+    with anything but 0.
+    """
+    with _ctrl_c_is_sigterm():
+        try:
+            yield
+        except SIGTERMException as error:
+            raise SystemExit(128 + signal.SIGTERM if trainer.is_global_zero else 0) from error
+
+
+@contextmanager
+def _ctrl_c_is_sigterm() -> Iterator[None]:
+    """Let the first Ctrl-C stop like SIGTERM, after the step; a second one stops at once."""
+    before: Callable | int | None = signal.getsignal(signal.SIGINT)
+
+    def once(_: int, __: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        if distributed.rank() == 0:
+            log.warning(
+                "stopping after this step, or after the mining round at hand; Ctrl-C again stops at once, which"
+                " costs nothing of the round either"
+            )
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

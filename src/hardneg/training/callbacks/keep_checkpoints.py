@@ -1,0 +1,52 @@
+"""Which checkpoints a run keeps: the last state and the best on dev."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from hardneg.training.callbacks.evaluation import measured_now
+
+
+def last_checkpoints(folder: Path, every_n_steps: int) -> list[ModelCheckpoint]:
+    """Write last.ckpt every so many steps and at each epoch end; Lightning's callback can do only one of the two."""
+    return [
+        _WithinEpoch(dirpath=folder, filename="last", every_n_train_steps=every_n_steps),
+        _Keep(dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
+    ]
+
+
+def best_checkpoint(folder: Path, metric: str) -> ModelCheckpoint:
+    """Write best.ckpt when the dev metric is the highest so far."""
+    return _Best(dirpath=folder, filename="best", monitor=f"val/{metric}", mode="max", save_on_train_epoch_end=True)
+
+
+class _Keep(ModelCheckpoint):
+    """One file with one name: no version counters, and no metric (whose `=` would break Hydra's parser) in the name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(save_top_k=1, enable_version_counter=False, auto_insert_metric_name=False, **kwargs)
+
+
+class _WithinEpoch(_Keep):
+    """Leave the epoch's last batch to the epoch-end checkpoint.
+
+    One written between that batch and the evaluation would be resumed as a finished epoch, without its evaluation.
+    """
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
+        """Save as Lightning does, unless the epoch ends here."""
+        if not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, pl_module, *rest)
+
+
+class _Best(_Keep):
+    """Look only at epochs that were evaluated: Lightning remembers the last value of those that were not."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save as Lightning does, if this epoch has a dev metric of its own."""
+        if measured_now(trainer):
+            super().on_train_epoch_end(trainer, pl_module)

@@ -1,0 +1,150 @@
+"""Mining with the model in training: a first round, and a new one every so often."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
+
+from hardneg.encoders.towers import Towers
+from hardneg.negatives.base import Setting
+from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.stored import Stored
+from hardneg.retrieval.model import Model
+from hardneg.system import distributed
+from hardneg.system.cache import release
+from hardneg.training.base import ends_now, logs_now
+
+log = logging.getLogger(__name__)
+
+
+class Remine(L.Callback):
+    """Let the sources that follow the model mine at epoch ends, or every so many optimiser steps.
+
+    The first round comes before the first step, or after `warmup_epochs` on the run's other negatives (the three stages
+    random, mine, mixed). It runs when the epoch's batches are all trained on and before the checkpoint is written:
+    mined when an epoch starts, lists would come too late for a resumed run, whose first iterator exists by then.
+    With a `curriculum` a source is mined only when it may be drawn from before the next chance to mine it.
+    The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from.
+
+    `keep_last` removes this run's older stores, but for those that the last two checkpoints name (one may be half
+    written), and those that another run or `hardneg mine` made too.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Stored],
+        setting: Setting,
+        model: Model,
+        warmup_epochs: int = 0,
+        every_n_epochs: int | None = 1,
+        every_n_steps: int | None = None,
+        keep_last: int | None = None,
+        curriculum: Curriculum | None = None,
+    ) -> None:
+        self.sources, self.setting, self.model = dict(sources), setting, model
+        self.curriculum = curriculum
+        self.warmup_epochs = warmup_epochs
+        self.every_n_epochs, self.every_n_steps, self.keep_last = every_n_epochs, every_n_steps, keep_last
+        self.round, self.step = 0, 0
+        self.stores: dict[str, list[str]] = {name: [] for name in sources}
+        self.saved: list[list[str]] = []  # the stores in use when the last two checkpoints were written
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Open the stores that the checkpoint names, or mine the first round."""
+        if self.round:
+            for name, source in self.sources.items():
+                if self.stores[name]:
+                    source.open(self.setting.cache / "stores" / self.stores[name][-1])
+        elif not self.warmup_epochs and trainer.global_step == 0:
+            self.mine(trainer, self._wanted(trainer, 0))
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Mine if the steps are up; say how old the lists are."""
+        since = trainer.global_step - self.step
+        if self.round and logs_now(trainer):
+            # The step just done drew from lists that were one step younger than they are now.
+            pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
+        if self.round and self.every_n_steps and since >= self.every_n_steps and not trainer.is_last_batch:
+            self.mine(trainer, self._wanted(trainer, trainer.current_epoch))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Mine the first round after the warm-up, and a new one if the epochs are up, but not after the last."""
+        if ends_now(trainer):
+            return
+        done = trainer.current_epoch + 1
+        since = done - self.warmup_epochs
+        steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
+        epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0
+        if since >= 0 and (not self.round or epochs_up or steps_up):
+            self.mine(trainer, self._wanted(trainer, done))
+
+    def _wanted(self, trainer: L.Trainer, epoch: int) -> list[str]:
+        """The sources that a curriculum may draw from before the next chance to mine, from this epoch on."""
+        if self.curriculum is None:
+            return list(self.sources)
+        length = len(trainer.train_dataloader)  # type: ignore[arg-type]
+        chances = []
+        if self.every_n_epochs:
+            chances.append(self.every_n_epochs - (epoch - self.warmup_epochs) % self.every_n_epochs)
+        if self.every_n_steps:
+            chances.append(1 + math.ceil(self.every_n_steps * trainer.accumulate_grad_batches / length))
+        end = (epoch + min(chances)) * length if chances else sys.maxsize
+        return [name for name in self.sources if self.curriculum.needs(name, epoch * length, end)]
+
+    def mine(self, trainer: L.Trainer, names: list[str]) -> None:
+        """Mine a round for these sources with the weights as they are, and log how it came out."""
+        if not names:
+            return
+        setting = replace(self.setting, model=replace(self.model, average=moving_average(trainer)))
+        self.round, self.step = self.round + 1, trainer.global_step
+        for name in names:
+            source = self.sources[name]
+            with distributed.whole_weights(self.model.towers):
+                store = source.mine(setting)
+            if store.folder.name not in self.stores[name]:
+                self.stores[name].append(store.folder.name)
+            numbers = {"round": float(self.round), **source.report()}
+            shown = ", ".join(f"{key} {value:.3g}" for key, value in numbers.items())
+            log.info("%s at step %d: %s", name, self.step, shown)
+            for logger in trainer.loggers:
+                logger.log_metrics({f"mining/{name}/{key}": v for key, v in numbers.items()}, step=self.step)
+        self._forget()
+
+    def _forget(self) -> None:
+        for name in self.sources:
+            if self.keep_last is None:
+                continue
+            saved = {store for stores in self.saved for store in stores}
+            old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
+            self.stores[name] = [store for store in self.stores[name] if store not in old]
+            if distributed.rank() == 0 and self.setting.owner is not None:
+                for store in old:
+                    release(self.setting.cache / "stores" / store, self.setting.owner)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note which stores it names."""
+        self.saved = [*self.saved, [stores[-1] for stores in self.stores.values() if stores]][-2:]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The round, and the stores by name: never the lists themselves."""
+        return {"round": self.round, "step": self.step, "stores": {k: list(v) for k, v in self.stores.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up; the stores are opened when training starts."""
+        self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
+        self.saved = [[stores[-1] for stores in self.stores.values() if stores]]
+
+
+def moving_average(trainer: L.Trainer) -> Towers | None:
+    """The towers of Lightning's averaged model, if a callback keeps one."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAveraging) and callback._average_model is not None:
+            return cast(Towers, callback._average_model.module.towers)
+    return None

@@ -1,0 +1,133 @@
+"""Watching the mined lists and what training makes of them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+
+from hardneg.data.training_set import TrainingSet
+from hardneg.mining import alarm_rules
+from hardneg.mining.alarm_rules import Alarm, Thresholds
+from hardneg.mining.audit import Finding, as_markdown, hardest, suspicious
+from hardneg.negatives.stored import Stored
+from hardneg.retrieval.metrics import average
+from hardneg.training.base import logs_now
+from hardneg.training.callbacks.evaluation import Evaluate, measured_now
+
+log = logging.getLogger(__name__)
+
+
+class Alarms(L.Callback):
+    """Raise an alarm (screen, log, `alarms/<source>/<name>`, `wandb.alert`) when mining goes wrong.
+
+    Looks at every new list, at the loss of each source's negatives over a round, and at the dev metrics before and
+    after it, paired by query; a significant drop is followed by an audit of the negatives most likely to be false, as
+    `audit_step_N.md` in the run folder and as a W&B table. Samples of every new list are the table `mined/<source>`.
+    Comes before `Remine`, so that what it judges at an epoch's end are the lists that the epoch was trained on.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Stored],
+        evaluate: Evaluate,
+        training: TrainingSet,
+        folder: Path,
+        thresholds: Thresholds,
+        metrics: list[str],
+    ) -> None:
+        self.sources, self.evaluate, self.training = dict(sources), evaluate, training
+        self.folder, self.at, self.metrics = folder, thresholds, metrics
+        self.seen: dict[str, str] = {}
+        self.before: dict[str, np.ndarray] = {}
+        self.losses: dict[str, list[float]] = {name: [] for name in sources}
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Look at lists that are new: Remine has mined since the last batch, or the run begins."""
+        for name, source in self.sources.items():
+            store = source.store
+            if store is None or self.seen.get(name) == store.folder.name:
+                continue
+            self.seen[name], self.losses[name] = store.folder.name, []
+            self.before = {k: v for k, v in self.evaluate.latest.items() if k in self.metrics}
+            self._raise(trainer, name, alarm_rules.of_lists(name, source.report(), self.at))
+            self._show(trainer, f"mined/{name}", hardest(store, self.training, source.pool, self.at.samples))
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Collect the losses by source, as often as they are logged."""
+        if not logs_now(trainer):
+            return
+        for name, losses in self.losses.items():
+            value = trainer.callback_metrics.get(f"negatives/{name}/loss")
+            if value is not None and math.isfinite(value):
+                losses.append(float(value))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Judge the round so far: the losses, and what became of the dev metrics."""
+        for name, losses in self.losses.items():
+            if not math.isnan(change := alarm_rules.fall(losses)):
+                pl_module.log(f"negatives/{name}/loss_change", change)
+            self._raise(trainer, name, alarm_rules.of_loss(losses, self.at))
+        if not measured_now(trainer) or not self.before:
+            return
+        dropped = []
+        for metric, before in self.before.items():
+            after = self.evaluate.latest[metric]
+            data = self.training.data
+            change = average(after - before, data.split(str(self.evaluate.dev)).query_rows, data)
+            pl_module.log(f"mining/change/{metric}", change)
+            dropped += alarm_rules.of_metric(metric, before, after, self.at)
+        self._raise(trainer, "dev", dropped)
+        if dropped and trainer.is_global_zero:
+            self._audit(trainer)
+
+    def _raise(self, trainer: L.Trainer, about: str, found: list[Alarm]) -> None:
+        if not trainer.is_global_zero:
+            return
+        for alarm in found:
+            log.warning("ALARM %s: %s", about, alarm.text)
+            for logger in trainer.loggers:
+                logger.log_metrics({f"alarms/{about}/{alarm.name}": 1.0}, step=trainer.global_step)
+                if alert := getattr(getattr(logger, "experiment", None), "alert", None):
+                    alert(title=f"{about}: {alarm.name}", text=alarm.text)
+
+    def _show(self, trainer: L.Trainer, key: str, found: list[Finding]) -> None:
+        """Log findings as a table, where a logger has tables."""
+        if not trainer.is_global_zero or not found:
+            return
+        for logger in trainer.loggers:
+            if table := getattr(logger, "log_table", None):
+                table(key, columns=list(asdict(found[0])), data=[_row(one) for one in found])
+
+    def _audit(self, trainer: L.Trainer) -> None:
+        parts = []
+        for name, source in self.sources.items():
+            if source.store is None:
+                continue
+            found = suspicious(source.store, self.training, source.pool, self.at.samples)
+            parts.append(as_markdown(f"{name}: kept, and closest to their positive or above it", found))
+            self._show(trainer, f"audit/{name}", found)
+        path = self.folder / f"audit_step_{trainer.global_step}.md"
+        path.write_text("\n".join(parts), encoding="utf-8")
+        log.warning("audit of the likeliest false negatives: %s", path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run compares with."""
+        before = {name: torch.from_numpy(values) for name, values in self.before.items()}
+        return {"seen": dict(self.seen), "before": before, "losses": {k: list(v) for k, v in self.losses.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up."""
+        self.seen, self.losses = state_dict["seen"], state_dict["losses"]
+        self.before = {name: values.numpy() for name, values in state_dict["before"].items()}
+
+
+def _row(finding: Finding) -> list[str | int | float]:
+    return list(asdict(finding).values())

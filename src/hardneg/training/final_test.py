@@ -1,0 +1,103 @@
+"""The end of a run: test its best checkpoint beside the baselines and write the run folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig
+
+from hardneg import __version__
+from hardneg.config import classes
+from hardneg.data.tables import RetrievalData
+from hardneg.mining.baseline import baseline_metrics
+from hardneg.retrieval.metrics import Run, per_query
+from hardneg.runs import figure, results
+from hardneg.runs.folder import BEST, LAST
+from hardneg.system import distributed
+from hardneg.training.base import TrainingModule
+from hardneg.training.callbacks.evaluation import Evaluate
+
+log = logging.getLogger(__name__)
+
+
+def final_test(
+    cfg: DictConfig, folder: Path, trainer: L.Trainer, module: TrainingModule, evaluate: Evaluate, seconds: float
+) -> float | None:
+    """Write test.run, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
+
+    Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
+    """
+    kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
+    if kept.exists():  # not after fast_dev_run
+        distributed.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+    module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
+    systems: results.Systems = {}
+    run = None
+    if cfg.split.test is not None:
+        runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
+        run, systems = runs[""], _systems(cfg, runs, evaluate)
+    best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
+    if distributed.rank() == 0:
+        module.leave(folder)
+        data = evaluate.retriever.data
+        means: results.Means = {}
+        sets: dict[str, results.Means] = {}
+        if run is not None:
+            means, sets = results.means(systems, run, data), results.means_by_set(systems, run, data)
+            results.write_trec(folder / "test.run", run, data, cfg.run_name)
+            results.write_per_query(folder / "per_query.parquet", run, data, systems)
+            for logger in trainer.loggers:
+                of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
+                whole = {f"test/{k}": v for k, v in means["after"].items()}
+                logger.log_metrics(whole | of_sets, trainer.global_step)
+            results.tell(f"{cfg.run_name} on {data.name} ({cfg.split.test})", means, sets)
+        bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
+        figure.draw(folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
+        results.write_summary(
+            folder / "summary.json",
+            {
+                "hardneg": __version__,
+                "name": cfg.run_name,
+                "strategy": cfg.strategy_name,
+                "loss": "+".join(cfg.loss),
+                "seed": cfg.seed,
+                "data": data.name,
+                "test_set": data.fingerprint(cfg.split.test) if cfg.split.test else None,
+                "packages": {name: metadata.version(name) for name in ("torch", "transformers", "lightning")},
+                "sizes": sizes(data),
+                "encoder": classes.plain(cfg.encoder),
+                "precision": evaluate.retriever.precision,
+                "steps": trainer.global_step,
+                "seconds": round(seconds, 1),
+                "dev": {"best": best, "history": evaluate.history},
+                "test": means,
+                **({"test_by_set": sets} if sets else {}),
+            },
+        )
+        for logger in trainer.loggers:
+            if keep := getattr(logger, "log_run", None):
+                keep(folder, kept)
+        log.info("run folder: %s", folder)
+    distributed.barrier()
+    return best
+
+
+def _systems(cfg: DictConfig, runs: Mapping[str, Run], evaluate: Evaluate) -> results.Systems:
+    """The per-query metrics of every row of the closing table; the full width comes last."""
+    data, split = evaluate.retriever.data, cfg.split.test
+    systems = baseline_metrics(cfg, data, split, evaluate.retriever.seen)
+    if evaluate.before is not None:
+        systems["before"] = evaluate.before
+    systems |= {f"after{at}": per_query(run, data.split(split), data, evaluate.metrics) for at, run in runs.items()}
+    return systems
+
+
+def sizes(data: RetrievalData) -> dict[str, Any]:
+    """How many documents there are, and how many queries with a relevant one, by split."""
+    return {"documents": len(data.corpus), "queries": {name: len(q.query_rows) for name, q in data.qrels.items()}}

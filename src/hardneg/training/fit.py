@@ -1,0 +1,148 @@
+"""Fitting a module: its trainer, callbacks and loggers, from the config."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.data.datamodule import Batches
+from hardneg.data.tables import RetrievalData
+from hardneg.mining.alarm_rules import Thresholds
+from hardneg.negatives.base import Setting
+from hardneg.retrieval.model import Model
+from hardneg.retrieval.reranker import Reranker
+from hardneg.retrieval.retriever import Retriever
+from hardneg.runlog.loggers import loggers
+from hardneg.runs.folder import LAST
+from hardneg.training.base import TrainingModule
+from hardneg.training.callbacks.console import Bar, EpochLine
+from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
+from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
+from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
+from hardneg.training.callbacks.note_stores import NoteStores
+from hardneg.training.callbacks.progress import Progress
+from hardneg.training.callbacks.remine import Remine
+from hardneg.training.callbacks.watch_mining import Alarms
+from hardneg.training.final_test import final_test
+from hardneg.training.setup import Negatives
+
+log = logging.getLogger(__name__)
+
+
+def fit(
+    cfg: DictConfig,
+    folder: Path,
+    module: TrainingModule,
+    batches: Batches,
+    evaluate: Evaluate,
+    negatives: Negatives,
+    watching: list[L.Callback],
+    started: float,
+) -> float | None:
+    """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run."""
+    with loggers(cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
+        trainer: L.Trainer = classes.build(
+            {**classes.plain(cfg.trainer), "precision": evaluate.retriever.precision},
+            logger=opened,
+            callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
+            default_root_dir=folder,
+            use_distributed_sampler=False,  # our sampler knows the ranks
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        if cfg.ckpt_path is None:
+            report_mining(trainer, negatives)
+        with orderly_stop(trainer):
+            trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
+        return final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started)
+
+
+def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
+    """Make the callback that evaluates, as the config asks."""
+    return Evaluate(
+        retriever,
+        dev=cfg.split.dev,
+        before=cfg.split.test if cfg.evaluate.before else None,
+        metrics=list(cfg.evaluate.metrics),
+        depth=cfg.evaluate.depth,
+        every_n_epochs=cfg.evaluate.every_n_epochs,
+    )
+
+
+def mining(
+    cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model, evaluate: Evaluate
+) -> list[L.Callback]:
+    """The callbacks that follow a curriculum, watch the mined sources, and mine for those that follow the model."""
+    stored = negatives.stored
+    following = {name: source for name, source in stored.items() if source.follows_model}
+    found: list[L.Callback] = []
+    if negatives.curriculum is not None:
+        found.append(FollowCurriculum(negatives.curriculum, stored))
+    if stored:
+        metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
+        found.append(Alarms(stored, evaluate, setting.training, folder, Thresholds(**cfg.alarms), metrics))
+    if following:
+        found.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
+    return found
+
+
+def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
+    """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation."""
+    kept = folder / "checkpoints"
+    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
+    if cfg.trainer.enable_progress_bar:
+        own.append(Bar())
+    own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
+    if cfg.split.dev is not None:
+        own.append(best_checkpoint(kept, cfg.evaluate.best))
+    return own + list(classes.build_group(cfg.callbacks, "callbacks").values())
+
+
+def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
+    """What a logger may want to know of the run."""
+    sweep = (folder.parent / "multirun.yaml").exists()
+    flat = {
+        "run_folder": str(folder),  # where `hardneg compare` finds the per-query values of a W&B run
+        "data_id": data.name,
+        "encoder_id": str(cfg.encoder.get("model") or cfg.encoder._target_.rsplit(".", 1)[-1].lower()),
+        "negatives_id": "+".join(cfg.negatives),
+        "loss_id": "+".join(cfg.loss),
+        "filter_id": "+".join(cfg.filter),
+    }
+    return {
+        "folder": folder,
+        "name": cfg.run_name,
+        "group": folder.parent.name if sweep else None,
+        "tags": [*cfg.negatives, *cfg.loss, data.name],
+        "config": {**classes.plain(cfg), **flat},
+        "inputs": inputs(classes.plain(cfg)),
+        "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
+    }
+
+
+def inputs(node: dict[str, Any]) -> dict[str, str]:
+    """The checkpoints that a run takes from others, by config key: to start from, to mine and to score with."""
+    found: dict[str, str] = {}
+    if node.get("init_from"):
+        found["init_from"] = node["init_from"]
+    for path, inner in classes.targets(node):
+        given = inner.get("ckpt_path")
+        if given is not None and given not in found.values():  # a teacher stands in each source that asks it, too
+            found[f"{path}.ckpt_path"] = given
+    return found
+
+
+def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:
+    """Log how mining came out, on screen and as metrics of step 0."""
+    for name, source in negatives.offline.items():
+        if report := source.report():
+            log.info("%s: %s", name, ", ".join(f"{key} {value:.3g}" for key, value in report.items()))
+            for logger in trainer.loggers:
+                logger.log_metrics({f"mining/{name}/{key}": value for key, value in report.items()}, step=0)

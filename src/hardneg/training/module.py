@@ -1,0 +1,93 @@
+"""The training step: embed, collect candidates, filter, lose, log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hardneg.encoders.towers import Towers
+from hardneg.matrix.batch import Batch
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.embedded import Embedded
+from hardneg.matrix.reverse import all_queries
+from hardneg.negatives.base import OnlineSource
+from hardneg.negatives.in_batch import InBatch
+from hardneg.training.base import Objective, TrainingModule
+from hardneg.training.fsdp import FSDP2
+
+
+class DualEncoder(TrainingModule):
+    """Trains the towers so that each query's positive leads its negatives.
+
+    `card` is what a checkpoint needs to be read without the run's config (see `hardneg.encoders.checkpoint`).
+    """
+
+    def __init__(
+        self,
+        towers: Towers,
+        sources: Mapping[str, OnlineSource],
+        objective: Objective,
+        card: dict[str, Any],
+    ) -> None:
+        super().__init__(objective)
+        self.towers = towers
+        self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
+        self.card = card
+        self.resting: frozenset[str] = frozenset()  # online sources that a curriculum has switched off for now
+
+    @property
+    def ranker(self) -> Towers:
+        """What evaluation ranks with."""
+        return self.towers
+
+    def configure_model(self) -> None:
+        """Split the towers over the devices if that is the trainer's strategy."""
+        if isinstance(self.trainer.strategy, FSDP2):
+            self.trainer.strategy.split(self.towers)
+            self.strict_loading = False  # Lightning would miss what adapters leave out of a checkpoint
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """One step, top to bottom; scores and losses are float32 whatever the encoder computes in."""
+        q, d = self.towers.both(batch.queries, batch.docs)
+        d = d.unflatten(0, batch.doc_ids.shape)
+        with torch.autocast(self.device.type, enabled=False):
+            embedded = self.asked(q, d, batch)
+            offered = embedded.candidates(batch, self.names)
+            kept = self.filtered(offered, batch)
+            total = self.lose(offered, kept, self.nested(embedded, kept, batch))
+        for source in self.sources.values():
+            source.update(d.detach(), batch)
+        return total
+
+    def asked(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Embedded:
+        """Ask every online source that is on, once, and gather the queries if a loss wants the other direction."""
+        on = {name: source for name, source in self.sources.items() if name not in self.resting}
+        columns = {name: source(q, d, batch) for name, source in on.items()}
+        symmetric = any(loss.needs_reverse for loss in self.losses.values())
+        wanted = symmetric and any(isinstance(source, InBatch) for source in on.values())
+        return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
+
+    def nested(self, embedded: Embedded, kept: Candidates, batch: Batch) -> list[tuple[float, Candidates]]:
+        """Weigh and score the kept candidates at each width: the filters have judged them at the full one, once."""
+        views = []
+        for width, weight in self.towers.widths.items():
+            if width == self.towers.dim:
+                views.append((weight, kept))
+            else:
+                c = embedded.cut(width, self.towers.normalize).candidates(batch, self.names)
+                views.append((weight, replace(kept, scores=c.scores, reverse=c.reverse)))
+        return views
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take the optimiser's step; a momentum tower follows."""
+        super().optimizer_step(*args, **kwargs)
+        self.towers.follow()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes the checkpoint readable on its own."""
+        checkpoint["hardneg"] = self.card

@@ -1,0 +1,101 @@
+"""What a run needs before its model: data, filters and negatives, from the config."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.data.tables import RetrievalData
+from hardneg.data.training_set import TrainingSet
+from hardneg.filters.base import CandidateFilter
+from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.stored import Stored
+from hardneg.training.base import Objective
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """The run's negative sources, told apart by where they live, and the labels of all candidates."""
+
+    offline: dict[str, OfflineSource]
+    online: dict[str, OnlineSource]
+    curriculum: Curriculum | None = None
+
+    @property
+    def stored(self) -> dict[str, Stored]:
+        """Those that draw from mined lists."""
+        return {name: source for name, source in self.offline.items() if isinstance(source, Stored)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Label 0 is the positive; the others are the config's keys."""
+        return ("positive", *self.offline, *self.online)
+
+
+def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
+    """Seed, load the data, and return the run folder and what is trained on."""
+    folder = Path(HydraConfig.get().runtime.output_dir).resolve()
+    L.seed_everything(cfg.seed, verbose=False)
+    data: RetrievalData = classes.build(cfg.data).load()
+    training = TrainingSet(data, cfg.split.train)
+    for split in filter(None, (cfg.split.dev, cfg.split.test)):
+        data.split(split)  # now, not after the first epoch
+    log.info(describe(data))
+    return folder, training
+
+
+def describe(data: RetrievalData) -> str:
+    """Say in one line what is trained on."""
+    splits = ", ".join(f"{name} {len(qrels.query_rows)}" for name, qrels in data.qrels.items())
+    skipped = f"; rows skipped: {sum(data.skipped.values())}" if data.skipped else ""
+    sets = f"; sets: {', '.join(f'{p.name} {len(p.docs)} documents' for p in data.mixed)}" if data.mixed else ""
+    return f"data {data.name}: {len(data.corpus)} documents; queries: {splits}{sets}{skipped}"
+
+
+def own_device(cfg: DictConfig) -> str:
+    """Where weights that are not trained compute: beside those that are."""
+    return "cpu" if cfg.trainer.accelerator == "cpu" else "auto"
+
+
+def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
+    """Make the filters and let them build what they look up."""
+    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
+    for rule in filters.values():
+        rule.prepare(training)
+    return filters
+
+
+def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
+    """Make the sources and let them get ready: the offline ones mine or open what they draw from."""
+    sources = classes.build_group(cfg.negatives, "negatives")
+    offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
+    online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
+    curriculum: Curriculum | None = classes.build(cfg.curriculum) if cfg.get("curriculum") else None
+    if curriculum is not None:
+        curriculum.fit(sources)
+    for source in offline.values():
+        source.prepare(setting)
+    for asked in online.values():
+        asked.prepare(setting)
+    return Negatives(offline, online, curriculum)
+
+
+def objective(cfg: DictConfig, negatives: Negatives, filters: dict[str, CandidateFilter]) -> Objective:
+    """Make losses, optimizer and schedule."""
+    return Objective(
+        filters=filters,
+        losses=classes.build_group(cfg.loss, "loss"),
+        names=negatives.names,
+        optimizer=classes.build(cfg.optimizer),
+        schedule=classes.build(cfg.schedule),
+        seed=cfg.seed,
+    )

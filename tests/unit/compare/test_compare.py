@@ -1,0 +1,160 @@
+"""From run folders to tables, files and figures, as the command line does it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from folders import run_folder, sweep
+from synthetic import make_data
+
+from hardneg.commands.compare import main
+from hardneg.compare import clusters
+from hardneg.compare.arms import arms
+from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.finished_runs import find
+from hardneg.errors import DataError, UserError
+
+
+def compared(folder, **plan):
+    return compare("toy", arms(find([folder]).runs), Plan("ndcg@10", **plan))
+
+
+def test_primary_arms_are_corrected_for_and_the_others_are_exploratory(tmp_path):
+    sweep(tmp_path, {"a": 0.4, "b": 0.5, "c": 0.405, "d": 0.41})
+    every, some = compared(tmp_path), compared(tmp_path, primary=["c-infonce"])
+    raw = {name: contrast.difference.p for name, contrast in every.contrasts.items()}
+    assert every.contrasts["b-infonce"].p_holm == pytest.approx(3 * raw["b-infonce"])
+    assert some.contrasts["c-infonce"].p_holm == pytest.approx(raw["c-infonce"])
+    assert some.contrasts["b-infonce"].p_holm is None
+    assert some.contrasts["b-infonce"].verdict == "better (exploratory)"
+    assert every.contrasts["b-infonce"].verdict == "better"
+
+
+def test_an_arm_within_the_margin_is_equivalent_and_without_a_margin_open(tmp_path):
+    sweep(tmp_path, {"a": 0.4, "b": 0.4, "c": 0.3}, queries=2000)
+    assert compared(tmp_path).contrasts["b-infonce"].verdict == "open"
+    found = compared(tmp_path, margin=0.02).contrasts
+    assert found["b-infonce"].verdict == "equivalent" and found["c-infonce"].verdict == "worse"
+
+
+def test_what_must_be_said_is_said(tmp_path):
+    sweep(tmp_path / "0", {"a": 0.4}, seeds=(1, 2, 3), batch_size=64)
+    sweep(tmp_path / "1", {"b": 0.41}, seeds=(2, 3, 4), batch_size=32)
+    sweep(tmp_path / "2", {"c": 0.41}, seeds=(9,), batch_size=64)
+    notes = "\n".join(compared(tmp_path).notes)
+    assert "b-infonce: paired on seeds 2, 3; 1, 4 left out" in notes
+    assert "b-infonce differs from the baseline also in batch_size=32 (64)" in notes
+    assert "c-infonce shares no seed with the baseline" in notes
+    assert "Two seeds" in notes and "ONE SEED" not in notes
+    assert "b-infonce is not resolved: this design finds 0." in notes
+
+
+def test_one_seed_is_tested_over_queries_with_a_warning(tmp_path):
+    sweep(tmp_path, {"a": 0.4, "b": 0.6}, seeds=(1,))
+    found = compared(tmp_path)
+    assert found.contrasts["b-infonce"].verdict == "better (this seed only)"
+    assert any(note.startswith("ONE SEED") for note in found.notes)
+
+
+def test_without_per_query_values_only_seeds_are_tested(tmp_path):
+    for seed in (1, 2, 3):
+        run_folder(tmp_path / f"a{seed}", "a", seed, [0.1 * seed, 0.5])
+        run_folder(tmp_path / f"b{seed}", "b", seed, [0.1 * seed, 0.6 + 0.02 * seed], per_query=False)
+    found = compared(tmp_path)
+    assert found.contrasts["b-infonce"].difference.queries == 0
+    assert found.contrasts["b-infonce"].difference.mean == pytest.approx(0.07)
+    assert any("other seeds, not other queries" in note for note in found.notes)
+
+
+def test_an_arm_that_there_is_not_is_named(tmp_path):
+    sweep(tmp_path, {"a": 0.4, "b": 0.5})
+    with pytest.raises(UserError, match=r"--baseline x: no such arm; there are: a-infonce; b-infonce"):
+        compared(tmp_path, baseline="x")
+    with pytest.raises(UserError, match=r"--primary x: no such arm"):
+        compared(tmp_path, primary=["x"])
+    with pytest.raises(UserError, match=r"--margin -1.0: must be above 0"):
+        main([str(tmp_path), "--margin", "-1"])
+
+
+def test_the_command_writes_every_file(tmp_path, capsys):
+    sweep(tmp_path / "runs", {"in_batch": 0.4, "bm25": 0.5}, encoder={"_target_": "x"})
+    (tmp_path / "clusters.tsv").write_text("".join(f"q{i}\tc{i // 5}\n" for i in range(200)))
+    out = {name: tmp_path / "out" / f"t.{name}" for name in ("markdown", "latex", "csv")}
+    files = [word for name, path in out.items() for word in (f"--{name}", str(path))]
+    figures = ["--figures", str(tmp_path / "figures"), "--format", "svg"]
+    words = ["--baseline", "in_batch-infonce", "--metric", "ndcg@10,recall@100", "--margin", "0.01"]
+    main([str(tmp_path / "runs"), *words, "--cluster", str(tmp_path / "clusters.tsv"), *files, *figures])
+    printed = capsys.readouterr().out
+    assert "toy: test ndcg@10" in printed and "toy: test recall@100" in printed and "3 x 40" in printed
+    assert "| bm25-infonce | 3 |" in out["markdown"].read_text()
+    assert r"in\_batch-infonce & 0." in out["latex"].read_text() and r"\toprule" in out["latex"].read_text()
+    rows = list(csv.DictReader(out["csv"].open()))
+    assert [row["metric"] for row in rows] == ["ndcg@10"] * 2 + ["recall@100"] * 2
+    best = rows[0]
+    assert (best["arm"], best["verdict"], best["paired_units"], best["unit"]) == (
+        "bm25-infonce",
+        "better",
+        "40",
+        "cluster",
+    )
+    assert float(best["low"]) < float(best["difference"]) < float(best["high"])
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["toy-curves.svg", "toy-effects.svg"]
+
+
+def test_a_learning_curve_is_the_mean_and_the_range_over_seeds(tmp_path):
+    from hardneg.compare.figures import band
+
+    sweep(tmp_path, {"a": 0.4}, seeds=(1, 3))
+    arm = arms(find([tmp_path]).runs)["a-infonce"]
+    rows = {run.seed: run.summary["dev"]["history"] for run in arm.runs.values()}
+    curve = band(
+        arm, lambda run: ([float(r["step"]) for r in rows[run.seed]], [r["val/ndcg@10"] for r in rows[run.seed]])
+    )
+    np.testing.assert_allclose(curve, [[0, 5, 10], [2, 2.5, 3], [1, 1.5, 2], [3, 3.5, 4]])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("c.tsv", "q0\ta\nq1 b\n", r"c.tsv:2: must be a query id and a cluster"),
+        ("c.csv", "q0,a\nq0,b\n", r"c.csv:2: query 'q0' is in cluster 'a' already"),
+        ("c.json", "[1]", r"c.json:1: must be an object"),
+        ("c.json", "{", r"c.json:1: not JSON"),
+    ],
+)
+def test_a_broken_file_of_clusters_is_named(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        clusters.read(tmp_path / name)
+
+
+def test_clusters_from_a_file(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text('{"q0": "b", "q1": 7, "q2": "b", "other": "x"}')
+    ids = np.array(["q0", "q1", "q2"])
+    assert clusters.numbered(clusters.read(path), ids, path).tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match=r"1 of 4 test queries have no cluster, such as 'q9'"):
+        clusters.numbered(clusters.read(path), np.append(ids, "q9"), path)
+
+
+def test_queries_that_share_a_positive_are_one_cluster_also_through_others():
+    data = make_data([(0, 1), (1, 1), (1, 2), (2, 2), (3, 5), (4, 6), (3, 6, 0)], queries=5)
+    found = clusters.components(data.split("train"), len(data.queries))
+    assert found[0] == found[1] == found[2] != found[3] != found[4] != found[0]
+
+
+def test_fifty_runs_of_ten_thousand_queries_take_seconds(tmp_path):
+    rng = np.random.default_rng(0)
+    for arm in range(10):
+        for seed in range(5):
+            run_folder(tmp_path / f"{arm}-{seed}", f"a{arm}", seed, rng.random(10_000).tolist())
+    started = time.process_time()
+    compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10", margin=0.01))
+    assert time.process_time() - started < 10

@@ -1,0 +1,161 @@
+"""Runs are found, named and paired, and what cannot be compared is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from folders import run_folder
+
+from hardneg.compare.arms import arms, check_measured, unnamed_differences
+from hardneg.compare.finished_runs import find
+from hardneg.errors import UserError
+from hardneg.runlog.wandb_run import WandbRun
+
+
+def test_runs_are_paired_by_seed_and_query(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0, 0.5])
+    run_folder(tmp_path / "1", "bm25", 2, [0.5, 0.5])
+    run_folder(tmp_path / "2", "random", 1, [0.5, 0.25])
+    by_arm = arms(find([tmp_path]).runs)
+    bm25, random = by_arm["bm25-infonce"], by_arm["random-infonce"]
+    assert bm25.shared(random) == [1]
+    np.testing.assert_array_equal(bm25.minus(random, "ndcg@10"), [[0.5, 0.25]])
+    np.testing.assert_allclose(bm25.minus_by_seed(random, "ndcg@10"), [0.375])
+
+
+def test_queries_are_paired_by_id_in_whatever_order_they_were_written(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, list(np.linspace(0, 1, 12)))
+    ids = find([tmp_path]).runs[0].per_query
+    assert ids.ids.tolist() == sorted(f"q{i}" for i in range(12))
+    assert ids.values["ndcg@10"][ids.ids.tolist().index("q11")] == 1
+
+
+def test_runs_that_cannot_be_compared_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no complete run"):
+        find([tmp_path])
+    with pytest.raises(UserError, match="no such folder"):
+        find([tmp_path / "gone"])
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    with pytest.raises(UserError, match=r"no mrr@10; it measured ndcg@10"):
+        check_measured(find([tmp_path]).runs, ["mrr@10"])
+    run_folder(tmp_path / "1", "bm25", 1, [1.0])
+    with pytest.raises(UserError, match="same run, bm25-infonce with seed 1"):
+        arms(find([tmp_path]).runs)
+
+
+def test_a_folder_that_is_named_twice_counts_once(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    assert len(find([tmp_path, tmp_path / "0"]).runs) == 1
+
+
+def test_runs_on_other_data_of_the_same_name_are_refused(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    run_folder(tmp_path / "1", "random", 1, [1.0], test_set="other")
+    with pytest.raises(UserError, match=r"0 and .*1 were tested on different corpora"):
+        arms(find([tmp_path]).runs)
+
+
+def test_runs_with_other_queries_are_refused(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    run_folder(tmp_path / "1", "random", 1, [1.0, 0.5])
+    with pytest.raises(UserError, match=r"different queries \(1 and 2, 1 of them in both\)"):
+        arms(find([tmp_path]).runs)
+
+
+def test_unfinished_runs_are_listed_and_left_out(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    for name, job in (("1", "train"), ("2", "mine")):
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        (tmp_path / name / ".hydra" / "config.yaml").write_text("seed: 1")
+        (tmp_path / name / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"job": {"name": job}}}))
+    found = find([tmp_path])
+    assert len(found.runs) == 1 and list(found.left_out) == [tmp_path / "1"]
+    with pytest.raises(UserError, match=r"unfinished: .*1"):
+        find([tmp_path / "1"])
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_different_arms(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0], config={"optimizer": {"lr": 0.1}})
+    run_folder(tmp_path / "1", "bm25", 2, [1.0], config={"optimizer": {"lr": 0.1}})
+    run_folder(tmp_path / "2", "bm25", 1, [0.5], config={"optimizer": {"lr": 0.2}})
+    run_folder(tmp_path / "3", "random", 1, [0.5], config={"optimizer": {"lr": 0.3}})
+    by_arm = arms(find([tmp_path]).runs)
+    assert {name: list(arm.runs) for name, arm in by_arm.items()} == {
+        "bm25-infonce optimizer.lr=0.1": [1, 2],
+        "bm25-infonce optimizer.lr=0.2": [1],
+        "random-infonce": [1],
+    }
+
+
+def test_arms_with_other_filters_are_named_by_their_filters(tmp_path):
+    known = {"known_positives": {"at": "both"}}
+    run_folder(tmp_path / "0", "mined", 1, [1.0], config={"filter": {}})
+    run_folder(tmp_path / "1", "mined", 1, [1.0], config={"filter": known})
+    run_folder(tmp_path / "2", "mined", 1, [1.0], config={"filter": {**known, "relative_margin": {"margin": 0.05}}})
+    assert set(arms(find([tmp_path]).runs)) == {
+        "mined-infonce filter=none",
+        "mined-infonce filter=known_positives",
+        "mined-infonce filter=known_positives+relative_margin",
+    }
+
+
+def test_a_part_that_some_leave_out_tells_arms_apart(tmp_path):
+    moving = {"curriculum": {"slots": 4, "share": {"bm25": [0, 1]}}}
+    for number, config in enumerate([{"curriculum": None}, moving, {"curriculum": None}, moving]):
+        run_folder(tmp_path / str(number), "a", 1 + number // 2, [0.5, 0.6], config=config)
+    found = arms(find([tmp_path]).runs)
+    named = {name: sorted(arm.runs) for name, arm in found.items()}
+    assert named == {"a-infonce curriculum=None": [1, 2], "a-infonce curriculum=given": [1, 2]}
+
+
+def test_arms_with_another_encoder_are_named_by_its_class_alone(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0], config={"encoder": {"_target_": "a.Static", "lr": 0.1}})
+    run_folder(tmp_path / "1", "bm25", 1, [1.0], config={"encoder": {"_target_": "a.Transformer", "lr": 0.2}})
+    assert set(arms(find([tmp_path]).runs)) == {"bm25-infonce encoder=Static", "bm25-infonce encoder=Transformer"}
+
+
+def test_what_two_arms_differ_in_without_saying_so(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0], config={"batch_size": 64, "loss": {"infonce": {"temperature": 0.05}}})
+    run_folder(tmp_path / "1", "mined", 1, [1.0], config={"batch_size": 32, "loss": {"infonce": {"temperature": 0.05}}})
+    by_arm = arms(find([tmp_path]).runs)
+    assert unnamed_differences(by_arm["mined-infonce"], by_arm["bm25-infonce"]) == ["batch_size=32 (64)"]
+
+
+@pytest.fixture
+def logged(tmp_path, monkeypatch):
+    """Write a W&B log as training does."""
+    import wandb
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+
+    def write(strategy, seed, folder):
+        config = {"strategy_name": strategy, "loss_id": "infonce", "seed": seed, "data_id": "toy"}
+        job = WandbRun(
+            project="toy", name=f"{strategy}-s{seed}", dir=tmp_path / "log", folder=folder, mode="offline",
+            config={**config, "run_folder": str(folder)},
+        )  # fmt: skip
+        with job as logger:
+            logger.log_metrics({"val/ndcg@10": 0.25}, step=4)
+            logger.log_metrics({"test/ndcg@10": 0.5}, step=5)
+
+    yield write
+    wandb.teardown()
+
+
+def test_runs_are_read_from_offline_logs(tmp_path, logged):
+    logged("bm25", 1, run_folder(tmp_path / "runs" / "0", "bm25", 1, [0.5, 0.25]))
+    logged("random", 1, tmp_path / "gone")
+    by_arm = arms(find([tmp_path / "log"]).runs)
+    bm25, random = by_arm["bm25-infonce"], by_arm["random-infonce"]
+    assert bm25.runs[1].folder == tmp_path / "runs" / "0", "the log names the run folder, which has the values"
+    assert random.runs[1].per_query is None and random.runs[1].mean("ndcg@10") == 0.5
+    assert random.runs[1].history("val/ndcg@10") == ([4], [0.25])
+    assert bm25.minus(random, "ndcg@10") is None
+    np.testing.assert_allclose(bm25.minus_by_seed(random, "ndcg@10"), [0.375 - 0.5])

@@ -1,0 +1,61 @@
+"""The status of a run: whole at every moment, and true also after a kill."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hardneg.errors import UserError
+from hardneg.runs import status
+
+
+def test_a_running_state_is_believed_only_while_somebody_holds_the_folder(tmp_path):
+    with status.held(tmp_path):
+        status.begin(tmp_path, name="a")
+        assert status.read(tmp_path)["state"] == "running"
+    assert status.read(tmp_path)["state"] == "interrupted"
+    status.write(tmp_path, state="done")
+    assert status.read(tmp_path)["state"] == "done" and status.read(tmp_path)["name"] == "a"
+
+
+def test_a_killed_process_lets_go(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from hardneg import status; folder = Path(sys.argv[1])\n"
+        "with status.held(folder): status.begin(folder, name='a'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 9
+    assert json.loads((tmp_path / status.FILE).read_text())["state"] == "running"
+    assert status.read(tmp_path)["state"] == "interrupted"
+
+
+def test_two_do_not_work_in_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(status, "PATIENCE", 0.05)
+    with status.held(tmp_path):
+        status.write(tmp_path, state="running", pid=7, host="elsewhere")
+        with pytest.raises(UserError, match="process 7 on elsewhere"), status.held(tmp_path):
+            pass
+    with status.held(tmp_path):
+        pass
+
+
+def test_no_status_is_none_and_writing_makes_the_folder(tmp_path):
+    assert status.read(tmp_path / "new") is None
+    status.write(tmp_path / "new", state="waiting", name="a")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [status.FILE]
+
+
+def test_a_cleared_folder_keeps_what_is_not_the_attempts(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("checkpoints/last.ckpt", "metrics.csv", "wandb_run_id", "audit_step_3.md", "notes.txt", "train.log"):
+        (tmp_path / name).write_text("x")
+    status.clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "train.log"]
+
+
+def test_what_failed_in_training_begins_anew_and_what_failed_after_it_does_not():
+    assert status.begins_anew({"state": "failed", "step": 4, "steps": 9}) and status.begins_anew({"state": "failed"})
+    assert not status.begins_anew({"state": "failed", "step": 9, "steps": 9})
+    assert not status.begins_anew({"state": "interrupted", "step": 4, "steps": 9})

@@ -1,0 +1,110 @@
+"""What a recipe's stages are asked to do, and that they run alone and stop when told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from hardneg.errors import ConfigError
+from hardneg.stages import run_stages
+from hardneg.stages.recipe import make_plan, read_list, recipes
+
+
+@pytest.fixture
+def own(tmp_path):
+    folder = tmp_path / "conf" / "experiment" / "two"
+    folder.mkdir(parents=True)
+    (folder / "stages.yaml").write_text("1_first: train\n2_second: train-teacher\n")
+    for name in ("1_first", "2_second"):
+        (folder / f"{name}.yaml").write_text("# @package _global_\nseed: 3\n")
+    return tmp_path / "conf"
+
+
+def test_recipes_are_ours_and_the_users(own):
+    assert {"rocketqa", "simlm_kd", "nv_embed"} <= recipes().keys() < recipes(own).keys()
+
+
+def test_overrides_are_for_all_stages_or_for_one(own, tmp_path):
+    plan = make_plan("two", ["seed=2", "2_second:batch_size=8", "data@data.sets.a=toy"], tmp_path / "run", own)
+    first, second = plan.stages
+    assert (first.command, second.command) == ("train", "train-teacher")
+    assert first.folder == tmp_path / "run" / "1_first" and not first.begun
+    common = [f"stages='{tmp_path}/run'", "seed=2"]
+    assert list(first.overrides) == ["experiment=two/1_first", *common, "data@data.sets.a=toy"]
+    assert list(second.overrides) == ["experiment=two/2_second", *common, "batch_size=8", "data@data.sets.a=toy"]
+    words = run_stages.command_of(second, own)
+    assert words[:3] == ["train-teacher", "--config-dir", str(own)] and words[-1].startswith("hydra.run.dir=")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "says"),
+    [
+        ("three", [], "there is no recipe 'three' in stages; there are nv_embed"),
+        ("two", ["3_third:seed=1"], "there is no stage 3_third; there are 1_first, 2_second"),
+        ("two", ["experiment=dpr"], "hardneg stages gives experiment itself"),
+        ("two", ["2_second:stages=x"], "hardneg stages gives stages itself"),
+        ("two", ["hydra.sweep.dir=x"], "gives hydra.sweep.dir itself"),
+        ("two", ["-m"], "no sweeps"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(own, tmp_path, recipe, overrides, says):
+    with pytest.raises(ConfigError, match=says):
+        make_plan(recipe, overrides, tmp_path, own)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "must list stages"),
+        ("[a, b]", "must list stages"),
+        ("1_first: mine", "must be one of train, train-teacher"),
+        ("9_last: train", "there is no experiment 9_last.yaml beside it"),
+        ("a: b: c", "stages.yaml: "),
+    ],
+)
+def test_a_list_that_is_none_is_told(own, text, says):
+    path = own / "experiment/two/stages.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        read_list(path)
+
+
+def test_two_do_not_work_in_one_folder_not_even_after_a_kill(tmp_path):
+    with run_stages.alone(tmp_path) as lock:
+        with pytest.raises(ConfigError, match="stages are at work here"), run_stages.alone(tmp_path):
+            pass
+        left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], pass_fds=[lock])
+    with pytest.raises(ConfigError, match="stages are at work here"), run_stages.alone(tmp_path):
+        pass  # the first is gone, its stage is not
+    left.kill()
+    left.wait()
+    with run_stages.alone(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_passed_on_and_the_stage_ends_in_its_own_way(tmp_path, monkeypatch, number):
+    ready = tmp_path / "ready"
+    code = (
+        "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143));"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(100)"
+    )
+    start = subprocess.Popen
+    monkeypatch.setattr(run_stages.subprocess, "Popen", lambda _, **more: start([sys.executable, "-c", code], **more))
+
+    def send():
+        while not ready.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=send).start()
+    before = signal.getsignal(number)
+    with run_stages.alone(tmp_path) as lock:
+        assert run_stages.launch(["train"], lock) == (143, number)
+    assert signal.getsignal(number) is before

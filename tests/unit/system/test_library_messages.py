@@ -1,0 +1,46 @@
+"""What libraries show on every run, and nobody needs to see."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+
+import pytest
+
+from hardneg.system.library_messages import silence_libraries
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """Bars as they are in a process that imported transformers before anything of ours."""
+    from transformers.utils import logging
+
+    hub = importlib.import_module("huggingface_hub.utils.tqdm")
+    monkeypatch.setattr(hub, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    monkeypatch.setattr(hub, "progress_bar_states", {})
+    monkeypatch.setattr(logging, "_tqdm_active", True)
+    monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS", raising=False)
+    return monkeypatch
+
+
+def test_loading_a_model_shows_no_bar_also_where_transformers_came_first(bars, bert, capfd):
+    from transformers import AutoModel
+
+    AutoModel.from_pretrained(bert)
+    assert "Loading weights" in capfd.readouterr().err
+    silence_libraries()
+    AutoModel.from_pretrained(bert)
+    assert capfd.readouterr().err == ""
+
+
+def test_who_wants_bars_sets_the_variable(bars):
+    from transformers.utils import logging
+
+    bars.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "0")
+    silence_libraries()
+    assert logging.is_progress_bar_enabled()
+
+
+def test_requests_to_a_server_are_not_told_one_by_one():
+    silence_libraries()
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
