@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart test lint format bench clean
+.PHONY: quickstart check test lint format bench clean
 
 quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
 
 test: $(VENV)/.dev             ## run the tests, a process a core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+check: lint                    ## style, types, and the tests that take no whole run: minutes, before every commit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile tests/unit tests/contracts
 
 lint: $(VENV)/.dev             ## check style, format and types
 	$(BIN)/ruff check .

@@ -46,7 +46,7 @@ PHASES = (  # where each begins; the last one that began is what the process is 
     ("filling the backend", "hardneg.serving.builder", "load"),
     ("measuring recall", "hardneg.serving.builder", "recall"),
     ("writing the manifest", "hardneg.serving.manifest", "Manifest.write"),
-    ("checking", "hardneg.commands.index", "open_build"),
+    ("checking", "hardneg.serving.live_index", "open_build"),
     ("switching", "hardneg.serving.index_folder", "IndexFolder.switch"),
     ("removing old builds", "hardneg.serving.index_folder", "IndexFolder.prune"),
 )
@@ -152,7 +152,7 @@ class World:
         def work() -> None:
             watch(shared)
             sys.argv = ["hardneg", "index", *words]
-            hardneg.sweep.hydra_app.start("index", words)
+            hardneg.sweep.hydra_app.start("index", words, hardneg.commands.index.index)
             mark(shared, len(PHASES))
 
         process = fork(work, self.home / "log")

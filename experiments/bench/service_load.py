@@ -29,7 +29,7 @@ FAISS, PEER = "bare faiss, 1 vector at a time", "embed + faiss in a loop, 1 quer
 CLIENTS = (1, 4, 16)
 MEMORY = """
 import sys
-from hardneg.serving.live import LiveIndex
+from hardneg.serving.live_index import LiveIndex
 live = LiveIndex(sys.argv[1], device="cpu")
 live.search(["a"] * 32, 10)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))

@@ -1,5 +1,31 @@
-"""hardneg: train dual-encoder retrievers with the right negatives."""
+"""hardneg: train dual-encoder retrievers with the right negatives.
 
+In Python: `run` runs any command, `open_data` and `open_mined` open what a run folder speaks of.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hardneg.cli import run
+    from hardneg.runs.mined_lists import open_mined
+    from hardneg.runs.saved_config import open_data
 
 __version__ = version("hardneg")
+__all__ = ["__version__", "open_data", "open_mined", "run"]
+
+# Imported when they are asked for: the command line starts without them.
+_HOMES = {
+    "run": "hardneg.cli",
+    "open_data": "hardneg.runs.saved_config",
+    "open_mined": "hardneg.runs.mined_lists",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hardneg' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

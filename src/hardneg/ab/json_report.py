@@ -52,11 +52,11 @@ def plain(report: Report) -> dict[str, Any]:
     }
 
 
-def effect(one: Effect) -> dict[str, Any]:
+def effect(difference: Effect) -> dict[str, Any]:
     """One difference, as plain values."""
-    won, tied, lost = one.wins
-    measured = {"name": one.name, "queries": one.queries, "old": one.old, "new": one.new}
-    return {**measured, **_tested(one.difference), "won": won, "tied": tied, "lost": lost}
+    won, tied, lost = difference.wins
+    measured = {"name": difference.name, "queries": difference.queries, "old": difference.old, "new": difference.new}
+    return {**measured, **_tested(difference.difference), "won": won, "tied": tied, "lost": lost}
 
 
 def _tested(difference: Any) -> dict[str, Any]:

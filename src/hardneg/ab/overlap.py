@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def rbo(one: Sequence[str], other: Sequence[str], p: float = 0.9) -> float:
+def rbo(first: Sequence[str], other: Sequence[str], p: float = 0.9) -> float:
     """Return the extrapolated rank-biased overlap of two rankings without ties, which may differ in length.
 
     1 for equal rankings, 0 for ones that share nothing. With `p` 0.9 the first ten ranks have 86% of the weight. It is
     RBO_EXT of Webber, Moffat and Zobel 2010 (doi:10.1145/1852102.1852106), equation 32: the overlap that was seen is
     taken to go on below.
     """
-    short, long = sorted((one, other), key=len)
+    short, long = sorted((first, other), key=len)
     s, n = len(short), len(long)
     if not s:
         return 1.0 if not n else 0.0
@@ -33,8 +33,8 @@ def rbo(one: Sequence[str], other: Sequence[str], p: float = 0.9) -> float:
     return (1 - p) / p * total + ((common - at_s) / n + at_s / s) * p**n
 
 
-def top_overlap(one: Sequence[str], other: Sequence[str], k: int) -> float:
+def top_overlap(left: Sequence[str], right: Sequence[str], k: int) -> float:
     """Return the share of the first `k` results that both rankings have; of shorter lists, of the longer one."""
-    first, second = set(one[:k]), set(other[:k])
+    first, second = set(left[:k]), set(right[:k])
     size = max(len(first), len(second))
     return len(first & second) / size if size else 1.0

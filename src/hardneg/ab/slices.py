@@ -19,10 +19,10 @@ _WORD = re.compile(r"\w+")
 Slices = Mapping[str, Mapping[str, Bool[np.ndarray, " Q"]]]  # kind -> slice -> which queries
 
 
-def slices(judged: Judged, own: Mapping[str, Path]) -> dict[str, dict[str, np.ndarray]]:
+def slices(judged: Judged, files: Mapping[str, Path]) -> dict[str, dict[str, np.ndarray]]:
     """Return which queries are of each slice, by kind; a kind that does not tell the queries apart is left out.
 
-    `own` maps a kind of the user's to a file of query ids and slices (tab-separated, .csv or .json); queries that it
+    `files` maps a kind of the user's to a file of query ids and slices (tab-separated, .csv or .json); queries that it
     does not name are in none of its slices. Raises `UserError` for a file that names none of the queries.
     """
     found: dict[str, dict[str, np.ndarray]] = {}
@@ -33,7 +33,7 @@ def slices(judged: Judged, own: Mapping[str, Path]) -> dict[str, dict[str, np.nd
         found["words in the document"] = cut(lexical_overlap(judged), "{low:.0%} to {high:.0%}", "{low:.0%}")
     if judged.sets:
         found["set"] = by_name([judged.sets.get(query) for query in judged.ids])
-    for kind, path in own.items():
+    for kind, path in files.items():
         if not path.is_file():
             raise UserError(f"--slice {kind}={path}: no such file")
         named = clusters.read(path)
@@ -42,7 +42,7 @@ def slices(judged: Judged, own: Mapping[str, Path]) -> dict[str, dict[str, np.nd
             raise UserError(
                 f"--slice {kind}={path}: names none of the {len(judged.ids)} queries; check its first column"
             )
-    return {kind: parts for kind, parts in found.items() if len(parts) > 1 or kind in own}
+    return {kind: parts for kind, parts in found.items() if len(parts) > 1 or kind in files}
 
 
 def words(text: str) -> list[str]:
@@ -63,7 +63,7 @@ def lexical_overlap(judged: Judged) -> Float[np.ndarray, " Q"]:
     return np.array(shares)
 
 
-def cut(values: Float[np.ndarray, " Q"], between: str, one: str) -> dict[str, np.ndarray]:
+def cut(values: Float[np.ndarray, " Q"], between: str, middle: str) -> dict[str, np.ndarray]:
     """Cut queries into `PARTS` slices of about one size by a measure, named by what they hold; ties are not cut."""
     edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS, method="lower"))
     place = np.searchsorted(edges, values)  # an edge belongs to the slice that it ends
@@ -71,7 +71,7 @@ def cut(values: Float[np.ndarray, " Q"], between: str, one: str) -> dict[str, np
     for part in np.unique(place):
         here = place == part
         low, high = values[here].min(), values[here].max()
-        found[(one if low == high else between).format(low=low, high=high)] = here
+        found[(middle if low == high else between).format(low=low, high=high)] = here
     return found
 
 
@@ -80,8 +80,8 @@ def by_name(names: Sequence[str | None]) -> dict[str, np.ndarray]:
     return {name: np.array([other == name for other in names]) for name in sorted({n for n in names if n is not None})}
 
 
-def each(found: Slices) -> Iterator[tuple[str, np.ndarray]]:
+def each(groups: Slices) -> Iterator[tuple[str, np.ndarray]]:
     """Yield every slice with its name, kind first."""
-    for kind, parts in found.items():
+    for kind, parts in groups.items():
         for name, here in parts.items():
             yield f"{kind}: {name}", here

@@ -78,9 +78,6 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     Raises `UserError` for what is not there, and for sides that were tested on other data than the judgements are of.
     """
     paths = (old, new)
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such run folder, run file or checkpoint")
     checkpoints = [path for path in paths if path.suffix == ".ckpt"]
     cfg = config_of(words, checkpoints[0] if checkpoints else None)
     if checkpoints and cfg is None:

@@ -70,13 +70,13 @@ def _interleaving(report: Report) -> Table:
     return Table("Interleaving (team draft)", header, (row,), note)
 
 
-def _cells(one: Effect) -> tuple[str, ...]:
-    return f"{one.old:.4f}", f"{one.new:.4f}", difference(one), " / ".join(map(str, one.wins))
+def _cells(effect: Effect) -> tuple[str, ...]:
+    return f"{effect.old:.4f}", f"{effect.new:.4f}", difference(effect), " / ".join(map(str, effect.wins))
 
 
-def difference(one: Effect) -> str:
+def difference(effect: Effect) -> str:
     """The difference with its interval."""
-    return f"{one.difference.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+    return f"{effect.difference.mean:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]"
 
 
 def headline(report: Report) -> str:

@@ -28,6 +28,7 @@ exit code: 0; 1 where a gate's limit is crossed; 2 for bad input.
 def main(arguments: Sequence[str]) -> None:
     """Print the report, write the files that are asked for, and exit with 1 where the gate says no."""
     given = _parser().parse_intermixed_args(arguments)
+    old, new = _two(given.old_new)
     from hardneg.ab.report import compare
     from hardneg.ab.systems import Files, load
     from hardneg.ab.terminal_report import show
@@ -35,7 +36,6 @@ def main(arguments: Sequence[str]) -> None:
 
     plan = _plan(given)
     check_metrics(plan.metrics)
-    old, new = _two(given.old_new)
     words = [word for word in given.old_new if not _is_path(word)]
     try:
         sides = load(old, new, words, Files(given.qrels, given.queries, given.corpus))
@@ -59,6 +59,9 @@ def _two(words: Sequence[str]) -> tuple[Path, Path]:
     paths = [Path(word) for word in words if _is_path(word)]
     if len(paths) != 2:
         raise UserError(f"give two rankings, OLD and NEW, got {len(paths)}: {', '.join(map(str, paths)) or 'none'}")
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such run folder, run file or checkpoint")
     return paths[0], paths[1]
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hardneg.runs.folder import checkpoint_of
+
 
 def main(arguments: Sequence[str]) -> None:
     """Write a trained encoder and its model card as a folder for SentenceTransformer."""
@@ -23,13 +25,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, help="folder to write")
     parser.add_argument("--force", action="store_true", help="replace an older export in that folder")
     given = parser.parse_args(arguments)
+    path = checkpoint_of(given.source)
     from hardneg.encoders import checkpoint
     from hardneg.exchange.layout import export_folder
     from hardneg.exchange.model_card import TrainingRun, model_card
     from hardneg.exchange.write import write
-    from hardneg.runs.folder import checkpoint_of
 
-    path = checkpoint_of(given.source)
     with export_folder(given.folder, given.force) as unfinished:
         trained = checkpoint.load(path)
         write(trained, unfinished)

@@ -78,19 +78,19 @@ def cells(setting: str, leak: Leak) -> tuple[str, ...]:
     return (setting, str(leak.leaked), f"{leak.false_negatives:.2%}", f"{leak.kept:.1f}", f"{leak.hit_rate:.1%}")
 
 
-def show(name: str, found: Mapping[str, Leak]) -> None:
+def show(name: str, leaks: Mapping[str, Leak]) -> None:
     """Print one source's table."""
-    first = next(iter(found.values()))
+    first = next(iter(leaks.values()))
     table = Table(title=f"{name}: {first.hidden} hidden positives of {first.queries} queries", title_justify="left")
     for heading in HEADER:
         table.add_column(heading, justify="left" if heading == "filters" else "right")
-    for setting, leak in found.items():
+    for setting, leak in leaks.items():
         table.add_row(*cells(setting, leak))
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)
 
 
-def as_markdown(cfg: DictConfig, hidden: Hidden, found: Mapping[str, Mapping[str, Leak]]) -> str:
+def as_markdown(cfg: DictConfig, hidden: Hidden, measured: Mapping[str, Mapping[str, Leak]]) -> str:
     """Write all tables."""
     how = f"{cfg.share:.0%} of the positives of queries with more than one"
     if hidden.training.data.truth is not None:
@@ -101,7 +101,7 @@ def as_markdown(cfg: DictConfig, hidden: Hidden, found: Mapping[str, Mapping[str
         f"Hidden: {how}.",
         "",
     ]
-    for name, leaks in found.items():
+    for name, leaks in measured.items():
         first = next(iter(leaks.values()))
         lines += [f"**{name}**: {first.hidden} hidden positives of {first.queries} queries", ""]
         lines += ["| " + " | ".join(HEADER) + " |", "| --- |" + " ---: |" * (len(HEADER) - 1)]
@@ -109,6 +109,6 @@ def as_markdown(cfg: DictConfig, hidden: Hidden, found: Mapping[str, Mapping[str
     return "\n".join(lines)
 
 
-def as_plain(found: Mapping[str, Mapping[str, Leak]]) -> dict[str, dict[str, dict]]:
+def as_plain(measured: Mapping[str, Mapping[str, Leak]]) -> dict[str, dict[str, dict]]:
     """The same as plain values."""
-    return {name: {setting: asdict(leak) for setting, leak in leaks.items()} for name, leaks in found.items()}
+    return {name: {setting: asdict(leak) for setting, leak in leaks.items()} for name, leaks in measured.items()}

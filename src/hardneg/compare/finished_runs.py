@@ -146,20 +146,20 @@ def _run_folders(folder: Path) -> set[Path]:
     return complete | {path.parent.parent for path in folder.rglob(".hydra/config.yaml")}
 
 
-def _add(path: Path, found: Found) -> None:
+def _add(path: Path, into: Found) -> None:
     if not (path / "summary.json").exists():
         if _is_training(path):
-            found.left_out[path] = "not finished (no summary.json); hardneg resume goes on with it"
+            into.left_out[path] = "not finished (no summary.json); hardneg resume goes on with it"
         return
     summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     if "strategy" not in summary:
         return  # an evaluation, or a probe
     if not summary.get("test", {}).get("after"):
-        found.left_out[path] = "has no test results (split.test=null)"
+        into.left_out[path] = "has no test results (split.test=null)"
         return
     written = path / ".hydra" / "config.yaml"
     node: Any = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
-    found.runs.append(FinishedRun(path, summary, flat_config(node)))
+    into.runs.append(FinishedRun(path, summary, flat_config(node)))
 
 
 def _is_training(path: Path) -> bool:
@@ -169,7 +169,7 @@ def _is_training(path: Path) -> bool:
     return str(name).startswith("train")
 
 
-def _add_logs(folder: Path, found: Found, seen: set[Path]) -> None:
+def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
     """Add the runs that only W&B's logs below this folder still know."""
     ids = {file.read_text(encoding="utf-8").strip() for path in seen if (file := path / "wandb_run_id").is_file()}
     for entry in wandb_read.runs(folder, without=ids):
@@ -177,17 +177,17 @@ def _add_logs(folder: Path, found: Found, seen: set[Path]) -> None:
         path = Path(config["run_folder"]) if "run_folder" in config else None
         if path is not None and path.resolve() not in seen and (path / "summary.json").exists():
             seen.add(path.resolve())
-            _add(path, found)
+            _add(path, into)
             continue
         measured = {key.removeprefix("test/"): v for key, v in entry["summary"].items() if key.startswith("test/")}
         if not measured:
-            found.left_out[logs[-1]] = f"W&B run {entry['name']} has no test results (state {entry['state']})"
+            into.left_out[logs[-1]] = f"W&B run {entry['name']} has no test results (state {entry['state']})"
             continue
         summary = {
             **{"strategy": config["strategy_name"], "loss": config["loss_id"], "seed": config["seed"]},
             **{"data": config["data_id"], "test_set": None, "test": {"after": measured}},
         }
-        found.runs.append(FinishedRun(logs[-1], summary, flat_config(config), logs))
+        into.runs.append(FinishedRun(logs[-1], summary, flat_config(config), logs))
 
 
 def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:

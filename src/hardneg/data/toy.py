@@ -148,11 +148,11 @@ class Toy:
         return np.hstack([np.full((self.queries, self.positives), _LABELLED), kinds])
 
     def _plant(
-        self, asked: np.ndarray, synonyms: np.ndarray, kinds: np.ndarray, rng: np.random.Generator
+        self, queries: np.ndarray, synonyms: np.ndarray, kinds: np.ndarray, rng: np.random.Generator
     ) -> tuple[Int64[np.ndarray, "queries planted"], Int64[np.ndarray, "queries planted 3"]]:
         """Choose each statement's cell and words: positives keep the cell, confusers land on one nobody asks for."""
         relevant = kinds <= _HIDDEN
-        cells = np.repeat(asked[:, None], kinds.shape[1], axis=1)
+        cells = np.repeat(queries[:, None], kinds.shape[1], axis=1)
         slot = np.where(kinds == _SEMANTIC, rng.integers(0, 2, kinds.shape), rng.integers(0, 3, kinds.shape))
         size = np.array([self.names, self.names, self.attributes])[slot]
         weight = self.names**slot
@@ -163,7 +163,7 @@ class Toy:
                 break
             old = base[bad] // weight[bad] % size[bad]
             cells[bad] = base[bad] + ((old + rng.integers(1, size[bad])) % size[bad] - old) * weight[bad]
-            bad = ~relevant & np.isin(cells, asked)
+            bad = ~relevant & np.isin(cells, queries)
         if bad.any():
             raise ConfigError(f"data.names: with {self.names} names some query has no cell for a confuser; use more")
 
@@ -187,14 +187,14 @@ class Toy:
         words: _Words,
         planted: tuple[np.ndarray, np.ndarray, np.ndarray],
         size: int,
-        asked: np.ndarray,
+        queries: np.ndarray,
         rng: np.random.Generator,
     ) -> list[str]:
         """Fill every document up to `size` statements and write them out in random order."""
         cells, spoken, places = planted
         missing = np.repeat(np.arange(self.docs), size - np.bincount(places.ravel(), minlength=self.docs))
         filler = rng.integers(0, self._cells, len(missing))
-        while (bad := np.isin(filler, asked)).any():
+        while (bad := np.isin(filler, queries)).any():
             filler[bad] = rng.integers(0, self._cells, int(bad.sum()))
         cells = np.concatenate([cells.ravel(), filler])
         spoken = np.concatenate([spoken.reshape(-1, 3), rng.integers(0, self.synonyms, (len(filler), 3))])

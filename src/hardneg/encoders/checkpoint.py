@@ -125,9 +125,9 @@ def _reading(tokenizer: str) -> dict[str, Any]:
     return json.loads(tokenizer) | {"padding": None, "truncation": None}
 
 
-def differences(one: EncoderRecipe, other: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
+def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
     """The settings in which two recipes embed differently, weights apart."""
-    before, after = asdict(one), asdict(other)
+    before, after = asdict(left), asdict(right)
     keys = [key for key in after if key not in TRAINING_ONLY and before.get(key) != after[key]]
     return {key: (before.get(key), after[key]) for key in keys}
 

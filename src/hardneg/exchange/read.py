@@ -87,8 +87,8 @@ def _alike(query: Chain, document: Chain) -> bool:
     return query.tokenizer.to_str() == document.tokenizer.to_str() and shapes[0] == shapes[1]
 
 
-def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    return all(torch.equal(value, other[name]) for name, value in one.items())
+def _same(first: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in first.items())
 
 
 def _chain(modules: Sequence[tuple[str, Path]], settings: Mapping[str, Any]) -> Chain:

@@ -72,13 +72,13 @@ class BM25(Miner):
 
 
 def _positives(
-    index: bm25s.BM25, asked: list[list[int]], places: np.ndarray, positives: np.ndarray
+    index: bm25s.BM25, queries: list[list[int]], places: np.ndarray, positives: np.ndarray
 ) -> Float32[np.ndarray, "Q P"]:
     """Score each query's positives: 0 where they share no word, NaN for those outside the pool."""
     scores = np.full(positives.shape, np.nan, np.float32)
     known = (positives >= 0) & (places >= 0)
     for row in np.flatnonzero(known.any(axis=1)):
-        words = asked[row]
+        words = queries[row]
         found = index.get_scores_from_ids(words) if len(words) else np.zeros(int(places.max()) + 1, np.float32)
         scores[row, known[row]] = found[places[row, known[row]]]
     return scores

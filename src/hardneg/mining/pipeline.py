@@ -94,18 +94,18 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
 
 
 def _mine(
-    recipe: MiningRecipe, training: TrainingSet, asked: list[tuple[np.ndarray, Task]]
+    recipe: MiningRecipe, training: TrainingSet, pending: list[tuple[np.ndarray, Task]]
 ) -> list[tuple[np.ndarray, Path]]:
     """Mine the training queries in blocks into the work folders; return each block's rows and file."""
     # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full. A
     # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
     width = recipe.depth + min(int(training.known.counts[training.queries].max(initial=0)), recipe.depth)
-    width = min(width, max(len(task.pool) for _, task in asked))
+    width = min(width, max(len(task.pool) for _, task in pending))
     size = BLOCK if recipe.teacher is None else TAUGHT
     ranks, own = (distributed.world_size(), distributed.rank()) if recipe.miner.collective else (1, 0)
     done: list[tuple[np.ndarray, Path]] = []
     with tqdm(total=len(training.queries) // ranks, desc="mine", leave=False, disable=None) as bar:
-        for queries, task in asked:
+        for queries, task in pending:
             task.work.mkdir(parents=True, exist_ok=True)
             blocks = [
                 (queries[start : start + size], task.work / f"hits-{start // size:05d}.npz")

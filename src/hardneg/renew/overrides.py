@@ -27,8 +27,8 @@ def check(words: Sequence[str]) -> None:
             )
 
 
-def index_words(live: Build, own: Sequence[str]) -> list[str]:
+def index_words(live: Build, words: Sequence[str]) -> list[str]:
     """The words of the command that made an index, with other data: a choice of `data` takes away all there was."""
-    keys = {key_of(word) for word in own}
+    keys = {key_of(word) for word in words}
     before = list(live.manifest.source.get("words") or ())
-    return [word for word in before if not (is_data(word) and ("data" in keys or key_of(word) in keys))] + list(own)
+    return [word for word in before if not (is_data(word) and ("data" in keys or key_of(word) in keys))] + list(words)

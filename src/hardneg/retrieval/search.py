@@ -89,13 +89,13 @@ class Faiss(Search):
         return search
 
 
-def load_faiss(asked: str = "search=faiss_*") -> Any:
+def load_faiss(setting: str = "search=faiss_*") -> Any:
     """Import faiss; raises `UserError` that says what to install for what was asked."""
     try:
         import faiss
     except ImportError as error:
         raise UserError(
-            f"{asked} needs faiss: pip install 'hardneg[faiss]' (or one of the faiss-gpu packages, not both);"
+            f"{setting} needs faiss: pip install 'hardneg[faiss]' (or one of the faiss-gpu packages, not both);"
             " search=exact needs no more than torch"
         ) from error
     # Since 1.14 faiss leaves BLAS for small blocks of queries, which is several times slower at our sizes.

@@ -86,10 +86,10 @@ def held_by_somebody(folder: Path) -> bool:
     return False
 
 
-def begins_anew(found: Status) -> bool:
+def begins_anew(last: Status) -> bool:
     """Whether a run failed in training; one that failed after the last step, as by a full disk, goes on from there."""
-    trained = found.get("steps") is not None and found.get("step") == found["steps"]
-    return found["state"] == "failed" and not trained
+    trained = last.get("steps") is not None and last.get("step") == last["steps"]
+    return last["state"] == "failed" and not trained
 
 
 def clear(folder: Path) -> None:

@@ -75,9 +75,9 @@ def from_plain(values: dict[str, Any]) -> dict[str, Float32[np.ndarray, "N D"]]:
     }
 
 
-def cosines(one: Float32[np.ndarray, "N D"], other: Float32[np.ndarray, "N D"]) -> Float64[np.ndarray, " N"]:
+def cosines(first: Float32[np.ndarray, "N D"], other: Float32[np.ndarray, "N D"]) -> Float64[np.ndarray, " N"]:
     """The cosine of each pair of rows; two rows of zeros (a text without a known token) count as equal."""
-    a, b = one.astype(np.float64), other.astype(np.float64)
+    a, b = first.astype(np.float64), other.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     product = lengths[0] * lengths[1]
     zeros = (lengths[0] < 1e-12) & (lengths[1] < 1e-12)

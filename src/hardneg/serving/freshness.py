@@ -160,8 +160,8 @@ def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, 
     )
 
 
-def _count(expected: int, found: int) -> Finding:
-    return Finding("count", found == expected, f"{found} vectors are stored for {expected} documents")
+def _count(expected: int, stored: int) -> Finding:
+    return Finding("count", stored == expected, f"{stored} vectors are stored for {expected} documents")
 
 
 def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:

@@ -54,69 +54,69 @@ def row(folder: Path) -> Row:
     return Row(folder, summary.get("name", folder.name), "done", facts)
 
 
-def count(found: Iterable[Row]) -> str:
+def count(rows: Iterable[Row]) -> str:
     """Say how many jobs are in which state, as in "4 jobs: 1 running, 3 done"."""
-    states = Counter(row.state for row in found)
+    states = Counter(row.state for row in rows)
     listed = ", ".join(f"{states[state]} {state}" for state in status.STATES if states[state])
     return f"{states.total()} job{'s' * (states.total() != 1)}: {listed or 'none'}"
 
 
-def table(title: str, found: Sequence[Row]) -> Table:
+def table(title: str, rows: Sequence[Row]) -> Table:
     """Lay out the jobs, one line each."""
-    out = Table(title=f"{title}: {count(found)}", title_justify="left")
-    metrics = {row.best for row in found}
+    out = Table(title=f"{title}: {count(rows)}", title_justify="left")
+    metrics = {row.best for row in rows}
     metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
     for heading in ("job", "state", "step", f"dev{metric}", f"test{metric}", "time"):
         left, least = heading in ("job", "state"), {"job": 24, "state": 11}.get(heading, 7)
         out.add_column(heading, justify="left" if left else "right", no_wrap=heading != "job", min_width=least)
-    said = any(row.facts.get("error") for row in found)
+    said = any(row.facts.get("error") for row in rows)
     if said:
         out.add_column("error", overflow="ellipsis", no_wrap=True, max_width=60)
-    for one, name in zip(found, names(found), strict=True):
+    for one, name in zip(rows, names(rows), strict=True):
         error = [escape(_first_line(one.facts.get("error") or ""))] if said else []
         cells = (_steps(one), _metric(one, "dev"), _metric(one, "test"), _time(one), *error)
         out.add_row(escape(name), one.state, *cells, style=STYLES[one.state])
     return out
 
 
-def names(found: Sequence[Row]) -> list[str]:
+def names(rows: Sequence[Row]) -> list[str]:
     """The jobs' names; those that several share get the words in which their command lines differ."""
     alike: dict[str, list[Row]] = {}
-    for one in found:
+    for one in rows:
         alike.setdefault(one.name, []).append(one)
     out = []
-    for one in found:
+    for one in rows:
         others = [set(other.facts.get("overrides", ())) for other in alike[one.name]]
         common = set.intersection(*others)
         out.append(" ".join([one.name, *(word for word in one.facts.get("overrides", ()) if word not in common)]))
     return out
 
 
-def show(sweep: Path, found: Sequence[Row] | None = None) -> None:
+def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:
     """Print the table of a sweep's folder."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDE)
-    console.print(table(str(sweep), rows(sweep) if found is None else found))
+    console.print(table(str(sweep), rows(sweep) if jobs is None else jobs))
 
 
-def _steps(one: Row) -> str:
-    step, steps = one.facts.get("step"), one.facts.get("steps")
+def _steps(row: Row) -> str:
+    step, steps = row.facts.get("step"), row.facts.get("steps")
     if step is None:
         return ""
-    return str(step) if one.state == "done" or not steps else f"{step}/{steps}"
+    return str(step) if row.state == "done" or not steps else f"{step}/{steps}"
 
 
-def _metric(one: Row, split: str) -> str:
-    value = (one.facts.get(split) or {}).get(one.best)
+def _metric(row: Row, split: str) -> str:
+    value = (row.facts.get(split) or {}).get(row.best)
     return "" if value is None else f"{value:.4f}"
 
 
-def _time(one: Row) -> str:
+def _time(row: Row) -> str:
     """How long its last attempt has taken."""
-    if "started" not in one.facts or one.state == "waiting":
+    if "started" not in row.facts or row.state == "waiting":
         return ""
-    end = time.time() if one.state == "running" else one.facts["updated"]
-    minutes, seconds = divmod(max(int(end - one.facts["started"]), 0), 60)
+    end = time.time() if row.state == "running" else row.facts["updated"]
+    minutes, seconds = divmod(max(int(end - row.facts["started"]), 0), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 

@@ -45,18 +45,18 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
     yield tell
 
 
-def fitting(found: list[Row], lines: int) -> list[Row]:
+def fitting(rows: list[Row], lines: int) -> list[Row]:
     """Leave out what says least, until the rest has room: what waits from the last on, then what is done."""
-    kept = list(found)
+    kept = list(rows)
     for state in ("waiting", "done"):
         for one in [one for one in reversed(kept) if one.state == state][: max(len(kept) - lines, 0)]:
             kept.remove(one)
     return kept
 
 
-def _line(one: Row, ended: int, total: int) -> str:
-    test = (one.facts.get("test") or {}).get(one.best)
-    said = [f"{one.best} {test:.4f}"] if test is not None else []
-    said += [f"step {one.facts['step']}"] if one.facts.get("step") is not None and one.state != "done" else []
-    said += [str(one.facts["error"])] if one.facts.get("error") else []
-    return f"[{ended}/{total}] {one.name} {one.state}  {'  '.join(said)}".rstrip()
+def _line(row: Row, ended: int, total: int) -> str:
+    test = (row.facts.get("test") or {}).get(row.best)
+    said = [f"{row.best} {test:.4f}"] if test is not None else []
+    said += [f"step {row.facts['step']}"] if row.facts.get("step") is not None and row.state != "done" else []
+    said += [str(row.facts["error"])] if row.facts.get("error") else []
+    return f"[{ended}/{total}] {row.name} {row.state}  {'  '.join(said)}".rstrip()

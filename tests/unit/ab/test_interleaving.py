@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from hardneg.ab.clicks import USERS, User, logged, simulated
+from hardneg.ab.clicks import logged, simulated
 from hardneg.ab.interleaving import NEW, OLD, Drafted, Impression, outcome, team_draft
+from hardneg.ab.simulated_users import USERS, User
 from hardneg.errors import DataError, UserError
 
 

@@ -118,8 +118,8 @@ def test_pickled_logger_goes_on(tmp_path):
 
 KILLED = """
 import os, signal, sys
-import hardneg.runlog.read, hardneg.runlog.wandb
-from hardneg.runlog.csv import MetricsCsv
+import hardneg.runlog.wandb_read, hardneg.runlog.wandb_run
+from hardneg.runlog.metrics_csv import MetricsCsv
 assert "wandb" not in sys.modules, "only a W&B run needs wandb"
 logger = MetricsCsv(sys.argv[1])
 for step in range(200):

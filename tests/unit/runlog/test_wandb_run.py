@@ -208,7 +208,7 @@ def test_other_ranks_make_nothing(tmp_path, monkeypatch):
 
 KILLED = """
 import os, signal, sys, time
-from hardneg.runlog.wandb import WandbRun
+from hardneg.runlog.wandb_run import WandbRun
 with WandbRun(project="toy", name="killed", dir=sys.argv[1], folder=sys.argv[1], config={}) as logger:
     for step in range(100):
         logger.log_metrics({"train/loss": 1 / (step + 1)}, step=step)

@@ -23,7 +23,7 @@ def test_a_running_state_is_believed_only_while_somebody_holds_the_folder(tmp_pa
 
 def test_a_killed_process_lets_go(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from hardneg import status; folder = Path(sys.argv[1])\n"
+        "import os, sys; from pathlib import Path; from hardneg.runs import status; folder = Path(sys.argv[1])\n"
         "with status.held(folder): status.begin(folder, name='a'); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 9

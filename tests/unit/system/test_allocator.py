@@ -9,7 +9,7 @@ import pytest
 
 TRY = """
 import resource, sys
-from hardneg import allocator
+from hardneg.system import allocator
 if "keep" in sys.argv:
     allocator.keep_freed_memory()
 import numpy as np

@@ -116,10 +116,10 @@ def _qrels(repo: str) -> Mapping[str, Dataset]:
         return access.splits(repo, None)  # more columns than these: then each row's ids are checked
 
 
-def _by_split(repo: str, found: Mapping[str, Dataset]) -> dict[str, Dataset]:
+def _by_split(repo: str, rows: Mapping[str, Dataset]) -> dict[str, Dataset]:
     splits: dict[str, Dataset] = {}
-    for name, dataset in found.items():
+    for name, dataset in rows.items():
         if split_name(name) in splits:
-            raise DataError(f"{repo}: two splits are {split_name(name)!r}: {', '.join(found)}")
+            raise DataError(f"{repo}: two splits are {split_name(name)!r}: {', '.join(rows)}")
         splits[split_name(name)] = dataset
     return splits

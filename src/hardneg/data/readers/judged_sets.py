@@ -30,7 +30,7 @@ def finished(
     corpus: Texts,
     queries: Texts,
     qrels: Mapping[str, Qrels],
-    given: Ragged | None,
+    negatives: Ragged | None,
     complaints: Complaints,
 ) -> RetrievalData:
     """Report what was skipped and build the set, without splits that came out empty.
@@ -47,7 +47,7 @@ def finished(
             "load it with data.on_error=raise to see the first bad row"
         )
     complaints.report(name)
-    return RetrievalData(name, corpus, queries, qrels, given=given, skipped=dict(complaints.skipped))
+    return RetrievalData(name, corpus, queries, qrels, given=negatives, skipped=dict(complaints.skipped))
 
 
 def _query_text(row: Mapping[str, Any]) -> str:

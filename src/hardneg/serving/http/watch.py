@@ -95,7 +95,7 @@ class Watch:
         elif behind != self.state.behind:
             self.state = State(opened, self.state.freshness, self.state.examined, behind)
 
-    def _examine(self, asked: Future[None]) -> None:
+    def _examine(self, waiting: Future[None]) -> None:
         self._tried = time.monotonic()
         try:
             freshness = self.state.opened.examine()
@@ -107,7 +107,7 @@ class Watch:
         except Exception as error:  # whatever a backend raises: the service goes on with what was known
             log.error("the index could not be examined", exc_info=error)
             self._asked = None
-            asked.set_exception(error)
+            waiting.set_exception(error)
         else:
             self._asked = None
-            asked.set_result(None)
+            waiting.set_result(None)

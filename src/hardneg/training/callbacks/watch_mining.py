@@ -88,23 +88,23 @@ class Alarms(L.Callback):
         if dropped and trainer.is_global_zero:
             self._audit(trainer)
 
-    def _raise(self, trainer: L.Trainer, about: str, found: list[Alarm]) -> None:
+    def _raise(self, trainer: L.Trainer, about: str, alarms: list[Alarm]) -> None:
         if not trainer.is_global_zero:
             return
-        for alarm in found:
+        for alarm in alarms:
             log.warning("ALARM %s: %s", about, alarm.text)
             for logger in trainer.loggers:
                 logger.log_metrics({f"alarms/{about}/{alarm.name}": 1.0}, step=trainer.global_step)
                 if alert := getattr(getattr(logger, "experiment", None), "alert", None):
                     alert(title=f"{about}: {alarm.name}", text=alarm.text)
 
-    def _show(self, trainer: L.Trainer, key: str, found: list[Finding]) -> None:
+    def _show(self, trainer: L.Trainer, key: str, alarms: list[Finding]) -> None:
         """Log findings as a table, where a logger has tables."""
-        if not trainer.is_global_zero or not found:
+        if not trainer.is_global_zero or not alarms:
             return
         for logger in trainer.loggers:
             if table := getattr(logger, "log_table", None):
-                table(key, columns=list(asdict(found[0])), data=[_row(one) for one in found])
+                table(key, columns=list(asdict(alarms[0])), data=[_row(one) for one in alarms])
 
     def _audit(self, trainer: L.Trainer) -> None:
         parts = []
