@@ -12,6 +12,7 @@ from pathlib import Path
 import confs
 import pytest
 from hydra import initialize_config_dir
+from patience import patience
 
 from hardneg.cli import COMMANDS
 from hardneg.config import composition
@@ -63,7 +64,7 @@ def test_the_source_of_contributing_works_as_printed(tmp_path):
             f"cache={tmp_path}", "evaluate.before=false", f"hydra.run.dir={tmp_path}/run",
         ],
         env={**os.environ, "PYTHONPATH": str(tmp_path), "HARDNEG_TARGETS": "popular."},
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=patience(300),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "run" / "summary.json").exists()

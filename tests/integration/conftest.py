@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import signal
-import subprocess
 import sys
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import warm
+from patience import patience
 
 HERE = Path(__file__).parent
 
@@ -78,23 +78,15 @@ def server(environment, monkeypatch):
 
 
 @pytest.fixture
-def hardneg_process(environment):
+def hardneg_process(environment, tmp_path_factory):
     """Run `hardneg ...` in a process of its own, which may be killed; checks the exit code."""
 
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "hardneg.cli", *arguments]
-        pipe = subprocess.PIPE
-        # A session of its own: if it hangs, its other ranks must go too, or they hold the pipes open for ever.
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-        ) as process:
-            try:
-                out, err = process.communicate(timeout=200)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        assert process.returncode == code, f"exit {process.returncode}\n{out[-3000:]}\n{err[-6000:]}"
-        return subprocess.CompletedProcess(command, code, out, err)
+    def run(*arguments: str, code: int = 0) -> SimpleNamespace:
+        out, err = (tmp_path_factory.mktemp("output") / name for name in ("stdout", "stderr"))
+        got = warm.run(arguments, out, err, patience(200))
+        said, complained = out.read_text(), err.read_text()
+        assert got == code, f"exit {got}\n{said[-3000:]}\n{complained[-6000:]}"
+        return SimpleNamespace(stdout=said, stderr=complained, returncode=got)
 
     return run
 

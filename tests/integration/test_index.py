@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 pytest.importorskip("faiss")
 
@@ -80,7 +81,7 @@ def test_a_killed_process_goes_on(hardneg, ckpt, environment, tmp_path):
     """kill -9 in the middle of the embedding; what was embedded is not embedded again."""
     words = ["index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=20"]
     process = subprocess.Popen([sys.executable, "-m", "hardneg.cli", *words], stderr=subprocess.DEVNULL)
-    cards, until = Path("i/shards"), time.monotonic() + 120
+    cards, until = Path("i/shards"), time.monotonic() + patience(120)
     while len(list(cards.glob("*/card.json"))) < 5 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)

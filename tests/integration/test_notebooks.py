@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
+from patience import patience
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -47,7 +48,7 @@ def test_a_notebook_runs(path, kernel, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     fresh = nbformat.v4.new_code_cell(f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})")
     notebook.cells.insert(0, fresh)
-    client = NotebookClient(notebook, km=manager, timeout=600)
+    client = NotebookClient(notebook, km=manager, timeout=int(patience(600)))
     client.kc = channels
     client.execute(reset_kc=False, cleanup_kc=False)
     if folder := os.environ.get("HARDNEG_TEST_NOTEBOOKS"):  # to look at them: jupyter nbconvert --to html

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from patience import patience
 from test_resume import end_state, same
 
 MINED = ["negatives=[in_batch,mined,random]", "negatives.mined.depth=20", "negatives.random.k=2", "logger=csv"]
@@ -187,7 +188,7 @@ def test_mine_under_torchrun_writes_the_same_store(hardneg, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "hardneg.cli"]
     done = subprocess.run(
         [*command, *arguments, f"cache={tmp_path}/two", "hydra.run.dir=two-run"],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=patience(120),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     (one,), (two,) = (list((tmp_path / name / "stores").glob("*/card.json")) for name in ("one", "two"))

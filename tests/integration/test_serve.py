@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import patience
 
 pytest.importorskip("faiss")
 pytest.importorskip("fastapi")
@@ -59,7 +60,7 @@ def served(*words):
     with open("log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        until = time.monotonic() + 100
+        until = time.monotonic() + patience(100)
         while not (found := re.search(r"serving i on http://127.0.0.1:(\d+); ", Path("log").read_text())):
             assert process.poll() is None and time.monotonic() < until, Path("log").read_text()
             time.sleep(0.05)
@@ -83,7 +84,7 @@ class Asker(threading.Thread):
         self.port, self.stop, self.builds, self.failed = port, threading.Event(), [], []
 
     def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience(30))
         while not self.stop.is_set():
             status, said = post(connection, json.dumps({"queries": ["who is it", "where"], "k": 3}))
             if status != 200 or [len(one["hits"]) for one in said["answers"]] != [3, 3]:
@@ -94,7 +95,7 @@ class Asker(threading.Thread):
 
 def nonsense(port, message):
     """Send it and read until the server closes or has answered."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=patience(10)) as raw:
         raw.sendall(message)
         raw.settimeout(3)
         try:
@@ -111,11 +112,11 @@ def test_it_is_switched_under_load_between_bad_requests_and_stops_in_order(index
             asker.start()
         for name, run in ((second, hardneg_process), (first, hardneg), (second, hardneg)):
             run("index", "switch", "i", name)
-            until = time.monotonic() + 30
+            until = time.monotonic() + patience(30)
             while any(asker.builds[-1:] != [name] for asker in askers) and time.monotonic() < until:
                 for message in NONSENSE:
                     assert not nonsense(port, message).startswith(b"HTTP/1.1 5")
-                bad = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                bad = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(30))
                 assert post(bad, b"{")[0] == 400 and post(bad, b'{"query": "a", "x": 1}')[0] == 422
                 assert post(bad, b" " * 1_000_000)[0] == 413
         for asker in askers:
@@ -123,7 +124,7 @@ def test_it_is_switched_under_load_between_bad_requests_and_stops_in_order(index
             asker.join()
             assert not asker.failed and {first, second} <= set(asker.builds) and asker.builds[-1] == second
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=patience(30)) == 0
         log = Path("log").read_text()
         assert "Traceback" not in log and f"now answering: fresh: build {second}" in log and "stopped" in log
         assert len(log.splitlines()) < 10  # nothing is logged for each request
@@ -137,26 +138,26 @@ def test_clients_that_are_slow_are_let_go_and_what_has_begun_is_answered_at_the_
             "body": b"POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{",
             "silent": b"",
         }
-        raws = {name: socket.create_connection(("127.0.0.1", port), timeout=20) for name in slow}
+        raws = {name: socket.create_connection(("127.0.0.1", port), timeout=patience(20)) for name in slow}
         for name, raw in raws.items():
             raw.sendall(slow[name])
         got = {name: raw.makefile("rb").read() for name, raw in raws.items()}  # until the service closes
         assert time.monotonic() - begun < 25
         assert b"408" in got["body"].splitlines()[0] and not got["headers"] and not got["silent"]
 
-        endless = socket.create_connection(("127.0.0.1", port), timeout=20)
+        endless = socket.create_connection(("127.0.0.1", port), timeout=patience(20))
         with pytest.raises(OSError), endless:
             endless.sendall(b"GET /health HTTP/1.1\r\n")
             for number in range(100_000):
                 endless.sendall(b"X-%d: %s\r\n" % (number, b"a" * 1000))
 
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(30))
         connection.request("POST", "/search", b'{"query": "a"}', {"Content-Type": "application/json"})
         process.send_signal(signal.SIGTERM)
         assert connection.getresponse().status == 200
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=patience(30)) == 0
         with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
+            socket.create_connection(("127.0.0.1", port), timeout=patience(5))
 
 
 def test_a_stale_index_is_not_served(index, hardneg, small):
@@ -165,7 +166,7 @@ def test_a_stale_index_is_not_served(index, hardneg, small):
     other = "other/checkpoints/best.ckpt"
     assert "STALE" in hardneg("serve", "i", "--port", "0", "--ckpt-path", other, code=2).stderr
     with served("--ckpt-path", other, "--allow-stale") as (_, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(30))
         status, said = post(connection, b'{"query": "a"}')
         assert status == 200 and said["freshness"].startswith("STALE")
         connection.request("GET", "/freshness")

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from patience import patience
+
 STARTING = 60  # seconds
 
 
@@ -62,7 +64,7 @@ def running(binaries: Path) -> Iterator[str]:
 def _wait(dsn: str, process: subprocess.Popen, log: Path) -> None:
     import psycopg
 
-    until = time.monotonic() + STARTING
+    until = time.monotonic() + patience(STARTING)
     while process.poll() is None and time.monotonic() < until:
         with suppress(psycopg.OperationalError):
             return psycopg.connect(dsn).close()

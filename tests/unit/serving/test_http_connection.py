@@ -10,6 +10,7 @@ import time
 from functools import partial
 
 import pytest
+from patience import patience
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("httptools")
@@ -47,7 +48,7 @@ def server():
 
 
 def until(says, seconds=10.0):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patience(seconds)
     while not says() and time.monotonic() < end:
         time.sleep(0.01)
     return says()
@@ -55,7 +56,7 @@ def until(says, seconds=10.0):
 
 @pytest.fixture
 def client(server):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=patience(10)) as raw:
         yield raw
     assert until(lambda: not server.server_state.connections)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from patience import patience
 
 pytest.importorskip("faiss")
 pytest.importorskip("fastapi")
@@ -243,7 +244,7 @@ def test_a_full_queue_says_when_to_come_again(client):
         for thread in waiting:
             thread.start()
         batcher = client.service.batcher
-        until = time.monotonic() + 5
+        until = time.monotonic() + patience(5)
         while batcher._came - batcher._went < 2 and time.monotonic() < until:
             time.sleep(0.005)
         answer = ask(client, query="c")
@@ -379,7 +380,7 @@ def test_a_switch_is_followed_and_a_build_that_does_not_open_is_not(toy, indexed
     with serving(live) as client:
 
         def until(says):
-            end = time.monotonic() + 20
+            end = time.monotonic() + patience(20)
             while time.monotonic() < end:
                 answer = ask(client, query="a")
                 assert answer.status_code == 200

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import patience
 from worlds import built, corpus, encoder, saved, trained
 
 from hardneg.commands.index import main as change
@@ -45,7 +46,7 @@ class Load:
             self.seen.append((name, [[hit.id for hit in answer.hits] for answer in answers]))
 
     def wait_for(self, more):
-        asked, until = len(self.seen), time.monotonic() + 20
+        asked, until = len(self.seen), time.monotonic() + patience(20)
         while len(self.seen) < asked + more and time.monotonic() < until:
             time.sleep(0.01)
 
