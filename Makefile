@@ -10,7 +10,7 @@ quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data s
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
 
 test: $(VENV)/.dev             ## run the tests, a process a core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: lint                    ## style, types, and the tests that take no whole run: minutes, before every commit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile tests/unit tests/contracts
