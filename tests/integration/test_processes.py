@@ -10,7 +10,7 @@ import threading
 import time
 
 from hardneg.runs import status
-from hardneg.runs.folder import LAST
+from hardneg.runs.folder import CHECKPOINTS, LAST
 
 TINY = ["data=toy", "data.docs=120", "data.queries=60", "data.names=12", "data.attributes=6", "encoder.dim=8"]
 TINY += ["batch_size=4", "optimizer.lr=0.01", "logger=csv", "strategy=bm25", "trainer.accelerator=cpu"]
@@ -33,7 +33,7 @@ def wait(true, seconds=600):  # a busy machine takes minutes to import torch
 def at_work(tmp_path, jobs):
     """Whether so many jobs run, and one of them has a checkpoint to go on from."""
     found = [status.read(folder)["state"] for folder in folders(tmp_path)]
-    return found == ["running"] * jobs and any((folder / LAST).exists() for folder in folders(tmp_path))
+    return found == ["running"] * jobs and any((folder / CHECKPOINTS / LAST).exists() for folder in folders(tmp_path))
 
 
 def test_jobs_share_the_cache_stop_by_ctrl_c_go_on_and_fail_alone(hardneg, tmp_path):
