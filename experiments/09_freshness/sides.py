@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hardneg.ab.effects import Pairing
-from hardneg.ab.rankings import in_order
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.retrieval.metrics import grades, of_rankings
+from hardneg.runs.trec_runs import in_order
 from hardneg.serving.live_index import LiveIndex
 
 METRICS, DEPTH, BLOCK = ("ndcg@10", "recall@100"), 100, 256

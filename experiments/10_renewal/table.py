@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from hardneg.ab.rankings import read_qrels, read_run
+from hardneg.ab.rankings import read_qrels
 from hardneg.compare.statistics import crossed
 from hardneg.retrieval.metrics import of_rankings
+from hardneg.runs.trec_runs import read_run
 
 DATES, METRIC = (2, 3, 4), "ndcg@10"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from hardneg.ab.rankings import Strict, read_qrels
+from hardneg.ab.rankings import read_qrels
 from hardneg.compare.clusters import components
 from hardneg.data.readers.fields import document_text, identifier, string
-from hardneg.data.readers.lines import BadRow, json_lines
+from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import UserError
 from hardneg.retrieval.metrics import grades

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from hardneg.ab.rankings import ranked, read_run
+from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import Judged, from_data, from_files
 from hardneg.config import classes, composition
 from hardneg.data.tables import RetrievalData
@@ -21,6 +21,7 @@ from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import Rankings
 from hardneg.retrieval.retriever import seen
 from hardneg.runs.saved_config import read_config
+from hardneg.runs.trec_runs import read_run
 
 WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
 

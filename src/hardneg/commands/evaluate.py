@@ -19,6 +19,7 @@ from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.runs import results
+from hardneg.runs.trec_runs import write_run
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -41,7 +42,7 @@ def evaluate(cfg: DictConfig) -> None:
     qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
     systems = baseline_metrics(cfg, data, cfg.split, retriever.seen)
     systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
-    results.write_trec(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
+    write_run(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
     results.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
     means, sets = results.means(systems, runs[""], data), results.means_by_set(systems, runs[""], data)
     results.tell(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", means, sets)

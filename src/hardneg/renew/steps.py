@@ -16,8 +16,8 @@ from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_groups
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.retriever import seen
-from hardneg.runs import results
 from hardneg.runs.folder import BEST, LAST
+from hardneg.runs.trec_runs import write_run
 from hardneg.serving.builder import Builder
 from hardneg.serving.builds import Build
 from hardneg.serving.live_index import open_build
@@ -95,7 +95,7 @@ def rank(renewal: Renewal, checkpoint: Build, ckpt_path: str, name: str) -> Side
             bar.update(len(queries))
     run = Run(rows, ids, scores)
     run = run if left_out is None else run.without(left_out, depth)
-    results.write_trec(renewal.folder / f"{name}.run", run, data, name)
+    write_run(renewal.folder / f"{name}.run", run, data, name)
     return Side(f"build {checkpoint.name} ({ckpt_path})", ranked(run, data))
 
 

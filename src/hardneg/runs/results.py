@@ -1,4 +1,4 @@
-"""What a run leaves behind: ranking, per-query values, summary and figure."""
+"""What a run leaves behind: per-query values, summary and tables; its ranking is in trec_runs.py."""
 
 from __future__ import annotations
 
@@ -19,17 +19,6 @@ from hardneg.retrieval.metrics import Run, average, by_set
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
-
-
-def write_trec(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
-    """Write a run file that trec_eval, ranx and pytrec_eval read; scores have all digits, so that ties stay ties.
-
-    Ids with blanks in them are written as they are, which `hardneg ab` reads and the format does not foresee.
-    """
-    with path.open("w", encoding="utf-8") as file:
-        for query, found in run.as_dict(data).items():
-            for rank, (doc, score) in enumerate(found.items(), start=1):
-                file.write(f"{query} Q0 {doc} {rank} {score:.9g} {tag}\n")
 
 
 def write_per_query(path: Path, run: Run, data: RetrievalData, systems: Systems) -> None:

@@ -19,6 +19,7 @@ from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, LAST
+from hardneg.runs.trec_runs import write_run
 from hardneg.system import distributed
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -50,7 +51,7 @@ def final_test(
         sets: dict[str, results.Means] = {}
         if run is not None:
             means, sets = results.means(systems, run, data), results.means_by_set(systems, run, data)
-            results.write_trec(folder / "test.run", run, data, cfg.run_name)
+            write_run(folder / "test.run", run, data, cfg.run_name)
             results.write_per_query(folder / "per_query.parquet", run, data, systems)
             for logger in trainer.loggers:
                 of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}

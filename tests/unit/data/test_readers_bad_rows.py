@@ -30,6 +30,8 @@ BAD_CORPUS = {
 BAD_QRELS = {
     "wrong column count": "q0\t007",
     "wrong column count ": "q0\t0\t007\t1",
+    "comment": "# judged by hand",
+    "wrong column count  ": "q0\td2\t1\t# by hand",
     "score not a number": "q0\td2\tyes",
     "score not a number ": "q0\td2\t1_0",
     "score not finite": "q0\td2\tnan",

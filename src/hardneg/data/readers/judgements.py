@@ -21,12 +21,17 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
     """Yield number and (query id, document id, score) of each line of a qrels file.
 
     Layout: three columns, or TREC's four of which the second is not used; the first line decides, and may be a header
-    (it ends in `score`). Columns are parted by tabs, in a line without any by blanks. Complains about other lines.
+    (it ends in `score`). Columns are parted by tabs, in a line without any by blanks. Complains about other lines,
+    and of four columns about a document that is judged twice with another second one: TREC's subtopics.
     """
     width = header = 0
-    seen = False
+    seen, seconds = False, dict[tuple[str, str], str]()
     for line, text in text_lines(path, complaints):
         columns = text.split("\t") if "\t" in text else text.split()
+        if _is_comment(text, columns[-1]):
+            what = "a comment, which this format does not have"
+            complaints.about(path, line, BadRow("comment", what, "remove the line"))
+            continue
         if not width:
             width = 4 if len(columns) == 4 else 3
             if columns[-1].strip().lower() in HEADER_ENDS:
@@ -35,12 +40,32 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
         seen = True
         if len(columns) != width:
             what = f"{len(columns)} columns where {width} are expected"
+            if any(column.lstrip().startswith("#") for column in columns[width:]):
+                what = f"a comment behind the {width} columns, which this format does not have"
+            elif len(columns) == 6 and columns[1] == "Q0":
+                what = f"a line of a run file (a ranking) where {width} columns of judgements are expected"
             complaints.about(path, line, BadRow("wrong column count", what, LAYOUT))
+            continue
+        if width == 4 and seconds.setdefault((columns[0], columns[2]), columns[1]) != columns[1]:
+            what = f"document {columns[2]!r} is judged for query {columns[0]!r} under {columns[1]!r} and, above, under "
+            what += f"{seconds[columns[0], columns[2]]!r}: one judgement for each subtopic, which are not read"
+            complaints.about(path, line, BadRow("subtopic", what, "keep one line for each document, as its best grade"))
             continue
         yield line, (columns[0], columns[-2], columns[-1])
     if header and not seen:
         bad = BadRow("empty file", "the file has a header but no rows", "write its rows or delete it")
         complaints.about(path, header, bad)
+
+
+def _is_comment(text: str, last: str) -> bool:
+    """Whether a line is no row; an id may begin with `#`, where the row ends in a number, or is the header."""
+    if not text.startswith("#") or last.strip().lower() in HEADER_ENDS:
+        return text.startswith("# ")
+    try:
+        number(last)
+    except BadRow:
+        return True
+    return text.startswith("# ")
 
 
 def judgements(source: Source, corpus: Texts, queries: Texts, complaints: Complaints) -> Qrels:

@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hardneg.errors import ConfigError, DataError
 
@@ -50,6 +50,17 @@ class Complaints:
         if self.skipped:
             counts = ", ".join(f"{reason}: {n}" for reason, n in self.skipped.most_common())
             log.warning("data set %r: skipped %d bad rows (%s)", name, self.skipped.total(), counts)
+
+
+class Strict(Complaints):
+    """Every bad row ends the reading: half a ranking would be compared as if it were whole."""
+
+    def __init__(self) -> None:
+        super().__init__("raise")
+
+    def about(self, source: str | Path, line: int, bad: BadRow) -> NoReturn:
+        """Raise `DataError` beginning with `source:line:`."""
+        raise DataError(f"{source}:{line}: {bad}") from None
 
 
 def text_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,156 @@
+"""TREC run files: how a ranking is written, and the one reader of them, which is right or refuses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from hardneg.data.readers.fields import number
+from hardneg.data.readers.lines import BadRow, Strict, text_lines
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import DataError
+from hardneg.retrieval.metrics import Rankings, Run
+
+log = logging.getLogger(__name__)
+
+LAYOUT = "write `query Q0 document rank score tag`, six columns with blanks between"
+WHOLE = re.compile(r"[+-]?\d+")
+BLANK, BLANK_OR_PERCENT = re.compile(r"\s"), re.compile(r"[%\s]")
+# The format has no word for ids with blanks, which real sets have. A tag that ends in this says how ids were written.
+ENCODED = ";ids=percent-encoded"
+
+Row = tuple[str, str, float]  # query, document, score
+
+
+def write_run(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
+    """Write a run file that trec_eval, ranx and pytrec_eval read; scores have all digits, so that ties stay ties.
+
+    Where an id has a blank in it, all ids of the file are written percent-encoded (RFC 3986; only blanks and `%` are
+    changed) and the tag ends in `;ids=percent-encoded`, by which `read_run` knows it. Otherwise ids stay as they are.
+    """
+    rankings = run.as_dict(data)
+    encoded = any(BLANK.search(name) for query, found in rankings.items() for name in (query, *found))
+    written: Callable[[str], str] = _percent_encoded if encoded else str
+    tag = BLANK.sub("_", tag) + ENCODED * encoded
+    with path.open("w", encoding="utf-8") as file:
+        for query, found in rankings.items():
+            name = written(query)
+            for rank, (doc, score) in enumerate(found.items(), start=1):
+                file.write(f"{name} Q0 {written(doc)} {rank} {score:.9g} {tag}\n")
+    if encoded:
+        log.info("%s: ids have blanks in them, so all are percent-encoded there (urllib.parse.unquote undoes it)", path)
+
+
+def read_run(path: Path) -> Rankings:
+    """Read a TREC run file (also .gz): the score decides the order, as it does for trec_eval, not the rank column.
+
+    A line is `query Q0 document rank score`, and what is behind is the tag, whatever is in it. Columns are parted by
+    blanks, or by tabs where a line has five or more of them. Ids with blanks are read as `write_run` writes them, and
+    as it did before it encoded them: then a rank that goes 1, 2, 3 through each query says where a document's id ends.
+    Which of the two a file is, is decided for the whole of it.
+
+    Raises `DataError` with file and line for too few columns, a rank that is no whole number, a score that is no
+    finite one, and a document that a query has twice; and for a file that can be read in both ways.
+    """
+    tags: set[str] = set()
+    plain, refused = _attempt(path, lambda text: _plain(text, tags))
+    if refused is None and not tags:
+        return _ordered(plain)
+    raw, otherwise = _attempt(path, _with_blanks())
+    if refused is None and (otherwise is not None or len(tags) == 1):  # a tag is one for a file
+        if otherwise is None and raw != plain:
+            raise DataError(
+                f"{path}: can be read with ids that have blanks in them, or with blanks in the tag, and does not say"
+                " which it is; write the blanks of ids as %20 and a tag without blanks that ends in " + repr(ENCODED)
+            )
+        return _ordered(plain)
+    if otherwise is None:
+        return _ordered(raw)
+    raise max(refused, otherwise, key=lambda stop: stop[0])[1]
+
+
+def in_order(scored: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Sort documents as trec_eval does: by score in float32, and of equal scores the larger id first."""
+    pairs = sorted(scored, reverse=True)
+    scores = np.array([score for _, score in pairs], np.float32)
+    return {pairs[row][0]: float(scores[row]) for row in np.argsort(-scores, kind="stable").tolist()}
+
+
+def _ordered(found: dict[str, dict[str, float]]) -> Rankings:
+    return {query: in_order(scores.items()) for query, scores in found.items()}
+
+
+def _attempt(
+    path: Path, parse: Callable[[str], Row]
+) -> tuple[dict[str, dict[str, float]], tuple[int, DataError] | None]:
+    """Read a whole file in one way; return the scores, and after which line and why it stopped."""
+    found, line, complaints = dict[str, dict[str, float]](), 0, Strict()
+    try:
+        for line, text in text_lines(path, complaints):
+            try:
+                query, doc, score = parse(text)
+                ranked = found.setdefault(query, {})
+                if doc in ranked:
+                    what = f"document {doc!r} is ranked twice for query {query!r}"
+                    raise BadRow("document twice", what, "keep one of the two lines")
+            except BadRow as bad:
+                complaints.about(path, line, bad)
+            ranked[doc] = score
+    except DataError as error:
+        return {}, (line, error)
+    return found, None
+
+
+def _plain(text: str, tags: set[str]) -> Row:
+    """Read a line whose ids have no blanks: five columns and the tag; adds a tag with blanks to `tags`."""
+    tabs = text.count("\t") >= 5
+    columns = [column.strip() for column in (text.split("\t", 5) if tabs else text.split(None, 5))]
+    count = len(columns) if tabs else len(text.split())
+    longer = not tabs and count > 6
+    if count < 6 or (longer and columns[1].upper() not in ("Q0", "0")):
+        what = f"{count} columns where 6 are expected" + ", of which the second is Q0" * longer
+        raise BadRow("columns", "a comment, which the format has not" if text.startswith("#") else what, LAYOUT)
+    query, _, doc, rank, score, tag = columns
+    if not query or not doc:
+        raise BadRow("columns", "an id is empty", LAYOUT)
+    if not WHOLE.fullmatch(rank):
+        raise BadRow("rank", f"rank {rank!r} is not a whole number", LAYOUT)
+    if longer:
+        tags.add(tag)
+    if tag.endswith(ENCODED):
+        query, doc = _decoded(query), _decoded(doc)
+    return query, doc, number(score)
+
+
+def _with_blanks() -> Callable[[str], Row]:
+    """Make a reader of lines as they were written before ids were encoded: with one tag, and ranks 1, 2, 3 a query."""
+    ranks, tags = dict[str, int](), list[str]()
+
+    def parse(text: str) -> Row:
+        for found in re.finditer(" Q0 ", text):
+            query, columns = text[: found.start()], text[found.end() :].rsplit(" ", 3)
+            rank = ranks.get(query, 0) + 1
+            if len(columns) == 4 and columns[1] == str(rank) and columns[3:] == (tags or columns[3:]):
+                ranks[query], tags[:] = rank, columns[3:]
+                return query, columns[0], number(columns[2])
+        raise BadRow("columns", f"{len(text.split())} columns where 6 are expected", LAYOUT)
+
+    return parse
+
+
+def _percent_encoded(text: str) -> str:
+    return BLANK_OR_PERCENT.sub(lambda found: quote(found[0], safe=""), text)
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise BadRow(
+            "encoding", f"id {text!r} is not percent-encoded UTF-8, as the tag says", "write it anew"
+        ) from None
