@@ -13,7 +13,7 @@ from hardneg.ab.gained_lost import Lists
 from hardneg.ab.interleaving import NEW, OLD, Impression, team_draft
 from hardneg.ab.relevance import Labels
 from hardneg.ab.simulated_users import User
-from hardneg.data.readers.fields import identifier
+from hardneg.data.readers.fields import Identifiers
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.errors import UserError
 
@@ -38,10 +38,10 @@ def logged(path: Path) -> tuple[str, list[Impression]]:
     """
     if not path.is_file():
         raise UserError(f"--clicks {path}: no such file; {LAYOUT}")
-    complaints, rows = Strict(), list[tuple[dict[str, Any], tuple[str, ...]]]()
+    complaints, rows, ids = Strict(), list[tuple[dict[str, Any], tuple[str, ...]]](), Identifiers("query")
     for line, row in json_lines(path, complaints):
         try:
-            identifier(row, "query")
+            ids.of(row)
             rows.append((row, _teams(row)))
         except BadRow as bad:
             complaints.about(path, line, bad)

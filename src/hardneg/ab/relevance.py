@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from hardneg.ab.rankings import read_qrels
 from hardneg.compare.clusters import components
-from hardneg.data.readers.fields import document_text, identifier, string
+from hardneg.data.readers.fields import Identifiers, document_text, string
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import UserError
@@ -117,10 +117,14 @@ def from_files(qrels: Path, queries: Path | None, corpus: Path | None) -> Judged
 def _texts(path: Path, option: str) -> dict[str, str]:
     if not path.is_file():
         raise UserError(f"{option} {path}: no such file")
-    complaints, found = Strict(), dict[str, str]()
+    complaints, found, ids = Strict(), dict[str, str](), Identifiers()
     for line, row in json_lines(path, complaints):
         try:
-            found[identifier(row, "_id")] = document_text(row) if option == "--corpus" else string(row, "text")
+            name = ids.of(row)
+            if name in found:
+                raise BadRow("duplicate id", f"id {name!r} was used above", "give every row its own id")
+            found[name] = document_text(row) if option == "--corpus" else string(row, "text")
         except BadRow as bad:
             complaints.about(path, line, bad)
+    ids.report(str(path))
     return found

@@ -186,3 +186,34 @@ def test_real_sets(name):
     data = Beir(str(SHARED / name)).load()
     assert data.name == name and not data.skipped and "test" in data.qrels
     check_compact(data)
+
+
+def test_ids_that_are_numbers_are_read_as_strings_and_a_line_says_so(tmp_path, caplog):
+    corpus = [json.dumps({"_id": number, "text": f"t {number}"}) for number in (7, 0, 12345678901234567890)]
+    queries = ['{"_id": -1, "text": "q"}']
+    train = [TRAIN[0], "-1\t12345678901234567890\t1", "-1\t7\t1"]
+    data = Beir(beir(tmp_path, corpus, queries, train)).load()
+    assert data.corpus.ids.to_pylist() == ["7", "0", "12345678901234567890"] and data.queries.ids.to_pylist() == ["-1"]
+    assert named(data, "train") == [("-1", "12345678901234567890", 1.0), ("-1", "7", 1.0)]
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        f"{tmp_path}/{name}.jsonl: '_id' is a number in every row; read as a string (7 as '7')"
+        for name in ("corpus", "queries")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        (7, "7", r"'_id' is str \('7'\) where the rows before have int"),
+        ("7", 7, r"'_id' is int \(7\) where the rows before have str"),
+        (7, 7, "id '7' was used in line 1"),
+        ("8", 7.0, "'_id' is float, not a string or a whole number"),
+        ("8", True, "'_id' is bool, not a string or a whole number"),
+        ("8", None, "'_id' is null, not a string or a whole number"),
+    ],
+)
+def test_7_and_the_string_7_in_one_file_are_refused(tmp_path, first, second, says):
+    corpus = [json.dumps({"_id": number, "text": str(place)}) for place, number in enumerate((first, second))]
+    with pytest.raises(DataError, match=rf"corpus\.jsonl:2: {says}"):
+        Beir(beir(tmp_path, corpus)).load()

@@ -23,7 +23,8 @@ class Beir:
     Raises `ConfigError` for an empty `path` or an unknown `on_error`.
     Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
     `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also as .gz; any splits.
-    A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written.
+    A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written; where
+    all `_id` of a file are whole numbers they are read as strings.
     """
 
     path: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hardneg.data.readers.lines import BadRow
+
+log = logging.getLogger(__name__)
 
 AN_ID = "a string (ids are strings: as a number, 007 would turn into 7)"
 LARGEST_SCORE = 3.4e38  # scores are kept as float32
@@ -37,9 +40,31 @@ def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:
     raise wrong_type(key, value, wanted)
 
 
-def identifier(row: Mapping[str, Any], key: str) -> str:
-    """Return an id, exactly as written; raises `BadRow` for anything but a string with something in it."""
-    return filled(string(row, key, AN_ID), key)
+class Identifiers:
+    """The ids of one file or split: all of them strings, or all whole numbers, which are read as strings (7 as "7").
+
+    Both at once are refused, since 7 and "7" would become one id.
+    """
+
+    def __init__(self, key: str = "_id") -> None:
+        self.key = key
+        self.kind: type | None = None
+
+    def of(self, row: Mapping[str, Any]) -> str:
+        """Return a row's id, a string exactly as written; raises `BadRow` for any other type, and for a blank one."""
+        value = row.get(self.key)
+        if type(value) is not int:
+            value = filled(string(row, self.key, "a string or a whole number"), self.key)
+        if self.kind is not None and self.kind is not type(value):
+            what = f"{self.key!r} is {type(value).__name__} ({value!r}) where the rows before have {self.kind.__name__}"
+            raise BadRow("wrong type", what, 'write all ids as strings: 7 and "7" would be one id')
+        self.kind = type(value)
+        return str(value)
+
+    def report(self, source: str) -> None:
+        """Log once if the ids are numbers."""
+        if self.kind is int:
+            log.warning("%s: %r is a number in every row; read as a string (7 as '7')", source, self.key)
 
 
 def filled(text: str, key: str) -> str:

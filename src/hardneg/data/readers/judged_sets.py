@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hardneg.data.readers.fields import Source, document_text, filled, identifier, string
+from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
@@ -18,6 +18,7 @@ def judged_set(
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
+    Ids are strings; where all of a file are whole numbers they are read as strings, and a line says so.
     """
     documents = _texts(corpus, document_text, complaints)
     questions = _texts(queries, _query_text, complaints)
@@ -57,9 +58,10 @@ def _query_text(row: Mapping[str, Any]) -> str:
 def _texts(source: Source, text_of: Callable[[Mapping[str, Any]], str], complaints: Complaints) -> Texts:
     lines: dict[str, int] = {}
     texts: list[str] = []
+    ids = Identifiers()
     for line, row in source.rows:
         try:
-            name = identifier(row, "_id")
+            name = ids.of(row)
             if name in lines:
                 what = f"id {name!r} was used in line {lines[name]}"
                 raise BadRow("duplicate id", what, "give every row its own id")
@@ -69,4 +71,5 @@ def _texts(source: Source, text_of: Callable[[Mapping[str, Any]], str], complain
         else:
             lines[name] = line
             texts.append(text)
+    ids.report(source.name)
     return Texts.of(list(lines), texts)
