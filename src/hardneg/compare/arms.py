@@ -46,6 +46,13 @@ class Arm:
         return np.array([self.runs[s].mean(metric) - other.runs[s].mean(metric) for s in self.shared(other)])
 
 
+def seed_table(by_arm: Mapping[str, Arm], metric: str) -> Float[np.ndarray, "A S"]:
+    """The test metric of each arm (row) and seed (column), NaN where an arm has no run of a seed."""
+    seeds = sorted({seed for arm in by_arm.values() for seed in arm.runs})
+    rows = [[arm.runs[s].mean(metric) if s in arm.runs else np.nan for s in seeds] for arm in by_arm.values()]
+    return np.array(rows, float)
+
+
 def arms(runs: Sequence[FinishedRun]) -> dict[str, Arm]:
     """Group the runs of one data set.
 

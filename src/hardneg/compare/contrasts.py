@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hardneg.compare import statistics
-from hardneg.compare.arms import Arm, unnamed_differences
-from hardneg.compare.statistics import ALPHA, Difference
+from hardneg.compare.arms import Arm, seed_table, unnamed_differences
+from hardneg.compare.statistics import ALPHA, LEAST_FREEDOM, Difference, SeedVariance
 from hardneg.errors import UserError
 
 
@@ -47,13 +47,22 @@ class Contrast:
     wins: tuple[int, int, int] | None = None
 
     @property
+    def tested(self) -> bool:
+        """Whether there is enough to test: of two arms with two seeds, what seeds do is known from one number only."""
+        return self.difference.seeds == 1 or self.difference.seed_freedom >= LEAST_FREEDOM
+
+    @property
     def p(self) -> float:
-        """The p-value that decides: corrected for primary contrasts."""
+        """The p-value that decides: corrected for primary contrasts; 1 where nothing can be tested."""
+        if not self.tested:
+            return 1.0
         return self.difference.p if self.p_holm is None else self.p_holm
 
     @property
     def verdict(self) -> str:
         """What may be said at 5%: a difference that was not found is not evidence of none."""
+        if not self.tested:
+            return "none (too few seeds)"
         said = []
         if self.p < ALPHA:
             said.append("better" if self.difference.mean > 0 else "worse")
@@ -113,7 +122,8 @@ def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
     if baseline in plan.primary:
         raise UserError(f"--primary {baseline}: that is the baseline, which is not compared with itself")
     others = {name: arm for name, arm in by_arm.items() if name != baseline}
-    tested = {name: _contrast(arm, by_arm[baseline], plan) for name, arm in others.items()}
+    spread = statistics.pooled_seed_variance(seed_table(by_arm, plan.metric))
+    tested = {name: _contrast(arm, by_arm[baseline], plan, spread) for name, arm in others.items()}
     contrasts = _corrected({name: contrast for name, contrast in tested.items() if contrast is not None}, plan)
     rows = [_row(arm, plan.metric, contrasts.get(name)) for name, arm in by_arm.items()]
     table = Comparison(data, plan, baseline, sorted(rows, key=lambda row: -row.mean))
@@ -126,18 +136,18 @@ def _row(arm: Arm, metric: str, contrast: Contrast | None) -> Row:
     return Row(arm.name, tuple(arm.runs), float(means.mean()), spread, contrast)
 
 
-def _contrast(arm: Arm, baseline: Arm, plan: Plan) -> Contrast | None:
-    """Test one arm; None where it shares no seed with the baseline."""
+def _contrast(arm: Arm, baseline: Arm, plan: Plan, spread: SeedVariance | None) -> Contrast | None:
+    """Test one arm, with what seeds do in all of them; None where it shares no seed with the baseline."""
     if not arm.shared(baseline):
         return None
     primary = not plan.primary or arm.name in plan.primary
     d = arm.minus(baseline, plan.metric)
     if d is None:
-        found = Contrast(statistics.over_seeds(arm.minus_by_seed(baseline, plan.metric)), primary)
+        found = Contrast(statistics.over_seeds(arm.minus_by_seed(baseline, plan.metric), spread), primary)
     else:
         units = d if plan.clusters is None else statistics.by_cluster(d, plan.clusters)
         dz, wins = statistics.effect_size(d), statistics.wins(d, plan.tie)
-        found = Contrast(statistics.crossed(units), primary, dz=dz, wins=wins)
+        found = Contrast(statistics.crossed(units, spread), primary, dz=dz, wins=wins)
     if plan.margin is None:
         return found
     difference = found.difference
@@ -154,7 +164,7 @@ def _corrected(contrasts: Mapping[str, Contrast], plan: Plan) -> dict[str, Contr
         return dict(zip(primary, statistics.holm([p(contrasts[name]) or 0.0 for name in primary]), strict=True))
 
     out = dict(contrasts)
-    differs = over(lambda contrast: contrast.difference.p)
+    differs = over(lambda contrast: contrast.p)
     not_worse, equivalent = over(lambda contrast: contrast.p_not_worse), over(lambda contrast: contrast.p_equivalent)
     for name in primary:
         out[name] = replace(out[name], p_holm=differs[name])
@@ -191,9 +201,15 @@ def _cautions(table: Comparison) -> list[str]:
             "ONE SEED: the test covers other queries, not other seeds, and calls equal arms different in up to 27% of"
             " tries. Train at least 3 seeds before you believe it."
         )
+    elif not all(c.tested for c in found):
+        notes.append(
+            "Two seeds of two arms say next to nothing about seeds: a test would call equal arms different in up to 13%"
+            " of tries, so no verdict is given. Train a third seed, or more arms with these two."
+        )
     elif any(c.difference.seeds == 2 for c in found):
         notes.append(
-            "Two seeds say little about seeds: p is a rough guide (wrong in up to 13% of tries). Train 3 or more."
+            "Two seeds: what seeds do is estimated from all arms together. An arm whose seeds vary three times as much"
+            " as the others' is called different in up to 13% of tries. Train 3 or more."
         )
     if any(c.difference.queries == 0 for c in found):
         notes.append(
@@ -215,8 +231,14 @@ def _power(table: Comparison) -> list[str]:
         least = d.detectable(alpha) if np.isfinite(d.error) else np.inf
         reach = f"{least:.4f}" if least < 1 else "no difference that there can be"
         remedy = _remedy(d, target, alpha, "queries" if table.plan.clusters is None else "clusters")
-        notes.append(f"{name} is not resolved: this design finds {reach} in 80% of tries; for {target:.4f} {remedy}.")
+        design = f"this design finds {reach} in 80% of tries (df {freedom(d.freedom)}, alpha {alpha:.2g})"
+        notes.append(f"{name} is not resolved: {design}; for {target:.4f} {remedy}.")
     return notes
+
+
+def freedom(value: float) -> str:
+    """Write degrees of freedom."""
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _remedy(d: Difference, target: float, alpha: float, unit: str) -> str:

@@ -13,18 +13,33 @@ ALPHA = 0.05
 POWER = 0.8
 
 
+LEAST_FREEDOM = 2  # of the variance between seeds: with one, equal arms are told apart in up to 13% of tries
+
+
+@dataclass(frozen=True)
+class SeedVariance:
+    """How much the difference of two arms' means varies from seed to seed, and the degrees of freedom behind it."""
+
+    value: float
+    freedom: int
+
+
 @dataclass(frozen=True)
 class Components:
-    """The variance of one paired difference, by where it comes from; NaN where the design cannot tell."""
+    """The variance of one paired difference, by where it comes from; NaN where the design cannot tell.
+
+    `pooled` is how many differences the variance between seeds is estimated from together.
+    """
 
     seed: float
     query: float
     rest: float
+    pooled: float = 1.0
 
     def error(self, seeds: int, queries: int) -> tuple[float, float]:
         """Return standard error and Satterthwaite degrees of freedom of the mean in a design of this size.
 
-        A component of zero lends no uncertainty: its mean square only estimates the residual.
+        A component of zero still lends its uncertainty: that it came out as zero is an estimate, from few seeds.
         """
         if queries < 2:
             return np.inf, 1.0
@@ -32,8 +47,8 @@ class Components:
             return float(np.sqrt((self.query + self.rest) / queries)), queries - 1.0
         ms_s, ms_q = self.rest + queries * self.seed, self.rest + seeds * self.query
         total = ms_s + ms_q - self.rest
-        of_seeds = ms_s**2 / (seeds - 1) if self.seed > 0 else 0.0
-        spread = of_seeds + ms_q**2 / (queries - 1) + self.rest**2 / ((seeds - 1) * (queries - 1))
+        spread = ms_s**2 / (self.pooled * (seeds - 1))
+        spread += ms_q**2 / (queries - 1) + self.rest**2 / ((seeds - 1) * (queries - 1))
         freedom = total**2 / spread if spread > 0 else queries - 1.0
         return float(np.sqrt(total / (seeds * queries))), float(freedom)
 
@@ -51,6 +66,11 @@ class Difference:
     seeds: int
     queries: int
     components: Components
+
+    @property
+    def seed_freedom(self) -> float:
+        """The degrees of freedom of the variance between seeds; 0 for one seed."""
+        return self.components.pooled * (self.seeds - 1)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the two-sided confidence interval."""
@@ -82,14 +102,37 @@ class Difference:
         return float(stats.t.sf(gap / self.error, self.freedom))
 
 
-def crossed(d: Float[np.ndarray, "S Q"]) -> Difference:
+def pooled_seed_variance(means: Float[np.ndarray, "A S"]) -> SeedVariance | None:
+    """Estimate from all arms together how much a difference of two of them varies from seed to seed.
+
+    `means` holds each arm's metric by seed, NaN where an arm has no such run. What is left of it after arms and seeds
+    are taken out (a two-way layout, by least squares where cells are missing) has variance s^2 in each arm, and twice
+    that in a difference; (A - 1)(S - 1) degrees of freedom where no cell is missing. Supposes that seeds matter alike
+    in all arms. None where nothing is left to estimate it from.
+    """
+    arm, seed = np.nonzero(~np.isnan(means))
+    if not len(arm):
+        return None
+    design = np.concatenate([np.eye(means.shape[0])[arm], np.eye(means.shape[1])[seed]], axis=1)
+    values = means[arm, seed]
+    freedom = len(values) - int(np.linalg.matrix_rank(design))
+    if freedom < 1:
+        return None
+    left = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    return SeedVariance(2 * float(left @ left) / freedom, freedom)
+
+
+def crossed(d: Float[np.ndarray, "S Q"], seed_variance: SeedVariance | None = None) -> Difference:
     """Test the mean of paired differences (row: seed, column: query) against 0, with both effects random.
 
     Var = MS_s/(SQ) + MS_q/(SQ) - MS_e/(SQ), from a two-way layout without replication, with Satterthwaite's degrees of
-    freedom; a component that comes out negative is zero. Simulated, two equal arms are told apart in 3 to 7% of tries
-    at a nominal 5% from 3 seeds on; testing over queries alone after averaging seeds goes up to 27%, over seeds alone
-    up to 50%. With one seed only queries can vary: the interval then says nothing about other seeds; with two, p is a
-    rough guide (up to 13%).
+    freedom; a component that comes out negative is zero, and its uncertainty stays. With a `seed_variance` of all arms
+    MS_s is that one, or the difference's own where it is larger (an arm whose seeds vary more than the others'), and
+    its degrees of freedom are the pooled ones.
+
+    Simulated in experiments/11_seeds at a nominal 5%: from 3 arms on two equal ones are told apart in 1 to 5% of tries,
+    also with 2 seeds; of two arms with 3 seeds in up to 9%. Testing over queries alone after averaging seeds goes up to
+    27%, over seeds alone up to 50%. With one seed only queries can vary: the interval says nothing about other seeds.
     """
     seeds, queries = d.shape
     mean = float(d.mean())
@@ -100,19 +143,30 @@ def crossed(d: Float[np.ndarray, "S Q"]) -> Difference:
     else:
         by_seed, by_query = d.mean(axis=1, keepdims=True), d.mean(axis=0, keepdims=True)
         rest = float(((d - by_seed - by_query + mean) ** 2).sum()) / ((seeds - 1) * (queries - 1))
-        of_seed = float(by_seed.var(ddof=1)) - rest / queries
+        spread, pooled = _between_seeds(by_seed[:, 0], seed_variance)
         of_query = float(by_query.var(ddof=1)) - rest / seeds
-        parts = Components(max(of_seed, 0.0), max(of_query, 0.0), rest)
+        parts = Components(max(spread - rest / queries, 0.0), max(of_query, 0.0), rest, pooled)
     return Difference(mean, *parts.error(seeds, queries), seeds, queries, parts)
 
 
-def over_seeds(d: Float[np.ndarray, " S"]) -> Difference:
-    """The paired t-test over seeds, for runs whose per-query values are gone: it says nothing about other queries."""
+def over_seeds(d: Float[np.ndarray, " S"], seed_variance: SeedVariance | None = None) -> Difference:
+    """The paired t-test over seeds, for runs whose per-query values are gone: it says nothing about other queries.
+
+    A `seed_variance` of all arms is taken as in `crossed`.
+    """
     if len(d) < 2:
         return Difference(float(d.mean()), np.inf, 1.0, len(d), 0, Components(np.nan, np.nan, np.nan))
-    spread = float(d.var(ddof=1))
-    error = float(np.sqrt(spread / len(d)))
-    return Difference(float(d.mean()), error, len(d) - 1.0, len(d), 0, Components(spread, np.nan, np.nan))
+    spread, pooled = _between_seeds(d, seed_variance)
+    error, parts = float(np.sqrt(spread / len(d))), Components(spread, np.nan, np.nan, pooled)
+    return Difference(float(d.mean()), error, pooled * (len(d) - 1.0), len(d), 0, parts)
+
+
+def _between_seeds(means: Float[np.ndarray, " S"], seed_variance: SeedVariance | None) -> tuple[float, float]:
+    """The variance between seeds, and how many differences it is estimated from."""
+    spread = float(means.var(ddof=1))
+    if seed_variance is None:
+        return spread, 1.0
+    return max(spread, seed_variance.value), seed_variance.freedom / (len(means) - 1)
 
 
 def by_cluster(d: Float[np.ndarray, "S Q"], clusters: Int[np.ndarray, " Q"]) -> Float[np.ndarray, "S C"]:

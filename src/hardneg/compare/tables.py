@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hardneg.compare.contrasts import Comparison, Contrast, Row
+from hardneg.compare.contrasts import Comparison, Contrast, Row, freedom
 from hardneg.compare.statistics import ALPHA
 
 WIDTH = 180  # of a pipe or a log file, which have none: do not cut names to 80 columns there
 NARROW = 130  # columns below which a terminal shows
-SECOND = ("seeds", "SD", "p", "win / tie / loss", "dz")  # not these: --markdown and --csv have them
+SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")  # not these: --markdown and --csv have them
 BREAKS = {
     "difference and 95% interval": "difference\nand 95% interval", "p not worse": "p not\nworse",
     "p equivalent": "p equi-\nvalent", "win / tie / loss": "win / tie\n/ loss",
@@ -30,7 +30,7 @@ def header(table: Comparison) -> list[str]:
     """The columns; those of the margin only where there is one."""
     margin = ["p not worse", "p equivalent"] if table.plan.margin is not None else []
     unit = "queries" if table.plan.clusters is None else "clusters"
-    tested = ["p", "p Holm", *margin, "win / tie / loss", "dz", f"on seeds x {unit}", "verdict"]
+    tested = ["df", "p", "p Holm", *margin, "win / tie / loss", "dz", f"on seeds x {unit}", "verdict"]
     return ["arm", "seeds", "mean", "SD", "difference and 95% interval", *tested]
 
 
@@ -48,7 +48,8 @@ def _tested(contrast: Contrast, table: Comparison) -> list[str]:
         p += [contrast.p_not_worse, contrast.p_equivalent]
     return [
         f"{d.mean:+.4f} [{low:+.4f}, {high:+.4f}]",
-        *(_number(value, ".2g") for value in p),
+        freedom(d.freedom),
+        *(_number(value if contrast.tested else None, ".2g") for value in p),
         "" if contrast.wins is None else " / ".join(map(str, contrast.wins)),
         _number(contrast.dz, "+.2f"),
         f"{d.seeds} x {d.queries}" if d.queries else f"{d.seeds} seeds only",
@@ -70,6 +71,7 @@ def legend(table: Comparison) -> str:
     plan, primary = table.plan, sum(contrast.primary for contrast in table.contrasts.values())
     unit = "query" if plan.clusters is None else "cluster of queries"
     said = f"SD: between seeds. Differences paired by seed and {unit}, both random; intervals not corrected."
+    said += " Seed variance pooled over the arms, or an arm's own where larger; df: Satterthwaite's."
     said += f" p Holm: over the {primary} primary contrasts of this table."
     if len(table.contrasts) > primary:
         said += " Arms without it are exploratory."
@@ -156,8 +158,8 @@ def _latex_tested(contrast: Contrast | None, margin: bool) -> list[str]:
     d = contrast.difference
     low, high = (f"{x:+.3f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
     mean = rf"\mathbf{{{d.mean:+.3f}}}" if contrast.p < ALPHA else f"{d.mean:+.3f}"
-    shown = [rf"${mean}$ $[{low}, {high}]$", _latex_p(contrast.p_holm)]
-    shown += [_latex_p(contrast.p_equivalent)] if margin else []
+    p = [contrast.p_holm, *[contrast.p_equivalent] * margin]
+    shown = [rf"${mean}$ $[{low}, {high}]$", *(_latex_p(value if contrast.tested else None) for value in p)]
     return [*shown, "/".join(map(str, contrast.wins or ())), "" if contrast.dz is None else f"${contrast.dz:+.2f}$"]
 
 
@@ -193,13 +195,16 @@ def _record(row: Row, table: Comparison) -> dict[str, Any]:
     contrast, d = row.contrast, row.contrast.difference
     low, high = d.interval()
     won, tied, lost = contrast.wins or (None, None, None)
+    p = {"p": d.p, "p_holm": contrast.p_holm}
+    p |= {"p_not_worse": contrast.p_not_worse, "p_equivalent": contrast.p_equivalent}
     return out | {
         "difference": d.mean, "low": low, "high": high, "standard_error": d.error, "df": d.freedom,
-        "p": d.p, "p_holm": contrast.p_holm, "p_not_worse": contrast.p_not_worse, "p_equivalent": contrast.p_equivalent,
+        **{name: value if contrast.tested else None for name, value in p.items()},
         "primary": contrast.primary, "verdict": contrast.verdict,
         "wins": won, "ties": tied, "losses": lost, "dz": contrast.dz,
         "paired_seeds": d.seeds, "paired_units": d.queries,
         "unit": "query" if table.plan.clusters is None else "cluster",
         "detectable": d.detectable(table.alpha if contrast.primary else ALPHA),
+        "alpha": table.alpha if contrast.primary else ALPHA, "df_seeds": d.seed_freedom,
         "variance_seed": d.components.seed, "variance_query": d.components.query, "variance_rest": d.components.rest,
     }  # fmt: skip

@@ -19,6 +19,7 @@ from hardneg.compare import clusters
 from hardneg.compare.arms import arms
 from hardneg.compare.contrasts import Plan, compare
 from hardneg.compare.finished_runs import find
+from hardneg.compare.tables import markdown, records
 from hardneg.errors import DataError, UserError
 
 
@@ -61,6 +62,31 @@ def test_one_seed_is_tested_over_queries_with_a_warning(tmp_path):
     found = compared(tmp_path)
     assert found.contrasts["b-infonce"].verdict == "better (this seed only)"
     assert any(note.startswith("ONE SEED") for note in found.notes)
+
+
+def test_two_arms_with_two_seeds_get_no_verdict_and_more_arms_do(tmp_path):
+    sweep(tmp_path / "two", {"a": 0.4, "b": 0.6}, seeds=(1, 2), queries=2000)
+    found = compared(tmp_path / "two")
+    contrast = found.contrasts["b-infonce"]
+    assert contrast.verdict == "none (too few seeds)" and contrast.p == 1
+    assert any(note.startswith("Two seeds of two arms") for note in found.notes)
+    row = next(row for row in records([found]) if row["arm"] == "b-infonce")
+    assert row["p"] is None and row["p_holm"] is None and row["df_seeds"] == 1
+    sweep(tmp_path / "four", {"a": 0.4, "b": 0.6, "c": 0.5, "d": 0.45}, seeds=(1, 2), queries=2000)
+    found = compared(tmp_path / "four")
+    assert {contrast.verdict for contrast in found.contrasts.values()} == {"better"}
+    assert {contrast.difference.seed_freedom for contrast in found.contrasts.values()} == {3}
+    freedoms = [contrast.difference.freedom for contrast in found.contrasts.values()]
+    assert max(freedoms) < 3 * min(freedoms)
+
+
+def test_what_a_design_finds_comes_with_its_degrees_of_freedom_and_alpha(tmp_path):
+    sweep(tmp_path, {"a": 0.4, "b": 0.401, "c": 0.4}, queries=100)
+    found = compared(tmp_path)
+    note = next(note for note in found.notes if note.startswith("b-infonce is not resolved"))
+    d = found.contrasts["b-infonce"].difference
+    assert f"finds {d.detectable(0.025):.4f} in 80% of tries (df {d.freedom:.1f}, alpha 0.025)" in note
+    assert f"{d.freedom:.1f}" in markdown(found) and "| df |" in markdown(found)
 
 
 def test_without_per_query_values_only_seeds_are_tested(tmp_path):
