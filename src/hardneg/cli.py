@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from os.path import exists
@@ -62,7 +63,9 @@ def main() -> None:
         return
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
-        sys.stderr.write(f"hardneg: there is no command {command!r}\n\n{USAGE}")
+        close = get_close_matches(command, COMMANDS, n=1)
+        meant = f"; did you mean hardneg {close[0]}?" if close else ""
+        sys.stderr.write(f"hardneg: there is no command {command!r}{meant}\n\n{USAGE}")
         sys.exit(2)
     try:
         _run(command, rest)

@@ -35,10 +35,16 @@ def test_help_imports_nothing_slow(tmp_path, words):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["trian"], "there is no command 'trian'"),
-        (["train", "strategey=bm25"], "there is no key strategey"),
-        (["train", "data=tooy"], "Could not find 'data/tooy'"),
-        (["train", "negatives.bm25.k=4"], "there is no key negatives.bm25"),
+        (["trian"], "there is no command 'trian'; did you mean hardneg train?"),
+        (["train", "strategey=bm25"], "there is no key strategey; did you mean strategy?"),
+        (["train", "+strategey=bm25"], "strategey is not a key of hardneg train; did you mean strategy?"),
+        (["train", "data=tooy"], "Could not find 'data/tooy'; did you mean toy?"),
+        (["train", "negatives=[in_batch,bm52]"], "Could not find 'negatives/bm52'; did you mean bm25?"),
+        (
+            ["train", "negatives.bm25.k=4"],
+            "there is no key negatives.bm25: bm25 is not chosen; choose it",
+        ),
+        (["train", "bm25"], "bm25: what a command is given are words like KEY=VALUE"),
         (["train", "negatives=[]"], "choose one, as in negatives=in_batch"),
         (["train", "data=beir"], "no value for data.path"),
         (["train", "data=beir", "data.path=nowhere"], "data.path=nowhere: there is no such"),
@@ -47,6 +53,7 @@ def test_help_imports_nothing_slow(tmp_path, words):
         (["train", "evaluate.metrics=[ndgc@10]"], "ndgc@10"),
         (["train", "evaluate.depth=5"], "evaluate.depth=5 is too shallow"),
         (["train", "loss.infonce._target_=os.system"], "is not allowed"),
+        (["train", "loss.infonce._target_=mypkg.Loss"], "allow its package: HARDNEG_TARGETS=mypkg."),
         (["train", "-m", "data=toy", "negatives=[]", "seed=1,2"], "no job was started"),
         (["evaluate", "data=toy"], "no value for ckpt_path"),
         (["evaluate", "data=toy", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no such file"),

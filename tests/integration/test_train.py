@@ -168,6 +168,13 @@ def test_a_run_folder_is_not_used_twice(hardneg, small):
     assert "holds a training run already" in again.stderr
 
 
+def test_the_run_folder_may_be_named_in_a_config(hardneg, small, tmp_path):
+    target = "_target_: lightning.pytorch.callbacks.ModelCheckpoint"
+    callback = f"+callbacks.mine={{{target}, dirpath: '${{hydra:runtime.output_dir}}/more'}}"
+    hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run", callback)
+    assert list((tmp_path / "run" / "more").iterdir())
+
+
 def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):
     hardneg("train", "data=toy", "batch_size=32", "trainer.max_epochs=4", "logger=csv", "hydra.run.dir=run")
     test = json.loads((tmp_path / "run/summary.json").read_text())["test"]

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import Judged, from_data, from_files
 from hardneg.config import classes, composition
+from hardneg.config.slips import in_plain_words
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, UserError
 from hardneg.mining.baseline import baseline_run
@@ -64,7 +65,7 @@ def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | Non
         try:
             cfg = hydra.compose("evaluate", [*words, named])
         except hydra.errors.HydraException as error:
-            raise ConfigError(" ".join(str(error).split())) from error
+            raise ConfigError(in_plain_words(error, "evaluate")) from error
     check_config(cfg)
     return cfg
 

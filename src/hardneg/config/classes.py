@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -68,7 +69,11 @@ def check_allowed(path: str, node: dict) -> None:
     name = node["_target_"]
     allowed = TARGETS + tuple(filter(None, os.environ.get("HARDNEG_TARGETS", "").split(",")))
     if not isinstance(name, str) or not name.startswith(allowed):
-        raise ConfigError(f"{path}._target_={name!r} is not allowed; it must start with one of {', '.join(allowed)}")
+        said = f"{path}._target_={name!r} is not allowed; it must start with one of {', '.join(allowed)}"
+        package = str(name).split(".")[0]
+        if package not in sys.stdlib_module_names:
+            said += f"; if it is code of your own, allow its package: HARDNEG_TARGETS={package}. in the environment"
+        raise ConfigError(said)
 
 
 def check_target(path: str, node: dict) -> None:

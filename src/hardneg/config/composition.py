@@ -1,18 +1,21 @@
-"""From the words of a command line to a config: where conf/ lies, its resolvers, and what is wrong with a word."""
+"""From the words of a command line to a config: where conf/ lies, its resolvers, and keys that nothing reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.run_identity import of_root
+from hardneg.config.slips import near
 from hardneg.errors import ConfigError
 
 CONFIG_PATH = "pkg://hardneg.conf"
@@ -50,10 +53,13 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
     """
     written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
     groups = {str(name) for item in written.pop("defaults") if isinstance(item, DictConfig) for name in item}
-    known = set(written) | groups
+    groups = {name for name in groups if not name.startswith("override ")}
+    known = {str(key) for key in written if key != "hydra"} | groups
     for key, value in node.items():
         if key not in known:
-            raise ConfigError(f"{key} is not a key of hardneg {primary}; there are {', '.join(sorted(known))}")
+            close = near(key, known)
+            meant = f"; did you mean {close}?" if close else "; there are " + ", ".join(sorted(known))
+            raise ConfigError(f"{key} is not a key of hardneg {primary}{meant}")
         section = written.get(key)
         if key not in groups and isinstance(section, DictConfig) and not _holds_targets(section):
             for unknown in (value or {}).keys() - section.keys():
@@ -81,33 +87,32 @@ def missing_keys(cfg: DictConfig) -> list[str]:
     return sorted(OmegaConf.missing_keys(cfg))
 
 
-def in_plain_words(error: Exception) -> str:
-    """Say what Hydra finds wrong with a command line; for an unknown key with its neighbours."""
-    from hydra.errors import OverrideParseException
-    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+@contextmanager
+def as_in_a_job(config: DictConfig, *place: str) -> Iterator[Path]:
+    """Let `${hydra:...}` resolve as it will in the job of this config, to which Hydra sees only when the job runs.
 
-    cause = error.__cause__
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
-        known = sorted(str(key) for key in cause.parent_node or ())
-        parent, _, key = str(cause.full_key).rpartition(".")
-        close = get_close_matches(key, known, n=1)
-        near = f"; did you mean {'.'.join(filter(None, (parent, close[0])))}?" if close else "."
-        return f"there is no key {cause.full_key}{near} {parent or 'The config'} has {', '.join(known)}"
-    option = str(getattr(error, "missing_cfg_file", None))
-    if (Path(str(resources.files("hardneg.conf"))) / option / "stages.yaml").exists():
-        recipe = option.rsplit("/", 1)[-1]
-        return f"{recipe} is a recipe in stages, not one run: hardneg stages {recipe}"
-    if isinstance(error, OverrideParseException):
-        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
-    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
-    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
+    `place` are the keys that name the job's folder, one below the other; yields that folder.
+    """
+    config, before = copy.deepcopy(config), HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        folder = Path(*(str(OmegaConf.select(config, key)) for key in place)).resolve()
+        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
+            config.hydra.runtime.output_dir = str(folder)
+        HydraConfig.instance().set_config(config)
+        yield folder
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def compose(config_name: str, overrides: list[str]) -> DictConfig:
-    """Compose a config on its own, as Hydra will."""
+    """Compose a config on its own, as Hydra will; `${hydra:...}` leads to Hydra's part of the last one."""
     cfg = GlobalHydra.instance().hydra.compose_config(  # type: ignore[union-attr]
         config_name=config_name, overrides=overrides, run_mode=RunMode.RUN, with_log_configuration=False
     )
+    with as_in_a_job(cfg, "hydra.run.dir"):
+        known = HydraConfig.instance().cfg
+    HydraConfig.instance().cfg = known
     with open_dict(cfg):
         cfg.pop("hydra", None)
     OmegaConf.set_readonly(cfg, True)

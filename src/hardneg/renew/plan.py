@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.config import classes, composition
 from hardneg.config.composition import key_of, quoted
 from hardneg.config.run_identity import settings
+from hardneg.config.slips import in_plain_words
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders import checkpoint
 from hardneg.errors import ConfigError
@@ -170,4 +171,4 @@ def _composing() -> Iterator[Any]:
         try:
             yield composition.compose
         except HydraException as error:
-            raise ConfigError(composition.in_plain_words(error)) from error
+            raise ConfigError(in_plain_words(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg.config import classes, composition
+from hardneg.config.run_identity import flat
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import UserError
+
+HYDRA = re.compile(r"\$\{hydra:([\w.]+)\}")
 
 
 def read_config(folder: str | Path) -> Any:
@@ -23,7 +27,10 @@ def read_config(folder: str | Path) -> Any:
         raise UserError(f"{folder} is no run folder: it has no .hydra/config.yaml")
     composition.register_resolvers()
     cfg, started = OmegaConf.load(written), written.with_name("hydra.yaml")
-    cwd = str(OmegaConf.select(OmegaConf.load(started), "hydra.runtime.cwd") or "") if started.is_file() else ""
+    app = OmegaConf.load(started) if started.is_file() else OmegaConf.create()
+    cwd = str(OmegaConf.select(app, "hydra.runtime.cwd") or "")
+    for key, value in _of_hydra(OmegaConf.to_container(cfg, resolve=False)):
+        OmegaConf.update(cfg, key, HYDRA.sub(lambda found: str(OmegaConf.select(app, f"hydra.{found[1]}")), value))
     for key, value in _paths(OmegaConf.to_container(cfg, resolve=False)) if cwd else ():
         # What is not there any more is looked for from here: a folder may have come from another machine with its data.
         if (there := Path(cwd, Path(value).expanduser())).exists():
@@ -34,6 +41,11 @@ def read_config(folder: str | Path) -> Any:
 def open_data(folder: str | Path) -> RetrievalData:
     """Load the data set of a run again: texts, queries and judgements by split."""
     return classes.build(read_config(folder).data).load()
+
+
+def _of_hydra(node: Any) -> Iterator[tuple[str, str]]:
+    """The values, by their keys, that name a part of Hydra's own config: only a running app could resolve them."""
+    yield from ((key, value) for key, value in flat(node) if isinstance(value, str) and HYDRA.search(value))
 
 
 def _paths(node: Any) -> Iterator[tuple[str, str]]:

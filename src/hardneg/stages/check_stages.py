@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from hardneg.config import composition
+from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
 from hardneg.runs.folder import BEST, LAST
@@ -33,7 +34,7 @@ def check(plan: Plan) -> None:
                 cfg = composition.compose(stage.command.replace("-", "_"), overrides)
                 check_config(cfg)
             except (ConfigError, HydraException) as error:
-                words = composition.in_plain_words(error) if isinstance(error, HydraException) else str(error)
+                words = in_plain_words(error) if isinstance(error, HydraException) else str(error)
                 raise ConfigError(f"stage {stage.name}: {words.replace(made, str(plan.folder))}") from error
             pretend(Path(made) / stage.name, cfg)
 

@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 from tqdm import tqdm
 
+from hardneg.config.composition import as_in_a_job
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_data, check_words
 from hardneg.runs.folder import new_folder, refuse_used
@@ -39,7 +41,7 @@ class Preflight(Callback):
         if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
             return
         named = "${now:" not in str(OmegaConf.to_container(config.hydra.run, resolve=False))
-        with stopping_at_errors():
+        with stopping_at_errors(), as_in_a_job(config, "hydra.run.dir"):
             refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
             cfg = copy.deepcopy(config)
             with open_dict(cfg):
@@ -64,8 +66,7 @@ class Preflight(Callback):
         checked = []
         for number, job in enumerate(tqdm(jobs, desc="check jobs", leave=False, disable=None)):
             with stopping_at_errors(f"{' '.join(job)} cannot run, so no job was started"):
-                checked.append(compose_job(config, job, number))
-                check_job(checked[-1].cfg, config.hydra.launcher)
+                checked.append(compose_job(config, job, number, partial(check_job, launcher=config.hydra.launcher)))
         if chosen:
             with stopping_at_errors("no job was started"):
                 check_folders(checked)

@@ -12,6 +12,7 @@ import hydra
 from hydra.core.plugins import Plugins
 
 from hardneg.config import composition
+from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
@@ -47,7 +48,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     except JobFailed:  # it has said why
         sys.exit(1)
     except hydra.errors.HydraException as error:
-        raise ConfigError(composition.in_plain_words(error)) from error
+        raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
     finally:
         if Preflight.sweep is not None:
             _tell(Preflight.sweep, command)

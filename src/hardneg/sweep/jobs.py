@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hardneg.config.composition import as_in_a_job
 from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError
 from hardneg.runs import status
@@ -23,17 +23,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its number in this sweep, what its command line says, its config without Hydra's part, its folder."""
+    """One job: its number, what its command line says, its config without Hydra's part, folder and name in tables."""
 
     number: int
     overrides: Sequence[str]
     cfg: DictConfig
     folder: Path
-
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        return str(self.cfg.get("run_name") or self.folder.name)
+    name: str
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
@@ -51,22 +47,20 @@ def expand(overrides: list[str]) -> list[list[str]]:
     return [list(job) for job in itertools.product(*choices.values())]
 
 
-def compose(sweep: DictConfig, overrides: Sequence[str], number: int) -> Job:
-    """Compose one job of a sweep as Hydra's launchers do, and find out where it will run."""
+def compose(
+    sweep: DictConfig, overrides: Sequence[str], number: int, check: Callable[[DictConfig], None] = lambda cfg: None
+) -> Job:
+    """Compose one job of a sweep as Hydra's launchers do, find out where it will run, and `check` its config."""
     config = GlobalHydra.instance().config_loader().load_sweep_config(sweep, list(overrides))
     with open_dict(config):
         config.hydra.job.num = number
         config.hydra.job.id = str(number)
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)  # ${hydra:...} looks there
-    try:
-        parts = [str(OmegaConf.select(config, key)) for key in ("hydra.sweep.dir", "hydra.sweep.subdir")]
-    finally:
-        HydraConfig.instance().cfg = before
-    with open_dict(config):
-        config.pop("hydra")
-    OmegaConf.set_readonly(config, True)
-    return Job(number, list(overrides), config, Path(*parts).resolve())
+    with as_in_a_job(config, "hydra.sweep.dir", "hydra.sweep.subdir") as folder:
+        with open_dict(config):
+            config.pop("hydra")
+        OmegaConf.set_readonly(config, True)
+        check(config)
+        return Job(number, list(overrides), config, folder, str(config.get("run_name") or folder.name))
 
 
 def check_folders(jobs: Iterable[Job]) -> None:

@@ -1,0 +1,107 @@
+"""What is wrong with a word of the command line, and what was probably meant by it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+
+def in_plain_words(error: Exception, command: str | None = None) -> str:
+    """Say what Hydra finds wrong with a command line; for an unknown key or option with what is near.
+
+    `command` names the yaml that the words were for; without it all groups are thought of.
+    """
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
+        return _unknown_key(str(cause.full_key), cause.parent_node, command)
+    option = str(getattr(error, "missing_cfg_file", None))
+    if (_conf() / option / "stages.yaml").exists():
+        recipe = option.rsplit("/", 1)[-1]
+        return f"{recipe} is a recipe in stages, not one run: hardneg stages {recipe}"
+    if isinstance(error, OverrideParseException):
+        word = str(error.override)
+        if "=" not in word and not word.startswith("~"):
+            return f"{word}: what a command is given are words like KEY=VALUE"
+        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
+    if isinstance(error, MissingConfigException) and "/" in option:
+        group, name = option.rsplit("/", 1)
+        return _unknown_option(group, name, error.options or _options(group))
+    if no_group := re.match(r"Could not override '([^']+)'", str(error)):
+        name, known = no_group[1], sorted(_groups(command))
+        close, of_command = near(name, known), f"hardneg {command.replace('_', '-')}" if command else "this command"
+        return (
+            f"{of_command} has no group {name}{f'; did you mean {close}?' if close else '.'} It has {', '.join(known)}"
+        )
+    lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
+    return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is nearest to one with a slip in it; None where none is near."""
+    return next(iter(get_close_matches(word, list(known), n=1)), None)
+
+
+def _unknown_key(full: str, node: Any, command: str | None) -> str:
+    """Say what there is instead of a key that is not there."""
+    parent, _, key = full.rpartition(".")
+    known = {str(name) for name in node or ()}
+    options = [] if not parent else _options(parent)
+    multiple = parent in _groups(command, multiple=True)
+    if key in options:
+        word = f"{parent}=[{','.join([*map(str, node or ()), key])}]" if multiple else f"{parent}={key}"
+        return f"there is no key {full}: {key} is not chosen; choose it, as in {word}"
+    if options and not known:
+        choice = f"choose one, as in {parent}={options[0]} (there are {', '.join(options)})"
+        return f"there is no key {full}: no {parent} is chosen; {choice}"
+    if not parent:
+        known = known - {"hydra"} | set(_groups(command))
+    close = near(key, [*known, *(options if multiple else ())])
+    ending = f"; did you mean {'.'.join(filter(None, (parent, close)))}?" if close else "."
+    if not close and not multiple and (others := [option for option in options if key in _keys(parent, option)]):
+        ending = f", which is a setting of {parent}={', '.join(others)}."
+    return f"there is no key {full}{ending} {parent or 'The config'} has {', '.join(sorted(known))}"
+
+
+def _unknown_option(group: str, name: str, options: Sequence[str]) -> str:
+    close = near(name, options)
+    meant = f"; did you mean {close}?" if close else "."
+    return f"Could not find '{group}/{name}'{meant} Available options in '{group}': {' '.join(options)}"
+
+
+def _groups(command: str | None, multiple: bool = False) -> list[str]:
+    """The groups that a command has, or of these only those of which several options can be chosen."""
+    found = {}
+    for path in [_conf() / f"{command}.yaml"] if command else sorted(_conf().glob("*.yaml")):
+        for item in OmegaConf.load(path).get("defaults", ()):  # type: ignore[union-attr]
+            for name, chosen in item.items() if isinstance(item, DictConfig) else ():
+                if not str(name).startswith("override "):
+                    found[str(name)] = OmegaConf.is_list(chosen)
+    return [name for name, several in found.items() if several or not multiple]
+
+
+def _options(group: str) -> list[str]:
+    """The options of a group, those of a user's own config folder included while Hydra still knows of it."""
+    place = group.replace(".", "/")
+    if GlobalHydra.instance().is_initialized():
+        return sorted(GlobalHydra.instance().config_loader().get_group_options(place))
+    return sorted(path.stem for path in (_conf() / place).glob("*.yaml"))
+
+
+def _keys(group: str, option: str) -> set[str]:
+    """The settings that an option of a group writes down itself."""
+    path = _conf() / group.replace(".", "/") / f"{option}.yaml"
+    return {str(key) for key in OmegaConf.load(path)} if path.is_file() else set()
+
+
+def _conf() -> Path:
+    return Path(str(resources.files("hardneg.conf")))

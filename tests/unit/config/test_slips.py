@@ -1,0 +1,50 @@
+"""A word with a slip in it is answered with what was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.errors import HydraException
+
+from hardneg.config import composition
+from hardneg.config.slips import in_plain_words
+
+
+def answer(*words, command="train"):
+    composition.register_resolvers()
+    with initialize_config_module("hardneg.conf", version_base="1.3"), pytest.raises(HydraException) as raised:
+        compose(command, list(words))
+    return in_plain_words(raised.value, command)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["strategey=bm25"], "there is no key strategey; did you mean strategy? The config has alarms"),
+        (["experimnt=bge"], "did you mean experiment?"),
+        (["btch_size=3"], "did you mean batch_size?"),
+        (
+            ["strategy=bm52"],
+            "Could not find 'strategy/bm52'; did you mean bm25? Available options",
+        ),
+        (["loss=[infonce,triplett]"], "Could not find 'loss/triplett'; did you mean triplet?"),
+        (["negatives.bm25.k=4"], "bm25 is not chosen; choose it, as in negatives=[in_batch,bm25]"),
+        (["negatives=[in_batch,random]", "negatives.bm25.k=4"], "as in negatives=[in_batch,random,bm25]"),
+        (["filter.relative_margin.margin=1"], "as in filter=[known_positives,relative_margin]"),
+        (["negatives.bm52.k=4"], "there is no key negatives.bm52; did you mean negatives.bm25?"),
+        (["teacher.batch_size=8"], "no teacher is chosen; choose one, as in teacher="),
+        (["curriculum.steps=8"], "no curriculum is chosen; choose one, as in curriculum="),
+        (["data=toy", "data.path=x"], "there is no key data.path, which is a setting of data=beir"),
+        (["optimizer.lrr=1"], "did you mean optimizer.lr?"),
+        (["bm25"], "bm25: what a command is given are words like KEY=VALUE"),
+        (["data.path=a=b"], "quote what holds"),
+        (["experiment=rocketqa_small"], "hardneg stages rocketqa_small"),
+    ],
+)
+def test_what_was_meant(words, says):
+    assert says in answer(*words)
+
+
+def test_a_group_that_the_command_does_not_have_is_not_suggested():
+    said = answer("strategy=bm25", command="evaluate")
+    assert said.startswith("hardneg evaluate has no group strategy. It has data, ") and said.count("strategy") == 1
