@@ -38,10 +38,9 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
         return _unknown_option(group, name, error.options or _options(group))
     if no_group := re.match(r"Could not override '([^']+)'", str(error)):
         name, known = no_group[1], sorted(_groups(command))
-        close, of_command = near(name, known), f"hardneg {command.replace('_', '-')}" if command else "this command"
-        return (
-            f"{of_command} has no group {name}{f'; did you mean {close}?' if close else '.'} It has {', '.join(known)}"
-        )
+        close, whose = near(name, known), f"hardneg {command.replace('_', '-')}" if command else "this command"
+        meant = f"; did you mean {close}?" if close else "."
+        return f"{whose} has no group {name}{meant} It has {', '.join(known)}"
     lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
     return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
 
