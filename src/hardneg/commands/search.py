@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hardneg.errors import UserError
+from hardneg.serving.http.limits import Limits, flag
 from hardneg.serving.opening import index_arguments, opened
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ def main(arguments: Sequence[str]) -> None:
     )
     index_arguments(parser)
     parser.add_argument("queries", nargs="+", metavar="query", help="what to look for")
+    most = Limits().max_k
     parser.add_argument("-k", type=int, default=10, help="how many documents to show (10)")
+    parser.add_argument(flag("max_k"), type=int, default=most, help=f"how many may be asked for ({most}), as in serve")
     given = parser.parse_args(arguments)
+    limits = Limits(max_k=given.max_k)
+    if not 1 <= given.k <= limits.max_k:
+        raise UserError(
+            f"-k {given.k}: must be from 1 to {limits.max_k}; {flag('max_k')} allows more, here and in serve"
+        )
     if not all(query.strip() for query in given.queries):
         raise UserError("a query is empty; give a text to look for")
     live = opened(given)

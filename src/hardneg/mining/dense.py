@@ -107,6 +107,7 @@ class Dense(Miner):
         """Embed the pool, as far as an earlier attempt has not, and index it."""
         model = self.model
         assert model is not None, "ready() comes first"
+        self.search.check(len(task.pool), model.towers.dim, model.device)
         pool = embed_blocks(model, task.pool, task.work, "documents")
         # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
         rest = embed_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")

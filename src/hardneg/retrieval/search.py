@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.retrieval.embedding_blocks import Blocks
 
 QUERIES, DOCS = 1024, 32_768  # a block of scores: 128 MB in float32
+POINTS = 39  # training points a cell, below which faiss warns
 SAMPLE = 262_144  # documents that a faiss index is trained on, at most
 
 # Returns scores and positions of the k best documents (or all, if fewer) of each query, best first.
@@ -29,6 +31,9 @@ class Search(ABC):
     @abstractmethod
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Index these embeddings."""
+
+    def check(self, documents: int, dim: int, device: torch.device) -> None:  # noqa: B027  most have nothing to refuse
+        """Raise `ConfigError` for what cannot index so many documents there, before they are embedded."""
 
     def identity(self) -> dict[str, Any]:
         """What decides the result: part of a store's fingerprint."""
@@ -61,19 +66,47 @@ class Faiss(Search):
     nprobe: int = 64
     ef_search: int = 128
 
+    def check(self, documents: int, dim: int, device: torch.device) -> None:
+        """Refuse a string that faiss does not know, more cells than documents, and a graph on a GPU."""
+        faiss = load_faiss()
+        cells = faiss.try_extract_index_ivf(self._empty(dim))
+        if cells is not None and cells.nlist > documents:
+            fewer = re.sub(r"IVF\d+", f"IVF{max(1, documents // POINTS)}", self.index)
+            raise ConfigError(
+                f"search.index={self.index!r} has {cells.nlist} cells, which are learnt from {cells.nlist} documents or"
+                f" more; there are {documents}: take search=exact or search=faiss_flat, which need none, or"
+                f" 'search.index=\"{fewer}\"'"
+            )
+        if "HNSW" in self.index and device.type == "cuda" and faiss.get_num_gpus() > 0:
+            raise ConfigError(
+                f"search.index={self.index!r}: faiss has no HNSW on GPUs; take search=exact, search=faiss_flat or"
+                " search=faiss_ivf, or faiss without GPUs (faiss-cpu)"
+            )
+
+    def _empty(self, dim: int) -> Any:
+        faiss = load_faiss()
+        try:
+            return faiss.index_factory(dim, self.index, faiss.METRIC_INNER_PRODUCT)
+        except RuntimeError as error:
+            raise ConfigError(f"search.index={self.index!r} is no faiss index: {error}") from error
+
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Train the index on an even sample and add all; raises `UserError` where faiss is not installed."""
         faiss = load_faiss()
-        try:
-            index = faiss.index_factory(docs.dim, self.index, faiss.METRIC_INNER_PRODUCT)
-        except RuntimeError as error:
-            raise ConfigError(f"search.index={self.index!r} is no faiss index: {error}") from error
+        self.check(len(docs), docs.dim, device)
+        index = self._empty(docs.dim)
         on_gpu = device.type == "cuda" and faiss.get_num_gpus() > 0
         if on_gpu:
             index = faiss.index_cpu_to_all_gpus(index)
         if not index.is_trained:
             step = -(-len(docs) // SAMPLE)
-            index.train(torch.cat([block[::step] for block in docs]).numpy())
+            try:
+                index.train(torch.cat([block[::step] for block in docs]).numpy())
+            except RuntimeError as error:
+                raise ConfigError(
+                    f"search.index={self.index!r} cannot be trained on {len(docs)} documents ({error}); take"
+                    " search=exact or search=faiss_flat, which need no training"
+                ) from error
         for block in docs:
             index.add(block.numpy())
         parameters = faiss.GpuParameterSpace() if on_gpu else faiss.ParameterSpace()

@@ -1,4 +1,4 @@
-"""Exact search against numpy, whatever the blocks."""
+"""Exact search against numpy, whatever the blocks; what faiss cannot do is refused in words that say what can."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from hardneg.errors import ConfigError
 from hardneg.retrieval import search
+from hardneg.retrieval.embedding_blocks import Blocks
 
 
 @pytest.mark.parametrize(("queries", "docs"), [(1, 1), (3, 7), (4, 10), (1024, 32_768)])
@@ -32,3 +34,53 @@ def test_ties_give_each_document_once(monkeypatch):
 def test_it_keeps_no_graph():
     scores, _ = search.exact(torch.ones(2, 4, requires_grad=True), [torch.ones(3, 4)], 2)
     assert not scores.requires_grad
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("index", "documents", "says"),
+    [
+        ("IVF256,Flat", 120, r"IVF256,Flat' has 256 cells, .* from 256 documents or more; there are 120: .*IVF3,Flat"),
+        ("OPQ4_8,IVF64,PQ4", 63, "has 64 cells, .* 63: take search=exact"),
+        ("IVF4,Flatt", 120, "'IVF4,Flatt' is no faiss index"),
+    ],
+)
+def test_a_corpus_that_is_too_small_for_an_index_is_refused_before_it_is_embedded(index, documents, says):
+    pytest.importorskip("faiss")
+    with pytest.raises(ConfigError, match=says) as error:
+        search.Faiss(index).check(documents, 16, CPU)
+    assert str(error.value).startswith("search.index=")
+    search.Faiss("IVF256,Flat").check(256, 16, CPU)
+    search.Exact().check(1, 16, CPU)
+
+
+def test_what_faiss_cannot_learn_is_refused_in_plain_words(tmp_path):
+    pytest.importorskip("faiss")
+    with pytest.raises(ConfigError, match=r"search.index='PQ4' cannot be trained on 120 documents .*search=exact"):
+        search.Faiss("PQ4").over(blocks(tmp_path, 120), CPU)
+
+
+def test_a_graph_on_a_gpu_is_refused(monkeypatch):
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    with pytest.raises(ConfigError, match=r"'HNSW32': faiss has no HNSW on GPUs; take search=exact, search=faiss_flat"):
+        search.Faiss("HNSW32").check(1000, 16, torch.device("cuda"))
+    search.Faiss("HNSW32").check(1000, 16, CPU)
+    search.Faiss("Flat").check(1000, 16, torch.device("cuda"))
+
+
+def blocks(folder, documents):
+    vectors = torch.randn(documents, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    np.save(folder / "0.npy", vectors)
+    return Blocks([folder / "0.npy"], np.arange(documents), 16)
+
+
+@pytest.mark.parametrize("index", ["Flat", "HNSW32", "IVF3,Flat"])
+def test_faiss_finds_what_exact_search_finds_in_a_small_corpus(index, tmp_path):
+    pytest.importorskip("faiss")
+    docs, q = blocks(tmp_path, 120), torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
+    _, found = search.Faiss(index).over(docs, CPU)(q, 5)
+    _, expected = search.exact(q, docs, 5)
+    assert found.tolist() == expected.tolist()
