@@ -81,7 +81,8 @@ def _groups(command: str | None, multiple: bool = False) -> list[str]:
     """The groups that a command has, or of these only those of which several options can be chosen."""
     found = {}
     for path in [_conf() / f"{command}.yaml"] if command else sorted(_conf().glob("*.yaml")):
-        for item in OmegaConf.load(path).get("defaults", ()):  # type: ignore[union-attr]
+        written: Any = OmegaConf.load(path)
+        for item in written.get("defaults", ()):
             for name, chosen in item.items() if isinstance(item, DictConfig) else ():
                 if not str(name).startswith("override "):
                     found[str(name)] = OmegaConf.is_list(chosen)

@@ -62,16 +62,16 @@ def read_run(path: Path) -> Rankings:
     if refused is None and not tags:
         return _ordered(plain)
     raw, otherwise = _attempt(path, _with_blanks())
-    if refused is None and (otherwise is not None or len(tags) == 1):  # a tag is one for a file
-        if otherwise is None and raw != plain:
+    if otherwise is None:
+        if refused is None and len(tags) == 1 and raw != plain:  # both have one tag, as the lines of a file do
             raise DataError(
                 f"{path}: can be read with ids that have blanks in them, or with blanks in the tag, and does not say"
                 " which it is; write the blanks of ids as %20 and a tag without blanks that ends in " + repr(ENCODED)
             )
-        return _ordered(plain)
-    if otherwise is None:
         return _ordered(raw)
-    raise max(refused, otherwise, key=lambda stop: stop[0])[1]
+    if refused is None:
+        return _ordered(plain)
+    raise otherwise[1] if otherwise[0] > refused[0] else refused[1]
 
 
 def in_order(scored: Iterable[tuple[str, float]]) -> dict[str, float]:
