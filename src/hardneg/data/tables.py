@@ -143,6 +143,8 @@ class RetrievalData:
 
     `truth` is the full relevance of a generated set, hidden labels included; real sets have none.
     `given` holds the negatives that the data itself names for each query (triples, FlagEmbedding's `neg`), if any.
+    `own` is the row of the document that each query is itself, -1 for none (see `hardneg.data.own_documents`): it is no
+    answer to the query, and no negative. None where there is no such query, or where they are kept.
     `mixed` are the sets that it was joined from, if it was: a query's candidates are the documents of its own set.
     `temper` says in which proportion they are trained on (see `Order`).
     """
@@ -156,6 +158,7 @@ class RetrievalData:
     skipped: Mapping[str, int] = field(default_factory=dict)  # what a lenient reader left out, by reason
     mixed: tuple[Part, ...] = ()
     temper: float = 1.0
+    own: Int32[np.ndarray, " Q"] | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -191,6 +194,8 @@ class RetrievalData:
             digest.update(str(self.bounds).encode())
         for column in (qrels.queries, qrels.docs, qrels.scores):
             digest.update(column.tobytes())
+        if self.own is not None:
+            digest.update(b"own" + self.own.tobytes())
         return digest.hexdigest()
 
     def split(self, name: str) -> Qrels:

@@ -16,12 +16,18 @@ from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint
 
 
-def baseline_run(miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path) -> Run:
+def baseline_run(
+    miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path, seen: Ragged | None = None
+) -> Run:
     """Return the miner's `depth` best documents of each query of the split, from the cache where it is there.
 
+    What is `seen` for a query is left out of its ranking.
     Of several data sets in one each is indexed on its own, and a query ranks the documents of its own. Every rank asks.
     """
     rows = data.split(split).query_rows
+    if seen is not None:
+        wide = depth + int(seen.counts[rows].max(initial=0))
+        return baseline_run(miner, data, split, wide, cache).without(seen, depth)
     miner = miner.ready(data, None, cache)
     named = [miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
     key = fingerprint([*named, data.bounds] if data.bounds else named)
@@ -53,8 +59,5 @@ def baseline_metrics(
     """Return the per-query metrics of the configured baseline, under its name; empty where there is none."""
     if cfg.evaluate.bm25 is None:
         return {}
-    depth = cfg.evaluate.depth
-    more = 0 if seen is None else int(seen.counts.max(initial=0))
-    run = baseline_run(classes.build(cfg.evaluate.bm25), data, split, depth + more, Path(cfg.cache))
-    run = run if seen is None else run.without(seen, depth)
+    run = baseline_run(classes.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache), seen)
     return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}

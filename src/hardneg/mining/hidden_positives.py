@@ -16,7 +16,7 @@ from hardneg.data.tables import Qrels, Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
-from hardneg.mining.base import Miner, mining_pool, tasks
+from hardneg.mining.base import Miner, mining_pool, ranker_of, tasks
 from hardneg.mining.pipeline import BLOCK, filter_hits
 from hardneg.mining.store import KEPT
 from hardneg.mining.teacher import Teacher
@@ -123,7 +123,7 @@ def probe(
     with tqdm(total=len(queries), desc="probe", leave=False, disable=None) as bar:
         for of_set, task in asked:
             task.work.mkdir(parents=True, exist_ok=True)
-            rank = miner.open(task)
+            rank = ranker_of(miner, task)
             for start in range(0, len(of_set), BLOCK):
                 rows = of_set[start : start + BLOCK]
                 known = training.known.padded(rows)

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from hardneg.data.own_documents import own_documents
 from hardneg.data.readers.fields import Source, document_text, filled, identifier, string
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
 from hardneg.errors import DataError
 
+log = logging.getLogger(__name__)
+
 
 def judged_set(
-    name: str, corpus: Source, queries: Source, qrels: Mapping[str, Source], complaints: Complaints
+    name: str,
+    corpus: Source,
+    queries: Source,
+    qrels: Mapping[str, Source],
+    complaints: Complaints,
+    keep_own: bool = False,
 ) -> RetrievalData:
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
+
+    Unless `keep_own`, the document that a query is itself is noted, to be left out of what is ranked and mined for it.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
     """
     documents = _texts(corpus, document_text, complaints)
     questions = _texts(queries, _query_text, complaints)
     splits = {split: judgements(source, documents, questions, complaints) for split, source in qrels.items()}
-    return finished(name, documents, questions, splits, None, complaints)
+    data = finished(name, documents, questions, splits, None, complaints)
+    own = None if keep_own else own_documents(documents, questions, data.qrels.values())
+    if own is not None:
+        log.info(
+            "%s: %d of %d queries are documents themselves (by id and text), each left out of what is ranked and mined"
+            " for it; data.own_documents=keep keeps them",
+            *(name, (own >= 0).sum(), len(own)),
+        )
+    return replace(data, own=own)
 
 
 def finished(
