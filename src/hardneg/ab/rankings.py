@@ -71,14 +71,14 @@ def read_run(path: Path) -> Rankings:
     return {query: in_order(ranked.items()) for query, ranked in found.items()}
 
 
-def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def read_qrels(path: Path) -> dict[str, dict[str, int | float]]:
     """Read judgements (BEIR's three columns or TREC's four) as query -> document -> grade; 0: not relevant.
 
     Raises `DataError` with file and line for a broken row, and for one that contradicts an earlier one.
     """
     if not path.is_file():
         raise UserError(f"--qrels {path}: no such file")
-    complaints, found = Strict(), dict[str, dict[str, int]]()
+    complaints, found = Strict(), dict[str, dict[str, int | float]]()
     for line, (query, doc, score) in tsv_judgements(path, complaints):
         try:
             new = grade(number(score))

@@ -104,10 +104,13 @@ def _texts(columns: Mapping[str, Texts]) -> Texts:
 def _qrels(tables: list[tuple[Qrels | None, Part]]) -> Qrels:
     """Join judgements; a set without any adds none."""
     some = [(table, part) for table, part in tables if table is not None]
+    has_gains = any(table.gains is not None for table, _ in some)
+    gains = [table.scores if table.gains is None else table.gains for table, _ in some]
     return Qrels(
         np.concatenate([table.queries + np.int32(part.queries.start) for table, part in some]),
         np.concatenate([table.docs + np.int32(part.docs.start) for table, part in some]),
         np.concatenate([table.scores for table, _ in some]),
+        np.concatenate(gains) if has_gains else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -96,7 +97,7 @@ class TrainingSet:
     def fingerprint(self) -> str:
         """Hash corpus, queries and labels: part of the name of everything mined from them."""
         labels = [self.positives.offsets.tolist(), self.positives.values.tolist()]
-        named = [self.data.corpus.fingerprint, self.data.queries.fingerprint, labels]
+        named: list[Any] = [self.data.corpus.fingerprint, self.data.queries.fingerprint, labels]
         # What not every set has is named only where it is: what was mined before there was such a thing keeps its name.
         named += [self.data.bounds] if self.data.bounds else []
         named += [] if self.data.own is None else [{"own": self.data.own.tolist()}]

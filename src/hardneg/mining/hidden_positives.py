@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 from tqdm import tqdm
 
-from hardneg.data.tables import Qrels, Ragged
+from hardneg.data.tables import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
@@ -96,8 +96,7 @@ def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
     labels = data.split(training.split)
     width = len(data.corpus)
     taken = np.isin(labels.queries.astype(np.int64) * width + labels.docs, rows.astype(np.int64) * width + columns)
-    left = Qrels(labels.queries[~taken], labels.docs[~taken], labels.scores[~taken])
-    without = TrainingSet(replace(data, qrels={**data.qrels, training.split: left}), training.split)
+    without = TrainingSet(replace(data, qrels={**data.qrels, training.split: labels.take(~taken)}), training.split)
     return Hidden(without, Ragged.of(rows, columns, len(data.queries)))
 
 

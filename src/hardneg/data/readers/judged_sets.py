@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from hardneg.data.grades import RelevantFrom, bar_of
 from hardneg.data.own_documents import own_documents
 from hardneg.data.readers.fields import Source, document_text, filled, identifier, string
 from hardneg.data.readers.judgements import judgements
@@ -24,16 +25,19 @@ def judged_set(
     qrels: Mapping[str, Source],
     complaints: Complaints,
     keep_own: bool = False,
+    relevant_from: RelevantFrom = None,
 ) -> RetrievalData:
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
 
+    `relevant_from` is the lowest grade that is relevant, of all splits or by split, null: any above 0.
     Unless `keep_own`, the document that a query is itself is noted, to be left out of what is ranked and mined for it.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
     """
     documents = _texts(corpus, document_text, complaints)
     questions = _texts(queries, _query_text, complaints)
-    splits = {split: judgements(source, documents, questions, complaints) for split, source in qrels.items()}
+    bars = bar_of(relevant_from, qrels)
+    splits = {name: judgements(source, documents, questions, complaints, bars[name]) for name, source in qrels.items()}
     data = finished(name, documents, questions, splits, None, complaints)
     own = None if keep_own else own_documents(documents, questions, data.qrels.values())
     if own is not None:
