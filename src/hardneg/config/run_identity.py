@@ -19,6 +19,7 @@ KEPT_AND_SHOWN = (
 # Settings that came when runs had their names already: at these values they say what went without saying before.
 LATER = {
     "hardneg.data.readers.beir.Beir": {"own_documents": "leave_out", "relevant_from": None},
+    "hardneg.mining.bm25.BM25": {"tokens": "auto"},
     "hardneg.data.readers.hub.Hub": {"own_documents": "leave_out", "relevant_from": None},
 }
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from hardneg.mining.base import Miner, Task
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint
+
+log = logging.getLogger(__name__)
+
+NOTHING = 0.5  # share of queries for which BM25 finds nothing, from which on it is no baseline
 
 
 def baseline_run(
@@ -60,4 +65,10 @@ def baseline_metrics(
     if cfg.evaluate.bm25 is None:
         return {}
     run = baseline_run(classes.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache), seen)
+    if (nothing := float((run.ids < 0).all(axis=1).mean())) > NOTHING:
+        log.warning(
+            "BM25 finds no document for %.1f%% of the %s queries: they share no token with any. Look at how texts are"
+            " cut (+evaluate.bm25.tokens=by_script, pairs or the folder of a tokenizer.json; language and stopwords)",
+            *(100 * nothing, split),
+        )
     return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}

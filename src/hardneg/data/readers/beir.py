@@ -30,7 +30,7 @@ class Beir:
     A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written.
     `own_documents`: what is done with a document that is a query itself (see `hardneg.data.own_documents`), `leave_out`
     of what is ranked and mined for that query, or `keep`. `relevant_from` is the lowest grade that is relevant (null:
-    any above 0), one for all splits or one by split: in training, and for all metrics but nDCG, which counts every grade.
+    any above 0), one for all splits or one by split: in training, and for all metrics but nDCG, which counts all.
     """
 
     path: str
