@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int32
 from omegaconf import DictConfig
 
 from hardneg.config import classes
@@ -22,17 +23,23 @@ NOTHING = 0.5  # share of queries for which BM25 finds nothing, from which on it
 
 
 def baseline_run(
-    miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path, seen: Ragged | None = None
+    miner: Miner,
+    data: RetrievalData,
+    split: str,
+    depth: int,
+    cache: Path,
+    seen: Ragged | None = None,
+    queries: Int32[np.ndarray, " Q"] | None = None,
 ) -> Run:
     """Return the miner's `depth` best documents of each query of the split, from the cache where it is there.
 
-    What is `seen` for a query is left out of its ranking.
+    What is `seen` for a query is left out of its ranking. `queries` are some of the split's, null: all.
     Of several data sets in one each is indexed on its own, and a query ranks the documents of its own. Every rank asks.
     """
-    rows = data.split(split).query_rows
+    rows = data.split(split).query_rows if queries is None else queries
     if seen is not None:
         wide = depth + int(seen.counts[rows].max(initial=0))
-        return baseline_run(miner, data, split, wide, cache).without(seen, depth)
+        return baseline_run(miner, data, split, wide, cache, queries=queries).without(seen, depth)
     miner = miner.ready(data, None, cache)
     named = [miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
     key = fingerprint([*named, data.bounds] if data.bounds else named)

@@ -50,14 +50,14 @@ class Leak:
     """What one filter setting lets through.
 
     leaked: share of the hidden positives that could be drawn as negatives. false_negatives: share of what could be
-    drawn that is a hidden positive; the true rate is higher where more is relevant than is labelled. kept: documents
-    that could be drawn, per query. hit_rate: kept / examined, of all that was mined.
+    drawn that is a hidden positive; the true rate is higher where more is relevant than is labelled. drawable:
+    documents that could be drawn, per query. kept: the share of all that was mined that the filters kept.
     """
 
     leaked: Share
     false_negatives: Share
+    drawable: float
     kept: float
-    hit_rate: float
     queries: int
     hidden: int
 
@@ -171,8 +171,8 @@ def _leak(counts: Int[np.ndarray, "Q 4"], hidden: Int[np.ndarray, " Q"]) -> Leak
     return Leak(
         leaked=share_of(false, hidden),
         false_negatives=share_of(false, drawn),
-        kept=float(drawn.mean()),
-        hit_rate=float(kept.sum() / max(examined.sum(), 1)),
+        drawable=float(drawn.mean()),
+        kept=float(kept.sum() / max(examined.sum(), 1)),
         queries=len(counts),
         hidden=int(hidden.sum()),
     )
