@@ -68,7 +68,8 @@ def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[
         text = f"{numbers['queries_short']:.1%} of the queries have fewer negatives left than negatives.{source}.k"
         mend = f"raise negatives.{source}.depth, loosen the filters or, in training, warm up (remine.warmup_epochs)"
         found.append(Alarm("queries_short", f"{text}: {mend}"))
-    if at.recall is not None and numbers.get("recall", 1.0) < at.recall:
+    # Where nothing is found the cause is told already.
+    if at.recall is not None and nothing <= (at.queries_short or 1) and numbers.get("recall", 1.0) < at.recall:
         share = f"only {numbers['recall']:.1%} of the known positives"
         text = f"the miner has {share} among its first negatives.{source}.depth documents"
         found.append(Alarm("recall", f"{text}: what it lists is not what is hard, {WEAK}"))

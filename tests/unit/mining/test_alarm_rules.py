@@ -26,7 +26,7 @@ def test_short_lists_are_an_alarm():
 
 
 def test_a_miner_that_finds_nothing_is_not_blamed_on_the_filters():
-    numbers = {"kept": 0.0, "nothing_found": 1.0, "queries_short": 1.0}
+    numbers = {"kept": 0.0, "nothing_found": 1.0, "queries_short": 1.0, "recall": 0.0}
     (alarm,) = alarm_rules.of_lists("bm25", numbers, AT)
     assert alarm.name == "nothing_found" and "negatives.bm25.miner.tokens" in alarm.text
     assert "no filter had a part" in alarm.text and "loosen" not in alarm.text
