@@ -122,7 +122,7 @@ EASY = ["strategy=easy_to_hard"]
         (["negatives=random", "curriculum=custom", "+curriculum.share.random=[1,0]"], "leaves no source of negatives"),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.above=1"], "one bound, either below or above"),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[negatives/fused/loss]"], "of none of negatives="),
-        ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[negatives/bm25/los]"], "hit_rate, margin, loss"),
+        ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[negatives/bm25/los]"], "margin, similarity, loss"),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[]"], "names nothing to measure"),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.rises=0"], "every_n_steps and rises must be 1 or more"),
     ],

@@ -122,7 +122,9 @@ def test_alarms_are_raised_logged_and_audited(hardneg, small, separate, tmp_path
     strict += ["optimizer.lr=3.0", "logger=[csv,wandb]"]
     said = hardneg("train", *small, *MINED, *strict, *separate("run")).stderr
     assert "ALARM mined: only" in said and "ALARM dev: dev" in said and "audit of the likeliest false negatives" in said
-    assert rows(tmp_path / "run", "alarms/mined/hit_rate") and list((tmp_path / "run").glob("audit_step_*.md"))
+    for name in ("kept", "hit_rate"):  # the latter is what it was called before
+        assert rows(tmp_path / "run", f"alarms/mined/{name}") and rows(tmp_path / "run", f"mining/mined/{name}")
+    assert list((tmp_path / "run").glob("audit_step_*.md"))
 
 
 @pytest.mark.slow
@@ -148,7 +150,7 @@ def test_mine_reports_and_exports(hardneg, tmp_path):
     )
     assert "dropped by relative_margin" in said.stdout
     text = (out / "mined.md").read_text()
-    assert "hit_rate" in text and "## Kept, but maybe relevant" in text
+    assert "| kept |" in text and "| recall |" in text and "## Kept, but maybe relevant" in text
     first = json.loads((out / "mined.jsonl").read_text().splitlines()[0])
     assert first.keys() == {"query", "pos", "neg"}
 

@@ -14,8 +14,11 @@ from hardneg.runlog import wandb_panels
 # Metrics that runs log, and the section that shows them.
 LOGGED = {
     "Retrieval": ["val/ndcg@10", "val/recall@100", "train/loss", "test/ndcg@10"],
-    "Negatives by source": [f"negatives/bm25/{key}" for key in ("loss", "margin", "hit_rate", "filtered", "count")],
-    "Mining": ["mining/mined/hit_rate", "mining/mined/staleness", "mining/change/ndcg@10", "alarms/mined/hit_rate"],
+    "Negatives by source": [f"negatives/bm25/{key}" for key in ("loss", "margin", "kept", "filtered", "count")],
+    "Mining": [
+        *("mining/mined/kept", "mining/mined/recall", "mining/mined/staleness"),
+        *("mining/change/ndcg@10", "alarms/mined/kept"),
+    ],
 }
 
 

@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from hardneg.ab.gained_lost import Lists
 from hardneg.ab.interleaving import NEW, OLD, Impression, team_draft
-from hardneg.ab.relevance import Labels
 from hardneg.ab.simulated_users import User
 from hardneg.data.readers.fields import Identifiers
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.errors import UserError
+from hardneg.retrieval.metrics import Labels
 
 LAYOUT = 'write {"query": "q1", "teams": ["old", "new", ...], "clicks": [1, 4]}: teams from the top, ranks from 1'
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from hardneg.retrieval.metrics import Labels
+
 Lists = Mapping[str, Sequence[str]]  # query -> documents, best first
 
 
@@ -62,7 +64,7 @@ def _moves(query: str, old: Lists, new: Lists, relevant: Sequence[str]) -> Itera
         yield Move(query, doc, *(rank.get(doc) for rank in ranks))
 
 
-def unjudged(ranked: Lists, labels: Mapping[str, Mapping[str, int]], queries: Sequence[str], k: int = 10) -> float:
+def unjudged(ranked: Lists, labels: Labels, queries: Sequence[str], k: int = 10) -> float:
     """Return the share of the first `k` results that nobody judged, averaged over the queries (BEIR's Hole@k)."""
     shares = []
     for query in queries:

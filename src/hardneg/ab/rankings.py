@@ -19,31 +19,23 @@ def ranked(run: Run, data: RetrievalData) -> Rankings:
     return {query: in_order(found.items()) for query, found in run.as_dict(data).items()}
 
 
-def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def read_qrels(path: Path) -> dict[str, dict[str, int | float]]:
     """Read judgements (BEIR's three columns or TREC's four) as query -> document -> grade; 0: not relevant.
 
-    Raises `DataError` with file and line for a broken row, a grade that is no whole number, and a row that contradicts
-    an earlier one.
+    Raises `DataError` with file and line for a broken row, and for one that contradicts an earlier one.
     """
     if not path.is_file():
         raise UserError(f"--qrels {path}: no such file")
-    complaints, found = Strict(), dict[str, dict[str, int]]()
+    complaints, found = Strict(), dict[str, dict[str, int | float]]()
     for line, (query, doc, score) in tsv_judgements(path, complaints):
         try:
-            new = _whole(number(score))
+            new = grade(number(score))
         except BadRow as bad:
             complaints.about(path, line, bad)
         if found.setdefault(query, {}).setdefault(doc, new) != new:
             what = f"grade {new} contradicts grade {found[query][doc]} of the same query and document above"
             complaints.about(path, line, BadRow("conflicting score", what, "keep one of the two"))
     return found
-
-
-def _whole(score: float) -> int:
-    if score != int(score):
-        mend = "trec_eval knows whole ones only: multiply all of them, which leaves nDCG as it is, or round them"
-        raise BadRow("grade", f"grade {score:g} is not a whole number", mend)
-    return grade(score)
 
 
 def over(rankings: Rankings, queries: Iterable[str]) -> dict[str, dict[str, float]]:

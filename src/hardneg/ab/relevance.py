@@ -16,9 +16,7 @@ from hardneg.data.readers.fields import Identifiers, document_text, string
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import UserError
-from hardneg.retrieval.metrics import grades
-
-Labels = Mapping[str, Mapping[str, int]]
+from hardneg.retrieval.metrics import Labels, gains, grades
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,8 @@ class Judged:
     """The judgements of one split: query -> document -> grade, 0 for what was judged and found not relevant.
 
     `queries` and `docs` map ids to texts, empty where there are none; `sets` names the data set of each query where
-    there are several in one; `fingerprint` is that of the data, null where they come from a qrels file.
+    there are several in one; `fingerprint` is that of the data, null where they come from a qrels file. `gains` are the
+    grades that nDCG counts, where `data.relevant_from` makes the lower ones not relevant.
     """
 
     name: str
@@ -35,6 +34,7 @@ class Judged:
     docs: Mapping[str, str] = field(default_factory=dict)
     sets: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str | None = None
+    gains: Labels | None = None
 
     @cached_property
     def relevant(self) -> dict[str, list[str]]:
@@ -77,6 +77,7 @@ def from_data(data: RetrievalData, split: str) -> Judged:
     return Judged(
         name=f"{data.name} ({split})",
         labels=grades(qrels, data),
+        gains=gains(qrels, data),
         queries=dict(zip(ids, data.queries.take(rows), strict=True)),
         docs=_Lookup(data),
         sets={query: data.parts[part].name for query, part in zip(ids, parts, strict=bool(parts))},

@@ -120,7 +120,7 @@ def compare(old: Side, new: Side, judged: Judged, plan: Plan) -> Report:
                 " judgements that belong to it"
             )
     ranked = [over(side.rankings, ids) for side in sides]
-    values = [of_rankings(one, judged.labels, plan.metrics) for one in ranked]
+    values = [of_rankings(one, judged.labels, plan.metrics, judged.gains) for one in ranked]
     tops = [lists(one) for one in ranked]
     pairing = Pairing(judged.weights(), _clusters(judged, plan), plan.tie)
     effects = tuple(pairing.effect(name, values[0][name], values[1][name]) for name in plan.metrics)

@@ -23,7 +23,7 @@ class User:
     click: tuple[float, float]
     stop: tuple[float, float]
 
-    def clicks(self, drafted: Drafted, grades: Mapping[str, int], rng: np.random.Generator) -> tuple[str, ...]:
+    def clicks(self, drafted: Drafted, grades: Mapping[str, int | float], rng: np.random.Generator) -> tuple[str, ...]:
         """Return the team of every result that is clicked."""
         found = []
         chances = rng.random((len(drafted.docs), 2))

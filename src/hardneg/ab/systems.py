@@ -134,9 +134,7 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
 def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Side:
     """Rank the split with a checkpoint."""
     assert cfg is not None and data is not None
-    left_out, depth = seen(data, cfg.evaluate.leave_out), cfg.evaluate.depth
-    more = 0 if left_out is None else int(left_out.counts.max(initial=0))
+    left_out = seen(data, cfg.evaluate.leave_out)
     miner = Dense(ckpt_path=str(path), precision=cfg.precision)
-    run = baseline_run(miner, data, cfg.split, depth + more, Path(cfg.cache))
-    run = run if left_out is None else run.without(left_out, depth)
+    run = baseline_run(miner, data, cfg.split, cfg.evaluate.depth, Path(cfg.cache), left_out)
     return Side(str(path), ranked(run, data), data.fingerprint(cfg.split))

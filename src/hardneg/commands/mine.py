@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hardneg.data.training_set import TrainingSet
+from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds, of_lists
 from hardneg.mining.report import draw, report, show
 from hardneg.mining.text_export import check_export, export
@@ -46,7 +47,7 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
         log.warning("ALARM %s: %s", name, alarm.text)
     (folder / f"{name}.md").write_text(report(name, store, numbers, training, source.pool, cfg.samples), "utf-8")
     draw(folder / f"{name}.png", name, store, source.pool)
-    facts = {"store": store.folder.name, **numbers, "card": store.card}
+    facts = {"store": store.folder.name, **with_former(numbers), "card": store.card}
     (folder / f"{name}.json").write_text(json.dumps(facts, indent=2), "utf-8")
     log.info("%s: store %s, report %s", name, store.folder.name, folder / f"{name}.md")
     if cfg.export.form is not None:

@@ -28,7 +28,7 @@ from hardneg.system.cache import fingerprint
 
 log = logging.getLogger(__name__)
 
-HEADER = ("filters", "hidden positives that leak", "false negatives drawn", "drawable per query", "hit rate")
+HEADER = ("filters", "hidden positives that leak", "false negatives drawn", "drawable per query", "kept")
 
 
 def probe(cfg: DictConfig) -> None:
@@ -75,7 +75,7 @@ def filter_settings(filters: dict[str, CandidateFilter]) -> dict[str, Mapping[st
 
 def cells(setting: str, leak: Leak) -> tuple[str, ...]:
     """One row of the table."""
-    return (setting, str(leak.leaked), f"{leak.false_negatives:.2%}", f"{leak.kept:.1f}", f"{leak.hit_rate:.1%}")
+    return (setting, str(leak.leaked), f"{leak.false_negatives:.2%}", f"{leak.drawable:.1f}", f"{leak.kept:.1%}")
 
 
 def show(name: str, leaks: Mapping[str, Leak]) -> None:

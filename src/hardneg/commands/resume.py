@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from hardneg.config.composition import quoted
+from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.stages.request import again
@@ -33,7 +34,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
-    overrides = [str(item) for item in OmegaConf.load(written)]
+    overrides = [todays_word(str(item)) for item in OmegaConf.load(written)]
     run = run.resolve()
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
     os.chdir(hydra.runtime.cwd)  # where relative paths lead to

@@ -17,6 +17,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
 from hardneg.retrieval.reranker import Reranker
+from hardneg.retrieval.retriever import seen
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
@@ -40,8 +41,9 @@ def train_teacher(cfg: DictConfig) -> float | None:
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
     module = PairModule(network, recipe, objective(cfg, negatives, filters))
     bm25 = classes.build(cfg.evaluate.bm25)
+    data, left_out = training.data, seen(training.data, None)
     reranker = Reranker(
-        training.data, lambda split, depth: baseline_run(bm25, training.data, split, depth, cache), precision
+        data, lambda split, depth: baseline_run(bm25, data, split, depth, cache, left_out), precision, left_out
     )
     evaluate = evaluation(cfg, reranker)
     return fit(cfg, folder, module, batches, evaluate, negatives, [], started)

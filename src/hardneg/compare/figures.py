@@ -97,12 +97,22 @@ def curves(by_arm: Mapping[str, Arm], metrics: Sequence[str]) -> Figure | None:
 
 @style()
 def sources(by_arm: Mapping[str, Arm]) -> Figure | None:
-    """Draw loss and hit rate of each negative source over steps, and the hit rate of mining by round."""
-    keys = sorted({key for arm in by_arm.values() for run in arm.runs.values() for key in run.logged})
-    wanted = [key for end in ("loss", "hit_rate") for key in keys if key.startswith("negatives/") and key.endswith(end)]
-    wanted += [key for key in keys if key.startswith("mining/") and key.endswith("/hit_rate")]
-    panels = {_panel(key): lambda run, key=key: run.history(key) for key in wanted if key.count("/") == 2}
+    """Draw loss and kept share of each negative source over steps, and of mining by round what it kept and found."""
+    keys = sorted({todays(key) for arm in by_arm.values() for run in arm.runs.values() for key in run.logged})
+    ends = [("negatives/", "/loss"), ("negatives/", "/kept"), ("mining/", "/kept"), ("mining/", "/recall")]
+    wanted = [key for start, end in ends for key in keys if key.startswith(start) and key.endswith(end)]
+    panels = {_panel(key): lambda run, key=key: _history(run, key) for key in wanted if key.count("/") == 2}
     return _over_steps(by_arm, panels, columns=max(1, sum("loss" in title for title in panels)))
+
+
+def todays(key: str) -> str:
+    """Return a metric's name of today: runs of the version before logged `kept` as `hit_rate`."""
+    return f"{key.removesuffix('/hit_rate')}/kept" if key.endswith("/hit_rate") else key
+
+
+def _history(run: FinishedRun, key: str) -> tuple[list[float], list[float]]:
+    names = [name for name in run.logged if todays(name) == key]
+    return run.history(key if key in names or not names else names[0])
 
 
 def _panel(key: str) -> str:

@@ -17,6 +17,8 @@ MOVED = {
     "hardneg.runlog.wandb": "hardneg.runlog.wandb_run",
     "hardneg.schedule": "hardneg.training.schedule",
 }
+# Old key -> today's, of settings that were renamed.
+RENAMED = {"alarms.hit_rate": "alarms.kept"}
 FIRST = {new: old for old, new in MOVED.items()}
 
 
@@ -28,6 +30,17 @@ def todays(node: Any) -> Any:
             moved["_target_"] = _renamed(target, MOVED)
         return moved
     return [todays(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def todays_word(word: str) -> str:
+    """Return a word of a command line (`key=value`) that was written before a key was renamed, with today's key."""
+    key, equals, value = word.partition("=")
+    return f"{RENAMED.get(key, key)}{equals}{value}"
+
+
+def first_key(key: str) -> str:
+    """Return the key that a setting was first known by."""
+    return next((old for old, new in RENAMED.items() if new == key), key)
 
 
 def first_path(target: str) -> str:

@@ -112,24 +112,24 @@ class Collate:
     """Stack rows into a `Batch`, reading tokens from the memory-mapped tables."""
 
     def __init__(self, queries: TokenTable, docs: TokenTable, training: TrainingSet, has_teacher: bool) -> None:
-        self.queries, self.docs, self.known, self.has_teacher = queries, docs, training.known, has_teacher
+        self.queries, self.docs, self.excluded, self.has_teacher = queries, docs, training.excluded, has_teacher
 
     def __call__(self, rows: list[Row]) -> Batch:
         """Stack the rows; texts are padded to the longest of the batch."""
         return Batch(
             queries=self.queries.batch(np.array([row.query for row in rows])),
             docs=self.docs.batch(np.concatenate([row.docs for row in rows])),
-            **stacked(rows, self.known, self.has_teacher),
+            **stacked(rows, self.excluded, self.has_teacher),
         )
 
 
-def stacked(rows: list[Row], known: Ragged, has_teacher: bool) -> dict[str, Any]:
-    """Stack what every kind of batch holds (see `batch.Rows`)."""
+def stacked(rows: list[Row], excluded: Ragged, has_teacher: bool) -> dict[str, Any]:
+    """Stack what every kind of batch holds (see `batch.Rows`); `excluded` is what is no negative of each query."""
     query_ids = np.array([row.query for row in rows])
     relabelled = np.full((len(rows), max(len(row.relabelled) for row in rows)), -1, np.int32)
     for place, row in enumerate(rows):
         relabelled[place, : len(row.relabelled)] = row.relabelled
-    known_ids = np.concatenate([known.padded(query_ids), relabelled], axis=1)
+    known_ids = np.concatenate([excluded.padded(query_ids), relabelled], axis=1)
     return {
         "query_ids": torch.from_numpy(query_ids),
         "doc_ids": torch.from_numpy(np.stack([row.docs for row in rows]).astype(np.int64)),

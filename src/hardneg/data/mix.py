@@ -77,6 +77,7 @@ class Mix:
             skipped={f"{name}: {why}": n for name, data in loaded.items() for why, n in data.skipped.items()},
             mixed=parts,
             temper=self.temper,
+            own=_own(joined),
         )
 
     def _parts(self, loaded: Mapping[str, RetrievalData]) -> tuple[Part, ...]:
@@ -103,11 +104,25 @@ def _texts(columns: Mapping[str, Texts]) -> Texts:
 def _qrels(tables: list[tuple[Qrels | None, Part]]) -> Qrels:
     """Join judgements; a set without any adds none."""
     some = [(table, part) for table, part in tables if table is not None]
+    has_gains = any(table.gains is not None for table, _ in some)
+    gains = [table.scores if table.gains is None else table.gains for table, _ in some]
     return Qrels(
         np.concatenate([table.queries + np.int32(part.queries.start) for table, part in some]),
         np.concatenate([table.docs + np.int32(part.docs.start) for table, part in some]),
         np.concatenate([table.scores for table, _ in some]),
+        np.concatenate(gains) if has_gains else None,
     )
+
+
+def _own(sets: list[tuple[RetrievalData, Part]]) -> np.ndarray | None:
+    """Join the documents that queries are themselves; those of a set without any are none."""
+    if all(data.own is None for data, _ in sets):
+        return None
+    own = np.full(sets[-1][1].queries.stop, -1, np.int32)
+    for data, part in sets:
+        if data.own is not None:
+            own[part.queries.start : part.queries.stop] = np.where(data.own < 0, -1, data.own + part.docs.start)
+    return own
 
 
 def _given(sets: list[tuple[RetrievalData, Part]]) -> Ragged:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 
 from hardneg.data.parts import Part
 from hardneg.errors import DataError
@@ -116,11 +116,16 @@ class Ragged:
 
 @dataclass(frozen=True, eq=False)
 class Qrels:
-    """Relevance judgements in rows: `score > 0` is relevant, `score <= 0` was judged and found not relevant."""
+    """Relevance judgements in rows: `score > 0` is relevant, `score <= 0` was judged and found not relevant.
+
+    `gains` are the grades as written, where `data.relevant_from` has made the lower ones not relevant (their score is
+    0): nDCG counts them all the same. None where they are the scores.
+    """
 
     queries: Int32[np.ndarray, " n"]
     docs: Int32[np.ndarray, " n"]
     scores: Float32[np.ndarray, " n"]
+    gains: Float32[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -128,8 +133,12 @@ class Qrels:
     @property
     def relevant(self) -> Qrels:
         """Only the judgements that say relevant."""
-        keep = self.scores > 0
-        return Qrels(self.queries[keep], self.docs[keep], self.scores[keep])
+        return self.take(self.scores > 0)
+
+    def take(self, keep: Bool[np.ndarray, " n"]) -> Qrels:
+        """Only the judgements that are marked."""
+        gains = None if self.gains is None else self.gains[keep]
+        return Qrels(self.queries[keep], self.docs[keep], self.scores[keep], gains)
 
     @property
     def query_rows(self) -> Int32[np.ndarray, " q"]:
@@ -143,6 +152,8 @@ class RetrievalData:
 
     `truth` is the full relevance of a generated set, hidden labels included; real sets have none.
     `given` holds the negatives that the data itself names for each query (triples, FlagEmbedding's `neg`), if any.
+    `own` is the row of the document that each query is itself, -1 for none (see `hardneg.data.own_documents`): it is no
+    answer to the query, and no negative. None where there is no such query, or where they are kept.
     `mixed` are the sets that it was joined from, if it was: a query's candidates are the documents of its own set.
     `temper` says in which proportion they are trained on (see `Order`).
     """
@@ -156,6 +167,7 @@ class RetrievalData:
     skipped: Mapping[str, int] = field(default_factory=dict)  # what a lenient reader left out, by reason
     mixed: tuple[Part, ...] = ()
     temper: float = 1.0
+    own: Int32[np.ndarray, " Q"] | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -191,6 +203,10 @@ class RetrievalData:
             digest.update(str(self.bounds).encode())
         for column in (qrels.queries, qrels.docs, qrels.scores):
             digest.update(column.tobytes())
+        if qrels.gains is not None:
+            digest.update(b"gains" + qrels.gains.tobytes())
+        if self.own is not None:
+            digest.update(b"own" + self.own.tobytes())
         return digest.hexdigest()
 
     def split(self, name: str) -> Qrels:

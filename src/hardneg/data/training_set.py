@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -77,6 +78,16 @@ class TrainingSet:
         return Ragged.of(queries, docs, len(self.data.queries))
 
     @cached_property
+    def excluded(self) -> Ragged:
+        """The `known` of every query row, and the document that the query is itself: no source's negative."""
+        own = self.data.own
+        if own is None:
+            return self.known
+        queries = np.flatnonzero(own >= 0)
+        rows = np.concatenate([self.known.row_ids, queries])
+        return Ragged.of(rows, np.concatenate([self.known.values, own[queries]]), len(self.known))
+
+    @cached_property
     def twins(self) -> Ragged:
         """The documents of each text, by its number in `corpus.groups`."""
         group = self.data.corpus.groups
@@ -86,10 +97,11 @@ class TrainingSet:
     def fingerprint(self) -> str:
         """Hash corpus, queries and labels: part of the name of everything mined from them."""
         labels = [self.positives.offsets.tolist(), self.positives.values.tolist()]
-        bounds = self.data.bounds
-        return fingerprint(
-            [self.data.corpus.fingerprint, self.data.queries.fingerprint, labels, *([bounds] if bounds else [])]
-        )
+        named: list[Any] = [self.data.corpus.fingerprint, self.data.queries.fingerprint, labels]
+        # What not every set has is named only where it is: what was mined before there was such a thing keeps its name.
+        named += [self.data.bounds] if self.data.bounds else []
+        named += [] if self.data.own is None else [{"own": self.data.own.tolist()}]
+        return fingerprint(named)
 
     @property
     def order(self) -> Order:

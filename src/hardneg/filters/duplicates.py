@@ -8,27 +8,33 @@ from torch import Tensor
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
-from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.candidates import PAIRINGS, Candidates
 
 
 class Duplicates(CandidateFilter):
-    """Keep the first of the row's candidates with the same text (surrounding blanks aside).
+    """Keep the first of the row's candidates with the same text (surrounding blanks aside), block by block.
 
     A text that stands in the corpus under ten ids would otherwise be ten of the hundred negatives of a query.
     """
 
     def __init__(self, at: str = "mined") -> None:
         super().__init__(at)
-        self._groups = torch.empty(0, dtype=torch.long)
+        self._groups = self._query_groups = torch.empty(0, dtype=torch.long)
 
     def prepare(self, training: TrainingSet) -> None:
-        """Number the texts of the corpus."""
+        """Number the texts of the corpus and of the queries."""
         self._groups = torch.from_numpy(training.data.corpus.groups).long()
+        self._query_groups = torch.from_numpy(training.data.queries.groups).long()
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where an earlier valid candidate of the row has the same text."""
         groups = self._groups.to(c.ids.device)
-        text = groups[c.ids] if len(groups) else c.ids
+        text = groups[c.ids if c.of_query is None else c.ids.masked_fill(c.of_query, 0)] if len(groups) else c.ids
+        if c.pairing is not None and c.of_query is not None:
+            # A query is no copy of a document, nor a document beside a document of the same one beside the query.
+            queries = self._query_groups.to(c.ids.device)
+            asked = queries[c.ids.masked_fill(~c.of_query, 0)] if len(queries) else c.ids
+            text = torch.where(c.of_query, asked, text) * len(PAIRINGS) + c.pairing
         columns = torch.arange(c.ids.shape[1], device=c.ids.device).expand_as(c.ids)
         text = torch.where(c.valid, text, -1 - columns)  # what is out already is nobody's duplicate
         text, order = text.sort(dim=1, stable=True)

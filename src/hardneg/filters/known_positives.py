@@ -24,6 +24,8 @@ class KnownPositives(CandidateFilter):
     `positive_ids` already names all documents with the same text as a positive and the positives of all queries with
     the same text, so matching by id here is matching by text too. `mode` may ask for more: `drop_judged` drops all that
     was judged for the query, `only_judged_negatives` keeps only what was judged and found not relevant.
+
+    Of columns that are no document beside the query (negatives=blocks) it drops what the labels hold together.
     """
 
     def __init__(self, mode: str = "drop_positives", at: str = "both") -> None:
@@ -51,7 +53,11 @@ class KnownPositives(CandidateFilter):
         keep = torch.ones_like(c.valid)
         for known in positive_ids.unbind(dim=1):  # one pass a positive: no (B, N, P) array
             keep &= c.ids != known[:, None]
+        if c.pairing is not None and c.related is not None:  # what is no document beside the query has no such id
+            keep = torch.where(c.pairing == 0, keep, ~c.related)
         if self.mode == "drop_positives" or c.query_ids is None:
             return keep
         judged = torch.isin(c.query_ids[:, None] * self._width + c.ids, self._judged.to(c.ids.device))
+        if c.pairing is not None:  # nobody has judged a query beside a query
+            judged &= c.pairing == 0
         return keep & (judged if self.mode == "only_judged_negatives" else ~judged)

@@ -45,7 +45,11 @@ class SameSet(CandidateFilter):
         if c.query_ids is None:
             return keep
         of_query = torch.bucketize(c.query_ids, self._queries.to(c.ids.device), right=True)[:, None]
-        keep &= torch.bucketize(c.ids, self._docs.to(c.ids.device), right=True) == of_query
+        of_column = torch.bucketize(c.ids, self._docs.to(c.ids.device), right=True)
+        if c.of_query is not None:  # these ids are rows of the query table
+            asked = torch.bucketize(c.ids, self._queries.to(c.ids.device), right=True)
+            of_column = torch.where(c.of_query, asked, of_column)
+        keep &= of_column == of_query
         closed = self._closed.to(c.ids.device)[of_query]
         for name in c.online:
             keep &= ~(closed & (c.source == c.names.index(name)))

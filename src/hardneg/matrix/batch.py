@@ -60,8 +60,8 @@ class Rows:
     """Row i is one query, some of its positives (slots 0 to `positives` - 1) and its drawn negatives (the other slots).
 
     Slot 0 always holds a document; `-1` pads the rest of `doc_ids`, and `positive_ids`. NaN in `teacher` means unknown.
-    `positive_ids` names every known positive of the row's query, also under other ids of the same text, and what a
-    source has relabelled as positive.
+    `positive_ids` names what is no negative of the row's query: every known positive, also under other ids of the same
+    text, what a source has relabelled as positive, and the document that the query is itself, if it is one.
     """
 
     query_ids: Int[Tensor, " B"]

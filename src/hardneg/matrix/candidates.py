@@ -12,22 +12,30 @@ from torch import Tensor
 
 from hardneg.matrix.batch import Batch, Rows
 
+# What stands for the row and what for the column: the number in `pairing` is the place in this list.
+PAIRINGS = ("query_document", "query_query", "document_query", "document_document")
+
 
 @dataclass(frozen=True)
 class Columns:
-    """Documents, already embedded, that an online source offers to every row of this rank.
+    """Documents or queries, already embedded, that an online source offers to every row of this rank.
 
     `owner` is the global row that brought the document, -1 where nobody in this batch did: a row never
     receives its own documents twice. `log_q` is the logarithm of how many times the source may be expected to offer
     the document, where it offers some more often than others; NaN for a document that did not come by chance.
-    `by_document` marks columns that a row is set against by its first positive document, not by its query.
+
+    `pairing` (see `PAIRINGS`; None: all query_document) says what a row is set against the column by, its query or its
+    first positive document, and what the column is. `ids` are rows of the document table, and of the query table in
+    columns of queries: a column is told from others by both. `related` marks the rows that the labels hold together
+    with a column that is not query_document, as only the source knows whose it is.
     """
 
     emb: Float[Tensor, "M D"]
     ids: Int[Tensor, " M"]
     owner: Int[Tensor, " M"]
     log_q: Float[Tensor, " M"] | None = None
-    by_document: Bool[Tensor, " M"] | None = None
+    pairing: Int[Tensor, " M"] | None = None
+    related: Bool[Tensor, "B M"] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,8 @@ class Candidates:
     `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
-    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows.
+    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. `pairing` and
+    `related` (see `Columns`) exist only when a source's columns are more than documents beside the query.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
     `logits`. `samples` is the number of such sources.
@@ -57,6 +66,8 @@ class Candidates:
     online: tuple[str, ...] = ()
     log_q: Float[Tensor, "B N"] | None = None
     samples: int = 0
+    pairing: Int[Tensor, " N"] | None = None
+    related: Bool[Tensor, "B N"] | None = None
 
     @classmethod
     def own(
@@ -84,7 +95,7 @@ class Candidates:
     ) -> Candidates:
         """Add an online source's columns to every row; a row's own documents are masked, not repeated.
 
-        `d` are the rows' first positives, which only columns `by_document` are scored with.
+        `d` are the rows' first positives, which only columns whose `pairing` says so are scored with.
         """
         rows = torch.arange(len(q), device=q.device) + rank * len(q)
         shape = (len(q), len(columns.ids))
@@ -99,7 +110,20 @@ class Candidates:
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
         wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
-        return replace(self, **wider, online=(*self.online, name), **self._sampled(columns.log_q, shape))
+        wider |= self._sampled(columns.log_q, shape) | self._paired(columns, shape)
+        return replace(self, **wider, online=(*self.online, name))
+
+    def _paired(self, columns: Columns, shape: tuple[int, int]) -> dict[str, Any]:
+        """Widen `pairing` and `related`."""
+        if self.pairing is None and columns.pairing is None:
+            return {}
+        plain = columns.ids.new_zeros(self.scores.shape[1] + shape[1])
+        held, new = plain.split([self.scores.shape[1], shape[1]])
+        held = held if self.pairing is None else self.pairing
+        new = new if columns.pairing is None else columns.pairing
+        apart = self.valid.new_zeros(shape) if columns.related is None else columns.related
+        before = torch.zeros_like(self.valid) if self.related is None else self.related
+        return {"pairing": torch.cat([held, new]), "related": torch.cat([before, apart], dim=1)}
 
     def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int]) -> dict[str, Any]:
         """Widen `log_q`. Each source that is a sample estimates the same sum over all documents: they are averaged."""
@@ -137,6 +161,11 @@ class Candidates:
         return self.valid & ~self.positive
 
     @property
+    def of_query(self) -> Bool[Tensor, " N"] | None:
+        """The columns that are queries; None where all are documents."""
+        return None if self.pairing is None else (self.pairing == 1) | (self.pairing == 2)
+
+    @property
     def lowest_positive(self) -> Float[Tensor, "B 1"]:
         """The score of each row's worst-placed positive."""
         return self.positive_score("min")
@@ -168,7 +197,7 @@ class Candidates:
 
 def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
     by_query = q @ columns.emb.T
-    if columns.by_document is None:
+    if columns.pairing is None:
         return by_query
     assert d is not None, "these columns are scored with the rows' documents"
-    return torch.where(columns.by_document, d @ columns.emb.T, by_query)
+    return torch.where(columns.pairing >= 2, d @ columns.emb.T, by_query)

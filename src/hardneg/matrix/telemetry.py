@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from hardneg.matrix.candidates import Candidates
 
-METRICS = ("count", "filtered", "hit_rate", "margin", "loss")  # of each source, as negatives/<source>/<metric>
+# Of each source, as negatives/<source>/<metric>.
+METRICS = ("count", "filtered", "kept", "margin", "similarity", "loss")
+FORMER = {"hit_rate": "kept"}  # what a metric was called in the version before, which is still logged
+
+
+def with_former(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Add each metric again under the name that it had in the version before."""
+    again = {key.removesuffix(new) + old: key for old, new in FORMER.items() for key in metrics if _ends(key, new)}
+    return {**metrics, **{old: metrics[key] for old, key in again.items()}}
+
+
+def _ends(key: str, name: str) -> bool:
+    return key.split("/")[-1] == name
 
 
 @runtime_checkable
@@ -25,14 +39,16 @@ class Weighted(Protocol):
 
 @torch.no_grad()
 def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Weighted]) -> dict[str, Tensor]:
-    """Describe each negative source of a step; keys are `negatives/<source>/<metric>`.
+    """Describe each negative source of a step; keys are `negatives/<source>/<metric>`, and of the positives alone.
 
-    count: negatives kept per query. filtered: negatives dropped by the filters per query. hit_rate: kept / offered
-    (NaN when nothing was offered). margin: mean lead of the positive over the kept negatives, in similarity. loss: the
-    weighted losses on this source's negatives alone, comparable between steps of a run because the pool has one size
-    (NaN, not a perfect 0, where it has none).
+    count: negatives kept per query. filtered: negatives dropped by the filters per query. kept: the share of what was
+    offered that the filters have kept (NaN when nothing was offered). margin: mean lead of the positive over the kept
+    negatives, in similarity; similarity: their own mean, as `positives/similarity` is of the positives: a margin is
+    small too where everything is alike. loss: the weighted losses on this source's negatives alone, comparable between
+    steps of a run because the pool has one size (NaN, not a perfect 0, where it has none).
     """
-    metrics: dict[str, Tensor] = {}
+    shown = kept.positive & kept.valid
+    metrics = {"positives/similarity": kept.scores.masked_fill(~shown, 0.0).sum() / shown.sum()}
     for label, name in enumerate(kept.names):
         if name == "positive":
             continue
@@ -46,8 +62,20 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Weighted])
         metrics |= {
             f"negatives/{name}/count": count / rows,
             f"negatives/{name}/filtered": (before - count) / rows,
-            f"negatives/{name}/hit_rate": count / before,
+            f"negatives/{name}/kept": count / before,
             f"negatives/{name}/margin": lead / count,
+            f"negatives/{name}/similarity": kept.scores.masked_fill(~alone.negative, 0.0).sum() / count,
             f"negatives/{name}/loss": loss.where(count > 0, torch.nan),
         }
-    return metrics
+    return with_former(metrics)
+
+
+@torch.no_grad()
+def random_cosine(emb: Float[Tensor, "N D"]) -> Float[Tensor, ""]:
+    """The mean cosine of all pairs of different rows: near 1 where a model embeds everything alike; NaN of one row.
+
+    Of random texts it should be far from 1 ("uniformity", Wang & Isola 2020, arXiv:2005.10242).
+    """
+    total = F.normalize(emb.float(), dim=-1).sum(dim=0)
+    n = len(emb)
+    return (total.dot(total) - n) / (n * (n - 1)) if n > 1 else total.new_tensor(torch.nan)

@@ -11,6 +11,8 @@ from scipy import stats
 
 from hardneg.errors import ConfigError
 
+COSINES = 5  # logged values that must all be too high
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -24,37 +26,78 @@ class Alarm:
 class Thresholds:
     """When to raise an alarm; null switches a rule off.
 
-    `hit_rate`: fewer of the mined were kept (below a tenth the filters are too aggressive; a rule of thumb without a
-    source). `queries_short`: a larger share of queries has fewer than k kept. `p`: a change for the worse (of dev
-    metrics, paired by query, or of the loss of hard negatives within a round) would be that unlikely by chance.
-    `samples`: negatives listed in the audit that follows a drop.
+    `kept`: the filters kept fewer of the mined (below a tenth they are too aggressive; a rule of thumb without a
+    source). `queries_short`: a larger share of queries has fewer than k kept. `recall`: the miner has fewer of the
+    known positives among its first documents. `bm25_queries`: training queries on which its recall is compared with
+    BM25's. `random_cosine`: the mean cosine of random queries, or of random documents, is higher. `p`: a change for the
+    worse (of dev metrics, paired by query, or of the loss of hard negatives within a round), or a lead of BM25, would
+    be that unlikely by chance. `samples`: negatives listed in the audit that follows a drop.
     """
 
-    hit_rate: float | None = 0.1
+    kept: float | None = 0.1
     queries_short: float | None = 0.5
+    recall: float | None = 0.1
+    bm25_queries: int | None = 1000
+    random_cosine: float | None = 0.95
     p: float | None = 0.05
     samples: int = 20
 
     def __post_init__(self) -> None:
-        for key in ("hit_rate", "queries_short", "p"):
+        for key in ("kept", "queries_short", "recall", "random_cosine", "p"):
             value = getattr(self, key)
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"alarms.{key} is a share between 0 and 1 or null, got {value}")
+        if (asked := self.bm25_queries) is not None and (not isinstance(asked, int) or asked < 2):
+            raise ConfigError(f"alarms.bm25_queries is a number of queries, 2 or more, or null, got {asked}")
 
 
 def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[Alarm]:
     """Judge a source's lists by their health (see `mining.health`)."""
     found = []
-    if at.hit_rate is not None and numbers["hit_rate"] < at.hit_rate:
+    nothing = numbers.get("nothing_found", 0.0)
+    if at.kept is not None and nothing < 1 and numbers["kept"] < at.kept:
         why = "the filters are too strict for this miner's scores, or the miner too weak for them"
-        if (positive := numbers.get("relabelled", 0.0)) > (1 - numbers["hit_rate"]) / 2:
+        if (positive := numbers.get("relabelled", 0.0)) > (1 - numbers["kept"]) / 2:
             why = f"the teacher takes {positive:.1%} for positives, so raise negatives.{source}.relabel"
-        found.append(Alarm("hit_rate", f"only {numbers['hit_rate']:.1%} of the mined documents were kept: {why}"))
-    if at.queries_short is not None and numbers["queries_short"] > at.queries_short:
+        found.append(Alarm("kept", f"only {numbers['kept']:.1%} of the mined documents were kept: {why}"))
+    if at.queries_short is not None and nothing > at.queries_short:
+        text = f"the miner found no document at all for {nothing:.1%} of the queries, and no filter had a part in it"
+        mend = f"they share no token with any, so look at how texts are cut (negatives.{source}.miner.tokens)"
+        found.append(Alarm("nothing_found", f"{text}. Of BM25: {mend}"))
+    elif at.queries_short is not None and numbers["queries_short"] > at.queries_short:
         text = f"{numbers['queries_short']:.1%} of the queries have fewer negatives left than negatives.{source}.k"
         mend = f"raise negatives.{source}.depth, loosen the filters or, in training, warm up (remine.warmup_epochs)"
         found.append(Alarm("queries_short", f"{text}: {mend}"))
+    # Where nothing is found the cause is told already.
+    if at.recall is not None and nothing <= (at.queries_short or 1) and numbers.get("recall", 1.0) < at.recall:
+        share = f"only {numbers['recall']:.1%} of the known positives"
+        text = f"the miner has {share} among its first negatives.{source}.depth documents"
+        found.append(Alarm("recall", f"{text}: what it lists is not what is hard, {WEAK}"))
     return found
+
+
+WEAK = (
+    "so look whether its model ranks at all (train/random_cosine, optimizer.lr, the checkpoint it was loaded from), or"
+    " warm it up (remine.warmup_epochs)"
+)
+
+
+def beside_bm25(miner: Float[np.ndarray, " Q"], bm25: Float[np.ndarray, " Q"], at: Thresholds) -> list[Alarm]:
+    """Judge a miner's recall of known positives beside BM25's, by a paired t-test over queries, one-sided."""
+    if at.p is None or _p_of_fall(bm25, miner) >= at.p:
+        return []
+    text = f"the miner finds {miner.mean():.1%} of the known positives, BM25 {bm25.mean():.1%} ({len(bm25)} queries)"
+    return [Alarm("worse_than_bm25", f"{text}: BM25's negatives are harder than these, {WEAK}")]
+
+
+def of_embeddings(of: str, cosines: Sequence[float], at: Thresholds) -> list[Alarm]:
+    """Judge the mean cosine of random pairs by its last values: one alone may be where training begins."""
+    last = cosines[-COSINES:]
+    if at.random_cosine is None or len(last) < COSINES or min(last) <= at.random_cosine:
+        return []
+    text = f"the mean cosine of random {of} is {last[-1]:.3f}: the model embeds everything alike"
+    mend = "lower optimizer.lr or warm it up, and look at loss.temperature and pooling"
+    return [Alarm("collapse", f"{text}, so that scores hardly tell documents apart; {mend}")]
 
 
 def of_metric(
@@ -62,13 +105,18 @@ def of_metric(
 ) -> list[Alarm]:
     """Judge a metric's change since the round began, by a paired t-test over queries, one-sided."""
     change = after - before
-    if at.p is None or len(change) < 2 or change.mean() >= 0:
-        return []
-    p = 0.0 if change.std() == 0 else float(stats.ttest_1samp(change, 0, alternative="less").pvalue)
-    if p >= at.p:
+    if at.p is None or (p := _p_of_fall(before, after)) >= at.p:
         return []
     text = f"dev {name} fell by {-change.mean():.4f} (p = {p:.2g}, {len(change)} queries) since this round was mined"
     return [Alarm("drop", f"{text}: look for false negatives in the audit")]
+
+
+def _p_of_fall(before: Float[np.ndarray, " Q"], after: Float[np.ndarray, " Q"]) -> float:
+    """How likely so low a mean of `after` would be by chance; 1 where it is not lower."""
+    change = after - before
+    if len(change) < 2 or change.mean() >= 0:
+        return 1.0
+    return 0.0 if change.std() == 0 else float(stats.ttest_1samp(change, 0, alternative="less").pvalue)
 
 
 def of_loss(losses: Sequence[float], at: Thresholds) -> list[Alarm]:

@@ -29,6 +29,13 @@ class Hits:
     scores: Float32[np.ndarray, "Q K"]
     positives: Float32[np.ndarray, "Q P"]
 
+    def without(self, docs: Int32[np.ndarray, " Q"]) -> Hits:
+        """Leave out one document of each query (-1: none); what was below it moves up."""
+        out = (self.ids == docs[:, None]) & (docs[:, None] >= 0)
+        order = np.argsort(out, axis=1, kind="stable")
+        ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
+        return Hits(np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1), self.positives)
+
 
 # Ranks the pool for some query rows (Q,): (queries, their known positives (Q, P) padded with -1, K) -> hits.
 Ranker = Callable[[Int32[np.ndarray, " Q"], Int32[np.ndarray, "Q P"], int], Hits]
@@ -47,6 +54,22 @@ class Task:
     pool: Int32[np.ndarray, " N"]
     positives: Int32[np.ndarray, " M"]
     work: Path
+
+
+def ranker_of(miner: Miner, task: Task) -> Ranker:
+    """Open the miner for a task; a query that is a document itself is not ranked for itself."""
+    rank, own = miner.open(task), task.data.own
+    if own is None:
+        return rank
+
+    def others(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
+        found = rank(queries, positives, min(k + 1, len(task.pool))).without(own[queries])
+        more = k - found.ids.shape[1]  # as many columns as a miner returns, which fills up to what it is asked for
+        ids = np.pad(found.ids, ((0, 0), (0, max(more, 0))), constant_values=-1)[:, :k]
+        scores = np.pad(found.scores, ((0, 0), (0, max(more, 0))), constant_values=-np.inf)[:, :k]
+        return Hits(ids, scores, found.positives)
+
+    return others
 
 
 class Miner(ABC):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int32
 from omegaconf import DictConfig
 
 from hardneg.config import classes
@@ -15,13 +17,29 @@ from hardneg.retrieval.metrics import Run, per_query
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint
 
+log = logging.getLogger(__name__)
 
-def baseline_run(miner: Miner, data: RetrievalData, split: str, depth: int, cache: Path) -> Run:
+NOTHING = 0.5  # share of queries for which BM25 finds nothing, from which on it is no baseline
+
+
+def baseline_run(
+    miner: Miner,
+    data: RetrievalData,
+    split: str,
+    depth: int,
+    cache: Path,
+    seen: Ragged | None = None,
+    queries: Int32[np.ndarray, " Q"] | None = None,
+) -> Run:
     """Return the miner's `depth` best documents of each query of the split, from the cache where it is there.
 
+    What is `seen` for a query is left out of its ranking. `queries` are some of the split's, null: all.
     Of several data sets in one each is indexed on its own, and a query ranks the documents of its own. Every rank asks.
     """
-    rows = data.split(split).query_rows
+    rows = data.split(split).query_rows if queries is None else queries
+    if seen is not None:
+        wide = depth + int(seen.counts[rows].max(initial=0))
+        return baseline_run(miner, data, split, wide, cache, queries=queries).without(seen, depth)
     miner = miner.ready(data, None, cache)
     named = [miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
     key = fingerprint([*named, data.bounds] if data.bounds else named)
@@ -53,8 +71,11 @@ def baseline_metrics(
     """Return the per-query metrics of the configured baseline, under its name; empty where there is none."""
     if cfg.evaluate.bm25 is None:
         return {}
-    depth = cfg.evaluate.depth
-    more = 0 if seen is None else int(seen.counts.max(initial=0))
-    run = baseline_run(classes.build(cfg.evaluate.bm25), data, split, depth + more, Path(cfg.cache))
-    run = run if seen is None else run.without(seen, depth)
+    run = baseline_run(classes.build(cfg.evaluate.bm25), data, split, cfg.evaluate.depth, Path(cfg.cache), seen)
+    if (nothing := float((run.ids < 0).all(axis=1).mean())) > NOTHING:
+        log.warning(
+            "BM25 finds no document for %.1f%% of the %s queries: they share no token with any. Look at how texts are"
+            " cut (+evaluate.bm25.tokens=by_script, pairs or the folder of a tokenizer.json; language and stopwords)",
+            *(100 * nothing, split),
+        )
     return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
-from hardneg.mining.base import Hits, Miner, Ranker, Task
+from hardneg.mining.base import Hits, Miner, Ranker, Task, ranker_of
 from hardneg.retrieval.model import Model
 
 
@@ -47,7 +47,7 @@ class Fused(Miner):
         for number, miner in enumerate(self.miners):
             work = task.work / f"miner-{number}"  # two of them may leave files of the same name
             work.mkdir(parents=True, exist_ok=True)
-            rankers.append(miner.open(replace(task, work=work)))
+            rankers.append(ranker_of(miner, replace(task, work=work)))
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             found = [ranker(queries, positives, k) for ranker in rankers]

@@ -5,25 +5,42 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
+from hardneg.data.tables import Ragged
+from hardneg.mining.known_positives_found import found_of
 from hardneg.mining.store import KEPT, RELABELLED, Store
 
 BLOCK = 4096  # queries looked at a time: bounds memory
 
 
-def health(store: Store, k: int, pool: int, previous: Store | None = None) -> dict[str, float]:
+def health(
+    store: Store,
+    k: int,
+    pool: int,
+    previous: Store | None = None,
+    known: Ragged | None = None,
+    depth: int | None = None,
+) -> dict[str, float]:
     """Describe the lists of a store from which `k` of the first `pool` kept documents are drawn.
 
-    hit_rate: kept / examined. queries_short: share of the training queries with fewer than `k` kept, those for which
-    nothing was found included. backfill: share of the pool
+    kept: the share of the examined documents that the filters have kept; it says nothing of how well the miner ranks,
+    and rises to 1 for one that finds no relevant document. recall: the share of the `known` positives that the miner
+    has among its first `depth` documents, before the filters drop them (of a query with more, at most `depth` count);
+    only where they are given. nothing_found: share of the training queries for which the miner found no document.
+    queries_short: share of those with fewer than `k` kept, them included. backfill: share of the pool
     that came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that
     the miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
     overlap: share of the pool that was in the previous round's. relabelled: share of the examined that the teacher
     found relevant, where it was asked. With seconds and documents_per_second.
     """
-    examined = kept = enough = back = above = pooled = common = before = 0
+    found = wanted = some = examined = kept = enough = back = above = pooled = common = before = 0
     for start in range(0, len(store.ids), BLOCK):
         rows = slice(start, start + BLOCK)
         there = store.ids[rows] >= 0
+        some += there.any(axis=1).sum()
+        if known is not None:
+            queries = np.flatnonzero(known.counts[rows]) + start
+            of_block = found_of(store.ids[queries], known, queries, depth or store.ids.shape[1])
+            found, wanted = found + of_block[0].sum(), wanted + of_block[1].sum()
         keeps = there & (store.reasons[rows] == KEPT)
         drawn = keeps & (keeps.cumsum(axis=1) <= pool)
         examined, kept = examined + there.sum(), kept + keeps.sum()
@@ -37,13 +54,16 @@ def health(store: Store, k: int, pool: int, previous: Store | None = None) -> di
             before += min(int(drawn.sum()), int(old.sum()))
     seconds = store.card["seconds"]
     out = {
-        "hit_rate": kept / max(examined, 1),
+        "kept": kept / max(examined, 1),
+        "nothing_found": 1 - some / store.card["queries"],
         "queries_short": 1 - enough / store.card["queries"],
         "backfill": back / max(pooled, 1),
         "above_positive": above / max(pooled, 1),
         "seconds": seconds,
         "documents_per_second": store.card["documents"] / max(seconds, 1e-9),
     }
+    if wanted:
+        out["recall"] = found / wanted
     if RELABELLED in store.card["reasons"]:
         out["relabelled"] = dropped(store)[RELABELLED] / max(examined, 1)
     if previous is not None:

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from scipy import stats
 from tqdm import tqdm
 
-from hardneg.data.tables import Qrels, Ragged
+from hardneg.data.tables import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
-from hardneg.mining.base import Miner, mining_pool, tasks
+from hardneg.mining.base import Miner, mining_pool, ranker_of, tasks
 from hardneg.mining.pipeline import BLOCK, filter_hits
 from hardneg.mining.store import KEPT
 from hardneg.mining.teacher import Teacher
@@ -50,14 +50,14 @@ class Leak:
     """What one filter setting lets through.
 
     leaked: share of the hidden positives that could be drawn as negatives. false_negatives: share of what could be
-    drawn that is a hidden positive; the true rate is higher where more is relevant than is labelled. kept: documents
-    that could be drawn, per query. hit_rate: kept / examined, of all that was mined.
+    drawn that is a hidden positive; the true rate is higher where more is relevant than is labelled. drawable:
+    documents that could be drawn, per query. kept: the share of all that was mined that the filters kept.
     """
 
     leaked: Share
     false_negatives: Share
+    drawable: float
     kept: float
-    hit_rate: float
     queries: int
     hidden: int
 
@@ -96,8 +96,7 @@ def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
     labels = data.split(training.split)
     width = len(data.corpus)
     taken = np.isin(labels.queries.astype(np.int64) * width + labels.docs, rows.astype(np.int64) * width + columns)
-    left = Qrels(labels.queries[~taken], labels.docs[~taken], labels.scores[~taken])
-    without = TrainingSet(replace(data, qrels={**data.qrels, training.split: left}), training.split)
+    without = TrainingSet(replace(data, qrels={**data.qrels, training.split: labels.take(~taken)}), training.split)
     return Hidden(without, Ragged.of(rows, columns, len(data.queries)))
 
 
@@ -123,7 +122,7 @@ def probe(
     with tqdm(total=len(queries), desc="probe", leave=False, disable=None) as bar:
         for of_set, task in asked:
             task.work.mkdir(parents=True, exist_ok=True)
-            rank = miner.open(task)
+            rank = ranker_of(miner, task)
             for start in range(0, len(of_set), BLOCK):
                 rows = of_set[start : start + BLOCK]
                 known = training.known.padded(rows)
@@ -172,8 +171,8 @@ def _leak(counts: Int[np.ndarray, "Q 4"], hidden: Int[np.ndarray, " Q"]) -> Leak
     return Leak(
         leaked=share_of(false, hidden),
         false_negatives=share_of(false, drawn),
-        kept=float(drawn.mean()),
-        hit_rate=float(kept.sum() / max(examined.sum(), 1)),
+        drawable=float(drawn.mean()),
+        kept=float(kept.sum() / max(examined.sum(), 1)),
         queries=len(counts),
         hidden=int(hidden.sum()),
     )

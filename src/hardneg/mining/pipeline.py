@@ -20,7 +20,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.matrix.candidates import Candidates
 from hardneg.mining.assemble import MinedBlock, assemble, save
-from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, tasks
+from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
 from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
 from hardneg.system import distributed
@@ -113,7 +113,7 @@ def _mine(
             ]
             rank: Ranker | None = None
             if not all(path.exists() for _, path in blocks):
-                rank = recipe.miner.open(task)
+                rank = ranker_of(recipe.miner, task)
             for number, (rows, path) in enumerate(blocks, start=len(done)):
                 if number % ranks != own:
                     continue

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Batch
-from hardneg.matrix.candidates import Columns
+from hardneg.matrix.candidates import PAIRINGS, Columns
 from hardneg.negatives.base import OnlineSource
 from hardneg.system import distributed
 
-BLOCKS = ("query_query", "document_query", "document_document")
+BLOCKS = PAIRINGS[1:]  # the first is in_batch
 
 
 class Blocks(OnlineSource):
@@ -22,8 +22,9 @@ class Blocks(OnlineSource):
 
     `of` names the blocks by what stands for the row and what for the other rows, each with its first positive as the
     document. All three are GTE's improved loss (Li et al. 2023, arXiv:2308.03281); query_query and document_document
-    are Qwen3-Embedding's (arXiv:2506.05176). A column bears the id of its row's document, so that rows with a common
-    positive are not set against each other.
+    are Qwen3-Embedding's (arXiv:2506.05176). What the labels hold together is `related`, for filter=known_positives to
+    drop: queries with a known positive in common, a document and a query that knows it, and two documents of which the
+    query of one knows the other.
     """
 
     def __init__(self, of: Sequence[str] = BLOCKS) -> None:
@@ -34,14 +35,38 @@ class Blocks(OnlineSource):
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer W*B columns of each block."""
-        sides = [block.split("_") for block in self.of]
+        sides = [block.split("_")[1] for block in self.of]
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
-        whole = {"query": distributed.gather(q), "document": distributed.gather(d[:, 0])}
-        ids, owner = distributed.gather(batch.doc_ids[:, 0]), distributed.gather(rows)
-        by_document = torch.tensor([row == "document" for row, _ in sides], device=q.device)
+        owner, known = distributed.gather(rows), distributed.gather_padded(batch.positive_ids)
+        emb = {"query": distributed.gather(q), "document": distributed.gather(d[:, 0])}
+        ids = {"query": distributed.gather(batch.query_ids), "document": distributed.gather(batch.doc_ids[:, 0])}
+        related = self._related(batch, ids["document"], known)
         return Columns(
-            emb=torch.cat([whole[column] for _, column in sides]),
-            ids=ids.repeat(len(sides)),
+            emb=torch.cat([emb[side] for side in sides]),
+            ids=torch.cat([ids[side] for side in sides]),
             owner=owner.repeat(len(sides)),
-            by_document=by_document.repeat_interleave(len(ids)),
+            pairing=torch.cat([torch.full_like(owner, PAIRINGS.index(block)) for block in self.of]),
+            related=torch.cat([related[block] for block in self.of], dim=1),
         )
+
+    def _related(
+        self, batch: Batch, docs: Int[Tensor, " M"], known: Int[Tensor, "M P"]
+    ) -> dict[str, Bool[Tensor, "B M"]]:
+        """Mark, by block, the rows and columns that the labels hold together; `docs` and `known` are the columns'."""
+        theirs = _holds(known, batch.doc_ids[:, 0])  # they know this row's document
+        related = {"document_query": theirs}
+        if "document_document" in self.of:
+            related["document_document"] = theirs | _holds(batch.positive_ids, docs).T
+        if "query_query" in self.of:
+            related["query_query"] = torch.zeros_like(theirs)
+            for positive in batch.positive_ids.unbind(dim=1):  # one pass a positive: no (B, M, P, P) array
+                related["query_query"] |= _holds(known, positive)
+        return related
+
+
+def _holds(sets: Int[Tensor, "M P"], ids: Int[Tensor, " B"]) -> Bool[Tensor, "B M"]:
+    """Say of each id (-1: no) whether each of the sets (padded with -1) holds it, without waiting for the device."""
+    ordered = sets.sort(dim=1).values
+    asked = ids.expand(len(sets), len(ids)).contiguous()
+    place = torch.searchsorted(ordered, asked).clamp(max=ordered.shape[1] - 1)
+    return ((ordered.gather(1, place) == asked) & (ids >= 0)).T

@@ -78,7 +78,7 @@ class Measured(Pace):
     """Goes on whenever the mean of `metrics` over `every_n_steps` optimiser steps is `below` or `above` a bound.
 
     Each time the progress rises by one of `rises` equal parts. Metrics are those in metrics.csv, such as
-    `negatives/bm25/loss` (these negatives have been learnt) or `mining/mined/hit_rate` (the lists are clean enough);
+    `negatives/bm25/loss` (these negatives have been learnt) or `mining/mined/kept` (the lists are clean enough);
     of several the mean of those that are known counts. As with self-paced learning (Kumar et al., NeurIPS 2010), the
     model decides when it is ready for harder ones.
     """

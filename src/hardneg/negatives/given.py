@@ -19,10 +19,10 @@ class Given(OfflineSource):
                 f"negatives.given needs data that names negatives, but {data.name!r} has none; use data=jsonl with"
                 " triples, or another source"
             )
-        self.lists, self.known = data.given, setting.training.known
+        self.lists, self.excluded = data.given, setting.training.excluded
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
         """Draw `k` of the query's given negatives in random order."""
         ids = self.lists[query]
-        ids = ids[~np.isin(ids, self.known[query])]
+        ids = ids[~np.isin(ids, self.excluded[query])]
         return Draw(pad(rng.permutation(ids)[: self.k], self.k))

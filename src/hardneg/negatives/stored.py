@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from hardneg.data.tables import Ragged
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Miner
 from hardneg.mining.health import health
+from hardneg.mining.known_positives_found import findable
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.relabel import with_relabelling
 from hardneg.mining.store import Store
@@ -58,6 +60,7 @@ class Stored(OfflineSource):
         self.has_teacher, self.relabels = teacher is not None, relabel is not None
         self.store: Store | None = None
         self.previous: Store | None = None
+        self.findable: Ragged | None = None  # the known positives that the miner should find
 
     def resize(self, k: int) -> None:
         """Draw `k` a query; raises `ConfigError` for more than the pool has."""
@@ -73,11 +76,14 @@ class Stored(OfflineSource):
 
     def prepare(self, setting: Setting) -> None:
         """Open the store of this miner, data and filters, or mine it first; not where it follows the model."""
+        self.findable = findable(setting.training, self.documents)
         if not self.follows_model:
             self.mine(setting)
 
     def mine(self, setting: Setting) -> Store:
         """Mine with the weights as they are now, unless there is such a store; draw from it from here on."""
+        if self.findable is None:
+            self.findable = findable(setting.training, self.documents)
         if self.teacher is not None:
             self.teacher.prepare(setting.training.data, setting.cache, setting.device)
         miner = self.miner.ready(setting.training.data, setting.model, setting.cache, setting.device)
@@ -133,8 +139,10 @@ class Stored(OfflineSource):
 
     def report(self) -> dict[str, float]:
         """How the lists came out (see `mining.health`); nothing before there are any."""
-        return {} if self.store is None else health(self.store, self.k, self.pool, self.previous)
+        if self.store is None:
+            return {}
+        return health(self.store, self.k, self.pool, self.previous, self.findable, self.depth)
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers only draw: what mines stays in the main process."""
-        return {**vars(self), "miner": None, "teacher": None}
+        return {**vars(self), "miner": None, "teacher": None, "findable": None}

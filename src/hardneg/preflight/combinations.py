@@ -11,7 +11,7 @@ from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import Loss
-from hardneg.matrix.telemetry import METRICS
+from hardneg.matrix.telemetry import FORMER, METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.blocks import Blocks
@@ -134,7 +134,7 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:
             raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
-        if group == "negatives" and what not in METRICS:
+        if group == "negatives" and what not in (*METRICS, *FORMER):
             raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
 
 

@@ -23,6 +23,11 @@ def check_parts(node: dict[str, Any]) -> None:
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             classes.build(node[key])
+    if bm25 := (node.get("evaluate") or {}).get("bm25"):
+        try:
+            classes.build(bm25)  # now, not at the end of the run
+        except ConfigError as error:
+            raise ConfigError(f"evaluate.bm25: {error}") from error
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})

@@ -11,10 +11,12 @@ import numpy as np
 import pytrec_eval
 from jaxtyping import Float, Float32, Int32
 
+from hardneg.data.grades import whole_steps
 from hardneg.data.tables import Qrels, Ragged, RetrievalData
 from hardneg.errors import ConfigError
 
 Rankings = Mapping[str, dict[str, float]]  # query -> document -> score, best first
+Labels = Mapping[str, Mapping[str, int | float]]  # query -> document -> grade, above 0 where it is relevant
 
 _TREC = {"ndcg": "ndcg_cut", "recall": "recall", "map": "map_cut", "mrr": "recip_rank"}
 
@@ -56,24 +58,28 @@ def check(names: Sequence[str]) -> None:
 
 def per_query(run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[str]) -> dict[str, Float[np.ndarray, " Q"]]:
     """Return each metric for every query of the run, in its order; a query for which nothing was found scores 0."""
-    return of_rankings(run.as_dict(data), grades(qrels, data), names)
+    return of_rankings(run.as_dict(data), grades(qrels, data), names, gains(qrels, data))
 
 
 def of_rankings(
-    rankings: Rankings, labels: Mapping[str, Mapping[str, int]], names: Sequence[str]
+    rankings: Rankings, labels: Labels, names: Sequence[str], gains: Labels | None = None
 ) -> dict[str, Float[np.ndarray, " Q"]]:
-    """Return each metric for every ranking, in their order, by the grades of `labels` (query -> document -> grade).
+    """Return each metric for every ranking, in their order, by `labels`: a grade above 0 is relevant.
 
-    Raises `ConfigError` for a metric that we do not have.
+    `gains` are the grades that nDCG counts, where they are not the labels: trec_eval's relevance level (`-l 2`) leaves
+    its gains alone too. Fractions count as they are written. Raises `ConfigError` for a metric that we do not have,
+    `DataError` for grades that trec_eval cannot count.
     """
     check(names)
-    out = {}
+    whole, out = _whole(labels), {}
+    whole_gains = whole if gains is None else _whole(gains)
     for name in names:
         family, cut = name.split("@")
         # trec_eval's recip_rank has no cut of its own: give it only the first k.
         found = rankings if family != "mrr" else first(rankings, int(cut))
         measure = _TREC[family] + ("" if family == "mrr" else f".{cut}")
-        result = pytrec_eval.RelevanceEvaluator(labels, {measure}).evaluate(found)
+        judged = whole_gains if family == "ndcg" else whole
+        result = pytrec_eval.RelevanceEvaluator(judged, {measure}).evaluate(found)
         key = measure.replace(".", "_")
         out[name] = np.array([result.get(query, {}).get(key, 0.0) for query in rankings])
     return out
@@ -94,19 +100,31 @@ def first(rankings: Rankings, k: int) -> dict[str, dict[str, float]]:
     return {query: dict(islice(ranked.items(), k)) for query, ranked in rankings.items()}
 
 
-def grades(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int]]:
-    """Return the judgements as pytrec_eval reads them: query -> document -> grade."""
-    found: dict[str, dict[str, int]] = {}
+def grades(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int | float]]:
+    """Return the judgements by string ids: query -> document -> grade, 0 for what is not relevant."""
+    return _by_id(qrels, qrels.scores, data)
+
+
+def gains(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int | float]] | None:
+    """Return the grades that nDCG counts, likewise; None where they are those of `grades`."""
+    return None if qrels.gains is None else _by_id(qrels, qrels.gains, data)
+
+
+def _by_id(qrels: Qrels, scores: Float32[np.ndarray, " n"], data: RetrievalData) -> dict[str, dict[str, int | float]]:
+    found: dict[str, dict[str, int | float]] = {}
     queries = data.queries.ids.take(qrels.queries).to_pylist()
     docs = data.corpus.ids.take(qrels.docs).to_pylist()
-    for query, doc, score in zip(queries, docs, qrels.scores.tolist(), strict=True):
+    for query, doc, score in zip(queries, docs, scores.tolist(), strict=True):
         found.setdefault(query, {})[doc] = grade(score)
     return found
 
 
-def grade(score: float) -> int:
-    """Return a judgement as a whole grade, which is all that trec_eval knows.
+def grade(score: int | float) -> int | float:
+    """Return a judgement's grade as it is written, 0 for what was judged and found not relevant."""
+    return 0 if score <= 0 else int(score) if score == int(score) else float(f"{score:.6g}")  # from float32
 
-    Anything above 0 is relevant here as it is in training.
-    """
-    return max(round(score), 1) if score > 0 else 0
+
+def _whole(labels: Labels) -> dict[str, dict[str, int]]:
+    """Return grades as trec_eval knows them, in whole numbers: as many steps of what all of them are multiples of."""
+    steps = whole_steps(value for docs in labels.values() for value in docs.values())
+    return {query: {doc: round(value * steps) for doc, value in docs.items()} for query, docs in labels.items()}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from hardneg.data.tables import RetrievalData
+from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.encode import AUTO, budget, encode
 from hardneg.retrieval.embed_tables import autocast
@@ -25,12 +24,15 @@ FirstStage = Callable[[str, int], Run]
 
 @dataclass(frozen=True)
 class Reranker:
-    """Sorts the first documents of `first_stage` by the scores of a cross-encoder as it is at the time of asking."""
+    """Sorts the first documents of `first_stage` by the scores of a cross-encoder as it is at the time of asking.
+
+    All that the first stage found is ranked again; what it was to leave out (`seen`) is told here for other baselines.
+    """
 
     data: RetrievalData
     first_stage: FirstStage
     precision: str
-    seen: ClassVar[None] = None  # all that the first stage found is ranked again
+    seen: Ragged | None = None
 
     def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, Run]:
         """Return the first stage's `depth` best of each query of each split, in the new order."""

@@ -90,5 +90,13 @@ class Retriever:
 
 
 def seen(data: RetrievalData, split: str | None) -> Ragged | None:
-    """What is known to be relevant by this split's labels: a recommender does not offer again what a user has taken."""
-    return None if split is None else TrainingSet(data, split).known
+    """What a query's ranking leaves out: the document that it is itself, and what this split's labels know as relevant.
+
+    The latter because a recommender does not offer again what a user has taken.
+    """
+    if split is not None:
+        return TrainingSet(data, split).excluded
+    if data.own is None:
+        return None
+    queries = np.flatnonzero(data.own >= 0)
+    return Ragged.of(queries, data.own[queries], len(data.queries))

@@ -52,9 +52,16 @@ def sections(best: str) -> dict[str, list[Panel]]:
             Curve("dev, all metrics", regex="^val/[^/]+$"),
             Curve("training loss", metric="train/loss"),
         ],
-        "Negatives by source": by_source("negatives", "loss", "margin", "hit_rate", "filtered", "count"),
+        "Negatives by source": [
+            *by_source("negatives", "loss", "margin", "similarity", "kept", "filtered", "count"),
+            Curve("similarity of positives", regex="^positives/similarity$"),
+            Curve("mean cosine of random pairs", regex="^train/random_cosine/"),
+        ],
         "Mining": [
-            *by_source("mining", "hit_rate", "above_positive", "queries_short", "backfill", "overlap", "staleness"),
+            *by_source(
+                "mining", "recall", "recall_of_bm25", "kept", "above_positive", "nothing_found", "queries_short"
+            ),
+            *by_source("mining", "backfill", "overlap", "staleness"),
             Curve("dev, change since the round was mined", regex="^mining/change/"),
             Curve("alarms", regex="^alarms/"),
         ],

@@ -19,8 +19,10 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.matrix.batch import Rows
 from hardneg.matrix.candidates import Candidates
-from hardneg.matrix.telemetry import by_source
+from hardneg.matrix.telemetry import by_source, random_cosine
 from hardneg.training.schedule import Schedule
+
+RANDOM_COSINE = "train/random_cosine"  # of different rows' queries, and of their first documents
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,16 @@ class TrainingModule(L.LightningModule):
         return offered
 
     def lose(
-        self, offered: Candidates, kept: Candidates, nested: Sequence[tuple[float, Candidates]] | None = None
+        self,
+        offered: Candidates,
+        kept: Candidates,
+        nested: Sequence[tuple[float, Candidates]] | None = None,
+        embeddings: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Return the weighted sum of the losses, each a mean over the rows, and log the step.
 
         `nested` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over them.
+        `embeddings` are what the log looks at for a collapse, by name, a row each.
         """
         views = [(1.0, kept)] if nested is None else nested
         parts = {
@@ -82,16 +89,24 @@ class TrainingModule(L.LightningModule):
             for name, loss in self.losses.items()
         }
         total = torch.stack(list(parts.values())).sum()
-        self.log_step(total, parts, offered, kept)
+        self.log_step(total, parts, offered, kept, embeddings or {})
         return total
 
-    def log_step(self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates) -> None:
+    def log_step(
+        self,
+        total: Tensor,
+        parts: dict[str, Tensor],
+        offered: Candidates,
+        kept: Candidates,
+        embeddings: Mapping[str, Tensor],
+    ) -> None:
         """Log the loss, and every few steps what each source and loss did."""
         self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(kept.scores))
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if not every or (self.global_step + 1) % every:
             return  # Lightning would not write it
         metrics = by_source(offered, kept, self.losses.values())
+        metrics |= {f"{RANDOM_COSINE}/{of}": random_cosine(rows) for of, rows in embeddings.items()}
         if len(parts) > 1:
             metrics |= {f"train/loss/{name}": part.detach() for name, part in parts.items()}
         for name, loss in self.losses.items():

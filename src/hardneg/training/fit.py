@@ -13,7 +13,9 @@ from omegaconf import DictConfig
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.tables import RetrievalData
+from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
+from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.reranker import Reranker
@@ -29,6 +31,7 @@ from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_ch
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.final_test import final_test
 from hardneg.training.setup import Negatives
@@ -82,12 +85,16 @@ def mining(
     """The callbacks that follow a curriculum, watch the mined sources, and mine for those that follow the model."""
     stored = negatives.stored
     following = {name: source for name, source in stored.items() if source.follows_model}
-    found: list[L.Callback] = []
+    at = Thresholds(**cfg.alarms)
+    found: list[L.Callback] = [WatchCollapse(at)]
     if negatives.curriculum is not None:
         found.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
         metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
-        found.append(Alarms(stored, evaluate, setting.training, folder, Thresholds(**cfg.alarms), metrics))
+        beside = None
+        if cfg.evaluate.bm25 is not None and at.bm25_queries is not None:
+            beside = BesideBM25(classes.build(cfg.evaluate.bm25), setting.training, setting.cache, at.bm25_queries)
+        found.append(Alarms(stored, evaluate, setting.training, folder, at, metrics, beside))
     if following:
         found.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
     return found
@@ -145,4 +152,4 @@ def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:
         if report := source.report():
             log.info("%s: %s", name, ", ".join(f"{key} {value:.3g}" for key, value in report.items()))
             for logger in trainer.loggers:
-                logger.log_metrics({f"mining/{name}/{key}": value for key, value in report.items()}, step=0)
+                logger.log_metrics(with_former({f"mining/{name}/{k}": value for k, value in report.items()}), step=0)

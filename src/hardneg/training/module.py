@@ -59,7 +59,8 @@ class DualEncoder(TrainingModule):
             embedded = self.asked(q, d, batch)
             offered = embedded.candidates(batch, self.names)
             kept = self.filtered(offered, batch)
-            total = self.lose(offered, kept, self.nested(embedded, kept, batch))
+            nested = self.nested(embedded, kept, batch)
+            total = self.lose(offered, kept, nested, {"queries": q, "documents": d[:, 0]})
         for source in self.sources.values():
             source.update(d.detach(), batch)
         return total

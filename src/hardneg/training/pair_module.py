@@ -32,7 +32,7 @@ class PairCollate:
     """Stack rows into a `PairBatch`; a slot without a document gets an empty text, which nothing counts."""
 
     def __init__(self, tokens: PairTokenizer, training: TrainingSet) -> None:
-        self.tokens, self.data, self.known = tokens, training.data, training.known
+        self.tokens, self.data, self.excluded = tokens, training.data, training.excluded
 
     def __call__(self, rows: list[Row]) -> PairBatch:
         """Tokenise the pairs and stack."""
@@ -40,7 +40,7 @@ class PairCollate:
         found = self.data.corpus.take(docs.clip(0).ravel())
         texts = [text if row >= 0 else "" for row, text in zip(docs.ravel(), found, strict=True)]
         queries = self.data.queries.take(np.repeat([row.query for row in rows], docs.shape[1]))
-        return PairBatch(pairs=self.tokens(queries, texts), **stacked(rows, self.known, has_teacher=False))
+        return PairBatch(pairs=self.tokens(queries, texts), **stacked(rows, self.excluded, has_teacher=False))
 
 
 class PairModule(TrainingModule):

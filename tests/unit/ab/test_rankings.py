@@ -32,7 +32,6 @@ def test_judgements_of_both_layouts(tmp_path):
             "qrels:2: document 'd1' is judged .* under '2' .* '1': one judgement for each",
         ),
         (["q1 1 d1 1", "q1 2 d1 1"], "qrels:2: document 'd1' is judged .* subtopic"),
-        (["q1 0 d1 1", "q1 0 d2 0.5"], "qrels:2: grade 0.5 is not a whole number"),
         (["q1 0 d1 1", "q1 Q0 d1 1 0.5 run"], "qrels:2: a line of a run file"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from hardneg.config import composition
+from hardneg.config.moved import todays_word
 from hardneg.config.run_identity import identity, settings
 
 CFG = {
@@ -52,3 +53,14 @@ def test_the_folder_of_earlier_stages_counts_only_where_something_of_them_is_tak
     taken = CFG | {"init_from": "${stage:1_first}/checkpoints/best.ckpt"}
     for cfg, same in ((CFG, True), (taken, False)):
         assert (identity(cfg | {"stages": "a"}) == identity(cfg | {"stages": "b"})) is same
+
+
+def test_a_setting_that_was_renamed_or_came_later_leaves_a_run_what_it_was():
+    before, now = {"alarms": {"hit_rate": 0.1, "p": 0.05}}, {"alarms": {"kept": 0.1, "p": 0.05}}
+    later = {"alarms": {**now["alarms"], "recall": 0.2, "bm25_queries": None, "random_cosine": 0.9}}
+    assert identity(CFG | before) == identity(CFG | now) == identity(CFG | later)
+    assert todays_word("alarms.hit_rate=0.2") == "alarms.kept=0.2" and todays_word("seed=1") == "seed=1"
+    bm25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2}
+    lists = [{"miners": [{**bm25, **more}]} for more in ({}, {"tokens": "auto"}, {"tokens": "pairs"})]
+    names = [identity(CFG | {"negatives": {"fused": {"miner": node}}}) for node in lists]
+    assert names[0] == names[1] != names[2]

@@ -13,16 +13,56 @@ AT = Thresholds()
 
 
 def test_few_kept_is_an_alarm_that_names_the_likely_cause():
-    (strict,) = alarm_rules.of_lists("mined", {"hit_rate": 0.05, "queries_short": 0.1}, AT)
-    assert strict.name == "hit_rate" and "only 5.0% of the mined documents were kept: the filters" in strict.text
-    (teacher,) = alarm_rules.of_lists("mined", {"hit_rate": 0.05, "queries_short": 0.1, "relabelled": 0.9}, AT)
+    (strict,) = alarm_rules.of_lists("mined", {"kept": 0.05, "queries_short": 0.1}, AT)
+    assert strict.name == "kept" and "only 5.0% of the mined documents were kept: the filters" in strict.text
+    (teacher,) = alarm_rules.of_lists("mined", {"kept": 0.05, "queries_short": 0.1, "relabelled": 0.9}, AT)
     assert "the teacher takes 90.0% for positives, so raise negatives.mined.relabel" in teacher.text
-    assert not alarm_rules.of_lists("mined", {"hit_rate": 0.1, "queries_short": 0.5}, AT)
+    assert not alarm_rules.of_lists("mined", {"kept": 0.1, "queries_short": 0.5}, AT)
 
 
 def test_short_lists_are_an_alarm():
-    (short,) = alarm_rules.of_lists("mined", {"hit_rate": 0.5, "queries_short": 0.6}, AT)
+    (short,) = alarm_rules.of_lists("mined", {"kept": 0.5, "queries_short": 0.6}, AT)
     assert short.name == "queries_short" and "60.0% of the queries have fewer" in short.text
+
+
+def test_a_miner_that_finds_nothing_is_not_blamed_on_the_filters():
+    numbers = {"kept": 0.0, "nothing_found": 1.0, "queries_short": 1.0, "recall": 0.0}
+    (alarm,) = alarm_rules.of_lists("bm25", numbers, AT)
+    assert alarm.name == "nothing_found" and "negatives.bm25.miner.tokens" in alarm.text
+    assert "no filter had a part" in alarm.text and "loosen" not in alarm.text
+
+
+def test_a_miner_that_finds_few_known_positives_is_an_alarm_however_much_is_kept():
+    """35 of 4,000 found, everything kept: the case that looked healthy."""
+    (alarm,) = alarm_rules.of_lists("mined", {"kept": 1.0, "queries_short": 0.0, "recall": 35 / 4000}, AT)
+    assert alarm.name == "recall" and "only 0.9% of the known positives" in alarm.text
+    assert not alarm_rules.of_lists("mined", {"kept": 1.0, "queries_short": 0.0, "recall": 0.1}, AT)
+    assert not alarm_rules.of_lists(
+        "mined", {"kept": 1.0, "queries_short": 0.0, "recall": 0.0}, Thresholds(recall=None)
+    )
+
+
+def test_a_miner_worse_than_bm25_is_an_alarm():
+    miner, bm25 = np.array([0.0, 1.0] * 20), np.array([1.0, 1.0] * 20)
+    (alarm,) = alarm_rules.beside_bm25(miner, bm25, AT)
+    assert (
+        alarm.name == "worse_than_bm25" and "finds 50.0% of the known positives, BM25 100.0% (40 queries)" in alarm.text
+    )
+    assert not alarm_rules.beside_bm25(bm25, miner, AT) and not alarm_rules.beside_bm25(miner, miner, AT)
+    assert not alarm_rules.beside_bm25(miner[:3], bm25[:3], AT), "two of three queries are no evidence"
+
+
+def test_embeddings_that_stay_alike_are_an_alarm_and_a_start_is_none():
+    assert not alarm_rules.of_embeddings("queries", [0.99] * 4, AT)
+    (alarm,) = alarm_rules.of_embeddings("queries", [0.5, *[0.99] * 5], AT)
+    assert alarm.name == "collapse" and "mean cosine of random queries is 0.990" in alarm.text
+    assert not alarm_rules.of_embeddings("queries", [*[0.99] * 4, 0.9], AT)
+
+
+@pytest.mark.parametrize("wrong", [{"recall": 1.0}, {"random_cosine": 0.0}, {"bm25_queries": 1}])
+def test_limits_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ConfigError, match=rf"alarms\.{next(iter(wrong))} is a"):
+        Thresholds(**wrong)
 
 
 def test_a_significant_fall_is_an_alarm_and_a_rise_is_none():
@@ -42,5 +82,5 @@ def test_a_rising_loss_is_an_alarm_once_there_is_enough_of_it():
 
 
 def test_limits_are_shares():
-    with pytest.raises(ConfigError, match=r"alarms\.hit_rate is a share between 0 and 1 or null, got 2"):
-        Thresholds(hit_rate=2.0)
+    with pytest.raises(ConfigError, match=r"alarms\.kept is a share between 0 and 1 or null, got 2"):
+        Thresholds(kept=2.0)

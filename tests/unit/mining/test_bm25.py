@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from importlib.metadata import version
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
+from synthetic import make_data
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
+from hardneg.mining.baseline import baseline_metrics
 from hardneg.mining.bm25 import BM25
+from hardneg.mining.bm25_tokens import by_script, pairs, splitter
 
 DOCS = [
     "red apple red pear",
@@ -87,7 +96,84 @@ def test_parameters_are_part_of_its_identity():
     assert len(set(names)) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"k1": -1.0}, {"b": 1.5}, {"language": "klingon"}])
+@pytest.mark.parametrize("wrong", [{"k1": -1.0}, {"b": 1.5}, {"language": "klingon"}, {"tokens": "words"}])
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ConfigError, match="BM25"):
         BM25(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("米云笔山。茶", ["米云", "云笔", "笔山", "茶"]),
+        ("東京タワーへ行く", ["東京", "京タ", "タワ", "ワー", "ーへ", "へ行", "行く"]),
+        ("iphone手机壳 15pro", ["iphone", "手机", "机壳", "15pro"]),
+        ("안녕하세요 세계", ["안녕하세요", "세계"]),  # Korean has blanks
+        ("ครับ ผม", ["ครั", "รับ", "ผม"]),  # a vowel sign belongs to its consonant
+        ("ດີລາ", ["ດີລ", "ລາ"]),
+        ("ខ្មែរ", ["ខ្មែរ"]),  # two units: a stack of consonants is one
+        ("हिन्दी में", ["हिन्दी", "में"]),  # \w would cut words at their vowel signs
+        ("cafe\u0301 a été", ["café", "été"]),
+        ("\uff21\uff22\uff23 ﾀﾜｰ", ["abc", "タワ", "ワー"]),  # wide and narrow forms
+        ("red apple, x-ray y", ["red", "apple", "ray"]),
+    ],
+)
+def test_texts_are_cut_by_script(text, expected):
+    assert by_script(text.lower()) == expected
+
+
+def test_where_every_word_has_blanks_both_ways_are_one():
+    texts = [*DOCS, *QUERIES, "It's 3.5% of A_b-c ... über naïve Straße, привет мир"]
+    assert [by_script(text.lower()) for text in texts] == [splitter("blanks")(text.lower()) for text in texts]
+
+
+def test_pairs_in_every_script():
+    assert pairs("abc 茶 ไทย, हिन्दी") == ["ab", "bc", "茶", "ไท", "ทย", "हिन्", "न्दी"]
+
+
+HAN = ["笔山马田雨门", "窗茶石土面水", "桥牛猫笔狗金", "雨山船石鱼猫"]
+
+
+def test_a_script_without_blanks_is_the_formula_over_pairs_of_characters():
+    docs = [f"{text}是{other}。" for text, other in zip(HAN, reversed(HAN), strict=True)]
+    found = BM25(language=None, stopwords=None).mine(["笔山马田", "茶石"], corpus(docs), 4)
+    spaced = [" ".join(a + b for a, b in pairwise(doc.rstrip("。"))) for doc in docs]
+    for query, ids, scores in zip(["笔山 山马 马田", "茶石"], found.ids, found.scores, strict=True):
+        expected = formula(query, spaced, 1.2, 0.75)
+        kept = ids >= 0
+        assert set(ids[kept].tolist()) == set(np.flatnonzero(expected > 0).tolist()) != set()
+        np.testing.assert_allclose(scores[kept], expected[ids[kept]], rtol=1e-5)
+    assert (BM25(tokens="blanks").mine(["笔山马田"], corpus(docs), 4).ids == -1).all(), "a whole sentence is one word"
+
+
+def test_the_name_says_how_texts_are_cut_but_where_it_was_always_so(toy, tmp_path):
+    before = {"miner": "bm25", "bm25s": version("bm25s"), "k1": 1.2, "b": 0.75}
+    before |= {"language": "english", "stopwords": "en"}
+    assert BM25().ready(toy, None, tmp_path).identity() == BM25(tokens="blanks").identity() == before
+    han = make_data([(0, 0)], docs=HAN, queries=["笔山"])
+    assert BM25().ready(han, None, tmp_path).identity() == {**before, "tokens": "by_script"}
+    assert BM25(tokens="pairs").ready(toy, None, tmp_path).identity() == {**before, "tokens": "pairs"}
+    asked = make_data([(0, 0)], docs=["phone"], queries=["phone手机"])
+    assert BM25().ready(asked, None, tmp_path).tokens == "by_script", "queries count too"
+
+
+def test_an_encoders_tokens(tmp_path):
+    words = Tokenizer(WordPiece({"[UNK]": 0, "手": 1, "##机": 2, "##壳": 3, "phone": 4}, unk_token="[UNK]"))
+    words.pre_tokenizer = BertPreTokenizer()
+    words.save(str(tmp_path / "tokenizer.json"))
+    by_folder, by_file = BM25(tokens=str(tmp_path)), BM25(tokens=f"{tmp_path}/tokenizer.json")
+    assert by_folder.identity() == by_file.identity()
+    texts = corpus(["phone", "手机壳", "the"])
+    assert by_folder.mine(["手壳"], texts, 2).ids.tolist() == [[1, -1]] and "手机壳" not in by_script("手壳")
+    assert by_folder.mine(["phone"], texts, 2).ids.tolist() == [[0, -1]]
+
+
+def test_a_baseline_that_finds_nothing_names_the_cause(tmp_path, caplog):
+    data = make_data([(0, 0)], docs=[f"{text}。" for text in HAN], queries=["笔山是"], test=[(0, 0)])
+    cfg = OmegaConf.create({"cache": str(tmp_path), "evaluate": {"depth": 4, "metrics": ["ndcg@3"]}})
+    for tokens, expected in (("auto", 1.0), ("blanks", 0.0)):
+        cfg.evaluate.bm25 = {"_target_": "hardneg.mining.bm25.BM25", "tokens": tokens}
+        assert "share no token" not in caplog.text
+        assert baseline_metrics(cfg, data, "test", None)["BM25"]["ndcg@3"].tolist() == [expected]
+    assert "BM25 finds no document for 100.0% of the test queries: they share no token" in caplog.text
+    assert "tokens=by_script" in caplog.text

@@ -58,7 +58,7 @@ def test_leaks_are_counted_by_hand(tmp_path):
     found = probe(BM25(stopwords=None), hidden, settings, 3, 3, "all", tmp_path / "work")
     assert found["known_positives"].leaked.value == 1.0 and found["known_positives"].hidden == 2
     assert found["known_positives"].false_negatives.value == 2 / 3  # red: hidden one and doc 2; blue: the hidden one
-    assert found["window"].leaked.value == 0.0 and found["window"].kept == 0.0
+    assert found["window"].leaked.value == 0.0 and found["window"].drawable == 0.0
     assert found["none"].false_negatives.value == 2 / 5
 
 

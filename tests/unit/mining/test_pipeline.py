@@ -84,7 +84,7 @@ def training(labels=((0, 0), (0, 2), (2, 5)), **more):
 KNOWN = {"known_positives": KnownPositives()}
 
 
-def test_reasons_hit_rate_and_kept_lists(tmp_path):
+def test_reasons_and_kept_lists(tmp_path):
     store = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path)
     assert np.load(store.folder / "reasons.npy")[[0, 2], :8].tolist() == [
         [1, 2, 1, 2, 0, 2, 0, 2],  # 0 and 2 are known positives; of the others the odd ones go
@@ -93,7 +93,7 @@ def test_reasons_hit_rate_and_kept_lists(tmp_path):
     assert store.kept(0).tolist() == [4, 6] and store.kept(2).tolist() == [0, 2, 4, 6]
     assert store.card["reasons"] == ["kept", "known_positives", "odd"]
     report = health(store, 3, 6)
-    assert report["hit_rate"] == pytest.approx(6 / 16)
+    assert report["kept"] == pytest.approx(6 / 16)
     assert report["queries_short"] == 0.5  # query 0 has only 2 of 3
 
 
@@ -165,7 +165,7 @@ def test_a_store_on_disk_holds_ids_scores_and_reasons_but_no_text(toy, tmp_path)
     types = [np.load(folder / f"{name}.npy").dtype for name in ("ids", "scores", "reasons")]
     assert types == [np.int32, np.float32, np.uint8]
     assert json.loads((folder / "card.json").read_text())["miner"]["miner"] == "bm25"
-    assert health(Store(folder), 1, 5)["hit_rate"] > 0
+    assert health(Store(folder), 1, 5)["kept"] > 0
 
 
 def test_no_known_positive_is_ever_kept(tangled, tmp_path):
@@ -240,7 +240,7 @@ def test_health_in_numbers(tmp_path):
     split = make_training([(0, 3)], queries=1)
     store = mine(Counting(), split, {**KNOWN, "rank_window": RankWindow(skip=2)}, 4, tmp_path)
     numbers = health(store, k=3, pool=2)  # of 0 1 2 3 4 are kept: 2 4
-    assert numbers["hit_rate"] == pytest.approx(2 / 5)
+    assert numbers["kept"] == pytest.approx(2 / 5)
     assert numbers["queries_short"] == 1.0
     assert numbers["backfill"] == 1.0  # both stood below the first two ranks
     assert numbers["above_positive"] == 0.5  # document 2 outscores the positive, 4 does not

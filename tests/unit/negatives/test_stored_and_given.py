@@ -54,7 +54,8 @@ def test_prepared_on_real_lists_it_draws_what_the_store_kept(toy, tmp_path):
     source.prepare(Setting(training, {"known_positives": KnownPositives()}, tmp_path))
     for query in training.queries[:5].tolist():
         assert source.draw(query, np.random.default_rng(0)).ids.tolist() == source.store.kept(query)[:2].tolist()
-    numbers = {"hit_rate", "queries_short", "backfill", "above_positive", "seconds", "documents_per_second"}
+    numbers = {"kept", "recall", "nothing_found", "queries_short", "backfill", "above_positive"}
+    numbers |= {"seconds", "documents_per_second"}
     assert source.report().keys() == numbers
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hardneg.data.grades import check_relevant_from
+from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import located, one_of, plain_stem, there_is
 from hardneg.data.readers.judged_sets import judged_set
@@ -20,20 +23,28 @@ EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (eac
 class Beir:
     """A folder in BEIR layout.
 
-    Raises `ConfigError` for an empty `path` or an unknown `on_error`.
+    Raises `ConfigError` for an empty `path`, an unknown `on_error` or `own_documents`, or a
+    `relevant_from` that is no grade.
     Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
     `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also as .gz; any splits.
     A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written; where
     all `_id` of a file are whole numbers they are read as strings.
+    `own_documents`: what is done with a document that is a query itself (see `hardneg.data.own_documents`), `leave_out`
+    of what is ranked and mined for that query, or `keep`. `relevant_from` is the lowest grade that is relevant (null:
+    any above 0), one for all splits or one by split: in training, and for all metrics but nDCG, which counts all.
     """
 
     path: str
     on_error: str = "raise"
+    own_documents: str = "leave_out"
+    relevant_from: Any = None
     name: str | None = None
 
     def __post_init__(self) -> None:
         located(self.path)
         Complaints(self.on_error)
+        check_own_documents(self.own_documents)
+        check_relevant_from(self.relevant_from)
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
@@ -51,6 +62,8 @@ class Beir:
             Source(str(queries), json_lines(queries, complaints)),
             qrels,
             complaints,
+            keep_own=self.own_documents == "keep",
+            relevant_from=self.relevant_from,
         )
 
 

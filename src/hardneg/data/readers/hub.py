@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hardneg.data.grades import check_relevant_from
+from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers import access
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.judged_sets import judged_set
@@ -25,9 +27,11 @@ JUDGEMENT = ("query-id", "corpus-id", "score")
 class Hub:
     """A data set of the Hugging Face hub, or a folder with one (data files, or `save_to_disk`).
 
-    Raises `ConfigError` for an empty `repo` or `split`, an unknown `on_error` or shares outside 0 to 1.
+    Raises `ConfigError` for an empty `repo` or `split`, an unknown `on_error`, `own_documents` or
+    `relevant_from`, or shares outside 0 to 1.
     Layout, BEIR style: configs `corpus` {_id, title, text} and `queries` {_id, text}, and judgements {query-id,
-    corpus-id, score} in the default config of `qrels_repo` (by default `<repo>-qrels`), `validation` read as dev.
+    corpus-id, score} in the default config of `qrels_repo` (by default `<repo>-qrels`), `validation` read as dev;
+    `own_documents` and `relevant_from` as for a BEIR folder.
     Layout, sentence-transformers style (a `config` is named, or there is no config `corpus`): columns `anchor` or
     `query`, `positive`, and maybe `negative`, `negative_1`, ... or the lists `pos` and `neg`. `split` is the training
     split; validation and test splits are used where there are any, else `dev_share` and `test_share` of the queries.
@@ -38,6 +42,8 @@ class Hub:
     config: str | None = None
     split: str = "train"
     on_error: str = "raise"
+    own_documents: str = "leave_out"
+    relevant_from: Any = None
     dev_share: int | float = 0.1
     test_share: int | float = 0.1
     name: str | None = None
@@ -49,6 +55,8 @@ class Hub:
         if self.config is not None and self.qrels_repo is not None:
             raise ConfigError("data.config names pairs and data.qrels_repo judgements; set one of the two")
         Complaints(self.on_error)
+        check_own_documents(self.own_documents)
+        check_relevant_from(self.relevant_from)
         check_shares(self.dev_share, self.test_share)
 
     def load(self) -> RetrievalData:
@@ -59,6 +67,10 @@ class Hub:
         complaints, qrels_repo = Complaints(self.on_error), self.qrels_repo or f"{self.repo.rstrip('/')}-qrels"
         with access.without_waiting(self.repo, self.qrels_repo or self.repo):
             beir = self.qrels_repo is not None or (self.config is None and access.has_config(self.repo, "corpus"))
+            if not beir and self.relevant_from is not None:
+                raise ConfigError(
+                    f"data.relevant_from={self.relevant_from} is for judgements with grades, and pairs have none"
+                )
             return self._judged(qrels_repo, complaints) if beir else self._paired(complaints)
 
     def _called(self) -> str:
@@ -76,6 +88,8 @@ class Hub:
             self._texts("queries", ["_id", "text"], complaints),
             qrels,
             complaints,
+            keep_own=self.own_documents == "keep",
+            relevant_from=self.relevant_from,
         )
 
     def _texts(self, config: str, columns: list[str], complaints: Complaints) -> Source:

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from hardneg.data.grades import RelevantFrom, bar_of
+from hardneg.data.own_documents import own_documents
 from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
 from hardneg.errors import DataError
 
+log = logging.getLogger(__name__)
+
 
 def judged_set(
-    name: str, corpus: Source, queries: Source, qrels: Mapping[str, Source], complaints: Complaints
+    name: str,
+    corpus: Source,
+    queries: Source,
+    qrels: Mapping[str, Source],
+    complaints: Complaints,
+    keep_own: bool = False,
+    relevant_from: RelevantFrom = None,
 ) -> RetrievalData:
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
+
+    `relevant_from` is the lowest grade that is relevant, of all splits or by split, null: any above 0.
+    Unless `keep_own`, the document that a query is itself is noted, to be left out of what is ranked and mined for it.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
     Ids are strings; where all of a file are whole numbers they are read as strings, and a line says so.
     """
     documents = _texts(corpus, document_text, complaints)
     questions = _texts(queries, _query_text, complaints)
-    splits = {split: judgements(source, documents, questions, complaints) for split, source in qrels.items()}
-    return finished(name, documents, questions, splits, None, complaints)
+    bars = bar_of(relevant_from, qrels)
+    splits = {name: judgements(source, documents, questions, complaints, bars[name]) for name, source in qrels.items()}
+    data = finished(name, documents, questions, splits, None, complaints)
+    own = None if keep_own else own_documents(documents, questions, data.qrels.values())
+    if own is not None:
+        log.info(
+            "%s: %d of %d queries are documents themselves (by id and text), each left out of what is ranked and mined"
+            " for it; data.own_documents=keep keeps them",
+            *(name, (own >= 0).sum(), len(own)),
+        )
+    return replace(data, own=own)
 
 
 def finished(

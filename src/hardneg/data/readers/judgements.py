@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from hardneg.data.grades import whole_steps
 from hardneg.data.readers.fields import AN_ID, Source, number, wrong_type
 from hardneg.data.readers.lines import BadRow, Complaints, text_lines
 from hardneg.data.tables import Qrels, Texts
+from hardneg.errors import DataError
+
+log = logging.getLogger(__name__)
 
 HEADER_ENDS = ("score", "relevance", "rel", "label")
 LAYOUT = "write `query-id corpus-id score`, or TREC's `query-id 0 corpus-id score`, with tabs between"
@@ -68,11 +73,17 @@ def _is_comment(text: str, last: str) -> bool:
     return text.startswith("# ")
 
 
-def judgements(source: Source, corpus: Texts, queries: Texts, complaints: Complaints) -> Qrels:
+def judgements(
+    source: Source, corpus: Texts, queries: Texts, complaints: Complaints, relevant_from: int | float | None = None
+) -> Qrels:
     """Turn (query id, document id, score) rows into `Qrels`; a row that repeats an earlier one is dropped.
 
+    Scores below `relevant_from` (null: none) are grades that do not make a document relevant; queries that have no
+    higher one are left out.
+
     Complains about ids that are in no table, scores that are no finite numbers, rows that contradict an earlier one,
-    and queries that were judged but have no relevant document (score above 0) in this split.
+    and queries that were judged but have no relevant document (score above 0) in this split. Raises `DataError` for
+    grades that trec_eval cannot count.
     """
     seen: dict[int, tuple[float, int]] = {}
     pairs, scores, lines = array("q"), array("f"), array("q")
@@ -90,7 +101,26 @@ def judgements(source: Source, corpus: Texts, queries: Texts, complaints: Compla
         scores.append(score)
         lines.append(line)
     qrels = Qrels(*unpacked(np.array(pairs, np.int64)), np.array(scores, np.float32))
-    return _with_positives(qrels, np.array(lines, np.int64), source.name, queries, complaints)
+    qrels = _with_positives(qrels, np.array(lines, np.int64), source.name, queries, complaints)
+    try:
+        whole_steps(qrels.scores.tolist())
+    except DataError as error:
+        raise DataError(f"{source.name}: {error}") from None
+    return qrels if relevant_from is None else _from_grade(qrels, relevant_from, source.name)
+
+
+def _from_grade(qrels: Qrels, lowest: int | float, source: str) -> Qrels:
+    """Make grades below the lowest not relevant, and leave out the queries that have no others."""
+    graded = qrels.scores
+    relevant = graded >= np.float32(lowest)
+    found = Qrels(qrels.queries, qrels.docs, np.where(relevant, graded, graded.clip(max=0)), graded)
+    keep = np.isin(found.queries, found.query_rows)
+    left_out = len(np.unique(found.queries[~keep]))
+    log.info(
+        "%s: relevant from grade %g: %d of %d documents with a grade above 0; %d queries without any are left out",
+        *(source, lowest, relevant.sum(), (graded > 0).sum(), left_out),
+    )
+    return found.take(keep)
 
 
 def unpacked(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,4 +154,4 @@ def _with_positives(qrels: Qrels, lines: np.ndarray, source: str, queries: Texts
         what = f"query {queries.ids[int(row)].as_py()!r} has no relevant document (score above 0) here"
         mend = "judge one relevant or remove its rows"
         complaints.about(source, int(lines[~keep][first]), BadRow("query without positive", what, mend))
-    return Qrels(qrels.queries[keep], qrels.docs[keep], qrels.scores[keep]) if len(rows) else qrels
+    return qrels.take(keep) if len(rows) else qrels

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
+from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.system import distributed
@@ -63,7 +64,8 @@ class FollowCurriculum(L.Callback):
         for name, source in self.sources.items():
             if self.reports.get(name, (-1, {}))[0] != source.version:
                 self.reports[name] = (source.version, source.report())
-        return {f"mining/{name}/{key}": v for name, (_, report) in self.reports.items() for key, v in report.items()}
+        reports = {name: with_former(report) for name, (_, report) in self.reports.items()}
+        return {f"mining/{name}/{key}": value for name, report in reports.items() for key, value in report.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Where the pace is, and what it knows."""

@@ -13,6 +13,7 @@ import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
 
 from hardneg.encoders.towers import Towers
+from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
@@ -114,7 +115,7 @@ class Remine(L.Callback):
             shown = ", ".join(f"{key} {value:.3g}" for key, value in numbers.items())
             log.info("%s at step %d: %s", name, self.step, shown)
             for logger in trainer.loggers:
-                logger.log_metrics({f"mining/{name}/{key}": v for key, v in numbers.items()}, step=self.step)
+                logger.log_metrics(with_former({f"mining/{name}/{k}": v for k, v in numbers.items()}), step=self.step)
         self._forget()
 
     def _forget(self) -> None:

@@ -15,12 +15,15 @@ import torch
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining import alarm_rules
-from hardneg.mining.alarm_rules import Alarm, Thresholds
+from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.audit import Finding, as_markdown, hardest, suspicious
+from hardneg.mining.bm25 import BM25
+from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
 from hardneg.training.base import logs_now
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now
+from hardneg.training.callbacks.raise_alarms import raise_alarms
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +32,9 @@ class Alarms(L.Callback):
     """Raise an alarm (screen, log, `alarms/<source>/<name>`, `wandb.alert`) when mining goes wrong.
 
     Looks at every new list, at the loss of each source's negatives over a round, and at the dev metrics before and
-    after it, paired by query; a significant drop is followed by an audit of the negatives most likely to be false, as
-    `audit_step_N.md` in the run folder and as a W&B table. Samples of every new list are the table `mined/<source>`.
+    after it, paired by query; compares what a miner finds of the known positives with what BM25 does (`beside`). A
+    significant drop is followed by an audit of the negatives most likely to be false, as `audit_step_N.md` in the run
+    folder and as a W&B table. Samples of every new list are the table `mined/<source>`.
     Comes before `Remine`, so that what it judges at an epoch's end are the lists that the epoch was trained on.
     """
 
@@ -42,9 +46,11 @@ class Alarms(L.Callback):
         folder: Path,
         thresholds: Thresholds,
         metrics: list[str],
+        beside: BesideBM25 | None = None,
     ) -> None:
         self.sources, self.evaluate, self.training = dict(sources), evaluate, training
         self.folder, self.at, self.metrics = folder, thresholds, metrics
+        self.beside = beside
         self.seen: dict[str, str] = {}
         self.before: dict[str, np.ndarray] = {}
         self.losses: dict[str, list[float]] = {name: [] for name in sources}
@@ -57,7 +63,12 @@ class Alarms(L.Callback):
                 continue
             self.seen[name], self.losses[name] = store.folder.name, []
             self.before = {k: v for k, v in self.evaluate.latest.items() if k in self.metrics}
-            self._raise(trainer, name, alarm_rules.of_lists(name, source.report(), self.at))
+            raise_alarms(trainer, name, alarm_rules.of_lists(name, source.report(), self.at))
+            if self.beside is not None and not isinstance(source.miner, BM25):
+                miner, bm25 = self.beside.recalls(store, source.depth, source.documents)
+                for logger in trainer.loggers:
+                    logger.log_metrics({f"mining/{name}/recall_of_bm25": float(bm25.mean())}, trainer.global_step)
+                raise_alarms(trainer, name, alarm_rules.beside_bm25(miner, bm25, self.at))
             self._show(trainer, f"mined/{name}", hardest(store, self.training, source.pool, self.at.samples))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
@@ -74,7 +85,7 @@ class Alarms(L.Callback):
         for name, losses in self.losses.items():
             if not math.isnan(change := alarm_rules.fall(losses)):
                 pl_module.log(f"negatives/{name}/loss_change", change)
-            self._raise(trainer, name, alarm_rules.of_loss(losses, self.at))
+            raise_alarms(trainer, name, alarm_rules.of_loss(losses, self.at))
         if not measured_now(trainer) or not self.before:
             return
         dropped = []
@@ -84,19 +95,9 @@ class Alarms(L.Callback):
             change = average(after - before, data.split(str(self.evaluate.dev)).query_rows, data)
             pl_module.log(f"mining/change/{metric}", change)
             dropped += alarm_rules.of_metric(metric, before, after, self.at)
-        self._raise(trainer, "dev", dropped)
+        raise_alarms(trainer, "dev", dropped)
         if dropped and trainer.is_global_zero:
             self._audit(trainer)
-
-    def _raise(self, trainer: L.Trainer, about: str, alarms: list[Alarm]) -> None:
-        if not trainer.is_global_zero:
-            return
-        for alarm in alarms:
-            log.warning("ALARM %s: %s", about, alarm.text)
-            for logger in trainer.loggers:
-                logger.log_metrics({f"alarms/{about}/{alarm.name}": 1.0}, step=trainer.global_step)
-                if alert := getattr(getattr(logger, "experiment", None), "alert", None):
-                    alert(title=f"{about}: {alarm.name}", text=alarm.text)
 
     def _show(self, trainer: L.Trainer, key: str, alarms: list[Finding]) -> None:
         """Log findings as a table, where a logger has tables."""
