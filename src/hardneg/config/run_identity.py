@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.earlier_configs import as_before
 from hardneg.config.moved import first_path
 
 KEPT_AND_SHOWN = (
@@ -43,6 +44,7 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
+    node = as_before(node)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {key: value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import hydra
 import torch
 
 from hardneg.config import classes
 from hardneg.encoders import checkpoint
-from hardneg.errors import ConfigError
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.cross_encoder import PairRecipe
+from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
 from hardneg.runlog.artifacts import check_kinds
 
@@ -23,6 +26,7 @@ def check_parts(node: dict[str, Any]) -> None:
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             classes.build(node[key])
+    check_models(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})
@@ -31,6 +35,19 @@ def check_parts(node: dict[str, Any]) -> None:
     for key, look in {**checks, "loss": last}.items():
         if key in node:
             look(node)
+
+
+def check_models(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for an encoder, of whatever part, whose folder is not there or does not fit its settings."""
+    for path, inner in classes.targets(node):
+        if path == "encoder" and node.get("ckpt_path") and "loss" not in node:
+            continue  # the checkpoint's encoder is taken
+        made = hydra.utils.get_object(classes.todays(inner)["_target_"])
+        if isinstance(made, type) and issubclass(made, EncoderRecipe | PairRecipe):
+            try:
+                classes.build(inner).check_model()
+            except UserError as error:
+                raise ConfigError(str(error) if path == "encoder" else f"{path}: {error}") from error
 
 
 def check_loggers(loggers: dict[str, Any]) -> None:

@@ -136,7 +136,9 @@ def test_the_metric_is_the_same_and_plain_hugging_face_reads_the_folder(trained,
 @pytest.mark.parametrize(
     ("modules", "pooling", "settings", "said"),
     [
-        (["Transformer", "Pooling", "Dense"], {}, {}, "no module like sentence_transformers.models.Dense"),
+        (["Transformer", "Pooling", "CNN"], {}, {}, "no module like sentence_transformers.models.CNN"),
+        (["Transformer", "Pooling", "Dense"], {}, {}, "does not say in_features"),
+        (["Transformer", "Pooling", "Normalize", "Dense"], {}, {}, "Normalize, Dense in this order"),
         (["Transformer", "Pooling"], {"pooling_mode": "max"}, {}, "pools by max; hardneg has mean, cls, last"),
         (["Transformer", "Pooling"], {"pooling_mode": ["cls", "mean"]}, {}, r"pools by cls \+ mean"),
         (["Transformer", "Pooling"], {"include_prompt": False}, {"prompts": {"query": "q"}}, "include_prompt"),
