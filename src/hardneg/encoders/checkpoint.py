@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 from hardneg import __version__
 from hardneg.config import classes
 from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
 
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 KEY = "hardneg"
 TOWERS = "towers."
+TRUST = "HARDNEG_TRUST_REMOTE_CODE"
 # Settings that a config may leave open (`auto`), and that are known once there is a tower.
 FOUND = ("query", "document", "pooling", "dense", "normalize")
 # Settings that change no document's vector where weights are given that fit.
@@ -62,12 +65,17 @@ def _plain(value: Any) -> Any:
 
 
 def load(path: str | Path) -> Trained:
-    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours.
+    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours, or is damaged.
 
     One with adapters holds these alone: the model that they belong to must be where it was, and be the same.
     """
     state = read(path)
     recipe = _recipe(state)
+    if getattr(recipe, "trust_remote_code", False) and not os.environ.get(TRUST):
+        raise ConfigError(
+            f"ckpt_path={path}: its model brings Python of its own, from {getattr(recipe, 'model', None)!r}, which would"
+            f" be run with all that you may do; if you trust it, set {TRUST}=1 in the environment"
+        )
     try:
         towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
         towers.load_state_dict(weights_of(state))
@@ -98,6 +106,7 @@ def tokenizer_of(path: str | Path) -> Tokenizer:
 def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ConfigError(f"{key}={path}: there is no such file")
+    check_intact(Path(path), key)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # torch and pickle raise whatever the first bytes lead them to

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -14,6 +15,7 @@ from hardneg.config import classes
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.cross_encoder import PairRecipe
+from hardneg.encoders.file_hashes import check_intact
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
 from hardneg.runlog.artifacts import check_kinds
@@ -27,6 +29,7 @@ def check_parts(node: dict[str, Any]) -> None:
         if key in node:
             classes.build(node[key])
     check_models(node)
+    check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})
@@ -48,6 +51,17 @@ def check_models(node: dict[str, Any]) -> None:
                 classes.build(inner).check_model()
             except UserError as error:
                 raise ConfigError(str(error) if path == "encoder" else f"{path}: {error}") from error
+
+
+def check_checkpoints(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a damaged checkpoint: a run would meet it after mining, or not at all."""
+    key = "ckpt_path" if node.get("ckpt_path") else "init_from"  # a run that goes on no longer reads the other
+    paths = {key: node.get(key)} | {
+        f"{path}.ckpt_path": inner.get("ckpt_path") for path, inner in classes.targets(node)
+    }
+    for name, value in paths.items():
+        if value:
+            check_intact(Path(value), name)
 
 
 def check_loggers(loggers: dict[str, Any]) -> None:
