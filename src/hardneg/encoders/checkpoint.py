@@ -73,8 +73,8 @@ def load(path: str | Path) -> Trained:
     recipe = _recipe(state)
     if getattr(recipe, "trust_remote_code", False) and not os.environ.get(TRUST):
         raise ConfigError(
-            f"ckpt_path={path}: its model brings Python of its own, from {getattr(recipe, 'model', None)!r}, which would"
-            f" be run with all that you may do; if you trust it, set {TRUST}=1 in the environment"
+            f"ckpt_path={path}: its model brings Python of its own, from {getattr(recipe, 'model', None)!r}, which"
+            f" would be run with all that you may do; if you trust it, set {TRUST}=1 in the environment"
         )
     try:
         towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))

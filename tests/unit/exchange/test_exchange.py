@@ -32,11 +32,15 @@ SAME = {side: {**SIDES[side], "max_length": 7} for side in SIDES}
 BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "BERT", "layers": 2}
 STATIC = {"_target_": "hardneg.encoders.static.Static", "dim": 8, "vocab_size": 300}
 LORA = "hardneg.encoders.lora"
+LAYER = {"_target_": "hardneg.encoders.dense_layers.Dense", "in_features": 16, "out_features": 24}
+NARROW = {"in_features": 24, "out_features": 24, "bias": False, "activation": "GELU", "residual": True}
 NODES = {
     "mean": {**BERT, **SIDES},
     "cls, one length, dot": {**BERT, **SAME, "pooling": "cls", "normalize": False},
     "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
     "adapters, two towers": {**BERT, **SIDES, "separate": True, "lora": {"_target_": f"{LORA}.LoRA", "r": 2}},
+    "dense, two towers": {**BERT, **SIDES, "separate": True, "dense": [LAYER]},
+    "two dense, dot": {**BERT, **SAME, "normalize": False, "dense": [LAYER, {**LAYER, **NARROW}]},
     "static": {**STATIC, **SAME},
     "static, frozen documents": {**STATIC, **SAME, "freeze": "document"},
     "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
