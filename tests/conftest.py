@@ -96,7 +96,8 @@ def tokens_of(tmp_path):
     def make(recipe, texts, tokenizer=None):
         column = make_texts(texts)
         tokenizer = tokenizer or recipe.tokenizer(column)
-        table = TokenTable.build(column, tokenizer, recipe.document, tmp_path / "tokens", "texts")
+        told = recipe.resolved() if recipe.leaves_open else recipe
+        table = TokenTable.build(column, tokenizer, told.document, tmp_path / "tokens", "texts")
         return table.batch(np.arange(len(column)))
 
     return make

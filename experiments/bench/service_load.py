@@ -79,10 +79,10 @@ def make_index(path: Path, encoder: str, folder: Path) -> list[str]:
 
     from hardneg.data.readers.beir import Beir
     from hardneg.encoders import checkpoint
+    from hardneg.encoders.checkpoint import node
     from hardneg.encoders.static import Static
     from hardneg.encoders.towers import Towers
     from hardneg.encoders.transformer import Transformer
-    from hardneg.exchange.read import node
     from hardneg.serving.backends.faiss import Faiss
     from hardneg.serving.builder import Builder
     from hardneg.serving.index_folder import IndexFolder

@@ -30,11 +30,11 @@ def main(arguments: Sequence[str]) -> None:
     import torch
 
     from hardneg.encoders import checkpoint
-    from hardneg.exchange.read import node, read
+    from hardneg.exchange.read import read
     from hardneg.system.atomic_write import atomic_write
 
     trained = read(given.folder.resolve())
-    card = checkpoint.card(node(trained.recipe), trained.recipe, trained.tokenizer, trained.towers)
+    card = checkpoint.card(checkpoint.node(trained.recipe), trained.recipe, trained.tokenizer, trained.towers)
     weights = {f"{checkpoint.TOWERS}{name}": value for name, value in trained.towers.state_dict().items()}
     given.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(given.checkpoint) as draft:

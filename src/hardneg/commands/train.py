@@ -37,7 +37,7 @@ def train(cfg: DictConfig) -> float | None:
     folder, training = begin(cfg)
     data = training.data
     stored = None if cfg.from_index is None else StoredVectors(cfg.from_index, data)
-    recipe: EncoderRecipe = classes.build(cfg.encoder)
+    recipe: EncoderRecipe = classes.build(cfg.encoder).resolved()
     tokenizer = words_of(cfg, recipe, training)
     cache = Path(cfg.cache)
     queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.earlier_configs import as_before
 from hardneg.config.moved import first_key, first_path
 
 KEPT_AND_SHOWN = (
@@ -17,21 +18,7 @@ KEPT_AND_SHOWN = (
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
 )
-# Settings that came when runs had their names already: at these values they say what went without saying before.
-LATER: dict[str, dict[str, Any]] = {
-    "hardneg.data.readers.beir.Beir": {"own_documents": "leave_out", "relevant_from": None},
-    "hardneg.mining.bm25.BM25": {"tokens": "auto"},
-    "hardneg.data.readers.hub.Hub": {"own_documents": "leave_out", "relevant_from": None},
-}
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
-
-
-def without_later(node: Any) -> Any:
-    """Return plain containers without the settings of `LATER` where they are at those values."""
-    if isinstance(node, Mapping):
-        silent: dict[str, Any] = LATER.get(str(node.get("_target_")), {})
-        return {k: without_later(v) for k, v in node.items() if k not in silent or v != silent[k]}
-    return [without_later(item) for item in node] if isinstance(node, list | tuple) else node
 
 
 def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -58,10 +45,10 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
+    node = as_before(node)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
-    leaves = flat(without_later(node))
-    kept = {first_key(key): value for key, value in leaves if not f"{key}.".startswith(KEPT_AND_SHOWN)}
+    kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
         kept.pop("stages", None)
     return kept | {group: "+".join(node[group] or ()) for group in ORDERED if isinstance(node.get(group), Mapping)}

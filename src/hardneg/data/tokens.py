@@ -23,6 +23,7 @@ from hardneg.system.memory_map import Held, Mapped
 
 log = logging.getLogger(__name__)
 
+AUTO = "auto"
 BLOCK = 1024  # texts tokenised at a time: bounds memory and moves the progress bar
 
 Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their texts
@@ -30,14 +31,35 @@ Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their t
 
 @dataclass(frozen=True)
 class Side:
-    """How one side (queries or documents) becomes tokens: a prompt in front, and a longest length in tokens."""
+    """How one side (queries or documents) becomes tokens: a prompt in front, and a longest length in tokens.
+
+    Either may be `auto`, until the encoder's recipe says what it is (`EncoderRecipe.resolved`).
+    """
 
     prompt: str = ""
-    max_length: int = 128
+    max_length: int | str = 128
 
     def __post_init__(self) -> None:
-        if self.max_length < 2:
-            raise ConfigError(f"max_length must be at least 2 tokens, got {self.max_length}")
+        if self.max_length != AUTO and (isinstance(self.max_length, str) or self.max_length < 2):
+            raise ConfigError(f"max_length must be at least 2 tokens, or auto, got {self.max_length}")
+
+    @property
+    def open(self) -> bool:
+        """Whether something is left to the encoder."""
+        return AUTO in (self.prompt, self.max_length)
+
+    def settled(self, prompt: str, max_length: int) -> Side:
+        """Return the side with these in place of what it leaves open."""
+        return Side(
+            prompt if self.prompt == AUTO else self.prompt,
+            max_length if self.max_length == AUTO else self.max_length,
+        )
+
+    @property
+    def longest(self) -> int:
+        """The longest length, once it is known."""
+        assert isinstance(self.max_length, int), "EncoderRecipe.resolved() comes first"
+        return self.max_length
 
 
 class Tokeniser:
@@ -45,10 +67,11 @@ class Tokeniser:
 
     def __init__(self, tokenizer: Tokenizer, side: Side) -> None:
         padding = tokenizer.padding
+        assert not side.open, "EncoderRecipe.resolved() comes first"
         self.side, self.pad_id = side, padding["pad_id"] if padding else 0
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: the caller's stays as it was
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(side.max_length)
+        self._tokenizer.enable_truncation(side.longest)
 
     def __call__(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[Int32[np.ndarray, " _"]]:
         """Return the token ids of each text; `prompts` are the texts' own, in place of the side's."""

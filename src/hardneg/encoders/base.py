@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
@@ -16,11 +16,14 @@ from hardneg.data.tokens import Side
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.errors import ConfigError
 
+LENGTHS = {"query": 64, "document": 128}  # tokens; where neither config nor model says how long texts may be
+
 
 class Tower(nn.Module):
-    """Embeds token ids; `dim` is the width of the embeddings."""
+    """Embeds token ids; `dim` is the width of the embeddings, `normalize` whether they are unit vectors."""
 
     dim: int
+    normalize: bool
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row."""
@@ -46,10 +49,12 @@ class EncoderRecipe(ABC):
     `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are
     summed over them and the full width (Kusupati et al. 2022, arXiv:2205.13147). `normalize` makes embeddings unit
     vectors, at every width.
+
+    What a recipe leaves open (`auto`), `resolved` finds out.
     """
 
-    query: Side = Side(max_length=64)
-    document: Side = Side(max_length=128)
+    query: Side = Side(max_length=LENGTHS["query"])
+    document: Side = Side(max_length=LENGTHS["document"])
     separate: bool = False
     momentum: float | None = None
     freeze: str | None = None
@@ -57,7 +62,7 @@ class EncoderRecipe(ABC):
     tokens: int | str | None = AUTO
     grad_cache: bool = False
     matryoshka: Sequence[int] | Mapping[int, float] | None = None
-    normalize: bool = True
+    normalize: bool | str = True
 
     gains_from_bf16: ClassVar[bool] = True
 
@@ -77,7 +82,41 @@ class EncoderRecipe(ABC):
             raise ConfigError(
                 "encoder.momentum moves the documents, which encoder.freeze=document keeps; set one of the two to null"
             )
+        if not isinstance(self.normalize, bool) and self.normalize != AUTO:
+            raise ConfigError(f"encoder.normalize must be true, false or auto, got {self.normalize!r}")
         self.widths()
+
+    @property
+    def unit_vectors(self) -> bool:
+        """Whether embeddings are unit vectors, as they are unless a recipe or a model's folder says otherwise."""
+        return self.normalize is not False
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether something that decides the embeddings is `auto`."""
+        return self.normalize == AUTO or self.query.open or self.document.open
+
+    def resolved(self) -> EncoderRecipe:
+        """Return the recipe with a value for all that it leaves open; reads the settings of a model, no weights."""
+        return self.without_open()
+
+    def check_model(self) -> None:  # noqa: B027  # most recipes have no folder to check
+        """Raise `ConfigError` for a model whose folder is not there or does not fit; loads no weights, asks no hub."""
+
+    def without_open(self) -> EncoderRecipe:
+        """Return the recipe with the defaults of what it leaves open, which are those of a model that says nothing."""
+        if not self.leaves_open:
+            return self
+        query, document = self.query.settled("", LENGTHS["query"]), self.document.settled("", LENGTHS["document"])
+        return replace(self, normalize=self.unit_vectors, query=query, document=document)
+
+    def embedding_settings(self) -> dict[str, Any]:
+        """The settings that decide an embedding, as plain values.
+
+        Those that came later are left out where they are as if they were not there: what was stored before is found.
+        """
+        kept = {key: value for key, value in asdict(self).items() if key not in TRAINING_ONLY}
+        return {key: value for key, value in kept.items() if key not in CAME_LATER or value != CAME_LATER[key]}
 
     @property
     def two_towers(self) -> bool:
@@ -132,3 +171,4 @@ TRAINING_ONLY = (
     "grad_cache",
     "matryoshka",
 )  # fields of a recipe that change no embedding
+CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False}

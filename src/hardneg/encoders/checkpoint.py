@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tokenizers import Tokenizer
 
 from hardneg import __version__
 from hardneg.config import classes
-from hardneg.encoders.base import TRAINING_ONLY, EncoderRecipe
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
 
@@ -21,8 +23,11 @@ log = logging.getLogger(__name__)
 
 KEY = "hardneg"
 TOWERS = "towers."
+TRUST = "HARDNEG_TRUST_REMOTE_CODE"
+# Settings that a config may leave open (`auto`), and that are known once there is a tower.
+FOUND = ("query", "document", "pooling", "dense", "normalize")
 # Settings that change no document's vector where weights are given that fit.
-QUERIES_ONLY = ("query", "separate", "init", "model", "dim", "vocab_size", "layers")
+QUERIES_ONLY = ("query", "separate", "init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
 
 
 @dataclass(frozen=True)
@@ -35,28 +40,54 @@ class Trained:
 
 
 def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> dict[str, Any]:
-    """Return what `load` needs beside the weights, as plain values (torch's safe loading refuses all else)."""
+    """Return what `load` needs beside the weights, as plain values (torch's safe loading refuses all else).
+
+    `encoder` is the node that described the recipe; what it left open is written as it was found.
+    """
     return {
         "version": __version__,
-        "encoder": encoder,
+        "encoder": encoder | {key: value for key, value in node(recipe).items() if key in FOUND},
         "architecture": recipe.architecture(towers.tower(QUERY)),
         "tokenizer": tokenizer.to_str(),
     }
 
 
+def node(recipe: Any) -> dict[str, Any]:
+    """Describe a recipe, and the recipes in it, as the config would."""
+    values = {field.name: _plain(getattr(recipe, field.name)) for field in fields(recipe)}
+    return {"_target_": f"{type(recipe).__module__}.{type(recipe).__name__}", **values}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return node(value)
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def load(path: str | Path) -> Trained:
-    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours.
+    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours, or is damaged.
 
     One with adapters holds these alone: the model that they belong to must be where it was, and be the same.
     """
     state = read(path)
-    recipe: EncoderRecipe = classes.build(state[KEY]["encoder"])
+    recipe = _recipe(state)
+    if getattr(recipe, "trust_remote_code", False) and not os.environ.get(TRUST):
+        raise ConfigError(
+            f"ckpt_path={path}: its model brings Python of its own, from {getattr(recipe, 'model', None)!r}, which"
+            f" would be run with all that you may do; if you trust it, set {TRUST}=1 in the environment"
+        )
     try:
         towers = Towers(recipe, recipe.rebuild(state[KEY]["architecture"]))
         towers.load_state_dict(weights_of(state))
     except ConfigError as error:
         raise ConfigError(f"ckpt_path={path}: {error}") from error
     return Trained(recipe, Tokenizer.from_str(state[KEY]["tokenizer"]), towers.eval())
+
+
+def _recipe(state: dict[str, Any]) -> EncoderRecipe:
+    """The recipe in a checkpoint; what it does not say is as it was when there was no `auto`."""
+    recipe: EncoderRecipe = classes.build(state[KEY]["encoder"])
+    return recipe.without_open()
 
 
 def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
@@ -75,6 +106,7 @@ def tokenizer_of(path: str | Path) -> Tokenizer:
 def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ConfigError(f"{key}={path}: there is no such file")
+    check_intact(Path(path), key)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
@@ -111,7 +143,7 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
             " encoder.freeze=document"
         )
     towers.restart_slow()
-    for key, (was, now) in differences(classes.build(state[KEY]["encoder"]), recipe).items():
+    for key, (was, now) in differences(_recipe(state), recipe).items():
         if recipe.freeze and key not in QUERIES_ONLY:
             raise ConfigError(
                 f"init_from: encoder.{key} was {was!r} and is {now!r} now, which would give the documents that"
@@ -127,9 +159,9 @@ def _reading(tokenizer: str) -> dict[str, Any]:
 
 def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
     """The settings in which two recipes embed differently, weights apart."""
-    before, after = asdict(left), asdict(right)
-    keys = [key for key in after if key not in TRAINING_ONLY and before.get(key) != after[key]]
-    return {key: (before.get(key), after[key]) for key in keys}
+    before, after = left.embedding_settings(), right.embedding_settings()
+    keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    return {key: (before.get(key), after.get(key)) for key in keys}
 
 
 def check_resumable(path: str | Path) -> None:

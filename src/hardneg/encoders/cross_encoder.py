@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -12,9 +13,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from hardneg.encoders.encode import AUTO, check_tokens
-from hardneg.encoders.pretrained import locate, unavailable, without_load_report
+from hardneg.encoders.file_hashes import check_hashes, write_hashes
+from hardneg.encoders.model_folder import positions_of
+from hardneg.encoders.pretrained import locate, name_of, unavailable, without_load_report
+from hardneg.encoders.sentence_transformers_folder import UNCUT, read_json
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
+
+PAIR_LENGTH = 256  # tokens; where neither config nor folder says how long pairs may be
+SAVED_BY_SENTENCE_TRANSFORMERS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,15 @@ class PairTokenizer:
 class CrossEncoder(nn.Module):
     """Any `AutoModelForSequenceClassification` over (query, document) pairs of at most `max_length` tokens.
 
+    `auto` takes the length that a folder of ours or of sentence-transformers was saved with, and 256 of any other.
+
     A model with one label scores by its logit, one with two by their difference (relevant is the second, as in
     monoBERT, arXiv:1901.04085). Weights without a classifier, as of a pretrained language model, get a fresh one.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
         super().__init__()
+        self.max_length = max_length
         labels = model.config.num_labels  # type: ignore[union-attr]
         if labels not in (1, 2):
             raise ConfigError(f"a cross-encoder has one label or two, this model has {labels}; give another model")
@@ -74,13 +84,25 @@ class CrossEncoder(nn.Module):
         self.tokens = PairTokenizer(tokenizer, max_length)
 
     @classmethod
-    def load(cls, model: str, max_length: int, layers: int | None = None) -> CrossEncoder:
-        """Load a folder, a hub name or "minilm"; raises `ConfigError` if it is not there."""
+    def load(
+        cls,
+        model: str,
+        max_length: int | str,
+        layers: int | None = None,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> CrossEncoder:
+        """Load a folder, a hub name or "minilm".
+
+        Raises `ConfigError` if it is not there, is damaged, or has positions for fewer tokens than `max_length`.
+        """
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         try:
             folder = locate(model)
-            config = AutoConfig.from_pretrained(folder)
+            check_hashes(Path(folder))
+            source = {"trust_remote_code": trust_remote_code, **({} if revision is None else {"revision": revision})}
+            config = AutoConfig.from_pretrained(folder, **source)
             if not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
                 config.num_labels = 1
             if layers is not None:
@@ -88,16 +110,27 @@ class CrossEncoder(nn.Module):
             if not torch.cuda.is_available():
                 config._attn_implementation = "eager"  # see encoders.transformer
             with without_load_report():  # a fresh classifier is meant
-                network = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype="float32")
-            tokenizer = AutoTokenizer.from_pretrained(folder)
+                network = AutoModelForSequenceClassification.from_pretrained(
+                    folder, config=config, dtype="float32", **source
+                )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         except (OSError, ValueError) as error:
             raise unavailable(model, error) from error
-        return cls(network, tokenizer, max_length)
+        about = config.to_dict()
+        length = pair_length(about, tokenizer.model_max_length) if isinstance(max_length, str) else max_length
+        check_pair_length(length, about, model)
+        return cls(network, tokenizer, length)
 
-    def save(self, folder: Any) -> None:
-        """Write a folder that `load`, transformers and sentence-transformers' CrossEncoder read."""
+    def save(self, folder: str | Path) -> None:
+        """Write a folder that `load`, transformers and sentence-transformers' CrossEncoder read.
+
+        The longest length travels along, and that scores are logits. The weights are hashed.
+        """
+        self.model.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}  # type: ignore[union-attr]
+        self.saved.model_max_length = self.max_length
         self.model.save_pretrained(folder)  # type: ignore[operator]
         self.saved.save_pretrained(folder)
+        write_hashes(Path(folder))
 
     def forward(
         self,
@@ -114,15 +147,42 @@ class CrossEncoder(nn.Module):
         return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
 
 
+def pair_length(config: Mapping[str, Any], tokenizer_length: int) -> int:
+    """How long pairs may be where a config leaves it to the folder: see `CrossEncoder`."""
+    if not any(config.get(key) for key in SAVED_BY_SENTENCE_TRANSFORMERS):
+        return min(PAIR_LENGTH, positions_of(config) or PAIR_LENGTH)
+    return int(min(tokenizer_length, positions_of(config) or tokenizer_length, UNCUT))
+
+
+def check_pair_length(max_length: int, config: Mapping[str, Any], model: str) -> None:
+    """Raise `ConfigError` where pairs may be longer than a model of this config has positions."""
+    positions = positions_of(config)
+    if positions is not None and max_length > positions:
+        raise ConfigError(
+            f"max_length={max_length} is more than {model!r} has positions for, {positions}; set it to {positions} or"
+            " less"
+        )
+
+
+def check_pairs_fit(model: str, max_length: int | str) -> None:
+    """Raise `ConfigError` for a folder that is not there, or has positions for fewer tokens; loads no weights."""
+    path = Path(name_of(model))
+    if path.is_dir() and not isinstance(max_length, str):
+        check_pair_length(max_length, read_json(path / "config.json") or {}, model)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairRecipe:
     """Describes a cross-encoder to train, without loading anything.
 
     `model` is what it starts from, `layers` keeps only the first so many, `max_length` counts the tokens of query and
     document together; `tokens` and `grad_cache` are those of `EncoderRecipe`, `lr` is where optimizer.lr starts.
+    `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which is run.
     """
 
     model: str
+    revision: str | None = None
+    trust_remote_code: bool = False
     layers: int | None = None
     max_length: int = 256
     tokens: int | str | None = AUTO
@@ -138,6 +198,11 @@ class PairRecipe:
             raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
         check_tokens(self.tokens)
 
+    def check_model(self) -> None:
+        """Raise `ConfigError` for a folder that is not there, or has positions for fewer tokens; loads no weights."""
+        check_pairs_fit(self.model, self.max_length)
+
     def build(self) -> CrossEncoder:
         """Load the starting weights."""
-        return CrossEncoder.load(self.model, self.max_length, self.layers).train()
+        source = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+        return CrossEncoder.load(self.model, self.max_length, self.layers, **source).train()  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ class FeatureTower(Tower):
 
     def __init__(self, rows: int, recipe: Features) -> None:
         super().__init__()
-        self.dim, self.normalize = recipe.dim, recipe.normalize
+        self.dim, self.normalize = recipe.dim, recipe.unit_vectors
         self.pooling, self.unknown = recipe.pooling, recipe.unknown
         self.embedding = nn.Embedding(rows, recipe.dim)
         nn.init.normal_(self.embedding.weight, std=recipe.dim**-0.5)

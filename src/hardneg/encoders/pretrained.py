@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
 
 import torch
 
+from hardneg.encoders.file_hashes import sha256_of
 from hardneg.errors import ConfigError
 
 MINILM = "minilm"
@@ -27,23 +28,34 @@ def locate(model: str) -> str:
     if model != MINILM:
         check_folder(model)
         return model
-    try:
-        files = metadata.files(_PACKAGE) or []
-    except metadata.PackageNotFoundError:
+    weights = _carried_weights()
+    if weights is None:
         return HUB_NAME
-    weights = next((Path(f.locate()) for f in files if f.name == "model.safetensors"), None)
-    if weights is None or not weights.exists():
-        return HUB_NAME
-    with weights.open("rb") as file:
-        digest = sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != _SHA256:
+    if sha256_of(weights) != _SHA256:
         raise ConfigError(
             f"the weights in the installed package {_PACKAGE} are not those of {HUB_NAME}; uninstall it and give a"
             " folder or hub name as encoder.model"
         )
     return str(weights.parent)
+
+
+def name_of(model: str) -> str:
+    """The folder or hub name that `locate` returns, without looking at any weights."""
+    if model != MINILM:
+        check_folder(model)
+        return model
+    weights = _carried_weights()
+    return HUB_NAME if weights is None else str(weights.parent)
+
+
+def _carried_weights() -> Path | None:
+    """The weights in the installed package; None where there are none."""
+    try:
+        files = metadata.files(_PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return None
+    weights = next((Path(f.locate()) for f in files if f.name == "model.safetensors"), None)
+    return weights if weights is not None and weights.exists() else None
 
 
 def check_folder(model: str) -> None:
@@ -69,6 +81,12 @@ def without_load_report() -> Iterator[None]:
 
 def unavailable(model: str, error: Exception) -> ConfigError:
     """Explain a model that could not be loaded."""
+    if "custom code" in str(error) or "trust_remote_code" in str(error):
+        return ConfigError(
+            f"the model {model!r} brings Python of its own, which would be run with all that you may do; if you trust"
+            " it, set trust_remote_code=true beside model (encoder.trust_remote_code=true), and revision to the commit"
+            " that you have read"
+        )
     fix = "pip install 'hardneg[minilm]'" if model in (MINILM, HUB_NAME) else "download it on a machine with a network"
     return ConfigError(
         f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}, or give a"

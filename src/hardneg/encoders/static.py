@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
+from hardneg.data.tokens import Side
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
@@ -48,17 +49,17 @@ class Static(EncoderRecipe):
         """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""
         if self.init is None:
             return _train_tokenizer(corpus, self.vocab_size)
-        tokenizer = Transformer(model=self.init).tokenizer(corpus)
+        tokenizer = _start(self.init).tokenizer(corpus)
         tokenizer.post_processor = None  # type: ignore[assignment]
         return tokenizer
 
     def build(self, tokenizer: Tokenizer) -> StaticTower:
         """Make the embedding table."""
         if self.init is None:
-            return StaticTower(tokenizer.get_vocab_size(), self.dim, self.normalize)
-        model = Transformer(model=self.init).build(tokenizer).model
+            return StaticTower(tokenizer.get_vocab_size(), self.dim, self.unit_vectors)
+        model = _start(self.init).build(tokenizer).model
         words = model.get_input_embeddings().weight.detach()  # type: ignore[operator, union-attr]
-        tower = StaticTower(len(words), words.shape[1], self.normalize)
+        tower = StaticTower(len(words), words.shape[1], self.unit_vectors)
         tower.embedding.weight.data.copy_(words)
         return tower
 
@@ -69,7 +70,7 @@ class Static(EncoderRecipe):
 
     def rebuild(self, architecture: dict[str, Any]) -> StaticTower:
         """Make a table of that shape."""
-        return StaticTower(architecture["rows"], architecture["dim"], self.normalize)
+        return StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors)
 
 
 class StaticTower(Tower):
@@ -86,6 +87,11 @@ class StaticTower(Tower):
         weights = attention_mask / attention_mask.sum(dim=1, keepdim=True)
         pooled = F.embedding_bag(input_ids, self.embedding.weight, mode="sum", per_sample_weights=weights)
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
+
+
+def _start(model: str) -> Transformer:
+    """The transformer whose words a table starts from: only they are taken, so all else may be as it likes."""
+    return Transformer(model=model, pooling="mean", dense=(), normalize=True, query=Side(), document=Side())
 
 
 def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:

@@ -35,7 +35,7 @@ class Towers(nn.Module):
         if self.frozen is not None:
             self.towers[self.frozen].requires_grad_(False).eval()
         self.slow = None if recipe.momentum is None else twin(tower).requires_grad_(False)
-        self.widths, self.normalize = recipe.widths(tower.dim), recipe.normalize
+        self.widths, self.normalize = recipe.widths(tower.dim), tower.normalize
         self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
 
     def train(self, mode: bool = True) -> Towers:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,13 +15,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
-from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.data.tokens import AUTO, Side
+from hardneg.encoders.base import LENGTHS, EncoderRecipe, Tower
 from hardneg.encoders.decoder import append_eos, attend_both_ways, mark_both_ways
+from hardneg.encoders.dense_layers import Dense, in_a_row, load_dense
+from hardneg.encoders.file_hashes import TOKENIZER, WEIGHTS, check_hashes
+from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
+from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, Pooling
-from hardneg.encoders.pretrained import locate, unavailable
+from hardneg.encoders.pretrained import locate, name_of, unavailable
 from hardneg.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 DTYPES = ("float32", "bfloat16")
 
@@ -27,7 +37,10 @@ DTYPES = ("float32", "bfloat16")
 class Transformer(EncoderRecipe):
     """Recipe of a transformer tower.
 
-    `model` is a folder, a hub name or "minilm". `layers` keeps only the first so many layers (null: all), which makes
+    `model` is a folder, a hub name (at a `revision`, if one is given) or "minilm". What a sentence-transformers folder
+    says of `pooling`, `dense` (linear layers behind it), `normalize`, and of prompt and longest length of each side, is
+    taken from there where they are `auto`; see `encoders.folder_defaults`. `trust_remote_code` lets a model bring its
+    own Python, which is run. `layers` keeps only the first so many layers (null: all), which makes
     a pretrained model small enough for a CPU. `normalize` makes scores cosines; without it they are dot products.
     `attention` is transformers' name of an implementation ("sdpa", "eager", ...) or "auto".
 
@@ -37,7 +50,13 @@ class Transformer(EncoderRecipe):
     """
 
     model: str
-    pooling: str = "mean"
+    pooling: str = AUTO
+    dense: str | Sequence[Dense] | None = AUTO
+    normalize: bool | str = AUTO
+    query: Side = Side(AUTO, AUTO)
+    document: Side = Side(AUTO, AUTO)
+    revision: str | None = None
+    trust_remote_code: bool = False
     layers: int | None = None
     dropout: float | None = None
     attention: str = "auto"
@@ -51,8 +70,12 @@ class Transformer(EncoderRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         known = (*POOLINGS, LATENT_ATTENTION)
-        if self.pooling not in known:
-            raise ConfigError(f"encoder.pooling must be one of {', '.join(known)}, got {self.pooling!r}")
+        if self.pooling not in (AUTO, *known):
+            raise ConfigError(f"encoder.pooling must be one of {', '.join(known)}, or auto, got {self.pooling!r}")
+        if isinstance(self.dense, str) and self.dense != AUTO:
+            raise ConfigError(f"encoder.dense must be auto, null or a list of layers, got {self.dense!r}")
+        if not isinstance(self.dense, str):
+            object.__setattr__(self, "dense", tuple(self.dense or ()))
         if self.layers is not None and self.layers < 1:
             raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
         if self.dtype not in DTYPES:
@@ -64,6 +87,47 @@ class Transformer(EncoderRecipe):
             )
 
     @property
+    def leaves_open(self) -> bool:
+        """Whether something that decides the embeddings is `auto`."""
+        return AUTO in (self.pooling, self.dense) or super().leaves_open
+
+    def resolved(self) -> Transformer:
+        """Take from the model's folder what the recipe leaves open, say so, and check that lengths fit the model.
+
+        Raises `ConfigError` for a folder that is not there, or that has what we cannot run.
+        """
+        folder = self._folder()
+        told = from_folder(self, folder)
+        if self.leaves_open:
+            log.info("%s", said(self, told, folder))
+        return told
+
+    def check_model(self) -> None:
+        """Raise `ConfigError` for a model whose folder is not there or does not fit; loads no weights, asks no hub."""
+        if Path(name_of(self.model)).is_dir():
+            from_folder(self, self._folder())
+
+    def without_open(self) -> Transformer:
+        """Return the recipe with the defaults of what it leaves open, which are those of a model that says nothing."""
+        if not self.leaves_open:
+            return self
+        pooling = "mean" if self.pooling == AUTO else self.pooling
+        query, document = self.query.settled("", LENGTHS["query"]), self.document.settled("", LENGTHS["document"])
+        return replace(
+            self,
+            pooling=pooling,
+            dense=self.layers_behind,
+            normalize=self.unit_vectors,
+            query=query,
+            document=document,
+        )
+
+    @property
+    def layers_behind(self) -> tuple[Dense, ...]:
+        """The linear layers behind the pooling, as far as they are known."""
+        return () if self.dense is None or isinstance(self.dense, str) else tuple(self.dense)
+
+    @property
     def adapters(self) -> LoRA | None:
         """The adapters that are trained in place of the model, if any."""
         return self.lora if self.lora is not None and self.lora.r is not None else None
@@ -72,19 +136,30 @@ class Transformer(EncoderRecipe):
         """Load the model's own tokenizer."""
         from transformers import AutoTokenizer
 
+        folder = self._folder()
+        check_hashes(folder.path, TOKENIZER)
         try:
-            loaded = AutoTokenizer.from_pretrained(locate(self.model))
+            loaded = AutoTokenizer.from_pretrained(folder.name, **self._source(folder))
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if not loaded.is_fast:
             raise ConfigError(f"the model {self.model!r} has no fast tokenizer (tokenizer.json); convert it first")
         tokenizer = loaded.backend_tokenizer
         tokenizer.enable_padding(pad_id=loaded.pad_token_id or 0, pad_token=loaded.pad_token or "[PAD]")
+        if folder.modules is not None and folder.modules.about_transformer().get("do_lower_case"):
+            lower(tokenizer)
         return append_eos(tokenizer, loaded.eos_token, self.model) if self.append_eos else tokenizer
 
     def build(self, tokenizer: Tokenizer) -> TransformerTower:
-        """Load the pretrained weights."""
-        return self._tower(self._pretrained())
+        """Load the pretrained weights; `dense` layers that the folder does not have start random."""
+        folder = self._folder()
+        told = from_folder(self, folder) if self.leaves_open else self
+        tower = told._tower(self._pretrained(folder))
+        if told.layers_behind and folder.modules is not None and folder.modules.dense() == told.layers_behind:
+            load_dense(tower.dense, folder.dense_folders(self.revision))
+        elif told.layers_behind:
+            log.info("encoder.dense: %d new layers, which start random", len(told.layers_behind))
+        return tower
 
     def architecture(self, tower: Tower) -> dict[str, Any]:
         """The model's config."""
@@ -92,28 +167,47 @@ class Transformer(EncoderRecipe):
         return {"config": config.to_dict()}  # type: ignore[union-attr, operator]
 
     def rebuild(self, architecture: dict[str, Any]) -> TransformerTower:
-        """Make a model of that config with random weights; one that adapters belong to is loaded, as in `build`."""
+        """Make a model of that config with random weights; one that adapters belong to is loaded, as in `build`.
+
+        So is the code of a model that brings its own.
+        """
         from transformers import AutoConfig, AutoModel
 
+        told = self.without_open()
         if self.adapters is not None:
-            return self._tower(self._pretrained())
-        config = AutoConfig.for_model(**{**architecture["config"], "dtype": "float32"})
+            return told._tower(self._pretrained(self._folder()))
+        written = {**architecture["config"], "dtype": "float32"}
+        if self.trust_remote_code:
+            folder = self._folder()
+            config = AutoConfig.from_pretrained(folder.name, **self._source(folder))
+            config.update(written)
+        else:
+            config = AutoConfig.for_model(**written)
         config._attn_implementation = self._attention()
-        model = AutoModel.from_config(config)
+        model = AutoModel.from_config(config, trust_remote_code=self.trust_remote_code)
         if self.bidirectional:
             mark_both_ways(model)
-        return self._tower(model)
+        return told._tower(model)
 
-    def _pretrained(self) -> Any:
+    def _folder(self) -> ModelFolder:
+        return ModelFolder.open(self.model, self.revision)
+
+    def _source(self, folder: ModelFolder) -> dict[str, Any]:
+        """What transformers is told beside the folder's name."""
+        revision = {} if self.revision is None else {"revision": self.revision}
+        return {"subfolder": folder.subfolder, "trust_remote_code": self.trust_remote_code, **revision}
+
+    def _pretrained(self, folder: ModelFolder) -> Any:
         from transformers import AutoConfig, AutoModel
 
+        name = locate(self.model)
+        check_hashes(folder.path, WEIGHTS)
         try:
-            folder = locate(self.model)
-            config = AutoConfig.from_pretrained(folder)
+            config = AutoConfig.from_pretrained(name, **self._source(folder))
             self._adapt(config)
             config._attn_implementation = self._attention()
             # float32 masters whatever the file holds: mixed precision is the trainer's business.
-            model = AutoModel.from_pretrained(folder, config=config, dtype=self.dtype)
+            model = AutoModel.from_pretrained(name, config=config, dtype=self.dtype, **self._source(folder))
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if self.bidirectional:
@@ -143,25 +237,32 @@ class Transformer(EncoderRecipe):
         if self.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         latent = self.pooling == LATENT_ATTENTION
-        pool = self.latents.build(model.config.hidden_size) if latent else POOLINGS[self.pooling]
+        pool = self.latents.build(width_of(model)) if latent else POOLINGS[self.pooling]
         if self.adapters is not None:
             model = self.adapters.adapt(model)
         # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
-        return TransformerTower(model, pool, self.normalize).train()
+        tower = TransformerTower(model, pool, self.unit_vectors)
+        tower.project(self.layers_behind)
+        return tower.train()
 
 
 class TransformerTower(Tower):
-    """Runs the model, pools and normalises."""
+    """Runs the model, pools, goes through the linear layers, if there are any, and normalises."""
 
     def __init__(self, model: nn.Module, pool: Pooling, normalize: bool) -> None:
         super().__init__()
         self.model, self.pool, self.normalize = model, pool, normalize
-        self.dim = model.config.hidden_size  # type: ignore[union-attr, assignment]
+        self.dense, self.dim = nn.Sequential(), width_of(model)
+
+    def project(self, layers: Sequence[Dense]) -> None:
+        """Put linear layers behind the pooling, with random weights."""
+        self.dense = in_a_row(layers, self.dim)
+        self.dim = layers[-1].out_features if layers else self.dim
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row."""
         hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled = self.pool(hidden, attention_mask)
+        pooled = self.dense(self.pool(hidden, attention_mask))
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
 
     def blocks(self) -> list[nn.Module]:
@@ -169,3 +270,8 @@ class TransformerTower(Tower):
         network = getattr(self.model, "model", self.model)
         names = set(getattr(network, "_no_split_modules", None) or ())
         return [module for module in network.modules() if type(module).__name__ in names]
+
+
+def width_of(model: Any) -> int:
+    """The width of a model's hidden states; of one for several kinds of input, that of its text."""
+    return int(model.config.get_text_config().hidden_size)

@@ -92,7 +92,7 @@ def _about(trained: Trained) -> str:
         "towers": f"{'two' if recipe.two_towers else 'one shared'}, {kind}",
         "dimensions": towers.dim,
         "pooling": getattr(recipe, "pooling", "mean"),
-        "similarity": "cosine" if getattr(recipe, "normalize", False) else "dot product",
+        "similarity": "cosine" if recipe.unit_vectors else "dot product",
     }
     for side in (QUERY, DOCUMENT):
         half = getattr(recipe, side)

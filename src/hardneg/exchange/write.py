@@ -14,10 +14,12 @@ from tokenizers import Tokenizer
 
 from hardneg.encoders.base import Tower
 from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.dense_layers import Dense, DenseLayer, full_name
+from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.encoders.transformer import Transformer
+from hardneg.encoders.transformer import Transformer, width_of
 from hardneg.errors import ConfigError
 from hardneg.exchange import layout
 
@@ -45,42 +47,47 @@ def write(trained: Trained, folder: Path) -> None:
         "model_type": "SentenceTransformer",
         "prompts": {QUERY: recipe.query.prompt, DOCUMENT: recipe.document.prompt},
         "default_prompt_name": None,
-        "similarity_fn_name": "cosine" if getattr(recipe, "normalize", False) else "dot",
+        "similarity_fn_name": "cosine" if recipe.unit_vectors else "dot",
     }
     write_json(folder / layout.SETTINGS, settings)
     chains = {side: _chain(trained, side) for side in (QUERY, DOCUMENT)}
-    lengths_differ = recipe.query.max_length != recipe.document.max_length
+    lengths_differ = recipe.query.longest != recipe.document.longest
     if recipe.two_towers or (isinstance(recipe, Static) and lengths_differ):
         _write_routes(chains, folder)
     else:
         _write_chain(chains[DOCUMENT], folder)
+    write_hashes(folder)
 
 
 def _chain(trained: Trained, side: str) -> list[Module]:
     recipe, tower = trained.recipe, trained.towers.tower(side)
     if isinstance(recipe, Static):
-        length = getattr(recipe, side).max_length
+        length = getattr(recipe, side).longest
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
     elif isinstance(recipe, Transformer):
         check_known(recipe)
         mode = layout.POOLING_MODES[recipe.pooling]
         flags = {flag: mode == one for one, flag in layout.POOLING_FLAGS.items()}  # every version reads these
-        pooling = {"word_embedding_dimension": tower.dim, **flags, "include_prompt": True}
+        pooling = {"word_embedding_dimension": width_of(tower.model), **flags, "include_prompt": True}
         chain = [
             Module("Transformer", partial(_write_transformer, tower, trained.tokenizer, recipe)),
             Module("Pooling", partial(_write_config, pooling)),
+            *(
+                Module("Dense", partial(_write_dense, spec, layer))
+                for spec, layer in zip(recipe.layers_behind, tower.dense, strict=True)  # type: ignore[arg-type]
+            ),
         ]
     else:
         raise ConfigError(f"encoder._target_: sentence-transformers has no module for a {type(recipe).__name__}")
-    return [*chain, Module("Normalize", partial(_write_config, {}))] if recipe.normalize else chain
+    return [*chain, Module("Normalize", partial(_write_config, {}))] if recipe.unit_vectors else chain
 
 
 def check_known(recipe: Transformer) -> None:
     """Raise `ConfigError` for a transformer that sentence-transformers would run otherwise than we do."""
-    if recipe.pooling not in layout.POOLING_MODES:
-        raise ConfigError(f"encoder.pooling={recipe.pooling}: sentence-transformers has no module for it")
     if recipe.bidirectional:
         raise ConfigError("encoder.bidirectional=true: sentence-transformers lets a decoder see earlier tokens only")
+    if recipe.pooling not in layout.POOLING_MODES:
+        raise ConfigError(f"encoder.pooling={recipe.pooling}: sentence-transformers has no module for it")
 
 
 def _write_chain(chain: list[Module], folder: Path) -> None:
@@ -111,7 +118,7 @@ def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, 
     model: Any = tower.model.merged() if isinstance(tower.model, Adapted) else tower.model
     model.config._name_or_path = ""  # where the weights came from is a path of this machine
     model.save_pretrained(folder)
-    query, document = recipe.query.max_length, recipe.document.max_length
+    query, document = recipe.query.longest, recipe.document.longest
     longest = max(query, document)
     lengths = {} if query == document else {"query_length": query, "document_length": document}
     about: dict[str, Any] = {"max_seq_length": longest, "do_lower_case": False, **lengths}
@@ -143,6 +150,21 @@ def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path)
     copy.no_padding()
     copy.enable_truncation(length)
     copy.save(str(folder / "tokenizer.json"))
+
+
+def _write_dense(spec: Dense, layer: DenseLayer, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    about = {
+        "in_features": spec.in_features,
+        "out_features": spec.out_features,
+        "bias": spec.bias,
+        "activation_function": full_name(spec.activation),
+        **({"use_residual": True} if spec.residual else {}),  # versions before 5.7 stumble over the key
+    }
+    _write_config(about, folder)
+    weights = {name: value.detach().float().contiguous() for name, value in layer.state_dict().items()}
+    save_file(weights, folder / layout.WEIGHTS)
 
 
 def _write_config(values: dict[str, Any], folder: Path) -> None:

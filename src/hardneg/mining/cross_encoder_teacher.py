@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,42 @@ import torch
 from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
-from hardneg.encoders.cross_encoder import CrossEncoder
+from hardneg.encoders.cross_encoder import CrossEncoder, check_pairs_fit
+from hardneg.encoders.encode import AUTO
 from hardneg.encoders.precision import native_bf16
-from hardneg.encoders.pretrained import check_folder, weights_hash
+from hardneg.encoders.pretrained import weights_hash
 from hardneg.errors import ConfigError
 from hardneg.mining.teacher import Teacher
 from hardneg.retrieval.reranker import score_pairs
 from hardneg.system import distributed
 
+log = logging.getLogger(__name__)
+
 
 class CrossEncoderTeacher(Teacher):
     """Scores pairs by a cross-encoder's logits: a folder (such as `hardneg train-teacher` leaves) or a hub name.
 
-    `max_length` counts the tokens of query and document together. `precision` is "32-true", "bf16-mixed" or "auto".
+    `max_length` counts the tokens of query and document together; "auto": as the folder was saved, else 256.
+    `precision` is "32-true", "bf16-mixed" or "auto". `revision` is that of a hub name, `trust_remote_code` lets a model
+    bring its own Python, which is run.
     """
 
-    def __init__(self, model: str, max_length: int = 256, precision: str = "auto") -> None:
-        if max_length < 8:
-            raise ConfigError(f"teacher.max_length must be at least 8 tokens, got {max_length}")
-        check_folder(model)
+    def __init__(
+        self,
+        model: str,
+        max_length: int | str = AUTO,
+        precision: str = "auto",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        if max_length != AUTO and (isinstance(max_length, str) or max_length < 8):
+            raise ConfigError(f"teacher.max_length must be at least 8 tokens, or auto, got {max_length}")
+        try:
+            check_pairs_fit(model, max_length)
+        except ConfigError as error:
+            raise ConfigError(f"teacher: {error}") from error
         self.model, self.max_length, self.precision = model, max_length, precision
+        self.revision, self.trust_remote_code = revision, trust_remote_code
         self.network: CrossEncoder | None = None
 
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
@@ -40,7 +57,11 @@ class CrossEncoderTeacher(Teacher):
             where = distributed.device(device)
             with torch.random.fork_rng(devices=[]):  # a fresh classifier must not change how training starts
                 torch.manual_seed(0)
-                self.network = CrossEncoder.load(self.model, self.max_length).to(where).eval()
+                source = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+                network = CrossEncoder.load(self.model, self.max_length, **source)  # type: ignore[arg-type]
+                self.network = network.to(where).eval()
+            if self.max_length == AUTO:
+                log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)
             if self.precision == "auto":
                 self.precision = "bf16-mixed" if native_bf16(str(where)) else "32-true"
 
@@ -51,7 +72,7 @@ class CrossEncoderTeacher(Teacher):
             "teacher": "cross_encoder",
             "weights": weights_hash(self.network),
             "tokenizer": blake2b(self.network.tokens.tokenizer.to_str().encode(), digest_size=16).hexdigest(),
-            "max_length": self.max_length,
+            "max_length": self.network.max_length,
             "precision": self.precision,
         }
 

@@ -87,7 +87,8 @@ class Dense(Miner):
             recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
         else:
             assert self.encoder is not None
-            recipe, tokenizer = self.encoder, self.encoder.tokenizer(data.corpus, data.queries)
+            recipe = self.encoder.resolved()
+            tokenizer = recipe.tokenizer(data.corpus, data.queries)
             towers = Towers(recipe, recipe.build(tokenizer))
             data = data.without_prompts()  # they are those of the model in training; this recipe has its own
         precision = resolve_precision(self.precision, recipe, str(device))

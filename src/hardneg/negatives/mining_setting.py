@@ -59,7 +59,7 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
         trained = checkpoint.load(cfg.ckpt_path)
         recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
     else:
-        recipe = classes.build(cfg.encoder)
+        recipe = classes.build(cfg.encoder).resolved()
         tokenizer = recipe.tokenizer(data.corpus, data.queries)
         towers = Towers(recipe, recipe.build(tokenizer))
     device = distributed.device(cfg.device)

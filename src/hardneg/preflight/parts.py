@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import hydra
 import torch
 
 from hardneg.config import classes
 from hardneg.encoders import checkpoint
-from hardneg.errors import ConfigError
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.cross_encoder import PairRecipe
+from hardneg.encoders.file_hashes import check_intact
+from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
 from hardneg.runlog.artifacts import check_kinds
 
@@ -28,6 +33,8 @@ def check_parts(node: dict[str, Any]) -> None:
             classes.build(bm25)  # now, not at the end of the run
         except ConfigError as error:
             raise ConfigError(f"evaluate.bm25: {error}") from error
+    check_models(node)
+    check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})
@@ -36,6 +43,30 @@ def check_parts(node: dict[str, Any]) -> None:
     for key, look in {**checks, "loss": last}.items():
         if key in node:
             look(node)
+
+
+def check_models(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for an encoder, of whatever part, whose folder is not there or does not fit its settings."""
+    for path, inner in classes.targets(node):
+        if path == "encoder" and node.get("ckpt_path") and "loss" not in node:
+            continue  # the checkpoint's encoder is taken
+        made = hydra.utils.get_object(classes.todays(inner)["_target_"])
+        if isinstance(made, type) and issubclass(made, EncoderRecipe | PairRecipe):
+            try:
+                classes.build(inner).check_model()
+            except UserError as error:
+                raise ConfigError(str(error) if path == "encoder" else f"{path}: {error}") from error
+
+
+def check_checkpoints(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a damaged checkpoint: a run would meet it after mining, or not at all."""
+    key = "ckpt_path" if node.get("ckpt_path") else "init_from"  # a run that goes on no longer reads the other
+    paths = {key: node.get(key)} | {
+        f"{path}.ckpt_path": inner.get("ckpt_path") for path, inner in classes.targets(node)
+    }
+    for name, value in paths.items():
+        if value:
+            check_intact(Path(value), name)
 
 
 def check_loggers(loggers: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
-from hardneg.encoders.base import TRAINING_ONLY, EncoderRecipe
+from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import Towers
 
@@ -67,7 +67,7 @@ class Model:
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
-        recipe = {k: v for k, v in asdict(self.recipe).items() if k not in TRAINING_ONLY}
+        recipe = self.recipe.embedding_settings()
         return {
             "weights": weights_hash(self.towers),
             "recipe": {"type": type(self.recipe).__qualname__, **recipe},

@@ -37,10 +37,12 @@ def both(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int) 
     for key in ("bidirectional", "append_eos"):
         if hasattr(recipe, key):
             kind[key] = getattr(recipe, key)
+    if layers := getattr(recipe, "layers_behind", ()):
+        kind["dense"] = [f"{layer.activation}{' with its input added' if layer.residual else ''}" for layer in layers]
     shared = {
         "tokenizer": blake2b(json.dumps(reads, sort_keys=True).encode(), digest_size=16).hexdigest(),
         "pooling": getattr(recipe, "pooling", "mean"),
-        "normalize": recipe.normalize,
+        "normalize": recipe.unit_vectors,
         "dim": dim,
         "encoder": kind,
     }

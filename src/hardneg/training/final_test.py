@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from hardneg import __version__
 from hardneg.config import classes
 from hardneg.data.tables import RetrievalData
+from hardneg.encoders.file_hashes import check_intact
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.runs import figure, results
@@ -36,6 +37,7 @@ def final_test(
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if kept.exists():  # not after fast_dev_run
+        check_intact(kept, "checkpoint")
         distributed.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: results.Systems = {}

@@ -64,3 +64,66 @@ def test_a_setting_that_was_renamed_or_came_later_leaves_a_run_what_it_was():
     lists = [{"miners": [{**bm25, **more}]} for more in ({}, {"tokens": "auto"}, {"tokens": "pairs"})]
     names = [identity(CFG | {"negatives": {"fused": {"miner": node}}}) for node in lists]
     assert names[0] == names[1] != names[2]
+
+
+TRANSFORMER = {
+    "_target_": "hardneg.encoders.transformer.Transformer",
+    "pooling": "mean",
+    "normalize": True,
+    "query": {"_target_": "hardneg.data.tokens.Side", "prompt": "", "max_length": 64},
+    "document": {"_target_": "hardneg.data.tokens.Side", "prompt": "", "max_length": 128},
+}
+
+
+def opened(node):
+    """The same with every value left to the model's folder, as conf/ has it today."""
+    sides = {side: {**node[side], "prompt": "auto", "max_length": "auto"} for side in ("query", "document")}
+    later = {"dense": "auto", "revision": None, "trust_remote_code": False}
+    return {**node, "pooling": "auto", "normalize": "auto", **sides, **later}
+
+
+def test_a_run_with_a_plain_folder_is_the_one_that_it_was_before_settings_could_be_auto(tmp_path):
+    plain = TRANSFORMER | {"model": str(tmp_path)}
+    was = identity(CFG | {"encoder": plain})
+    assert was == identity(CFG | {"encoder": opened(plain)})
+    assert was == identity(CFG | {"encoder": plain | {"dense": None, "revision": None, "trust_remote_code": False}})
+    assert was != identity(CFG | {"encoder": opened(plain) | {"pooling": "cls"}})
+    assert was != identity(CFG | {"encoder": opened(plain) | {"trust_remote_code": True}})
+    miner = {"mined": {"miner": {"encoder": plain}}}
+    opened_miner = {"mined": {"miner": {"encoder": opened(plain)}}}
+    assert identity(CFG | {"negatives": miner}) == identity(CFG | {"negatives": opened_miner})
+
+
+@pytest.mark.parametrize("model", ["here", "owner/name"])
+def test_a_run_with_a_model_that_says_more_is_another_under_auto(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/modules.json").write_text("[]")
+    node = TRANSFORMER | {"model": model}
+    assert identity(CFG | {"encoder": node}) != identity(CFG | {"encoder": opened(node)})
+    assert identity(CFG | {"encoder": node}) == identity(CFG | {"encoder": node | {"dense": None}})
+    assert identity(CFG | {"encoder": node}) != identity(CFG | {"encoder": opened(node) | SAME_SIDES})
+    # A node that names the model alone meant the old defaults, and means the folder's now.
+    alone = {"_target_": TRANSFORMER["_target_"], "model": model}
+    assert identity(CFG | {"encoder": alone}) == identity(CFG | {"encoder": opened(alone | SIDES)})
+
+
+def test_minilm_says_nothing_new_but_its_length():
+    node = TRANSFORMER | {"model": "minilm"}
+    was = identity(CFG | {"encoder": node})
+    assert was == identity(CFG | {"encoder": opened(node) | SAME_SIDES})
+    assert was != identity(CFG | {"encoder": opened(node)})
+
+
+SAME_SIDES = {side: TRANSFORMER[side] | {"prompt": "auto"} for side in ("query", "document")}
+SIDES = {side: {} for side in ("query", "document")}
+
+
+def test_the_shipped_encoders_keep_their_identity():
+    """What encoder=minilm composed to before any key could be auto."""
+    from confs import compose
+
+    now = composition.OmegaConf.to_container(compose("encoder=minilm", "logger=csv"))["encoder"]
+    before = {key: value for key, value in now.items() if key not in ("dense", "revision", "trust_remote_code")}
+    assert {**before, **TRANSFORMER, "model": "minilm"} == before
+    assert identity(CFG | {"encoder": now}) == identity(CFG | {"encoder": before})

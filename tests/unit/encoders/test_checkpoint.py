@@ -31,7 +31,7 @@ NODES = {
 def test_the_loaded_encoder_gives_the_same_vectors_and_needs_no_other_file(kind, toy, bert, tokens_of, tmp_path):
     model = shutil.copytree(bert, tmp_path / "model")
     node = {key: str(model) if value == "BERT" else value for key, value in NODES[kind].items()}
-    recipe = classes.build(node)
+    recipe = classes.build(node).resolved()
     tokenizer = recipe.tokenizer(toy.corpus)
     towers = Towers(recipe, recipe.build(tokenizer)).eval()
     with torch.no_grad():

@@ -32,11 +32,15 @@ SAME = {side: {**SIDES[side], "max_length": 7} for side in SIDES}
 BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "BERT", "layers": 2}
 STATIC = {"_target_": "hardneg.encoders.static.Static", "dim": 8, "vocab_size": 300}
 LORA = "hardneg.encoders.lora"
+LAYER = {"_target_": "hardneg.encoders.dense_layers.Dense", "in_features": 16, "out_features": 24}
+NARROW = {"in_features": 24, "out_features": 24, "bias": False, "activation": "GELU", "residual": True}
 NODES = {
     "mean": {**BERT, **SIDES},
     "cls, one length, dot": {**BERT, **SAME, "pooling": "cls", "normalize": False},
     "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
     "adapters, two towers": {**BERT, **SIDES, "separate": True, "lora": {"_target_": f"{LORA}.LoRA", "r": 2}},
+    "dense, two towers": {**BERT, **SIDES, "separate": True, "dense": [LAYER]},
+    "two dense, dot": {**BERT, **SAME, "normalize": False, "dense": [LAYER, {**LAYER, **NARROW}]},
     "static": {**STATIC, **SAME},
     "static, frozen documents": {**STATIC, **SAME, "freeze": "document"},
     "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
@@ -136,7 +140,9 @@ def test_the_metric_is_the_same_and_plain_hugging_face_reads_the_folder(trained,
 @pytest.mark.parametrize(
     ("modules", "pooling", "settings", "said"),
     [
-        (["Transformer", "Pooling", "Dense"], {}, {}, "no module like sentence_transformers.models.Dense"),
+        (["Transformer", "Pooling", "CNN"], {}, {}, "no module like sentence_transformers.models.CNN"),
+        (["Transformer", "Pooling", "Dense"], {}, {}, "does not say in_features"),
+        (["Transformer", "Pooling", "Normalize", "Dense"], {}, {}, "Normalize, Dense in this order"),
         (["Transformer", "Pooling"], {"pooling_mode": "max"}, {}, "pools by max; hardneg has mean, cls, last"),
         (["Transformer", "Pooling"], {"pooling_mode": ["cls", "mean"]}, {}, r"pools by cls \+ mean"),
         (["Transformer", "Pooling"], {"include_prompt": False}, {"prompts": {"query": "q"}}, "include_prompt"),

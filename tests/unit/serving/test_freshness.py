@@ -114,7 +114,7 @@ def test_bfloat16_is_no_false_alarm(bert, toy, tmp_path):
     from hardneg.encoders.transformer import Transformer
     from hardneg.serving.text_encoder import TextEncoder
 
-    recipe = Transformer(model=str(bert))
+    recipe = Transformer(model=str(bert)).resolved()
     tokenizer = recipe.tokenizer(toy.corpus)
     made = type(trained(toy))(recipe, tokenizer, Towers(recipe, recipe.build(tokenizer)).eval())
     build = built(tmp_path, toy, TextEncoder(made, "cpu", "32-true"))

@@ -6,10 +6,9 @@ import torch
 
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.encoders import checkpoint
-from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.checkpoint import Trained, node
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers
-from hardneg.exchange.read import node
 from hardneg.serving.backends.faiss import Faiss
 from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.backends.pgvector import PgVector

@@ -1,0 +1,97 @@
+"""Configs as they were before some keys were there: a run whose defaults did not change stays the run that it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+AUTO = "auto"
+TRANSFORMER = "hardneg.encoders.transformer.Transformer"
+TEACHER = "CrossEncoderTeacher"
+MINILM = "minilm"  # its folder is known: it averages, without prompts or layers, to unit vectors; at most 256 tokens
+CROSS_ENCODERS = ("PairRecipe", TEACHER)
+# Keys that came later, with the value under which a run is what it was without them.
+ABSENT: dict[str, Any] = {"revision": None, "trust_remote_code": False, "dense": None}
+# What `auto` means where a model's folder says nothing: what these keys were before they could be `auto`.
+BEFORE = {"pooling": "mean", "normalize": True, "dense": None}
+SIDES: dict[str, dict[str, Any]] = {
+    "query": {"prompt": "", "max_length": 64},
+    "document": {"prompt": "", "max_length": 128},
+}
+PAIR_LENGTH = 256
+
+
+# Keys that came later, by class, with the values that say what went without saying before.
+LATER: dict[str, dict[str, Any]] = {
+    "hardneg.data.readers.beir.Beir": {"own_documents": "leave_out", "relevant_from": None},
+    "hardneg.data.readers.hub.Hub": {"own_documents": "leave_out", "relevant_from": None},
+    "hardneg.mining.bm25.BM25": {"tokens": "auto"},
+}
+
+
+def as_before(node: Any) -> Any:
+    """Return plain containers without the keys of `LATER` at those values, and with models described as before `auto`.
+
+    A model whose folder says something, or that is on the hub, where nobody knows yet, is another one under `auto` than
+    it was: there the word stays, and comes in where the config leaves it out.
+    """
+    if isinstance(node, Mapping):
+        target = str(node.get("_target_"))
+        silent = LATER.get(target, {})
+        inner = {k: as_before(v) for k, v in node.items() if k not in silent or v != silent[k]}
+        if target == TRANSFORMER:
+            return _transformer(inner)
+        if target.endswith(CROSS_ENCODERS):
+            return _cross_encoder(inner)
+        return inner
+    return [as_before(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def _transformer(node: dict[str, Any]) -> dict[str, Any]:
+    if says_nothing(node.get("model")):
+        out = _settled(node)
+    elif node.get("model") == MINILM:
+        lengths = {side: {"max_length": AUTO} for side in SIDES if not node.get(side)}
+        out = _settled(node, but="max_length") | lengths
+    else:
+        sides = {side: node.get(side) or dict.fromkeys(keys, AUTO) for side, keys in SIDES.items()}
+        # A config of all keys that were there before has no layers behind the pooling, as nothing had.
+        open_keys = [key for key in BEFORE if key != "dense" or "pooling" not in node]
+        out = dict.fromkeys(open_keys, AUTO) | node | sides
+    return _without_absent(out)
+
+
+def _settled(node: dict[str, Any], but: str = "") -> dict[str, Any]:
+    """The node with what `auto` means where a folder says nothing, in all keys but one."""
+    out: dict[str, Any] = {
+        key: BEFORE[key] if value == AUTO and key in BEFORE else value for key, value in node.items()
+    }
+    for side, before in SIDES.items():
+        if isinstance(out.get(side), Mapping):
+            out[side] = {k: before[k] if v == AUTO and k in before and k != but else v for k, v in out[side].items()}
+    return out
+
+
+def _cross_encoder(node: dict[str, Any]) -> dict[str, Any]:
+    if says_nothing(node.get("model")):
+        node = {key: PAIR_LENGTH if key == "max_length" and value == AUTO else value for key, value in node.items()}
+    elif str(node["_target_"]).endswith(TEACHER):
+        node = {"max_length": AUTO} | node
+    return _without_absent(node)
+
+
+def _without_absent(node: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in ABSENT or value != ABSENT[key]}
+
+
+def says_nothing(model: Any) -> bool:
+    """Whether a model is a folder here that says nothing of how its vectors are made."""
+    if not isinstance(model, str) or not Path(model).is_dir():
+        return False
+    marks = ("modules.json", "config_sentence_transformers.json")
+    if any((Path(model) / name).is_file() for name in marks):
+        return False
+    config = Path(model) / "config.json"
+    # A cross-encoder's folder says it in its config.
+    return "sentence_transformers" not in config.read_text("utf-8", "replace") if config.is_file() else True

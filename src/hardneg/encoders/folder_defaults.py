@@ -1,0 +1,105 @@
+"""What a recipe leaves to the model's folder (`auto`) is taken from there, and one line can say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hardneg.data.tokens import AUTO, Side
+from hardneg.encoders.base import LENGTHS
+from hardneg.encoders.model_folder import ModelFolder
+from hardneg.encoders.sentence_transformers_folder import UNCUT, ModuleChain
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hardneg.encoders.transformer import Transformer
+
+
+def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
+    """Replace every `auto` of a recipe by what the folder says; the recipe's own values win.
+
+    A plain Hugging Face folder says nothing: texts are averaged, without prompts, at most 64 and 128 tokens of them,
+    and made unit vectors. Raises `ConfigError` for more tokens than the model has positions, and for what a folder has
+    that we cannot run.
+    """
+    modules = folder.modules
+    if modules is not None and recipe.leaves_open:
+        _check_first(modules, recipe.model)
+    values: dict[str, Any] = {}
+    if modules is not None:
+        for key, read in (
+            ("pooling", modules.pooling),
+            ("dense", modules.dense),
+            ("normalize", modules.normalizes),
+        ):
+            if getattr(recipe, key) == AUTO:
+                try:
+                    values[key] = read()
+                except ConfigError as error:
+                    raise ConfigError(f"{error}; to use it in another way, set encoder.{key}") from error
+    query, document = (_side(name, getattr(recipe, name), folder) for name in (QUERY, DOCUMENT))
+    told = replace(recipe, query=query, document=document, **values).without_open()
+    check_positions(told, folder.positions)
+    return told
+
+
+def check_positions(recipe: Transformer, positions: int | None) -> None:
+    """Raise `ConfigError` where texts may be longer than the model has positions."""
+    for name in (QUERY, DOCUMENT):
+        longest = getattr(recipe, name).longest
+        if positions is not None and longest > positions:
+            raise ConfigError(
+                f"encoder.{name}.max_length={longest} is more than {recipe.model!r} has positions for, {positions}; set"
+                f" it to {positions} or less"
+            )
+
+
+def _check_first(modules: ModuleChain, model: str) -> None:
+    if modules.routes:
+        raise ConfigError(
+            f"{model} has modules of their own for queries and for documents ({modules.names[0]}); make a checkpoint of"
+            f" it, by hardneg import {model} FILE.ckpt, and give that as init_from or ckpt_path"
+        )
+    if modules.names[0] == "StaticEmbedding":
+        raise ConfigError(
+            f"{model} is a table of static embeddings, no transformer; make a checkpoint of it, by hardneg import"
+            f" {model} FILE.ckpt, and give that as ckpt_path, or as init_from with encoder=static"
+        )
+
+
+def _side(name: str, side: Side, folder: ModelFolder) -> Side:
+    if not side.open:
+        return side
+    said = LENGTHS[name] if folder.modules is None else folder.modules.max_length(name)
+    prompt = "" if folder.modules is None else folder.modules.prompt(name)
+    return side.settled(prompt, min(said, folder.positions or UNCUT))
+
+
+def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
+    """Say what was taken from where."""
+    before, after = (_flat(one) for one in (recipe, told))
+    taken = {key: value for key, value in after.items() if before[key] == AUTO}
+    chosen = {key: value for key, value in after.items() if key not in taken}
+    where = "plain Hugging Face, defaults" if folder.modules is None else "sentence-transformers, from its folder"
+    parts = [f"{where}: {_words(taken)}"]
+    if chosen:
+        parts.append(f"from the config: {_words(chosen)}")
+    return f"encoder {recipe.model}: {'; '.join(parts)}"
+
+
+def _flat(recipe: Transformer) -> dict[str, Any]:
+    own = {key: getattr(recipe, key) for key in ("pooling", "dense", "normalize")}
+    sides = {f"{name}.{key}": getattr(getattr(recipe, name), key) for name in (QUERY, DOCUMENT)
+             for key in ("prompt", "max_length")}  # fmt: skip
+    return own | sides
+
+
+def _words(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_word(key, value)}" for key, value in values.items())
+
+
+def _word(key: str, value: Any) -> str:
+    if key == "dense":
+        return " ".join(f"{layer.in_features}->{layer.out_features}" for layer in value) or "none"
+    return (repr(value) if value else "none") if key.endswith("prompt") else str(value).lower()

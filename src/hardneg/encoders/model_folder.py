@@ -1,0 +1,99 @@
+"""The small files beside a model's weights: of a folder here, of the installed package, or of the hub's repository."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, normalizers
+
+from hardneg.encoders.pretrained import name_of, unavailable
+from hardneg.encoders.sentence_transformers_folder import MODULES, ModuleChain, read_json
+from hardneg.errors import ConfigError
+
+SETTINGS = ("*.json", "*/*.json")  # all that is no weight
+SETS_POSITIONS_APART = ("roberta", "camembert", "mpnet", "longformer", "xmod", "data2vec-text")  # after the padding's
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model's folder: `path` holds at least its settings, `name` is what transformers loads it by.
+
+    `modules` are those that sentence-transformers runs; None for a plain Hugging Face folder.
+    """
+
+    name: str
+    path: Path
+    modules: ModuleChain | None
+
+    @classmethod
+    def open(cls, model: str, revision: str | None = None) -> ModelFolder:
+        """Find the settings, on the hub if need be; raises `ConfigError` where nobody can say what they are."""
+        name = name_of(model)
+        path = Path(name)
+        if not path.is_dir():
+            path = _from_hub(name, revision)
+        return cls(name, path, ModuleChain.read(path))
+
+    @property
+    def subfolder(self) -> str:
+        """Where in the folder the Hugging Face files are: at the top, but not in the oldest folders."""
+        if self.modules is None or self.modules.routes:
+            return ""
+        place = self.modules.transformer.relative_to(self.path).as_posix()
+        return "" if place == "." else place
+
+    @property
+    def positions(self) -> int | None:
+        """For how many tokens the model has positions; None where its config names no limit."""
+        return positions_of(read_json(self.path / self.subfolder / "config.json") or {})
+
+    def dense_folders(self, revision: str | None) -> list[Path]:
+        """The folders of the linear layers' weights, fetched where they are not here yet."""
+        assert self.modules is not None
+        folders = self.modules.dense_folders()
+        if not Path(self.name).is_dir():
+            from huggingface_hub import snapshot_download
+
+            wanted = [f"{folder.relative_to(self.path).as_posix()}/*" for folder in folders]
+            snapshot_download(self.name, revision=revision, allow_patterns=wanted)
+        return folders
+
+
+def lower(tokenizer: Tokenizer) -> None:
+    """Have a tokenizer lower-case texts, as `do_lower_case` in a folder says, if it does not yet."""
+    if tokenizer.normalizer is None or tokenizer.normalizer.normalize_str("A") != "a":
+        before = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *before])  # type: ignore[assignment]
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """For how many tokens a model of this config has positions; None where there is no limit."""
+    config = config.get("text_config") or config
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or positions < 1:
+        return None
+    if any(kind in str(config.get("model_type")) for kind in SETS_POSITIONS_APART):
+        padding = config.get("pad_token_id")
+        return positions - (1 if padding is None else padding) - 1
+    return positions
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """Fetch the settings of a repository, or find them in the hub's cache; returns their folder."""
+    from huggingface_hub import snapshot_download
+    from transformers.utils import cached_file
+
+    try:
+        where: dict[str, Any] = {"revision": revision}
+        modules = cached_file(name, MODULES, _raise_exceptions_for_missing_entries=False, **where)
+        if modules is not None:
+            return Path(snapshot_download(name, allow_patterns=list(SETTINGS), **where))
+        config = cached_file(name, "config.json", **where)
+    except (OSError, ValueError) as error:
+        raise unavailable(name, error) from error
+    if config is None:
+        raise ConfigError(f"the model {name!r} has no config.json; give another one")
+    return Path(config).parent

@@ -1,0 +1,184 @@
+"""What a sentence-transformers folder says of how its vectors are made: pooling, layers, prompts, lengths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hardneg.encoders.dense_layers import Dense
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.errors import ConfigError
+
+MODULES = "modules.json"
+SETTINGS = "config_sentence_transformers.json"
+TRANSFORMER = "sentence_bert_config.json"
+# How versions before 3 called it, by the model's class.
+TRANSFORMER_NAMES = (
+    TRANSFORMER,
+    *(f"sentence_{kind}_config.json" for kind in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta")),
+    "sentence_xlnet_config.json",
+)
+ROUTER = "router_config.json"
+WEIGHTS = "model.safetensors"
+
+POOLING_MODES = {"mean": "mean", "cls": "cls", "last": "lasttoken"}  # encoder.pooling -> pooling_mode
+POOLING_FLAGS = {  # how versions before 5.4 write a pooling_mode, one flag each
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # where encode_query and _document look
+KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
+ROUTERS = ("Router", "Asym")
+UNCUT = 1_000_000  # tokens; the longest length of a folder that sets none
+
+
+@dataclass(frozen=True)
+class ModuleChain:
+    """The modules that make a vector of a text, in their order, each with its folder; and the settings of all.
+
+    Everything is read when it is asked for, so that a folder is refused only for what somebody wants of it.
+    """
+
+    folder: Path
+    modules: tuple[tuple[str, Path], ...]
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> ModuleChain | None:
+        """Read the list of modules; None for a folder that is none of sentence-transformers'."""
+        listed = read_json(folder / MODULES)
+        if listed is None:
+            return None
+        if not isinstance(listed, list) or not listed:
+            raise ConfigError(f"{folder / MODULES}: no list of modules; save the model anew with sentence-transformers")
+        modules = tuple((str(module["type"]), folder / module.get("path", "")) for module in listed)
+        return cls(folder, modules, {"name": folder.name, **(read_json(folder / SETTINGS) or {})})
+
+    @property
+    def names(self) -> list[str]:
+        """What the modules are, without the package that they come from."""
+        return [short(module) for module, _ in self.modules]
+
+    @property
+    def transformer(self) -> Path:
+        """The folder of the first module, where the Hugging Face files are."""
+        return self.modules[0][1]
+
+    @property
+    def routes(self) -> bool:
+        """Whether queries and documents go through modules of their own."""
+        return self.names[0] in ROUTERS
+
+    def check(self) -> None:
+        """Raise `ConfigError` for modules that we do not have, or not in this order."""
+        for name, (module, path) in zip(self.names, self.modules, strict=True):
+            if name not in KNOWN or not module.startswith("sentence_transformers."):
+                raise ConfigError(
+                    f"{path}: hardneg has no module like {module}; it reads a Transformer with Pooling, or a"
+                    " StaticEmbedding, then Dense and Normalize"
+                )
+        first, rest = (2, self.names[2:]) if self.names[:2] == ["Transformer", "Pooling"] else (1, self.names[1:])
+        static = first == 1
+        if static and self.names[0] != "StaticEmbedding":
+            self._refuse_order()
+        layers = [name for name in rest if name == "Dense"]
+        if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
+            self._refuse_order()
+
+    def _refuse_order(self) -> None:
+        raise ConfigError(f"{self.folder}: hardneg cannot run the modules {', '.join(self.names)} in this order")
+
+    def pooling(self) -> str:
+        """Our name of the pooling; raises `ConfigError` for one that we do not have."""
+        self.check()
+        folder = self.modules[1][1]
+        about = read_json(folder / "config.json") or {}
+        modes = about.get("pooling_mode") or [mode for mode, flag in POOLING_FLAGS.items() if about.get(flag)]
+        modes = [modes] if isinstance(modes, str) else list(modes or ["mean"])
+        ours = {mode: name for name, mode in POOLING_MODES.items()}
+        if len(modes) != 1 or modes[0] not in ours:
+            raise ConfigError(f"{folder}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
+        if not about.get("include_prompt", True) and any(self.prompt(side) for side in (QUERY, DOCUMENT)):
+            raise ConfigError(
+                f"{folder}: it leaves the prompt out of the pooling (include_prompt), which hardneg cannot"
+            )
+        return ours[modes[0]]
+
+    def dense(self) -> tuple[Dense, ...]:
+        """The linear layers behind the pooling."""
+        self.check()
+        return tuple(_dense(path) for path in self.dense_folders())
+
+    def dense_folders(self) -> list[Path]:
+        """Where the weights of these layers are."""
+        return [path for name, (_, path) in zip(self.names, self.modules, strict=True) if name == "Dense"]
+
+    def normalizes(self) -> bool:
+        """Whether scores are cosines: it normalises, or its similarity does (which is cosine where it says nothing)."""
+        self.check()
+        similarity = self.settings.get("similarity_fn_name") or "cosine"
+        if similarity not in ("cosine", "dot"):
+            raise ConfigError(f"{self.folder}: its similarity is {similarity}; hardneg scores by cosine or dot product")
+        return "Normalize" in self.names or similarity == "cosine"
+
+    def prompt(self, side: str) -> str:
+        """What is put in front of a query or a document."""
+        prompts = self.settings.get("prompts") or {}
+        named = [prompts[name] for name in PROMPTS[side] if prompts.get(name) is not None]
+        return named[0] if named else prompts.get(self.settings.get("default_prompt_name") or "", "")
+
+    def max_length(self, side: str) -> int:
+        """The longest length of a side, in tokens: what the folder says, else the tokenizer's; `UNCUT` where none is.
+
+        Positions are not looked at.
+        """
+        about = self.about_transformer()
+        longest = about.get(f"{side}_length") or about.get("max_seq_length")
+        said = longest or (read_json(self.transformer / "tokenizer_config.json") or {}).get("model_max_length") or UNCUT
+        return int(min(said, UNCUT))
+
+    def about_transformer(self) -> dict[str, Any]:
+        """The settings of the first module."""
+        found = (read_json(self.transformer / name) for name in TRANSFORMER_NAMES)
+        return next((about for about in found if about is not None), {})
+
+
+def _dense(folder: Path) -> Dense:
+    about = read_json(folder / "config.json") or {}
+    place = about.get("module_input_name", "sentence_embedding")
+    if place != "sentence_embedding" or about.get("module_output_name", place) != place:
+        raise ConfigError(f"{folder}: a Dense layer over {place}, and hardneg has those over the pooled text alone")
+    activation = str(about.get("activation_function") or "torch.nn.modules.activation.Tanh")
+    if not activation.startswith("torch.nn."):
+        raise ConfigError(f"{folder}: its activation {activation} is none of torch.nn")
+    if not {"in_features", "out_features"} <= set(about):
+        raise ConfigError(f"{folder / 'config.json'} does not say in_features and out_features of its Dense layer")
+    return Dense(
+        in_features=about["in_features"],
+        out_features=about["out_features"],
+        bias=about.get("bias", True),
+        activation=short(activation),
+        residual=about.get("use_residual", False),
+    )
+
+
+def short(module: str) -> str:
+    """The last part of a dotted name."""
+    return module.rsplit(".", 1)[-1]
+
+
+def read_json(path: Path) -> Any:
+    """Read a file of settings; None where there is none, `ConfigError` where it is no JSON."""
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: no JSON ({error})") from error
