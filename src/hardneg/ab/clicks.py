@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from hardneg.ab.gained_lost import Lists
 from hardneg.ab.interleaving import NEW, OLD, Impression, team_draft
@@ -17,6 +16,7 @@ from hardneg.ab.simulated_users import User
 from hardneg.data.readers.fields import identifier
 from hardneg.data.readers.lines import BadRow, json_lines
 from hardneg.errors import UserError
+from hardneg.system.progress import track
 
 LAYOUT = 'write {"query": "q1", "teams": ["old", "new", ...], "clicks": [1, 4]}: teams from the top, ranks from 1'
 
@@ -25,7 +25,7 @@ def simulated(
     old: Lists, new: Lists, labels: Labels, queries: Sequence[str], user: User, k: int, each: int, seed: int
 ) -> Iterator[Impression]:
     """Show `each` interleaved lists of `k` results a query; the same seed gives the same clicks."""
-    for number, query in enumerate(tqdm(queries, desc="interleave", leave=False, disable=None)):
+    for number, query in enumerate(track(queries, "interleave", "queries")):
         rng = np.random.default_rng([seed, number])
         for _ in range(each):
             drafted = team_draft(old.get(query, ()), new.get(query, ()), k, rng)

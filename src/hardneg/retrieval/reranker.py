@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.cross_encoder import CrossEncoder
@@ -16,6 +15,7 @@ from hardneg.encoders.encode import AUTO, budget, encode
 from hardneg.retrieval.embed_tables import autocast
 from hardneg.retrieval.metrics import Run
 from hardneg.system import distributed
+from hardneg.system.progress import progress
 
 BLOCK = 16  # queries a step of the progress bar
 
@@ -48,7 +48,7 @@ class Reranker:
         training = network.training
         network.eval()
         scores = np.full(docs.shape, -np.inf, np.float32)
-        with tqdm(total=len(queries), desc=f"rerank {split}", leave=False, disable=None) as bar:
+        with progress(len(queries), f"rerank {split}", "queries") as bar:
             for start in range(0, len(queries), BLOCK):
                 block = slice(start, start + BLOCK)
                 scores[block] = score_pairs(network, self.data, queries[block], docs[block], self.precision)
