@@ -66,11 +66,11 @@ def test_two_runs_of_one_second_have_a_folder_each(environment, small, monkeypat
 
     original = hydra.setup_globals
     monkeypatch.setattr(hydra, "setup_globals", stopped)
-    Path("outputs/then_in_batch-infonce-s1").mkdir(parents=True)  # another process is about to begin there
+    Path("outputs/then_toy-in_batch-infonce-s1").mkdir(parents=True)  # another process is about to begin there
     run("train", *small, "trainer.max_steps=1", "evaluate.before=false", "logger=csv")
     (other,) = Path("outputs").glob("*/summary.json")
-    assert other.parent.name == "then_in_batch-infonce-s1_2"
-    assert OmegaConf.load(other.parent / ".hydra/hydra.yaml").hydra.run.dir == "outputs/then_in_batch-infonce-s1_2"
+    assert other.parent.name == "then_toy-in_batch-infonce-s1_2"
+    assert OmegaConf.load(other.parent / ".hydra/hydra.yaml").hydra.run.dir == "outputs/then_toy-in_batch-infonce-s1_2"
 
 
 def test_an_interrupt_is_one(environment, small):

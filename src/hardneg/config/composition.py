@@ -12,17 +12,19 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hardneg.config.run_identity import of_root
+from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.errors import ConfigError
 
 CONFIG_PATH = "pkg://hardneg.conf"
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}`, `${keys:}`, `${identity:}`, `${stage:}` known; comes before any config is composed."""
+    """Make `${cache_folder:}`, `${keys:}`, `${identity:}` and the like known; comes before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
     OmegaConf.register_new_resolver("identity", of_root, replace=True)
+    OmegaConf.register_new_resolver("data_name", data_name, replace=True)
+    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("stage", _stage, replace=True)
 
 
