@@ -70,9 +70,9 @@ class Tokeniser:
         # A text without any known token still needs one row of the score matrix.
         return [np.array(one.ids or [0], np.int32) for one in encoded]
 
-    def table(self, texts: Sequence[str]) -> TokenTable:
-        """Tokenise texts into a table in memory."""
-        ids = self(texts)
+    def table(self, texts: Sequence[str], cut: Truncation | None = None) -> TokenTable:
+        """Tokenise texts into a table in memory; what is cut off is counted in `cut`."""
+        ids = self(texts, None, cut)
         return TokenTable(Held(np.concatenate([*ids, np.empty(0, np.int32)])), Held(_offsets(ids)), self.pad_id)
 
 

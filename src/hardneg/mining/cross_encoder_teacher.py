@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
+from hardneg.data.truncation import Truncation
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import check_folder, weights_hash
@@ -59,3 +60,7 @@ class CrossEncoderTeacher(Teacher):
         """Score each query row against its document rows, by length; NaN for -1."""
         assert self.network is not None, "prepare() comes first"
         return score_pairs(self.network, self.data, queries, docs, self.precision)
+
+    def truncation(self) -> Truncation | None:
+        """What `max_length` has cut so far."""
+        return None if self.network is None else self.network.tokens.cut

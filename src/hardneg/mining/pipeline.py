@@ -84,6 +84,9 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
             facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "queries": len(training.queries)}
             facts["seconds"] = seconds
             assemble(unfinished, blocks, training, {**identity, **facts})
+            cut = None if recipe.teacher is None else recipe.teacher.truncation()
+            if cut is not None and (said := cut.told("pairs that the teacher scored", "teacher.max_length")):
+                log.info("%s", said)
             log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,6 +17,8 @@ from hardneg.retrieval.embed_tables import autocast
 from hardneg.retrieval.metrics import Run
 from hardneg.system import distributed
 from hardneg.system.progress import progress
+
+log = logging.getLogger(__name__)
 
 BLOCK = 16  # queries a step of the progress bar
 
@@ -54,6 +57,8 @@ class Reranker:
                 scores[block] = score_pairs(network, self.data, queries[block], docs[block], self.precision)
                 bar.update(len(queries[block]))
         network.train(training)
+        if said := network.tokens.cut.told("pairs so far", "encoder.max_length"):
+            log.info("%s", said)
         scores[docs < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
         found = [np.take_along_axis(part, order, axis=1) for part in (docs, scores)]

@@ -56,6 +56,8 @@ class Embedding:
         with progress(len(todo), "embed documents", "documents") as bar:
             for cut, folder in self.cuts():
                 shards.append(Shard(built_once(folder, partial(self._fill, cut=cut, bar=bar))))
+        if said := self.encoder.truncation.told("documents embedded now", "max_length"):
+            log.info("%s", said)
         return shards
 
     def _fill(self, folder: Path, cut: range, bar: Progress) -> None:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32
 
 from hardneg.data.tokens import Tokeniser
+from hardneg.data.truncation import Truncation
 from hardneg.encoders import checkpoint
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.precision import resolve_precision
@@ -68,12 +69,18 @@ class TextEncoder:
         return self.embed(texts, QUERY)
 
     def documents(self, texts: Sequence[str], bar: Progress | None = None) -> Float32[np.ndarray, "N D"]:
-        """Embed documents; `bar` moves by what is done."""
+        """Embed documents; `bar` moves by what is done, and what was cut off is counted in `truncation`."""
         return self.embed(texts, DOCUMENT, bar)
+
+    @cached_property
+    def truncation(self) -> Truncation:
+        """What the longest length has cut off documents that were embedded before a bar: a corpus."""
+        return Truncation(self.trained.recipe.document.max_length)
 
     def embed(self, texts: Sequence[str], side: str, bar: Progress | None = None) -> Float32[np.ndarray, "N D"]:
         """Embed texts of one side, in their order; the prompt is put in front here."""
-        table = self._tokenisers[side].table(texts)
+        counts = side == DOCUMENT and bar is not None
+        table = self._tokenisers[side].table(texts, self.truncation if counts else None)
         rows = np.arange(len(texts))
         found = embed_rows(self.towers, table, side, self.precision, rows, silent() if bar is None else bar)
         if self.dim < self.towers.dim:
