@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -77,3 +78,17 @@ def test_an_interrupt_is_one(environment, small):
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 3, signal_name: SIGINT}"
     with pytest.raises(KeyboardInterrupt):
         run("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run", stop)
+
+
+def test_evaluate_and_mine_take_a_run_folder_and_say_where_their_results_are(environment, small, capsys):
+    run("train", *small, "trainer.max_steps=1", "evaluate.before=false", "logger=csv", "hydra.run.dir=run")
+    trained = json.loads(Path("run/summary.json").read_text())
+    assert trained["command"].startswith("hardneg train data=toy ") and trained["host"] and trained["data_path"] is None
+    for command, kept in (("evaluate", "summary.json"), ("mine", "mined.json")):
+        capsys.readouterr()
+        run(command, "data=toy", "ckpt_path=run", "device=cpu", f"hydra.run.dir={command}")
+        assert f"results: {Path(command).resolve()}" in capsys.readouterr().out
+        assert Path(command, kept).exists()
+    found = json.loads(Path("evaluate/summary.json").read_text())
+    assert found["ckpt_path"].endswith("run/checkpoints/best.ckpt")
+    assert found["test"]["checkpoint"]["ndcg@10"] == pytest.approx(trained["test"]["after"]["ndcg@10"])

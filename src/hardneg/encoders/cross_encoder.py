@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.encode import AUTO, check_tokens
-from hardneg.encoders.pretrained import locate, unavailable, without_load_report
+from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 
@@ -96,14 +96,18 @@ class CrossEncoder(nn.Module):
         try:
             folder = locate(model)
             config = AutoConfig.from_pretrained(folder)
-            if not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
+            fresh = not (config.architectures or [""])[0].endswith("ForSequenceClassification")
+            if fresh:
                 config.num_labels = 1
             if layers is not None:
                 config.num_hidden_layers = layers
             if not torch.cuda.is_available():
                 config._attn_implementation = "eager"  # see encoders.transformer
-            with without_load_report():  # a fresh classifier is meant
-                network = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype="float32")
+            with without_load_report():
+                network, info = AutoModelForSequenceClassification.from_pretrained(
+                    folder, config=config, dtype="float32", output_loading_info=True
+                )
+            check_loaded(model, info, ("pooler.", "classifier.", "score.", "pre_classifier.") if fresh else ())
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError) as error:
             raise unavailable(model, error) from error

@@ -17,7 +17,7 @@ from hardneg.encoders.decoder import append_eos, attend_both_ways, mark_both_way
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, Pooling
-from hardneg.encoders.pretrained import locate, unavailable
+from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
 from hardneg.errors import ConfigError
 
 DTYPES = ("float32", "bfloat16")
@@ -113,7 +113,11 @@ class Transformer(EncoderRecipe):
             self._adapt(config)
             config._attn_implementation = self._attention()
             # float32 masters whatever the file holds: mixed precision is the trainer's business.
-            model = AutoModel.from_pretrained(folder, config=config, dtype=self.dtype)
+            with without_load_report():
+                model, info = AutoModel.from_pretrained(
+                    folder, config=config, dtype=self.dtype, output_loading_info=True
+                )
+            check_loaded(self.model, info)
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if self.bidirectional:

@@ -114,7 +114,8 @@ def _object(text: str) -> dict[str, Any]:
 
 def _position(stream: io.BufferedIOBase) -> int:
     """How many bytes of the file were read; of a gz file those on the disk, whose number is known."""
-    return stream.fileobj.tell() if isinstance(stream, gzip.GzipFile) else stream.tell()
+    compressed: Any = getattr(stream, "fileobj", None)
+    return stream.tell() if compressed is None else compressed.tell()
 
 
 def _open(path: Path) -> io.BufferedIOBase:
