@@ -72,6 +72,10 @@ def main() -> None:
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        # On a line of its own, after the terminal's ^C.
+        sys.stderr.write("\n" * sys.stderr.isatty() + f"hardneg {command}: interrupted\n")
+        raise SystemExit(130) from error
 
 
 def run(command: str, *arguments: str) -> None:

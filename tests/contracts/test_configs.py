@@ -329,7 +329,25 @@ def test_a_prefix_is_a_whole_package_name():
 
 
 def test_names_come_from_the_keys_of_the_groups():
-    assert compose("negatives=[in_batch,bm25]", "loss=triplet", "seed=3").run_name == "in_batch+bm25-triplet-s3"
+    cfg = compose("negatives=[in_batch,bm25]", "loss=triplet", "seed=3")
+    assert cfg.run_name == "pydocs-in_batch+bm25-triplet-s3"  # two data sets in one sweep are told apart
+    assert cfg.strategy_name == "in_batch+bm25"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["data=toy"], "toy"),
+        (["data=beir", "data.path=/sets/sci.fact/"], "sci.fact"),
+        (["data=beir", "data.path=/sets/scifact", "data.name=mine"], "mine"),
+        (["data=jsonl", "data.path=pairs/all.jsonl.gz"], "all"),
+        (["data=hub", "data.repo=BeIR/nq"], "BeIR_nq"),
+        (["data=mix", "+data@data.sets.a=toy", "+data@data.sets.b=pydocs"], "a+b"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "train_teacher"])
+def test_runs_are_named_for_their_data(words, name, command):
+    assert compose(*words, name=command).run_name.startswith(f"{name}-")
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch):

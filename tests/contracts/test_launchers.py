@@ -67,7 +67,7 @@ def test_a_job_is_found_by_its_config_and_not_by_its_number():
     again, _ = job("strategy=bm25", "data=toy", "logger=csv", "num_workers=2", "hydra.sweep.dir=there")
     other, _ = job("data=toy", "strategy=bm25", "optimizer.lr=0.5", "hydra.sweep.dir=there")
     assert first.folder == again.folder != other.folder
-    assert first.folder.name.startswith("in_batch+bm25-infonce-s1_")
+    assert first.folder.name.startswith("toy-in_batch+bm25-infonce-s1_")
 
 
 def test_the_launcher_is_known_without_what_is_slow_to_import():

@@ -63,7 +63,10 @@ class KillInScoring(L.Callback):
 
 
 class KillInMining(L.Callback):
-    """Kill the process while the second round writes its lists, once per run folder."""
+    """Kill the process, or send it another signal, while the second round writes its lists, once per run folder."""
+
+    def __init__(self, signal_name: str = "SIGKILL") -> None:
+        self.signal = getattr(signal, signal_name)
 
     def on_train_epoch_end(self, trainer, *_):
         import hardneg.mining.pipeline as pipeline
@@ -73,9 +76,12 @@ class KillInMining(L.Callback):
 
         def save_and_die(path, block):
             save(path, block)
+            pipeline.save = save
             if not os.path.exists(mark):
                 open(mark, "w").close()
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.signal)
+                time.sleep(0)  # a handler's turn
+                open(f"{mark}_too_late", "w").close()
 
         pipeline.save = save_and_die
 

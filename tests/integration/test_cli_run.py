@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -66,14 +67,28 @@ def test_two_runs_of_one_second_have_a_folder_each(environment, small, monkeypat
 
     original = hydra.setup_globals
     monkeypatch.setattr(hydra, "setup_globals", stopped)
-    Path("outputs/then_in_batch-infonce-s1").mkdir(parents=True)  # another process is about to begin there
+    Path("outputs/then_toy-in_batch-infonce-s1").mkdir(parents=True)  # another process is about to begin there
     run("train", *small, "trainer.max_steps=1", "evaluate.before=false", "logger=csv")
     (other,) = Path("outputs").glob("*/summary.json")
-    assert other.parent.name == "then_in_batch-infonce-s1_2"
-    assert OmegaConf.load(other.parent / ".hydra/hydra.yaml").hydra.run.dir == "outputs/then_in_batch-infonce-s1_2"
+    assert other.parent.name == "then_toy-in_batch-infonce-s1_2"
+    assert OmegaConf.load(other.parent / ".hydra/hydra.yaml").hydra.run.dir == "outputs/then_toy-in_batch-infonce-s1_2"
 
 
 def test_an_interrupt_is_one(environment, small):
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 3, signal_name: SIGINT}"
     with pytest.raises(KeyboardInterrupt):
         run("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run", stop)
+
+
+def test_evaluate_and_mine_take_a_run_folder_and_say_where_their_results_are(environment, small, capsys):
+    run("train", *small, "trainer.max_steps=1", "evaluate.before=false", "logger=csv", "hydra.run.dir=run")
+    trained = json.loads(Path("run/summary.json").read_text())
+    assert trained["command"].startswith("hardneg train data=toy ") and trained["host"] and trained["data_path"] is None
+    for command, kept in (("evaluate", "summary.json"), ("mine", "mined.json")):
+        capsys.readouterr()
+        run(command, "data=toy", "ckpt_path=run", "device=cpu", f"hydra.run.dir={command}")
+        assert f"results: {Path(command).resolve()}" in capsys.readouterr().out
+        assert Path(command, kept).exists()
+    found = json.loads(Path("evaluate/summary.json").read_text())
+    assert found["ckpt_path"].endswith("run/checkpoints/best.ckpt")
+    assert found["test"]["checkpoint"]["ndcg@10"] == pytest.approx(trained["test"]["after"]["ndcg@10"])

@@ -14,6 +14,8 @@ import torch
 from patience import patience
 from test_resume import end_state, same
 
+from hardneg.runs import status
+
 MINED = ["negatives=[in_batch,mined,random]", "negatives.mined.depth=20", "negatives.random.k=2", "logger=csv"]
 MINED += ["trainer.max_epochs=3", "checkpoint.every_n_steps=4", "evaluate.before=false", "filter=[known_positives]"]
 
@@ -54,6 +56,20 @@ def test_an_interrupted_run_mines_and_draws_what_it_would_have(
     assert len(stores(tmp_path / "whole")["mined"]) == 3
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
     assert not list((tmp_path / "cut-cache" / "work").iterdir()), "an orphan is left"
+
+
+def test_ctrl_c_and_sigterm_end_a_round_at_once_and_keep_what_it_has(hardneg, small, separate, tmp_path):
+    hardneg("train", *small, *MINED, *separate("whole"))
+    for name, code in (("SIGINT", 130), ("SIGTERM", 143)):
+        stop = f"+callbacks.stop={{_target_: interrupts.KillInMining, signal_name: {name}}}"
+        said = hardneg("train", *small, *MINED, stop, *separate(name), code=code).stderr
+        assert "stopped at once, after step 22; go on from the last checkpoint" in said
+        assert status.read(tmp_path / name)["state"] == "interrupted"
+        assert not (tmp_path / name / "interrupted_too_late").exists()
+        assert len(list((tmp_path / f"{name}-cache" / "work").glob("*/hits-*.npz"))) == 1
+        hardneg("resume", name)
+        assert stores(tmp_path / "whole") == stores(tmp_path / name)
+        assert same(end_state(tmp_path / "whole"), end_state(tmp_path / name)) is None
 
 
 def test_a_run_killed_while_its_teacher_scores_ends_the_same(hardneg, hardneg_process, small, separate, tmp_path):

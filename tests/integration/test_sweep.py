@@ -38,9 +38,12 @@ def test_a_sweep_that_was_killed_ends_like_a_whole_one(hardneg, hardneg_process,
     sweep(*words, folder="whole")
     cut = [*words, STOP % "SIGKILL"]
     hardneg_process("train", "-m", *TINY, *cut, "hydra.sweep.dir=cut", code=-9)
-    assert states(tmp_path / "cut") == {"in_batch+random-infonce-s1": "waiting", "in_batch-infonce-s1": "interrupted"}
+    assert states(tmp_path / "cut") == {
+        "toy-in_batch+random-infonce-s1": "waiting",
+        "toy-in_batch-infonce-s1": "interrupted",
+    }
     assert "1 interrupted, 1 waiting" in hardneg("jobs", "cut").stdout
-    for folder in (tmp_path / "cut").glob("in_batch*"):
+    for folder in (tmp_path / "cut").glob("toy-in_batch*"):
         (folder / "interrupted").touch()  # no more kills
     again = sweep(*cut, folder="cut")
     assert again.stderr.count("going on from") == 1 and "2 jobs: 2 done" in again.stdout
@@ -51,9 +54,9 @@ def test_a_sweep_that_was_killed_ends_like_a_whole_one(hardneg, hardneg_process,
 
 def test_ctrl_c_stops_the_sweep_with_a_table_and_each_attempt_goes_on_where_the_last_one_was(sweep, tmp_path):
     words = ["seed=1,2", STOP % "SIGINT"]  # once in each job
-    first = sweep(*words, code=143)
+    first = sweep(*words, code=130)
     assert "2 jobs: 1 interrupted, 1 waiting" in first.stdout and "runs only what is missing" in first.stderr
-    second = sweep(*words, code=143)
+    second = sweep(*words, code=130)
     assert "1 interrupted, 1 done" in second.stdout and "going on from" in second.stderr
     third = sweep(*words)
     assert "2 jobs: 2 done" in third.stdout and third.stderr.count("finished already") == 1

@@ -90,11 +90,12 @@ def test_a_sweep_makes_one_wandb_run_a_job_in_one_group_even_after_a_failing_job
     runs = wandb_read.runs(tmp_path)
     assert len(runs) == 4 and {run["group"] for run in runs} == {"sweep"}
     assert {run["name"] for run in runs} == {
-        "in_batch-triplet-s1", "in_batch-infonce-s1", "in_batch+random-triplet-s1", "in_batch+random-infonce-s1",
+        "toy-in_batch-triplet-s1", "toy-in_batch-infonce-s1",
+        "toy-in_batch+random-triplet-s1", "toy-in_batch+random-infonce-s1",
     }  # fmt: skip
     failed = [run for run in runs if run["exit_code"] != 0]
-    assert [run["name"] for run in failed] == ["in_batch-triplet-s1"]
-    done = next(run for run in runs if run["name"] == "in_batch+random-infonce-s1")
+    assert [run["name"] for run in failed] == ["toy-in_batch-triplet-s1"]
+    done = next(run for run in runs if run["name"] == "toy-in_batch+random-infonce-s1")
     assert done["config"]["negatives_id"] == "in_batch+random" and done["config"]["loss_id"] == "infonce"
     assert "val/ndcg@10" in done["summary"] and "test/ndcg@10" in done["summary"]
     assert "in_batch+random-infonce" in hardneg("compare", "sweep", "--baseline", "in_batch-infonce").stdout

@@ -33,7 +33,7 @@ def assert_complete(server, run, folder, strategy, group=None):
     """Field by field: who it is, the whole config, every logged value, the summary, and tables of what was mined."""
     assert server.unknown == []
     assert run.name == (folder / "wandb_run_id").read_text().strip()
-    assert (run.shown, run.group, run.job_type, run.exit_code) == (f"{strategy}-infonce-s1", group, "train", 0)
+    assert (run.shown, run.group, run.job_type, run.exit_code) == (f"toy-{strategy}-infonce-s1", group, "train", 0)
     assert sorted(run.tags) == sorted([*strategy.split("+"), "infonce", "toy"])
     assert_config(run, folder, strategy)
     assert_history(run, folder)
@@ -124,7 +124,7 @@ def test_an_offline_sweep_can_be_synced_whole(hardneg, small, server, tmp_path):
     assert len(server.runs) == 2
     for run in server.runs.values():
         strategy = run.config["negatives_id"]
-        (folder,) = tmp_path.glob(f"sweep/{strategy}-infonce-s1_*")
+        (folder,) = tmp_path.glob(f"sweep/toy-{strategy}-infonce-s1_*")
         assert_complete(server, run, folder, strategy, group="sweep")
         assert_results(server, run, folder)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from hardneg.ab.gained_lost import Lists
 from hardneg.ab.interleaving import NEW, OLD, Impression, team_draft
@@ -16,6 +15,7 @@ from hardneg.data.readers.fields import Identifiers
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.errors import UserError
 from hardneg.retrieval.metrics import Labels
+from hardneg.system.progress import track
 
 LAYOUT = 'write {"query": "q1", "teams": ["old", "new", ...], "clicks": [1, 4]}: teams from the top, ranks from 1'
 
@@ -24,7 +24,7 @@ def simulated(
     old: Lists, new: Lists, labels: Labels, queries: Sequence[str], user: User, k: int, each: int, seed: int
 ) -> Iterator[Impression]:
     """Show `each` interleaved lists of `k` results a query; the same seed gives the same clicks."""
-    for number, query in enumerate(tqdm(queries, desc="interleave", leave=False, disable=None)):
+    for number, query in enumerate(track(queries, "interleave", "queries")):
         rng = np.random.default_rng([seed, number])
         for _ in range(each):
             drafted = team_draft(old.get(query, ()), new.get(query, ()), k, rng)

@@ -15,6 +15,7 @@ from rich.table import Table
 from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
+from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.freshness import Freshness, examine
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.manifest import NAME
@@ -25,6 +26,7 @@ from hardneg.serving.text_encoder import TextEncoder
 def check(cfg: DictConfig) -> None:
     """Print what was looked at; exit with 1 if the index is stale."""
     check_config(cfg)
+    cfg = with_checkpoint(cfg)
     if cfg.sample < 1:
         raise ConfigError(f"sample={cfg.sample} must be 1 vector of each shard or more")
     folder = IndexFolder(cfg.path)

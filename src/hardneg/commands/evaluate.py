@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -13,13 +14,17 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
-from hardneg.errors import ConfigError
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.preflight.config import check_config
+from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.runs import results
+from hardneg.runs.folder import with_checkpoint
+from hardneg.runs.provenance import provenance
 from hardneg.runs.trec_runs import write_run
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -27,8 +32,8 @@ def evaluate(cfg: DictConfig) -> None:
     import torch
 
     check_config(cfg)
-    if str(cfg.device).startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device={cfg.device}: there is no GPU that torch can use here; take device=cpu")
+    check_machine(cfg)
+    cfg = with_checkpoint(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     trained = checkpoint.load(cfg.ckpt_path)
     data: RetrievalData = classes.build(cfg.data).load()
@@ -51,6 +56,7 @@ def evaluate(cfg: DictConfig) -> None:
         {
             "hardneg": __version__,
             "ckpt_path": str(cfg.ckpt_path),
+            **provenance(cfg),
             "data": data.name,
             "split": cfg.split,
             "precision": retriever.precision,
@@ -58,3 +64,4 @@ def evaluate(cfg: DictConfig) -> None:
             **({"test_by_set": sets} if sets else {}),
         },
     )
+    log.info("results: %s", folder)

@@ -27,6 +27,7 @@ def index(cfg: DictConfig) -> None:
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
     from hardneg.preflight.config import check_config
+    from hardneg.runs.folder import with_checkpoint
     from hardneg.serving.backends.base import Backend
     from hardneg.serving.builder import Builder
     from hardneg.serving.index_folder import IndexFolder
@@ -34,6 +35,7 @@ def index(cfg: DictConfig) -> None:
     from hardneg.serving.text_encoder import TextEncoder
 
     check_config(cfg)
+    cfg = with_checkpoint(cfg)
     backend: Backend = classes.build(cfg.index)
     backend.check()
     encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)

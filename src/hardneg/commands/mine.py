@@ -17,6 +17,7 @@ from hardneg.mining.text_export import check_export, export
 from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.config import check_config
+from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system import distributed
 from hardneg.system.cache import owner_name
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 def mine(cfg: DictConfig) -> None:
     """Mine every chosen source, print how it came out, and write report, figure and export into the run folder."""
     check_config(cfg)
+    cfg = with_checkpoint(cfg)
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
@@ -36,6 +38,8 @@ def mine(cfg: DictConfig) -> None:
             source.mine(setting)
             if distributed.rank() == 0:
                 tell(cfg, folder, name, source, setting.training)
+        if distributed.rank() == 0:
+            log.info("results: %s", folder)
 
 
 def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: TrainingSet) -> None:

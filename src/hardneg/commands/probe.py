@@ -23,6 +23,7 @@ from hardneg.mining.hidden_positives import probe as measure
 from hardneg.mining.relabel import with_relabelling
 from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.preflight.config import check_config
+from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
 
@@ -34,6 +35,7 @@ HEADER = ("filters", "hidden positives that leak", "false negatives drawn", "dra
 def probe(cfg: DictConfig) -> None:
     """Print, per source and filter setting, what share of hidden positives comes back as negatives."""
     check_config(cfg)
+    cfg = with_checkpoint(cfg)
     if not 0 < cfg.share < 1:
         raise ConfigError(f"share={cfg.share} must lie between 0 and 1")
     sources = stored_sources(cfg)

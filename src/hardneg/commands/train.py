@@ -21,8 +21,10 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
+from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import StoredVectors
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit, mining
@@ -34,6 +36,8 @@ def train(cfg: DictConfig) -> float | None:
     """Train, evaluate and write the run folder; return the best dev metric, which optimising sweepers read."""
     started = time.perf_counter()
     check_config(cfg)
+    cfg = with_checkpoint(cfg)
+    check_machine(cfg)
     folder, training = begin(cfg)
     data = training.data
     stored = None if cfg.from_index is None else StoredVectors(cfg.from_index, data)

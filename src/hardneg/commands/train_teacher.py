@@ -16,6 +16,7 @@ from hardneg.mining.baseline import baseline_run
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
+from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import seen
 from hardneg.system.cache import owner_name
@@ -28,6 +29,7 @@ def train_teacher(cfg: DictConfig) -> float | None:
     """Train, rerank the first stage, and write the run folder, the model in `teacher/`; return the best dev metric."""
     started = time.perf_counter()
     check_config(cfg)
+    check_machine(cfg)
     folder, training = begin(cfg)
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hardneg.config.run_identity import of_root
+from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
 from hardneg.errors import ConfigError
 
@@ -22,10 +22,12 @@ CONFIG_PATH = "pkg://hardneg.conf"
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}`, `${keys:}`, `${identity:}`, `${stage:}` known; comes before any config is composed."""
+    """Make `${cache_folder:}`, `${keys:}`, `${identity:}` and the like known; comes before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
     OmegaConf.register_new_resolver("identity", of_root, replace=True)
+    OmegaConf.register_new_resolver("data_name", data_name, replace=True)
+    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     OmegaConf.register_new_resolver("stage", _stage, replace=True)
 
 

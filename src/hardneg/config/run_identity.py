@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -62,6 +63,26 @@ def hashed(settings: Mapping[str, Any]) -> str:
 def identity(cfg: Any, folder: Path | None = None) -> str:
     """Name a run by its settings: equal for runs that would come to the same results."""
     return hashed(settings(cfg, folder))
+
+
+def data_name(*, _root_: DictConfig) -> str:
+    """Stand for `${data_name:}` in names of runs: the data's `name`, else where they are, the sets, or the kind."""
+    node: Any = _root_.get("data") or {}
+    path = node.get("path")
+    found = node.get("name") or node.get("repo") or (path and Path(str(path)).expanduser().resolve().name)
+    found = found and re.sub(r"\.jsonl?(\.gz)?$", "", str(found))
+    found = found or "+".join(node.get("sets") or ()) or str(node.get("_target_", "none")).rsplit(".", 1)[-1].lower()
+    return re.sub(r"[^\w.+-]+", "_", str(found)).strip("_")
+
+
+def job_folder(name: str, before: str, *, _root_: DictConfig) -> str:
+    """Stand for `${job_folder:NAME,BEFORE}`, the folder of a sweep's job: its name and its identity.
+
+    A sweep that was begun when names did not tell the data goes on in the folders that it has, of the name `before`.
+    """
+    own = of_root(_root_=_root_)
+    old = Path(str(_root_.hydra.sweep.dir)) / f"{before}_{own}"
+    return f"{before if old.is_dir() else name}_{own}"
 
 
 def of_root(*, _root_: DictConfig) -> str:

@@ -14,7 +14,6 @@ from hardneg.data.dataset import Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
 from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
-from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Rows
 from hardneg.system import distributed
 
@@ -47,12 +46,7 @@ class Batches(L.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Build this rank's loader; raises `ConfigError` where a set's queries do not fill one global batch."""
         ranks = distributed.world_size()
-        for name, size in self.order.sets.items():
-            if size < self.batch_size * ranks:
-                raise ConfigError(
-                    f"batch_size={self.batch_size} on {ranks} ranks is more than the {size} training queries of {name};"
-                    " use a smaller batch_size"
-                )
+        self.order.check(self.batch_size, ranks)
         sampler = EpochSampler(len(self.rows), self.batch_size, self.seed, distributed.rank(), ranks, self.order)
         if len(self.order.sets) > 1:
             counts = zip(self.order.sets, self.order.batches(self.batch_size * ranks), strict=True)

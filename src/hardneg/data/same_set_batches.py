@@ -9,6 +9,8 @@ from itertools import accumulate
 import numpy as np
 from jaxtyping import Int64
 
+from hardneg.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Order:
@@ -21,6 +23,16 @@ class Order:
 
     sets: Mapping[str, int]
     temper: float = 1.0
+
+    def check(self, batch_size: int, ranks: int) -> None:
+        """Raise `ConfigError` where a set's queries do not fill one batch over all ranks."""
+        for name, size in self.sets.items():
+            if size < batch_size * ranks:
+                each = f" on {ranks} ranks" if ranks > 1 else ""
+                raise ConfigError(
+                    f"batch_size={batch_size}{each} is more than the {size} training queries of {name}; use a smaller"
+                    " batch_size"
+                )
 
     def batches(self, width: int) -> list[int]:
         """How many batches of `width` rows an epoch has of each set; rounded by largest remainder, ties in order."""

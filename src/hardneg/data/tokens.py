@@ -13,17 +13,19 @@ import numpy as np
 import torch
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
-from tqdm import tqdm
 
 from hardneg.data.tables import RetrievalData, Texts
+from hardneg.data.truncation import Truncation
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Held, Mapped
+from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
+CUT = "cut.json"  # in a table's folder: what the longest length took away
 BLOCK = 1024  # texts tokenised at a time: bounds memory and moves the progress bar
 
 Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their texts
@@ -72,17 +74,28 @@ class Tokeniser:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: the caller's stays as it was
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(side.longest)
+        self._special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
 
-    def __call__(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[Int32[np.ndarray, " _"]]:
-        """Return the token ids of each text; `prompts` are the texts' own, in place of the side's."""
+    def __call__(
+        self, texts: Sequence[str], prompts: Sequence[str] | None = None, cut: Truncation | None = None
+    ) -> list[Int32[np.ndarray, " _"]]:
+        """Return the token ids of each text; `prompts` are the texts' own, in place of the side's.
+
+        What the longest length takes away is counted in `cut`.
+        """
         prompts = [self.side.prompt] * len(texts) if prompts is None else prompts
         encoded = self._tokenizer.encode_batch_fast([p + text for p, text in zip(prompts, texts, strict=True)])
+        if cut is not None:
+            for one in encoded:
+                # What is cut off comes in pieces, each with the special tokens of a whole text.
+                rest = sum(len(piece) - self._special for piece in one.overflowing)
+                cut.add(len(one), len(one) + rest)
         # A text without any known token still needs one row of the score matrix.
         return [np.array(one.ids or [0], np.int32) for one in encoded]
 
-    def table(self, texts: Sequence[str]) -> TokenTable:
-        """Tokenise texts into a table in memory."""
-        ids = self(texts)
+    def table(self, texts: Sequence[str], cut: Truncation | None = None) -> TokenTable:
+        """Tokenise texts into a table in memory; what is cut off is counted in `cut`."""
+        ids = self(texts, None, cut)
         return TokenTable(Held(np.concatenate([*ids, np.empty(0, np.int32)])), Held(_offsets(ids)), self.pad_id)
 
 
@@ -110,6 +123,8 @@ class TokenTable:
         folder = built_once(
             cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokeniser, unfinished, what, prompts)
         )
+        if said := Truncation.read(folder / CUT, side.longest).told(what, "max_length"):
+            log.info("%s", said)
         return cls(Mapped(folder / "ids.npy"), Mapped(folder / "offsets.npy"), tokeniser.pad_id, folder.name)
 
     def __len__(self) -> int:
@@ -147,16 +162,20 @@ def token_tables(
 
 def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, prompts: Prompts) -> None:
     flat: list[np.ndarray] = []
-    for start in tqdm(range(0, len(texts), BLOCK), desc=f"tokenise {what}", leave=False, disable=None):
-        block = texts.texts.slice(start, BLOCK).to_pylist()
-        before = [tokeniser.side.prompt] * len(block)
-        for rows, prompt in prompts:
-            for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
-                before[row - start] = prompt
-        flat.extend(tokeniser(block, before))
+    cut = Truncation(tokeniser.side.longest)
+    with progress(len(texts), f"tokenise {what}", "texts") as bar:
+        for start in range(0, len(texts), BLOCK):
+            block = texts.texts.slice(start, BLOCK).to_pylist()
+            before = [tokeniser.side.prompt] * len(block)
+            for rows, prompt in prompts:
+                for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
+                    before[row - start] = prompt
+            flat.extend(tokeniser(block, before, cut))
+            bar.update(len(block))
     offsets = _offsets(flat)
     np.save(folder / "ids.npy", np.concatenate(flat))
     np.save(folder / "offsets.npy", offsets)
+    cut.write(folder / CUT)
     log.info("tokenised %d %s: %.1f tokens each", len(texts), what, offsets[-1] / max(len(texts), 1))
 
 

@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float, Int
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from hardneg.data.truncation import Truncation
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
 from hardneg.encoders.model_folder import positions_of
-from hardneg.encoders.pretrained import locate, name_of, unavailable, without_load_report
+from hardneg.encoders.pretrained import check_loaded, locate, name_of, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import UNCUT, read_json
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
@@ -48,13 +49,18 @@ class PairTokenizer:
     def __init__(self, tokenizer: Any, max_length: int) -> None:
         self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self.tokenizer.no_padding()
+        self._whole = Tokenizer.from_str(self.tokenizer.to_str())
+        self._whole.no_truncation()
         self.tokenizer.enable_truncation(max_length, strategy="longest_first")
+        self.cut = Truncation(max_length)  # of the pairs so far
         self.pad_id = tokenizer.pad_token_id or 0
         self.reads_segments = "token_type_ids" in tokenizer.model_input_names
 
     def __call__(self, queries: Sequence[str], docs: Sequence[str]) -> PairTokens:
         """Tokenise at least one pair."""
-        encoded = self.tokenizer.encode_batch_fast(list(zip(queries, docs, strict=True)))
+        pairs = list(zip(queries, docs, strict=True))
+        encoded = self.tokenizer.encode_batch_fast(pairs)
+        self._count(pairs, encoded)
         lengths = torch.tensor([len(one) for one in encoded])
         ids = torch.full((len(encoded), int(lengths.max())), self.pad_id)
         segments = torch.zeros_like(ids)
@@ -63,6 +69,15 @@ class PairTokenizer:
             segments[row, : len(one)] = torch.tensor(one.type_ids)
         mask = torch.arange(ids.shape[1]) < lengths[:, None]
         return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
+
+    def _count(self, pairs: list[tuple[str, str]], encoded: Sequence[Any]) -> None:
+        """Count what was cut; how long those were is only known by reading them once more."""
+        cut = [row for row, one in enumerate(encoded) if one.overflowing]
+        whole = {row: len(one) for row, one in enumerate(encoded)}
+        again = self._whole.encode_batch_fast([pairs[row] for row in cut]) if cut else []
+        whole |= {row: len(one) for row, one in zip(cut, again, strict=True)}
+        for row, one in enumerate(encoded):
+            self.cut.add(len(one), whole[row])
 
 
 class CrossEncoder(nn.Module):
@@ -103,16 +118,18 @@ class CrossEncoder(nn.Module):
             check_hashes(Path(folder))
             source = {"trust_remote_code": trust_remote_code, **({} if revision is None else {"revision": revision})}
             config = AutoConfig.from_pretrained(folder, **source)
-            if not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
+            fresh = not (config.architectures or [""])[0].endswith("ForSequenceClassification")
+            if fresh:
                 config.num_labels = 1
             if layers is not None:
                 config.num_hidden_layers = layers
             if not torch.cuda.is_available():
                 config._attn_implementation = "eager"  # see encoders.transformer
-            with without_load_report():  # a fresh classifier is meant
-                network = AutoModelForSequenceClassification.from_pretrained(
-                    folder, config=config, dtype="float32", **source
+            with without_load_report():
+                network, info = AutoModelForSequenceClassification.from_pretrained(
+                    folder, config=config, dtype="float32", output_loading_info=True, **source
                 )
+            check_loaded(model, info, ("pooler.", "classifier.", "score.", "pre_classifier.") if fresh else ())
             tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         except (OSError, ValueError) as error:
             raise unavailable(model, error) from error

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from hardneg.encoders.file_hashes import sha256_of
 from hardneg.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 MINILM = "minilm"
 HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -68,7 +72,7 @@ def check_folder(model: str) -> None:
 
 @contextmanager
 def without_load_report() -> Iterator[None]:
-    """Keep transformers from listing the weights that a file has too many or too few."""
+    """Keep transformers from listing the weights that a file has too many or too few; `check_loaded` tells of those."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -77,6 +81,23 @@ def without_load_report() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(before)
+
+
+def check_loaded(model: str, info: Mapping[str, Any], meant: tuple[str, ...] = ("pooler.",)) -> None:
+    """Warn of weights that a model's file does not have, so that they are random; `meant` are parts that may be.
+
+    `info` is what `from_pretrained` returns beside the model. Weights that the file has too many are another task's
+    head, or layers that were not asked for, and say nothing.
+    """
+    missing = sorted(key for key in info["missing_keys"] if not any(part in f"{key}." for part in meant))
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        log.warning(
+            "the model %r has no weights for %s%s, which start from random numbers: is it of another architecture?",
+            model,
+            ", ".join(missing[:3]),
+            more,
+        )
 
 
 def unavailable(model: str, error: Exception) -> ConfigError:

@@ -25,7 +25,7 @@ from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, Pooling
-from hardneg.encoders.pretrained import locate, name_of, unavailable
+from hardneg.encoders.pretrained import check_loaded, locate, name_of, unavailable, without_load_report
 from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -207,7 +207,11 @@ class Transformer(EncoderRecipe):
             self._adapt(config)
             config._attn_implementation = self._attention()
             # float32 masters whatever the file holds: mixed precision is the trainer's business.
-            model = AutoModel.from_pretrained(name, config=config, dtype=self.dtype, **self._source(folder))
+            with without_load_report():
+                model, info = AutoModel.from_pretrained(
+                    name, config=config, dtype=self.dtype, output_loading_info=True, **self._source(folder)
+                )
+            check_loaded(self.model, info)
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if self.bidirectional:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int32
 from torch import Tensor
-from tqdm import tqdm
 
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
@@ -19,6 +18,7 @@ from hardneg.mining.dense import Dense
 from hardneg.mining.teacher import Teacher
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model
+from hardneg.system.progress import progress, silent
 
 
 class BiEncoderTeacher(Teacher):
@@ -57,10 +57,9 @@ class BiEncoderTeacher(Teacher):
         assert model is not None, "prepare() comes first"
         # Each rank on its own: they score different blocks.
         if self.docs is None:
-            with tqdm(total=len(model.docs), desc="embed documents (teacher)", leave=False, disable=None) as bar:
+            with progress(len(model.docs), "embed documents (teacher)", "documents") as bar:
                 rows = np.arange(len(model.docs))
                 self.docs = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows, bar).cpu()
-        with tqdm(disable=True) as silent:
-            q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent).cpu()
+        q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent()).cpu()
         scores = torch.einsum("qd,qkd->qk", q, self.docs[torch.from_numpy(docs).long()]) * self.scale
         return np.where(docs >= 0, scores.numpy(), np.nan).astype(np.float32)

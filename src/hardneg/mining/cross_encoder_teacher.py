@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
+from hardneg.data.truncation import Truncation
 from hardneg.encoders.cross_encoder import CrossEncoder, check_pairs_fit
 from hardneg.encoders.encode import AUTO
 from hardneg.encoders.precision import native_bf16
@@ -80,3 +81,7 @@ class CrossEncoderTeacher(Teacher):
         """Score each query row against its document rows, by length; NaN for -1."""
         assert self.network is not None, "prepare() comes first"
         return score_pairs(self.network, self.data, queries, docs, self.precision)
+
+    def truncation(self) -> Truncation | None:
+        """What `max_length` has cut so far."""
+        return None if self.network is None else self.network.tokens.cut

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders import checkpoint
@@ -23,6 +22,7 @@ from hardneg.retrieval.embedding_blocks import embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.search import Exact, Search
 from hardneg.system import distributed
+from hardneg.system.progress import silent
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,7 @@ class Dense(Miner):
         search = self.search.over(pool, model.device)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
-            with tqdm(disable=True) as silent:
-                q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent)
+            q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent())
             scores, places = (part.cpu().numpy() for part in search(q, k))
             ids = np.where(places >= 0, pool.rows[places], -1).astype(np.int32)
             # Ties in the order of the corpus, whatever the blocks, ranks or search made of them.

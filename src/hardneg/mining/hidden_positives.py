@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
-from tqdm import tqdm
 
 from hardneg.data.tables import Ragged
 from hardneg.data.training_set import TrainingSet
@@ -20,6 +19,7 @@ from hardneg.mining.base import Miner, mining_pool, ranker_of, tasks
 from hardneg.mining.pipeline import BLOCK, filter_hits
 from hardneg.mining.store import KEPT
 from hardneg.mining.teacher import Teacher
+from hardneg.system.progress import progress
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def probe(
     asked = tasks(training, queries, mining_pool(training, documents), work)
     width = depth + min(int(training.known.counts[queries].max(initial=0)), depth)
     counts: dict[str, list[np.ndarray]] = {name: [] for name in settings}
-    with tqdm(total=len(queries), desc="probe", leave=False, disable=None) as bar:
+    with progress(len(queries), "probe", "queries") as bar:
         for of_set, task in asked:
             task.work.mkdir(parents=True, exist_ok=True)
             rank = ranker_of(miner, task)

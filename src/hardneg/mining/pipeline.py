@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32, Int32, UInt8
-from tqdm import tqdm
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
@@ -25,6 +24,7 @@ from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint, hold
+from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,9 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
             facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "queries": len(training.queries)}
             facts["seconds"] = seconds
             assemble(unfinished, blocks, training, {**identity, **facts})
+            cut = None if recipe.teacher is None else recipe.teacher.truncation()
+            if cut is not None and (said := cut.told("pairs that the teacher scored", "teacher.max_length")):
+                log.info("%s", said)
             log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)
@@ -104,7 +107,7 @@ def _mine(
     size = BLOCK if recipe.teacher is None else TAUGHT
     ranks, own = (distributed.world_size(), distributed.rank()) if recipe.miner.collective else (1, 0)
     done: list[tuple[np.ndarray, Path]] = []
-    with tqdm(total=len(training.queries) // ranks, desc="mine", leave=False, disable=None) as bar:
+    with progress(-(-len(training.queries) // ranks), "mine", "queries") as bar:
         for queries, task in pending:
             task.work.mkdir(parents=True, exist_ok=True)
             blocks = [
@@ -117,9 +120,11 @@ def _mine(
             for number, (rows, path) in enumerate(blocks, start=len(done)):
                 if number % ranks != own:
                     continue
-                if not path.exists():
-                    assert rank is not None
-                    save(path, mine_block(rank, recipe, training, rows, width))
+                if path.exists():
+                    bar.skip(len(rows))
+                    continue
+                assert rank is not None
+                save(path, mine_block(rank, recipe, training, rows, width))
                 bar.update(len(rows))
             done += blocks
     return done

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
+from hardneg.data.truncation import Truncation
 
 
 class Teacher(ABC):
@@ -25,3 +26,7 @@ class Teacher(ABC):
     @abstractmethod
     def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
         """Score each query row against its document rows; NaN for -1."""
+
+    def truncation(self) -> Truncation | None:
+        """What its longest length has cut of the pairs that it was given; None where it reads no pairs of texts."""
+        return None

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
+from hardneg.runs.folder import checkpoint_of
 
 
 def check_config(cfg: DictConfig) -> None:
@@ -58,8 +59,19 @@ def check_paths(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for a checkpoint or an index that is not there."""
     # A run that goes on no longer reads what it started from.
     key = "ckpt_path" if node.get("ckpt_path") else "init_from"
-    if node.get(key) and not Path(node[key]).is_file():
-        raise ConfigError(f"{key}={node[key]}: there is no such file")
+    trains = command_of(node).startswith("train")
+    if node.get(key) and not (path := Path(node[key])).is_file():
+        if not path.is_dir():
+            raise ConfigError(f"{key}={path}: there is no such file or run folder")
+        if trains and key == "ckpt_path":
+            raise ConfigError(
+                f"ckpt_path={path} is a folder: give a checkpoint in it, or go on with a run by hardneg resume {path};"
+                f" to start from its weights, init_from={path}"
+            )
+        try:
+            checkpoint_of(path)
+        except ConfigError as error:
+            raise ConfigError(f"{key}: {error}") from error
     if node.get("from_index") and not Path(node["from_index"]).is_dir():
         raise ConfigError(f"from_index={node['from_index']}: there is no such folder")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from hardneg.renew.plan import PLACE, Renewal, make_plan
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.screen import Screen
 
 
 def renew_in(index: Path, words: Sequence[str], plan: Plan, switch: bool, anyway: bool) -> int:
@@ -53,7 +53,7 @@ def stoppable() -> Iterator[None]:
 @contextmanager
 def logged() -> Iterator[None]:
     """Show on the screen what the steps log, as Hydra does for its apps."""
-    log, handler = logging.getLogger("hardneg"), logging.StreamHandler(sys.stderr)
+    log, handler = logging.getLogger("hardneg"), Screen()
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)

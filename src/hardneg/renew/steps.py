@@ -6,7 +6,6 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
-from tqdm import tqdm
 
 from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import from_data
@@ -24,6 +23,7 @@ from hardneg.serving.live_index import open_build
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.stages.recipe import Stage
 from hardneg.stages.run_stages import command_of, launch, say
+from hardneg.system.progress import progress
 
 BLOCK = 256  # queries asked at a time
 
@@ -85,7 +85,7 @@ def rank(renewal: Renewal, checkpoint: Build, ckpt_path: str, name: str) -> Side
     scores = np.full((len(rows), wide), -np.inf, np.float32)
     with (
         open_build(checkpoint, encoder_of(renewal, ckpt_path)) as opened,
-        tqdm(total=len(rows), desc=f"ask the {name} index", unit="query", leave=False, disable=None) as bar,
+        progress(len(rows), f"ask the {name} index", "queries") as bar,
     ):
         for start in range(0, len(rows), BLOCK):
             queries = opened.encoder.queries(data.queries.take(rows[start : start + BLOCK]))

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders.encode import AUTO, budget, parts
 from hardneg.encoders.towers import Towers
 from hardneg.system import distributed
+from hardneg.system.progress import Progress, progress
 
 # Parts may be so much larger than in training: nothing is kept for a backward pass. On a CPU caches set the limit.
 WITHOUT_GRADIENT = {"cpu": 2, "cuda": 4}
@@ -27,7 +27,7 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
 
 @torch.inference_mode()
 def embed_rows(
-    towers: Towers, table: TokenTable, side: str, precision: str, rows: np.ndarray, bar: tqdm
+    towers: Towers, table: TokenTable, side: str, precision: str, rows: np.ndarray, bar: Progress
 ) -> Float[Tensor, "N D"]:
     """Embed these rows on the towers' device, in float32.
 
@@ -54,5 +54,5 @@ def embed_table(
     """Embed these rows (null: all); each rank does a share and gets all."""
     rows = np.arange(len(table)) if rows is None else rows
     mine = rows[distributed.shard(len(rows))]
-    with tqdm(total=len(mine), desc=f"embed {what}", leave=False, disable=None) as bar:
+    with progress(len(mine), f"embed {what}", "texts") as bar:
         return distributed.gather_rows(embed_rows(towers, table, side, precision, mine, bar), len(rows))

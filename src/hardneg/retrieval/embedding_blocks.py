@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm import tqdm
 
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
@@ -18,6 +17,7 @@ from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
 from hardneg.system import distributed
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.progress import Progress, progress
 
 SIZE = 8192  # documents a block
 
@@ -70,10 +70,10 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     paths = [folder / f"{name}-{index:05d}.npy" for index in range(len(cuts))]
     mine = range(distributed.rank(), len(cuts), distributed.world_size())
     stored = model.embedded.reader(model) if model.embedded is not None and len(rows) else None
-    with tqdm(total=sum(len(cuts[i]) for i in mine), desc=f"embed {name}", leave=False, disable=None) as bar:
+    with progress(sum(len(cuts[i]) for i in mine), f"embed {name}", "documents") as bar:
         for index in mine:
             if paths[index].exists():
-                bar.update(len(cuts[index]))
+                bar.skip(len(cuts[index]))
                 continue
             write_array(paths[index], _vectors(model, cuts[index], stored, bar))
     distributed.barrier()
@@ -85,12 +85,12 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     return Blocks(paths, rows, model.towers.dim)
 
 
-def _vectors(model: Model, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: tqdm) -> np.ndarray:
+def _vectors(model: Model, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: Progress) -> np.ndarray:
     """Read what is stored, and embed the rest."""
     if stored is None:
         return embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows, bar).cpu().numpy()
     there, vectors = stored(rows)
-    bar.update(len(vectors))
+    bar.skip(len(vectors))
     out = np.empty((len(rows), model.towers.dim), np.float32)
     out[there] = vectors
     if not there.all():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.encoders.cross_encoder import CrossEncoder
@@ -15,6 +15,9 @@ from hardneg.encoders.encode import AUTO, budget, encode
 from hardneg.retrieval.embed_tables import autocast
 from hardneg.retrieval.metrics import Run
 from hardneg.system import distributed
+from hardneg.system.progress import progress
+
+log = logging.getLogger(__name__)
 
 BLOCK = 16  # queries a step of the progress bar
 
@@ -50,12 +53,14 @@ class Reranker:
         training = network.training
         network.eval()
         scores = np.full(docs.shape, -np.inf, np.float32)
-        with tqdm(total=len(queries), desc=f"rerank {split}", leave=False, disable=None) as bar:
+        with progress(len(queries), f"rerank {split}", "queries") as bar:
             for start in range(0, len(queries), BLOCK):
                 block = slice(start, start + BLOCK)
                 scores[block] = score_pairs(network, self.data, queries[block], docs[block], self.precision)
                 bar.update(len(queries[block]))
         network.train(training)
+        if said := network.tokens.cut.told("pairs so far", "encoder.max_length"):
+            log.info("%s", said)
         scores[docs < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
         found = [np.take_along_axis(part, order, axis=1) for part in (docs, scores)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from contextlib import suppress
 from pathlib import Path
+
+from omegaconf import DictConfig, open_dict, read_write
 
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
@@ -27,6 +30,21 @@ def new_folder(folder: Path) -> Path:
             own.mkdir(parents=True)
             return own
     raise AssertionError
+
+
+def with_checkpoint(cfg: DictConfig) -> DictConfig:
+    """Return the config with the checkpoint in place of a run folder that `ckpt_path` or `init_from` names.
+
+    A training's own `ckpt_path` is one that it goes on from, and stays. Raises `ConfigError` as `checkpoint_of`.
+    """
+    key = "init_from" if "init_from" in cfg else "ckpt_path"
+    if not cfg.get(key):
+        return cfg
+    found = str(checkpoint_of(Path(cfg[key])))
+    cfg = copy.deepcopy(cfg)
+    with open_dict(cfg), read_write(cfg):
+        cfg[key] = found
+    return cfg
 
 
 def checkpoint_of(source: Path) -> Path:

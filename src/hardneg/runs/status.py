@@ -29,13 +29,21 @@ def read(folder: Path) -> Status | None:
 
     A state of "running" that nobody holds the lock of becomes "interrupted": that run was killed.
     """
-    try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
-    if found["state"] == "running" and not held_by_somebody(folder):
+    found = _written(folder)
+    if found is None or found["state"] != "running" or held_by_somebody(folder):
+        return found
+    # Nobody is at work any more. What the run wrote last, before it let go, may be younger than what we have read.
+    found = _written(folder) or found
+    if found["state"] == "running":
         found["state"] = "interrupted"
     return found
+
+
+def _written(folder: Path) -> Status | None:
+    try:
+        return json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
 
 
 def write(folder: Path, **fields: Any) -> None:

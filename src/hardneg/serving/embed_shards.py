@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from hardneg.errors import UserError
 from hardneg.serving.documents import Documents
 from hardneg.serving.shards import Known, Shard, write_shard
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.progress import Progress, progress
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +53,14 @@ class Embedding:
         todo = self.todo()
         estimate(self, todo)
         shards = []
-        with tqdm(total=len(todo), desc="embed documents", unit="doc", leave=False, disable=None) as bar:
+        with progress(len(todo), "embed documents", "documents") as bar:
             for cut, folder in self.cuts():
                 shards.append(Shard(built_once(folder, partial(self._fill, cut=cut, bar=bar))))
+        if said := self.encoder.truncation.told("documents embedded now", "max_length"):
+            log.info("%s", said)
         return shards
 
-    def _fill(self, folder: Path, cut: range, bar: tqdm) -> None:
+    def _fill(self, folder: Path, cut: range, bar: Progress) -> None:
         part = self.documents.slice(cut)
         places = self.known.find(part.digests)
         vectors = np.empty((len(part), self.encoder.dim), np.float32)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from hardneg.retrieval.search import SAMPLE
 from hardneg.serving.backends.base import Backend, Vectors
@@ -19,6 +18,7 @@ from hardneg.serving.documents import Difference, Documents
 from hardneg.serving.recall import even_sample
 from hardneg.serving.shards import Shard
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.progress import progress
 
 TOO_DIFFERENT = 0.3  # share of changed documents from which a copy is no better start than nothing
 
@@ -69,7 +69,7 @@ def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Ba
         vectors.train(even_sample(shards, SAMPLE))
     wanted = np.arange(total) if base is None else base.change.fresh
     start = 0
-    with tqdm(total=len(wanted), desc="load into the index", unit="doc", leave=False, disable=None) as bar:
+    with progress(len(wanted), "load into the index", "documents") as bar:
         for number, shard in enumerate(shards):
             rows = wanted[(wanted >= start) & (wanted < start + len(shard))] - start
             if len(rows) and number >= began["loaded"]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32
-from tqdm import tqdm
 
 from hardneg.data.tokens import Tokeniser
+from hardneg.data.truncation import Truncation
 from hardneg.encoders import checkpoint
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.precision import resolve_precision
@@ -20,6 +20,7 @@ from hardneg.errors import ConfigError
 from hardneg.matrix.embedded import cut
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.system import distributed
+from hardneg.system.progress import Progress, silent
 
 
 class TextEncoder:
@@ -67,16 +68,21 @@ class TextEncoder:
         """Embed queries."""
         return self.embed(texts, QUERY)
 
-    def documents(self, texts: Sequence[str], bar: tqdm | None = None) -> Float32[np.ndarray, "N D"]:
-        """Embed documents; `bar` moves by what is done."""
+    def documents(self, texts: Sequence[str], bar: Progress | None = None) -> Float32[np.ndarray, "N D"]:
+        """Embed documents; `bar` moves by what is done, and what was cut off is counted in `truncation`."""
         return self.embed(texts, DOCUMENT, bar)
 
-    def embed(self, texts: Sequence[str], side: str, bar: tqdm | None = None) -> Float32[np.ndarray, "N D"]:
+    @cached_property
+    def truncation(self) -> Truncation:
+        """What the longest length has cut off documents that were embedded before a bar: a corpus."""
+        return Truncation(self.trained.recipe.document.longest)
+
+    def embed(self, texts: Sequence[str], side: str, bar: Progress | None = None) -> Float32[np.ndarray, "N D"]:
         """Embed texts of one side, in their order; the prompt is put in front here."""
-        table = self._tokenisers[side].table(texts)
-        with tqdm(disable=True) as silent:
-            rows = np.arange(len(texts))
-            found = embed_rows(self.towers, table, side, self.precision, rows, silent if bar is None else bar)
+        counts = side == DOCUMENT and bar is not None
+        table = self._tokenisers[side].table(texts, self.truncation if counts else None)
+        rows = np.arange(len(texts))
+        found = embed_rows(self.towers, table, side, self.precision, rows, silent() if bar is None else bar)
         if self.dim < self.towers.dim:
             found = cut(found, self.dim, self.towers.normalize)
         return found.cpu().numpy()

@@ -13,6 +13,7 @@ from hardneg.config import composition
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
+from hardneg.preflight.machine import check_machine
 from hardneg.runs.folder import BEST, LAST
 from hardneg.stages.recipe import Plan, Stage
 
@@ -33,6 +34,7 @@ def check(plan: Plan) -> None:
             try:
                 cfg = composition.compose(stage.command.replace("-", "_"), overrides)
                 check_config(cfg)
+                check_machine(cfg)
             except (ConfigError, HydraException) as error:
                 words = in_plain_words(error) if isinstance(error, HydraException) else str(error)
                 raise ConfigError(f"stage {stage.name}: {words.replace(made, str(plan.folder))}") from error

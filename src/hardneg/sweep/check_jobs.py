@@ -14,15 +14,16 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
-from tqdm import tqdm
 
 from hardneg.config.composition import as_in_a_job
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_data, check_words
+from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import new_folder, refuse_used
 from hardneg.runs.job import first_rank
-from hardneg.sweep.jobs import announce, check_folders, expand
+from hardneg.sweep.jobs import Job, announce, check_folders, expand
 from hardneg.sweep.jobs import compose as compose_job
+from hardneg.system.progress import track
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ class Preflight(Callback):
                 cfg.pop("hydra")
             check_words(cfg)
             check_data(cfg)
+            check_writable(config.hydra.run.dir, "hydra.run.dir")
             check_config(cfg)
+            check_here(cfg)
             if not named and first_rank():
                 folder = str(new_folder(Path(config.hydra.run.dir)))
                 with open_dict(config.hydra.run):
@@ -61,12 +64,14 @@ class Preflight(Callback):
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
         with stopping_at_errors("the sweep cannot run, so no job was started"):
             check_launcher(config.hydra.launcher)
+            check_writable(folder, "hydra.sweep.dir")
             listed = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
             jobs = expand([*listed, *words] if chosen else fixed(words))
         checked = []
-        for number, job in enumerate(tqdm(jobs, desc="check jobs", leave=False, disable=None)):
+        for number, job in enumerate(track(jobs, "check jobs")):
             with stopping_at_errors(f"{' '.join(job)} cannot run, so no job was started"):
                 checked.append(compose_job(config, job, number, partial(check_job, launcher=config.hydra.launcher)))
+        check_inputs(checked)
         if chosen:
             with stopping_at_errors("no job was started"):
                 check_folders(checked)
@@ -83,6 +88,23 @@ def stopping_at_errors(prefix: str = "") -> Iterator[None]:
     except Exception as error:
         log.error("%s", f"{prefix}: {error}" if prefix else f"error: {error}")
         raise SystemExit(2) from error
+
+
+def check_here(cfg: DictConfig) -> None:
+    """Raise `ConfigError` for what this machine does not have."""
+    from hardneg.preflight.machine import check_machine  # which imports torch: slips are told before
+
+    check_machine(cfg)
+
+
+def check_inputs(jobs: list[Job]) -> None:
+    """Read what the jobs read, each data set once; a broken line ends the sweep here."""
+    from hardneg.preflight.data import ReadOnce, data_key
+
+    reader = ReadOnce()
+    for job in track(sorted(jobs, key=lambda job: data_key(job.cfg.get("data"))), "read data"):
+        with stopping_at_errors(f"{' '.join(job.overrides)} cannot run, so no job was started"):
+            reader.check(job.cfg)
 
 
 def fixed(overrides: list[str]) -> list[str]:
@@ -107,6 +129,8 @@ def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
     check_words(cfg)
     check_data(cfg)
     check_config(cfg)
+    if not str(launcher._target_).endswith(".SlurmLauncher"):  # where its jobs run is another machine
+        check_here(cfg)
     if "trainer" not in cfg:
         return
     devices, nodes, kind = cfg.trainer.devices, cfg.trainer.num_nodes, str(launcher._target_).rsplit(".", 1)[-1]

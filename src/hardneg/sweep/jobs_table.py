@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hardneg.runs import status
+from hardneg.system.progress import clock
 
 STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "interrupted": "yellow"}
 WIDE = 160  # columns where no terminal says how many it has
@@ -48,7 +49,8 @@ def row(folder: Path) -> Row:
     if found is not None:
         return Row(folder, found["name"], found["state"], found)
     if not (folder / "summary.json").exists():
-        return Row(folder, folder.name, "interrupted")
+        # Of a job that has just begun the lock comes before the status.
+        return Row(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     facts = {"test": summary.get("test", {}).get("after", {}), "step": summary.get("steps")}
     return Row(folder, summary.get("name", folder.name), "done", facts)
@@ -116,9 +118,7 @@ def _time(row: Row) -> str:
     if "started" not in row.facts or row.state == "waiting":
         return ""
     end = time.time() if row.state == "running" else row.facts["updated"]
-    minutes, seconds = divmod(max(int(end - row.facts["started"]), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return clock(end - row.facts["started"])
 
 
 def _first_line(text: str) -> str:

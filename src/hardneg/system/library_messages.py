@@ -26,6 +26,7 @@ def silence_libraries() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1":
         _no_bars()
+    logging.getLogger("huggingface_hub").propagate = False  # it has a handler of its own: each line came twice
     # httpx tells of each request, as to a Qdrant server.
     known = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader", "httpx")
     for noisy in known:

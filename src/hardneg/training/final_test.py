@@ -20,6 +20,7 @@ from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, LAST
+from hardneg.runs.provenance import provenance
 from hardneg.runs.trec_runs import write_run
 from hardneg.system import distributed
 from hardneg.training.base import TrainingModule
@@ -70,6 +71,7 @@ def final_test(
                 "strategy": cfg.strategy_name,
                 "loss": "+".join(cfg.loss),
                 "seed": cfg.seed,
+                **provenance(cfg),
                 "data": data.name,
                 "test_set": data.fingerprint(cfg.split.test) if cfg.split.test else None,
                 "packages": {name: metadata.version(name) for name in ("torch", "transformers", "lightning")},

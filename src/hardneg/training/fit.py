@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from hardneg.retrieval.retriever import Retriever
 from hardneg.runlog.loggers import loggers
 from hardneg.runs.folder import LAST
 from hardneg.training.base import TrainingModule
-from hardneg.training.callbacks.console import Bar, EpochLine
+from hardneg.training.callbacks.console import Bar, EpochLine, StepLines
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
@@ -106,6 +107,8 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
+    if not sys.stderr.isatty():
+        own.append(StepLines())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     if cfg.split.dev is not None:
         own.append(best_checkpoint(kept, cfg.evaluate.best))

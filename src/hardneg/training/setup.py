@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +18,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
+from hardneg.system import distributed
 from hardneg.training.base import Objective
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,15 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     for split in filter(None, (cfg.split.dev, cfg.split.test)):
         data.split(split)  # now, not after the first epoch
     log.info(describe(data))
+    check_batch_size(cfg, training)
     return folder, training
+
+
+def check_batch_size(cfg: Any, training: TrainingSet) -> None:
+    """Raise `ConfigError` if a set has too few training queries for one batch over all ranks that are known of."""
+    devices, nodes = cfg["trainer"]["devices"], cfg["trainer"]["num_nodes"]
+    ranks = max(devices, 1) * nodes if isinstance(devices, int) else 1
+    training.order.check(cfg["batch_size"], max(ranks, distributed.world_size()))
 
 
 def describe(data: RetrievalData) -> str:

@@ -106,3 +106,27 @@ def test_missing_pairs(tmp_path):
         Jsonl(str(tmp_path)).load()
     with pytest.raises(DataError, match=r"x\.jsonl: no such file; expected .*holds: trian\.jsonl"):
         Jsonl(str(tmp_path / "x.jsonl")).load()
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.jsonl.gz"])
+def test_reading_says_how_far_it_is(name, tmp_path, monkeypatch):
+    """In bytes of the file, of a gz file those on the disk: how many lines there are nobody knows before the end."""
+    import contextlib
+    import gzip
+
+    from hardneg.data.readers import lines
+    from hardneg.system.progress import Progress
+
+    path, seen = tmp_path / name, []
+    text = "".join(f'{{"n": {number}}}\n' for number in range(20_000)).encode()
+    path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+
+    @contextlib.contextmanager
+    def watched(total, what, unit):
+        seen.append(Progress(total, what, unit))
+        yield seen[0]
+
+    monkeypatch.setattr(lines, "progress", watched)
+    assert sum(1 for _ in lines.json_lines(path, lines.Complaints("raise"))) == 20_000
+    assert seen[0].what == f"read {name}" and seen[0].total == path.stat().st_size
+    assert 0.75 * seen[0].total < seen[0].done <= seen[0].total

@@ -7,10 +7,11 @@ import pickle
 import numpy as np
 import pytest
 from synthetic import make_texts
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hardneg.data import tokens
 from hardneg.data.tokens import Side, TokenTable
+from hardneg.data.truncation import Truncation
 from hardneg.errors import ConfigError
 
 WORDS = {"[PAD]": 0, "[UNK]": 1, "query": 2, ":": 3, "red": 4, "green": 5, "blue": 6}
@@ -104,3 +105,36 @@ def test_a_pickled_table_carries_a_path_and_not_the_tokens(tmp_path):
 def test_a_length_below_two_is_refused():
     with pytest.raises(ConfigError, match="at least 2"):
         Side(max_length=1)
+
+
+def test_what_is_cut_is_told_each_time_a_table_is_opened(tmp_path, caplog):
+    texts = ["red " * 3, "red " * 4, "red " * 30]  # of 4, 5 and 31 tokens with the prompt's one
+    side = Side("red ", 5)
+    for _ in range(2):  # made, and found made
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            build(tmp_path, texts, side)
+        (said,) = [record.message for record in caplog.records if "are cut" in record.message]
+        # (4 + 5 + 31) / 3 before, (4 + 5 + 5) / 3 after
+        assert said == (
+            "texts: 1 of 3 (33.3%) are cut at max_length=5 tokens; all have 13.3 tokens each before cutting, 4.7 after"
+        )
+
+
+def test_nothing_is_said_where_nothing_is_cut(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        build(tmp_path, ["red " * 5], Side("", 5))
+    assert not [record for record in caplog.records if "are cut" in record.message]
+
+
+def test_tokens_are_counted_before_the_cut_as_a_tokenizer_without_one_counts_them(toy):
+    """With special tokens on both ends, against the same tokenizer without truncation."""
+    special = tokenizer(WORDS | {"[CLS]": 7, "[SEP]": 8})
+    special.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 7), ("[SEP]", 8)])
+    texts = ["", "red", *(("red green blue " * n) for n in range(1, 9))]
+    cut = Truncation(7)
+    kept = tokens.Tokeniser(special, Side("query : ", 7))(texts, None, cut)
+    special.no_padding()
+    whole = [len(special.encode("query : " + text)) for text in texts]
+    assert (cut.before, cut.after) == (sum(whole), sum(len(ids) for ids in kept))
+    assert (cut.texts, cut.cut) == (len(texts), sum(n > 7 for n in whole))

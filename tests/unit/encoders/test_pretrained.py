@@ -62,3 +62,31 @@ def test_a_package_without_the_file_is_as_none(package):
 def test_a_model_that_cannot_be_loaded_comes_with_a_fix(model, fix):
     with pytest.raises(ConfigError, match=rf"cannot load the model '{model}' \(OSError: first\); {fix}"):
         raise pretrained.unavailable(model, OSError("first\nsecond"))
+
+
+def test_loading_says_nothing_unless_weights_are_missing(bert, toy, tmp_path, caplog, capfd):
+    """A file with a pooler's and a classifier's weights too many is the rule; one without a layer's is a mistake."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    from hardneg.encoders.transformer import Transformer
+
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    weights = load_file(folder / "model.safetensors")
+    recipe = Transformer(model=str(folder))
+    tokenizer = recipe.tokenizer(toy.corpus)
+
+    def loaded(kept):
+        caplog.clear()
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+        recipe.build(tokenizer)
+        assert "REPORT" not in "".join(capfd.readouterr())
+        return [record.message for record in caplog.records if record.name.startswith("hardneg")]
+
+    extra = {"cls.predictions.bias": weights["pooler.dense.bias"].clone()}
+    assert loaded({**weights, **extra}) == []
+    assert loaded({name: w for name, w in weights.items() if not name.startswith("pooler.")}) == []
+    (said,) = loaded({name: w for name, w in weights.items() if "layer.2.output" not in name})
+    assert "has no weights for encoder.layer.2.output.LayerNorm.bias, " in said and "and 1 more" in said

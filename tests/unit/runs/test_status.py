@@ -21,6 +21,20 @@ def test_a_running_state_is_believed_only_while_somebody_holds_the_folder(tmp_pa
     assert status.read(tmp_path)["state"] == "done" and status.read(tmp_path)["name"] == "a"
 
 
+def test_a_run_that_ends_between_two_looks_is_never_called_interrupted(tmp_path, monkeypatch):
+    """A reader sees `running`; the run ends; the reader finds nobody at work."""
+    with status.held(tmp_path):
+        status.begin(tmp_path, name="a")
+    look = status.held_by_somebody
+
+    def ends_first(folder):
+        status.write(folder, state="done")
+        return look(folder)
+
+    monkeypatch.setattr(status, "held_by_somebody", ends_first)
+    assert status.read(tmp_path)["state"] == "done"
+
+
 def test_a_killed_process_lets_go(tmp_path):
     code = (
         "import os, sys; from pathlib import Path; from hardneg.runs import status; folder = Path(sys.argv[1])\n"

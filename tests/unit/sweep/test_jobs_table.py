@@ -47,6 +47,14 @@ def test_a_job_that_runs_is_seen_to_run(sweep):
         assert rows(sweep)[3].state == "running"
 
 
+def test_a_job_that_has_begun_and_not_said_so_yet_runs(tmp_path):
+    (tmp_path / "new" / ".hydra").mkdir(parents=True)
+    (tmp_path / "new" / ".hydra" / "config.yaml").touch()
+    assert rows(tmp_path)[0].state == "interrupted"
+    with status.held(tmp_path / "new"):
+        assert rows(tmp_path)[0].state == "running"
+
+
 def test_jobs_of_one_name_are_told_apart_by_their_words(tmp_path):
     words = (["lr=1", "seed=1"], ["lr=2", "seed=1"])
     found = [Row(tmp_path, "in_batch-infonce-s1", "done", {"overrides": one}) for one in words]

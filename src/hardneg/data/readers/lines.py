@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hardneg.errors import ConfigError, DataError
+from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
 ON_ERROR = ("raise", "skip")
+LOOK = 4096  # lines between two looks at how far a file is
 
 
 class BadRow(Exception):
@@ -70,9 +72,11 @@ def text_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:
     Raises `DataError` if the file cannot be opened.
     """
     line, found = 0, False
-    with _open(path) as stream:
+    with _open(path) as stream, progress(path.stat().st_size, f"read {path.name}", "bytes") as bar:
         try:
             for line, raw in enumerate(stream, 1):
+                if line % LOOK == 0:
+                    bar.update(_position(stream) - bar.done)
                 try:
                     text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
                 except UnicodeDecodeError as error:
@@ -117,6 +121,12 @@ def _object(text: str) -> dict[str, Any]:
             what = "an escape like \\ud83d is half a surrogate pair"
             raise BadRow("wrong encoding", what, "write the whole pair or the character itself") from None
     return row
+
+
+def _position(stream: io.BufferedIOBase) -> int:
+    """How many bytes of the file were read; of a gz file those on the disk, whose number is known."""
+    compressed: Any = getattr(stream, "fileobj", None)
+    return stream.tell() if compressed is None else compressed.tell()
 
 
 def _open(path: Path) -> io.BufferedIOBase:

@@ -36,6 +36,7 @@ class SaveOnSigterm(L.Callback):
 
     def _note(self, _: int, __: FrameType | None) -> None:
         self.asked = True
+        _AT_ONCE.by(signal.SIGTERM)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Agree whether to stop; Lightning then raises `SIGTERMException` on every rank at the same place."""
@@ -50,20 +51,70 @@ class SaveOnSigterm(L.Callback):
                 log.warning(
                     "stopped at step %d; go on with: hardneg resume %s", trainer.global_step, self.path.parents[1]
                 )
+        elif isinstance(exception, KeyboardInterrupt | SystemExit) and trainer.is_global_zero:
+            log.warning(
+                "stopped at once, after step %d; go on from the last checkpoint, with what was mined since, by: hardneg"
+                " resume %s",
+                trainer.global_step,
+                self.path.parents[1],
+            )
+
+
+class _AtOnce:
+    """Whether a signal ends what is going on now at once, and which one has asked for an end."""
+
+    def __init__(self) -> None:
+        self.allowed = False
+        self.signal: int | None = None
+
+    def by(self, number: int) -> None:
+        """Note a signal; raise what ends the block at hand if it may be ended.
+
+        A SIGTERM may reach one rank alone, whose fellows would wait for it for ever; Ctrl-C reaches all of them.
+        """
+        if self.signal != signal.SIGINT:  # which sends SIGTERM after itself
+            self.signal = number
+        if self.allowed and (self.signal == signal.SIGINT or not distributed.active()):
+            self.allowed = False
+            raise KeyboardInterrupt if self.signal == signal.SIGINT else SystemExit(128 + signal.SIGTERM)
+
+
+_AT_ONCE = _AtOnce()
+
+
+@contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end this block at once, as a mining round, which goes on where it was another time.
+
+    The run then goes on from its last checkpoint: what the callbacks hold in the middle of a round is not to be saved.
+    """
+    _AT_ONCE.allowed = True
+    try:
+        if _AT_ONCE.signal is not None:  # it came in the step before
+            _AT_ONCE.by(_AT_ONCE.signal)
+        yield
+    finally:
+        _AT_ONCE.allowed = False
 
 
 @contextmanager
 def orderly_stop(trainer: L.Trainer) -> Iterator[None]:
-    """Turn the end by SIGTERM, which Lightning reports as success, into exit code 143; Ctrl-C stops the same way.
+    """End with exit code 143 after SIGTERM, which Lightning reports as success, and with 130 after Ctrl-C.
 
     Only rank 0 reports it: Lightning kills rank 0, which is still closing its loggers, when another rank exits first
     with anything but 0.
     """
+    _AT_ONCE.signal = None
     with _ctrl_c_is_sigterm():
         try:
             yield
         except SIGTERMException as error:
-            raise SystemExit(128 + signal.SIGTERM if trainer.is_global_zero else 0) from error
+            number = _AT_ONCE.signal or signal.SIGTERM
+            raise SystemExit(128 + number if trainer.is_global_zero else 0) from error
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # of which Lightning makes exit code 1
+                raise SystemExit(128 + signal.SIGINT) from error
+            raise
 
 
 @contextmanager
@@ -73,10 +124,13 @@ def _ctrl_c_is_sigterm() -> Iterator[None]:
 
     def once(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
+        _AT_ONCE.by(signal.SIGINT)
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # nobody takes a note yet
+            raise KeyboardInterrupt
         if distributed.rank() == 0:
             log.warning(
-                "stopping after this step, or after the mining round at hand; Ctrl-C again stops at once, which"
-                " costs nothing of the round either"
+                "stopping after this step, or after the evaluation at hand; Ctrl-C again stops at once, and the run"
+                " goes on from its last checkpoint"
             )
         os.kill(os.getpid(), signal.SIGTERM)
 

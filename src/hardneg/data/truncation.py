@@ -1,0 +1,44 @@
+"""What a longest length takes away from texts: how many are cut, and how long they were."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass
+class Truncation:
+    """Counts texts, in tokens with their prompt: those that are cut at `limit`, and all tokens before and after."""
+
+    limit: int
+    texts: int = 0
+    cut: int = 0
+    before: int = 0
+    after: int = 0
+
+    def add(self, kept: int, whole: int) -> None:
+        """Count a text of which `kept` of `whole` tokens are left."""
+        self.texts += 1
+        self.cut += whole > kept
+        self.before += whole
+        self.after += kept
+
+    def told(self, what: str, key: str) -> str | None:
+        """Say what was cut, naming the setting that decides it; None where nothing was."""
+        if not self.cut:
+            return None
+        share, before, after = self.cut / self.texts, self.before / self.texts, self.after / self.texts
+        return (
+            f"{what}: {self.cut:,} of {self.texts:,} ({share:.1%}) are cut at {key}={self.limit} tokens; all have"
+            f" {before:.1f} tokens each before cutting, {after:.1f} after"
+        )
+
+    def write(self, path: Path) -> None:
+        """Keep it beside the tokens."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path, limit: int) -> Truncation:
+        """Read what `write` wrote; nothing is known to be cut of tokens from before it was counted."""
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls(limit)

@@ -1,0 +1,47 @@
+"""What a sweep's jobs read, read once before the first of them: a broken line of a file fails here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.data.tables import RetrievalData
+from hardneg.data.training_set import TrainingSet
+from hardneg.training.setup import check_batch_size
+
+
+class ReadOnce:
+    """Reads each data set of a sweep once, however many of its jobs have it; holds the last one only."""
+
+    def __init__(self) -> None:
+        self._read: tuple[str, RetrievalData] | None = None
+
+    def check(self, cfg: DictConfig) -> None:
+        """Raise `DataError` or `ConfigError` for data that a job cannot read, or cannot do with as it is set."""
+        node = classes.plain(cfg)
+        if not node.get("data"):
+            return
+        data = self._load(node["data"])
+        splits = node.get("split")
+        if isinstance(splits, str):
+            data.split(splits)
+        elif splits:
+            training = TrainingSet(data, splits["train"])
+            for name in filter(None, (splits["dev"], splits["test"])):
+                data.split(name)
+            check_batch_size(node, training)
+
+    def _load(self, node: dict[str, Any]) -> RetrievalData:
+        named = data_key(node)
+        if self._read is None or self._read[0] != named:
+            self._read = None  # before the next: memory holds one
+            self._read = (named, classes.build(node).load())
+        return self._read[1]
+
+
+def data_key(node: Any) -> str:
+    """Name data by their config."""
+    return json.dumps(classes.plain(node), sort_keys=True)

@@ -1,0 +1,107 @@
+"""What this machine must have for a run, looked at before anything is read: devices, models, folders to write to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.encoders.hub import check_hub
+from hardneg.encoders.pretrained import locate
+from hardneg.errors import ConfigError
+from hardneg.preflight.writable import check_writable
+
+
+def check_machine(cfg: DictConfig) -> None:
+    """Raise `ConfigError` for devices, models or folders that a config names and that cannot be had here.
+
+    To be asked where the run will be: a sweep for SLURM is checked on a machine that need not have a GPU.
+    """
+    node = classes.plain(cfg)
+    check_folders(node)
+    if "trainer" in node:
+        check_accelerator(node["trainer"])
+    if "device" in node:
+        check_device(node["device"])
+    check_models(node)
+
+
+def check_accelerator(trainer: dict[str, Any]) -> None:
+    """Raise `ConfigError` for an accelerator that Lightning does not find here, or for more devices than there are."""
+    name, devices = trainer.get("accelerator"), trainer.get("devices", "auto")
+    if not isinstance(name, str) or name == "auto":
+        kind = _gpu() if name == "auto" and isinstance(devices, list | tuple) else None
+        if kind is None:
+            return
+    else:
+        kind = _gpu() if name == "gpu" else name
+        if kind is None:
+            raise ConfigError(
+                "trainer.accelerator=gpu: there is no GPU that torch can use here; take trainer.accelerator=auto"
+            )
+    if kind not in AcceleratorRegistry.available_accelerators():
+        known = ", ".join(sorted({"auto", "gpu", *AcceleratorRegistry.available_accelerators()}))
+        raise ConfigError(f"trainer.accelerator={name} is unknown; there are {known}")
+    accelerator = AcceleratorRegistry[kind]["accelerator"]
+    if not accelerator.is_available():
+        raise ConfigError(f"trainer.accelerator={name}: there is none here; take trainer.accelerator=auto")
+    try:
+        accelerator.parse_devices(accelerator.auto_device_count() if devices == "auto" else devices)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"trainer.devices={devices}: {reason}; there are {accelerator.auto_device_count()} here, or take"
+            " trainer.devices=auto"
+        ) from error
+
+
+def _gpu() -> str | None:
+    """The accelerator that `gpu` stands for here."""
+    found = [kind for kind in ("cuda", "mps") if AcceleratorRegistry[kind]["accelerator"].is_available()]
+    return next(iter(found), None)
+
+
+def check_device(name: str) -> None:
+    """Raise `ConfigError` for a device that torch does not know or that is not here."""
+    if name == "auto":
+        return
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = "there is no GPU that torch can use here"
+        if not str(name).startswith("cuda") or torch.cuda.is_available():
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"device={name}: {reason}; take device=cpu or auto") from error
+
+
+def check_models(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a pretrained model that is no folder here and cannot be had from the hub."""
+    for path, inner in classes.targets(node):
+        for key in ("model", "init"):
+            name = inner.get(key)
+            if not isinstance(name, str) or not str(inner["_target_"]).startswith("hardneg."):
+                continue
+            try:
+                if not Path(found := locate(name)).is_dir():
+                    check_hub(found, inner.get("revision"))
+            except ConfigError as error:
+                raise ConfigError(f"{path}.{key}={name}: {error}") from error
+
+
+def check_folders(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a folder that a config wants written and that cannot be."""
+    wanted = {"cache": node.get("cache"), "data.cache": (node.get("data") or {}).get("cache")}
+    wanted |= {f"logger.{name}.dir": (one or {}).get("dir") for name, one in (node.get("logger") or {}).items()}
+    if path := (node.get("export") or {}).get("path"):
+        wanted["export.path"] = str(Path(path).parent)
+    if "rebuild" in node:  # an index that is built; one that is asked may lie where nothing can be written
+        wanted["index.path"] = (node.get("index") or {}).get("path")
+    for key, folder in wanted.items():
+        if folder:
+            check_writable(folder, key)

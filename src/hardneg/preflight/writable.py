@@ -1,0 +1,22 @@
+"""Whether a folder can be written, looked at without making it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from hardneg.errors import ConfigError
+
+
+def check_writable(folder: str | Path, key: str) -> None:
+    """Raise `ConfigError`, naming the config's key, for a folder that can be neither written to nor made."""
+    nearest = Path(folder).expanduser().absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    try:
+        # The one sure way to know: permissions say nothing of a file system that is mounted to be read only.
+        os.rmdir(tempfile.mkdtemp(prefix=".hardneg-", dir=nearest))
+    except OSError as error:
+        where = "" if nearest == Path(folder).expanduser().absolute() else f" in {nearest}"
+        raise ConfigError(f"{key}={folder}: cannot write{where} ({error.strerror}); choose another folder") from error

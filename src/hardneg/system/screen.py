@@ -1,0 +1,31 @@
+"""Log lines on the screen, which never end up in the line of a bar."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+CLEAN_LINE = "\r\x1b[K"  # to its beginning, and empty: a terminal has left ^C there
+
+
+class Screen(logging.StreamHandler):
+    """Writes to what `sys.stderr` is at the moment, so that whoever shows a bar can move it out of the way."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)  # a stream of its own would be the one of now
+
+    @property
+    def stream(self) -> Any:
+        """Standard error as it is: rich takes its place while its bar moves."""
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line above our bars, in place of what a terminal may have left there."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            screen: Any = sys.stderr
+            if screen is not None and screen is sys.__stderr__ and screen.isatty():
+                screen.write(CLEAN_LINE)
+            super().emit(record)
