@@ -97,6 +97,33 @@ def test_mining_that_cannot_work_is_refused(overrides, says):
         check_config(compose(*overrides))
 
 
+AVERAGE = "+callbacks.other={{_target_: lightning.pytorch.callbacks.{}}}"
+EMA = AVERAGE.format("EMAWeightAveraging")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            ["+callbacks.swa={_target_: lightning.pytorch.callbacks.StochasticWeightAveraging, swa_lrs: 0.1}"],
+            "callbacks.swa",
+        ),
+        (["callbacks=[ema]", EMA], "callbacks=ema,other keep an average each"),
+        ([EMA, "negatives=[in_batch,queue]"], "would average what negatives=queue holds"),
+        ([EMA, "encoder=minilm", "encoder.freeze=document"], "averages weights that encoder.freeze keeps"),
+        (["callbacks=[ema]", "callbacks.ema.decay=1.0"], "callbacks.ema: decay is the share"),
+    ],
+)
+def test_averaged_weights_that_would_not_count_or_be_wrong_are_refused(overrides, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        check_config(compose(*overrides))
+
+
+@pytest.mark.parametrize("override", ["callbacks=[ema]", EMA, AVERAGE.format("WeightAveraging")])
+def test_averaged_weights_are_let_through(override):
+    check_config(compose(override))
+
+
 EASY = ["strategy=easy_to_hard"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 from omegaconf import DictConfig
 
 from hardneg.config import classes
@@ -94,15 +95,20 @@ def mining(
 
 
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
-    """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation."""
+    """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation.
+
+    A moving average comes before all that look at it.
+    """
     kept = folder / "checkpoints"
-    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
+    added = list(classes.build_group(cfg.callbacks, "callbacks").values())
+    own = [one for one in added if isinstance(one, WeightAveraging)]
+    own += [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     if cfg.split.dev is not None:
         own.append(best_checkpoint(kept, cfg.evaluate.best))
-    return own + list(classes.build_group(cfg.callbacks, "callbacks").values())
+    return own + [one for one in added if not isinstance(one, WeightAveraging)]
 
 
 def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
