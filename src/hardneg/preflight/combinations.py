@@ -126,12 +126,9 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
 
 
 def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Loss]) -> None:
-    """Raise `ConfigError` for a curriculum that does not fit the sources and losses, or the run's length."""
+    """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
-    trainer = node["trainer"]
-    if trainer["max_epochs"] in (None, -1) and trainer["max_steps"] == -1:
-        raise ConfigError("a curriculum needs to know the run's length; give trainer.max_epochs or trainer.max_steps")
     for metric in curriculum.pace.watched:
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:
