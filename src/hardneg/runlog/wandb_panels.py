@@ -52,6 +52,10 @@ def sections(best: str) -> dict[str, list[Panel]]:
             Curve("dev, all metrics", regex="^val/[^/]+$"),
             Curve("training loss", metric="train/loss"),
         ],
+        "Optimiser": [
+            Curve("learning rate", metric="train/lr"),
+            Curve("norm of the gradient, before clipping", metric="train/grad_norm"),
+        ],
         "Negatives by source": by_source("negatives", "loss", "margin", "hit_rate", "filtered", "count"),
         "Mining": [
             *by_source("mining", "hit_rate", "above_positive", "queries_short", "backfill", "overlap", "staleness"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from omegaconf import DictConfig
 
 from hardneg.config import classes
@@ -27,6 +28,7 @@ from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
+from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
@@ -47,8 +49,12 @@ def fit(
     watching: list[L.Callback],
     started: float,
 ) -> float | None:
-    """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run."""
-    with loggers(cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
+    """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run.
+
+    A trial (trainer.fast_dev_run) ends without results, logs or checkpoints: nothing may take it for a run.
+    """
+    trial = bool(cfg.trainer.fast_dev_run)
+    with loggers({} if trial else cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
         trainer: L.Trainer = classes.build(
             {**classes.plain(cfg.trainer), "precision": evaluate.retriever.precision},
             logger=opened,
@@ -58,11 +64,25 @@ def fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
+        write_profile(trainer, folder)
         if cfg.ckpt_path is None:
             report_mining(trainer, negatives)
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
+        if trial:
+            log.info("trainer.fast_dev_run: %d steps done; a trial has no results", trainer.global_step)
+            return None
         return final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started)
+
+
+def write_profile(trainer: L.Trainer, folder: Path) -> None:
+    """Have a profiler (`+trainer.profiler=simple`) write into the run's folder, where it names no file of its own.
+
+    Lightning would write to its log, which is quiet here.
+    """
+    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
+    if not isinstance(profiler, PassThroughProfiler) and profiler.filename is None:
+        profiler.dirpath, profiler.filename = profiler.dirpath or folder, "profile"
 
 
 def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
@@ -102,7 +122,9 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     kept = folder / "checkpoints"
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own = [one for one in added if isinstance(one, WeightAveraging)]
-    own += [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
+    own += [SaveOnSigterm(kept / LAST), LogSteps(), evaluate, EpochLine()]
+    own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
+    own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)

@@ -48,7 +48,9 @@ class Evaluate(L.Callback):
         values = self._values(trainer, pl_module, [self.before_split, self.dev])
         self.before = values[self.before_split]
         if self.dev is not None:
-            self._note(trainer, values[self.dev])
+            means = self._note(trainer, values[self.dev])
+            for logger in trainer.loggers:
+                logger.log_metrics(means, step=0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log."""
