@@ -121,7 +121,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     """
     kept = folder / "checkpoints"
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
-    own = [one for one in added if isinstance(one, WeightAveraging)]
+    own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
     own += [SaveOnSigterm(kept / LAST), LogSteps(), evaluate, EpochLine()]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += mined
