@@ -8,16 +8,19 @@ import re
 import confs
 import hydra
 import pytest
+import torch
 from confs import CONF, compose, names
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from lightning.pytorch import Trainer
 from omegaconf import OmegaConf
 
 from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
+from hardneg.preflight.trainer_arguments import REFUSED
 from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
@@ -95,6 +98,72 @@ def test_every_option_composes_and_can_run(choice):
 def test_mining_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
         check_config(compose(*overrides))
+
+
+AVERAGE = "+callbacks.other={{_target_: lightning.pytorch.callbacks.{}}}"
+EMA = AVERAGE.format("EMAWeightAveraging")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            ["+callbacks.swa={_target_: lightning.pytorch.callbacks.StochasticWeightAveraging, swa_lrs: 0.1}"],
+            "callbacks.swa",
+        ),
+        (["callbacks=[ema]", EMA], "callbacks=ema,other keep an average each"),
+        ([EMA, "negatives=[in_batch,queue]"], "would average what negatives=queue holds"),
+        ([EMA, "encoder=minilm", "encoder.freeze=document"], "averages weights that encoder.freeze keeps"),
+        (["callbacks=[ema]", "callbacks.ema.decay=1.0"], "callbacks.ema: decay is the share"),
+    ],
+)
+def test_averaged_weights_that_would_not_count_or_be_wrong_are_refused(overrides, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        check_config(compose(*overrides))
+
+
+@pytest.mark.parametrize("override", ["callbacks=[ema]", EMA, AVERAGE.format("WeightAveraging")])
+def test_averaged_weights_are_let_through(override):
+    check_config(compose(override))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["+trainer.val_check_interval=0.5"], "trainer.val_check_interval has no effect here; the dev split is"),
+        (["+trainer.check_val_every_n_epoch=2"], "give evaluate.every_n_epochs"),
+        (["+trainer.limit_val_batches=5"], "split.dev=null"),
+        (["+trainer.num_sanity_val_steps=1"], "evaluate.before=true"),
+        (["+trainer.enable_checkpointing=false"], "checkpoint.every_n_steps"),
+        (["+trainer.logger=true"], "logger=csv"),
+        (["+trainer.default_root_dir=x"], "hydra.run.dir"),
+        (["+trainer.overfit_batches=2"], "+trainer.limit_train_batches"),
+        (["+trainer.limit_train_batches=2", "curriculum=temperature"], "give trainer.max_steps"),
+        (["trainer.max_epochs=-1"], "leave the training without an end"),
+        (["trainer.max_epochs=null"], "leave the training without an end"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0 must be 1 or more; -1 is without a limit"),
+        (["trainer.max_steps=-2"], "trainer.max_steps=-2 must be 1 or more"),
+        (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0 must be 1 or more"),
+        (["trainer.max_steps=true"], "trainer.max_steps=True must be a whole number"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "train_teacher"])
+def test_arguments_of_the_trainer_that_do_nothing_are_refused_with_the_key_that_does(command, overrides, says):
+    if command == "train_teacher" and any(word.startswith("curriculum") for word in overrides):
+        pytest.skip("a cross-encoder has no curriculum")
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        check_config(compose(*overrides, name=command))
+
+
+def test_every_refused_argument_is_one_of_the_trainer_and_the_others_pass():
+    taken = inspect.signature(Trainer).parameters
+    assert REFUSED.keys() <= taken.keys()
+    check_config(compose("+trainer.limit_train_batches=2", "+trainer.max_time=00:01:00:00", "+trainer.profiler=simple"))
+
+
+def test_a_run_that_goes_on_keeps_the_arguments_it_was_begun_with(tmp_path):
+    torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
+    check_config(compose("+trainer.limit_val_batches=0", f"ckpt_path={tmp_path}/last.ckpt"))
 
 
 EASY = ["strategy=easy_to_hard"]

@@ -108,7 +108,7 @@ def test_three_stages_random_then_mined_and_old_rounds_are_removed(hardneg, smal
     assert [step for step, _ in rows(run, "mining/mined/round")] == [11, 22, 33, 44]
     counts = dict(rows(run, "negatives/mined/count"))
     assert counts[min(counts)] == 0 and counts[max(counts)] > 3.5
-    assert dict(rows(run, "mining/mined/staleness"))[20] == 9
+    assert dict(rows(run, "mining/mined/staleness"))[21] == 9
     kept = {path.name for path in (tmp_path / "run-cache" / "stores").iterdir() if path.is_dir()}
     assert kept == set(stores(run)["mined"]) and len(kept) == 2
 

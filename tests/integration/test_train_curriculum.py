@@ -30,9 +30,9 @@ def test_random_then_bm25_then_mined_when_it_is_due(hardneg, small, separate, tm
     counts = {name: dict(rows(tmp_path / "run", f"negatives/{name}/count")) for name in ("random", "bm25", "mined")}
     for stage, name in enumerate(counts):
         used = [step for step, count in counts[name].items() if count > 0]
-        assert used == list(range(11 * stage, 11 * stage + 11))
+        assert used == list(range(11 * stage + 1, 11 * stage + 12))
     assert [step for step, _ in rows(tmp_path / "run", "mining/mined/round")] == [22]
-    assert dict(rows(tmp_path / "run", "curriculum/progress"))[22] == pytest.approx(2 / 3)
+    assert dict(rows(tmp_path / "run", "curriculum/progress"))[23] == pytest.approx(2 / 3)
 
 
 def test_an_online_source_goes_off_and_a_temperature_falls(hardneg, small, separate, tmp_path):

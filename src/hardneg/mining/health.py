@@ -30,7 +30,8 @@ def health(
     that came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that
     the miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
     overlap: share of the pool that was in the previous round's. relabelled: share of the examined that the teacher
-    found relevant, where it was asked. With seconds and documents_per_second.
+    found relevant, where it was asked. seconds: what this run spent on mining, 0 where it found the lists in the cache;
+    documents_per_second: of the pool, when they were mined.
     """
     found = wanted = some = examined = kept = enough = back = above = pooled = common = before = 0
     for start in range(0, len(store.ids), BLOCK):
@@ -59,7 +60,7 @@ def health(
         "queries_short": 1 - enough / store.card["queries"],
         "backfill": back / max(pooled, 1),
         "above_positive": above / max(pooled, 1),
-        "seconds": seconds,
+        "seconds": seconds if store.new else 0.0,
         "documents_per_second": store.card["documents"] / max(seconds, 1e-9),
     }
     if wanted:

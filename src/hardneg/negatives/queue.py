@@ -24,8 +24,9 @@ class Queue(OnlineSource):
     while embeddings still drift fast. With `hard` the drawn negatives enter too, not only the positives.
 
     It starts empty and offers nothing that it has not seen. What a document was embedded to last is what counts: a copy
-    in the batch at hand, or a later one in the queue, replaces the earlier. So with `logq` a positive is corrected by
-    the chance that the rows seen hold it at all. What the batch holds is left to in_batch.
+    in the batch at hand, or a later one in the queue or in the same batch, replaces the earlier, whose place stays
+    empty until its turn. So with `logq` a positive is corrected by the chance that the rows seen hold it at all. What
+    the batch holds is left to in_batch.
     """
 
     emb: Float[Tensor, "S D"]
@@ -67,12 +68,13 @@ class Queue(OnlineSource):
         ids = distributed.gather(batch.doc_ids[:, :slots].flatten())
         emb = distributed.gather(d[:, :slots].flatten(0, 1).detach())
         there = ids >= 0  # padding takes no place: `size` counts documents
+        last = last_copies(ids)[there][-self.size :]
         ids, emb = ids[there][-self.size :], emb[there][-self.size :]
         if not self.emb.shape[1]:
             self.emb = emb.new_zeros(self.size, emb.shape[1])
         self.ids.masked_fill_(torch.isin(self.ids, ids), -1)
         places = (self.pointer + torch.arange(len(ids), device=ids.device)) % self.size
-        self.emb[places], self.ids[places] = emb, ids
+        self.emb[places], self.ids[places] = emb, last
         if self.logq:
             self.sampled[places] = (distributed.gather(batch.source[:, :slots].flatten()) == 0)[there][-self.size :]
         self.pointer.copy_((self.pointer + len(ids)) % self.size)
@@ -82,3 +84,11 @@ class Queue(OnlineSource):
         width = state_dict[prefix + "emb"].shape[1] if prefix + "emb" in state_dict else 0
         self.emb = self.emb.new_zeros(self.size, width)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def last_copies(ids: Int[Tensor, " M"]) -> Int[Tensor, " M"]:
+    """Return the ids, -1 in place of every copy of an id but the last; does not wait for the device."""
+    ascending, order = ids.sort(stable=True)
+    repeated = torch.zeros_like(ids, dtype=torch.bool)
+    repeated[order[:-1]] = ascending[:-1] == ascending[1:]
+    return ids.masked_fill(repeated, -1)

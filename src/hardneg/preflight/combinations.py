@@ -19,6 +19,7 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
+from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
 
 
@@ -71,6 +72,7 @@ def check_combination(node: dict[str, Any]) -> None:
         )
     check_mining(node, following)
     check_split(node)
+    check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
     check_losses(losses, sources)
     check_offline_only(node, sources, losses)
@@ -124,12 +126,9 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
 
 
 def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Loss]) -> None:
-    """Raise `ConfigError` for a curriculum that does not fit the sources and losses, or the run's length."""
+    """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
-    trainer = node["trainer"]
-    if trainer["max_epochs"] in (None, -1) and trainer["max_steps"] == -1:
-        raise ConfigError("a curriculum needs to know the run's length; give trainer.max_epochs or trainer.max_steps")
     for metric in curriculum.pace.watched:
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:
@@ -169,6 +168,7 @@ def check_pairs(node: dict[str, Any]) -> None:
             f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"
             f" +encoder@negatives.{name}.miner.encoder=minilm"
         )
+    check_averaging(node, sources)
     check_losses(classes.build_group(node["loss"], "loss"), sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")

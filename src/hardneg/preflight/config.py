@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
+from hardneg.preflight.trainer_arguments import check_trainer
 from hardneg.runs.folder import checkpoint_of
 
 
@@ -38,7 +39,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     check_paths(node)
     checks = {
         "negatives": check_chosen,
-        "trainer": check_numbers,
+        "trainer": check_trainer,
         "evaluate": check_evaluation,
         "rebuild": check_index,
     }
@@ -80,13 +81,6 @@ def check_chosen(node: dict[str, Any]) -> None:
     """Raise `ConfigError` if no source of negatives is chosen."""
     if not node["negatives"]:
         raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
-
-
-def check_numbers(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a length of the training that is no whole number."""
-    for key in ("max_epochs", "max_steps", "accumulate_grad_batches"):
-        if not isinstance(node["trainer"].get(key), int | None):
-            raise ConfigError(f"trainer.{key}={node['trainer'][key]!r} must be a whole number")
 
 
 def check_evaluation(node: dict[str, Any]) -> None:

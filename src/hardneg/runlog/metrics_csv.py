@@ -71,6 +71,8 @@ class MetricsCsv(Logger):
         """Write one row; without a step it belongs to that of the row before."""
         self._step = self._step if step is None else int(step)
         values = {key: value.item() if hasattr(value, "item") else value for key, value in metrics.items()}
+        if "epoch" in values:
+            values["epoch"] = int(values["epoch"])  # Lightning logs floats only
         row = {"step": str(self._step)} | {key: str(value) for key, value in values.items() if key != "step"}
         if self._file is None:
             self._begin(row)

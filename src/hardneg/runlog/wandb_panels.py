@@ -52,6 +52,10 @@ def sections(best: str) -> dict[str, list[Panel]]:
             Curve("dev, all metrics", regex="^val/[^/]+$"),
             Curve("training loss", metric="train/loss"),
         ],
+        "Optimiser": [
+            Curve("learning rate", metric="train/lr"),
+            Curve("norm of the gradient, before clipping", metric="train/grad_norm"),
+        ],
         "Negatives by source": [
             *by_source("negatives", "loss", "margin", "similarity", "kept", "filtered", "count"),
             Curve("similarity of positives", regex="^positives/similarity$"),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from omegaconf import DictConfig
 
 from hardneg.config import classes
@@ -29,6 +31,7 @@ from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
+from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
@@ -50,8 +53,12 @@ def fit(
     watching: list[L.Callback],
     started: float,
 ) -> float | None:
-    """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run."""
-    with loggers(cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
+    """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run.
+
+    A trial (trainer.fast_dev_run) ends without results, logs or checkpoints: nothing may take it for a run.
+    """
+    trial = bool(cfg.trainer.fast_dev_run)
+    with loggers({} if trial else cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
         trainer: L.Trainer = classes.build(
             {**classes.plain(cfg.trainer), "precision": evaluate.retriever.precision},
             logger=opened,
@@ -61,11 +68,25 @@ def fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
+        write_profile(trainer, folder)
         if cfg.ckpt_path is None:
             report_mining(trainer, negatives)
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
+        if trial:
+            log.info("trainer.fast_dev_run: %d steps done; a trial has no results", trainer.global_step)
+            return None
         return final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started)
+
+
+def write_profile(trainer: L.Trainer, folder: Path) -> None:
+    """Have a profiler (`+trainer.profiler=simple`) write into the run's folder, where it names no file of its own.
+
+    Lightning would write to its log, which is quiet here.
+    """
+    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
+    if not isinstance(profiler, PassThroughProfiler) and profiler.filename is None:
+        profiler.dirpath, profiler.filename = profiler.dirpath or folder, "profile"
 
 
 def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
@@ -102,9 +123,16 @@ def mining(
 
 
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
-    """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation."""
+    """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation.
+
+    A moving average comes before all that look at it.
+    """
     kept = folder / "checkpoints"
-    own: list[L.Callback] = [SaveOnSigterm(kept / LAST), evaluate, EpochLine(), Progress(folder, evaluate), *mined]
+    added = list(classes.build_group(cfg.callbacks, "callbacks").values())
+    own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
+    own += [SaveOnSigterm(kept / LAST), LogSteps(), evaluate, EpochLine()]
+    own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
+    own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     if not sys.stderr.isatty():
@@ -112,7 +140,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     if cfg.split.dev is not None:
         own.append(best_checkpoint(kept, cfg.evaluate.best))
-    return own + list(classes.build_group(cfg.callbacks, "callbacks").values())
+    return own + [one for one in added if not isinstance(one, WeightAveraging)]
 
 
 def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from hardneg.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 SHAPES = ("linear", "cosine", "constant")
 
@@ -16,7 +19,8 @@ SHAPES = ("linear", "cosine", "constant")
 class Schedule:
     """Warm up over a share of the steps, then fall to zero along `shape`, or stay (`constant`).
 
-    `warmup_steps` gives the length of the warm-up in optimiser steps, in place of the share.
+    `warmup_steps` gives the length of the warm-up in optimiser steps, in place of the share; where the run is no longer
+    than that, so that its rate would never be reached, the share is taken after all.
     """
 
     shape: str = "linear"
@@ -36,5 +40,18 @@ class Schedule:
         from transformers import get_scheduler
 
         name = "constant_with_warmup" if self.shape == "constant" else self.shape
-        warmup = int(self.warmup * steps) if self.warmup_steps is None else self.warmup_steps
-        return get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=steps)
+        return get_scheduler(name, optimizer, num_warmup_steps=self.warmup_of(steps), num_training_steps=steps)
+
+    def warmup_of(self, steps: int) -> int:
+        """Return how many of a run's steps warm up."""
+        share = int(self.warmup * steps)
+        if self.warmup_steps is None:
+            return share
+        if self.warmup_steps < steps or self.warmup_steps == 0:
+            return self.warmup_steps
+        log.warning(
+            "schedule.warmup_steps=%d is as long as this run of %d steps or longer, which would never reach its"
+            " learning rate; it warms up over %d steps (schedule.warmup=%s of them)",
+            *(self.warmup_steps, steps, share, self.warmup),
+        )
+        return share

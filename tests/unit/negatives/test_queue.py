@@ -43,7 +43,20 @@ def test_holds_what_a_list_of_the_last_documents_holds(size, hard):
         taken = ids[:, :slots].flatten().tolist(), d[:, :slots].flatten(0, 1).tolist()
         new = [(i, tuple(e)) for i, e in zip(*taken, strict=True) if i >= 0][-size:]  # padding takes no place
         ring = [(-1 if i in {j for j, _ in new} else i, e) for i, e in ring]
+        # Of a document that several rows show the last copy counts, as over the steps.
+        new = [(-1 if i in {j for j, _ in new[place + 1 :]} else i, e) for place, (i, e) in enumerate(new)]
         ring = (ring + new)[-size:]
+
+
+def test_a_document_that_two_rows_show_is_a_negative_once():
+    """Twice it would weigh twice in the softmax: ids 1 and 2 of both rows, each as its last row embedded it."""
+    source, d = Queue(8), random_units(3, 2, 4)
+    source.update(d.detach(), make_batch([[1, 2], [3, 1], [2, 5]]))
+    columns = source(random_units(1, 4), random_units(1, 1, 4), make_batch([[9]]))
+    there = columns.ids >= 0
+    assert sorted(columns.ids[there].tolist()) == [1, 2, 3, 5]
+    seen = dict(zip(columns.ids[there].tolist(), columns.emb[there], strict=True))
+    assert torch.equal(seen[1], d[1, 1]) and torch.equal(seen[2], d[2, 0])
 
 
 def test_without_hard_it_takes_every_positive_and_padding_takes_no_place():

@@ -56,7 +56,10 @@ def test_prepared_on_real_lists_it_draws_what_the_store_kept(toy, tmp_path):
         assert source.draw(query, np.random.default_rng(0)).ids.tolist() == source.store.kept(query)[:2].tolist()
     numbers = {"kept", "recall", "nothing_found", "queries_short", "backfill", "above_positive"}
     numbers |= {"seconds", "documents_per_second"}
-    assert source.report().keys() == numbers
+    assert source.report().keys() == numbers and source.report()["seconds"] > 0
+    found = Stored(2, BM25(), depth=5)
+    found.prepare(Setting(training, {"known_positives": KnownPositives()}, tmp_path))
+    assert found.report()["seconds"] == 0, "nothing was mined: the lists were there"
 
 
 @pytest.mark.parametrize("wrong", [{"k": 6}, {"pool": 1}, {"pool": 6}, {"sampling": "best"}, {"k": 0}])

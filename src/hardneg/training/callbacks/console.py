@@ -10,7 +10,9 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
+from torch import Tensor
 
+from hardneg.system import distributed
 from hardneg.system.progress import Progress, progress
 from hardneg.training.callbacks.evaluation import measured_now
 
@@ -18,18 +20,44 @@ log = logging.getLogger(__name__)
 
 
 class EpochLine(L.Callback):
-    """Log the epoch's loss and dev metrics on one line."""
+    """Log the epoch's mean loss (`train/epoch_loss`), and show it with the dev metrics on one line.
+
+    The mean is over the epoch's batches of all ranks, also of an epoch that was interrupted and went on.
+    """
+
+    def __init__(self) -> None:
+        self.total: float | Tensor = 0.0  # of the losses; a tensor where they are, so that no step waits for it
+        self.batches = 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add up the loss, which Lightning has divided by the batches that are accumulated."""
+        self.total = self.total + outputs["loss"].detach().float() * trainer.accumulate_grad_batches
+        self.batches += 1
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log what Lightning has of this epoch."""
+        """Log the mean, and the dev metrics if this epoch has any."""
+        mean = distributed.mean(float(self.total) / max(self.batches, 1))
+        self.total, self.batches = 0.0, 0
+        pl_module.log("train/epoch_loss", mean)  # the same on every rank
         if not trainer.is_global_zero:
             return
-        wanted = ("train/loss", "val/") if measured_now(trainer) else ("train/loss",)
-        shown = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(wanted) and not _of_one_set(k)}
-        numbers = "  ".join(f"{key} {float(value):.4f}" for key, value in shown.items())
+        shown = {"loss": mean}
+        if measured_now(trainer):
+            shown |= {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
         log.info(
             "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed epoch has lost so far, as a mean over the ranks: a checkpoint holds one rank's state."""
+        return {"total": distributed.mean(float(self.total)), "batches": self.batches}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on adding up."""
+        self.total, self.batches = state_dict["total"], state_dict["batches"]
 
 
 def _of_one_set(key: str) -> bool:

@@ -13,6 +13,7 @@ from hardneg.retrieval.metrics import average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.training.base import TrainingModule, ends_now
+from hardneg.training.callbacks.moving_average import averaged
 
 
 class Evaluate(L.Callback):
@@ -21,7 +22,8 @@ class Evaluate(L.Callback):
     Of several data sets in one that is the mean over them, beside `val/<set>/<metric>`.
 
     Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
-    the best checkpoint is chosen by it. `before` (null without one) is the split to test before the first step.
+    the best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
+    what checkpoints hold. `before` (null without one) is the split to test before the first step.
     """
 
     def __init__(
@@ -43,20 +45,25 @@ class Evaluate(L.Callback):
         """Test the untrained model, and start the dev curve at step 0; a resumed run has both already."""
         if trainer.global_step > 0 or self.before_split is None:
             return
-        values = self._values(pl_module, [self.before_split, self.dev])
+        values = self._values(trainer, pl_module, [self.before_split, self.dev])
         self.before = values[self.before_split]
         if self.dev is not None:
-            self._note(trainer, values[self.dev])
+            means = self._note(trainer, values[self.dev])
+            for logger in trainer.loggers:
+                logger.log_metrics(means, step=0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log."""
         if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not ends_now(trainer)):
             return
         # The same on every rank, so there is nothing to reduce.
-        pl_module.log_dict(self._note(trainer, self._values(pl_module, [self.dev])[self.dev]), sync_dist=False)
+        pl_module.log_dict(self._note(trainer, self._values(trainer, pl_module, [self.dev])[self.dev]), sync_dist=False)
 
-    def _values(self, module: L.LightningModule, splits: list[str | None]) -> dict[str, dict[str, np.ndarray]]:
+    def _values(
+        self, trainer: L.Trainer, trained: L.LightningModule, splits: list[str | None]
+    ) -> dict[str, dict[str, np.ndarray]]:
         """The metrics of every query, by split."""
+        module = averaged(trainer) or trained
         assert isinstance(module, TrainingModule)
         data = self.retriever.data
         runs = self.retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)

@@ -39,8 +39,11 @@ class SaveOnSigterm(L.Callback):
         _AT_ONCE.by(signal.SIGTERM)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Agree whether to stop; Lightning then raises `SIGTERMException` on every rank at the same place."""
-        if distributed.anywhere(self.asked):
+        """Agree whether to stop; Lightning then raises `SIGTERMException` on every rank at the same place.
+
+        Between batches that are accumulated nobody stops: a checkpoint holds no gradients.
+        """
+        if distributed.anywhere(self.asked) and not trainer.fit_loop._should_accumulate():
             trainer._signal_connector.received_sigterm = True
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

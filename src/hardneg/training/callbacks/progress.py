@@ -35,6 +35,10 @@ class Progress(L.Callback):
         """Note the metrics of the evaluation that has just been."""
         self._note(trainer)
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Note the step that a run stopped at, which its message and its checkpoint name."""
+        self._note(trainer)
+
     def _note(self, trainer: L.Trainer, **fields: int | None) -> None:
         self.noted = time.monotonic()
         if not trainer.is_global_zero:

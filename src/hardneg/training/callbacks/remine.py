@@ -7,12 +7,10 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import WeightAveraging
 
-from hardneg.encoders.towers import Towers
 from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
@@ -22,6 +20,7 @@ from hardneg.system import distributed
 from hardneg.system.cache import release
 from hardneg.training.base import ends_now, logs_now
 from hardneg.training.callbacks.interrupt import stopping_at_once
+from hardneg.training.callbacks.moving_average import averaged
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +103,9 @@ class Remine(L.Callback):
         """Mine a round for these sources with the weights as they are, and log how it came out."""
         if not names:
             return
-        setting = replace(self.setting, model=replace(self.model, average=moving_average(trainer)))
+        average = averaged(trainer)
+        model = replace(self.model, average=None if average is None else average.ranker)
+        setting = replace(self.setting, model=model)
         self.round, self.step = self.round + 1, trainer.global_step
         for name in names:
             source = self.sources[name]
@@ -142,11 +143,3 @@ class Remine(L.Callback):
         """Take them up; the stores are opened when training starts."""
         self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
         self.saved = [[stores[-1] for stores in self.stores.values() if stores]]
-
-
-def moving_average(trainer: L.Trainer) -> Towers | None:
-    """The towers of Lightning's averaged model, if a callback keeps one."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, WeightAveraging) and callback._average_model is not None:
-            return cast(Towers, callback._average_model.module.towers)
-    return None

@@ -1,0 +1,44 @@
+"""Which callbacks that average weights work here, and with what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
+
+from hardneg.config import classes
+from hardneg.errors import ConfigError
+from hardneg.negatives.base import OnlineSource
+from hardneg.training.callbacks.moving_average import MovingAverage
+
+TAKE_OURS = "take callbacks=[ema]"
+
+
+def check_averaging(node: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for averaged weights that a run would not be judged by, or that would be wrong."""
+    callbacks = classes.build_group(node.get("callbacks"), "callbacks")
+    for name, callback in callbacks.items():
+        if isinstance(callback, StochasticWeightAveraging):
+            raise ConfigError(
+                f"callbacks.{name} (StochasticWeightAveraging) gives the model its average only after the last"
+                f" checkpoint is written, so that it would be neither evaluated nor saved; {TAKE_OURS}, or for the"
+                " plain mean of all steps a _target_ of lightning.pytorch.callbacks.WeightAveraging"
+            )
+    averages = {name: one for name, one in callbacks.items() if isinstance(one, WeightAveraging)}
+    if len(averages) > 1:
+        raise ConfigError(f"callbacks={','.join(averages)} keep an average each, and a run ends with one; choose one")
+    for name, callback in averages.items():
+        if isinstance(callback, MovingAverage):
+            continue
+        # Lightning's average all that a module holds.
+        holding = [key for key, source in sources.items() if isinstance(source, OnlineSource) and source.state_dict()]
+        if holding:
+            raise ConfigError(
+                f"callbacks.{name} ({type(callback).__name__}) would average what negatives={','.join(holding)} holds,"
+                f" document ids too; {TAKE_OURS}"
+            )
+        if (node.get("encoder") or {}).get("freeze") is not None:
+            raise ConfigError(
+                f"callbacks.{name} ({type(callback).__name__}) averages weights that encoder.freeze keeps, too, and"
+                f" rounding moves them; {TAKE_OURS}"
+            )

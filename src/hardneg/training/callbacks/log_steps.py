@@ -1,0 +1,43 @@
+"""What every logged row of a training says: its step, its epoch, the learning rate and the norm of the gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch.optim import Optimizer
+
+from hardneg.training.base import logs_now
+
+
+class LogSteps(L.Callback):
+    """Log `train/lr` and `train/grad_norm`, and number the rows as everything else that a run says of itself does.
+
+    A step is an optimiser step that has been made: a row of step n holds what the n-th saw, and what was measured after
+    it; step 0 is before the first. Epochs count from 1. (Lightning itself counts from 0, and a row's step is what was
+    done before it.) `train/grad_norm` is the norm over all trained weights before it is clipped, `train/lr` the rate
+    that this step was made with.
+    """
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+        """Log the rate and the norm; the gradients are whole here, unscaled and not clipped yet."""
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not every or (trainer.global_step + 1) % every:
+            return
+        norm: Any = torch.nn.utils.get_total_norm([p.grad for p in pl_module.parameters() if p.grad is not None])
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # weights split over devices
+        pl_module.log_dict({"train/lr": float(optimizer.param_groups[0]["lr"]), "train/grad_norm": norm})
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Number the row, if there will be one."""
+        if logs_now(trainer) or trainer.should_stop:
+            self._number(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Number the row of what was measured at the epoch's end."""
+        self._number(trainer, pl_module)
+
+    def _number(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        # Lightning takes a metric of this name for the row's step. In float32 it is exact up to 16 million.
+        module.log_dict({"step": float(trainer.global_step), "epoch": float(trainer.current_epoch + 1)})
