@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.lookup import Lookup
 from hardneg.matrix.candidates import Candidates
 
 
@@ -19,16 +20,15 @@ class Duplicates(CandidateFilter):
 
     def __init__(self, at: str = "mined") -> None:
         super().__init__(at)
-        self._groups = torch.empty(0, dtype=torch.long)
+        self._groups = Lookup(torch.empty(0, dtype=torch.long))
 
     def prepare(self, training: TrainingSet) -> None:
         """Number the texts of the corpus."""
-        self._groups = torch.from_numpy(training.data.corpus.groups).long()
+        self._groups = Lookup(torch.from_numpy(training.data.corpus.groups).long())
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where an earlier valid candidate of the row has the same text."""
-        groups = self._groups.to(c.ids.device)
-        text = groups[c.ids] if len(groups) else c.ids
+        text = self._groups.on(c.ids.device)[c.ids] if len(self._groups) else c.ids
         columns = torch.arange(c.ids.shape[1], device=c.ids.device).expand_as(c.ids)
         text = torch.where(c.valid, text, -1 - columns)  # what is out already is nobody's duplicate
         text, order = text.sort(dim=1, stable=True)

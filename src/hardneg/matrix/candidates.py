@@ -38,7 +38,8 @@ class Candidates:
     `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
-    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows.
+    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. Positives lie
+    among the first `positives` columns; None: anywhere.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
     `logits`. `samples` is the number of such sources.
@@ -57,6 +58,7 @@ class Candidates:
     online: tuple[str, ...] = ()
     log_q: Float[Tensor, "B N"] | None = None
     samples: int = 0
+    positives: int | None = None
 
     @classmethod
     def own(
@@ -77,6 +79,7 @@ class Candidates:
             names=names,
             teacher=batch.teacher,
             query_ids=batch.query_ids,
+            positives=batch.positives,
         )
 
     def add(

@@ -38,10 +38,9 @@ class Blocks(OnlineSource):
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
         whole = {"query": distributed.gather(q), "document": distributed.gather(d[:, 0])}
         ids, owner = distributed.gather(batch.doc_ids[:, 0]), distributed.gather(rows)
-        by_document = torch.tensor([row == "document" for row, _ in sides], device=q.device)
         return Columns(
             emb=torch.cat([whole[column] for _, column in sides]),
             ids=ids.repeat(len(sides)),
             owner=owner.repeat(len(sides)),
-            by_document=by_document.repeat_interleave(len(ids)),
+            by_document=torch.cat([torch.full_like(ids, row == "document", dtype=torch.bool) for row, _ in sides]),
         )

@@ -87,7 +87,8 @@ class TrainingModule(L.LightningModule):
 
     def log_step(self, total: Tensor, parts: dict[str, Tensor], offered: Candidates, kept: Candidates) -> None:
         """Log the loss, and every few steps what each source and loss did."""
-        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(kept.scores))
+        # Not for Lightning's bar, which would read every step's number at once and wait: ours takes it when it is due.
+        self.log("train/loss", total.detach(), batch_size=len(kept.scores))
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if not every or (self.global_step + 1) % every:
             return  # Lightning would not write it

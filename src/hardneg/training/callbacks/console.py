@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 
+from hardneg.training.base import logs_now
 from hardneg.training.callbacks.evaluation import measured_now
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,14 @@ class Bar(RichProgressBar):
 
     def __init__(self) -> None:
         super().__init__(leave=False)
+        self.shown: dict[str, Any] = {}
         if not sys.stderr.isatty():
             self.disable()
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Show losses and metrics only."""
+        """Show losses and metrics only; the loss as often as it is logged, since reading it waits for the device."""
+        if logs_now(trainer) and (loss := trainer.callback_metrics.get("train/loss")) is not None:
+            self.shown["train/loss"] = round(float(loss), 4)
         items = super().get_metrics(trainer, pl_module)
         items.pop("v_num", None)
-        return items
+        return {**self.shown, **items}
