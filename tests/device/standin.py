@@ -6,10 +6,10 @@
         loss.backward()
         assert not device.waits
 
-What is mixed with CPU tensors raises, what is read by NumPy without `.cpu()` raises, and `waits` counts, by operator and
-line, whatever would have a GPU's host wait: reading a number, sizes that depend on values (boolean indexing, `nonzero`,
-`unique`), and copies between host and device that are not asynchronous. It says nothing about speed, and nothing about
-the numerics of a GPU's kernels.
+What is mixed with CPU tensors raises, what is read by NumPy without `.cpu()` raises, and `waits` counts, by operator
+and line, whatever would have a GPU's host wait: reading a number, sizes that depend on values (boolean indexing,
+`nonzero`, `unique`), and copies between host and device that are not asynchronous. It says nothing about speed, and
+nothing about the numerics of a GPU's kernels.
 """
 
 from __future__ import annotations
@@ -105,9 +105,7 @@ class StandIn(TorchDispatchMode):
         torch.tensor = self._made  # it does not come through the dispatcher
         # A view of a wrapper cannot be made in inference mode.
         torch._C._InferenceMode = lambda mode: torch.set_grad_enabled(not mode)
-        self._threads = torch.autograd.set_multithreading_enabled(
-            False
-        )  # a device has a thread, which Python cannot use
+        self._threads = torch.autograd.set_multithreading_enabled(False)  # a device's thread runs no Python
         StandIn.active = self
         return super().__enter__()
 

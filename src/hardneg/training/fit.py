@@ -31,6 +31,7 @@ from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.final_test import final_test
+from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def fit(
     """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run."""
     with loggers(cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
         trainer: L.Trainer = classes.build(
-            {**classes.plain(cfg.trainer), "precision": evaluate.retriever.precision},
+            {**classes.plain(cfg.trainer), **trainer_arguments(evaluate.retriever.precision)},
             logger=opened,
             callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
             default_root_dir=folder,

@@ -38,8 +38,8 @@ class DualEncoder(TrainingModule):
         self.towers = towers
         self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
         self.card = card
-        # DDP would have rank 0 send a whole queue before each forward pass. They are equal without: every rank fills its
-        # queue with what all gathered, and counts popularity in the same data.
+        # DDP would have rank 0 send a whole queue before each forward pass. They are equal without: every rank fills
+        # its queue with what all gathered, and counts popularity in the same data.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.sources.named_buffers(prefix="sources")]
         self.resting: frozenset[str] = frozenset()  # online sources that a curriculum has switched off for now
 
