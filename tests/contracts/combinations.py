@@ -40,6 +40,11 @@ class World:
     setting: Setting
     towers: Towers
 
+    @property
+    def model(self):
+        """The towers with their tokens."""
+        return self.setting.model
+
     def parts(self, **chosen):
         """The config with these options alone, as negatives="bm25", and the parts that it makes."""
         node = {**self.node}
@@ -48,10 +53,11 @@ class World:
         return node, {group: classes.build_group(node[group], group) for group in chosen}
 
 
-def make_world(data, cache):
-    """Compose every option of conf/ over this data set, with a random static tower."""
+def make_world(data, cache, *overrides):
+    """Compose every option of conf/ over this data set, with a small static tower unless `overrides` say otherwise."""
     groups = {group: f"{group}=[{','.join(names(group))}]" for group in ("negatives", "loss", "filter")}
-    cfg = compose(*groups.values(), "logger=csv", "encoder.dim=8", "encoder.vocab_size=300", "batch_size=12")
+    small = () if any("encoder=" in one for one in overrides) else ("encoder.dim=8", "encoder.vocab_size=300")
+    cfg = compose(*groups.values(), "logger=csv", "batch_size=12", *small, *overrides)
     node = classes.plain(cfg)
     for source in node["negatives"].values():
         if "teacher" in source:

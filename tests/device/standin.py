@@ -126,6 +126,8 @@ class StandIn(TorchDispatchMode):
         frames = [frame for frame in traceback.extract_stack() if "/torch/" not in frame.filename]
         frames = [frame for frame in frames if frame.filename != __file__]
         ours = [frame for frame in frames if "/hardneg/" in frame.filename]
+        if "/transformers/" in frames[-1].filename:
+            operator = f"transformers' {operator}"
         frame = (ours or frames)[-1]
         where = f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno}"
         self.waits[f"{operator} at {where}: {frame.line}"] += 1

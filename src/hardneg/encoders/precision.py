@@ -7,7 +7,6 @@ import torch
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.cross_encoder import PairRecipe
 
-
 ALIASES = {"bf16": "bf16-mixed", "16": "16-mixed"}  # Lightning's; whoever embeds must know that they are mixed
 
 

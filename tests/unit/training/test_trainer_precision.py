@@ -105,7 +105,7 @@ def test_what_does_not_train_is_refused_with_its_reason(precision, why):
 
 
 def test_float16_on_a_cpu_is_refused_and_not_exchanged_for_bfloat16():
-    with pytest.raises(ConfigError, match="16-mixed .*takes a GPU"):
+    with pytest.raises(ConfigError, match=r"16-mixed .*takes a GPU"):
         check_words(compose("trainer.precision=16-mixed", "trainer.accelerator=cpu"))
     with pytest.raises(ConfigError, match="takes a GPU"):
         check_device("16-mixed", "cpu")
