@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -33,9 +34,10 @@ class BF16Weights(HalfPrecision):
         """Leave a batch as it is: encoders read ids, and losses compute in float32."""
         return data
 
-    def forward_context(self) -> AbstractContextManager:
+    @contextmanager
+    def forward_context(self) -> Generator[None, None, None]:
         """Leave the type of new tensors as it is."""
-        return nullcontext()
+        yield
 
 
 def trainer_arguments(precision: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def trainer_arguments(precision: str) -> dict[str, Any]:
 
 
 def check_device(precision: str | int, accelerator: str) -> None:
-    """Raise `ConfigError` for a precision that the device at hand has not, which Lightning would exchange for another."""
+    """Raise `ConfigError` for a precision that the device has not: Lightning would take another."""
     on_gpu = accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
     if str(precision) in ("16", "16-mixed") and not on_gpu:
         raise ConfigError(
