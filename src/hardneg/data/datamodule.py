@@ -62,6 +62,10 @@ class Batches(L.LightningDataModule):
         self.loader.go_on(self.position)
         return self.loader
 
+    def transfer_batch_to_device(self, batch: Rows, device: torch.device, dataloader_idx: int) -> Rows:
+        """Copy while the host goes on; Lightning does so with tensors, and waits for all else that moves."""
+        return batch.to(device, non_blocking=device.type not in ("cpu", "mps"))  # on MPS such copies race
+
     def state_dict(self) -> dict[str, Any]:
         """The position in the epoch."""
         return self.loader.position if self.loader is not None else {}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -39,8 +39,23 @@ class PairTokens(Tokens):
     def part(self, rows: Tensor) -> PairTokens:
         """Take these rows (CPU indices) and trim the padding that none of them needs."""
         cut = super().part(rows)
-        segments = None if self.segments is None else self.segments[rows, : cut.input_ids.shape[1]]
+        segments = self.segments
+        if segments is not None:
+            index = rows.to(segments.device, non_blocking=True)
+            segments = segments[index, : cut.input_ids.shape[1]]
         return PairTokens(cut.input_ids, cut.attention_mask, cut.lengths, segments)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> PairTokens:
+        """Move all but `lengths`."""
+        moved = cast(PairTokens, super().to(device, non_blocking))
+        if moved.segments is None:
+            return moved
+        return replace(moved, segments=moved.segments.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> PairTokens:
+        """Pin what moves."""
+        pinned = cast(PairTokens, super().pin_memory())
+        return pinned if pinned.segments is None else replace(pinned, segments=pinned.segments.pin_memory())
 
 
 class PairTokenizer:

@@ -7,6 +7,8 @@ import torch
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.cross_encoder import PairRecipe
 
+ALIASES = {"bf16": "bf16-mixed", "16": "16-mixed"}  # Lightning's; whoever embeds must know that they are mixed
+
 
 def resolve_precision(setting: str | int, recipe: EncoderRecipe | PairRecipe, device: str) -> str:
     """Turn `auto` into bf16-mixed where the processor computes it natively and the encoder gains, else 32-true.
@@ -14,7 +16,7 @@ def resolve_precision(setting: str | int, recipe: EncoderRecipe | PairRecipe, de
     `device` is what will compute: "cpu", or anything else ("auto", "gpu", "cuda:1") for a GPU if there is one.
     """
     if setting != "auto":
-        return str(setting)
+        return ALIASES.get(str(setting), str(setting))
     return "bf16-mixed" if recipe.gains_from_bf16 and native_bf16(device) else "32-true"
 
 

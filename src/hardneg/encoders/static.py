@@ -84,7 +84,7 @@ class StaticTower(Tower):
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row; embedding_bag never makes the (R, L, D) array."""
-        weights = attention_mask / attention_mask.sum(dim=1, keepdim=True)
+        weights = (attention_mask / attention_mask.sum(dim=1, keepdim=True)).to(self.embedding.weight.dtype)
         pooled = F.embedding_bag(input_ids, self.embedding.weight, mode="sum", per_sample_weights=weights)
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
 

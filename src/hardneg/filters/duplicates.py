@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.lookup import Lookup
 from hardneg.matrix.candidates import PAIRINGS, Candidates
 
 
@@ -19,20 +20,20 @@ class Duplicates(CandidateFilter):
 
     def __init__(self, at: str = "mined") -> None:
         super().__init__(at)
-        self._groups = self._query_groups = torch.empty(0, dtype=torch.long)
+        self._groups = self._query_groups = Lookup(torch.empty(0, dtype=torch.long))
 
     def prepare(self, training: TrainingSet) -> None:
         """Number the texts of the corpus and of the queries."""
-        self._groups = torch.from_numpy(training.data.corpus.groups).long()
-        self._query_groups = torch.from_numpy(training.data.queries.groups).long()
+        self._groups = Lookup(torch.from_numpy(training.data.corpus.groups).long())
+        self._query_groups = Lookup(torch.from_numpy(training.data.queries.groups).long())
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where an earlier valid candidate of the row has the same text."""
-        groups = self._groups.to(c.ids.device)
+        groups = self._groups.on(c.ids.device)
         text = groups[c.ids if c.of_query is None else c.ids.masked_fill(c.of_query, 0)] if len(groups) else c.ids
         if c.pairing is not None and c.of_query is not None:
             # A query is no copy of a document, nor a document beside a document of the same one beside the query.
-            queries = self._query_groups.to(c.ids.device)
+            queries = self._query_groups.on(c.ids.device)
             asked = queries[c.ids.masked_fill(~c.of_query, 0)] if len(queries) else c.ids
             text = torch.where(c.of_query, asked, text) * len(PAIRINGS) + c.pairing
         columns = torch.arange(c.ids.shape[1], device=c.ids.device).expand_as(c.ids)

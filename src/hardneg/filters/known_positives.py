@@ -13,7 +13,9 @@ from torch import Tensor
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.lookup import Lookup
 from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.membership import among
 
 MODES = ("drop_positives", "drop_judged", "only_judged_negatives")
 
@@ -33,7 +35,7 @@ class KnownPositives(CandidateFilter):
         if mode not in MODES:
             raise ConfigError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         self.mode = mode
-        self._judged = torch.empty(0, dtype=torch.long)
+        self._judged = Lookup(torch.empty(0, dtype=torch.long))
         self._width = 1
 
     def prepare(self, training: TrainingSet) -> None:
@@ -41,11 +43,12 @@ class KnownPositives(CandidateFilter):
         judged = training.data.split(training.split)
         self._width = len(training.data.corpus)
         if self.mode != "drop_positives":
-            self._judged = torch.from_numpy(np.unique(judged.queries.astype(np.int64) * self._width + judged.docs))
+            pairs = np.unique(judged.queries.astype(np.int64) * self._width + judged.docs)
+            self._judged = Lookup(torch.from_numpy(pairs))
 
     def identity(self) -> dict[str, Any]:
         """The settings, and the judgements where they count: a data set's name for training knows positives only."""
-        judged = blake2b(self._judged.numpy().tobytes(), digest_size=16).hexdigest()
+        judged = blake2b(self._judged.table.numpy().tobytes(), digest_size=16).hexdigest()
         return super().identity() | ({} if self.mode == "drop_positives" else {"judged": judged})
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
@@ -57,7 +60,7 @@ class KnownPositives(CandidateFilter):
             keep = torch.where(c.pairing == 0, keep, ~c.related)
         if self.mode == "drop_positives" or c.query_ids is None:
             return keep
-        judged = torch.isin(c.query_ids[:, None] * self._width + c.ids, self._judged.to(c.ids.device))
+        judged = among(c.query_ids[:, None] * self._width + c.ids, self._judged.on(c.ids.device))
         if c.pairing is not None:  # nobody has judged a query beside a query
             judged &= c.pairing == 0
         return keep & (judged if self.mode == "only_judged_negatives" else ~judged)

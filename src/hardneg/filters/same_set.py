@@ -12,6 +12,7 @@ from torch import Tensor
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.lookup import Lookup
 from hardneg.matrix.candidates import Candidates
 
 
@@ -28,29 +29,29 @@ class SameSet(CandidateFilter):
         if isinstance(offline_only, str):
             raise ConfigError(f"offline_only is a list of sets, so write [{offline_only}]")
         self.offline_only = list(offline_only)
-        self._queries = self._docs = torch.empty(0, dtype=torch.long)
-        self._closed = torch.zeros(1, dtype=torch.bool)
+        self._queries = self._docs = Lookup(torch.empty(0, dtype=torch.long))
+        self._closed = Lookup(torch.zeros(1, dtype=torch.bool))
 
     def prepare(self, training: TrainingSet) -> None:
         """Note where each set's rows end; raises `ConfigError` for a set that there is not."""
         parts = training.data.parts
         check_sets(self.offline_only, [part.name for part in training.data.mixed])
-        self._queries = torch.tensor([part.queries.stop for part in parts[:-1]], dtype=torch.long)
-        self._docs = torch.tensor([part.docs.stop for part in parts[:-1]], dtype=torch.long)
-        self._closed = torch.from_numpy(np.isin([part.name for part in parts], self.offline_only))
+        self._queries = Lookup(torch.tensor([part.queries.stop for part in parts[:-1]], dtype=torch.long))
+        self._docs = Lookup(torch.tensor([part.docs.stop for part in parts[:-1]], dtype=torch.long))
+        self._closed = Lookup(torch.from_numpy(np.isin([part.name for part in parts], self.offline_only)))
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the document is of another set, or of an online source that the query goes without."""
         keep = torch.ones_like(c.valid)
         if c.query_ids is None:
             return keep
-        of_query = torch.bucketize(c.query_ids, self._queries.to(c.ids.device), right=True)[:, None]
-        of_column = torch.bucketize(c.ids, self._docs.to(c.ids.device), right=True)
+        of_query = torch.bucketize(c.query_ids, self._queries.on(c.ids.device), right=True)[:, None]
+        of_column = torch.bucketize(c.ids, self._docs.on(c.ids.device), right=True)
         if c.of_query is not None:  # these ids are rows of the query table
-            asked = torch.bucketize(c.ids, self._queries.to(c.ids.device), right=True)
+            asked = torch.bucketize(c.ids, self._queries.on(c.ids.device), right=True)
             of_column = torch.where(c.of_query, asked, of_column)
         keep &= of_column == of_query
-        closed = self._closed.to(c.ids.device)[of_query]
+        closed = self._closed.on(c.ids.device)[of_query]
         for name in c.online:
             keep &= ~(closed & (c.source == c.names.index(name)))
         return keep

@@ -90,13 +90,17 @@ class InfoNCE(Loss):
         weighed = logits + self._log_weight(c) if self.hardness else logits
         # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
         negatives = weighed.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
-        columns = c.positive.any(dim=0)  # few: with thousands of negatives a whole matrix more would be the peak
-        each = F.softplus(negatives - logits[:, columns]).masked_fill(~c.positive[:, columns], 0.0)
+        # Few columns: with thousands of negatives a whole matrix more would be the peak.
+        positive = c.positive[:, : c.positives]
+        each = F.softplus(negatives - logits[:, : c.positives]).masked_fill(~positive, 0.0)
         return each.sum(dim=1) / c.positive.sum(dim=1).clamp(min=1)
 
     def _log_weight(self, c: Candidates) -> Float[Tensor, "B N"]:
         weight = self.hardness * c.scores.detach()
         if self.hardness_sources is None:
             return weight
-        named = [label for label, name in enumerate(c.names) if name in self.hardness_sources]
-        return weight.masked_fill(~torch.isin(c.source, c.source.new_tensor(named)), 0.0)
+        weighed = torch.zeros_like(c.valid)
+        for label, name in enumerate(c.names):
+            if name in self.hardness_sources:
+                weighed |= c.source == label
+        return weight.masked_fill(~weighed, 0.0)

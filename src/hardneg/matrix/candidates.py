@@ -47,7 +47,8 @@ class Candidates:
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
     list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. `pairing` and
-    `related` (see `Columns`) exist only when a source's columns are more than documents beside the query.
+    `related` (see `Columns`) exist only when a source's columns are more than documents beside the query. Positives lie
+    among the first `positives` columns; None: anywhere.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
     `logits`. `samples` is the number of such sources.
@@ -68,6 +69,7 @@ class Candidates:
     samples: int = 0
     pairing: Int[Tensor, " N"] | None = None
     related: Bool[Tensor, "B N"] | None = None
+    positives: int | None = None
 
     @classmethod
     def own(
@@ -88,6 +90,7 @@ class Candidates:
             names=names,
             teacher=batch.teacher,
             query_ids=batch.query_ids,
+            positives=batch.positives,
         )
 
     def add(

@@ -12,6 +12,7 @@ from torch import Tensor
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Columns
+from hardneg.matrix.membership import among
 from hardneg.negatives.base import OnlineSource
 from hardneg.system import distributed
 
@@ -51,7 +52,7 @@ class Queue(OnlineSource):
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer `size` columns; those not filled yet, or embedded anew in this batch, have the id -1."""
-        in_batch = torch.isin(self.ids, distributed.gather(batch.doc_ids.flatten()))
+        in_batch = among(self.ids, distributed.gather(batch.doc_ids.flatten()).sort().values)
         void = in_batch | (self.steps < self.warmup_steps)
         # A copy: `update` writes into the buffer before the backward pass reads what the scores were made of.
         emb = self.emb.clone() if self.emb.shape[1] else self.emb.new_zeros(self.size, q.shape[1])
@@ -67,18 +68,31 @@ class Queue(OnlineSource):
         slots = d.shape[1] if self.hard else batch.positives
         ids = distributed.gather(batch.doc_ids[:, :slots].flatten())
         emb = distributed.gather(d[:, :slots].flatten(0, 1).detach())
-        there = ids >= 0  # padding takes no place: `size` counts documents
-        last = last_copies(ids)[there][-self.size :]
-        ids, emb = ids[there][-self.size :], emb[there][-self.size :]
         if not self.emb.shape[1]:
             self.emb = emb.new_zeros(self.size, emb.shape[1])
-        self.ids.masked_fill_(torch.isin(self.ids, ids), -1)
-        places = (self.pointer + torch.arange(len(ids), device=ids.device)) % self.size
-        self.emb[places], self.ids[places] = emb, last
+        rows, places, count = self._places(ids >= 0)  # padding takes no place: `size` counts documents
+        some = count > 0
+        last, ids = last_copies(ids)[rows], ids[rows].where(some, -1)
+        self.ids.masked_fill_(among(self.ids, ids.sort().values), -1)
+        self.ids[places] = last.where(some, self.ids[places])
+        self.emb[places] = emb[rows].where(some, self.emb[places])
         if self.logq:
-            self.sampled[places] = (distributed.gather(batch.source[:, :slots].flatten()) == 0)[there][-self.size :]
-        self.pointer.copy_((self.pointer + len(ids)) % self.size)
+            positive = distributed.gather(batch.source[:, :slots].flatten()) == 0
+            self.sampled[places] = positive[rows].where(some, self.sampled[places])
+        self.pointer.copy_((self.pointer + count) % self.size)
         self.steps += 1
+
+    def _places(self, taken: Bool[Tensor, " n"]) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"], Int[Tensor, ""]]:
+        """Say which rows enter, the last `size` of those `taken`, which places they take, and how many they are.
+
+        How many is known to the device alone, and asking it would make the host wait. So the lists are as long as they
+        can be, and repeat the last row in its place where there are fewer.
+        """
+        every = taken.sum()
+        count = every.clamp(max=self.size)
+        order = (~taken).to(torch.uint8).argsort(stable=True)  # the taken first, in their order
+        nth = torch.arange(min(len(taken), self.size), device=taken.device).minimum(count - 1).clamp(min=0)
+        return order[every - count + nth], (self.pointer + nth) % self.size, count
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         width = state_dict[prefix + "emb"].shape[1] if prefix + "emb" in state_dict else 0

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
+from hardneg.preflight.computing_type import check_computing, check_precision
 from hardneg.preflight.trainer_arguments import check_trainer
 from hardneg.runs.folder import checkpoint_of
 
@@ -37,6 +38,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     for path, inner in classes.targets(node):
         classes.check_allowed(path, inner)
     check_paths(node)
+    check_computing(node)
     checks = {
         "negatives": check_chosen,
         "trainer": check_trainer,
@@ -46,6 +48,8 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     for key, look in checks.items():
         if key in node:
             look(node)
+    if "trainer" in node:
+        check_precision(node)
     return node
 
 

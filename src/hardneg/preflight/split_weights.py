@@ -16,6 +16,11 @@ def check_split(node: dict[str, Any]) -> None:
     if not splits_weights(node):
         return
     encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
+    if (precision := node["trainer"].get("precision")) not in (None, "auto", 32, "32", "32-true", "bf16", "bf16-mixed"):
+        raise ConfigError(
+            f"trainer=fsdp2 gathers weights in 32-true or bf16-mixed, not in {precision}: set one of these as"
+            " trainer.precision, or trainer=default"
+        )
     if encoder.get("momentum") is not None:
         raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
     if encoder.get("freeze") is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.system import distributed
 
 QUERIES, DOCS = 1024, 32_768  # a block of scores: 128 MB in float32
 POINTS = 39  # training points a cell, below which faiss warns
@@ -58,6 +59,8 @@ class Exact(Search):
 class Faiss(Search):
     """A faiss index by its factory string (Douze et al., arXiv:2401.08281), on GPUs where faiss and torch see them.
 
+    Of several ranks each holds its index on the GPU that it computes on; a process alone spreads one over all GPUs. So
+    no GPU ever holds more than one copy, and an index may be as large as the GPUs of a process alone together.
     `index` is for example "Flat" (exact), "IVF256,Flat" or "HNSW32"; `nprobe` is the number of cells an IVF index
     visits, `ef_search` the width of an HNSW search; the other one is ignored. Scores are inner products.
     """
@@ -97,7 +100,7 @@ class Faiss(Search):
         index = self._empty(docs.dim)
         on_gpu = device.type == "cuda" and faiss.get_num_gpus() > 0
         if on_gpu:
-            index = faiss.index_cpu_to_all_gpus(index)
+            index = to_gpus(faiss, index, device)
         if not index.is_trained:
             step = -(-len(docs) // SAMPLE)
             try:
@@ -120,6 +123,18 @@ class Faiss(Search):
             return torch.from_numpy(scores), torch.from_numpy(positions)
 
         return search
+
+
+def to_gpus(faiss: Any, index: Any, device: torch.device) -> Any:
+    """Put an empty index on this rank's GPU, or, of a process alone, in shards on all GPUs; not a copy on each."""
+    if distributed.active() or faiss.get_num_gpus() == 1:
+        resources = faiss.StandardGpuResources()
+        placed = faiss.index_cpu_to_gpu(resources, device.index or 0, index)
+        placed.referenced = resources  # faiss does not keep them alive
+        return placed
+    options = faiss.GpuMultipleClonerOptions()
+    options.shard = True
+    return faiss.index_cpu_to_all_gpus(index, co=options)
 
 
 def load_faiss(setting: str = "search=faiss_*") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from os import environ
 from typing import Any
 
@@ -64,6 +65,31 @@ def anywhere(flag: bool) -> bool:
     said = torch.tensor(int(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
     dist.all_reduce(said, op=dist.ReduceOp.MAX)
     return bool(said)
+
+
+class AnywhereBefore:
+    """`anywhere`, asked once a step and answered a step later: hosts meet on the CPU, and none waits for its device.
+
+    Every rank must make one at the same time, and ask equally often. Alone it answers at once.
+    """
+
+    def __init__(self) -> None:
+        # Whatever computes: an answer from a device would have to be waited for. Ranks may be long apart, as in mining.
+        self._group = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if active() else None
+        self._said: Tensor | None = None
+        self._asked: Any = None
+
+    def __call__(self, flag: bool) -> bool:
+        """Say one's own, and return whether any rank said so when last asked."""
+        if self._group is None:
+            return flag
+        if self._said is not None:
+            self._asked.wait()  # for the other hosts to have come as far as the last step
+            if bool(self._said):
+                return True
+        self._said = torch.tensor(int(flag))
+        self._asked = dist.all_reduce(self._said, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
+        return False
 
 
 def mean(value: float) -> float:

@@ -101,7 +101,8 @@ class TrainingModule(L.LightningModule):
         embeddings: Mapping[str, Tensor],
     ) -> None:
         """Log the loss, and every few steps what each source and loss did."""
-        self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(kept.scores))
+        # Not for Lightning's bar, which would read every step's number at once and wait: ours takes it when it is due.
+        self.log("train/loss", total.detach(), batch_size=len(kept.scores))
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         if not every or (self.global_step + 1) % every:
             return  # Lightning would not write it
@@ -131,12 +132,29 @@ class TrainingModule(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip as Lightning does, but let fused optimizers through where no gradient scaler is at work."""
-        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        if not gradient_clip_val or scaled or gradient_clip_algorithm not in (None, "norm"):
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        else:
-            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        """Clip as Lightning does, but with fused optimizers too, which take a scaler's factor out themselves, later."""
+        if not gradient_clip_val:
+            return
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
+        # As a tensor: reading it would wait for the device.
+        factor = scaler._get_scale_async() if scaler is not None and fused else None
+        clip([p for p in self.parameters() if p.grad is not None], gradient_clip_val, gradient_clip_algorithm, factor)
+
+
+def clip(parameters: Sequence[nn.Parameter], limit: float, algorithm: str | None, factor: Tensor | None = None) -> None:
+    """Clip gradients, by their common norm or each `value`; those that a scaler has multiplied by `factor` as if not.
+
+    What is infinite or NaN stays so, for the scaler to skip the step.
+    """
+    grads = [cast(Tensor, p.grad) for p in parameters]
+    if algorithm == "value":
+        for grad in grads:
+            most = torch.full((), limit, device=grad.device) * (1.0 if factor is None else factor)
+            grad.clamp_(min=-most, max=most)
+        return
+    norm = nn.utils.get_total_norm(grads)
+    nn.utils.clip_grads_with_norm_(parameters, limit, norm if factor is None else norm / factor)
 
 
 def logs_now(trainer: L.Trainer) -> bool:

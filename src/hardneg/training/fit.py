@@ -38,6 +38,7 @@ from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.final_test import final_test
+from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def fit(
     trial = bool(cfg.trainer.fast_dev_run)
     with loggers({} if trial else cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
         trainer: L.Trainer = classes.build(
-            {**classes.plain(cfg.trainer), "precision": evaluate.retriever.precision},
+            {**classes.plain(cfg.trainer), **trainer_arguments(evaluate.retriever.precision)},
             logger=opened,
             callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
             default_root_dir=folder,

@@ -38,6 +38,9 @@ class DualEncoder(TrainingModule):
         self.towers = towers
         self.sources: Mapping[str, OnlineSource] = cast(Mapping, nn.ModuleDict(sources))
         self.card = card
+        # DDP would have rank 0 send a whole queue before each forward pass. They are equal without: every rank fills
+        # its queue with what all gathered, and counts popularity in the same data.
+        self._ddp_params_and_buffers_to_ignore = [n for n, _ in self.named_buffers() if n.startswith("sources.")]
         self.resting: frozenset[str] = frozenset()  # online sources that a curriculum has switched off for now
 
     @property

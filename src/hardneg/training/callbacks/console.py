@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hardneg.system import distributed
 from hardneg.system.progress import Progress, progress
+from hardneg.training.base import logs_now
 from hardneg.training.callbacks.evaluation import measured_now
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Bar(RichProgressBar):
 
     def __init__(self) -> None:
         super().__init__(leave=False)
+        self.shown: dict[str, Any] = {}
         if not sys.stderr.isatty():
             self.disable()
 
@@ -108,7 +110,9 @@ class Bar(RichProgressBar):
         super().on_exception(trainer, pl_module, exception)
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Show losses and metrics only."""
+        """Show losses and metrics only; the loss as often as it is logged, since reading it waits for the device."""
+        if logs_now(trainer) and (loss := trainer.callback_metrics.get("train/loss")) is not None:
+            self.shown["train/loss"] = round(float(loss), 4)
         items = super().get_metrics(trainer, pl_module)
         items.pop("v_num", None)
-        return items
+        return {**self.shown, **items}

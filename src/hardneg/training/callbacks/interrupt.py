@@ -19,20 +19,25 @@ log = logging.getLogger(__name__)
 
 
 class SaveOnSigterm(L.Callback):
-    """Stop all ranks after the step in which SIGTERM reaches any of them, and write last.ckpt.
+    """Stop all ranks after the step in which SIGTERM reaches any of them, or after the next, and write last.ckpt.
 
     Lightning's own handler broadcasts while the other ranks may be in the middle of another collective, and lets each
-    rank stop when it sees its own flag: with more than one rank it hangs. Here the handler only takes a note, and the
-    ranks agree at the end of each step. A crash in mid-step leaves the older checkpoint.
+    rank stop when it sees its own flag: with more than one rank it hangs. And its loop asks rank 0 before every step,
+    by a number that the host reads from the device. Here the handler only takes a note; the ranks say it to each other
+    at the end of each step, on the CPU, and hear it at the end of the next, so that all stop at the same one and no
+    host waits for its device. One rank alone stops at once. A crash in mid-step leaves the older checkpoint.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.asked = False
+        self.anywhere: Callable[[bool], bool] = bool  # one rank's own word, until training starts
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the place of Lightning's handler, installed just before; it comes back after the run."""
         signal.signal(signal.SIGTERM, self._note)
+        self.anywhere = distributed.AnywhereBefore()
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
     def _note(self, _: int, __: FrameType | None) -> None:
         self.asked = True
@@ -43,7 +48,7 @@ class SaveOnSigterm(L.Callback):
 
         Between batches that are accumulated nobody stops: a checkpoint holds no gradients.
         """
-        if distributed.anywhere(self.asked) and not trainer.fit_loop._should_accumulate():
+        if self.anywhere(self.asked) and not trainer.fit_loop._should_accumulate():
             trainer._signal_connector.received_sigterm = True
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

@@ -1,0 +1,54 @@
+"""What a trainer computes in: Lightning's precisions, made to fit batches and losses of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.precision import HalfPrecision
+from torch import nn
+
+from hardneg.errors import ConfigError
+from hardneg.training.base import TrainingModule
+
+
+class BF16Weights(HalfPrecision):
+    """Holds the encoder's weights, and so its gradients and moments, in bfloat16; all else stays in float32.
+
+    Lightning's own converts every weight, buffer and number of a batch: temperatures and teacher scores would be
+    rounded to three digits, and batches of ours, which do not change, cannot be converted at all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("bf16-true")
+
+    def convert_module(self, module: nn.Module) -> nn.Module:
+        """Convert what is ranked with."""
+        assert isinstance(module, TrainingModule)
+        module.ranker.to(torch.bfloat16)
+        return module
+
+    def convert_input(self, data: Any) -> Any:
+        """Leave a batch as it is: encoders read ids, and losses compute in float32."""
+        return data
+
+    @contextmanager
+    def forward_context(self) -> Generator[None, None, None]:
+        """Leave the type of new tensors as it is."""
+        yield
+
+
+def trainer_arguments(precision: str) -> dict[str, Any]:
+    """The Trainer's arguments for a precision by Lightning's name."""
+    return {"plugins": [BF16Weights()], "precision": None} if precision == "bf16-true" else {"precision": precision}
+
+
+def check_device(precision: str | int, accelerator: str) -> None:
+    """Raise `ConfigError` for a precision that the device has not: Lightning would take another."""
+    on_gpu = accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if str(precision) in ("16", "16-mixed") and not on_gpu:
+        raise ConfigError(
+            f"trainer.precision={precision} computes in float16, which takes a GPU; on a CPU take bf16-mixed or 32-true"
+        )

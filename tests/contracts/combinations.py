@@ -1,0 +1,104 @@
+"""One small world in which every source, loss and filter of conf/ can train a few steps, for tests of all of them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import lightning as L
+import torch
+from confs import compose, names
+
+from hardneg.config import classes
+from hardneg.data.datamodule import Batches
+from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.tokens import TokenTable
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders.towers import Towers
+from hardneg.negatives.base import OfflineSource, Setting
+from hardneg.negatives.mixture import Mixture
+from hardneg.retrieval.model import Model
+from hardneg.training.base import Objective
+from hardneg.training.module import DualEncoder
+from hardneg.training.schedule import Schedule
+
+TEACHER = {"_target_": "newcomers.GoodTeacher"}
+CASES = [(s, loss, rule) for s in names("negatives") for loss in names("loss") for rule in names("filter")]
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "enable_model_summary": False}
+
+
+@dataclass(frozen=True)
+class World:
+    """What all combinations share: the config with every option in it, the data, the tokens and one cache."""
+
+    node: dict[str, Any]
+    training: TrainingSet
+    queries: TokenTable
+    docs: TokenTable
+    setting: Setting
+    towers: Towers
+
+    @property
+    def model(self):
+        """The towers with their tokens."""
+        return self.setting.model
+
+    def parts(self, **chosen):
+        """The config with these options alone, as negatives="bm25", and the parts that it makes."""
+        node = {**self.node}
+        for group, name in chosen.items():
+            node[group] = {name: copy.deepcopy(self.node[group][name])}
+        return node, {group: classes.build_group(node[group], group) for group in chosen}
+
+
+def make_world(data, cache, *overrides):
+    """Compose every option of conf/ over this data set, with a small static tower unless `overrides` say otherwise."""
+    groups = {group: f"{group}=[{','.join(names(group))}]" for group in ("negatives", "loss", "filter")}
+    small = () if any("encoder=" in one for one in overrides) else ("encoder.dim=8", "encoder.vocab_size=300")
+    cfg = compose(*groups.values(), "logger=csv", "batch_size=12", *small, *overrides)
+    node = classes.plain(cfg)
+    for source in node["negatives"].values():
+        if "teacher" in source:
+            source |= {"teacher": TEACHER, "depth": 12}
+    recipe = classes.build(cfg.encoder)
+    tokenizer = recipe.tokenizer(data.corpus)
+    torch.manual_seed(0)
+    towers = Towers(recipe, recipe.build(tokenizer))
+    model = Model.over(data, towers, recipe, tokenizer, "32-true", cache)
+    training = TrainingSet(data)
+    return World(node, training, model.queries, model.docs, Setting(training, {}, cache, model, device="cpu"), towers)
+
+
+def refused(source, loss, rule):
+    """Nothing but this is refused: to read the scores of a teacher that the source cannot have."""
+    return (loss.needs_teacher or rule.needs_teacher) and not source.has_teacher
+
+
+def make_module(world, sources, losses, filters, optimizer=None):
+    """A training module over the world's towers, copied, and its batches."""
+    for rule in filters.values():
+        rule.prepare(world.training)
+    setting = replace(world.setting, filters=filters)
+    offline = {key: source for key, source in sources.items() if isinstance(source, OfflineSource)}
+    online = {key: source for key, source in sources.items() if key not in offline}
+    for source in (*offline.values(), *online.values()):
+        source.prepare(setting)
+        if getattr(source, "follows_model", False):
+            source.mine(setting)
+    seen = ("positive", *offline, *online)
+    mixture = Mixture(offline, seen, seed=1)
+    collate = Collate(world.queries, world.docs, world.training, mixture.has_teacher)
+    batches = Batches(TrainingRows(world.training, mixture), collate, batch_size=12, seed=1)
+    optimizer = optimizer or partial(torch.optim.SGD, lr=0.1)
+    objective = Objective(filters, losses, seen, optimizer, Schedule("constant", 0.0), seed=1)
+    return DualEncoder(copy.deepcopy(world.towers), online, objective, card={}), batches
+
+
+def train(world, sources, losses, filters):
+    """Train the shared tower's copy two steps; returns the weights before and the module."""
+    module, batches = make_module(world, sources, losses, filters)
+    before = {key: value.clone() for key, value in module.towers.state_dict().items()}
+    L.Trainer(max_steps=2, accelerator="cpu", log_every_n_steps=1, **QUIET).fit(module, batches)
+    return before, module

@@ -1,0 +1,80 @@
+"""What ranks say to each other in a step: a stop that no host waits for its device for, and no copy of a queue."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from synthetic import make_batch, random_units
+from torch.nn.parallel import DistributedDataParallel
+
+from hardneg.encoders.static import Static, StaticTower
+from hardneg.encoders.towers import Towers
+from hardneg.losses.infonce import InfoNCE
+from hardneg.negatives.queue import Queue
+from hardneg.system import distributed
+from hardneg.training.base import Objective
+from hardneg.training.module import DualEncoder
+from hardneg.training.schedule import Schedule
+
+RANKS, STOP_AT = 2, 3
+
+
+def heard_at(rank):
+    """The step at whose end this rank hears that rank 1 was told to stop."""
+    anywhere = distributed.AnywhereBefore()
+    return next(step for step in range(10) if anywhere(rank == 1 and step >= STOP_AT))
+
+
+def queue_of_a_rank(rank):
+    """A queue that ranks have filled with documents of their own, and one that DDP has been free to overwrite."""
+    objective = Objective({}, {"infonce": InfoNCE()}, ("positive", "queue"), torch.optim.SGD, Schedule(), seed=1)
+    module = DualEncoder(Towers(Static(dim=4), StaticTower(10, 4, True)), {"queue": Queue(8, logq=True)}, objective, {})
+    queue = module.sources["queue"]
+    for step in range(3):
+        ids = torch.arange(4).reshape(2, 2) + 10 * step + 100 * rank
+        queue.update(random_units(2, 2, 4, seed=10 * step + rank).detach(), make_batch(ids.tolist()))
+    filled = {name: buffer.clone() for name, buffer in queue.named_buffers()}
+    queue.ids.fill_(rank)
+    module.forward = lambda: sum(p.sum() for p in module.towers.parameters())
+    DistributedDataParallel(module)()
+    return filled, queue.ids.clone()
+
+
+def _rank(rank, port, results):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=RANKS, timeout=timedelta(seconds=60))
+    torch.save((heard_at(rank), *queue_of_a_rank(rank)), results / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(_rank, args=(port, results), nprocs=RANKS)
+    return [torch.load(results / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
+
+
+def test_all_ranks_stop_at_the_step_after_the_one_that_was_told(ranks):
+    assert [heard for heard, *_ in ranks] == [STOP_AT + 1] * RANKS
+
+
+def test_ranks_fill_equal_queues_and_ddp_sends_none(ranks):
+    (_, one, first), (_, two, second) = ranks
+    assert one.keys() == {"emb", "ids", "pointer", "steps", "sampled"}
+    assert all(torch.equal(one[name], two[name]) for name in one) and set(one["ids"].tolist()) > {20, 120}
+    assert first.tolist() == [0] * 8 and second.tolist() == [1] * 8, "rank 0's queue was sent to the others"
+
+
+def test_alone_it_is_heard_at_once():
+    anywhere = distributed.AnywhereBefore()
+    assert not anywhere(False) and anywhere(True)
