@@ -25,7 +25,7 @@ class Screen(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line above our bars, in place of what a terminal may have left there."""
         with tqdm.external_write_mode(file=sys.stderr):
-            screen = sys.stderr
+            screen: Any = sys.stderr
             if screen is not None and screen is sys.__stderr__ and screen.isatty():
                 screen.write(CLEAN_LINE)
             super().emit(record)
