@@ -26,6 +26,7 @@ class Screen(logging.StreamHandler):
         """Write a line above our bars, in place of what a terminal may have left there."""
         with tqdm.external_write_mode(file=sys.stderr):
             screen: Any = sys.stderr
-            if screen is not None and screen is sys.__stderr__ and screen.isatty():
+            real: Any = sys.__stderr__
+            if screen is not None and screen is real and screen.isatty():
                 screen.write(CLEAN_LINE)
             super().emit(record)
