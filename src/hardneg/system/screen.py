@@ -25,6 +25,8 @@ class Screen(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line above our bars, in place of what a terminal may have left there."""
         with tqdm.external_write_mode(file=sys.stderr):
-            if sys.stderr is sys.__stderr__ and sys.stderr is not None and sys.stderr.isatty():
-                sys.stderr.write(CLEAN_LINE)
+            screen: Any = sys.stderr
+            real: Any = sys.__stderr__
+            if screen is not None and screen is real and screen.isatty():
+                screen.write(CLEAN_LINE)
             super().emit(record)
