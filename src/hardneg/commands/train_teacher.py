@@ -20,6 +20,7 @@ from hardneg.retrieval.reranker import Reranker
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
+from hardneg.training.ranks import joined
 from hardneg.training.setup import begin, objective, own_device, prepare_filters, prepare_negatives
 
 
@@ -27,6 +28,11 @@ def train_teacher(cfg: DictConfig) -> float | None:
     """Train, rerank the first stage, and write the run folder, the model in `teacher/`; return the best dev metric."""
     started = time.perf_counter()
     check_config(cfg)
+    with joined(cfg):
+        return _train(cfg, started)
+
+
+def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)

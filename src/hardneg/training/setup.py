@@ -10,13 +10,14 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hardneg.config import classes
+from hardneg.config import classes, run_identity
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
+from hardneg.system import distributed
 from hardneg.training.base import Objective
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = TrainingSet(data, cfg.split.train)
     for split in filter(None, (cfg.split.dev, cfg.split.test)):
         data.split(split)  # now, not after the first epoch
+    distributed.agree("the run folder", str(folder))
+    distributed.agree("the settings", run_identity.identity(cfg, folder))
+    distributed.agree("the checkpoint to go on from", cfg.ckpt_path)
+    distributed.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
     log.info(describe(data))
     return folder, training
 
