@@ -114,7 +114,7 @@ def refuse_ranks(config_name: str) -> None:
     here = launch.place()
     if here is not None and config_name.replace("_", "-") not in TOGETHER:
         raise ConfigError(
-            f"hardneg {config_name} runs in one process, and {here.world} were started; start it without torchrun or srun"
+            f"hardneg {config_name} runs in one process, and {here.world} were started: leave torchrun or srun away"
         )
 
 
