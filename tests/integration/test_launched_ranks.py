@@ -45,7 +45,7 @@ def finish(commands, environments):
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "ranks"), [(torchrun, 2), (srun, 4)])
 def test_the_ranks_share_a_folder_and_test_its_best_checkpoint(hardneg, small, tmp_path, monkeypatch, launcher, ranks):
-    """Each composed an outputs/ of its own: rank 0 tested best.ckpt, the others their last weights (.1924 for .1895)."""
+    """Each composed an outputs/ of its own: rank 0 tested the best weights, the others their last: .1924 for .1895."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     words = [*small, f"batch_size={32 // ranks}", "trainer.max_epochs=6", "logger=csv", "evaluate.before=false"]
     words += ["trainer.accelerator=cpu", f"trainer.devices={ranks}", "trainer.precision=32-true"]
