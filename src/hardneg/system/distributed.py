@@ -142,7 +142,7 @@ def everyone(value: T) -> list[T]:
     if not active():
         return [value]
     store, key = _joined(), _next("joined")
-    store.set(f"{key}/{rank()}", pickle.dumps(value))
+    _put(store, f"{key}/{rank()}", value)
     return [pickle.loads(_wait(store, f"{key}/{number}")) for number in range(world_size())]
 
 
@@ -191,6 +191,10 @@ def _joined() -> dist.Store:
     return dist.PrefixStore("hardneg/joined", dist.distributed_c10d._get_default_store())
 
 
+def _put(store: dist.Store, key: str, value: Any) -> None:
+    store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  (it takes bytes, whatever its stub says)
+
+
 def _next(stage: str) -> str:
     _words[stage] += 1
     return str(_words[stage])
@@ -202,12 +206,12 @@ def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -
     try:
         value = make()
     except BaseException:
-        store.set(key, pickle.dumps((False, None)))
+        _put(store, key, (False, None))
         end = time.monotonic() + FAREWELL  # the store may be ours, and end with us
         while store.add(f"{key}/heard", 0) < listeners - 1 and time.monotonic() < end:
             time.sleep(LOOKS[0])
         raise
-    store.set(key, pickle.dumps((True, value)))
+    _put(store, key, (True, value))
     return value
 
 
