@@ -23,30 +23,37 @@ from hardneg.runs import results
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.provenance import provenance
 from hardneg.runs.trec_runs import write_run
+from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Print the table and write test.run, per_query.parquet and summary.json."""
-    import torch
-
+    """Print the table and write test.run, per_query.parquet and summary.json; of several ranks the first."""
     check_config(cfg)
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
+    with distributed.from_launcher(cfg.device):
+        _evaluate(cfg)
+        distributed.barrier()
+
+
+def _evaluate(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     trained = checkpoint.load(cfg.ckpt_path)
     data: RetrievalData = classes.build(cfg.data).load()
     cache = Path(cfg.cache)
     queries, docs = token_tables(data, trained.tokenizer, trained.recipe.query, trained.recipe.document, cache)
-    precision = resolve_precision(cfg.precision, trained.recipe, cfg.device)
+    device = distributed.device(cfg.device)
+    precision = resolve_precision(cfg.precision, trained.recipe, str(device))
     retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
-    device = cfg.device if cfg.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     runs = retriever.nested(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
 
     qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
     systems = baseline_metrics(cfg, data, cfg.split, retriever.seen)
     systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
+    if distributed.rank() > 0:
+        return
     write_run(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
     results.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
     means, sets = results.means(systems, runs[""], data), results.means_by_set(systems, runs[""], data)

@@ -32,7 +32,7 @@ def mine(cfg: DictConfig) -> None:
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    with distributed.from_torchrun():
+    with distributed.from_launcher(cfg.device):
         setting = open_setting(cfg, sources, owner_name(folder), opens(cfg.from_index))
         for name, source in sources.items():
             source.mine(setting)

@@ -29,6 +29,7 @@ from hardneg.serving.from_index import StoredVectors
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.module import DualEncoder
+from hardneg.training.ranks import joined
 from hardneg.training.setup import Negatives, begin, objective, own_device, prepare_filters, prepare_negatives
 
 
@@ -38,6 +39,11 @@ def train(cfg: DictConfig) -> float | None:
     check_config(cfg)
     cfg = with_checkpoint(cfg)
     check_machine(cfg)
+    with joined(cfg):
+        return _train(cfg, started)
+
+
+def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     data = training.data
     stored = None if cfg.from_index is None else StoredVectors(cfg.from_index, data)

@@ -22,6 +22,7 @@ from hardneg.retrieval.retriever import seen
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
+from hardneg.training.ranks import joined
 from hardneg.training.setup import begin, objective, own_device, prepare_filters, prepare_negatives
 
 
@@ -30,6 +31,11 @@ def train_teacher(cfg: DictConfig) -> float | None:
     started = time.perf_counter()
     check_config(cfg)
     check_machine(cfg)
+    with joined(cfg):
+        return _train(cfg, started)
+
+
+def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)

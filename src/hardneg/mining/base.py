@@ -98,6 +98,9 @@ class Miner(ABC):
         """
         return self
 
+    def put_away(self) -> None:  # noqa: B027  (most have no weights of their own)
+        """Leave the device to training until `ready` is called again; weights of its own stay in main memory."""
+
     def mine(self, queries: list[str], corpus: Texts, k: int, work: Path = Path()) -> Hits:
         """Rank a whole corpus for some texts, without labels."""
         asked = Texts.of(map(str, range(len(queries))), queries)

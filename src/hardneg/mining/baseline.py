@@ -60,6 +60,7 @@ def baseline_run(
             np.save(folder / "scores.npy", np.concatenate(scores))
 
     folder = (built_together if miner.collective else built_once)(cache / "baselines" / key, build)
+    miner.put_away()
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
     return Run(rows, np.load(folder / "ids.npy"), np.load(folder / "scores.npy"))

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int32
-from torch import Tensor
+from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
@@ -17,8 +16,9 @@ from hardneg.errors import ConfigError
 from hardneg.mining.dense import Dense
 from hardneg.mining.teacher import Teacher
 from hardneg.retrieval.embed_tables import embed_rows
+from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
 from hardneg.retrieval.model import Model
-from hardneg.system.progress import progress, silent
+from hardneg.system.progress import silent
 
 
 class BiEncoderTeacher(Teacher):
@@ -39,12 +39,23 @@ class BiEncoderTeacher(Teacher):
             raise ConfigError("teacher=bi_encoder needs teacher.ckpt_path or teacher.encoder")
         self.scale = scale
         self.model: Model | None = None
-        self.docs: Float[Tensor, "N D"] | None = None
+        self.docs: Blocks | None = None
 
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
-        """Load the weights and tokenise."""
-        if self.model is None:
-            self.model = self.source.ready(data, None, cache, device).model
+        """Load the weights and tokenise, or bring the weights back to the device."""
+        self.model = self.source.ready(data, None, cache, device).model
+
+    def open(self, work: Path) -> None:
+        """Embed the corpus into `work`, as far as an earlier attempt has not; each rank a share."""
+        assert self.model is not None, "prepare() comes first"
+        folder = work / "teacher"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.docs = embed_blocks(self.model, np.arange(len(self.model.docs)), folder, "documents (teacher)")
+
+    def put_away(self) -> None:
+        """Keep the weights in main memory; the documents' embeddings go with the round's work folder."""
+        self.source.put_away()
+        self.docs = None
 
     def identity(self) -> dict[str, Any]:
         """The model's identity, weights included, and the scale."""
@@ -52,14 +63,21 @@ class BiEncoderTeacher(Teacher):
         return {"teacher": "bi_encoder", "model": self.model.identity(), "scale": self.scale}
 
     def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
-        """Score each query row against its document rows; NaN for -1. The first call embeds the corpus."""
+        """Score each query row against its document rows; NaN for -1.
+
+        Embeds these documents where `open` has not embedded all.
+        """
         model = self.model
         assert model is not None, "prepare() comes first"
-        # Each rank on its own: they score different blocks.
-        if self.docs is None:
-            with progress(len(model.docs), "embed documents (teacher)", "documents") as bar:
-                rows = np.arange(len(model.docs))
-                self.docs = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows, bar).cpu()
+        rows, columns = np.nonzero(docs >= 0)
+        named, place = np.unique(docs[rows, columns], return_inverse=True)  # many queries ask for the same documents
         q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent()).cpu()
-        scores = torch.einsum("qd,qkd->qk", q, self.docs[torch.from_numpy(docs).long()]) * self.scale
-        return np.where(docs >= 0, scores.numpy(), np.nan).astype(np.float32)
+        if self.docs is None:
+            d = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, named, silent()).cpu()
+        else:
+            d = self.docs.take(named)
+        scores = np.full(docs.shape, np.nan, np.float32)
+        scores[rows, columns] = (
+            (q[torch.from_numpy(rows)] * d[torch.from_numpy(place)]).sum(dim=1) * self.scale
+        ).numpy()
+        return scores

@@ -52,10 +52,12 @@ class CrossEncoderTeacher(Teacher):
         self.network: CrossEncoder | None = None
 
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
-        """Load the weights."""
+        """Load the weights, or bring them back to the device."""
         self.data = data
-        if self.network is None:
-            where = distributed.device(device)
+        where = distributed.device(device)
+        if self.network is not None:
+            self.network.to(where)
+        else:
             with torch.random.fork_rng(devices=[]):  # a fresh classifier must not change how training starts
                 torch.manual_seed(0)
                 source = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
@@ -65,6 +67,11 @@ class CrossEncoderTeacher(Teacher):
                 log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)
             if self.precision == "auto":
                 self.precision = "bf16-mixed" if native_bf16(str(where)) else "32-true"
+
+    def put_away(self) -> None:
+        """Keep the weights in main memory."""
+        if self.network is not None:
+            self.network.cpu()
 
     def identity(self) -> dict[str, Any]:
         """Weights, tokenizer, length and precision."""

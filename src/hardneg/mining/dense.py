@@ -72,14 +72,21 @@ class Dense(Miner):
             if self.weights == "average" and model.average is None:
                 raise ConfigError("weights=average needs a moving average of the model: add callbacks=[ema]")
             return self._with(model if self.weights == "current" else model.with_towers(model.average))
-        if self.own is None:
-            where = model.device if model is not None else distributed.device(device)
+        where = model.device if model is not None else distributed.device(device)
+        if self.own is not None:
+            self.own.towers.to(where)
+        else:
             # What it draws to start from must not change what the model in training starts from.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 object.__setattr__(self, "own", self._load(data, cache, where))
         assert self.own is not None
         return self._with(self.own if model is None else replace(self.own, embedded=model.embedded))
+
+    def put_away(self) -> None:
+        """Keep weights of its own in main memory."""
+        if self.own is not None:
+            self.own.towers.cpu()
 
     def _load(self, data: RetrievalData, cache: Path, device: torch.device) -> Model:
         if self.ckpt_path is not None:

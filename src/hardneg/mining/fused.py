@@ -37,6 +37,11 @@ class Fused(Miner):
         """Make each of the miners ready."""
         return Fused([miner.ready(data, model, cache, device) for miner in self.miners], self.constant)
 
+    def put_away(self) -> None:
+        """Put away each of the miners."""
+        for miner in self.miners:
+            miner.put_away()
+
     def identity(self) -> dict[str, Any]:
         """Those of the miners, and the constant."""
         return {"miner": "fused", "constant": self.constant, "of": [miner.identity() for miner in self.miners]}

@@ -119,6 +119,8 @@ def probe(
     asked = tasks(training, queries, mining_pool(training, documents), work)
     width = depth + min(int(training.known.counts[queries].max(initial=0)), depth)
     counts: dict[str, list[np.ndarray]] = {name: [] for name in settings}
+    if teacher is not None:
+        teacher.open(work)
     with progress(len(queries), "probe", "queries") as bar:
         for of_set, task in asked:
             task.work.mkdir(parents=True, exist_ok=True)

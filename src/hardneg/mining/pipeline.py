@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float32, Int32, UInt8
 
 from hardneg.data.training_set import TrainingSet
+from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.matrix.candidates import Candidates
 from hardneg.mining.assemble import MinedBlock, assemble, save
@@ -46,6 +47,11 @@ class MiningRecipe:
     filters: Mapping[str, CandidateFilter]
     teacher: Teacher | None = None
 
+    @property
+    def shared(self) -> bool:
+        """Whether ranks share the work: what an encoder computes, but not an index of words, which each would need."""
+        return self.miner.collective or self.teacher is not None
+
     def identity(self, training: TrainingSet, pool: np.ndarray) -> dict[str, Any]:
         """Name everything: a change of any of it is another store."""
         return {
@@ -61,25 +67,27 @@ class MiningRecipe:
 def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:
     """Return the recipe's store, mining it only if nobody has yet; an interrupted attempt goes on where it was.
 
-    Of several processes that ask together one mines and the others wait; of several ranks each mines a share. `owner`
+    Of several processes that ask together one mines and the others wait; of several ranks each mines or scores a share,
+    and all of them must ask for the same store (`ConfigError` otherwise). `owner`
     may come back for the store: it stays until every owner has released it.
     """
     pool = mining_pool(training, recipe.documents)
     identity = recipe.identity(training, pool)
     name = fingerprint(identity)
     work = cache / "work" / name
-    if owner is not None and distributed.rank() == 0:
-        hold(cache / "stores" / name, owner)  # before it is there: nobody else's release comes between
-    together = built_together if recipe.miner.collective else built_once
+    distributed.agree("what is to be mined", name)
+    if owner is not None:  # before it is there: nobody else's release comes between
+        distributed.first(lambda: hold(cache / "stores" / name, owner))
+    together = built_together if recipe.shared else built_once
     new = False
 
     def build(unfinished: Path | None) -> None:
         nonlocal new
         new, started = True, time.perf_counter()
-        blocks = _mine(recipe, training, tasks(training, training.queries, pool, work))
-        if recipe.miner.collective:
-            distributed.barrier()  # the last block may be another rank's
+        blocks = _mine(recipe, training, tasks(training, training.queries, pool, work), work)
+        distributed.barrier()  # the last block may be another rank's
         if unfinished is not None:
+            check_seen(blocks)
             seconds = round(time.perf_counter() - started, 3)
             facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "queries": len(training.queries)}
             facts["seconds"] = seconds
@@ -90,23 +98,37 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
             log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)
+    new = distributed.first(lambda: new)  # some work is done by rank 0 alone
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
         _remove_abandoned(cache / "work")
     return Store(folder, new)
 
 
+def check_seen(blocks: list[tuple[np.ndarray, Path]]) -> None:
+    """Raise `ConfigError` for a block that another rank has mined and that is not there."""
+    if missing := [path for _, path in blocks if not path.exists()]:
+        raise ConfigError(
+            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
+            " share"
+        )
+
+
 def _mine(
-    recipe: MiningRecipe, training: TrainingSet, pending: list[tuple[np.ndarray, Task]]
+    recipe: MiningRecipe, training: TrainingSet, pending: list[tuple[np.ndarray, Task]], work: Path
 ) -> list[tuple[np.ndarray, Path]]:
-    """Mine the training queries in blocks into the work folders; return each block's rows and file."""
+    """Mine the training queries in blocks into the work folders, those of a teacher into `work`.
+
+    Returns each block's rows and file. Ranks that share the work take turns, block by block.
+    """
     # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full. A
     # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
     width = recipe.depth + min(int(training.known.counts[training.queries].max(initial=0)), recipe.depth)
     width = min(width, max(len(task.pool) for _, task in pending))
     size = BLOCK if recipe.teacher is None else TAUGHT
-    ranks, own = (distributed.world_size(), distributed.rank()) if recipe.miner.collective else (1, 0)
+    ranks, own = distributed.world_size(), distributed.rank()
     done: list[tuple[np.ndarray, Path]] = []
+    asked = False
     with progress(-(-len(training.queries) // ranks), "mine", "queries") as bar:
         for queries, task in pending:
             task.work.mkdir(parents=True, exist_ok=True)
@@ -115,8 +137,11 @@ def _mine(
                 for start in range(0, len(queries), size)
             ]
             rank: Ranker | None = None
-            if not all(path.exists() for _, path in blocks):
-                rank = ranker_of(recipe.miner, task)
+            if distributed.anywhere(not all(path.exists() for _, path in blocks)):
+                rank = ranker_of(recipe.miner, task)  # by all or none, whatever each sees of the folder
+                if recipe.teacher is not None and not asked:
+                    asked = True
+                    recipe.teacher.open(work)
             for number, (rows, path) in enumerate(blocks, start=len(done)):
                 if number % ranks != own:
                     continue

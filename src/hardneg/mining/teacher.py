@@ -19,6 +19,12 @@ class Teacher(ABC):
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:  # noqa: B027  (some need nothing)
         """Load the weights onto `device`, tokenise; called before each round."""
 
+    def open(self, work: Path) -> None:  # noqa: B027
+        """Get ready to score; ranks may share what it takes, so all call it. `work` outlives an interruption."""
+
+    def put_away(self) -> None:  # noqa: B027
+        """Leave the device to training until the next round; what `prepare` has loaded stays in main memory."""
+
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """Everything that decides the scores but the texts, as plain values: part of a store's fingerprint."""

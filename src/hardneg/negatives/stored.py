@@ -90,7 +90,12 @@ class Stored(OfflineSource):
         filters = {name: rule for name, rule in setting.filters.items() if rule.at != "live"}
         filters = with_relabelling(filters, self.relabel)
         recipe = MiningRecipe(miner, self.depth, self.documents, filters, self.teacher)
-        return self.use(mine_and_store(recipe, setting.training, setting.cache, setting.owner))
+        try:
+            return self.use(mine_and_store(recipe, setting.training, setting.cache, setting.owner))
+        finally:  # training has the device now
+            self.miner.put_away()
+            if self.teacher is not None:
+                self.teacher.put_away()
 
     def open(self, folder: Path) -> Store:
         """Draw from a store that is there; raises `ConfigError` if it is not."""

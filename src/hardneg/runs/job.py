@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, UserError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.system import launch
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ composition.register_resolvers()
 WATCH = "HARDNEG_WATCH_STDIN"  # set by the launcher of processes: stop when it is gone and our stdin ends
 Entry = Callable[[DictConfig], Any]  # what a command does with its config
 
+TOGETHER = ("train", "train-teacher", "mine", "evaluate")  # commands whose work several ranks share
+DECISION = "job"  # what the first rank plans for all, among what it decides (see `launch.decided`)
 INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -43,20 +47,23 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
     """
     app = HydraConfig.get()
     folder = Path(app.runtime.output_dir).resolve()
-    if not first_rank():
-        if of_sweep(app):
-            _go_on(cfg, folder)
-        return entry(cfg)
+    if not launch.first_rank():
+        return _followed(entry, cfg, folder)
+    refuse_ranks(str(app.job.config_name))
     if os.environ.pop(WATCH, None):
         threading.Thread(target=_stop_without_launcher, daemon=True).start()
     try:
-        with status.held(folder):
-            if of_sweep(app):
-                if (found := finished(folder, cfg)) is not None:
-                    log.info("finished already: %s", folder)
-                    return found["result"]
-                _go_on(cfg, folder)
-            return _recorded(entry, cfg, folder)
+        with ExitStack() as stack:
+
+            def plan() -> dict[str, Any]:
+                stack.enter_context(status.held(folder))
+                return _plan(cfg, folder)
+
+            planned = launch.decided(DECISION, plan)
+            if "result" in planned:
+                log.info("finished already: %s", folder)
+                return planned["result"]
+            return _recorded(entry, _going_on(cfg, planned), folder)
     except UserError as error:
         log.error("error: %s", error)
         if app.mode == RunMode.MULTIRUN:
@@ -102,21 +109,52 @@ def check_same(folder: Path, cfg: DictConfig) -> None:
     )
 
 
-def _go_on(cfg: DictConfig, folder: Path) -> None:
-    """Set `ckpt_path` to an interrupted run's last checkpoint; clear what a failed one left.
+def refuse_ranks(config_name: str) -> None:
+    """Raise `ConfigError` for a command that works alone where torchrun or srun started several processes of it."""
+    here = launch.place()
+    if here is not None and config_name.replace("_", "-") not in TOGETHER:
+        raise ConfigError(
+            f"hardneg {config_name} runs in one process, and {here.world} were started: leave torchrun or srun away"
+        )
 
-    All ranks come to the same: the first clears before it writes a status of its own, and checkpoints change only when
-    all train.
+
+def _plan(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    """What is to be done in the folder, for all ranks: the `result` that is there, the checkpoint to `go_on` from.
+
+    Neither where a run begins. Clears what a failed one left.
     """
+    if not of_sweep(HydraConfig.get()):
+        return {}
+    if (done := finished(folder, cfg)) is not None:
+        return {"result": done["result"]}
     found = status.read(folder)
     if found is not None and status.begins_anew(found):
-        if first_rank():
+        if launch.first_rank():
             status.clear(folder)
-        return
+        return {}
     if "ckpt_path" in cfg and (last := folder / CHECKPOINTS / LAST).exists():
         log.info("going on from %s", last)
+        return {"go_on": str(last)}
+    return {}
+
+
+def _going_on(cfg: DictConfig, planned: dict[str, Any]) -> DictConfig:
+    """Set `ckpt_path` where there is a checkpoint to go on from."""
+    if "go_on" in planned:
         with open_dict(cfg):
-            cfg.ckpt_path = str(last)
+            cfg.ckpt_path = planned["go_on"]
+    return cfg
+
+
+def _followed(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
+    """Do as the first rank has planned, which records what became of it; a job that it gives up is none for us."""
+    try:
+        planned = launch.decided(DECISION, lambda: _plan(cfg, folder))
+        return planned["result"] if "result" in planned else entry(_going_on(cfg, planned))
+    except SystemExit as stop:
+        if stop.code == 2 and HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise JobFailed("given up by rank 0") from stop
+        raise
 
 
 def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
@@ -165,12 +203,6 @@ def _test(folder: Path) -> dict[str, float]:
 
 def _last_line(error: BaseException) -> str:
     return traceback.format_exception_only(error)[-1].strip()
-
-
-def first_rank() -> bool:
-    """Whether no other process of the same run comes first: Lightning, torchrun and SLURM number them."""
-    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-    return all(os.environ.get(name, "0") == "0" for name in ranks)
 
 
 def _stop_without_launcher() -> None:

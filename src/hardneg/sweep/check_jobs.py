@@ -15,14 +15,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hardneg.config import run_identity
 from hardneg.config.composition import as_in_a_job
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_data, check_words
 from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import new_folder, refuse_used
-from hardneg.runs.job import first_rank
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
 from hardneg.sweep.jobs import compose as compose_job
+from hardneg.system import launch
 from hardneg.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ class Preflight(Callback):
         if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
             return
         named = "${now:" not in str(OmegaConf.to_container(config.hydra.run, resolve=False))
-        with stopping_at_errors(), as_in_a_job(config, "hydra.run.dir"):
+
+        def choose() -> dict[str, Any]:
+            """Check, by the first rank for all, and say what the run is and where it lies."""
             refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
             cfg = copy.deepcopy(config)
             with open_dict(cfg):
@@ -52,14 +55,28 @@ class Preflight(Callback):
             check_writable(config.hydra.run.dir, "hydra.run.dir")
             check_config(cfg)
             check_here(cfg)
-            if not named and first_rank():
-                folder = str(new_folder(Path(config.hydra.run.dir)))
-                with open_dict(config.hydra.run):
-                    config.hydra.run.dir = folder
+            if "trainer" in cfg and isinstance(cfg.trainer.devices, int) and cfg.trainer.devices > 0:
+                launch.check_count(cfg.trainer.devices * cfg.trainer.num_nodes)
+            folder = Path(config.hydra.run.dir)
+            folder = folder if named or not launch.first_rank() else new_folder(folder)
+            return {"folder": str(folder), "settings": run_identity.settings(config)}
+
+        with stopping_at_errors(), as_in_a_job(config, "hydra.run.dir"):
+            chosen = launch.decided("folder", choose)
+            if not launch.first_rank():
+                check_alike(chosen["settings"], run_identity.settings(config))
+                follow(config)
+        with open_dict(config.hydra.run):
+            config.hydra.run.dir = chosen["folder"]
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs and their folders; a bad one ends the sweep here."""
-        folder = Path(config.hydra.sweep.dir)  # first: jobs take over the time in it, as it was found here
+        with stopping_at_errors():  # first: jobs take over the time in it, as it was found here
+            folder = Path(launch.decided("sweep", lambda: str(config.hydra.sweep.dir)))
+        with open_dict(config.hydra):
+            config.hydra.sweep.dir = str(folder)
+            if not launch.first_rank():
+                follow(config)
         words = list(config.hydra.overrides.task)
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
         with stopping_at_errors("the sweep cannot run, so no job was started"):
@@ -78,6 +95,27 @@ class Preflight(Callback):
             announce(folder, checked)
         Preflight.sweep = folder
         log.info("%d jobs checked", len(checked))
+
+
+def check_alike(settings: dict[str, Any], own: dict[str, Any]) -> None:
+    """Raise `ConfigError` where this rank was started with other settings than the first, naming those."""
+    different = [key for key in sorted(settings.keys() | own.keys()) if settings.get(key) != own.get(key)]
+    if different:
+        said = ", ".join(f"{key}={own.get(key)} (rank 0: {settings.get(key)})" for key in different[:3])
+        raise ConfigError(f"a rank was started with another config than rank 0: {said}; start all of them alike")
+
+
+def follow(config: DictConfig) -> None:
+    """Leave the run's config and what it tells to the first rank; log into a file of this rank's own.
+
+    The ranks that Lightning starts are told so by it.
+    """
+    with open_dict(config.hydra):
+        OmegaConf.update(config.hydra, "job_logging.handlers.console.level", "WARNING")
+    if (here := launch.place()) is not None:
+        with open_dict(config.hydra):
+            config.hydra.output_subdir = None
+            config.hydra.job.name = f"{config.hydra.job.name}_rank_{here.rank}"
 
 
 @contextmanager

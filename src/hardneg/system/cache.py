@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,19 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """Return `folder`, building it first if it is not there; of several processes one builds and the others wait.
 
     `build` fills a temporary folder beside it, which is synced and then renamed: a kill at any moment leaves either
-    the whole folder or none.
+    the whole folder or none. Of the ranks of a run, which all ask, rank 0 comes first; the others find what it built,
+    or build it for a machine that has a cache of its own. None goes on before all have it: another job may hold the
+    lock for hours, and a rank that went on would wait in a collective, whose patience is limited. Raises `ConfigError`
+    where ranks ask for different folders.
     """
-    if folder.exists():
-        return folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cache: cannot write to {folder.parent} ({error.strerror}); set cache=DIR") from error
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
-        if not folder.exists():
-            _sweep(folder)
-            with _temporary(folder) as unfinished:
-                build(unfinished)
-                _sync(unfinished)
-                unfinished.rename(folder)
+    if not distributed.active():
+        return _built(folder, build)
+    distributed.agree("a folder in the cache", folder.name)
+    distributed.first(lambda: _built(folder, build))
+    if distributed.rank() > 0:
+        with distributed.alone():
+            _built(folder, build)
+    distributed.barrier()
     return folder
 
 
@@ -49,26 +47,53 @@ def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
     """As `built_once`, for work that all ranks of a run share: each of them calls `build`, and rank 0 gets the folder.
 
     Only rank 0 takes the lock and decides: a rank that decided for itself could find the folder built meanwhile by
-    another run, and leave its fellows waiting for its share.
+    another run, and leave its fellows waiting for its share. They hear from it when it has the lock.
     """
     if not distributed.active():
-        return built_once(folder, build)
-    if distributed.rank() > 0:
-        if distributed.anywhere(False):
-            build(None)
-    else:
-        asked = False
-
-        def with_the_others(unfinished: Path) -> None:
-            nonlocal asked
-            asked = distributed.anywhere(True)
-            build(unfinished)
-
-        built_once(folder, with_the_others)
-        if not asked:
-            distributed.anywhere(False)  # it was there: the others may go on
+        return _built(folder, build)
+    distributed.agree("a folder in the cache", folder.name)
+    if distributed.rank() == 0:
+        with ExitStack() as held:
+            if distributed.first(lambda: held.enter_context(_missing(folder))):
+                with _filled(folder) as unfinished:
+                    build(unfinished)
+    elif distributed.first(lambda: False):
+        build(None)
     distributed.barrier()
     return folder
+
+
+def _built(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Build by this process alone what is not there."""
+    with _missing(folder) as missing:
+        if missing:
+            with _filled(folder) as unfinished:
+                build(unfinished)
+    return folder
+
+
+@contextmanager
+def _missing(folder: Path) -> Iterator[bool]:
+    """Whether the folder has to be built, by us, who hold its lock meanwhile."""
+    if folder.exists():
+        yield False
+        return
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cache: cannot write to {folder.parent} ({error.strerror}); set cache=DIR") from error
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        yield not folder.exists()
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name when all is written; for who holds the lock."""
+    _sweep(folder)
+    with _temporary(folder) as unfinished:
+        yield unfinished
+        _sync(unfinished)
+        unfinished.rename(folder)
 
 
 def hold(folder: Path, owner: str) -> None:

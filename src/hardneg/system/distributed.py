@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from os import environ
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -16,10 +18,23 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
+from hardneg.errors import ConfigError, UserError
+from hardneg.system import launch
+
+T = TypeVar("T")
+
+LOOKS = (0.002, 0.5)  # seconds between two looks for another rank's word: at first, and at most
+FAREWELL = 30.0  # seconds that a first rank which gives up waits for the others to hear of it
+
+_alone = 0  # how many blocks of `alone` this process is in
+_chosen: torch.device | None = None  # the device that this process was given, where it was
+_words = {"early": 0, "joined": 0}  # how many words were said or heard, before and after the ranks were joined
+_early: dist.Store | None = None
+
 
 def active() -> bool:
     """Whether several ranks run together."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def rank() -> int:
@@ -32,37 +47,201 @@ def world_size() -> int:
     return dist.get_world_size() if active() else 1
 
 
-def barrier() -> None:
-    """Wait until every rank is here."""
-    if active():
-        dist.barrier()
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let this process work meanwhile as if there were no other ranks, which wait for its word."""
+    global _alone
+    _alone += 1
+    try:
+        yield
+    finally:
+        _alone -= 1
 
 
 @contextmanager
-def from_torchrun() -> Iterator[None]:
-    """Join the other processes that `torchrun` started, if it started us; Lightning does so on its own."""
-    if int(environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+def from_launcher(device_name: str = "auto") -> Iterator[None]:
+    """Join the other processes that torchrun or srun started, if one started us; Lightning does so on its own.
+
+    `device_name` is where they compute (see `device`). Raises `ConfigError` for one GPU that all of them would share.
+    """
+    here = launch.place()
+    if here is None or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    where = device(device_name)
+    if where.type == "cuda":
+        if device_name not in ("auto", "cuda"):
+            raise ConfigError(
+                f"device={device_name}: each of {here.world} ranks needs a GPU of its own; take device=auto"
+            )
+        torch.cuda.set_device(where)  # before NCCL begins, or all ranks of a machine meet on its first GPU
+    _find_first()
+    dist.init_process_group("nccl" if where.type == "cuda" else "gloo", rank=here.rank, world_size=here.world)
     try:
         yield
     finally:
         dist.destroy_process_group()
 
 
+def part() -> None:
+    """Let the ranks go their ways; a run that comes later in this process joins others."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextmanager
+def computing_on(chosen: torch.device) -> Iterator[None]:
+    """Let `auto` be this device meanwhile: the one that the trainer was given."""
+    global _chosen
+    before, _chosen = _chosen, chosen
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
 def device(name: str) -> torch.device:
-    """Turn `auto` into this process's GPU if there is one."""
-    if name != "auto" or not torch.cuda.is_available():
+    """Return where this process computes: `auto` takes a GPU of its own if there is one, and `cuda` means that one.
+
+    Of several processes on a machine each has the GPU of its number there (LOCAL_RANK, SLURM_LOCALID), or the only one
+    that it can see; beside a trainer it is the trainer's. An explicit device, as cuda:1, is taken as it is.
+    """
+    if name == "auto" and _chosen is not None:
+        return _chosen
+    if name not in ("auto", "cuda") or not torch.cuda.is_available():
         return torch.device("cpu" if name == "auto" else name)
-    return torch.device("cuda", int(environ.get("LOCAL_RANK", "0")))
+    if _chosen is not None and _chosen.type == "cuda":
+        return _chosen
+    return torch.device("cuda", launch.local_rank() % torch.cuda.device_count())
+
+
+def first(make: Callable[[], T]) -> T:
+    """Return what rank 0 makes, however long that takes; every rank must ask.
+
+    The others wait for its word outside of any collective, whose patience is limited (ten minutes with NCCL): rank 0
+    may wait for a lock that another job holds. Within `make` it is as if alone. What it raises ends the others too.
+    """
+    if not active():
+        return make()
+    if rank() > 0:
+        return _hear(_joined(), "joined")  # type: ignore[no-any-return]
+    with alone():
+        return _say(_joined(), "joined", make, dist.get_world_size())
+
+
+def decided_first(make: Callable[[], T]) -> T:
+    """As `first`, for processes of torchrun or srun that are not joined yet."""
+    here = launch.place()
+    assert here is not None
+    if here.rank > 0:
+        return _hear(_before_joining(), "early")  # type: ignore[no-any-return]
+    return _say(_before_joining(), "early", make, here.world)
+
+
+def everyone(value: T) -> list[T]:
+    """Return what each rank says, in their order; every rank must ask, and may come as late as it likes."""
+    if not active():
+        return [value]
+    store, key = _joined(), _next("joined")
+    _put(store, f"{key}/{rank()}", value)
+    return [pickle.loads(_wait(store, f"{key}/{number}")) for number in range(world_size())]
+
+
+def barrier() -> None:
+    """Wait until every rank is here, however long: one may have more to do than the patience of a collective."""
+    everyone(None)
+
+
+def agree(what: str, value: Any) -> None:
+    """Raise `ConfigError` on every rank if they come with different values; every rank must ask."""
+    said = everyone(value)
+    for number, other in enumerate(said):
+        if other != said[0]:
+            raise ConfigError(
+                f"the ranks do not agree on {what}: rank 0 has {said[0]}, rank {number} has {other}; all of them must"
+                " be started alike, and see the same files"
+            )
+
+
+def _before_joining() -> dist.Store:
+    """The store by which the launcher's processes find each other; rank 0's own, or the launcher's."""
+    global _early
+    here = launch.place()
+    assert here is not None
+    if _early is None:
+        _find_first()
+        store, _, _ = next(dist.rendezvous("env://", here.rank, here.world))
+        _early = dist.PrefixStore("hardneg/early", store)
+    return _early
+
+
+def _find_first() -> None:
+    """Let the environment say where rank 0 is; of SLURM's processes each can tell."""
+    if "RANK" in environ:
+        return
+    from lightning.fabric.plugins.environments import SLURMEnvironment
+
+    try:
+        slurm = SLURMEnvironment()
+    except RuntimeError as error:
+        raise ConfigError(str(error)) from error
+    environ["MASTER_ADDR"], environ["MASTER_PORT"] = slurm.main_address, str(slurm.main_port)
+
+
+def _joined() -> dist.Store:
+    return dist.PrefixStore("hardneg/joined", dist.distributed_c10d._get_default_store())
+
+
+def _put(store: dist.Store, key: str, value: Any) -> None:
+    store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  # it takes bytes, whatever its stub says
+
+
+def _next(stage: str) -> str:
+    _words[stage] += 1
+    return str(_words[stage])
+
+
+def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -> T:
+    """Make a value and say it, or say that there will be none."""
+    key = _next(stage)
+    try:
+        value = make()
+    except BaseException:
+        _put(store, key, (False, None))
+        end = time.monotonic() + FAREWELL  # the store may be ours, and end with us
+        while store.add(f"{key}/heard", 0) < listeners - 1 and time.monotonic() < end:
+            time.sleep(LOOKS[0])
+        raise
+    _put(store, key, (True, value))
+    return value
+
+
+def _hear(store: dist.Store, stage: str) -> Any:
+    key = _next(stage)
+    made, value = pickle.loads(_wait(store, key))
+    if not made:
+        store.add(f"{key}/heard", 1)
+        raise SystemExit(2)  # rank 0 has said why
+    return value
+
+
+def _wait(store: dist.Store, key: str) -> bytes:
+    """Look for a word until it is there; raises `UserError` where the process that keeps the words has gone."""
+    pause = LOOKS[0]
+    try:
+        while not store.check([key]):
+            time.sleep(pause)
+            pause = min(2 * pause, LOOKS[1])
+        return store.get(key)
+    except RuntimeError as error:
+        raise UserError("another rank of this run has ended; see what it said") from error
 
 
 def anywhere(flag: bool) -> bool:
     """Whether any rank says so; every rank must ask."""
     if not active():
         return flag
-    said = torch.tensor(int(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    said = _moved(torch.tensor(int(flag)))
     dist.all_reduce(said, op=dist.ReduceOp.MAX)
     return bool(said)
 
@@ -97,10 +276,15 @@ def mean(value: float) -> float:
     if not active():
         return value
     known = value == value
-    where = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    both = torch.tensor([value if known else 0.0, float(known)], dtype=torch.float64, device=where)
+    both = _moved(torch.tensor([value if known else 0.0, float(known)], dtype=torch.float64))
     dist.all_reduce(both)
     return float(both[0] / both[1])
+
+
+def _moved(x: Tensor) -> Tensor:
+    """Bring a tensor to a device that the ranks' backend can send from: NCCL takes nothing that is not on a GPU."""
+    kinds = [pair.split(":")[0] for pair in dist.get_backend_config().split(",")]
+    return x if x.device.type in kinds else x.to(torch.device(kinds[0]))
 
 
 class _Gather(torch.autograd.Function):
@@ -108,19 +292,20 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        parts = [torch.empty_like(x) for _ in range(world_size())]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
+        sent = _moved(x.contiguous())
+        parts = [torch.empty_like(sent) for _ in range(world_size())]
+        dist.all_gather(parts, sent)
+        return torch.cat(parts).to(x.device)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].clone()  # contiguous() may be the caller's own gradient
+        total = _moved(grads[0].clone())  # contiguous() may be the caller's own gradient
         dist.all_reduce(total)
-        return total.chunk(world_size())[rank()]
+        return total.chunk(world_size())[rank()].to(grads[0].device)
 
 
 def gather(x: Shaped[Tensor, R * rest]) -> Shaped[Tensor, WR * rest]:
-    """Concatenate the ranks' equal-sized blocks of rows, in rank order, with gradient.
+    """Concatenate the ranks' equal-sized blocks of rows, in rank order, with gradient, on the device they came from.
 
     No world-size factor: with local queries against gathered columns and the mean over ranks that DDP takes of the
     gradients, W ranks with B rows give exactly the gradient of one process with W*B rows.
@@ -132,7 +317,7 @@ def gather_padded(ids: Int[Tensor, "R P"], fill: int = -1) -> Int[Tensor, "WR Q"
     """Gather id lists whose width differs between ranks."""
     if not active():
         return ids
-    width = torch.tensor([ids.shape[1]], device=ids.device)
+    width = _moved(torch.tensor([ids.shape[1]]))
     dist.all_reduce(width, op=dist.ReduceOp.MAX)
     return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=fill))
 
@@ -178,6 +363,15 @@ def whole_weights(module: nn.Module) -> Iterator[None]:
         for part in parts:
             part.set_reshard_after_forward(True, recurse=False)
             part.reshard()
+
+
+def weights_sum(module: nn.Module) -> int | None:
+    """Add up the bits of all weights, in whatever order: equal weights have equal sums. None where they are split."""
+    if any(isinstance(part, FSDPModule) for part in module.modules()):
+        return None
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    bits = (p.detach().contiguous().view(integers[p.element_size()]) for p in module.parameters())
+    return sum(int(part.sum(dtype=torch.int64)) for part in bits)
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:

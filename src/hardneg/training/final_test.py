@@ -16,6 +16,7 @@ from hardneg import __version__
 from hardneg.config import classes
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.file_hashes import check_intact
+from hardneg.errors import ConfigError
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.runs import figure, results
@@ -37,9 +38,11 @@ def final_test(
     Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
-    if kept.exists():  # not after fast_dev_run
+    if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
+        check_seen(kept)
         check_intact(kept, "checkpoint")
         distributed.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+        distributed.agree("the weights to test", distributed.weights_sum(module))
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: results.Systems = {}
     run = None
@@ -91,6 +94,16 @@ def final_test(
         log.info("run folder: %s", folder)
     distributed.barrier()
     return best
+
+
+def check_seen(kept: Path) -> None:
+    """Raise `ConfigError` on every rank if one of them does not see the checkpoint that is to be tested."""
+    blind = [str(number) for number, seen in enumerate(distributed.everyone(kept.exists())) if not seen]
+    if blind:
+        raise ConfigError(
+            f"{kept} cannot be seen by rank {', '.join(blind)}, so there is no test of it; hydra.run.dir must be in a"
+            " folder that all ranks share. `hardneg evaluate` tests it on one machine"
+        )
 
 
 def _systems(cfg: DictConfig, runs: Mapping[str, Run], evaluate: Evaluate) -> results.Systems:

@@ -11,7 +11,7 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hardneg.config import classes
+from hardneg.config import classes, run_identity
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
@@ -53,6 +53,10 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = TrainingSet(data, cfg.split.train)
     for split in filter(None, (cfg.split.dev, cfg.split.test)):
         data.split(split)  # now, not after the first epoch
+    distributed.agree("the run folder", str(folder))
+    distributed.agree("the settings", run_identity.identity(cfg, folder))
+    distributed.agree("the checkpoint to go on from", cfg.ckpt_path)
+    distributed.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
     log.info(describe(data))
     check_batch_size(cfg, training)
     return folder, training

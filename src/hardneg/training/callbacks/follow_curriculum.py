@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,8 @@ class FollowCurriculum(L.Callback):
         if pace.watched:
             logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
             # What is not measured at every step keeps its last value, also over a resume: Lightning forgets it there.
-            self.known |= {name: distributed.mean(float(logged[name])) for name in pace.watched if name in logged}
+            means = {name: distributed.mean(float(logged.get(name, math.nan))) for name in pace.watched}
+            self.known |= {name: mean for name, mean in means.items() if mean == mean or name in logged}
             pace.watch(self.known, trainer.global_step)
 
     def _progress(self, trainer: L.Trainer, batch_idx: int) -> float:

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -127,9 +128,13 @@ class Remine(L.Callback):
             saved = {store for stores in self.saved for store in stores}
             old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
             self.stores[name] = [store for store in self.stores[name] if store not in old]
-            if distributed.rank() == 0 and self.setting.owner is not None:
-                for store in old:
-                    release(self.setting.cache / "stores" / store, self.setting.owner)
+            if self.setting.owner is not None:
+                distributed.first(partial(self._release, old))  # it waits for locks that others may hold
+
+    def _release(self, stores: list[str]) -> None:
+        assert self.setting.owner is not None
+        for store in stores:
+            release(self.setting.cache / "stores" / store, self.setting.owner)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note which stores it names."""

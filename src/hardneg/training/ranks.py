@@ -1,0 +1,48 @@
+"""Starting the processes that the trainer asks for before anything is computed, so that they share mining too."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lightning as L
+import torch
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from omegaconf import DictConfig
+
+from hardneg.config import classes
+from hardneg.system import distributed, launch
+
+log = logging.getLogger(__name__)
+
+DECIDE_RANKS = ("_target_", "accelerator", "devices", "num_nodes", "strategy", "plugins")  # arguments of the Trainer
+
+
+@contextmanager
+def joined(cfg: DictConfig) -> Iterator[None]:
+    """Start or join the run's other ranks, each on its device; they part at the end.
+
+    Lightning would do so in `fit`, when a frozen miner or teacher has already worked on one device, and each process of
+    torchrun or srun for itself. Raises `ConfigError` where those are not as many as the trainer has devices.
+    """
+    wanted = {key: value for key, value in classes.plain(cfg.trainer).items() if key in DECIDE_RANKS}
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    strategy = classes.build({**wanted, **quiet, "enable_model_summary": False}).strategy
+    launch.check_count(strategy.num_processes * strategy.num_nodes if hasattr(strategy, "num_processes") else 1)
+    device: torch.device = getattr(strategy, "root_device", torch.device("cpu"))
+    launcher = strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):  # one process, or such as begin with `fit`
+        with distributed.computing_on(device):
+            yield
+        return
+    strategy.connect(L.LightningModule())  # split weights want one to note the devices on
+    launcher.launch(strategy.setup_environment)
+    with distributed.computing_on(strategy.root_device):
+        try:
+            yield
+        except Exception:
+            launcher.kill(signal.SIGTERM)  # they may wait for us
+            raise
+    distributed.part()

@@ -1,0 +1,171 @@
+"""Four gloo ranks: one decides for all, nobody waits in a collective for a lock, and all share what is mined."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from filelock import FileLock
+
+from hardneg.data.toy import Toy
+from hardneg.encoders.static import Static
+from hardneg.errors import ConfigError
+from hardneg.filters.known_positives import KnownPositives
+from hardneg.mining import bi_encoder_teacher, dense
+from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
+from hardneg.mining.bm25 import BM25
+from hardneg.mining.dense import Dense
+from hardneg.negatives.base import Setting
+from hardneg.negatives.stored import Stored
+from hardneg.system import cache, distributed
+
+WORLD = 4
+PATIENCE = 4.0  # seconds that a collective waits
+LONGER = 6.0  # seconds that another job holds a lock
+
+
+def decisions(rank):
+    """What each rank gets where each has another opinion."""
+    found = {"first": distributed.first(lambda: rank * 10), "everyone": distributed.everyone(rank)}
+    found["inside"] = distributed.first(lambda: (distributed.active(), distributed.world_size()))
+    distributed.agree("the seed", 1)
+    try:
+        distributed.agree("the run folder", f"outputs/{rank // 2}")
+    except ConfigError as error:
+        found["mismatch"] = str(error)
+    try:
+        distributed.first(lambda: 1 / 0)
+    except (ZeroDivisionError, SystemExit) as error:
+        found["failed"] = type(error).__name__
+    return found
+
+
+def _fill(folder):
+    if folder is not None:
+        (folder / "by").write_text(str(os.getpid()))
+
+
+def behind_a_lock(folder, together):
+    """Ask for a folder that another job is building."""
+    started = time.monotonic()
+    built = (cache.built_together if together else cache.built_once)(folder, _fill)
+    waited = time.monotonic() - started
+    dist.all_reduce(torch.ones(1))  # nobody is late for what comes next
+    return waited, (built / "by").read_text()
+
+
+def source(miner, teacher=None):
+    return Stored(k=2, miner=miner, depth=8, teacher=teacher)
+
+
+SOURCES = {
+    "dense": lambda: source(Dense(encoder=Static(dim=8))),
+    "bm25": lambda: source(BM25()),
+    "bm25 and a teacher": lambda: source(BM25(), BiEncoderTeacher(encoder=Static(dim=8))),
+}
+
+
+def mined(name, folder, training):
+    """Mine, with a note of how many texts this rank has embedded."""
+    embedded, kept = [0], (dense.embed_rows, bi_encoder_teacher.embed_rows)
+
+    def counting(towers, table, side, precision, rows, bar):
+        embedded[0] += len(rows)
+        return kept[0](towers, table, side, precision, rows, bar)
+
+    dense.embed_rows = bi_encoder_teacher.embed_rows = counting
+    try:
+        found = SOURCES[name]()
+        found.prepare(Setting(training, {"known_positives": KnownPositives()}, folder, owner="me"))
+    finally:
+        dense.embed_rows, bi_encoder_teacher.embed_rows = kept
+    store = found.store
+    teacher = None if store._teacher is None else np.array(store._teacher.array)
+    return {"name": store.folder.name, "new": store.new, "ids": np.array(store.ids), "scores": np.array(store.scores),
+            "teacher": teacher, "embedded": embedded[0]}  # fmt: skip
+
+
+def world():
+    from hardneg.data.training_set import TrainingSet
+
+    return TrainingSet(Toy(docs=120, queries=500, names=20, attributes=8).load())
+
+
+def _rank(rank, port, folder):
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=WORLD, timeout=timedelta(seconds=PATIENCE))
+    found = {"decisions": decisions(rank)}
+    for together in (False, True):
+        (folder / f"asked-{together}").touch()
+        found[f"lock {together}"] = behind_a_lock(folder / f"busy-{together}", together)
+    training = world()
+    for name in SOURCES:
+        found[name] = mined(name, folder, training)
+    torch.save(found, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    jobs = {together: FileLock(folder / f"busy-{together}.lock") for together in (False, True)}  # we are another job
+    for job in jobs.values():
+        job.acquire()
+    context = mp.spawn(_rank, args=(port, folder), nprocs=WORLD, join=False)
+    for together, job in jobs.items():
+        while not (folder / f"asked-{together}").exists() and not context.join(timeout=0.1):
+            pass
+        time.sleep(LONGER)
+        job.release()
+    while not context.join():
+        pass
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(WORLD)]
+
+
+def test_rank_0_decides_and_works_as_if_alone(ranks):
+    for found in ranks:
+        said = found["decisions"]
+        assert said["first"] == 0 and said["everyone"] == [0, 1, 2, 3] and said["inside"] == (False, 1)
+
+
+def test_a_mismatch_is_told_on_every_rank(ranks):
+    for found in ranks:
+        told = "the ranks do not agree on the run folder: rank 0 has outputs/0, rank 2 has outputs/1"
+        assert told in found["decisions"]["mismatch"]
+
+
+def test_what_fails_on_rank_0_ends_the_others(ranks):
+    assert [found["decisions"]["failed"] for found in ranks] == ["ZeroDivisionError", *["SystemExit"] * 3]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_lock_of_another_job_is_waited_for_outside_of_collectives(ranks, together):
+    waits, builders = zip(*(found[f"lock {together}"] for found in ranks), strict=True)
+    assert min(waits) > PATIENCE, "a collective would have given up"
+    assert len(set(builders)) == 1
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_ranks_mine_the_store_of_one_process(ranks, name, tmp_path):
+    one = mined(name, tmp_path, world())
+    for found in ranks:
+        assert found[name]["name"] == one["name"] and found[name]["new"]
+        np.testing.assert_array_equal(found[name]["ids"], one["ids"])
+        np.testing.assert_array_equal(found[name]["scores"], one["scores"])
+        if one["teacher"] is not None:
+            np.testing.assert_allclose(found[name]["teacher"], one["teacher"], rtol=1e-5)
+    shares = [found[name]["embedded"] for found in ranks]
+    assert sum(shares) == one["embedded"]
+    if name == "bm25 and a teacher":  # blocks of 64 queries
+        assert max(shares) < one["embedded"] / 2
