@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import lightning as L
@@ -125,7 +126,7 @@ class Remine(L.Callback):
             old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
             self.stores[name] = [store for store in self.stores[name] if store not in old]
             if self.setting.owner is not None:
-                distributed.first(lambda old=old: self._release(old))  # it waits for locks that others may hold
+                distributed.first(partial(self._release, old))  # it waits for locks that others may hold
 
     def _release(self, stores: list[str]) -> None:
         assert self.setting.owner is not None
