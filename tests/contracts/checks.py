@@ -23,7 +23,7 @@ from synthetic import make_batch, make_candidates, random_units
 
 from hardneg.config import classes
 from hardneg.errors import ConfigError
-from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.candidates import PAIRINGS, Candidates
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
 
@@ -166,11 +166,14 @@ def columns_agree(source):
 
 def offers_embeddings_under_their_own_ids(source):
     for q, d, batch, columns in steps(copy.deepcopy(source)):
-        for emb, doc, owner in zip(columns.emb, columns.ids.tolist(), columns.owner.tolist(), strict=True):
-            if owner >= 0:
+        pairings = torch.zeros_like(columns.ids) if columns.pairing is None else columns.pairing
+        places = zip(columns.emb, columns.ids.tolist(), columns.owner.tolist(), pairings.tolist(), strict=True)
+        for emb, doc, owner, pairing in places:
+            if PAIRINGS[pairing].endswith("_query"):  # the column is a query, and its id a row of theirs
+                assert batch.query_ids[owner] == doc and torch.allclose(emb, q[owner])
+            elif owner >= 0:
                 slot = batch.doc_ids[owner].tolist().index(doc)
-                stands_for = [d[owner, slot], *([q[owner]] if columns.by_document is not None else [])]
-                assert any(torch.allclose(emb, one) for one in stands_for)
+                assert torch.allclose(emb, d[owner, slot])
             else:
                 assert doc not in batch.doc_ids[batch.doc_ids >= 0].tolist(), (
                     f"document {doc} has an owner in the batch"
@@ -182,7 +185,8 @@ def gives_no_row_its_own_documents(source):
         c = Candidates.own(q, d, batch, ("positive", "drawn", "it")).add(q, columns, "it", d=d[:, 0])
         added = slice(d.shape[1], None)
         for row, own in enumerate(batch.doc_ids.tolist()):
-            usable = c.ids[row, added][c.negative[row, added]].tolist()
+            of_document = c.negative[row] if c.of_query is None else c.negative[row] & ~c.of_query
+            usable = c.ids[row, added][of_document[added]].tolist()
             assert not set(usable) & set(own), f"row {row} got its own documents a second time"
 
 

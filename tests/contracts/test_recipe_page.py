@@ -43,7 +43,8 @@ def test_the_page_is_what_the_yamls_say():
 
 
 @pytest.mark.parametrize("line", re.findall(r"^hardneg .*", recipe_page.INTRO, flags=re.MULTILINE))
-def test_the_commands_of_the_page_can_run(line):
+def test_the_commands_of_the_page_can_run(line, monkeypatch):
+    monkeypatch.setattr("hardneg.stages.check_stages.check_machine", lambda cfg: None)  # models of the hub
     command, *words = shlex.split(line, comments=True)[1:]
     if command == "stages":
         return check(plan_of(words))

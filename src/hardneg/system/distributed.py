@@ -193,7 +193,8 @@ def _joined() -> dist.Store:
 
 
 def _put(store: dist.Store, key: str, value: Any) -> None:
-    store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  # it takes bytes, whatever its stub says
+    # It takes bytes, whatever its stub says.
+    store.set(key, pickle.dumps(value))  # type: ignore[arg-type]
 
 
 def _next(stage: str) -> str:

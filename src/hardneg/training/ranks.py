@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
-import torch
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from omegaconf import DictConfig
 
@@ -31,10 +30,9 @@ def joined(cfg: DictConfig) -> Iterator[None]:
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     strategy = classes.build({**wanted, **quiet, "enable_model_summary": False}).strategy
     launch.check_count(strategy.num_processes * strategy.num_nodes if hasattr(strategy, "num_processes") else 1)
-    device: torch.device = getattr(strategy, "root_device", torch.device("cpu"))
     launcher = strategy.launcher
     if not isinstance(launcher, _SubprocessScriptLauncher):  # one process, or such as begin with `fit`
-        with distributed.computing_on(device):
+        with distributed.computing_on(strategy.root_device):
             yield
         return
     strategy.connect(L.LightningModule())  # split weights want one to note the devices on

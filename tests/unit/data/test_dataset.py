@@ -114,7 +114,7 @@ def test_a_batch_moves_whole_but_keeps_its_lengths_on_the_cpu(make):
 
 
 def test_a_batch_larger_than_the_training_set_is_refused(make):
-    with pytest.raises(ConfigError, match="batch_size=3 on 1 ranks is more than the 2 training queries"):
+    with pytest.raises(ConfigError, match="batch_size=3 is more than the 2 training queries"):
         Batches(*make(random=Random(1)), batch_size=3, seed=1).train_dataloader()
 
 

@@ -100,5 +100,5 @@ def test_one_set_is_in_the_order_that_it_always_was():
 def test_a_set_that_fills_no_batch_is_refused():
     rows = TrainingRows(make_training([(0, 0)]), Mixture({}, ("positive",), seed=1))
     loader = Batches(rows, list, batch_size=6, seed=1, order=Order(SIZES))
-    with pytest.raises(ConfigError, match="batch_size=6 on 1 ranks is more than the 5 training queries of small"):
+    with pytest.raises(ConfigError, match="batch_size=6 is more than the 5 training queries of small"):
         loader.train_dataloader()

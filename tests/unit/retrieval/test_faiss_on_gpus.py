@@ -28,6 +28,12 @@ class GpuFaiss:
     def index_factory(self, dim, factory, metric):
         return SimpleNamespace(on="cpu")
 
+    def try_extract_index_ivf(self, index):
+        return None
+
+    def try_downcast_index(self, index):
+        return index
+
     def StandardGpuResources(self):
         return object()
 
