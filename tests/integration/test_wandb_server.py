@@ -98,7 +98,7 @@ def test_an_online_run_is_complete_on_the_server(hardneg, small, server, tmp_pat
     hardneg("train", *small, "strategy=bm25", "trainer.max_epochs=1", "hydra.run.dir=run")
     (run,) = server.runs.values()
     assert_complete(server, run, tmp_path / "run", "in_batch+bm25")
-    assert steps(run) == list(range(11))
+    assert steps(run) == list(range(1, 12))
     assert_results(server, run, tmp_path / "run")
     assert sorted(one["type"] for one in server.artifacts) == ["run-files", "run_table"]
     assert {"config.yaml", "requirements.txt", "wandb-summary.json"} <= set(run.files)
@@ -113,7 +113,7 @@ def test_a_killed_run_goes_on_as_the_same_run_without_repeated_or_missing_steps(
     hardneg("resume", "run")
     (run,) = server.runs.values()
     assert_complete(server, run, tmp_path / "run", "in_batch+random")
-    assert steps(run) == list(range(11))
+    assert steps(run) == list(range(1, 12))
 
 
 def test_an_offline_sweep_can_be_synced_whole(hardneg, small, server, tmp_path):

@@ -14,6 +14,7 @@ from hardneg.runlog import wandb_panels
 # Metrics that runs log, and the section that shows them.
 LOGGED = {
     "Retrieval": ["val/ndcg@10", "val/recall@100", "train/loss", "test/ndcg@10"],
+    "Optimiser": ["train/lr", "train/grad_norm"],
     "Negatives by source": [f"negatives/bm25/{key}" for key in ("loss", "margin", "kept", "filtered", "count")],
     "Mining": [
         *("mining/mined/kept", "mining/mined/recall", "mining/mined/staleness"),
