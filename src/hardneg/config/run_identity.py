@@ -16,7 +16,22 @@ KEPT_AND_SHOWN = (
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
 )
+# Settings that came when runs had their names already: at these values they say what went without saying before.
+LATER = {
+    "hardneg.data.readers.beir.Beir": {"dev_share": 0.0, "test_share": 0.0, "split_seed": 0},
+    "hardneg.data.readers.hub.Hub": {"split_seed": 0, "columns": {}, "positive_from": None},
+    "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
+    "hardneg.negatives.given.Given": {"teacher": "${teacher}"},
+}
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
+
+
+def without_later(node: Any) -> Any:
+    """Return plain containers without the settings of `LATER` where they are at those values."""
+    if isinstance(node, Mapping):
+        silent = LATER.get(str(node.get("_target_")), {})
+        return {k: without_later(v) for k, v in node.items() if k not in silent or v != silent[k]}
+    return [without_later(item) for item in node] if isinstance(node, list | tuple) else node
 
 
 def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -45,9 +60,12 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     node.pop("hydra", None)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
-    kept = {key: value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
+    taught = node.get("teacher") is not None and "given" in (node.get("negatives") or {})  # it scored none of these once
+    kept = {key: value for key, value in flat(without_later(node)) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
         kept.pop("stages", None)
+    if taught:
+        kept["negatives.given.teacher"] = node["negatives"]["given"].get("teacher")
     return kept | {group: "+".join(node[group] or ()) for group in ORDERED if isinstance(node.get(group), Mapping)}
 
 

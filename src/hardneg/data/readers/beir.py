@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardneg.data.held_out import Shares, hold_out
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.folders import located, one_of, plain_stem, there_is
+from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
@@ -23,16 +24,21 @@ class Beir:
     Raises `ConfigError` for an empty `path` or an unknown `on_error`.
     Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
     `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also as .gz; any splits.
+    Where there is no dev or no test, `dev_share` or `test_share` of the training queries are held out (see `held_out`).
     A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written.
     """
 
     path: str
     on_error: str = "raise"
+    dev_share: int | float = 0.0
+    test_share: int | float = 0.0
+    split_seed: int = 0
     name: str | None = None
 
     def __post_init__(self) -> None:
-        located(self.path)
+        refuse_tables(self.path, "beir")
         Complaints(self.on_error)
+        self._shares()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
@@ -44,13 +50,17 @@ class Beir:
         qrels = {
             split: Source(str(path), tsv_judgements(path, complaints)) for split, path in _qrels_files(folder).items()
         }
-        return judged_set(
+        data = judged_set(
             self.name or folder.resolve().name,
             Source(str(corpus), json_lines(corpus, complaints)),
             Source(str(queries), json_lines(queries, complaints)),
             qrels,
             complaints,
         )
+        return hold_out(data, self._shares())
+
+    def _shares(self) -> Shares:
+        return Shares(self.dev_share, self.test_share, self.split_seed)
 
 
 def _qrels_files(folder: Path) -> dict[str, Path]:
