@@ -60,7 +60,9 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     node.pop("hydra", None)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
-    taught = node.get("teacher") is not None and "given" in (node.get("negatives") or {})  # it scored none of these once
+    taught = node.get("teacher") is not None and "given" in (
+        node.get("negatives") or {}
+    )  # it scored none of these once
     kept = {key: value for key, value in flat(without_later(node)) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
         kept.pop("stages", None)

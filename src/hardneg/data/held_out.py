@@ -52,9 +52,7 @@ def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
     Nothing else changes: the documents of held-out queries stay in the corpus, and equal queries go together. Raises
     `DataError` where there is no split `train`.
     """
-    wanted = Shares(
-        0 if "dev" in data.qrels else shares.dev, 0 if "test" in data.qrels else shares.test, shares.seed
-    )
+    wanted = Shares(0 if "dev" in data.qrels else shares.dev, 0 if "test" in data.qrels else shares.test, shares.seed)
     if not wanted.dev and not wanted.test:
         return data
     if TRAIN not in data.qrels:

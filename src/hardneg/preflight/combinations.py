@@ -210,7 +210,7 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
             raise ConfigError(
                 f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
                 " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
-                " teacher=file teacher.path=SCORES, or negatives=given with data that have scores, or choose another loss"
+                " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
             )
         if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(sources):
             raise ConfigError(

@@ -15,12 +15,23 @@ QUERY = ("query", "anchor")
 POSITIVE = re.compile(r"positive(_\d+)?|pos")
 NEGATIVE = re.compile(r"negative(_\d+)?|neg")
 LAYOUT = (
-    "name the fields query (or anchor), positive (or pos) and, if there are any, negative, negative_1 ... or neg; or say "
-    "which is which, with data=table or data=hub, as in 'data.columns={query: FIELD, positive: FIELD}'"
+    "name the fields query (or anchor), positive (or pos) and, if there are any, negative, negative_1 ... or neg; or "
+    "say which is which, with data=table or data=hub, as in 'data.columns={query: FIELD, positive: FIELD}'"
 )
 
 # Usual names beside those. A table that has two of a kind is not guessed at.
-QUERIES = ("query", "anchor", "question", "sentence1", "sentence_1", "sentence_A", "text1", "query_text", "premise", "q")
+QUERIES = (
+    "query",
+    "anchor",
+    "question",
+    "sentence1",
+    "sentence_1",
+    "sentence_A",
+    "text1",
+    "query_text",
+    "premise",
+    "q",
+)
 POSITIVES = ("document", "passage", "answer", "context", "sentence2", "sentence_2", "sentence_B", "text2", "doc")
 POSITIVES += ("response", "document_text", "passage_text", "text", "content", "hypothesis")
 SCORES = ("label", "labels", "score", "relevance", "similarity", "similarity_score", "is_duplicate")

@@ -7,7 +7,9 @@ from pathlib import Path
 from hardneg.data.readers.folders import TABLES, there_is
 from hardneg.errors import ConfigError
 
-CHOICES = "data=beir (corpus.jsonl, queries.jsonl, qrels/), data=jsonl, data=table (CSV, Parquet ...), data=hub data.repo="
+CHOICES = (
+    "data=beir (corpus.jsonl, queries.jsonl, qrels/), data=jsonl, data=table (CSV, Parquet ...), data=hub data.repo="
+)
 SAVED = ("state.json", "dataset_dict.json")
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardneg.data.readers import access
 from hardneg.data.held_out import TRAIN, Shares, hold_out
+from hardneg.data.readers import access
 from hardneg.data.readers.columns import check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.pairs import paired
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError

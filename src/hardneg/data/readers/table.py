@@ -91,8 +91,8 @@ def _files(folder: Path) -> dict[str, list[Path]]:
             raise DataError(f"{folder}: no table to train on; {EXPECTED}; {there_is(folder)}")
         splits = {"train": rest, **{split: splits[split] for split in (*sorted(others), CORPUS) if split in splits}}
     elif extra := set(splits) - {"train", "dev", "test", CORPUS}:
-        names = ", ".join(splits[sorted(extra)[0]][0].name for _ in range(1))
-        raise DataError(f"{folder}: {names} is of no split; call it train.*, dev.*, test.* or corpus.*, or move it away")
+        name = splits[sorted(extra)[0]][0].name
+        raise DataError(f"{folder}: {name} is of no split; call it train.*, dev.*, test.* or corpus.*, or move it away")
     for split, paths in splits.items():
         if len({kind_of(path) for path in paths}) > 1:
             raise DataError(f"{folder}: {' and '.join(path.name for path in paths)} are both {split}; keep one of them")

@@ -94,9 +94,9 @@ def _check_header(path: Path, header: list[str], delimiter: str) -> None:
 
 def _json(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
     """A list of objects, as DPR's files are; or, under the same ending, an object a line."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened as stream:
+        with opener(path, "rt", encoding="utf-8") as stream:
             start = stream.read(4096).lstrip("\ufeff \t\r\n")[:1]
             stream.seek(0)
             values = json.load(stream) if start == "[" else None
