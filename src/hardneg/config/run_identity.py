@@ -17,11 +17,10 @@ KEPT_AND_SHOWN = (
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
 )
 # Settings that came when runs had their names already: at these values they say what went without saying before.
-LATER = {
+LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.beir.Beir": {"dev_share": 0.0, "test_share": 0.0, "split_seed": 0},
     "hardneg.data.readers.hub.Hub": {"split_seed": 0, "columns": {}, "positive_from": None},
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
-    "hardneg.negatives.given.Given": {"teacher": "${teacher}"},
 }
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
 
@@ -60,14 +59,11 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     node.pop("hydra", None)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
-    taught = node.get("teacher") is not None and "given" in (
-        node.get("negatives") or {}
-    )  # it scored none of these once
     kept = {key: value for key, value in flat(without_later(node)) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
         kept.pop("stages", None)
-    if taught:
-        kept["negatives.given.teacher"] = node["negatives"]["given"].get("teacher")
+    if node.get("teacher") is None:  # given negatives had no teacher of their own once
+        kept.pop("negatives.given.teacher", None)
     return kept | {group: "+".join(node[group] or ()) for group in ORDERED if isinstance(node.get(group), Mapping)}
 
 

@@ -212,10 +212,8 @@ def test_data_without_scores_are_refused_before_anything_is_mined(tmp_path):
 def test_a_file_of_scores_is_a_teacher(tmp_path, by):
     data = read(tmp_path)
     names = (data.queries.ids, data.corpus.ids) if by == "id" else (data.queries.texts, data.corpus.texts)
-    tables = (data.queries, data.corpus)
-    queries, docs = (
-        dict(zip(t.texts.to_pylist(), n.to_pylist(), strict=True)) for t, n in zip(tables, names, strict=True)
-    )
+    queries = dict(zip(data.queries.texts.to_pylist(), names[0].to_pylist(), strict=True))
+    docs = dict(zip(data.corpus.texts.to_pylist(), names[1].to_pylist(), strict=True))
     rows = [f"{queries[query]}\t{docs[doc]}\t{score}" for (query, doc), score in SCORES.items()]
     path = tmp_path / "scores.tsv"
     path.write_text("\n".join(["query-id\tcorpus-id\tscore", *rows, "unknown\tother\t1"]) + "\n")

@@ -32,8 +32,10 @@ QUERIES = (
     "premise",
     "q",
 )
-POSITIVES = ("document", "passage", "answer", "context", "sentence2", "sentence_2", "sentence_B", "text2", "doc")
-POSITIVES += ("response", "document_text", "passage_text", "text", "content", "hypothesis")
+POSITIVES = (
+    *("document", "passage", "answer", "context", "sentence2", "sentence_2", "sentence_B", "text2", "doc"),
+    *("response", "document_text", "passage_text", "text", "content", "hypothesis"),
+)
 SCORES = ("label", "labels", "score", "relevance", "similarity", "similarity_score", "is_duplicate")
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
 LONGEST_NAME = 40  # a longer first line of a CSV is a row, not a header

@@ -98,7 +98,8 @@ class Examples:
         if not roles.labels and self.positive_from is None:
             return query, positives, [], [score] * len(positives), []
         if self.positive_from is not None:
-            relevant, scores = score >= self.positive_from, [score] * len(positives)
+            scores: list[float | None] = [score] * len(positives)
+            relevant = score >= self.positive_from
             return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
         if score not in (0, 1):
             raise BadRow(
