@@ -53,3 +53,14 @@ def test_a_run_needs_only_the_path(hardneg, tmp_path, expected, name):
     assert summary["test"]["after"]["recall@100"] == 1
     stores = [json.loads(line) for line in (tmp_path / "run/stores.jsonl").read_text().splitlines()]
     assert [store["source"] for store in stores] == ["bm25"]
+
+
+def test_columns_are_named_on_the_command_line(hardneg, tmp_path):
+    rows = [{"one": line.query, "two": layouts.joined(line.positive), "three": "x"} for line in layouts.world()]
+    path = layouts.as_csv(tmp_path / "x.csv", rows)
+    words = ["data=table", f"data.path={path}", "data.dev_share=0.2", "data.test_share=0.2", "evaluate.bm25=null"]
+    hardneg("train", *words, "data.columns={query: one, positive: two}", *RUN)
+    refused = hardneg("train", *words, "data.columns={query: one, positve: two}", *RUN, code=2)
+    assert "did you mean data.columns.positive?" in refused.stderr
+    refused = hardneg("train", *words, "data.columns={query: one}", *RUN[:-1], "hydra.run.dir=other", code=2)
+    assert "data.columns names no positive" in refused.stdout + refused.stderr

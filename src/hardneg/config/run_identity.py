@@ -16,10 +16,11 @@ KEPT_AND_SHOWN = (
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
 )
+ROLES = ("query", "positive", "negative", "score", "prompt")  # of a table's columns, by name
 # Settings that came when runs had their names already: at these values they say what went without saying before.
 LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.beir.Beir": {"dev_share": 0.0, "test_share": 0.0, "split_seed": 0},
-    "hardneg.data.readers.hub.Hub": {"split_seed": 0, "columns": {}, "positive_from": None},
+    "hardneg.data.readers.hub.Hub": {"split_seed": 0, "columns": dict.fromkeys(ROLES), "positive_from": None},
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
 }
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something

@@ -73,6 +73,7 @@ class Roles:
 
 def check_columns(columns: Mapping[str, Any]) -> None:
     """Raise `ConfigError` unless the mapping names a query and a positive, and nothing that is no role."""
+    columns = chosen(columns)
     if not columns:
         return
     example = "as in 'data.columns={query: question, positive: answer}'"
@@ -84,6 +85,11 @@ def check_columns(columns: Mapping[str, Any]) -> None:
         several = isinstance(names, list | tuple) and role in ("positive", "negative") and names
         if not all(isinstance(name, str) and name for name in (names if several else [names])):
             raise ConfigError(f"data.columns.{role} is {names!r}; write the name of a column")
+
+
+def chosen(columns: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The roles that are given a column; a role may also be null."""
+    return {role: names for role, names in (columns or {}).items() if names is not None}
 
 
 def named(columns: Mapping[str, Any], present: Iterable[str]) -> Roles:

@@ -42,7 +42,7 @@ class Examples:
         positive_from: float | None = None,
         corpus: Mapping[str, str] | None = None,
     ) -> None:
-        self.columns, self.positive_from, self.corpus = columns, positive_from, corpus
+        self.columns, self.positive_from, self.corpus = names.chosen(columns), positive_from, corpus
         self.fixed: Roles | None = None
         self.is_plain = False
 
