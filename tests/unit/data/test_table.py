@@ -158,6 +158,10 @@ def test_what_is_read_and_what_is_not_is_said(tmp_path, caplog):
     caplog.set_level("INFO")
     table(write(tmp_path / "x.csv", ["question,answer,notes", "a,A,n"]))
     assert "columns are read as query: question; positive: answer; not used: notes" in caplog.text
+    path = write(tmp_path / "y.csv", ["question,answer,prompt", "a,A,Find: "])
+    assert table(path).query_prompt == "Find: "
+    assert table(path, columns={"query": "question", "positive": "answer"}).query_prompt is None
+    assert "y.csv: columns are read as query: question; positive: answer; not used: prompt" in caplog.text
 
 
 def test_other_readers_name_the_one_for_tables(tmp_path):

@@ -138,8 +138,9 @@ class Examples:
     def say(self, source: str, present: tuple[str, ...], row: Mapping[str, Any]) -> None:
         """Log in one line how a table's columns are read, where that is not said by their names."""
         roles = self.roles(row)
-        unused = [name for name in present if name not in roles.used and not names.ASIDE.fullmatch(name)]
-        unused += [name for name in present if name in ("type",) and name not in roles.used]
+        telling = ("prompt", "type")  # of no use as a column of text, but their writers meant something by them
+        rest = [name for name in present if name not in roles.used]
+        unused = [name for name in rest if name in telling or not names.ASIDE.fullmatch(name)]
         if self.is_plain and not unused:
             return
         read = {"query": [roles.query], "positive": roles.positive, "negative": [*roles.negative, *roles.fallback]}
