@@ -24,6 +24,7 @@ from hardneg.preflight.trainer_arguments import REFUSED
 from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
+FILL |= {"teacher.path": __file__}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
 FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name"}
 

@@ -22,10 +22,18 @@ SIDES: dict[str, dict[str, Any]] = {
 PAIR_LENGTH = 256
 
 
+ROLES = ("query", "positive", "negative", "score", "prompt")  # of a table's columns, by name
 # Keys that came later, by class, with the values that say what went without saying before.
 LATER: dict[str, dict[str, Any]] = {
-    "hardneg.data.readers.beir.Beir": {"own_documents": "leave_out", "relevant_from": None},
-    "hardneg.data.readers.hub.Hub": {"own_documents": "leave_out", "relevant_from": None},
+    "hardneg.data.readers.beir.Beir": {
+        **{"own_documents": "leave_out", "relevant_from": None},
+        **{"dev_share": 0.0, "test_share": 0.0, "split_seed": 0},
+    },
+    "hardneg.data.readers.hub.Hub": {
+        **{"own_documents": "leave_out", "relevant_from": None},
+        **{"split_seed": 0, "columns": dict.fromkeys(ROLES), "positive_from": None},
+    },
+    "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
 from hardneg.errors import ConfigError
@@ -74,6 +75,7 @@ class Mix:
             # Of a set without truth nobody knows what else is relevant: then there is none of the whole either.
             truth=_qrels([(data.truth, part) for data, part in joined]) if has_truth else None,
             given=_given(joined) if has_given else None,
+            scored=_scored(joined),
             skipped={f"{name}: {why}": n for name, data in loaded.items() for why, n in data.skipped.items()},
             mixed=parts,
             temper=self.temper,
@@ -86,7 +88,13 @@ class Mix:
         rows = zip(loaded, pairwise(queries), pairwise(docs), strict=True)
         own = {name: dict(self.prompts.get(name, {})) for name in loaded}
         return tuple(
-            Part(name, range(*asked), range(*held), own[name].get("query"), own[name].get("document"))
+            Part(
+                name,
+                range(*asked),
+                range(*held),
+                own[name].get("query", loaded[name].query_prompt),
+                own[name].get("document"),
+            )
             for name, asked, held in rows
         )
 
@@ -133,3 +141,9 @@ def _given(sets: list[tuple[RetrievalData, Part]]) -> Ragged:
             rows.append(data.given.row_ids + part.queries.start)
             values.append(data.given.values + np.int32(part.docs.start))
     return Ragged.of(np.concatenate(rows), np.concatenate(values), sets[-1][1].queries.stop)
+
+
+def _scored(sets: list[tuple[RetrievalData, Part]]) -> PairScores | None:
+    """Join the scores that some of the sets come with."""
+    some = [(data.scored, part.queries.start, part.docs.start) for data, part in sets if data.scored is not None]
+    return PairScores.joined(some) if some else None

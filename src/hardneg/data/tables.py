@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Bool, Float32, Int32, Int64
 
+from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
 from hardneg.errors import DataError
 
@@ -154,6 +155,8 @@ class RetrievalData:
     `given` holds the negatives that the data itself names for each query (triples, FlagEmbedding's `neg`), if any.
     `own` is the row of the document that each query is itself, -1 for none (see `hardneg.data.own_documents`): it is no
     answer to the query, and no negative. None where there is no such query, or where they are kept.
+    `scored` are a teacher's scores of pairs that the data come with, if any. `query_prompt` is what the data want in
+    front of their queries, in place of the encoder's own (null: nothing).
     `mixed` are the sets that it was joined from, if it was: a query's candidates are the documents of its own set.
     `temper` says in which proportion they are trained on (see `Order`).
     """
@@ -168,11 +171,14 @@ class RetrievalData:
     mixed: tuple[Part, ...] = ()
     temper: float = 1.0
     own: Int32[np.ndarray, " Q"] | None = None
+    scored: PairScores | None = None
+    query_prompt: str | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The sets it was joined from, or itself as the only one."""
-        return self.mixed or (Part(self.name, range(len(self.queries)), range(len(self.corpus))),)
+        whole = Part(self.name, range(len(self.queries)), range(len(self.corpus)), self.query_prompt)
+        return self.mixed or (whole,)
 
     @property
     def bounds(self) -> list[list[int]]:
@@ -193,7 +199,7 @@ class RetrievalData:
     def without_prompts(self) -> RetrievalData:
         """Return the same for an encoder that comes with prompts of its own."""
         bare = tuple(replace(part, query_prompt=None, document_prompt=None) for part in self.mixed)
-        return replace(self, mixed=bare)
+        return replace(self, mixed=bare, query_prompt=None)
 
     def fingerprint(self, split: str) -> str:
         """Hash the corpus, the queries and one split's judgements."""
@@ -214,6 +220,7 @@ class RetrievalData:
         if name not in self.qrels:
             raise DataError(
                 f"data set {self.name!r} has no split {name!r}; it has {', '.join(sorted(self.qrels))}; choose with"
-                " split.train=, split.dev= and split.test= (dev and test may be null)"
+                " split.train=, split.dev= and split.test= (dev and test may be null), or hold queries out of train"
+                " with data.dev_share=0.1 data.test_share=0.1"
             )
         return self.qrels[name]

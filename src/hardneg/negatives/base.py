@@ -61,6 +61,11 @@ class OfflineSource(ABC):
     def __init__(self, k: int) -> None:
         self.resize(k)
 
+    @property
+    def may_have_teacher(self) -> bool:
+        """Whether there are teacher scores, or may be once the data are read."""
+        return self.has_teacher
+
     def resize(self, k: int) -> None:
         """Draw `k` a query from now on; raises `ConfigError` where it cannot."""
         if k < 1:

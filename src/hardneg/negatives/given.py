@@ -2,27 +2,91 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
+from hardneg.data.pair_scores import PairScores
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
+from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
+from hardneg.system.cache import built_once, fingerprint
+
+BLOCK = 64  # queries that a teacher scores at a time
 
 
 class Given(OfflineSource):
-    """Draw from the `negative` or `neg` lists of the data file (sentence-transformers triples, FlagEmbedding lines)."""
+    """Draw from the `negative` or `neg` lists of the data file (sentence-transformers triples, FlagEmbedding lines).
+
+    Scores for distillation are those that the data come with (`pos_scores`, `neg_scores`), or those of a `teacher`.
+    """
+
+    def __init__(self, k: int, teacher: Teacher | None = None) -> None:
+        super().__init__(k)
+        self.teacher, self.scored = teacher, None if teacher is None else PairScores.none()
+        self.positives: Any = None
+
+    @property
+    def has_teacher(self) -> bool:  # type: ignore[override]
+        """Whether there are scores: known before the data are read only where a teacher gives them."""
+        return self.scored is not None
+
+    @property
+    def may_have_teacher(self) -> bool:
+        """Whether the data may turn out to come with scores."""
+        return True
 
     def prepare(self, setting: Setting) -> None:
         """Keep the lists, known positives left out; raises `ConfigError` where the data names no negatives."""
-        data = setting.training.data
+        training = setting.training
+        data = training.data
         if data.given is None:
             raise ConfigError(
-                f"negatives.given needs data that names negatives, but {data.name!r} has none; use data=jsonl with"
-                " triples, or another source"
+                f"negatives.given needs data that names negatives, but {data.name!r} has none; use data=jsonl or"
+                " data=table with triples, or another source"
             )
-        self.lists, self.excluded = data.given, setting.training.excluded
+        self.lists, self.excluded, self.positives = data.given, training.excluded, training.positives
+        self.scored = data.scored
+        if self.teacher is not None:
+            self.teacher.prepare(data, setting.cache, setting.device)
+            self.scored = scored_by(self.teacher, training, setting.cache)
+            self.teacher.put_away()
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
         """Draw `k` of the query's given negatives in random order."""
         ids = self.lists[query]
-        ids = ids[~np.isin(ids, self.excluded[query])]
-        return Draw(pad(rng.permutation(ids)[: self.k], self.k))
+        ids = pad(rng.permutation(ids[~np.isin(ids, self.excluded[query])])[: self.k], self.k)
+        return Draw(ids, None if self.scored is None else self.scored.look_up(query, ids))
+
+    def positive_teacher(self, query: int, which: int) -> float:
+        """The score of the query's `which`-th labelled positive; NaN where there is none."""
+        return np.nan if self.scored is None else float(self.scored.look_up(query, self.positives[query][[which]])[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Workers only draw: the teacher stays in the main process."""
+        return {**vars(self), "teacher": None}
+
+
+def scored_by(teacher: Teacher, training: TrainingSet, cache: Path) -> PairScores:
+    """A teacher's scores of each training query's positives and given negatives, kept in the cache."""
+    given = training.data.given
+    assert given is not None, "the data name negatives"
+    lists = [given.offsets.tolist(), fingerprint(given.values.tolist())]
+    name = fingerprint({"given": lists, "teacher": teacher.identity(), "training": training.fingerprint})
+
+    def build(unfinished: Path) -> None:
+        queries, docs, scores = [], [], []
+        for start in range(0, len(training.queries), BLOCK):
+            rows = training.queries[start : start + BLOCK]
+            both = np.concatenate([training.positives.padded(rows), given.padded(rows)], axis=1)
+            scores.append(teacher.score(rows, both)[both >= 0])
+            queries.append(np.repeat(rows, both.shape[1]).reshape(both.shape)[both >= 0])
+            docs.append(both[both >= 0])
+        table = PairScores.of(np.concatenate(queries), np.concatenate(docs), np.concatenate(scores))
+        np.save(unfinished / "pairs.npy", table.pairs)
+        np.save(unfinished / "scores.npy", table.scores)
+
+    folder = built_once(cache / "given" / name, build)
+    return PairScores(np.load(folder / "pairs.npy"), np.load(folder / "scores.npy"))

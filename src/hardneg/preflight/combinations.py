@@ -47,12 +47,17 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(
                 f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
             )
-        if rule.needs_teacher and not any(source.has_teacher for source in sources.values()):
+        if rule.needs_teacher and not any(may_teach(source) for source in sources.values()):
             raise ConfigError(
                 f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
                 " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
             )
     return sources
+
+
+def may_teach(source: Any) -> bool:
+    """Whether a source has teacher scores, or may have once the data are read."""
+    return getattr(source, "may_have_teacher", source.has_teacher)
 
 
 def needs_average(source: Any) -> bool:
@@ -201,11 +206,11 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
     for name, loss in losses.items():
         if not isinstance(loss, Loss):
             raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
-        if loss.needs_teacher and not any(source.has_teacher for source in sources.values()):
+        if loss.needs_teacher and not any(may_teach(source) for source in sources.values()):
             raise ConfigError(
                 f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
-                " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER, or choose"
-                " another loss"
+                " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
+                " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
             )
         if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(sources):
             raise ConfigError(

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from hardneg.config import classes, run_identity
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
+from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
@@ -98,11 +99,26 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     curriculum: Curriculum | None = classes.build(cfg.curriculum) if cfg.get("curriculum") else None
     if curriculum is not None:
         curriculum.fit(sources)
+    check_scores(cfg, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():
         asked.prepare(setting)
     return Negatives(offline, online, curriculum)
+
+
+def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: RetrievalData) -> None:
+    """Raise `ConfigError`, before anything is mined, where a loss waits for scores that the data do not have."""
+    if data.scored is not None or any(source.has_teacher for source in offline.values()):
+        return
+    for group in ("loss", "filter"):
+        for name, part in classes.build_group(cfg.get(group), group).items():
+            if part.needs_teacher:
+                raise ConfigError(
+                    f"{group}={name} reads teacher scores, and the data {data.name!r} have none with their negatives;"
+                    " add them (pos_scores and neg_scores in each line), or take teacher=file teacher.path=SCORES,"
+                    " or teacher=cross_encoder teacher.model=FOLDER"
+                )
 
 
 def objective(cfg: DictConfig, negatives: Negatives, filters: dict[str, CandidateFilter]) -> Objective:

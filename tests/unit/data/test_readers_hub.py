@@ -79,8 +79,8 @@ def test_hub_pairs(tmp_path):
     assert len(Hub(str(tmp_path / "configs"), config="triplet").load().queries) == 200
     with pytest.raises(DataError, match=r"no split 'dev' \(data.split\); there are: train"):
         Hub(str(tmp_path / "configs"), config="triplet", split="dev").load()
-    save([{"question": "a", "answer": "b"}], tmp_path / "qa")
-    with pytest.raises(DataError, match=r"no query field .*question, answer"):
+    save([{"one": "a", "two": "b", "three": "c"}], tmp_path / "qa")  # question and answer are recognised
+    with pytest.raises(DataError, match=r"no query field .*one, two, three.*data.columns="):
         Hub(str(tmp_path / "qa"), on_error="skip").load()
 
 

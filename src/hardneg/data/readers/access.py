@@ -49,8 +49,8 @@ def has_config(repo: str, config: str) -> bool:
     """Tell whether a set has this config; in a folder made by `save_to_disk` that is a folder of that name."""
     if is_local(repo):
         folder = _folder(repo)
-        if _is_saved(folder) or _is_saved(folder / config):
-            return _is_saved(folder / config)
+        if is_saved(folder) or is_saved(folder / config):
+            return is_saved(folder / config)
         repo = str(folder)
     import datasets
 
@@ -73,7 +73,7 @@ def splits(repo: str, config: str | None, features: Features | None = None) -> M
     if is_local(repo):
         folder = _folder(repo)
         inner = folder / config if config else folder
-        if _is_saved(inner):
+        if is_saved(inner):
             with _explained(str(inner)):
                 saved = datasets.load_from_disk(str(inner))
             return {"train": saved} if isinstance(saved, datasets.Dataset) else saved
@@ -120,7 +120,8 @@ def _folder(repo: str) -> Path:
     return folder
 
 
-def _is_saved(folder: Path) -> bool:
+def is_saved(folder: Path) -> bool:
+    """Tell whether `save_to_disk` wrote this folder."""
     return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.grades import check_relevant_from
+from hardneg.data.held_out import Shares, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.folders import located, one_of, plain_stem, there_is
+from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
@@ -27,6 +28,7 @@ class Beir:
     `relevant_from` that is no grade.
     Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
     `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also as .gz; any splits.
+    Where there is no dev or no test, `dev_share` or `test_share` of the training queries are held out (see `held_out`).
     A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written; where
     all `_id` of a file are whole numbers they are read as strings.
     `own_documents`: what is done with a document that is a query itself (see `hardneg.data.own_documents`), `leave_out`
@@ -38,13 +40,17 @@ class Beir:
     on_error: str = "raise"
     own_documents: str = "leave_out"
     relevant_from: Any = None
+    dev_share: int | float = 0.0
+    test_share: int | float = 0.0
+    split_seed: int = 0
     name: str | None = None
 
     def __post_init__(self) -> None:
-        located(self.path)
+        refuse_tables(self.path, "beir")
         Complaints(self.on_error)
         check_own_documents(self.own_documents)
         check_relevant_from(self.relevant_from)
+        self._shares()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
@@ -56,7 +62,7 @@ class Beir:
         qrels = {
             split: Source(str(path), tsv_judgements(path, complaints)) for split, path in _qrels_files(folder).items()
         }
-        return judged_set(
+        data = judged_set(
             self.name or folder.resolve().name,
             Source(str(corpus), json_lines(corpus, complaints)),
             Source(str(queries), json_lines(queries, complaints)),
@@ -65,6 +71,10 @@ class Beir:
             keep_own=self.own_documents == "keep",
             relevant_from=self.relevant_from,
         )
+        return hold_out(data, self._shares())
+
+    def _shares(self) -> Shares:
+        return Shares(self.dev_share, self.test_share, self.split_seed)
 
 
 def _qrels_files(folder: Path) -> dict[str, Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hardneg.errors import ConfigError, DataError
 
+TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or as .gz
 MOST_NAMED = 12  # a longer listing hides the message it belongs to
 
 
@@ -14,6 +15,14 @@ def located(path: str | Path) -> Path:
     if not str(path).strip():
         raise ConfigError("data.path is empty; write the path of the data set")
     return Path(path).expanduser()
+
+
+def refuse_tables(path: str | Path, kind: str) -> None:
+    """Raise `ConfigError` that names the right reader for a file whose ending says that `kind` does not read it."""
+    name = located(path).name.lower().removesuffix(".gz")
+    right = "table" if name.endswith(TABLES) else "jsonl" if kind == "beir" and name.endswith(".jsonl") else None
+    if right is not None and not located(path).is_dir():
+        raise ConfigError(f"data={kind} does not read {path}; use data={right} data.path={path}")
 
 
 def one_of(folder: Path, name: str, expected: str) -> Path:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.grades import check_relevant_from
+from hardneg.data.held_out import TRAIN, Shares, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers import access
+from hardneg.data.readers.columns import check_columns
+from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.readers.pairs import check_shares, pair_fields, paired
+from hardneg.data.readers.pairs import paired
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
 
@@ -27,14 +31,15 @@ JUDGEMENT = ("query-id", "corpus-id", "score")
 class Hub:
     """A data set of the Hugging Face hub, or a folder with one (data files, or `save_to_disk`).
 
-    Raises `ConfigError` for an empty `repo` or `split`, an unknown `on_error`, `own_documents` or
+    Raises `ConfigError` for an empty `repo` or `split`, a file, an unknown `on_error`, `own_documents` or
     `relevant_from`, or shares outside 0 to 1.
     Layout, BEIR style: configs `corpus` {_id, title, text} and `queries` {_id, text}, and judgements {query-id,
     corpus-id, score} in the default config of `qrels_repo` (by default `<repo>-qrels`), `validation` read as dev;
     `own_documents` and `relevant_from` as for a BEIR folder.
     Layout, sentence-transformers style (a `config` is named, or there is no config `corpus`): columns `anchor` or
-    `query`, `positive`, and maybe `negative`, `negative_1`, ... or the lists `pos` and `neg`. `split` is the training
-    split; validation and test splits are used where there are any, else `dev_share` and `test_share` of the queries.
+    `query`, `positive`, and maybe `negative`, `negative_1`, ... or the lists `pos` and `neg`, or other columns as for
+    `data=table`, named by `columns` or recognised. `split` is the training split; validation and test splits are used
+    where there are any, else `dev_share` and `test_share` of the queries are held out of train, also in BEIR style.
     """
 
     repo: str
@@ -46,6 +51,9 @@ class Hub:
     relevant_from: Any = None
     dev_share: int | float = 0.1
     test_share: int | float = 0.1
+    split_seed: int = 0
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    positive_from: float | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +65,9 @@ class Hub:
         Complaints(self.on_error)
         check_own_documents(self.own_documents)
         check_relevant_from(self.relevant_from)
-        check_shares(self.dev_share, self.test_share)
+        refuse_tables(self.repo, "hub")
+        check_columns(self.columns)
+        self._shares()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` if it cannot be had, and for a bad row unless `on_error` is `skip`.
@@ -73,6 +83,9 @@ class Hub:
                 )
             return self._judged(qrels_repo, complaints) if beir else self._paired(complaints)
 
+    def _shares(self) -> Shares:
+        return Shares(self.dev_share, self.test_share, self.split_seed)
+
     def _called(self) -> str:
         return self.name or (Path(self.repo).expanduser().resolve().name if access.is_local(self.repo) else self.repo)
 
@@ -82,7 +95,7 @@ class Hub:
             rows = access.source(f"{qrels_repo} [{split}]", dataset, list(JUDGEMENT), complaints)
             triples = ((row, tuple(values[key] for key in JUDGEMENT)) for row, values in rows.rows)
             qrels[split] = Source(rows.name, triples)
-        return judged_set(
+        data = judged_set(
             self._called(),
             self._texts("corpus", ["_id", "title", "text"], complaints),
             self._texts("queries", ["_id", "text"], complaints),
@@ -91,6 +104,8 @@ class Hub:
             keep_own=self.own_documents == "keep",
             relevant_from=self.relevant_from,
         )
+        # Many sets have test alone: with shares that nobody asked for that is no error.
+        return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
     def _texts(self, config: str, columns: list[str], complaints: Complaints) -> Source:
         found = access.splits(self.repo, config)
@@ -108,15 +123,19 @@ class Hub:
         others.pop(self.split, None)
         splits = {"train": found[self.split], **_by_split(self.repo, others)}
         sources = {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
-        return paired(self._called(), sources, None, (self.dev_share, self.test_share), complaints)
+        return paired(self._called(), sources, None, self._shares(), complaints, self.columns, self.positive_from)
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
+        complete = access.source(name, dataset, dataset.column_names, complaints)
+        first = next(iter(dataset), None)
+        if first is None:
+            return complete
         try:
-            query, positives, negatives = pair_fields(tuple(dataset.column_names))
+            used = Examples(self.columns, self.positive_from).roles(first).used
         except BadRow as bad:
             raise DataError(f"{name}: {bad}") from None
-        return access.source(name, dataset, [query, *positives, *negatives], complaints)
+        return access.source(name, dataset, used, complaints)
 
 
 def _qrels(repo: str) -> Mapping[str, Dataset]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardneg.data.held_out import Shares
 from hardneg.data.readers.fields import SPLITS, Source
-from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, there_is
+from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.lines import Complaints, json_lines
-from hardneg.data.readers.pairs import check_shares, paired
+from hardneg.data.readers.pairs import paired
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
 
 EXPECTED = "expected one .jsonl file, or a folder with train.jsonl and maybe dev.jsonl, test.jsonl, corpus.jsonl"
+EXPECTED += "; CSV, TSV, JSON, Parquet and Arrow are read by data=table"
 DEV = ("dev", *SPLITS)
 
 
@@ -20,25 +22,28 @@ DEV = ("dev", *SPLITS)
 class Jsonl:
     """Pairs or triples in one JSONL file, or in a folder with `train.jsonl` and maybe `dev`, `test` and `corpus`.
 
-    Raises `ConfigError` for an empty `path`, an unknown `on_error` or shares outside 0 to 1.
+    Raises `ConfigError` for an empty `path` or one of another format, an unknown `on_error` or shares outside 0 to 1.
     Layout of a line, where a text may also be a list of texts: {"query", "positive", "negative"?},
-    {"anchor", "positive", "negative"? or "negative_1" ...} or {"query", "pos": [...], "neg": [...]};
+    {"anchor", "positive", "negative"? or "negative_1" ...} or {"query", "pos": [...], "neg": [...]}, the last with
+    FlagEmbedding's "pos_scores", "neg_scores" and "prompt"; Tevatron's and DPR's lines, and labelled pairs (see
+    `hardneg.data.readers.columns`);
     of a line of `corpus.jsonl`: {"text", "title"?}, documents that no pair needs to name; an `_id` in it is not used.
     Any file may end in .gz.
     Equal texts are one document (d0, d1, ... in order of appearance) or one query (q0, q1, ...).
-    Without dev and test files the queries are divided by a hash of their text, `dev_share` and `test_share` of them.
+    Without a dev or a test file `dev_share` or `test_share` of the queries are held out of train (see `held_out`).
     """
 
     path: str
     on_error: str = "raise"
     dev_share: int | float = 0.1
     test_share: int | float = 0.1
+    split_seed: int = 0
     name: str | None = None
 
     def __post_init__(self) -> None:
-        located(self.path)
+        refuse_tables(self.path, "jsonl")
         Complaints(self.on_error)
-        check_shares(self.dev_share, self.test_share)
+        self._shares()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
@@ -50,8 +55,11 @@ class Jsonl:
         else:
             raise DataError(f"{path}: no such file; {EXPECTED}; {there_is(path)}")
         splits = {split: Source(str(file), json_lines(file, complaints)) for split, file in files.items()}
-        documents = Source(str(corpus), json_lines(corpus, complaints)) if corpus else None
-        return paired(self.name or name, splits, documents, (self.dev_share, self.test_share), complaints)
+        documents = (lambda: Source(str(corpus), json_lines(corpus, complaints))) if corpus else None
+        return paired(self.name or name, splits, documents, self._shares(), complaints)
+
+    def _shares(self) -> Shares:
+        return Shares(self.dev_share, self.test_share, self.split_seed)
 
 
 def _files(folder: Path) -> dict[str, Path]:

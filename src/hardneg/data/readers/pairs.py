@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from hashlib import blake2b
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hardneg.data.readers.fields import Source, document_text, filled, string, wrong_type
+from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.pair_scores import PairScores
+from hardneg.data.readers.examples import Example, Examples
+from hardneg.data.readers.fields import Source, document_text
 from hardneg.data.readers.judged_sets import finished
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
-from hardneg.errors import ConfigError
 
-QUERY = ("query", "anchor")
-POSITIVE = re.compile(r"positive(_\d+)?|pos")
-NEGATIVE = re.compile(r"negative(_\d+)?|neg")
-LAYOUT = "name the fields query (or anchor), positive (or pos) and, if there are any, negative, negative_1 ... or neg"
+log = logging.getLogger(__name__)
 
-
-def check_shares(dev: int | float, test: int | float) -> None:
-    """Raise `ConfigError` unless the two shares leave something for training."""
-    for key, share in (("data.dev_share", dev), ("data.test_share", test)):
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ConfigError(f"{key} is {share!r}; write a number from 0 to below 1")
-    if dev + test >= 1:
-        raise ConfigError(f"data.dev_share + data.test_share is {dev + test:g}; together they must be below 1")
-
-
-def split_of(query: str, dev: int | float, test: int | float) -> str:
-    """Draw a query's split from its text alone, so that neither order nor other rows nor a seed can move it."""
-    digest = blake2b(query.strip().encode(), digest_size=8).digest()  # stripped: a stray blank must not leak a query
-    draw = int.from_bytes(digest, "big") / 2**64
-    return "test" if draw < test else "dev" if draw < test + dev else "train"
+IDS = ("docid", "_id", "id", "doc_id", "passage_id")  # of a document in a corpus file that rows name by id
 
 
 class Pairs:
@@ -50,18 +34,41 @@ class Pairs:
         self.queries: dict[str, int] = {}
         self.positives: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
         self.negatives = array("q")
+        self.scored, self.scores, self.lines = array("q"), array("d"), array("q")
+        self.sources: list[tuple[int, str]] = []
+        self.prompts: Counter[str | None] = Counter()
 
-    def add(self, source: Source, split: Callable[[str], str]) -> None:
-        """Take in rows of {query, positive, negative?} in any known spelling; `split` gives the split of a query."""
+    def add(self, source: Source, split: str, examples: Examples) -> None:
+        """Take in the rows of one table, as positives of this split."""
+        self.sources.append((len(self.scored), source.name))
+        first = True
         for line, row in source.rows:
             try:
-                query, positives, negatives = _triple(row)
+                example = examples(row)
             except BadRow as bad:
                 self.complaints.about(source.name, line, bad)
                 continue
-            high = self.queries.setdefault(query, len(self.queries)) << 32
-            self.positives[split(query)].extend(high | self._document(text) for text in positives)
-            self.negatives.extend(high | self._document(text) for text in negatives)
+            if first:
+                examples.say(source.name, tuple(map(str, row)), row)
+                first = False
+            if example is None:
+                self.complaints.skipped["query without positive"] += 1
+            else:
+                self._take(example, split, line)
+
+    def _take(self, example: Example, split: str, line: int) -> None:
+        self.prompts[example.prompt] += 1
+        high = self.queries.setdefault(example.query, len(self.queries)) << 32
+        positives = [high | self._document(text) for text in example.positives]
+        negatives = [high | self._document(text) for text in example.negatives]
+        self.positives[split].extend(positives)
+        self.negatives.extend(negatives)
+        for pairs, scores in ((positives, example.positive_scores), (negatives, example.negative_scores)):
+            for pair, score in zip(pairs, scores, strict=bool(scores)):
+                if score is not None:
+                    self.scored.append(pair)
+                    self.scores.append(score)
+                    self.lines.append(line)
 
     def add_documents(self, source: Source) -> None:
         """Take in documents that no pair needs to name, rows of {title?, text}; ids of theirs are not used."""
@@ -79,8 +86,43 @@ class Pairs:
         for split, flat in self.positives.items():
             rows, docs = unpacked(np.unique(np.array(flat, np.int64)))
             qrels[split] = Qrels(rows, docs, np.ones(len(rows), np.float32))
+        scored = self._scored()
         given = Ragged.of(*unpacked(np.array(self.negatives, np.int64)), len(queries)) if self.negatives else None
-        return finished(name, corpus, queries, qrels, given, self.complaints)
+        data = finished(name, corpus, queries, qrels, given, self.complaints)
+        return replace(data, scored=scored, query_prompt=self._prompt(name))
+
+    def _scored(self) -> PairScores | None:
+        """Order the scores; complains about a pair that comes with two."""
+        if not self.scored:
+            return None
+        pairs, scores = np.array(self.scored, np.int64), np.array(self.scores)
+        order = np.argsort(pairs, kind="stable")
+        pairs, scores = pairs[order], scores[order]
+        for place in np.flatnonzero((pairs[1:] == pairs[:-1]) & (scores[1:] != scores[:-1])):
+            row = int(order[place + 1])
+            source = next(name for start, name in reversed(self.sources) if start <= row)
+            what = f"score {scores[place + 1]:g} contradicts score {scores[place]:g} of the same query and document"
+            self.complaints.about(source, self.lines[row], BadRow("conflicting score", what, "keep one of the two"))
+        return PairScores.of(*unpacked(pairs), scores)
+
+    def _prompt(self, name: str) -> str | None:
+        """The prompt of all queries, if they have one in common; says which it is, or that they are left out."""
+        prompts = [prompt for prompt in self.prompts if prompt is not None]
+        if not prompts:
+            return None
+        if len(self.prompts) == 1:
+            log.info(
+                "%s: the data's prompt %r stands before every query, in place of encoder.query.prompt; set that too "
+                "where the model is exported or served",
+                *(name, prompts[0]),
+            )
+            return prompts[0]
+        log.warning(
+            "%s: the rows have %d different prompts, or some have none, and so all are left out; to train with them "
+            "give each its own file, joined by data=mix",
+            *(name, len(prompts)),
+        )
+        return None
 
     def _document(self, text: str) -> int:
         return self.documents.setdefault(text, len(self.documents))
@@ -89,54 +131,46 @@ class Pairs:
 def paired(
     name: str,
     splits: Mapping[str, Source],
-    documents: Source | None,
-    shares: tuple[int | float, int | float],
+    documents: Callable[[], Source] | None,
+    shares: Shares,
     complaints: Complaints,
+    columns: Mapping[str, Any] | None = None,
+    positive_from: float | None = None,
 ) -> RetrievalData:
-    """Read each split's rows, then the extra documents; a lone `train` is divided by the (dev, test) shares.
+    """Read each split's rows, then the extra documents; dev and test that are missing are held out of `train`.
 
-    Raises `DataError` if nothing is left.
+    `documents` opens the extra ones, which rows may name by id. Raises `DataError` if nothing is left.
     """
     pairs = Pairs(complaints)
+    corpus = None if documents is None else ById(documents)
     for split, source in splits.items():
-        if len(splits) == 1:
-            pairs.add(source, lambda query: split_of(query, *shares))
-        else:
-            pairs.add(source, lambda query, split=split: split)  # type: ignore[misc]
+        pairs.add(source, split, Examples(columns, positive_from, corpus))
     if documents is not None:
-        pairs.add_documents(documents)
-    return pairs.data(name)
+        pairs.add_documents(documents())
+    return hold_out(pairs.data(name), shares)
 
 
-@lru_cache(maxsize=256)
-def pair_fields(fields: tuple[str, ...]) -> tuple[str, list[str], list[str]]:
-    """Tell which fields hold the query, the positives and the negatives; raises `BadRow` without the first two."""
-    query = next((key for key in QUERY if key in fields), None)
-    positives = [key for key in fields if POSITIVE.fullmatch(key)]
-    if query is None or not positives:
-        lacks = "query" if query is None else "positive"
-        raise BadRow("missing field", f"no {lacks} field (there are: {', '.join(fields) or 'none'})", LAYOUT)
-    return query, positives, [key for key in fields if NEGATIVE.fullmatch(key)]
+class ById(Mapping[str, str]):
+    """Documents of a corpus file by id, read when the first is asked for; bad rows are complained about elsewhere."""
 
+    def __init__(self, documents: Callable[[], Source]) -> None:
+        self.documents = documents
+        self.texts: dict[str, str] | None = None
 
-def _triple(row: Mapping[str, Any]) -> tuple[str, list[str], list[str]]:
-    query, positive_keys, negative_keys = pair_fields(tuple(row))
-    text = filled(string(row, query), query)
-    positives = [doc for key in positive_keys for doc in _strings(row[key], key)]
-    negatives = [doc for key in negative_keys for doc in _strings(row[key], key)]
-    if not positives:
-        raise BadRow("query without positive", "the row has no positive", "add one or remove the row")
-    if negatives and not set(positives).isdisjoint(negatives):
-        raise BadRow("contradiction", "the same text is positive and negative", "keep it on one side")
-    return text, positives, negatives
+    def _read(self) -> dict[str, str]:
+        if self.texts is None:
+            self.texts = {}
+            for _, row in self.documents().rows:
+                name = next((row[key] for key in IDS if row.get(key) is not None), None)
+                if name is not None and isinstance(row.get("text"), str):
+                    self.texts[str(name)] = document_text(row)
+        return self.texts
 
+    def __getitem__(self, name: str) -> str:
+        return self._read()[name]
 
-def _strings(value: Any, key: str) -> list[str]:
-    if value is None:  # columns of different lengths are filled up with null
-        return []
-    values = value if isinstance(value, list) else [value]
-    for text in values:
-        if not isinstance(text, str):
-            raise wrong_type(key, text, "a string or a list of strings")
-        filled(text, key)
-    return values
+    def __iter__(self) -> Any:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())

@@ -1,0 +1,48 @@
+"""A teacher's scores of (query, document) pairs that come with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int, Int64
+
+
+@dataclass(frozen=True, eq=False)
+class PairScores:
+    """Scores of pairs by rows of the query and document tables, looked up by bisection.
+
+    `pairs` are sorted and without repeats: the query's row in the upper 32 bits, the document's in the lower.
+    """
+
+    pairs: Int64[np.ndarray, " n"]
+    scores: Float32[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, queries: np.ndarray, docs: np.ndarray, scores: np.ndarray) -> PairScores:
+        """Sort them by pair; of a pair that comes again the first score stays."""
+        pairs, first = np.unique(queries.astype(np.int64) << 32 | docs.astype(np.int64), return_index=True)
+        return cls(pairs, scores[first].astype(np.float32))
+
+    @classmethod
+    def none(cls) -> PairScores:
+        """Return a table without any."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+    @classmethod
+    def joined(cls, tables: Sequence[tuple[PairScores, int, int]]) -> PairScores:
+        """Join tables whose rows begin at (query, document) in the joined ones; they come in that order."""
+        pairs = [table.pairs + (np.int64(query) << 32) + doc for table, query, doc in tables]
+        return cls(np.concatenate(pairs), np.concatenate([table.scores for table, _, _ in tables]))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def look_up(self, query: int, docs: Int[np.ndarray, " k"]) -> Float32[np.ndarray, " k"]:
+        """Return the scores of a query's documents, NaN for those without."""
+        asked = np.int64(query) << 32 | docs.astype(np.int64)
+        if not len(self):
+            return np.full(len(docs), np.nan, np.float32)
+        place = np.searchsorted(self.pairs, asked).clip(max=len(self.pairs) - 1)
+        return np.where((self.pairs[place] == asked) & (docs >= 0), self.scores[place], np.float32(np.nan))

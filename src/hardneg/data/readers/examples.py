@@ -1,0 +1,172 @@
+"""From a row to an example: its query, its positives and negatives, and what a teacher says of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hardneg.data.readers import columns as names
+from hardneg.data.readers.columns import Roles
+from hardneg.data.readers.fields import document_text, filled, number, string, wrong_type
+from hardneg.data.readers.lines import BadRow
+
+log = logging.getLogger(__name__)
+
+TEXTS = "a string or a list of strings"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One query with documents as texts; scores are as many as these, None where there are none."""
+
+    query: str
+    positives: list[str]
+    negatives: list[str]
+    positive_scores: list[float | None] = field(default_factory=list)
+    negative_scores: list[float | None] = field(default_factory=list)
+    prompt: str | None = None
+
+
+class Examples:
+    """Reads the rows of one table; `columns` names roles, else the first row that is understood decides the layout.
+
+    `positive_from` is the score from which on a scored pair is a positive (null: labels are 0 or 1). `corpus` maps ids
+    to texts, for tables that name documents by id.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Any] | None = None,
+        positive_from: float | None = None,
+        corpus: Mapping[str, str] | None = None,
+    ) -> None:
+        self.columns, self.positive_from, self.corpus = names.chosen(columns), positive_from, corpus
+        self.fixed: Roles | None = None
+        self.is_plain = False
+
+    def roles(self, row: Mapping[str, Any]) -> Roles:
+        """Tell which field of a row is what; raises `BadRow` where a field is missing."""
+        present = tuple(map(str, row))
+        if self.columns:
+            return names.named(self.columns, present)
+        if self.fixed is None and not self.is_plain:
+            self.fixed = names.recognised(row)
+            if self.fixed is None:
+                names.plain(present)  # or this row says what is missing, and the next may decide
+                self.is_plain = True
+        if self.fixed is None:
+            return names.plain(present)
+        needed = (self.fixed.query, self.fixed.positive[0])
+        if missing := [name for name in needed if name not in row]:
+            what = f"no field {missing[0]!r} (there are: {', '.join(present) or 'none'})"
+            raise BadRow("missing field", what, f"add {missing[0]!r}")
+        return self.fixed
+
+    def __call__(self, row: Mapping[str, Any]) -> Example | None:
+        """Read a row; None for one without a positive in a layout that has such. Raises `BadRow` for what is wrong."""
+        roles = self.roles(row)
+        query = filled("" if row[roles.query] is None else string(row, roles.query), roles.query)
+        positives = self._documents(row, roles.positive, roles)
+        negatives = self._documents(row, roles.negative, roles)
+        negatives = negatives or self._documents(row, roles.fallback, roles)
+        if not positives:
+            if roles.may_lack:
+                return None
+            raise BadRow("query without positive", "the row has no positive", "add one or remove the row")
+        if negatives and not set(positives).isdisjoint(negatives):
+            raise BadRow("contradiction", "the same text is positive and negative", "keep it on one side")
+        prompt = row.get(roles.prompt) if roles.prompt else None
+        if prompt is not None and not isinstance(prompt, str):
+            raise wrong_type(roles.prompt or "", prompt, "a string")
+        example = self._scored(row, roles, query, positives, negatives)
+        return Example(*example, prompt or None)
+
+    def _scored(
+        self, row: Mapping[str, Any], roles: Roles, query: str, positives: list[str], negatives: list[str]
+    ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
+        of_positives = _scores(row, roles.positive_scores, len(positives))
+        of_negatives = _scores(row, roles.negative_scores, len(negatives))
+        value = None if roles.score is None else row.get(roles.score)
+        if value is None:
+            return query, positives, negatives, of_positives, of_negatives
+        assert roles.score is not None
+        if negatives:
+            return query, positives, negatives, *_of_each(value, roles.score, len(positives), len(negatives))
+        score = number(value)
+        if not roles.labels and self.positive_from is None:
+            return query, positives, [], [score] * len(positives), []
+        if self.positive_from is not None:
+            scores: list[float | None] = [score] * len(positives)
+            relevant = score >= self.positive_from
+            return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
+        if score not in (0, 1):
+            raise BadRow(
+                "label not 0 or 1",
+                f"{roles.score!r} is {value!r}, which is neither 1 (a positive) nor 0 (a negative)",
+                "say from which value on a pair is a positive, as data.positive_from=NUMBER (in data=table)",
+            )
+        return (query, positives, [], [], []) if score else (query, [], positives, [], [])
+
+    def _documents(self, row: Mapping[str, Any], keys: tuple[str, ...], roles: Roles) -> list[str]:
+        return [text for key in keys for text in self._texts(row.get(key), key, roles.by_id)]
+
+    def _texts(self, value: Any, key: str, by_id: bool) -> list[str]:
+        if value is None:  # columns of different lengths are filled up with null
+            return []
+        texts = []
+        for item in value if isinstance(value, list) else [value]:
+            if by_id:
+                texts.append(self._named(item, key))
+            elif isinstance(item, Mapping):
+                texts.append(document_text(item))
+            elif isinstance(item, str):
+                texts.append(filled(item, key))
+            else:
+                raise wrong_type(key, item, TEXTS)
+        return texts
+
+    def _named(self, name: Any, key: str) -> str:
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise wrong_type(key, name, "a list of ids")
+        if self.corpus is None or str(name) not in self.corpus:
+            mend = "put corpus.jsonl {docid, text, title?} with every document beside the file, and name the folder"
+            raise BadRow("unknown document", f"document {str(name)!r} is in no corpus", mend)
+        return self.corpus[str(name)]
+
+    def say(self, source: str, present: tuple[str, ...], row: Mapping[str, Any]) -> None:
+        """Log in one line how a table's columns are read, where that is not said by their names."""
+        roles = self.roles(row)
+        telling = ("prompt", "type")  # of no use as a column of text, but their writers meant something by them
+        rest = [name for name in present if name not in roles.used]
+        unused = [name for name in rest if name in telling or not names.ASIDE.fullmatch(name)]
+        if self.is_plain and not unused:
+            return
+        read = {"query": [roles.query], "positive": roles.positive, "negative": [*roles.negative, *roles.fallback]}
+        parts = [f"{role}: {', '.join(columns)}" for role, columns in read.items() if columns]
+        parts += [f"score: {roles.score}"] if roles.score else []
+        left = f"; not used: {', '.join(unused)}" if unused else ""
+        log.info("%s: columns are read as %s%s", source, "; ".join(parts), left)
+
+
+def _scores(row: Mapping[str, Any], key: str | None, count: int) -> list[float | None]:
+    value = None if key is None else row.get(key)
+    if value is None or value == []:
+        return []
+    values = value if isinstance(value, list) else [value]
+    if len(values) != count:
+        what = f"{key!r} holds {len(values)} scores for {count} documents"
+        raise BadRow("wrong score count", what, "give one score for each document, null where there is none")
+    return [None if score is None else number(score) for score in values]
+
+
+def _of_each(value: Any, key: str, positives: int, negatives: int) -> tuple[list[float | None], list[float | None]]:
+    """Scores of positives then negatives; or margins of the positive over each negative, which are all a loss reads."""
+    values = [number(score) for score in (value if isinstance(value, list) else [value])]
+    if len(values) == positives + negatives:
+        return [*values[:positives]], [*values[positives:]]
+    if len(values) == negatives and positives == 1:
+        return [0.0], [-margin for margin in values]
+    what = f"{key!r} holds {len(values)} numbers for {positives} positives and {negatives} negatives"
+    raise BadRow("wrong score count", what, "give one for each document, or a margin for each negative of one positive")

@@ -1,0 +1,56 @@
+"""Which reader a path is for, by what lies there: `hardneg train data.path=...` need not name it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hardneg.data.readers.folders import TABLES, there_is
+from hardneg.errors import ConfigError
+
+CHOICES = (
+    "data=beir (corpus.jsonl, queries.jsonl, qrels/), data=jsonl, data=table (CSV, Parquet ...), data=hub data.repo="
+)
+SAVED = ("state.json", "dataset_dict.json")
+
+
+def kind_at(path: Path) -> str:
+    """Name the reader of a file or folder; raises `ConfigError` where that is not safe to tell."""
+    names = sorted(child.name.lower().removesuffix(".gz") for child in path.iterdir()) if path.is_dir() else [path.name]
+    if path.is_file():
+        name = path.name.lower().removesuffix(".gz")
+        if name.endswith(".jsonl"):
+            return "jsonl"
+        if name.endswith((*TABLES, ".ndjson")):
+            return "table"
+    elif path.is_dir():
+        if "corpus.jsonl" in names and "queries.jsonl" in names and "qrels" in names:
+            return "beir"
+        if any(name in names for name in SAVED):
+            return "table"
+        if "queries.jsonl" not in names and "qrels" not in names:
+            if "train.jsonl" in names:
+                return "jsonl"
+            if any(name.endswith((*TABLES, ".jsonl", ".ndjson")) for name in names):
+                return "table"
+    else:
+        raise ConfigError(f"data.path={path}: there is no such file or folder; {there_is(path)}")
+    raise ConfigError(f"data.path={path} does not say what it is; {there_is(path)}; choose one of {CHOICES}")
+
+
+def with_kind(words: list[str]) -> tuple[list[str], str | None]:
+    """Add `data=KIND` to the words of a command line that give `data.path` alone; return them and what was added.
+
+    Only where the value is one plain path: a sweep's list of paths is left as it is.
+    """
+    keys = [word.lstrip("+").partition("=")[0] for word in words]
+    given = any(key == "data" or key.startswith(("data@", "data/")) for key in keys)
+    values = [word.partition("=")[2] for word, key in zip(words, keys, strict=True) if key == "data.path"]
+    if given or len(values) != 1 or not values[0]:
+        return words, None
+    value = values[0]
+    if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1:
+        value = value[1:-1]
+    elif any(sign in value for sign in ",[]{}$()*"):
+        return words, None
+    kind = kind_at(Path(value).expanduser())
+    return [f"data={kind}", *words], kind

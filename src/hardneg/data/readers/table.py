@@ -1,0 +1,128 @@
+"""Any table: a file or folder of CSV, TSV, JSON, JSONL, Parquet or Arrow, or a saved `datasets` folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hardneg.data.held_out import Shares
+from hardneg.data.readers import access
+from hardneg.data.readers.columns import check_columns
+from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.folders import located, plain_stem, there_is
+from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import ConfigError, DataError
+
+EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
+CORPUS = "corpus"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of pairs, triples or lists: a file, or a folder with a file or several for each split.
+
+    Raises `ConfigError` for an empty `path`, wrong `columns`, an unknown `on_error` or shares outside 0 to 1.
+    Columns are named by `columns` (role -> column: query, positive, negative, score, prompt; positive and negative may
+    be lists), or recognised (`hardneg.data.readers.columns`): the names of sentence-transformers, FlagEmbedding,
+    Tevatron and DPR, other usual ones, or two columns of text of which the first is the query. A pair's label or score
+    says whether it is a positive: 1 or 0, or `positive_from` and more.
+    Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.* and corpus.* {text, title?}, each also
+    in shards like train-00000-of-00002.parquet; a folder without any file called train is one table. Without dev or
+    test a share of the queries is held out of train (see `held_out`). Equal texts are one document or one query.
+    """
+
+    path: str
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    positive_from: float | None = None
+    on_error: str = "raise"
+    dev_share: int | float = 0.1
+    test_share: int | float = 0.1
+    split_seed: int = 0
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        located(self.path)
+        check_columns(self.columns)
+        if isinstance(self.positive_from, bool) or not isinstance(self.positive_from, int | float | None):
+            raise ConfigError(f"data.positive_from is {self.positive_from!r}; write a number, or null")
+        Complaints(self.on_error)
+        self._shares()
+
+    def load(self) -> RetrievalData:
+        """Read the table; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
+        path, complaints = located(self.path), Complaints(self.on_error)
+        documents: Callable[[], Source] | None = None
+        if access.is_saved(path):
+            name, splits = path.resolve().name, _saved(path, complaints)
+        elif path.is_dir():
+            name, files = path.resolve().name, _files(path)
+            if corpus := files.pop(CORPUS, None):
+                documents = lambda: _texts(_joined(corpus, complaints))  # noqa: E731
+            splits = {split: _joined(paths, complaints) for split, paths in files.items()}
+        elif path.is_file():
+            if kind_of(path) is None:
+                raise DataError(f"{path}: no known table; {EXPECTED}")
+            name, splits = plain_stem(path), {"train": table_rows(path, complaints)}
+        else:
+            raise DataError(f"{path}: no such file or folder; {EXPECTED}; {there_is(path)}")
+        return paired(
+            self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
+        )
+
+    def _shares(self) -> Shares:
+        return Shares(self.dev_share, self.test_share, self.split_seed)
+
+
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """The files of each split and of the corpus."""
+    found = sorted(path for path in folder.iterdir() if path.is_file() and kind_of(path))
+    splits: dict[str, list[Path]] = {}
+    for path in found:
+        splits.setdefault(split_name(plain_stem(path).split("-0")[0]), []).append(path)
+    if "train" not in splits:
+        others = {split for split in splits if split in ("dev", "test")}
+        rest = [path for split, paths in splits.items() if split not in (*others, CORPUS) for path in paths]
+        if not rest:
+            raise DataError(f"{folder}: no table to train on; {EXPECTED}; {there_is(folder)}")
+        splits = {"train": rest, **{split: splits[split] for split in (*sorted(others), CORPUS) if split in splits}}
+    elif extra := set(splits) - {"train", "dev", "test", CORPUS}:
+        name = splits[sorted(extra)[0]][0].name
+        raise DataError(f"{folder}: {name} is of no split; call it train.*, dev.*, test.* or corpus.*, or move it away")
+    for split, paths in splits.items():
+        if len({kind_of(path) for path in paths}) > 1:
+            raise DataError(f"{folder}: {' and '.join(path.name for path in paths)} are both {split}; keep one of them")
+    return splits
+
+
+def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
+    sources = {}
+    for name, dataset in access.splits(str(folder.absolute()), None).items():
+        if split_name(name) in sources:
+            raise DataError(f"{folder}: two splits are {split_name(name)!r}")
+        sources[split_name(name)] = access.source(f"{folder} [{name}]", dataset, dataset.column_names, complaints)
+    if len(sources) == 1:
+        return {"train": next(iter(sources.values()))}
+    return {split: sources[split] for split in ("train", "dev", "test") if split in sources}
+
+
+def _joined(paths: list[Path], complaints: Complaints) -> Source:
+    sources = [table_rows(path, complaints) for path in paths]
+    if len(sources) == 1:
+        return sources[0]
+    return Source(str(paths[0].parent), ((line, row) for source in sources for line, row in source.rows))
+
+
+def _texts(source: Source) -> Source:
+    """Name the text of a corpus row `text`, as document_text wants it."""
+
+    def rows() -> Iterator[tuple[int, Any]]:
+        for line, row in source.rows:
+            other = next((key for key in ("document_text", "document", "passage", "contents") if key in row), None)
+            yield line, row if "text" in row or other is None else {**row, "text": row[other]}
+
+    return Source(source.name, rows())

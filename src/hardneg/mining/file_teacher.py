@@ -1,0 +1,120 @@
+"""A file of scores as the teacher: whatever gave them, a reranker or a language model, need not be here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from hardneg.data.pair_scores import PairScores
+from hardneg.data.readers.fields import number
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
+from hardneg.data.tables import RetrievalData, Texts
+from hardneg.errors import ConfigError, DataError
+from hardneg.mining.teacher import Teacher
+from hardneg.system.cache import fingerprint
+
+log = logging.getLogger(__name__)
+
+QUERIES = ("query-id", "query_id", "qid", "query")
+DOCUMENTS = ("corpus-id", "corpus_id", "document-id", "document_id", "doc-id", "doc_id", "docid", "document", "passage")
+FEW = 0.5  # a smaller share of scored pairs among those asked for is worth a warning
+
+
+class FileTeacher(Teacher):
+    """Scores pairs by a table with one row a pair: query, document, score.
+
+    Layout: columns `query-id`, `corpus-id`, `score` (other spellings in `QUERIES` and `DOCUMENTS`), as CSV, TSV, JSONL,
+    Parquet or Arrow; queries and documents by their ids, or by their whole text where no such id is there. Pairs that
+    are not in it have no score. Raises `ConfigError` for a path that is no such file.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not Path(path).expanduser().is_file():
+            raise ConfigError(f"teacher.path={path}: there is no such file; give a table of query-id, corpus-id, score")
+        self.path = Path(path).expanduser()
+        self.table: PairScores | None = None
+        self.warned = False
+
+    def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
+        """Read the file; raises `DataError` for a bad row, and where it holds no pair of the data."""
+        if self.table is not None:
+            return
+        if kind_of(self.path) is None:
+            endings = ", ".join(kind[1:] for kind in KINDS)
+            raise DataError(f"{self.path}: no known table; expected one of {endings}, with query-id, corpus-id, score")
+        rows, queries, docs, scores = 0, [], [], []
+        complaints = Complaints("raise")
+        asked, held = _Rows(data.queries), _Rows(data.corpus)
+        for line, row in table_rows(self.path, complaints).rows:
+            rows += 1
+            try:
+                query, doc, score = _cell(row, QUERIES), _cell(row, DOCUMENTS), number(row.get("score"))
+            except BadRow as bad:
+                raise DataError(f"{self.path}:{line}: {bad}") from None
+            if (q := asked.find(query)) is not None and (d := held.find(doc)) is not None:
+                queries.append(q)
+                docs.append(d)
+                scores.append(score)
+        if not scores:
+            raise DataError(
+                f"{self.path}: none of its {rows} pairs is of {data.name!r}; ids there are like"
+                f" {data.queries.ids[0].as_py()!r} and {data.corpus.ids[0].as_py()!r}, and whole texts will do too"
+            )
+        self.table = PairScores.of(np.array(queries), np.array(docs), np.array(scores))
+        log.info("%s: %d scores, %d of them of pairs in %s", self.path, rows, len(scores), data.name)
+
+    def identity(self) -> dict[str, Any]:
+        """The scores."""
+        assert self.table is not None, "prepare() comes first"
+        return {
+            "teacher": "file",
+            "pairs": fingerprint(self.table.pairs.tolist()),
+            "scores": fingerprint(self.table.scores.tolist()),
+        }
+
+    def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
+        """Look up each query row's documents; NaN for -1 and for what the file does not hold."""
+        assert self.table is not None, "prepare() comes first"
+        found = np.stack([self.table.look_up(int(query), row) for query, row in zip(queries, docs, strict=True)])
+        asked, known = int((docs >= 0).sum()), int((~np.isnan(found)).sum())
+        if known < FEW * asked and not self.warned:
+            self.warned = True
+            log.warning(
+                "%s: scores only %d of %d pairs that were asked for; the others count as unknown to the teacher",
+                *(self.path, known, asked),
+            )
+        return found.astype(np.float32)
+
+
+class _Rows:
+    """Rows of a table by id, or by whole text where no id is the same."""
+
+    def __init__(self, texts: Texts) -> None:
+        self.ids = texts.rows
+        self.texts = texts
+        self.by_text: dict[str, int] | None = None
+
+    def find(self, name: str) -> int | None:
+        row = self.ids.get(name)
+        if row is None:
+            if self.by_text is None:
+                self.by_text = {text: number for number, text in enumerate(self.texts.texts.to_pylist())}
+            row = self.by_text.get(name)
+        return row
+
+
+def _cell(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    key = next((name for name in names if name in row), None)
+    if key is None:
+        what = f"no column {names[0]!r} (there are: {', '.join(map(str, row)) or 'none'})"
+        raise BadRow("missing field", what, "write query-id, corpus-id and score")
+    value = row[key]
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise BadRow("wrong type", f"{key!r} is {type(value).__name__}, not an id or a text", "write it as a string")
+    return str(value)

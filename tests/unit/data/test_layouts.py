@@ -1,0 +1,63 @@
+"""Readers: every layout that people bring holds the same world, and is recognised without a word."""
+
+from __future__ import annotations
+
+import layouts
+import numpy as np
+import pytest
+from test_readers import negatives, positives
+
+from hardneg.data.readers.guess import kind_at, with_kind
+from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.table import Table
+from hardneg.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_every_layout_holds_the_same_world(name, tmp_path):
+    kind, path, settings, has = layouts.write(tmp_path, name)
+    data = {"table": Table, "jsonl": Jsonl}[kind](str(path), **settings, dev_share=0, test_share=0).load()
+    lines = layouts.world()
+    assert positives(data) == {line.query: {layouts.joined(line.positive)} for line in lines}
+    assert set(data.corpus.texts.to_pylist()) == {layouts.joined(line.positive) for line in lines}
+    if has:
+        assert negatives(data) == {line.query: {layouts.joined(doc) for doc in line.negatives} for line in lines}
+    else:
+        assert data.given is None
+    if has == "scores":
+        rows = {text: row for row, text in enumerate(data.corpus.texts.to_pylist())}
+        for query, line in zip(data.queries.texts.to_pylist(), lines, strict=True):
+            docs = [rows[layouts.joined(doc)] for doc in (line.positive, *line.negatives)]
+            found = data.scored.look_up(data.queries.texts.to_pylist().index(query), np.array(docs))
+            assert found == pytest.approx(line.scores)
+    else:
+        assert data.scored is None
+    assert data.skipped == ({"query without positive": 1} if name.startswith("dpr") else {})
+    prompt = "Represent this sentence for searching relevant passages: "
+    assert data.query_prompt == (prompt if name.startswith("flag") else None)
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_the_kind_of_every_layout_is_guessed(name, tmp_path):
+    kind, path, *_ = layouts.write(tmp_path, name)
+    assert kind_at(path) == kind
+    assert with_kind(["encoder=static", f"data.path='{path}'"]) == (
+        [f"data={kind}", "encoder=static", f"data.path='{path}'"],
+        kind,
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [["data=beir", "data.path=x"], ["seed=1"], ["data.path=a,b"], ["+data@data.sets.a=beir", "data.path=x"]]
+)
+def test_nothing_is_guessed_where_the_kind_is_given_or_the_path_is_a_sweep(words):
+    assert with_kind(words) == (words, None)
+
+
+def test_what_cannot_be_told_is_asked_for(tmp_path):
+    (tmp_path / "notes.txt").write_text("a")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(ConfigError, match=r"does not say what it is; .*notes.txt.*choose one of data=beir"):
+            kind_at(path)
+    with pytest.raises(ConfigError, match="there is no such file or folder"):
+        kind_at(tmp_path / "nothing")

@@ -1,0 +1,185 @@
+"""Tables: columns by name or by usual names, cells as they are, and files that are not what they are called."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+from test_readers import check_both_modes, negatives, positives, write
+
+from hardneg.data.readers.beir import Beir
+from hardneg.data.readers.columns import check_columns
+from hardneg.data.readers.hub import Hub
+from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.table import Table
+from hardneg.errors import ConfigError, DataError
+
+
+def table(path, **settings):
+    return Table(str(path), **{"dev_share": 0, "test_share": 0, **settings}).load()
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "document"),
+    [
+        ("query,document", 0, 1), ("passage,question", 1, 0), ("Question,Answer", 0, 1), ("sentence1,sentence2", 0, 1),
+        ("context,query", 1, 0), ("anchor,positive", 0, 1), ("text1,text2", 0, 1), ("name,body", 0, 1),
+        ("document,query_text", 1, 0), ("id,name,body", 1, 2), ("query,passage,source", 0, 1),
+    ],
+)  # fmt: skip
+def test_usual_names_are_recognised_else_two_columns_of_text_in_order(tmp_path, header, query, document):
+    cells = [["a b", "c d", "e"], ["f", "g", "h"]]
+    lines = [",".join(row[: header.count(",") + 1]) for row in cells]
+    data = table(write(tmp_path / "x.csv", [header, *lines]))
+    assert positives(data) == {row[query]: {row[document]} for row in cells}
+
+
+@pytest.mark.parametrize("header", ["one,two,three", "question,answer,context", "query,negative"])
+def test_what_is_not_clear_is_asked_for(tmp_path, header):
+    path = write(tmp_path / "x.csv", [header, ",".join("abc"[: header.count(",") + 1])])
+    with pytest.raises(DataError, match=r"x.csv:2: .*data.columns=\{query: FIELD, positive: FIELD\}"):
+        table(path)
+
+
+def test_columns_are_named(tmp_path):
+    path = write(tmp_path / "x.csv", ["question,answer,wrong,other", "a,A,B,C", "b,B,,A"])
+    columns = {"query": "question", "positive": "answer", "negative": ["wrong", "other"]}
+    data = table(path, columns=columns)
+    assert positives(data) == {"a": {"A"}, "b": {"B"}} and negatives(data) == {"a": {"B", "C"}, "b": {"A"}}
+    assert data.name == "x"
+    with pytest.raises(DataError, match=r"x.csv:2: no column 'wrang' \(there are: question, answer, wrong, other\)"):
+        table(path, columns={**columns, "negative": "wrang"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"query": "a"}, "names no positive"),
+        ({"query": "a", "positive": "b", "querry": "c"}, "data.columns.querry is no role"),
+        ({"query": ["a"], "positive": "b"}, "data.columns.query is"),
+        ({"query": "a", "positive": []}, "data.columns.positive is"),
+        ({"query": "a", "positive": "b", "score": 3}, "data.columns.score is 3"),
+    ],
+)
+def test_wrong_columns_are_refused(columns, says):
+    with pytest.raises(ConfigError, match=says):
+        check_columns(columns)
+
+
+def test_cells_stay_the_text_that_they_are(tmp_path):
+    lines = ["query,positive", "007,1.50", 'NA,"two, with a comma"', 'null,"two\nlines ""quoted"""']
+    expected = {"007": {"1.50"}, "NA": {"two, with a comma"}, "null": {'two\nlines "quoted"'}}
+    assert positives(table(write(tmp_path / "x.csv", lines))) == expected
+    assert positives(table(write(tmp_path / "y.csv.gz", lines, gzip.open))) == expected
+    marked = [b"\xef\xbb\xbfquery\tpositive", "é\tß".encode()]
+    assert positives(table(write(tmp_path / "z.tsv", marked))) == {"é": {"ß"}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "line", "bad"),
+    [
+        ("wrong column count", 3, "a,b,c"),
+        ("empty text", 3, ",b"),
+        ("query without positive", 3, "a,"),
+        ("empty text", 3, '" ",b'),
+    ],
+)
+def test_bad_rows(tmp_path, reason, line, bad):
+    path = write(tmp_path / "x.csv", ["query,positive", "q,p", bad])
+    check_both_modes(
+        lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}:{line}: ", reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "says"),
+    [
+        ("x.csv", [], "x.csv:1: the file is empty"),
+        ("x.csv", ["query,positive"], "a header but no rows"),
+        ("x.csv", ["query;positive", "a;b"], "parted by ';' and not by ','"),
+        ("x.tsv", ["query,positive", "a,b"], "parted by ','"),
+        ("x.csv", ["how do I write a very long question like this,and its answer", "a,b"], "looks like a row"),
+        ("x.csv", ["query,query", "a,b"], "names a column twice"),
+        ("x.csv", ["query,positive", b"\xff,b"], "save it as UTF-8"),
+        ("x.parquet", ["query,positive"], "not read as .parquet"),
+        ("x.arrow", ["query,positive"], "not read as .arrow"),
+        ("x.json", ['[{"query": "a",'], "broken JSON"),
+        ("x.json", ['["a"]'], "x.json:0: the item is a JSON str"),
+        ("x.xlsx", ["query,positive"], "no known table; expected a file"),
+    ],
+)
+def test_files_that_are_not_what_they_are_called(tmp_path, name, lines, says):
+    with pytest.raises(DataError, match=says):
+        table(write(tmp_path / name, lines))
+
+
+def test_a_folder_of_splits_and_shards(tmp_path):
+    header = "query,positive"
+    write(tmp_path / "train-00000-of-00002.csv", [header, "a,A"])
+    write(tmp_path / "train-00001-of-00002.csv", [header, "b,B"])
+    write(tmp_path / "validation.csv", [header, "c,C"])
+    write(tmp_path / "corpus.csv", ["title,text", "t,more", ",D"])
+    write(tmp_path / "README.md", ["not a table"])
+    data = table(tmp_path)
+    assert {split: len(qrels) for split, qrels in data.qrels.items()} == {"train": 2, "dev": 1}
+    assert data.corpus.texts.to_pylist() == ["A", "B", "C", "t more", "D"] and data.name == tmp_path.name
+    write(tmp_path / "extra.csv", [header, "d,D"])
+    with pytest.raises(DataError, match=r"extra\.csv is of no split"):
+        table(tmp_path)
+    (tmp_path / "extra.csv").unlink()
+    write(tmp_path / "val.jsonl", ['{"query": "d", "positive": "D"}'])
+    with pytest.raises(DataError, match=r"val.jsonl and validation.csv are both dev"):
+        table(tmp_path)
+
+
+def test_a_folder_without_splits_is_one_table(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path / f"{name}.jsonl", [json.dumps({"question": name, "answer": name.upper()})])
+    assert positives(table(tmp_path)) == {"one": {"ONE"}, "two": {"TWO"}}
+    with pytest.raises(DataError, match="no table to train on"):
+        table(write(tmp_path / "empty" / "notes.txt", ["a"]).parent)
+
+
+def test_labels_tell_positives_from_negatives_and_scores_need_a_bar(tmp_path):
+    path = write(tmp_path / "x.csv", ["sentence1,sentence2,score", "a,A,0.9", "a,B,0.2", "b,B,0.5"])
+    with pytest.raises(DataError, match=r"x.csv:2: 'score' is '0.9', which is neither 1 .*data.positive_from=NUMBER"):
+        table(path)
+    data = table(path, positive_from=0.5)
+    assert positives(data) == {"a": {"A"}, "b": {"B"}} and negatives(data) == {"a": {"B"}, "b": set()}
+    assert dict(zip(data.scored.pairs.tolist(), data.scored.scores.tolist(), strict=True)) == pytest.approx(
+        {0: 0.9, 1: 0.2, (1 << 32) + 1: 0.5}
+    )
+    data = table(write(tmp_path / "y.csv", ["query,passage,label", "a,A,1", "a,B,0"]))
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"B"}} and data.scored is None
+
+
+def test_what_is_read_and_what_is_not_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
+    table(write(tmp_path / "x.csv", ["question,answer,notes", "a,A,n"]))
+    assert "columns are read as query: question; positive: answer; not used: notes" in caplog.text
+    path = write(tmp_path / "y.csv", ["question,answer,prompt", "a,A,Find: "])
+    assert table(path).query_prompt == "Find: "
+    assert table(path, columns={"query": "question", "positive": "answer"}).query_prompt is None
+    assert "y.csv: columns are read as query: question; positive: answer; not used: prompt" in caplog.text
+
+
+def test_other_readers_name_the_one_for_tables(tmp_path):
+    path = write(tmp_path / "pairs.csv", ["query,positive", "a,A"])
+    for make in (Jsonl, Beir, Hub):
+        with pytest.raises(ConfigError, match=f"use data=table data.path={path}"):
+            make(str(path))
+    with pytest.raises(ConfigError, match="use data=jsonl"):
+        Beir(str(write(tmp_path / "x.jsonl", ["{}"])))
+    with pytest.raises(DataError, match="read by data=table"):
+        Jsonl(str(tmp_path / "missing")).load()
+
+
+def test_hub_reads_named_columns(tmp_path):
+    from datasets import Dataset
+
+    Dataset.from_list([{"one": "a", "two": "b", "three": "c"}] * 2).save_to_disk(str(tmp_path / "x"))
+    data = Hub(
+        str(tmp_path / "x"), columns={"query": "two", "positive": "three", "negative": "one"}, test_share=0
+    ).load()
+    assert positives(data) == {"b": {"c"}} and negatives(data) == {"b": {"a"}}

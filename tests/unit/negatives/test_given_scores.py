@@ -1,0 +1,259 @@
+"""Scores that come with the data, or from a file: the same training as the same scores given by a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from confs import compose
+
+from hardneg.config.run_identity import settings
+from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.mix import Mix
+from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.sampler import Place
+from hardneg.data.tokens import token_tables
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders.cross_encoder import CrossEncoder
+from hardneg.encoders.static import Static
+from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.errors import ConfigError, DataError
+from hardneg.losses.kl import KL
+from hardneg.losses.margin_mse import MarginMSE
+from hardneg.matrix.candidates import Candidates
+from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
+from hardneg.mining.file_teacher import FileTeacher
+from hardneg.negatives.base import Setting
+from hardneg.negatives.given import Given
+from hardneg.negatives.mixture import Mixture
+from hardneg.training.setup import check_scores
+
+LINES = [
+    {"query": "a", "pos": ["A"], "neg": ["B", "C"], "pos_scores": [2.5], "neg_scores": [-1, 0.5]},
+    {"query": "b", "pos": ["B", "D"], "neg": ["A"], "pos_scores": [1, None], "neg_scores": [0.25]},
+    {"query": "c", "pos": ["C"], "neg": ["E"]},
+]
+SCORES = {("a", "A"): 2.5, ("a", "B"): -1.0, ("a", "C"): 0.5, ("b", "B"): 1.0, ("b", "A"): 0.25}
+
+
+def read(folder: Path, lines=LINES, **settings):
+    path = folder / "flag.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return Jsonl(str(path), dev_share=0, test_share=0, **settings).load()
+
+
+def batch_of(training, source, cache, positives=1):
+    """One batch of all queries, and the recipe that reads it."""
+    source.prepare(Setting(training, {}, cache))
+    recipe = Static(dim=8)
+    tables = token_tables(training.data, recipe.tokenizer(training.data.corpus), recipe.query, recipe.document, cache)
+    mixture = Mixture({"given": source}, ("positive", "given"), seed=0)
+    rows = TrainingRows(training, mixture, positives)
+    collate = Collate(*tables, training, mixture.has_teacher)
+    return collate([rows[Place(0, row, 0)] for row in range(len(rows))]), recipe
+
+
+def gradients(training, source, cache, loss):
+    """The loss of each query and the gradient of the word embeddings, with the same starting weights."""
+    batch, recipe = batch_of(training, source, cache)
+    torch.manual_seed(0)
+    towers = Towers(recipe, recipe.build(recipe.tokenizer(training.data.corpus)))
+    q, d = towers(batch.queries, QUERY), towers(batch.docs, DOCUMENT)
+    value = loss(Candidates.own(q, d.view(len(batch), -1, d.shape[1]), batch, ("positive", "given")))
+    value.sum().backward()
+    return value.detach(), [weight.grad for weight in towers.parameters() if weight.grad is not None]
+
+
+def scored_by_the_model(data, model):
+    """The lines again, with the logits that `transformers` gives for each pair."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    network = AutoModelForSequenceClassification.from_pretrained(model).eval()
+    tokenizer = AutoTokenizer.from_pretrained(model)
+
+    def score(query, doc):
+        with torch.no_grad():
+            return network(**tokenizer(query, doc, return_tensors="pt")).logits[0, 0].item()
+
+    lines = []
+    for row in data.qrels["train"].query_rows.tolist():
+        query = data.queries[row]
+        qrels = data.qrels["train"]
+        pos = data.corpus.take(qrels.docs[qrels.queries == row])
+        neg = data.corpus.take(data.given[row][~np.isin(data.given[row], qrels.docs[qrels.queries == row])])
+        scores = {"pos_scores": [score(query, doc) for doc in pos], "neg_scores": [score(query, doc) for doc in neg]}
+        lines.append({"query": query, "pos": pos, "neg": neg, **scores})
+    return lines
+
+
+@pytest.mark.parametrize("loss", [KL(), MarginMSE()])
+def test_gradients_are_those_of_the_same_scores_by_a_model(toy, bert, tmp_path, loss):
+    torch.manual_seed(0)
+    CrossEncoder.load(str(bert), 64).save(tmp_path / "model")
+    lines = scored_by_the_model(toy, tmp_path / "model")[:12]
+    bare = [{key: value for key, value in line.items() if "scores" not in key} for line in lines]
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    teacher = CrossEncoderTeacher(str(tmp_path / "model"), max_length=64, precision="32-true")
+    by_file = TrainingSet(read(tmp_path / "with", lines))
+    by_model = TrainingSet(read(tmp_path / "without", bare))
+    assert by_model.data.scored is None
+    value, grads = gradients(by_file, Given(3), tmp_path / "cache", loss)
+    expected, wanted = gradients(by_model, Given(3, teacher), tmp_path / "cache", loss)
+    assert len(grads) == len(wanted) > 0 and value.abs().sum() > 0.01
+    torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-4)
+    for grad, want in zip(grads, wanted, strict=True):
+        assert grad.abs().sum() > 0
+        torch.testing.assert_close(grad, want, atol=1e-5, rtol=1e-4)
+
+
+def test_kl_and_margin_mse_are_their_formulas_over_the_scores_of_the_file(tmp_path):
+    training = TrainingSet(read(tmp_path))
+    batch, _ = batch_of(training, Given(2), tmp_path / "cache")
+    student = torch.tensor([[0.9, 0.1, 0.3], [0.5, 0.4, 0.0], [0.2, 0.1, 0.0]])
+    c = Candidates.scored(student, batch, ("positive", "given"))
+    texts = [[training.data.corpus[doc] if doc >= 0 else "" for doc in row] for row in batch.doc_ids.tolist()]
+    known = [[SCORES.get((query, text)) for text in row] for query, row in zip("abc", texts, strict=True)]
+    kl, margins = [], []
+    for row, scores in enumerate(known):
+        held = [(i, s) for i, s in enumerate(scores) if s is not None]
+        s = np.array([student[row, i].item() / 0.05 for i, _ in held])
+        t = np.array([score for _, score in held])
+        p, q = (np.exp(x - np.logaddexp.reduce(x)) if len(x) else x for x in (t, s))
+        kl.append((p * np.log(p / q)).sum())
+        lead = [(student[row, 0].item() - student[row, i].item() - (scores[0] - score)) ** 2 for i, score in held if i]
+        margins.append(np.mean(lead) if lead else 0.0)
+    assert KL()(c).tolist() == pytest.approx(kl, rel=1e-5) and kl[2] == 0 < kl[0]
+    assert MarginMSE()(c).tolist() == pytest.approx(margins, rel=1e-5)
+
+
+def test_each_positive_has_its_own_score_and_unscored_ones_have_none(tmp_path):
+    training = TrainingSet(read(tmp_path))
+    batch, _ = batch_of(training, Given(2), tmp_path / "cache", positives=2)
+    found = {
+        (query, training.data.corpus[doc]): score
+        for query, docs, scores in zip("abc", batch.doc_ids.tolist(), batch.teacher.tolist(), strict=True)
+        for doc, score in zip(docs, scores, strict=True)
+        if doc >= 0
+    }
+    assert {pair: score for pair, score in found.items() if not np.isnan(score)} == pytest.approx(SCORES)
+    assert {pair for pair in found if np.isnan(found[pair])} == {("b", "D"), ("c", "C"), ("c", "E")}
+
+
+def test_scores_survive_the_mixing_of_sets(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        read(tmp_path / name)
+    sets = {name: Jsonl(str(tmp_path / name / "flag.jsonl"), dev_share=0, test_share=0) for name in ("one", "two")}
+    data = Mix(sets).load()
+    for row, query in enumerate("abcabc"):
+        docs = data.given[row]
+        wanted = [SCORES.get((query, data.corpus[int(doc)]), np.nan) for doc in docs]
+        assert data.scored.look_up(row, docs) == pytest.approx(wanted, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"pos_scores": [1, 2]}, "'pos_scores' holds 2 scores for 1 documents"),
+        ({"neg_scores": [1]}, "'neg_scores' holds 1 scores for 2 documents"),
+        ({"neg_scores": [1, "high"]}, "not a number"),
+        ({"neg_scores": [1, float("nan")]}, "not finite"),
+        ({"prompt": 3}, "'prompt' is int"),
+    ],
+)
+def test_wrong_scores_are_refused(tmp_path, line, says):
+    with pytest.raises(DataError, match=f"flag.jsonl:1: .*{says}"):
+        read(tmp_path, [{**LINES[0], **line}])
+
+
+def test_scores_that_contradict_each_other_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"flag.jsonl:2: score 3 contradicts score 2.5 of the same query and document"):
+        read(tmp_path, [LINES[0], {**LINES[0], "pos_scores": [3]}])
+    assert read(tmp_path, [LINES[0], LINES[0]]).scored is not None
+
+
+def test_margins_of_triplets_are_what_margin_mse_reads(tmp_path):
+    lines = [{"query": "a", "positive": "A", "negative": "B", "score": 3.5}]
+    lines += [{"query": "b", "positive": "B", "negative_1": "A", "negative_2": "C", "score": [1.0, 2.0]}]
+    lines += [{"query": "c", "positive": "C", "negative": "A", "score": [5.0, 2.0]}]
+    batch, _ = batch_of(TrainingSet(read(tmp_path, lines)), Given(2), tmp_path / "cache")
+    margins = [sorted(s[0] - x for x in s[1:] if not np.isnan(x)) for s in batch.teacher.tolist()]
+    assert margins == [[3.5], [1.0, 2.0], [3.0]]
+
+
+def test_one_prompt_stands_before_every_query_and_several_are_left_out_with_a_word(tmp_path, caplog):
+    caplog.set_level("INFO")
+    data = read(tmp_path, [{**line, "prompt": "Find: "} for line in LINES])
+    assert data.parts[0].query_prompt == "Find: " and "the data's prompt 'Find: '" in caplog.text
+    recipe = Static(dim=8)
+    tokenizer = recipe.tokenizer(data.corpus, data.queries)
+    with_it, _ = token_tables(data, tokenizer, recipe.query, recipe.document, tmp_path)
+    without, _ = token_tables(data.without_prompts(), tokenizer, recipe.query, recipe.document, tmp_path)
+    assert (with_it.lengths - without.lengths).tolist() == [len(tokenizer.encode("Find: ").ids)] * 3
+    for prompts in (["Find: ", "Other: ", "Find: "], ["Find: ", None, "Find: "]):
+        data = read(tmp_path, [{**line, "prompt": prompt} for line, prompt in zip(LINES, prompts, strict=True)])
+        assert data.query_prompt is None and "all are left out" in caplog.text
+        caplog.clear()
+
+
+def test_data_without_scores_are_refused_before_anything_is_mined(tmp_path):
+    data = read(tmp_path, [{key: value for key, value in line.items() if "scores" not in key} for line in LINES])
+    with pytest.raises(ConfigError, match=r"loss=kl reads teacher scores, and the data 'flag' have none"):
+        check_scores(compose("negatives=[given]", "loss=[kl]"), {"given": Given(1)}, data)
+    check_scores(compose("negatives=[given]", "loss=[kl]"), {"given": Given(1)}, read(tmp_path))
+    check_scores(compose("negatives=[given]"), {"given": Given(1)}, data)
+
+
+@pytest.mark.parametrize("by", ["id", "text"])
+def test_a_file_of_scores_is_a_teacher(tmp_path, by):
+    data = read(tmp_path)
+    names = (data.queries.ids, data.corpus.ids) if by == "id" else (data.queries.texts, data.corpus.texts)
+    queries = dict(zip(data.queries.texts.to_pylist(), names[0].to_pylist(), strict=True))
+    docs = dict(zip(data.corpus.texts.to_pylist(), names[1].to_pylist(), strict=True))
+    rows = [f"{queries[query]}\t{docs[doc]}\t{score}" for (query, doc), score in SCORES.items()]
+    path = tmp_path / "scores.tsv"
+    path.write_text("\n".join(["query-id\tcorpus-id\tscore", *rows, "unknown\tother\t1"]) + "\n")
+    bare = TrainingSet(read(tmp_path, [{k: v for k, v in line.items() if "scores" not in k} for line in LINES]))
+    value, grads = gradients(bare, Given(2, FileTeacher(str(path))), tmp_path / "cache", KL())
+    expected, wanted = gradients(TrainingSet(data), Given(2), tmp_path / "cache", KL())
+    assert torch.equal(value, expected) and all(torch.equal(*pair) for pair in zip(grads, wanted, strict=True))
+
+
+def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
+    data = read(tmp_path)
+    with pytest.raises(ConfigError, match="there is no such file"):
+        FileTeacher(str(tmp_path / "nothing.tsv"))
+    for lines, says in (
+        (["query-id\tscore", "q0\t1"], r"scores.tsv:2: no column 'corpus-id'"),
+        (
+            ["query-id\tcorpus-id\tscore", "x\ty\t1"],
+            "none of its 1 pairs is of 'flag'; ids there are like 'q0' and",
+        ),
+        (["query-id\tcorpus-id\tscore", "q0\td0\thigh"], "scores.tsv:2: .*not a number"),
+    ):
+        (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
+        with pytest.raises(DataError, match=says):
+            FileTeacher(str(tmp_path / "scores.tsv")).prepare(data, tmp_path)
+    (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t2\n")
+    teacher = FileTeacher(str(tmp_path / "scores.tsv"))
+    teacher.prepare(data, tmp_path)
+    found = teacher.score(np.array([0, 1], np.int32), np.array([[0, 1, -1], [0, 1, 2]], np.int32))
+    assert found[0, 0] == 2 and np.isnan(found).sum() == 5
+    assert "scores only 1 of 5 pairs that were asked for" in caplog.text
+
+
+def test_runs_keep_their_identity_where_nothing_new_is_asked_for():
+    new = ("split_seed", "dev_share", "test_share", "columns", "positive_from")
+    beir = settings(compose("data=beir", "data.path=x", "negatives=[given]"))
+    assert not [key for key in beir if key.endswith((*new, "given.teacher"))]
+    jsonl = settings(compose("data=jsonl", "data.path=x"))
+    assert {key for key in jsonl if key.endswith(new)} == {"data.dev_share", "data.test_share"}  # which are old
+    hub = settings(compose("data=hub", "data.repo=x"))
+    assert {key for key in hub if key.endswith(new)} == {"data.dev_share", "data.test_share"}
+    taught = settings(compose("data=beir", "data.path=x", "negatives=[given]", "teacher=file", "teacher.path=y"))
+    assert taught["negatives.given.teacher"] == "${teacher}"
+    assert settings(compose("data=beir", "data.path=x", "data.dev_share=0.1"))["data.dev_share"] == 0.1
