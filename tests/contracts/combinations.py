@@ -61,8 +61,10 @@ def make_world(data, cache, *overrides):
     node = classes.plain(cfg)
     for source in node["negatives"].values():
         if "teacher" in source:
-            source |= {"teacher": TEACHER, "depth": 12}
-    recipe = classes.build(cfg.encoder)
+            source["teacher"] = TEACHER
+        if "depth" in source:
+            source["depth"] = 12
+    recipe = classes.build(cfg.encoder).resolved()
     tokenizer = recipe.tokenizer(data.corpus)
     torch.manual_seed(0)
     towers = Towers(recipe, recipe.build(tokenizer))

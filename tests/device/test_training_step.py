@@ -11,7 +11,7 @@ from combinations import QUIET, make_module, refused
 from confs import names
 from standin import OnDevice, on_standin
 
-from hardneg.matrix.telemetry import by_source
+from hardneg.matrix.telemetry import by_source, random_cosine
 
 STEPS = 3
 
@@ -30,9 +30,12 @@ def losses_and_weights(world, parts, device, waits=None):
     module, batches = make_module(world, *parts.values(), optimizer=partial(torch.optim.AdamW, lr=0.1, fused=True))
     module.to(device)
     metrics = {}
-    module.log_step = lambda total, parts, offered, kept: metrics.update(
-        by_source(offered, kept, module.losses.values())
-    )
+
+    def log_step(total, parts, offered, kept, embeddings):
+        metrics.update(by_source(offered, kept, module.losses.values()))
+        metrics.update({name: random_cosine(rows) for name, rows in embeddings.items()})
+
+    module.log_step = log_step
     trained = [p for p in module.parameters() if p.requires_grad]
     optimizer = module.make_optimizer([{"params": trained}])
     totals = []
