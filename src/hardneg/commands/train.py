@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -11,7 +13,7 @@ from tokenizers import Tokenizer
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
-from hardneg.data.tokens import token_tables
+from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
@@ -25,7 +27,7 @@ from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.runs.folder import with_checkpoint
-from hardneg.serving.from_index import StoredVectors
+from hardneg.serving.from_index import opens
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.module import DualEncoder
@@ -45,51 +47,81 @@ def train(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
-    data = training.data
-    stored = None if cfg.from_index is None else StoredVectors(cfg.from_index, data)
-    recipe: EncoderRecipe = classes.build(cfg.encoder).resolved()
-    tokenizer = words_of(cfg, recipe, training)
-    cache = Path(cfg.cache)
-    queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)
-    precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
-    retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
-
-    filters = prepare_filters(cfg, training)
-    setting = Setting(
-        training, filters, cache, owner=owner_name(folder), device=own_device(cfg), positives=cfg.positives
-    )
+    encoder = EncoderParts.of(cfg, training)
+    setting = open_setting(cfg, folder, training)
     negatives = prepare_negatives(cfg, setting)
+    batches = make_batches(cfg, training, encoder, negatives)
+    module = make_module(cfg, encoder, negatives, setting.filters)
+    evaluate = evaluation(cfg, encoder.retriever(cfg, training))
+    watching = mining(cfg, folder, negatives, setting, encoder.model(cfg, training, module.towers), evaluate)
+    return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+
+
+@dataclass(frozen=True)
+class EncoderParts:
+    """All of an encoder but its weights, over the data that it is trained on."""
+
+    recipe: EncoderRecipe
+    tokenizer: Tokenizer
+    queries: TokenTable
+    docs: TokenTable
+    precision: str
+
+    @classmethod
+    def of(cls, cfg: DictConfig, training: TrainingSet) -> EncoderParts:
+        """Make what the config describes, and tokenise the data or open their tables."""
+        recipe: EncoderRecipe = classes.build(cfg.encoder).resolved()
+        if recipe.starts_random and cfg.init_from is not None:  # words made from a corpus stay those of the checkpoint
+            tokenizer = checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
+        else:
+            tokenizer = recipe.tokenizer(training.data.corpus, training.asked)
+        tables = token_tables(training.data, tokenizer, recipe.query, recipe.document, Path(cfg.cache))
+        precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
+        return cls(recipe, tokenizer, *tables, precision)
+
+    def retriever(self, cfg: DictConfig, training: TrainingSet) -> Retriever:
+        """What ranks the corpus for evaluation."""
+        return Retriever(
+            training.data, self.queries, self.docs, self.precision, seen(training.data, cfg.evaluate.leave_out)
+        )
+
+    def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers) -> Model:
+        """The encoder with these weights, for mining; `from_index` spares it what an index holds."""
+        stored = opens(cfg.from_index)
+        embedded = None if stored is None else stored(training.data)
+        return Model(towers, self.recipe, self.queries, self.docs, self.precision, self.tokenizer, embedded=embedded)
+
+
+def open_setting(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
+    """What the negative sources are made for: the data, the filters, the cache, and who holds what they mine."""
+    return Setting(
+        training,
+        prepare_filters(cfg, training),
+        Path(cfg.cache),
+        owner=owner_name(folder),
+        device=own_device(cfg),
+        positives=cfg.positives,
+    )
+
+
+def make_batches(cfg: DictConfig, training: TrainingSet, encoder: EncoderParts, negatives: Negatives) -> Batches:
+    """Draw from the offline sources, look up the tokens, and stack."""
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum)
-    batches = Batches(
+    return Batches(
         TrainingRows(training, mixture, cfg.positives),
-        Collate(queries, docs, training, mixture.has_teacher),
+        Collate(encoder.queries, encoder.docs, training, mixture.has_teacher),
         cfg.batch_size,
         cfg.seed,
         cfg.num_workers,
         training.order,
     )
-    module = make_module(cfg, recipe, tokenizer, negatives, filters)
-    model = Model(module.towers, recipe, queries, docs, precision, tokenizer, embedded=stored)
-    evaluate = evaluation(cfg, retriever)
-    watching = mining(cfg, folder, negatives, setting, model, evaluate)
-    return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
-
-
-def words_of(cfg: DictConfig, recipe: EncoderRecipe, training: TrainingSet) -> Tokenizer:
-    """The encoder's tokenizer; one that was made from a corpus stays that of the checkpoint that a run starts from."""
-    if recipe.starts_random and cfg.init_from is not None:
-        return checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
-    return recipe.tokenizer(training.data.corpus, training.asked)
 
 
 def make_module(
-    cfg: DictConfig,
-    recipe: EncoderRecipe,
-    tokenizer: Tokenizer,
-    negatives: Negatives,
-    filters: dict[str, CandidateFilter],
+    cfg: DictConfig, encoder: EncoderParts, negatives: Negatives, filters: Mapping[str, CandidateFilter]
 ) -> DualEncoder:
     """Load the starting weights and put the training step together."""
+    recipe, tokenizer = encoder.recipe, encoder.tokenizer
     towers = Towers(recipe, recipe.build(tokenizer))
     if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
