@@ -77,7 +77,7 @@ def test_losses_and_filters_know_no_source_and_losses_no_data():
 @pytest.mark.parametrize(
     ("package", "home"),
     [
-        ("torch.distributed", "hardneg.system.distributed"),
+        ("torch.distributed", "hardneg.system."),
         ("wandb", "hardneg.runlog."),
         ("fastapi", "hardneg.serving.http."),
         ("uvicorn", "hardneg.serving.http."),

@@ -20,7 +20,7 @@ def _rank(rank, folder):
     from collectives import register
     from standin import StandIn
 
-    from hardneg.system import distributed
+    from hardneg.system import collectives, distributed
 
     torch.set_num_threads(1)
     with StandIn() as device:
@@ -32,20 +32,20 @@ def _rank(rank, folder):
             dist.all_reduce(torch.ones(1))
         except RuntimeError as error:
             found["refused"] = str(error)
-        found["anywhere"] = [distributed.anywhere(rank == 1), distributed.anywhere(False)]
-        found["mean"] = [distributed.mean(float(rank)), distributed.mean(5.0 if rank else float("nan"))]
+        found["anywhere"] = [collectives.anywhere(rank == 1), collectives.anywhere(False)]
+        found["mean"] = [collectives.mean(float(rank)), collectives.mean(5.0 if rank else float("nan"))]
         for kind, where in (("host", torch.device("cpu")), ("device", device.device)):
             x = torch.full((1, 2), float(rank)).to(where).requires_grad_()
-            gathered = distributed.gather(x)
+            gathered = collectives.gather(x)
             (gathered * torch.tensor([[1.0], [2.0]], device=where)).sum().backward()
             assert gathered.device.type == x.grad.device.type == where.type, "it stays where it was"
             ids = torch.full((1, 1 + rank), rank).to(where)
             rows = torch.full((2 - rank, 1), float(rank)).to(where)
-            padded, whole = distributed.gather_padded(ids), distributed.gather_rows(rows, 3)
+            padded, whole = collectives.gather_padded(ids), collectives.gather_rows(rows, 3)
             assert padded.device.type == whole.device.type == where.type
             found[kind] = [part.detach().cpu().tolist() for part in (gathered, x.grad, padded, whole)]
         # As an evaluation that ranks again does with its arrays.
-        found["array"] = distributed.gather_rows(torch.from_numpy(np.full((2, 1), rank, np.int32)), 4).numpy().tolist()
+        found["array"] = collectives.gather_rows(torch.from_numpy(np.full((2, 1), rank, np.int32)), 4).numpy().tolist()
         distributed.barrier()
         found["everyone"] = distributed.everyone(rank)
         torch.save(found, folder / f"{rank}.pt")

@@ -17,7 +17,7 @@ from hardneg.encoders.static import Static, StaticTower
 from hardneg.encoders.towers import Towers
 from hardneg.losses.infonce import InfoNCE
 from hardneg.negatives.queue import Queue
-from hardneg.system import distributed
+from hardneg.system import collectives
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder
 from hardneg.training.schedule import Schedule
@@ -27,7 +27,7 @@ RANKS, STOP_AT = 2, 3
 
 def heard_at(rank):
     """The step at whose end this rank hears that rank 1 was told to stop."""
-    anywhere = distributed.AnywhereBefore()
+    anywhere = collectives.AnywhereBefore()
     return next(step for step in range(10) if anywhere(rank == 1 and step >= STOP_AT))
 
 
@@ -76,5 +76,5 @@ def test_ranks_fill_equal_queues_and_ddp_sends_none(ranks):
 
 
 def test_alone_it_is_heard_at_once():
-    anywhere = distributed.AnywhereBefore()
+    anywhere = collectives.AnywhereBefore()
     assert not anywhere(False) and anywhere(True)

@@ -8,15 +8,15 @@ from torch import Tensor
 
 from hardneg.matrix.batch import Batch, Rows
 from hardneg.matrix.candidates import Candidates, Columns
-from hardneg.system import distributed
+from hardneg.system import collectives, distributed
 
 
 def all_queries(q: Float[Tensor, "B D"], batch: Batch) -> Columns:
     """The queries of all rows and ranks, as columns for the other half of a symmetric loss; ids are query rows."""
-    queries = distributed.gather(q)
+    queries = collectives.gather(q)
     return Columns(
         emb=queries,
-        ids=distributed.gather(batch.query_ids),
+        ids=collectives.gather(batch.query_ids),
         owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows here have one query for their own
     )
 
@@ -42,6 +42,6 @@ def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns
     c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, queries, "in_batch")
     row = torch.arange(len(ids), device=q.device) // slots + distributed.rank() * len(q)
     known = torch.arange(len(queries.ids), device=q.device) == row[:, None]
-    for positive in distributed.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B*P, W*B, K) array
+    for positive in collectives.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B*P, W*B, K) array
         known |= positive == ids[:, None]
     return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

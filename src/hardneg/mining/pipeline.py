@@ -23,7 +23,7 @@ from hardneg.mining.assemble import MinedBlock, assemble, save
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
 from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
-from hardneg.system import distributed
+from hardneg.system import collectives, distributed
 from hardneg.system.cache import built_once, built_together, fingerprint, hold
 from hardneg.system.progress import progress
 
@@ -137,7 +137,7 @@ def _mine(
                 for start in range(0, len(queries), size)
             ]
             rank: Ranker | None = None
-            if distributed.anywhere(not all(path.exists() for _, path in blocks)):
+            if collectives.anywhere(not all(path.exists() for _, path in blocks)):
                 rank = ranker_of(recipe.miner, task)  # by all or none, whatever each sees of the folder
                 if recipe.teacher is not None and not asked:
                     asked = True

@@ -12,7 +12,7 @@ from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import PAIRINGS, Columns
 from hardneg.negatives.base import OnlineSource
-from hardneg.system import distributed
+from hardneg.system import collectives, distributed
 
 BLOCKS = PAIRINGS[1:]  # the first is in_batch
 
@@ -37,9 +37,9 @@ class Blocks(OnlineSource):
         """Offer W*B columns of each block."""
         sides = [block.split("_")[1] for block in self.of]
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
-        owner, known = distributed.gather(rows), distributed.gather_padded(batch.positive_ids)
-        emb = {"query": distributed.gather(q), "document": distributed.gather(d[:, 0])}
-        ids = {"query": distributed.gather(batch.query_ids), "document": distributed.gather(batch.doc_ids[:, 0])}
+        owner, known = collectives.gather(rows), collectives.gather_padded(batch.positive_ids)
+        emb = {"query": collectives.gather(q), "document": collectives.gather(d[:, 0])}
+        ids = {"query": collectives.gather(batch.query_ids), "document": collectives.gather(batch.doc_ids[:, 0])}
         related = self._related(batch, ids["document"], known)
         return Columns(
             emb=torch.cat([emb[side] for side in sides]),

@@ -11,7 +11,7 @@ from torch import Tensor
 from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Columns
 from hardneg.negatives.base import OnlineSource
-from hardneg.system import distributed
+from hardneg.system import collectives, distributed
 
 
 class InBatch(OnlineSource):
@@ -30,13 +30,13 @@ class InBatch(OnlineSource):
         slots = d.shape[1] if self.hard else batch.positives
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
         columns = Columns(
-            emb=distributed.gather(d[:, :slots].flatten(0, 1)),
-            ids=distributed.gather(batch.doc_ids[:, :slots].flatten()),
-            owner=distributed.gather(rows.repeat_interleave(slots)),
+            emb=collectives.gather(d[:, :slots].flatten(0, 1)),
+            ids=collectives.gather(batch.doc_ids[:, :slots].flatten()),
+            owner=collectives.gather(rows.repeat_interleave(slots)),
         )
         if not self.logq:
             return columns
-        positive = (distributed.gather(batch.source[:, :slots].flatten()) == 0) & (columns.ids >= 0)
+        positive = (collectives.gather(batch.source[:, :slots].flatten()) == 0) & (columns.ids >= 0)
         others = 1 - 1 / (len(q) * distributed.world_size())  # a row never meets its own
         expected = positive.sum() * others * self.share(columns.ids)
         return replace(columns, log_q=expected.log().masked_fill(~positive | (expected == 0), torch.nan))

@@ -14,7 +14,7 @@ from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Columns
 from hardneg.matrix.membership import among
 from hardneg.negatives.base import OnlineSource
-from hardneg.system import distributed
+from hardneg.system import collectives
 
 
 class Queue(OnlineSource):
@@ -52,7 +52,7 @@ class Queue(OnlineSource):
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer `size` columns; those not filled yet, or embedded anew in this batch, have the id -1."""
-        in_batch = among(self.ids, distributed.gather(batch.doc_ids.flatten()).sort().values)
+        in_batch = among(self.ids, collectives.gather(batch.doc_ids.flatten()).sort().values)
         void = in_batch | (self.steps < self.warmup_steps)
         # A copy: `update` writes into the buffer before the backward pass reads what the scores were made of.
         emb = self.emb.clone() if self.emb.shape[1] else self.emb.new_zeros(self.size, q.shape[1])
@@ -66,8 +66,8 @@ class Queue(OnlineSource):
     def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
         """Put this step's documents of all ranks in the place of the oldest."""
         slots = d.shape[1] if self.hard else batch.positives
-        ids = distributed.gather(batch.doc_ids[:, :slots].flatten())
-        emb = distributed.gather(d[:, :slots].flatten(0, 1).detach())
+        ids = collectives.gather(batch.doc_ids[:, :slots].flatten())
+        emb = collectives.gather(d[:, :slots].flatten(0, 1).detach())
         if not self.emb.shape[1]:
             self.emb = emb.new_zeros(self.size, emb.shape[1])
         rows, places, count = self._places(ids >= 0)  # padding takes no place: `size` counts documents
@@ -77,7 +77,7 @@ class Queue(OnlineSource):
         self.ids[places] = last.where(some, self.ids[places])
         self.emb[places] = emb[rows].where(some, self.emb[places])
         if self.logq:
-            positive = distributed.gather(batch.source[:, :slots].flatten()) == 0
+            positive = collectives.gather(batch.source[:, :slots].flatten()) == 0
             self.sampled[places] = positive[rows].where(some, self.sampled[places])
         self.pointer.copy_((self.pointer + count) % self.size)
         self.steps += 1

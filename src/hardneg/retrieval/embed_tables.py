@@ -12,7 +12,7 @@ from torch import Tensor
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders.encode import AUTO, budget, parts
 from hardneg.encoders.towers import Towers
-from hardneg.system import distributed
+from hardneg.system import collectives
 from hardneg.system.progress import Progress, progress
 
 # Parts may be so much larger than in training: nothing is kept for a backward pass. On a CPU caches set the limit.
@@ -53,6 +53,6 @@ def embed_table(
 ) -> Float[Tensor, "N D"]:
     """Embed these rows (null: all); each rank does a share and gets all."""
     rows = np.arange(len(table)) if rows is None else rows
-    mine = rows[distributed.shard(len(rows))]
+    mine = rows[collectives.shard(len(rows))]
     with progress(len(mine), f"embed {what}", "texts") as bar:
-        return distributed.gather_rows(embed_rows(towers, table, side, precision, mine, bar), len(rows))
+        return collectives.gather_rows(embed_rows(towers, table, side, precision, mine, bar), len(rows))

@@ -14,7 +14,7 @@ from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.encode import AUTO, budget, encode
 from hardneg.retrieval.embed_tables import autocast
 from hardneg.retrieval.metrics import Run
-from hardneg.system import distributed
+from hardneg.system import collectives
 from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Reranker:
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:
         first = self.first_stage(split, depth)
-        mine = distributed.shard(len(first.queries))
+        mine = collectives.shard(len(first.queries))
         queries, docs = first.queries[mine], first.ids[mine]
         training = network.training
         network.eval()
@@ -64,7 +64,7 @@ class Reranker:
         scores[docs < 0] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")
         found = [np.take_along_axis(part, order, axis=1) for part in (docs, scores)]
-        ids, scores = (distributed.gather_rows(torch.from_numpy(part), len(first.queries)).numpy() for part in found)
+        ids, scores = (collectives.gather_rows(torch.from_numpy(part), len(first.queries)).numpy() for part in found)
         return Run(first.queries, ids.astype(np.int32), scores)
 
 

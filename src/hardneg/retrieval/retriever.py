@@ -18,7 +18,7 @@ from hardneg.matrix.embedded import cut
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.search import exact
-from hardneg.system import distributed
+from hardneg.system import collectives, split_weights
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Retriever:
         self, towers: Towers, splits: Sequence[str]
     ) -> tuple[Float[Tensor, "N D"], dict[str, Float[Tensor, "_ D"]]]:
         """Embed the corpus, and the queries of each split."""
-        with distributed.whole_weights(towers):
+        with split_weights.whole_weights(towers):
             docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
             queries = {}
             for split in splits:
@@ -70,9 +70,9 @@ class Retriever:
     def _run(self, queries: Float[Tensor, "Q D"], docs: Float[Tensor, "N D"], split: str, depth: int) -> Run:
         rows = self.data.split(split).query_rows
         more = 0 if self.seen is None else int(self.seen.counts[rows].max(initial=0))
-        mine = distributed.shard(len(rows))  # each rank a share of the queries
+        mine = collectives.shard(len(rows))  # each rank a share of the queries
         scores, ids = self._rank(rows[mine], queries[mine], docs, depth + more)
-        scores, ids = (distributed.gather_rows(part, len(rows)) for part in (scores, ids))
+        scores, ids = (collectives.gather_rows(part, len(rows)) for part in (scores, ids))
         run = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
         return run if self.seen is None else run.without(self.seen, depth)
 

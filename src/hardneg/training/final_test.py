@@ -23,7 +23,7 @@ from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, LAST
 from hardneg.runs.provenance import provenance
 from hardneg.runs.trec_runs import write_run
-from hardneg.system import distributed
+from hardneg.system import distributed, split_weights
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
 
@@ -41,8 +41,8 @@ def final_test(
     if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
         check_seen(kept)
         check_intact(kept, "checkpoint")
-        distributed.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
-        distributed.agree("the weights to test", distributed.weights_sum(module))
+        split_weights.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+        distributed.agree("the weights to test", split_weights.weights_sum(module))
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: results.Systems = {}
     run = None

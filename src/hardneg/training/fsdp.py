@@ -6,7 +6,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 
 from hardneg.encoders.encode import AUTO
 from hardneg.encoders.towers import Towers
-from hardneg.system import distributed
+from hardneg.system import split_weights
 
 
 class FSDP2(ModelParallelStrategy):
@@ -31,6 +31,6 @@ class FSDP2(ModelParallelStrategy):
         mesh = self.device_mesh["data_parallel"]
         bf16 = self.precision_plugin.precision == "bf16-mixed"
         for tower in towers.towers.values():
-            distributed.split_weights(tower, tower.blocks(), mesh, bf16)  # type: ignore[operator]
+            split_weights.split_weights(tower, tower.blocks(), mesh, bf16)  # type: ignore[operator]
         if towers.tokens == AUTO:
             towers.tokens = None

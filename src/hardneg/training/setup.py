@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: Retri
                 )
 
 
-def objective(cfg: DictConfig, negatives: Negatives, filters: dict[str, CandidateFilter]) -> Objective:
+def objective(cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter]) -> Objective:
     """Make losses, optimizer and schedule."""
     return Objective(
         filters=filters,

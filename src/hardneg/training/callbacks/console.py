@@ -12,7 +12,7 @@ import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
-from hardneg.system import distributed
+from hardneg.system import collectives
 from hardneg.system.progress import Progress, progress
 from hardneg.training.base import logs_now
 from hardneg.training.callbacks.evaluation import measured_now
@@ -39,7 +39,7 @@ class EpochLine(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the mean, and the dev metrics if this epoch has any."""
-        mean = distributed.mean(float(self.total) / max(self.batches, 1))
+        mean = collectives.mean(float(self.total) / max(self.batches, 1))
         self.total, self.batches = 0.0, 0
         pl_module.log("train/epoch_loss", mean)  # the same on every rank
         if not trainer.is_global_zero:
@@ -54,7 +54,7 @@ class EpochLine(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed epoch has lost so far, as a mean over the ranks: a checkpoint holds one rank's state."""
-        return {"total": distributed.mean(float(self.total)), "batches": self.batches}
+        return {"total": collectives.mean(float(self.total)), "batches": self.batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on adding up."""

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
-from hardneg.system import distributed
+from hardneg.system import collectives
 from hardneg.training.base import logs_now
 from hardneg.training.module import DualEncoder
 
@@ -53,7 +53,7 @@ class FollowCurriculum(L.Callback):
         if pace.watched:
             logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
             # What is not measured at every step keeps its last value, also over a resume: Lightning forgets it there.
-            means = {name: distributed.mean(float(logged.get(name, math.nan))) for name in pace.watched}
+            means = {name: collectives.mean(float(logged.get(name, math.nan))) for name in pace.watched}
             self.known |= {name: mean for name, mean in means.items() if mean == mean or name in logged}
             pace.watch(self.known, trainer.global_step)
 

@@ -13,7 +13,7 @@ from types import FrameType
 import lightning as L
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from hardneg.system import distributed
+from hardneg.system import collectives, distributed
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class SaveOnSigterm(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the place of Lightning's handler, installed just before; it comes back after the run."""
         signal.signal(signal.SIGTERM, self._note)
-        self.anywhere = distributed.AnywhereBefore()
+        self.anywhere = collectives.AnywhereBefore()
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
     def _note(self, _: int, __: FrameType | None) -> None:

@@ -17,7 +17,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
-from hardneg.system import distributed
+from hardneg.system import distributed, split_weights
 from hardneg.system.cache import release
 from hardneg.training.base import ends_now, logs_now
 from hardneg.training.callbacks.interrupt import stopping_at_once
@@ -110,7 +110,7 @@ class Remine(L.Callback):
         self.round, self.step = self.round + 1, trainer.global_step
         for name in names:
             source = self.sources[name]
-            with stopping_at_once(), distributed.whole_weights(self.model.towers):
+            with stopping_at_once(), split_weights.whole_weights(self.model.towers):
                 store = source.mine(setting)
             if store.folder.name not in self.stores[name]:
                 self.stores[name].append(store.folder.name)

@@ -1,0 +1,58 @@
+"""Weights that are split over the ranks (FSDP2): split, held whole for a while, compared and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+
+def split_weights(whole: nn.Module, blocks: Iterable[nn.Module], mesh: DeviceMesh, bf16: bool) -> None:
+    """Split a module's weights over the ranks (FSDP2), gathered one block at a time when it runs.
+
+    With `bf16` they are gathered as that type; what is trained stays as it is, and gradients are added in float32.
+    """
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else None
+    for module in (*blocks, whole):
+        fully_shard(module, mesh=mesh, mp_policy=policy or MixedPrecisionPolicy())
+
+
+@contextmanager
+def whole_weights(module: nn.Module) -> Iterator[None]:
+    """Hold the whole weights on every rank meanwhile, so that ranks may run the module as often as each needs to.
+
+    Every rank must take part. Does nothing where the weights are not split.
+    """
+    parts = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    for part in parts:
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.set_reshard_after_forward(True, recurse=False)
+            part.reshard()
+
+
+def weights_sum(module: nn.Module) -> int | None:
+    """Add up the bits of all weights, in whatever order: equal weights have equal sums. None where they are split."""
+    if any(isinstance(part, FSDPModule) for part in module.modules()):
+        return None
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    bits = (p.detach().contiguous().view(integers[p.element_size()]) for p in module.parameters())
+    return sum(int(part.sum(dtype=torch.int64)) for part in bits)
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Load whole weights, each rank its part where they are split."""
+    if any(isinstance(part, FSDPModule) for part in module.modules()):
+        set_model_state_dict(module, dict(state), options=StateDictOptions(full_state_dict=True))
+    else:
+        module.load_state_dict(state)
