@@ -12,6 +12,7 @@ import os
 import runpy
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def _main(words: list[str], environment: dict[str, str], folder: str, out: str, 
     try:
         runpy.run_module("hardneg.cli", run_name="__main__", alter_sys=True)
     finally:
-        atexit._run_exitfuncs()  # multiprocessing leaves without
+        threading._shutdown()  # as Python does before it ends, and multiprocessing does not
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

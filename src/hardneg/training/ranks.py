@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
+from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from omegaconf import DictConfig
 
@@ -31,16 +32,22 @@ def joined(cfg: DictConfig) -> Iterator[None]:
     strategy = classes.build({**wanted, **quiet, "enable_model_summary": False}).strategy
     launch.check_count(strategy.num_processes * strategy.num_nodes if hasattr(strategy, "num_processes") else 1)
     launcher = strategy.launcher
-    if not isinstance(launcher, _SubprocessScriptLauncher):  # one process, or such as begin with `fit`
+    # Where other processes were started already, some strategies have no launcher, and some one that starts none.
+    joins = launcher is None and isinstance(strategy, ParallelStrategy)
+    if not joins and not isinstance(launcher, _SubprocessScriptLauncher):  # one process, or such as begin with `fit`
         with distributed.computing_on(strategy.root_device):
             yield
         return
     strategy.connect(L.LightningModule())  # split weights want one to note the devices on
-    launcher.launch(strategy.setup_environment)
+    if joins:
+        strategy.setup_environment()
+    else:
+        launcher.launch(strategy.setup_environment)
     with distributed.computing_on(strategy.root_device):
         try:
             yield
         except Exception:
-            launcher.kill(signal.SIGTERM)  # they may wait for us
+            if launcher is not None:
+                launcher.kill(signal.SIGTERM)  # they may wait for us
             raise
     distributed.part()
