@@ -52,7 +52,7 @@ def test_a_teacher_is_trained_killed_resumed_and_used(hardneg, hardneg_process, 
         (["negatives=[bm25,random,mined]"], "negatives.mined.miner.ckpt_path"),
         (["evaluate.bm25=null"], "it cannot be null"),
         (["encoder.max_length=2"], "at least 8 tokens"),
-        (["encoder.model=nowhere"], "cannot load the model 'nowhere'"),
+        (["encoder.model=nowhere"], "encoder.model=nowhere: 'nowhere' is not in the cache"),
     ],
 )
 def test_mistakes_are_told(hardneg, overrides, says):
