@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,25 @@ class Task:
     `positives` are the documents whose scores will be asked for. `work` is a folder that outlives an interruption: what
     a miner leaves there under names of its own is there when the same task is opened again. Of several ranks, each
     computes a share, and all of them see the folder.
+
+    `queries` are those that will be asked for and `depth` the most documents of each, where both are known before: a
+    miner whose index is spread over the ranks needs them when it is opened, and has a whole one where they are not.
     """
 
     data: RetrievalData
     pool: Int32[np.ndarray, " N"]
     positives: Int32[np.ndarray, " M"]
     work: Path
+    queries: Int32[np.ndarray, " Q"] | None = None
+    depth: int = 0
 
 
 def ranker_of(miner: Miner, task: Task) -> Ranker:
     """Open the miner for a task; a query that is a document itself is not ranked for itself."""
-    rank, own = miner.open(task), task.data.own
+    own = task.data.own
     if own is None:
-        return rank
+        return miner.open(task)
+    rank = miner.open(replace(task, depth=task.depth + 1))
 
     def others(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
         found = rank(queries, positives, min(k + 1, len(task.pool))).without(own[queries])

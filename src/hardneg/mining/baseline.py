@@ -51,7 +51,7 @@ def baseline_run(
             inside = work / str(part.docs.start)
             inside.mkdir(parents=True, exist_ok=True)
             pool = np.arange(part.docs.start, part.docs.stop, dtype=np.int32)
-            rank = miner.open(Task(data, pool, np.empty(0, np.int32), inside))
+            rank = miner.open(Task(data, pool, np.empty(0, np.int32), inside, rows[here], depth))
             hits = rank(rows[here], np.full((here.stop - here.start, 1), -1, np.int32), depth)
             ids.append(hits.ids)
             scores.append(hits.scores)

@@ -18,8 +18,9 @@ from hardneg.encoders.towers import QUERY, Towers
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
 from hardneg.retrieval.embed_tables import embed_rows
-from hardneg.retrieval.embedding_blocks import embed_blocks
+from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
 from hardneg.retrieval.model import Model
+from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
 from hardneg.system import distributed
 from hardneg.system.progress import silent
@@ -119,14 +120,13 @@ class Dense(Miner):
         pool = embed_blocks(model, task.pool, task.work, "documents")
         # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
         rest = embed_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")
-        search = self.search.over(pool, model.device)
+        nearest = self._nearest(model, pool, task)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
-            q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent())
-            scores, places = (part.cpu().numpy() for part in search(q, k))
+            q, scores, places = nearest(queries, k)
             ids = np.where(places >= 0, pool.rows[places], -1).astype(np.int32)
             # Ties in the order of the corpus, whatever the blocks, ranks or search made of them.
-            order = np.lexsort((ids, -scores), axis=1)
+            order = np.lexsort((ids, -scores), axis=1)[:, :k]
             ids, scores = (np.take_along_axis(part, order, axis=1) for part in (ids, scores))
             scores = np.where(ids >= 0, scores, -np.inf).astype(np.float32)
             wide = k - ids.shape[1]
@@ -138,8 +138,24 @@ class Dense(Miner):
             for blocks in (pool, rest):
                 here = blocks.has(asked)
                 d = blocks.take(asked[here])
-                dots = (q.cpu()[torch.from_numpy(rows[here])] * d).sum(dim=1)
+                dots = (q[torch.from_numpy(rows[here])] * d).sum(dim=1)
                 of_positives[rows[here], columns[here]] = dots.numpy()
             return Hits(ids, scores, of_positives)
 
         return rank
+
+    def _nearest(self, model: Model, pool: Blocks, task: Task) -> Nearest:
+        """Index the pool, or with the other ranks a share each, and return what finds the nearest of it."""
+        in_shares = task.queries is not None and self.search.in_shares(model.device)
+        distributed.agree("whether faiss searches on their GPUs", in_shares)
+        if task.queries is not None and in_shares:
+            q = embed_blocks(model, task.queries, task.work, "queries", QUERY)
+            return nearest_in_shares(self.search, pool, q, task.depth, model.device, task.work)
+        search = self.search.over(pool, model.device)
+
+        def nearest(queries: np.ndarray, k: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+            q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent())
+            scores, places = (part.cpu().numpy() for part in search(q, k))
+            return q.cpu(), scores, places
+
+        return nearest

@@ -124,7 +124,7 @@ def probe(
     with progress(len(queries), "probe", "queries") as bar:
         for of_set, task in asked:
             task.work.mkdir(parents=True, exist_ok=True)
-            rank = ranker_of(miner, task)
+            rank = ranker_of(miner, replace(task, queries=of_set, depth=width))
             for start in range(0, len(of_set), BLOCK):
                 rows = of_set[start : start + BLOCK]
                 known = training.known.padded(rows)

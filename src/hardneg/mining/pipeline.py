@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,8 @@ def _mine(
             ]
             rank: Ranker | None = None
             if collectives.anywhere(not all(path.exists() for _, path in blocks)):
-                rank = ranker_of(recipe.miner, task)  # by all or none, whatever each sees of the folder
+                # By all or none, whatever each sees of the folder.
+                rank = ranker_of(recipe.miner, replace(task, queries=queries, depth=width))
                 if recipe.teacher is not None and not asked:
                     asked = True
                     recipe.teacher.open(work)

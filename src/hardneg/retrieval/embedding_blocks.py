@@ -23,17 +23,40 @@ SIZE = 8192  # documents a block
 
 
 class Blocks:
-    """Embeddings of the documents `rows`, in an order of our own (by length); `rows[position]` is the document."""
+    """Embeddings of the documents `rows`, in an order of our own (by length); `rows[position]` is the document.
+
+    `share` is a part of them, which begins at `start` of the `whole`. Queries are kept so too.
+    """
 
     def __init__(self, paths: list[Path], rows: Int[np.ndarray, " N"], dim: int) -> None:
         self.paths, self.rows, self.dim = paths, rows, dim
+        self.start = 0
+        self._whole: Blocks | None = None
+
+    def share(self, number: int, of: int) -> Blocks:
+        """Return one of `of` parts, equally large but for one document; nothing is copied."""
+        start, end = (len(self) * edge // of for edge in (number, number + 1))
+        part = Blocks(self.paths, self.rows[start:end], self.dim)
+        part.start, part._whole = self.start + start, self.whole
+        return part
+
+    @property
+    def whole(self) -> Blocks:
+        """All that this is a share of; itself, where it is none."""
+        return self if self._whole is None else self._whole
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Float[Tensor, "_ D"]]:
         """Read one block after the other; memory holds one."""
-        return (torch.from_numpy(np.load(path)) for path in self.paths)
+        before, end = 0, self.start + len(self)
+        for path in self.paths:
+            mapped = np.load(path, mmap_mode="r")
+            inside = mapped[max(self.start - before, 0) : max(end - before, 0)]
+            before += len(mapped)
+            if len(inside):
+                yield torch.from_numpy(np.array(inside))
 
     @cached_property
     def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
@@ -48,34 +71,44 @@ class Blocks:
 
     def take(self, documents: Int[np.ndarray, " n"]) -> Float[Tensor, "n D"]:
         """Read the embeddings of these documents (all of them must be among the rows)."""
+        out = np.empty((len(documents), self.dim), np.float32)
+        read_rows(self.paths, self.positions(documents), out)
+        return torch.from_numpy(out)
+
+    def positions(self, documents: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Return where these documents are in the files (all of them must be among the rows)."""
         rows, order = self._sorted
-        positions = order[np.searchsorted(rows, documents)]
-        out = torch.empty(len(documents), self.dim)
-        for block in np.unique(positions // SIZE):
-            here = np.flatnonzero(positions // SIZE == block)
-            mapped = np.load(self.paths[block], mmap_mode="r")
-            out[torch.from_numpy(here)] = torch.from_numpy(mapped[positions[here] % SIZE])
-        return out
+        return self.start + order[np.searchsorted(rows, documents)]
 
 
-def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: str) -> Blocks:
+def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarray) -> None:
+    """Fill `out` with the rows at these positions of an array that is cut into files of `SIZE` rows."""
+    for block in np.unique(positions // SIZE):
+        here = np.flatnonzero(positions // SIZE == block)
+        out[here] = np.load(paths[block], mmap_mode="r")[positions[here] % SIZE]
+
+
+def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: str, side: str = DOCUMENT) -> Blocks:
     """Embed these documents into `folder`, or only what is still missing there; ranks take turns block by block.
 
     Documents are sorted by length before they are cut into blocks, so a block holds the same texts, padded the same
     way, whoever computes it: one process, several ranks or a second attempt write the same bytes. Vectors that the
-    model brings along (`embedded`) are taken as they are.
+    model brings along (`embedded`) are taken as they are. Likewise queries, which are another `side`.
     """
-    rows = rows[np.argsort(model.docs.lengths[rows], kind="stable")[::-1]]
+    table = model.docs if side == DOCUMENT else model.queries
+    rows = rows[np.argsort(table.lengths[rows], kind="stable")[::-1]]
     cuts = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
     paths = [folder / f"{name}-{index:05d}.npy" for index in range(len(cuts))]
     mine = range(distributed.rank(), len(cuts), distributed.world_size())
-    stored = model.embedded.reader(model) if model.embedded is not None and len(rows) else None
-    with progress(sum(len(cuts[i]) for i in mine), f"embed {name}", "documents") as bar:
+    brought = model.embedded if side == DOCUMENT and len(rows) else None
+    stored = None if brought is None else brought.reader(model)
+    unit = "documents" if side == DOCUMENT else "queries"
+    with progress(sum(len(cuts[i]) for i in mine), f"embed {name}", unit) as bar:
         for index in mine:
             if paths[index].exists():
                 bar.skip(len(cuts[index]))
                 continue
-            write_array(paths[index], _vectors(model, cuts[index], stored, bar))
+            write_array(paths[index], _vectors(model, side, cuts[index], stored, bar))
     distributed.barrier()
     if missing := [path for path in paths if not path.exists()]:
         raise ConfigError(
@@ -85,16 +118,21 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     return Blocks(paths, rows, model.towers.dim)
 
 
-def _vectors(model: Model, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: Progress) -> np.ndarray:
+def _vectors(model: Model, side: str, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: Progress) -> np.ndarray:
     """Read what is stored, and embed the rest."""
+    table = model.docs if side == DOCUMENT else model.queries
+
+    def embedded(missing: np.ndarray) -> np.ndarray:
+        return embed_rows(model.towers, table, side, model.precision, missing, bar).cpu().numpy()
+
     if stored is None:
-        return embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows, bar).cpu().numpy()
+        return embedded(rows)
     there, vectors = stored(rows)
     bar.skip(len(vectors))
     out = np.empty((len(rows), model.towers.dim), np.float32)
     out[there] = vectors
     if not there.all():
-        out[~there] = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, rows[~there], bar).cpu().numpy()
+        out[~there] = embedded(rows[~there])
     return out
 
 

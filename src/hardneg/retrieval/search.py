@@ -33,6 +33,10 @@ class Search(ABC):
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Index these embeddings."""
 
+    def in_shares(self, device: torch.device) -> bool:
+        """Whether each of several ranks is to index a share of the documents (see `rank_shares`), not all of them."""
+        return False
+
     def check(self, documents: int, dim: int, device: torch.device) -> None:  # noqa: B027  most have nothing to refuse
         """Raise `ConfigError` for what cannot index so many documents there, before they are embedded."""
 
@@ -59,8 +63,8 @@ class Exact(Search):
 class Faiss(Search):
     """A faiss index by its factory string (Douze et al., arXiv:2401.08281), on GPUs where faiss and torch see them.
 
-    Of several ranks each holds its index on the GPU that it computes on; a process alone spreads one over all GPUs. So
-    no GPU ever holds more than one copy, and an index may be as large as the GPUs of a process alone together.
+    A process alone spreads its index over all GPUs; of several ranks each holds a share on the GPU that it computes on.
+    So an index may be as large as all GPUs together.
     `index` is for example "Flat" (exact), "IVF256,Flat" or "HNSW32"; `nprobe` is the number of cells an IVF index
     visits, `ef_search` the width of an HNSW search; the other one is ignored. Scores are inner products.
     """
@@ -86,6 +90,10 @@ class Faiss(Search):
                 " search=faiss_ivf, or faiss without GPUs (faiss-cpu)"
             )
 
+    def in_shares(self, device: torch.device) -> bool:
+        """Where ranks search on GPUs of theirs, whose memory is what limits an index."""
+        return distributed.active() and device.type == "cuda" and load_faiss().get_num_gpus() > 0
+
     def _empty(self, dim: int) -> Any:
         faiss = load_faiss()
         try:
@@ -94,20 +102,23 @@ class Faiss(Search):
             raise ConfigError(f"search.index={self.index!r} is no faiss index: {error}") from error
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
-        """Train the index on an even sample and add all; raises `UserError` where faiss is not installed."""
+        """Train the index on an even sample and add all; raises `UserError` where faiss is not installed.
+
+        A share is indexed as the whole would be, after the same training: shares find together what the whole would.
+        """
         faiss = load_faiss()
-        self.check(len(docs), docs.dim, device)
+        self.check(len(docs.whole), docs.dim, device)
         index = self._empty(docs.dim)
         on_gpu = device.type == "cuda" and faiss.get_num_gpus() > 0
         if on_gpu:
             index = to_gpus(faiss, index, device)
         if not index.is_trained:
-            step = -(-len(docs) // SAMPLE)
+            step = -(-len(docs.whole) // SAMPLE)
             try:
-                index.train(torch.cat([block[::step] for block in docs]).numpy())
+                index.train(torch.cat([block[::step] for block in docs.whole]).numpy())
             except RuntimeError as error:
                 raise ConfigError(
-                    f"search.index={self.index!r} cannot be trained on {len(docs)} documents ({error}); take"
+                    f"search.index={self.index!r} cannot be trained on {len(docs.whole)} documents ({error}); take"
                     " search=exact or search=faiss_flat, which need no training"
                 ) from error
         for block in docs:

@@ -1,4 +1,4 @@
-"""Where a faiss index lies on machines with GPUs: never one copy for each rank on every GPU."""
+"""Where a faiss index lies on machines with GPUs: one index over all of them, of one process or of several ranks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg.retrieval import search
+from hardneg.retrieval import rank_shares, search
 from hardneg.retrieval.embedding_blocks import Blocks
-from hardneg.retrieval.search import Faiss
+from hardneg.retrieval.rank_shares import search_share
+from hardneg.retrieval.search import Exact, Faiss
 from hardneg.system import distributed
 
 
@@ -68,23 +69,57 @@ class Index:
         return np.take_along_axis(scores, best, axis=1), best
 
 
-@pytest.mark.parametrize(
-    ("gpus", "ranks", "expected"),
-    [(1, 1, [12]), (4, 1, [3, 3, 3, 3]), (2, 2, [12, 12])],
-    ids=["one GPU", "alone: shards", "a rank a GPU"],
-)
-def test_no_gpu_holds_more_than_one_copy(gpus, ranks, expected, monkeypatch, tmp_path):
+@pytest.mark.parametrize(("gpus", "expected"), [(1, [12]), (4, [3, 3, 3, 3])], ids=["one GPU", "shards on all GPUs"])
+def test_a_process_alone_has_one_index_over_all_gpus(gpus, expected, monkeypatch, tmp_path):
     faiss = GpuFaiss(gpus)
     monkeypatch.setattr(search, "load_faiss", lambda: faiss)
-    monkeypatch.setattr(distributed, "active", lambda: ranks > 1)
-    whole, q = torch.randn(12, 4), torch.randn(3, 4)
-    for name, block in (("0.npy", whole[:8]), ("1.npy", whole[8:])):
-        np.save(tmp_path / name, block.numpy())
-    documents = Blocks([tmp_path / "0.npy", tmp_path / "1.npy"], np.arange(12), 4)
-    for rank in range(ranks):
-        searcher = Faiss("Flat").over(documents, torch.device("cuda", rank))
-        scores, places = searcher(q, 5)
-        best = (q @ whole.T).topk(5)
-        assert torch.equal(places, best.indices)
-        torch.testing.assert_close(scores, best.values)
+    documents, whole = twelve(tmp_path)
+    q, cuda = torch.randn(3, 4), torch.device("cuda", 0)
+    assert not Faiss("Flat").in_shares(cuda)
+    scores, places = Faiss("Flat").over(documents, cuda)(q, 5)
+    best = (q @ whole.T).topk(5)
+    assert torch.equal(places, best.indices)
+    torch.testing.assert_close(scores, best.values)
     assert list(faiss.held.values()) == expected
+
+
+@pytest.mark.parametrize("gpus", [2, 4, 5], ids="{} ranks".format)
+def test_ranks_have_one_index_over_their_gpus(gpus, monkeypatch, tmp_path):
+    faiss = GpuFaiss(gpus)
+    monkeypatch.setattr(search, "load_faiss", lambda: faiss)
+    monkeypatch.setattr(distributed, "active", lambda: True)
+    monkeypatch.setattr(distributed, "world_size", lambda: gpus)
+    documents, whole = twelve(tmp_path)
+    placed = []
+    monkeypatch.setattr(rank_shares, "write_array", lambda path, found: placed.append(found))
+    np.save(tmp_path / "q.npy", torch.randn(3, 4).numpy())
+    queries = Blocks([tmp_path / "q.npy"], np.arange(3), 4)
+    for rank in range(gpus):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)  # there is no GPU
+        assert Faiss("Flat").in_shares(torch.device("cuda", rank))
+        search_share(Faiss("Flat"), documents, queries, 5, torch.device("cuda", rank), tmp_path)
+    assert sum(faiss.held.values()) == 12, "every document is on one GPU"
+    assert max(faiss.held.values()) <= -(-12 // gpus)
+    finds = np.concatenate(placed, axis=1)
+    best = (next(iter(queries)) @ whole.T).topk(5)
+    for row, found in enumerate(finds):
+        assert set(best.indices[row].tolist()) <= set(found["position"].tolist())
+        scores = np.sort(found["score"])[::-1][:5]
+        np.testing.assert_allclose(scores, best.values[row], rtol=1e-5, atol=1e-6)
+
+
+def test_ranks_without_gpus_have_a_whole_index_each(monkeypatch):
+    monkeypatch.setattr(search, "load_faiss", lambda: GpuFaiss(0))
+    monkeypatch.setattr(distributed, "active", lambda: True)
+    assert not Faiss("Flat").in_shares(torch.device("cpu"))
+    assert not Faiss("Flat").in_shares(torch.device("cuda", 0)), "faiss-cpu"
+    assert not Exact().in_shares(torch.device("cuda", 0))
+
+
+def twelve(folder):
+    """Twelve documents in two blocks."""
+    whole = torch.randn(12, 4)
+    for name, block in (("0.npy", whole[:8]), ("1.npy", whole[8:])):
+        np.save(folder / name, block.numpy())
+    return Blocks([folder / "0.npy", folder / "1.npy"], np.arange(12), 4), whole

@@ -1,0 +1,88 @@
+"""One index over the ranks of a run: each searches every query in its share of the documents, and files hold the finds.
+
+No collective is needed: ranks meet once, when all have searched, however long one takes. What was searched before an
+interruption is not searched again by as many ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, Int32
+from torch import Tensor
+
+from hardneg.errors import ConfigError
+from hardneg.retrieval.embedding_blocks import Blocks, read_rows, write_array
+from hardneg.retrieval.search import Search
+from hardneg.system import distributed
+from hardneg.system.progress import progress
+
+FIND = np.dtype([("score", np.float32), ("position", np.int32)])
+
+# Of query rows (Q,) and K: their embeddings on the CPU, and scores and positions of documents, -1 where there are no
+# more. The K best of each query are among them, in no certain order.
+Nearest = Callable[
+    [Int32[np.ndarray, " Q"], int],
+    tuple[Float[Tensor, "Q D"], Float32[np.ndarray, "Q C"], Int[np.ndarray, "Q C"]],
+]
+
+
+def nearest_in_shares(
+    search: Search, docs: Blocks, queries: Blocks, depth: int, device: torch.device, folder: Path
+) -> Nearest:
+    """Search all queries in this rank's share, wait for the other ranks, and return what reads the finds of all.
+
+    No query may be asked for more than `depth` documents. `folder` is one that all ranks see, and whoever owns it
+    removes what is left there. Raises `ConfigError` where the ranks do not see each other's files.
+    """
+    ranks = distributed.world_size()
+    search_share(search, docs, queries, depth, device, folder)
+    distributed.barrier()
+    shares = [finds(folder, len(queries.paths), depth, number, ranks) for number in range(ranks)]
+    if missing := [path for share in shares for path in share if not path.exists()]:
+        raise ConfigError(
+            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
+            " share"
+        )
+    widths = [min(depth, len(docs.share(number, ranks))) for number in range(ranks)]
+
+    def nearest(asked: np.ndarray, k: int) -> tuple[Tensor, np.ndarray, np.ndarray]:
+        assert k <= depth, f"{k} documents were asked for, and {depth} were searched for"
+        positions, columns = queries.positions(asked), []
+        for share, width in zip(shares, widths, strict=True):
+            columns.append(np.empty((len(asked), width), FIND))
+            read_rows(share, positions, columns[-1])
+        found = np.concatenate(columns, axis=1)
+        return queries.take(asked), found["score"], found["position"]
+
+    return nearest
+
+
+def search_share(search: Search, docs: Blocks, queries: Blocks, depth: int, device: torch.device, folder: Path) -> None:
+    """Index this rank's share of the documents, and write what each block of queries finds there."""
+    number, ranks = distributed.rank(), distributed.world_size()
+    share = docs.share(number, ranks)
+    paths = finds(folder, len(queries.paths), depth, number, ranks)
+    if all(path.exists() for path in paths):
+        return
+    searcher = search.over(share, device) if len(share) else None
+    with progress(len(queries), "search", "queries") as bar:
+        for path, q in zip(paths, queries, strict=True):
+            if path.exists():
+                bar.skip(len(q))
+                continue
+            found = np.empty((len(q), min(depth, len(share))), FIND)
+            if searcher is not None:
+                scores, positions = (part.cpu().numpy() for part in searcher(q.to(device), depth))
+                found["score"] = scores
+                found["position"] = np.where(positions >= 0, positions + share.start, -1)
+            write_array(path, found)
+            bar.update(len(q))
+
+
+def finds(folder: Path, blocks: int, depth: int, number: int, ranks: int) -> list[Path]:
+    """Name the files of one share, one for each block of queries; those of other shares have other names."""
+    return [folder / f"nearest-{depth}-{block:05d}-{number}-of-{ranks}.npy" for block in range(blocks)]
