@@ -44,7 +44,7 @@ def test_help_imports_nothing_slow(tmp_path, words):
             ["train", "negatives.bm25.k=4"],
             "there is no key negatives.bm25: bm25 is not chosen; choose it",
         ),
-        (["train", "bm25"], "bm25: what a command is given are words like KEY=VALUE"),
+        (["train", "bm25"], "bm25: a command takes words like KEY=VALUE"),
         (["train", "negatives=[]"], "choose one, as in negatives=in_batch"),
         (["train", "data=beir"], "no value for data.path"),
         (["train", "data=beir", "data.path=nowhere"], "data.path=nowhere: there is no such"),

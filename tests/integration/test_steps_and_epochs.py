@@ -59,7 +59,9 @@ def test_a_trial_leaves_no_results(hardneg, small, tmp_path):
     assert "2 steps done; a trial has no results" in shown.stderr
     left = {path.name for path in (tmp_path / "trial").iterdir()}
     assert left <= {".hydra", ".lock", "status.json", "train.log"}
-    assert not json.loads((tmp_path / "trial/status.json").read_text()).get("dev")
+    status = json.loads((tmp_path / "trial/status.json").read_text())
+    assert not status.get("dev") and status["state"] == "trial"
+    assert "1 job: 1 trial" in hardneg("jobs", "trial").stdout
 
 
 def test_a_profile_is_in_the_runs_folder(hardneg, small, tmp_path):

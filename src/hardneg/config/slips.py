@@ -31,7 +31,8 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
     if isinstance(error, OverrideParseException):
         word = str(error.override)
         if "=" not in word and not word.startswith("~"):
-            return f"{word}: what a command is given are words like KEY=VALUE"
+            run = f"; did you mean ckpt_path={word}?" if Path(word).exists() else ""
+            return f"{word}: a command takes words like KEY=VALUE{run}"
         return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
     if isinstance(error, MissingConfigException) and "/" in option:
         group, name = option.rsplit("/", 1)

@@ -23,7 +23,7 @@ from hardneg.mining.assemble import MinedBlock, assemble, save
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
 from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
-from hardneg.system import collectives, distributed
+from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint, hold
 from hardneg.system.progress import progress
 
@@ -137,8 +137,8 @@ def _mine(
                 for start in range(0, len(queries), size)
             ]
             rank: Ranker | None = None
-            if collectives.anywhere(not all(path.exists() for _, path in blocks)):
-                # By all or none, whatever each sees of the folder.
+            # By all or none, whatever each sees of the folder; one may still be at an earlier set.
+            if any(distributed.everyone(not all(path.exists() for _, path in blocks))):
                 rank = ranker_of(recipe.miner, replace(task, queries=queries, depth=width))
                 if recipe.teacher is not None and not asked:
                     asked = True

@@ -13,6 +13,7 @@ from hardneg.errors import ConfigError
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
 from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.progress import track
 
 BLOCK = 64  # queries that a teacher scores at a time
 
@@ -78,7 +79,7 @@ def scored_by(teacher: Teacher, training: TrainingSet, cache: Path) -> PairScore
 
     def build(unfinished: Path) -> None:
         queries, docs, scores = [], [], []
-        for start in range(0, len(training.queries), BLOCK):
+        for start in track(range(0, len(training.queries), BLOCK), "score given negatives"):
             rows = training.queries[start : start + BLOCK]
             both = np.concatenate([training.positives.padded(rows), given.padded(rows)], axis=1)
             scores.append(teacher.score(rows, both)[both >= 0])

@@ -35,10 +35,16 @@ def check_precision(node: dict[str, Any]) -> None:
     if precision not in (*PRECISIONS, *SHORT):
         why = WHY_NOT.get(precision)
         raise ConfigError(
-            f"trainer.precision={precision} {f'is not trained in: {why}' if why else 'is none'}; take one of"
+            f"trainer.precision={precision} {f'is not trained in: {why}' if why else 'is no precision'}; take one of"
             f" {', '.join(PRECISIONS)}"
         )
-    if precision in ("16", "16-mixed") and trainer.get("accelerator") == "cpu":
+    if trainer.get("accelerator") == "cpu":
+        check_float16(precision)
+
+
+def check_float16(precision: str) -> None:
+    """Raise `ConfigError` for float16, to be asked where there is no GPU: Lightning would take another type."""
+    if precision in ("16", "16-mixed"):
         raise ConfigError(
             f"trainer.precision={precision} computes in float16, which takes a GPU; on a CPU take bf16-mixed or 32-true"
         )

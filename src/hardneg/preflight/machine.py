@@ -14,6 +14,7 @@ from hardneg.config import classes
 from hardneg.encoders.hub import check_hub
 from hardneg.encoders.pretrained import locate
 from hardneg.errors import ConfigError
+from hardneg.preflight.computing_type import check_float16
 from hardneg.preflight.writable import check_writable
 
 
@@ -26,6 +27,8 @@ def check_machine(cfg: DictConfig) -> None:
     check_folders(node)
     if "trainer" in node:
         check_accelerator(node["trainer"])
+        if _gpu() is None:
+            check_float16(str(node["trainer"].get("precision", "auto")))
     if "device" in node:
         check_device(node["device"])
     check_models(node)

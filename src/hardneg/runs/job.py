@@ -166,6 +166,9 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
     status.begin(folder, **facts, best=best)
     try:
         result = entry(cfg)
+        if OmegaConf.select(cfg, "trainer.fast_dev_run"):  # a trial is no run that is done
+            status.write(folder, state="trial", result=None)
+            return result
     except KeyboardInterrupt:
         status.write(folder, state="interrupted")
         log.error("interrupted")

@@ -17,7 +17,14 @@ from rich.table import Table
 from hardneg.runs import status
 from hardneg.system.progress import clock
 
-STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "interrupted": "yellow"}
+STYLES = {
+    "waiting": "dim",
+    "running": "cyan",
+    "done": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "trial": "dim",
+}
 WIDE = 160  # columns where no terminal says how many it has
 
 

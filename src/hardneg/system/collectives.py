@@ -13,18 +13,10 @@ from torch import Tensor
 from hardneg.system import distributed
 
 
-def anywhere(flag: bool) -> bool:
-    """Whether any rank says so; every rank must ask."""
-    if not distributed.active():
-        return flag
-    said = _moved(torch.tensor(int(flag)))
-    dist.all_reduce(said, op=dist.ReduceOp.MAX)
-    return bool(said)
-
-
 class AnywhereBefore:
-    """`anywhere`, asked once a step and answered a step later: hosts meet on the CPU, and none waits for its device.
+    """Whether any rank says so, asked once a step and answered a step later.
 
+    Hosts meet on the CPU, and none waits for its device.
     Every rank must make one at the same time, and ask equally often. Alone it answers at once.
     """
 

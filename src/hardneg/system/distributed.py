@@ -1,4 +1,4 @@
-"""Everything that knows about ranks: the only file that imports torch.distributed."""
+"""Who the ranks are, where each computes, and what they say to each other and agree on."""
 
 from __future__ import annotations
 

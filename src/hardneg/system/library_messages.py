@@ -28,7 +28,13 @@ def silence_libraries() -> None:
         _no_bars()
     logging.getLogger("huggingface_hub").propagate = False  # it has a handler of its own: each line came twice
     # httpx tells of each request, as to a Qdrant server.
-    known = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda", "faiss.loader", "httpx")
+    known = (
+        "lightning.fabric.utilities.distributed",
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.pytorch.accelerators.cuda",
+        "faiss.loader",
+        "httpx",
+    )
     for noisy in known:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch.plugins.precision import HalfPrecision
 from torch import nn
 
-from hardneg.errors import ConfigError
 from hardneg.training.base import TrainingModule
 
 
@@ -43,12 +42,3 @@ class BF16Weights(HalfPrecision):
 def trainer_arguments(precision: str) -> dict[str, Any]:
     """The Trainer's arguments for a precision by Lightning's name."""
     return {"plugins": [BF16Weights()], "precision": None} if precision == "bf16-true" else {"precision": precision}
-
-
-def check_device(precision: str | int, accelerator: str) -> None:
-    """Raise `ConfigError` for a precision that the device has not: Lightning would take another."""
-    on_gpu = accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    if str(precision) in ("16", "16-mixed") and not on_gpu:
-        raise ConfigError(
-            f"trainer.precision={precision} computes in float16, which takes a GPU; on a CPU take bf16-mixed or 32-true"
-        )

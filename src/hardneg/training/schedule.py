@@ -50,8 +50,8 @@ class Schedule:
         if self.warmup_steps < steps or self.warmup_steps == 0:
             return self.warmup_steps
         log.warning(
-            "schedule.warmup_steps=%d is as long as this run of %d steps or longer, which would never reach its"
-            " learning rate; it warms up over %d steps (schedule.warmup=%s of them)",
-            *(self.warmup_steps, steps, share, self.warmup),
+            "this run of %d steps would end within schedule.warmup_steps=%d and never reach its learning rate; it"
+            " warms up over %d steps instead (schedule.warmup=%s of them)",
+            *(steps, self.warmup_steps, share, self.warmup),
         )
         return share

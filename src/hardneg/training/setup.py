@@ -22,7 +22,6 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.system import distributed
 from hardneg.training.base import Objective
-from hardneg.training.precision import check_device
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,6 @@ class Negatives:
 
 def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     """Seed, load the data, and return the run folder and what is trained on."""
-    check_device(cfg.trainer.precision, cfg.trainer.accelerator)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     L.seed_everything(cfg.seed, verbose=False)
     data: RetrievalData = classes.build(cfg.data).load()
