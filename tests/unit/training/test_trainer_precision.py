@@ -96,8 +96,8 @@ def test_bf16_true_holds_the_encoder_in_bfloat16_and_learns_as_float32_does(worl
         ("64-true", "no more digits"),
         ("16-true", "NaN"),
         ("64", "no more digits"),
-        ("half", "is none"),
-        ("32-mixed", "none"),
+        ("half", "is no precision"),
+        ("32-mixed", "no precision"),
     ],
 )
 def test_what_does_not_train_is_refused_with_its_reason(precision, why):
