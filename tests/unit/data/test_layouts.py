@@ -48,10 +48,25 @@ def test_the_kind_of_every_layout_is_guessed(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["data=beir", "data.path=x"], ["seed=1"], ["data.path=a,b"], ["+data@data.sets.a=beir", "data.path=x"]]
+    "words", [["data=beir", "data.path=x"], ["seed=1"], ["data.path=${x}"], ["+data@data.sets.a=beir", "data.path=x"]]
 )
-def test_nothing_is_guessed_where_the_kind_is_given_or_the_path_is_a_sweep(words):
+def test_nothing_is_guessed_where_the_kind_is_given_or_the_path_is_not_plain(words):
     assert with_kind(words) == (words, None)
+
+
+def test_a_sweep_of_paths_and_named_columns_decide_too(tmp_path):
+    csv, lines, folder = tmp_path / "a.csv", tmp_path / "b.jsonl", tmp_path / "set"
+    csv.write_text("query,document\n")
+    lines.write_text("{}\n")
+    (folder / "qrels").mkdir(parents=True)
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (folder / name).write_text("")
+    assert with_kind([f"data.path={csv},{csv}"])[1] == "table"
+    assert with_kind([f"data.path={lines}"])[1] == "jsonl"
+    assert with_kind([f"data.path={lines},{csv}"])[1] == "table"
+    assert with_kind([f"data.path={lines}", "data.columns={query: a, positive: b}"])[1] == "table"
+    with pytest.raises(ConfigError, match=r"several kinds \(beir, table\)"):
+        with_kind([f"data.path={folder},{csv}"])
 
 
 def test_what_cannot_be_told_is_asked_for(tmp_path):

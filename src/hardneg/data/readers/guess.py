@@ -10,6 +10,7 @@ from hardneg.errors import ConfigError
 CHOICES = (
     "data=beir (corpus.jsonl, queries.jsonl, qrels/), data=jsonl, data=table (CSV, Parquet ...), data=hub data.repo="
 )
+OF_TABLES = ("data.columns", "data.positive_from")  # settings that data=table has and data=jsonl has not
 SAVED = ("state.json", "dataset_dict.json")
 
 
@@ -40,7 +41,8 @@ def kind_at(path: Path) -> str:
 def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     """Add `data=KIND` to the words of a command line that give `data.path` alone; return them and what was added.
 
-    Only where the value is one plain path: a sweep's list of paths is left as it is.
+    A sweep's paths must be of one kind; JSONL is read as a table where its columns are named, or among other tables.
+    Raises `ConfigError` for paths of several kinds. What is no plain path is left as it is.
     """
     keys = [word.lstrip("+").partition("=")[0] for word in words]
     given = any(key == "data" or key.startswith(("data@", "data/")) for key in keys)
@@ -49,8 +51,16 @@ def with_kind(words: list[str]) -> tuple[list[str], str | None]:
         return words, None
     value = values[0]
     if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1:
-        value = value[1:-1]
-    elif any(sign in value for sign in ",[]{}$()*"):
+        paths = [value[1:-1]]
+    elif any(sign in value for sign in "[]{}$()*"):
         return words, None
-    kind = kind_at(Path(value).expanduser())
+    else:
+        paths = value.split(",")
+    kinds = {kind_at(Path(path.strip()).expanduser()) for path in paths}
+    of_tables = any(key.startswith(OF_TABLES) for key in keys)
+    if kinds <= {"jsonl", "table"} and (of_tables or len(kinds) > 1):
+        kinds = {"table"}
+    if len(kinds) > 1:
+        raise ConfigError(f"data.path={value}: sets of several kinds ({', '.join(sorted(kinds))}); give each a sweep")
+    (kind,) = kinds
     return [f"data={kind}", *words], kind
