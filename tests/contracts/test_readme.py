@@ -16,6 +16,7 @@ from patience import patience
 
 from hardneg.cli import COMMANDS
 from hardneg.config import composition
+from hardneg.data.readers.guess import with_kind
 from hardneg.preflight.config import check_config
 from hardneg.sweep import jobs
 
@@ -37,7 +38,9 @@ def commands(name: str) -> list[str]:
 def test_every_command_of_the_readme_passes_preflight(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
-    words = [word for word in shlex.split(line)[2:] if word != "-m" and not word.startswith("hydra.")]
+    (tmp_path / "pairs.csv").write_text("query,document\n")
+    (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    words = [word for word in with_kind(shlex.split(line)[2:])[0] if word != "-m" and not word.startswith("hydra.")]
     composition.register_resolvers()
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):
         for job in jobs.expand(words):

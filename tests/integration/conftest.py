@@ -42,13 +42,14 @@ def hardneg(environment, monkeypatch):
     def run(*arguments: str, code: int = 0):
         from hydra.core.global_hydra import GlobalHydra
 
-        from hardneg.cli import main
+        from hardneg import cli
 
         out, err, got = io.StringIO(), io.StringIO(), 0
         monkeypatch.setattr(sys, "argv", ["hardneg", *arguments])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        # Logging as it was before: other tests look at what is said, and by whom.
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), cli._as_before():
             try:
-                main()
+                cli.main()
             except SystemExit as stop:
                 got = stop.code or 0
             except Exception:  # as Python itself would end

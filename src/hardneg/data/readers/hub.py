@@ -11,7 +11,7 @@ from hardneg.data.grades import check_relevant_from
 from hardneg.data.held_out import TRAIN, Shares, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers import access
-from hardneg.data.readers.columns import check_columns
+from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import refuse_tables
@@ -52,7 +52,7 @@ class Hub:
     dev_share: int | float = 0.1
     test_share: int | float = 0.1
     split_seed: int = 0
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys(ROLES))
     positive_from: float | None = None
     name: str | None = None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hardneg.data.held_out import Shares
 from hardneg.data.readers import access
-from hardneg.data.readers.columns import check_columns
+from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import located, plain_stem, there_is
 from hardneg.data.readers.lines import Complaints
@@ -37,7 +37,7 @@ class Table:
     """
 
     path: str
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys(ROLES))
     positive_from: float | None = None
     on_error: str = "raise"
     dev_share: int | float = 0.1
