@@ -109,7 +109,11 @@ def test_answers_are_those_of_the_index(shared, live, toy):
         assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in expected.hits]
         assert [hit["text"] for hit in found["hits"]] == [hit.text for hit in expected.hits]
         assert [hit["score"] for hit in found["hits"]] == pytest.approx([hit.score for hit in expected.hits], abs=1e-6)
-    assert ask(shared, query=texts[0]).json()["answers"][0]["hits"][:7] == said["answers"][0]["hits"]
+    alone = ask(shared, query=texts[0]).json()["answers"][0]["hits"][:7]
+    together = said["answers"][0]["hits"]
+    assert [hit["id"] for hit in alone] == [hit["id"] for hit in together]
+    # A product with one query rounds otherwise than one with several, by the threads of the process.
+    assert [hit["score"] for hit in alone] == pytest.approx([hit["score"] for hit in together], abs=1e-6)
 
 
 BAD = {
