@@ -19,6 +19,7 @@ from hardneg.system import allocator
 from hardneg.system.library_messages import silence_libraries
 
 COMMANDS = {
+    "inspect": "say what is in a data set before training: labels, lengths, copies, leaks, and the command to train",
     "train": "train a dual encoder with the negatives you choose (a Hydra app; -m for a sweep)",
     "train-teacher": "train a cross-encoder, for filters and distillation (a Hydra app)",
     "mine": "mine hard negatives, filter and store them, with a report (a Hydra app)",
@@ -41,7 +42,20 @@ COMMANDS = {
 
 # These read their arguments themselves, by `main`; the others are Hydra apps, by a function of the command's name.
 PLAIN = (
-    *("compare", "jobs", "stages", "resume", "export", "import", "wandb-view", "search", "serve", "renew", "ab"),
+    *(
+        "inspect",
+        "compare",
+        "jobs",
+        "stages",
+        "resume",
+        "export",
+        "import",
+        "wandb-view",
+        "search",
+        "serve",
+        "renew",
+        "ab",
+    ),
     *("index switch", "index rollback", "index list"),
 )
 

@@ -59,6 +59,8 @@ def test_help_imports_nothing_slow(tmp_path, words):
         (["evaluate", "data=toy", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no such file"),
         (["compare", "nowhere"], "nowhere"),
         (["search", "nowhere", "q", "-k", "101"], "-k 101: must be from 1 to 100; --max-k allows more"),
+        (["inspect", "nowhere"], "data.path=nowhere: there is no such file"),
+        (["inspect", "data=toy", "seed=1"], "seed=1: inspect takes a path"),
         (["jobs", "nowhere"], "nowhere: no such folder"),
         (["resume", "nowhere"], "nowhere is no run folder"),
         (["ab", "nowhere", "here"], "no such run folder, run file or checkpoint"),

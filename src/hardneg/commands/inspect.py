@@ -1,0 +1,86 @@
+"""hardneg inspect: what a data set holds, before anything is trained on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardneg.errors import UserError
+
+EXAMPLES = """examples:
+  hardneg inspect my_pairs.csv
+  hardneg inspect beir/scifact encoder=minilm          # lengths in the tokens of another encoder
+  hardneg inspect pairs.jsonl 'data.columns={query: question, positive: answer}'
+  hardneg inspect data=hub data.repo=sentence-transformers/natural-questions data.config=pair
+  hardneg inspect my_pairs.csv --json > report.json
+"""
+MAY = ("data", "encoder", "split")  # groups and keys that decide what is looked at
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print what is there, what deserves a look, and the command that trains on it.
+
+    Raises `UserError` for words that name nothing, `DataError` for files that cannot be read.
+    """
+    given = _parser().parse_args(arguments)
+    words = config_words(given.words)
+    from hardneg.data.readers.guess import with_kind
+
+    words, kind = with_kind(words)
+    if kind is not None:
+        sys.stderr.write(f"hardneg inspect: data.path looks like data={kind}; write that to choose another\n")
+    from hardneg.inspection.opened import read
+    from hardneg.inspection.report import Bounds, inspect
+    from hardneg.inspection.show import show
+
+    bounds = Bounds(given.queries, given.documents, given.texts)
+    report = inspect(read(words), bounds)
+    if given.json:
+        sys.stdout.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    else:
+        show(report)
+
+
+def config_words(words: Sequence[str]) -> list[str]:
+    """Turn a path among the words into `data.path=`; raises `UserError` for what is neither path nor data."""
+    found = []
+    for word in words:
+        key, equals, _ = word.lstrip("+~").partition("=")
+        if not equals or Path(word).exists():
+            path = word.replace("'", "\\'")
+            found.append(f"data.path='{path}'")
+        elif key.split(".")[0].split("@")[0].split("/")[0] not in MAY:
+            raise UserError(f"{word}: inspect takes a path and the words data=, data.KEY=, encoder= and split.KEY=")
+        else:
+            found.append(word)
+    if not any(word.lstrip("+").startswith("data") for word in found):
+        raise UserError("give the path of a data set, or data=KIND and its settings")
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hardneg inspect",
+        description="Say what is in a data set before anything is trained: splits, labels, lengths in tokens, copies,"
+        " scripts, leaks between splits, what BM25 finds, likely false negatives; and the command that trains on it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "words",
+        nargs="+",
+        metavar="PATH | KEY=VALUE",
+        help="a file or folder that data= reads, of a kind that is guessed; or the words of hardneg train that name"
+        " data, encoder and split",
+    )
+    add("--json", action="store_true", help="write the whole report as JSON to standard output")
+    add(
+        "--queries", type=int, default=500, help="queries of each split that BM25 ranks, at most (default: %(default)s)"
+    )
+    add("--documents", type=int, default=100_000, help="documents it ranks, at most (default: %(default)s)")
+    add("--texts", type=int, default=20_000, help="texts measured in tokens, at most (default: %(default)s)")
+    return parser

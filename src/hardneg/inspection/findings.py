@@ -1,0 +1,93 @@
+"""What of a report deserves a look, each with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+CUT = 0.05  # a larger share of texts is cut at the encoder's own length
+NOTHING = 0.05  # BM25 finds nothing for a larger share of queries
+LEXICAL = 0.9  # BM25 has a positive among its first ten for a larger share of queries
+NEAR = 0.01  # a larger share of queries has documents like its positive that are not labelled
+
+
+def findings(report: dict[str, Any]) -> list[str]:
+    """Say in sentences what may spoil training or its results; empty where nothing does."""
+    return [says for look in (_rows, _splits, _texts, _lengths, _bm25, _near_copies) for says in look(report)]
+
+
+def _rows(report: dict[str, Any]) -> Iterator[str]:
+    rows, first = report["left_out"]["rows"], report["left_out"]["first"]
+    rows = {reason: n for reason, n in rows.items() if n}
+    if rows:
+        counts = ", ".join(f"{reason}: {n:,}" for reason, n in rows.items())
+        begins = f"; the first: {first}" if first else ""
+        yield f"{sum(rows.values()):,} bad rows are left out ({counts}): mend them, or train without{begins}"
+
+
+def _splits(report: dict[str, Any]) -> Iterator[str]:
+    if "train" not in report["splits"]:
+        yield f"there is no split train, only {', '.join(report['splits'])}: a set to rank, not to train on"
+    for pair in report["leaks"]:
+        first, second = pair["splits"]
+        asked, same = pair["also_asked_in_first"], pair["by_the_same_id"]
+        if not asked or {first, second}.isdisjoint(("train", "test")):
+            continue
+        what = f"{asked:,} of {pair['queries']:,} {second} queries are in {first} too"
+        if same == asked == pair["queries"]:
+            yield f"{what} by the same ids, as users are: what they have is not ranked with evaluate.leave_out={first}"
+        else:
+            yield f"{what}: take them out of one of the two, or results on {second} are those of memory"
+
+
+def _texts(report: dict[str, Any]) -> Iterator[str]:
+    for side, key in (("document", "documents"), ("query", "queries")):
+        if n := report["empty"][side]["texts"]:
+            yield f"{n:,} {key} are empty: take them out"
+    if n := report["duplicates"]["document"]["texts"]:
+        yield (
+            f"{n:,} documents are copies of others: a copy of a positive is no negative (filter=known_positives, which"
+            " is on, sees copies that differ in outer blanks alone), and filter=duplicates draws each text once"
+        )
+    same = report["queries_that_are_documents"]
+    if same["queries"] > same["own"]:
+        n = same["queries"] - same["own"]
+        yield f"queries that are a document word for word: {n:,}; it ranks first for them, and is no negative"
+
+
+def _lengths(report: dict[str, Any]) -> Iterator[str]:
+    for side, plural in (("query", "queries"), ("document", "documents")):
+        told = report["lengths"][side]
+        if told["cut_at_max_length"] > CUT:
+            yield (
+                f"{told['cut_at_max_length']:.0%} of the {plural} are cut at encoder.{side}.max_length="
+                f"{told['max_length']}; {told['fits']} cuts {told['cut'][str(told['fits'])]:.0%}"
+            )
+
+
+def _bm25(report: dict[str, Any]) -> Iterator[str]:
+    splits = report["bm25"]["splits"]
+    name = "train" if "train" in splits else next(iter(splits), None)
+    if name is None:
+        return
+    told = splits[name]
+    if told["nothing"] > NOTHING:
+        yield (
+            f"BM25 finds nothing at all for {told['nothing']:.0%} of the {name} queries: are they of another language"
+            " or kind than the documents? See negatives.bm25.tokens, language, stopwords; or take strategy=mined"
+        )
+    if told["top10"] > LEXICAL:
+        yield (
+            f"BM25 has a positive of {told['top10']:.0%} of the {name} queries among its first ten: words alone nearly"
+            " do, so compare what you train with BM25 (the closing table does)"
+        )
+
+
+def _near_copies(report: dict[str, Any]) -> Iterator[str]:
+    near = report["near_copies"]
+    if near["with_near_copies"] > NEAR * near["queries"]:
+        yield (
+            f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents that are much like"
+            " a positive, likely false negatives: mine with filter=[known_positives,duplicates,relative_margin] or a"
+            " teacher (filter=teacher_score), and estimate what gets through by hardneg probe"
+        )

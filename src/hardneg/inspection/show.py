@@ -1,0 +1,139 @@
+"""A report on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from hardneg.inspection.lengths import USUAL
+
+LONGEST = 100  # characters of an example
+SIDES = (("query", "queries"), ("document", "documents"))
+
+
+def show(report: dict[str, Any], console: Console | None = None) -> None:
+    """Print the report, what deserves a look, and last the command on lines of its own."""
+    if console is None:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=120)
+    about = report["data"]
+    _line(console, f"{about['name']}: {about['documents']:,} documents, {about['queries']:,} queries{_more(about)}")
+    for part in (_splits, _lengths, _bm25):
+        console.print(part(report))
+    _texts(console, report)
+    _near_copies(console, report)
+    _line(console, "\nWorth a look:" if report["findings"] else "\nNothing looks wrong.")
+    for says in report["findings"]:
+        _line(console, f"- {says}")
+    _line(console, "\nTrain on it:" if report["words"][1] == "train" else "\nRank it with a trained model:")
+    console.print(report["command"], soft_wrap=True, highlight=False, markup=False)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False)
+
+
+def _more(about: dict[str, Any]) -> str:
+    more = f"; sets: {', '.join(about['sets'])}" if about["sets"] else ""
+    if about["given_negatives"] is not None:
+        more += f"; {about['given_negatives']:,} given negatives"
+    more += "; given scores (loss=kl, loss=margin_mse)" if about["given_scores"] else ""
+    return more + (f"; prompt of the queries: {about['query_prompt']!r}" if about["query_prompt"] else "")
+
+
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _splits(report: dict[str, Any]) -> Table:
+    steps = list(next(iter(report["splits"].values()))["positives_per_query"]["queries_with"])
+    rows = []
+    for name, told in report["splits"].items():
+        per = told["positives_per_query"]
+        grades = ", ".join(f"{grade}: {n:,}" for grade, n in list(told["grades"].items())[:6])
+        counts = [f"{per['queries_with'][step]:,}" for step in steps]
+        numbers = [f"{told[key]:,}" for key in ("queries", "judgements", "relevant_documents")]
+        rows.append([name, *numbers, f"{per['mean']:.1f}", *counts, grades])
+    headings = ["split", "queries", "judgements", "relevant docs", "positives/query"]
+    return _table("Splits", [*headings, *(f"with {step}" for step in steps), "grades"], rows)
+
+
+def _lengths(report: dict[str, Any]) -> Table:
+    rows = []
+    for side, plural in SIDES:
+        told = report["lengths"][side]
+        sampled = "" if told["measured"] == told["of"] else f" ({told['measured']:,} drawn)"
+        numbers = [f"{told[key]:.0f}" for key in ("median", "p90", "p99", "max")]
+        cuts = [f"{told['cut'][str(at)]:.1%}" for at in USUAL]
+        rows.append([plural + sampled, *numbers, *cuts, str(told["fits"])])
+    headings = ["", "median", "90%", "99%", "longest", *(f"cut at {at}" for at in USUAL), "fits"]
+    return _table(f"Tokens of encoder={report['encoder']}", headings, rows)
+
+
+def _bm25(report: dict[str, Any]) -> Table:
+    told = report["bm25"]
+    among = "" if told["documents"] == told["of"] else f", among {told['documents']:,} of {told['of']:,} documents"
+    rows = [
+        [
+            name,
+            f"{split['queries']:,} of {split['of']:,}",
+            *(f"{split[key]:.1%}" for key in ("top10", "top100", "nothing")),
+        ]
+        for name, split in told["splits"].items()
+    ]
+    headings = ["split", "queries asked", "positive in top 10", "in top 100", "finds nothing"]
+    return _table(f"BM25{among}", headings, rows)
+
+
+def _texts(console: Console, report: dict[str, Any]) -> None:
+    console.print("Texts", style="bold")
+    for side, plural in SIDES:
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in list(report["scripts"][side].items())[:5])
+        _line(console, f"scripts of {plural}: {shares or 'no letters'}")
+    for side, plural in SIDES:
+        copies, empty = report["duplicates"][side], report["empty"][side]["texts"]
+        _line(console, f"{plural}: {copies['texts']:,} copies of {copies['groups']:,} others, {empty:,} empty")
+        for one in copies["examples"]:
+            _line(console, f"  {one['times']}x {', '.join(one['ids'])}: {_short(one['text'])}")
+    same = report["queries_that_are_documents"]
+    _line(console, f"queries that are a document word for word: {same['queries']:,}")
+    for one in same["examples"]:
+        _line(console, f"  {one['query']} = {one['document']}: {_short(one['text'])}")
+    for pair in report["leaks"]:
+        first, second = pair["splits"]
+        asked, known = pair["also_asked_in_first"], pair["with_a_positive_of_first"]
+        of = f"of {pair['queries']:,} {second} queries"
+        _line(console, f"{of}: {asked:,} are in {first} too, {known:,} have a positive that is one in {first}")
+        for one in pair["examples"]:
+            _line(console, f"  {one['id']}: {_short(one['text'])}")
+
+
+def _near_copies(console: Console, report: dict[str, Any]) -> None:
+    near = report["near_copies"]
+    console.print("\nLikely false negatives", style="bold")
+    _line(
+        console,
+        f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive"
+        f" (from {near['alike_from']:.0%} of word pairs in common): {near['documents']:,},"
+        f" {near['word_for_word']:,} of them word for word",
+    )
+    for one in near["examples"]:
+        _line(console, f"  {one['query']['id']}: {_short(one['query']['text'])}")
+        _line(console, f"    positive {one['positive']['id']}: {_short(one['positive']['text'])}")
+        name = f"{one['alike']:.0%} alike {one['not_labelled']['id']}"
+        _line(console, f"    {name}: {_short(one['not_labelled']['text'])}")
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LONGEST else f"{flat[: LONGEST - 4]} ..."

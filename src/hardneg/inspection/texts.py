@@ -1,0 +1,96 @@
+"""What the texts of a data set are: copies of each other, empty, in which scripts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from jaxtyping import Int
+
+from hardneg.data.tables import RetrievalData, Texts
+
+EXAMPLES = 3
+# As the names of characters begin in Unicode, and the script that they are of.
+SCRIPTS = {"CJK": "Han", "HIRAGANA": "Hiragana", "KATAKANA": "Katakana", "HANGUL": "Hangul"}
+SCRIPTS |= {
+    name.upper(): name
+    for name in (
+        *("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Bengali", "Tamil", "Telugu", "Kannada"),
+        *("Malayalam", "Gujarati", "Gurmukhi", "Oriya", "Sinhala", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"),
+        *("Georgian", "Armenian", "Ethiopic", "Mongolian", "Cherokee", "Bopomofo", "Yi"),
+    )
+}
+
+
+def alike(texts: pa.LargeStringArray) -> Int[np.ndarray, " n"]:
+    """Number the texts so that those that differ in case and blanks alone have equal numbers."""
+    lower = pa.compute.replace_substring_regex(pa.compute.utf8_lower(texts), r"\s+", " ")
+    numbered: np.ndarray = pa.compute.utf8_trim_whitespace(lower).dictionary_encode().indices.to_numpy()
+    return numbered.astype(np.int64)
+
+
+def duplicates(texts: Texts) -> dict[str, Any]:
+    """Count the texts that are another one again, and show the ids of the most frequent."""
+    groups = alike(texts.texts)
+    counts = np.bincount(groups) if len(groups) else np.empty(0, np.int64)
+    often = np.argsort(-counts, kind="stable")[:EXAMPLES]
+    shown = [np.flatnonzero(groups == group) for group in often if counts[group] > 1]
+    return {
+        "texts": int((counts - 1).clip(min=0).sum()),
+        "groups": int((counts > 1).sum()),
+        "examples": [
+            {
+                "ids": [texts.ids[int(row)].as_py() for row in rows[:EXAMPLES]],
+                "times": len(rows),
+                "text": texts[int(rows[0])],
+            }
+            for rows in shown
+        ],
+    }
+
+
+def empty(texts: Texts) -> dict[str, Any]:
+    """Count the texts without a letter, digit or sign."""
+    lengths = pa.compute.utf8_length(pa.compute.utf8_trim_whitespace(texts.texts)).to_numpy()
+    rows = np.flatnonzero(lengths == 0)
+    return {"texts": len(rows), "examples": [texts.ids[int(row)].as_py() for row in rows[:EXAMPLES]]}
+
+
+def queries_that_are_documents(data: RetrievalData) -> dict[str, Any]:
+    """Count the queries whose text is a document's; `own` are those that the reader takes for the document itself."""
+    both = alike(pa.concat_arrays([data.queries.texts, data.corpus.texts]))
+    queries, docs = both[: len(data.queries)], both[len(data.queries) :]
+    rows = np.flatnonzero(np.isin(queries, docs))
+    shown = [
+        {
+            "query": data.queries.ids[int(row)].as_py(),
+            "document": data.corpus.ids[int(np.flatnonzero(docs == queries[row])[0])].as_py(),
+            "text": data.queries[int(row)],
+        }
+        for row in rows[:EXAMPLES]
+    ]
+    return {"queries": len(rows), "own": 0 if data.own is None else int((data.own >= 0).sum()), "examples": shown}
+
+
+def scripts(texts: list[str]) -> dict[str, float]:
+    """Return the share of letters of each script, the largest first; wide and narrow forms are one (NFKC)."""
+    characters: Counter[str] = Counter()
+    for text in texts:
+        characters.update(unicodedata.normalize("NFKC", text))
+    found: Counter[str] = Counter()
+    for character, times in characters.items():
+        if character.isalpha():
+            found[script_of(character)] += times
+    total = found.total()
+    return {name: times / total for name, times in found.most_common()}
+
+
+@lru_cache(maxsize=100_000)
+def script_of(letter: str) -> str:
+    """Name a letter's script, by the letter's name."""
+    return SCRIPTS.get(unicodedata.name(letter, "other").split(" ")[0].split("-")[0], "other")

@@ -1,0 +1,89 @@
+"""The command that trains on a data set as it was found: splits that are there or held out, lengths that fit."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from hardneg.config.composition import key_of
+from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.tables import RetrievalData
+from hardneg.inspection.opened import Opened
+
+HELD_OUT = (0.1, 0.2, 0.3)  # shares that are tried until one holds queries out of so few
+BATCH = 64  # batch_size in conf/train.yaml
+PLAIN = re.compile(r"^[\w./~+-]+$")
+
+
+def train_command(opened: Opened, report: dict[str, Any]) -> dict[str, Any]:
+    """Return `command`, as it is pasted into a shell, and `words`, the same unquoted.
+
+    A set without training queries is ranked with a checkpoint, not trained on.
+    """
+    if opened.split["train"] not in opened.data.qrels:
+        split = "test" if "test" in opened.data.qrels else next(iter(report["splits"]))
+        kept = [word for word in opened.words if key_of(word).startswith("data")]
+        words = ["hardneg", "evaluate", *map(plain, kept), f"split={split}", "ckpt_path=RUN_FOLDER"]
+    else:
+        words = ["hardneg", "train", *_train_words(opened, report)]
+    return {"words": words, "command": " ".join(map(in_shell, words))}
+
+
+def plain(word: str) -> str:
+    """Take away the quotes of a value that means the same without them."""
+    key, equals, value = word.partition("=")
+    bare = value[1:-1] if len(value) > 2 and value[0] == value[-1] == "'" else value
+    return f"{key}{equals}{bare}" if PLAIN.match(bare) else word
+
+
+def in_shell(word: str) -> str:
+    """Quote a word for the shell; one that holds single quotes stays readable where double ones will do."""
+    if "'" in word and not set(word) & set('"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)
+
+
+def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
+    words = [plain(word) for word in opened.words]
+    given = {key_of(word) for word in words}
+    splits, data = _splits(opened, given)
+    wanted = list(splits)
+    if opened.first_bad is not None:
+        wanted.append("data.on_error=skip")
+    wanted.append(f"encoder={opened.chosen}")
+    wanted += [f"encoder.{side}.max_length={report['lengths'][side]['fits']}" for side in ("query", "document")]
+    wanted += _negatives(opened.data, report)
+    rows = data.qrels[str(opened.split["train"])].query_rows
+    queries = min(here.stop - here.start for _, here in data.by_part(rows))  # a batch is of one set
+    if queries < BATCH:
+        wanted.append(f"batch_size={max(queries // 4, 2)}")
+    return words + [word for word in wanted if key_of(word) not in given]
+
+
+def _splits(opened: Opened, given: set[str]) -> tuple[list[str], RetrievalData]:
+    """Name what dev and test are where the data have none, and the data with them held out."""
+    roles = {"dev": opened.split["dev"], "test": opened.split["test"]}
+    missing = [role for role, name in roles.items() if name is not None and name not in opened.data.qrels]
+    if not missing:
+        return [], opened.data
+    names = [roles[role] for role in missing]
+    if opened.holds_out and opened.split["train"] == "train" and names == missing:
+        for share in HELD_OUT:
+            shares = Shares(share if "dev" in missing else 0.0, share if "test" in missing else 0.0)
+            held = hold_out(opened.data, shares)
+            if all(role in held.qrels for role in missing) and "train" in held.qrels:
+                return [f"data.{role}_share={share}" for role in missing], held
+    return [f"split.{role}=null" for role in missing], opened.data
+
+
+def _negatives(data: RetrievalData, report: dict[str, Any]) -> list[str]:
+    """Choose sources: the negatives that the data name, else BM25's, else those of the batch."""
+    if data.given is not None and len(data.given.values):
+        sources = ["negatives=[in_batch,given]"]
+    elif report["bm25"]["splits"].get("train", {"nothing": 1.0})["nothing"] < 1.0:
+        sources = ["strategy=bm25"]
+    else:
+        sources = ["strategy=in_batch"]
+    copies = report["duplicates"]["document"]["texts"]
+    return sources + (["filter=[known_positives,duplicates]"] if copies and sources == ["strategy=bm25"] else [])
