@@ -38,6 +38,18 @@ class Shares:
             raise ConfigError(f"data.split_seed is {self.seed!r}; write a whole number, 0 or more")
 
 
+class HoldsOut:
+    """A reader that holds queries out where its data have no dev or no test, by settings of these names."""
+
+    dev_share: int | float
+    test_share: int | float
+    split_seed: int
+
+    def _shares(self) -> Shares:
+        """Raise `ConfigError` for what leaves nothing for training."""
+        return Shares(self.dev_share, self.test_share, self.split_seed)
+
+
 def split_of(query: str, shares: Shares) -> str:
     """Draw a query's split from its text and the seed alone: neither order nor other rows can move it."""
     salt = shares.seed.to_bytes(8, "big")  # 0 is no salt: what runs used before there was a seed

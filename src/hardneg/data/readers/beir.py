@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.held_out import HoldsOut, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
@@ -21,7 +21,7 @@ EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (eac
 
 
 @dataclass(frozen=True)
-class Beir:
+class Beir(HoldsOut):
     """A folder in BEIR layout.
 
     Raises `ConfigError` for an empty `path`, an unknown `on_error` or `own_documents`, or a
@@ -72,9 +72,6 @@ class Beir:
             relevant_from=self.relevant_from,
         )
         return hold_out(data, self._shares())
-
-    def _shares(self) -> Shares:
-        return Shares(self.dev_share, self.test_share, self.split_seed)
 
 
 def _qrels_files(folder: Path) -> dict[str, Path]:

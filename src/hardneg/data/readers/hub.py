@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import TRAIN, Shares, hold_out
+from hardneg.data.held_out import TRAIN, HoldsOut, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, check_columns
@@ -28,7 +28,7 @@ JUDGEMENT = ("query-id", "corpus-id", "score")
 
 
 @dataclass(frozen=True)
-class Hub:
+class Hub(HoldsOut):
     """A data set of the Hugging Face hub, or a folder with one (data files, or `save_to_disk`).
 
     Raises `ConfigError` for an empty `repo` or `split`, a file, an unknown `on_error`, `own_documents` or
@@ -82,9 +82,6 @@ class Hub:
                     f"data.relevant_from={self.relevant_from} is for judgements with grades, and pairs have none"
                 )
             return self._judged(qrels_repo, complaints) if beir else self._paired(complaints)
-
-    def _shares(self) -> Shares:
-        return Shares(self.dev_share, self.test_share, self.split_seed)
 
     def _called(self) -> str:
         return self.name or (Path(self.repo).expanduser().resolve().name if access.is_local(self.repo) else self.repo)

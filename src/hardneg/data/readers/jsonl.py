@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardneg.data.held_out import Shares
+from hardneg.data.held_out import HoldsOut
 from hardneg.data.readers.fields import SPLITS, Source
 from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.lines import Complaints, json_lines
@@ -19,7 +19,7 @@ DEV = ("dev", *SPLITS)
 
 
 @dataclass(frozen=True)
-class Jsonl:
+class Jsonl(HoldsOut):
     """Pairs or triples in one JSONL file, or in a folder with `train.jsonl` and maybe `dev`, `test` and `corpus`.
 
     Raises `ConfigError` for an empty `path` or one of another format, an unknown `on_error` or shares outside 0 to 1.
@@ -57,9 +57,6 @@ class Jsonl:
         splits = {split: Source(str(file), json_lines(file, complaints)) for split, file in files.items()}
         documents = (lambda: Source(str(corpus), json_lines(corpus, complaints))) if corpus else None
         return paired(self.name or name, splits, documents, self._shares(), complaints)
-
-    def _shares(self) -> Shares:
-        return Shares(self.dev_share, self.test_share, self.split_seed)
 
 
 def _files(folder: Path) -> dict[str, Path]:

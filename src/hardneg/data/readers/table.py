@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.held_out import Shares
+from hardneg.data.held_out import HoldsOut
 from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.fields import Source, split_name
@@ -23,7 +23,7 @@ CORPUS = "corpus"
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(HoldsOut):
     """A table of pairs, triples or lists: a file, or a folder with a file or several for each split.
 
     Raises `ConfigError` for an empty `path`, wrong `columns`, an unknown `on_error` or shares outside 0 to 1.
@@ -73,9 +73,6 @@ class Table:
         return paired(
             self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
         )
-
-    def _shares(self) -> Shares:
-        return Shares(self.dev_share, self.test_share, self.split_seed)
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
