@@ -26,7 +26,7 @@ from hardneg.sweep import jobs
 FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
 FILL |= {"teacher.path": __file__}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
-FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name"}
+FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name", "teacher.style": "qwen3"}
 
 
 @pytest.fixture(autouse=True)
