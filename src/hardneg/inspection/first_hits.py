@@ -13,7 +13,7 @@ from jaxtyping import Int32
 
 from hardneg.data.tables import Ragged, RetrievalData, Texts
 from hardneg.inspection.labels import in_order
-from hardneg.inspection.texts import EXAMPLES, alike
+from hardneg.inspection.texts import EXAMPLES, Alike
 from hardneg.mining.base import Task
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.bm25_tokens import resolved, splitter
@@ -38,7 +38,7 @@ class Looked:
     near: dict[tuple[int, int], Int32[np.ndarray, " k"]]
 
 
-def first_hits(data: RetrievalData, queries: int, documents: int) -> dict[str, Any]:
+def first_hits(data: RetrievalData, alike: Alike, queries: int, documents: int) -> dict[str, Any]:
     """Rank at most so many queries of each split, among at most so many documents; the same ones each time.
 
     Where not all documents are ranked, all that are relevant to these queries are, and others drawn evenly: positives
@@ -57,7 +57,7 @@ def first_hits(data: RetrievalData, queries: int, documents: int) -> dict[str, A
             "of": len(data.corpus),
             "splits": {name: _found(data, name, looked) for name in by_split},
         },
-        "near_copies": _near_copies(data, looked, relevant),
+        "near_copies": _near_copies(data, looked, alike.docs),
     }
 
 
@@ -143,9 +143,9 @@ def _found(data: RetrievalData, split: str, looked: Looked) -> dict[str, Any]:
     return {"queries": len(rows), "of": len(data.qrels[split].query_rows), **shares, "nothing": nothing}
 
 
-def _near_copies(data: RetrievalData, looked: Looked, relevant: Ragged) -> dict[str, Any]:
+def _near_copies(data: RetrievalData, looked: Looked, groups: np.ndarray) -> dict[str, Any]:
     """Compare positives with the documents near them, and near their query, that have no label for it."""
-    shingles, groups = _shingles(data), alike(data.corpus.texts)
+    shingles = _shingles(data)
     judged = _relevant(data, list(data.qrels), judged=True)
     found = []
     for (query, positive), near in looked.near.items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hardneg.data.tables import Qrels, RetrievalData
-from hardneg.inspection.texts import EXAMPLES, alike
+from hardneg.inspection.texts import EXAMPLES, Alike
 
 STEPS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, None))  # positives of a query, from and to
 ORDER = ("train", "dev", "test")
@@ -52,13 +52,13 @@ def _between(counts: np.ndarray, low: int, high: int | None) -> int:
     return int(((counts >= low) & (counts <= (high or counts.max(initial=0)))).sum())
 
 
-def leaks(data: RetrievalData) -> list[dict[str, Any]]:
+def leaks(data: RetrievalData, alike: Alike) -> list[dict[str, Any]]:
     """Compare the splits two by two: queries of the later one that the earlier one has too, and shared positives.
 
-    Queries are the same if their texts are alike (see `texts.alike`). A positive that two splits share is no mistake,
+    Queries are the same if their texts are `Alike`. A positive that two splits share is no mistake,
     as where many questions are asked of one document; it is counted, since a model has seen that document.
     """
-    groups = alike(data.queries.texts)
+    groups = alike.queries
     found = []
     for first, second in combinations(in_order(data), 2):
         known, asked = (data.qrels[name].relevant for name in (first, second))

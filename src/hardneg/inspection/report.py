@@ -11,7 +11,7 @@ from hardneg.inspection.first_hits import first_hits
 from hardneg.inspection.labels import labels, leaks
 from hardneg.inspection.lengths import lengths, sampled
 from hardneg.inspection.opened import Opened
-from hardneg.inspection.texts import duplicates, empty, queries_that_are_documents, scripts
+from hardneg.inspection.texts import Alike, duplicates, empty, queries_that_are_documents, scripts
 from hardneg.inspection.train_command import train_command
 
 SCRIPT_TEXTS = 2000  # of either side, whose letters are counted
@@ -34,6 +34,7 @@ class Bounds:
 def inspect(opened: Opened, bounds: Bounds) -> dict[str, Any]:
     """Look at a data set; the last entry, `command`, trains on it."""
     data = opened.data
+    alike = Alike.of(data)
     sides = {"query": data.queries, "document": data.corpus}
     report: dict[str, Any] = {
         "data": {
@@ -48,14 +49,17 @@ def inspect(opened: Opened, bounds: Bounds) -> dict[str, Any]:
         },
         "left_out": {"rows": dict(data.skipped), "first": opened.first_bad},
         "splits": labels(data),
-        "leaks": leaks(data),
+        "leaks": leaks(data, alike),
         "encoder": opened.chosen,
         "lengths": lengths(data, opened.recipe, bounds.texts),
         "scripts": {side: scripts(sampled(texts, SCRIPT_TEXTS).texts.to_pylist()) for side, texts in sides.items()},
         "empty": {side: empty(texts) for side, texts in sides.items()},
-        "duplicates": {side: duplicates(texts) for side, texts in sides.items()},
-        "queries_that_are_documents": queries_that_are_documents(data),
-        **first_hits(data, bounds.queries, bounds.documents),
+        "duplicates": {
+            "query": duplicates(data.queries, alike.queries),
+            "document": duplicates(data.corpus, alike.docs),
+        },
+        "queries_that_are_documents": queries_that_are_documents(data, alike),
+        **first_hits(data, alike, bounds.queries, bounds.documents),
     }
     report["findings"] = findings(report)
     return report | train_command(opened, report)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hardneg.inspection.lengths import USUAL
 
-LONGEST = 100  # characters of an example
+LONGEST = 80  # characters of an example
 SIDES = (("query", "queries"), ("document", "documents"))
 
 
@@ -64,8 +64,9 @@ def _splits(report: dict[str, Any]) -> Table:
         counts = [f"{per['queries_with'][step]:,}" for step in steps]
         numbers = [f"{told[key]:,}" for key in ("queries", "judgements", "relevant_documents")]
         rows.append([name, *numbers, f"{per['mean']:.1f}", *counts, grades])
-    headings = ["split", "queries", "judgements", "relevant docs", "positives/query"]
-    return _table("Splits", [*headings, *(f"with {step}" for step in steps), "grades"], rows)
+    headings = ["split", "queries", "judgements", "relevant docs", "positives each"]
+    title = "Splits; on the right, the queries that have 1, 2, ... positives"
+    return _table(title, [*headings, *steps, "grades"], rows)
 
 
 def _lengths(report: dict[str, Any]) -> Table:

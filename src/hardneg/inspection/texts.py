@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -27,21 +28,29 @@ SCRIPTS |= {
 }
 
 
-def alike(texts: pa.LargeStringArray) -> Int[np.ndarray, " n"]:
-    """Number the texts so that those that differ in case and blanks alone have equal numbers."""
-    lower = pa.compute.replace_substring_regex(pa.compute.utf8_lower(texts), r"\s+", " ")
-    numbered: np.ndarray = pa.compute.utf8_trim_whitespace(lower).dictionary_encode().indices.to_numpy()
-    return numbered.astype(np.int64)
+@dataclass(frozen=True)
+class Alike:
+    """Numbers of the queries and of the documents, equal where texts differ in case and blanks alone."""
+
+    queries: Int[np.ndarray, " Q"]
+    docs: Int[np.ndarray, " N"]
+
+    @classmethod
+    def of(cls, data: RetrievalData) -> Alike:
+        """Number all texts of a set."""
+        both = pa.concat_arrays([data.queries.texts, data.corpus.texts])
+        lower = pa.compute.replace_substring_regex(pa.compute.utf8_lower(both), r"\s+", " ")
+        numbers = pa.compute.utf8_trim_whitespace(lower).dictionary_encode().indices.to_numpy().astype(np.int64)
+        return cls(numbers[: len(data.queries)], numbers[len(data.queries) :])
 
 
-def duplicates(texts: Texts) -> dict[str, Any]:
-    """Count the texts that are another one again, and show the ids of the most frequent."""
-    groups = alike(texts.texts)
-    counts = np.bincount(groups) if len(groups) else np.empty(0, np.int64)
-    often = np.argsort(-counts, kind="stable")[:EXAMPLES]
-    shown = [np.flatnonzero(groups == group) for group in often if counts[group] > 1]
+def duplicates(texts: Texts, groups: Int[np.ndarray, " n"]) -> dict[str, Any]:
+    """Count the texts that are another one again, by their numbers, and show the ids of the most frequent."""
+    names, first, counts = np.unique(groups, return_index=True, return_counts=True)
+    often = np.lexsort((first, -counts))[:EXAMPLES]
+    shown = [np.flatnonzero(groups == names[place]) for place in often if counts[place] > 1]
     return {
-        "texts": int((counts - 1).clip(min=0).sum()),
+        "texts": int((counts - 1).sum()),
         "groups": int((counts > 1).sum()),
         "examples": [
             {
@@ -61,10 +70,9 @@ def empty(texts: Texts) -> dict[str, Any]:
     return {"texts": len(rows), "examples": [texts.ids[int(row)].as_py() for row in rows[:EXAMPLES]]}
 
 
-def queries_that_are_documents(data: RetrievalData) -> dict[str, Any]:
+def queries_that_are_documents(data: RetrievalData, alike: Alike) -> dict[str, Any]:
     """Count the queries whose text is a document's; `own` are those that the reader takes for the document itself."""
-    both = alike(pa.concat_arrays([data.queries.texts, data.corpus.texts]))
-    queries, docs = both[: len(data.queries)], both[len(data.queries) :]
+    queries, docs = alike.queries, alike.docs
     rows = np.flatnonzero(np.isin(queries, docs))
     shown = [
         {

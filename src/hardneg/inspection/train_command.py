@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from typing import Any
 
 from hardneg.config.composition import key_of
-from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.held_out import TRAIN, Shares, split_of
 from hardneg.data.tables import RetrievalData
 from hardneg.inspection.opened import Opened
 
@@ -47,34 +48,32 @@ def in_shell(word: str) -> str:
 def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
     words = [plain(word) for word in opened.words]
     given = {key_of(word) for word in words}
-    splits, data = _splits(opened, given)
-    wanted = list(splits)
+    wanted, queries = _splits(opened)
     if opened.first_bad is not None:
         wanted.append("data.on_error=skip")
     wanted.append(f"encoder={opened.chosen}")
     wanted += [f"encoder.{side}.max_length={report['lengths'][side]['fits']}" for side in ("query", "document")]
     wanted += _negatives(opened.data, report)
-    rows = data.qrels[str(opened.split["train"])].query_rows
-    queries = min(here.stop - here.start for _, here in data.by_part(rows))  # a batch is of one set
     if queries < BATCH:
-        wanted.append(f"batch_size={max(queries // 4, 2)}")
+        wanted.append(f"batch_size={min(max(queries // 4, 2), queries)}")
     return words + [word for word in wanted if key_of(word) not in given]
 
 
-def _splits(opened: Opened, given: set[str]) -> tuple[list[str], RetrievalData]:
-    """Name what dev and test are where the data have none, and the data with them held out."""
+def _splits(opened: Opened) -> tuple[list[str], int]:
+    """Say what dev and test are where the data have none, and how many training queries are left (of the least set)."""
+    data, train = opened.data, str(opened.split["train"])
+    rows = data.qrels[train].query_rows
+    left = min(here.stop - here.start for _, here in data.by_part(rows))  # a batch is of one set
     roles = {"dev": opened.split["dev"], "test": opened.split["test"]}
-    missing = [role for role, name in roles.items() if name is not None and name not in opened.data.qrels]
-    if not missing:
-        return [], opened.data
-    names = [roles[role] for role in missing]
-    if opened.holds_out and opened.split["train"] == "train" and names == missing:
+    missing = [role for role, name in roles.items() if name is not None and name not in data.qrels]
+    if missing and opened.holds_out and train == TRAIN and [roles[role] for role in missing] == missing:
+        texts = data.queries.take(rows)
         for share in HELD_OUT:
             shares = Shares(share if "dev" in missing else 0.0, share if "test" in missing else 0.0)
-            held = hold_out(opened.data, shares)
-            if all(role in held.qrels for role in missing) and "train" in held.qrels:
-                return [f"data.{role}_share={share}" for role in missing], held
-    return [f"split.{role}=null" for role in missing], opened.data
+            drawn = Counter(split_of(text, shares) for text in texts)
+            if all(drawn[name] for name in (TRAIN, *missing)):
+                return [f"data.{role}_share={share}" for role in missing], drawn[TRAIN]
+    return [f"split.{role}=null" for role in missing], left
 
 
 def _negatives(data: RetrievalData, report: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from hardneg.inspection.labels import labels, leaks
 from hardneg.inspection.lengths import fitting
 from hardneg.inspection.opened import read
 from hardneg.inspection.report import Bounds, inspect
-from hardneg.inspection.texts import duplicates, scripts
+from hardneg.inspection.texts import Alike, duplicates, scripts
 from hardneg.inspection.train_command import in_shell, plain
 
 COLOURS = ["red", "green", "blue", "white", "black", "grey", "pink", "brown"]
@@ -104,14 +104,14 @@ def test_bm25_shares_are_those_of_its_ranking(toy):
         any((int(q), int(d)) in pairs and s > 0 for d, s in zip(*line, strict=True))
         for q, *line in zip(rows, ids, scores, strict=True)
     ]
-    assert first_hits(toy, 500, 1000)["bm25"]["splits"]["test"]["top10"] == pytest.approx(np.mean(hit))
+    assert first_hits(toy, Alike.of(toy), 500, 1000)["bm25"]["splits"]["test"]["top10"] == pytest.approx(np.mean(hit))
 
 
 def test_bounds_keep_the_positives_of_the_queries_that_are_asked(toy):
-    told = first_hits(toy, 5, 40)
+    told = first_hits(toy, Alike.of(toy), 5, 40)
     assert told["bm25"]["documents"] == 40 and told["bm25"]["of"] == len(toy.corpus)
     assert all(split["queries"] == min(5, split["of"]) for split in told["bm25"]["splits"].values())
-    assert told == first_hits(toy, 5, 40)
+    assert told == first_hits(toy, Alike.of(toy), 5, 40)
 
 
 def test_lengths_are_those_of_the_tokenizer(planted):
@@ -143,10 +143,10 @@ def test_jaccard():
 
 
 def test_a_tangled_set(tangled):
-    told = duplicates(tangled.corpus)
+    told = duplicates(tangled.corpus, Alike.of(tangled).docs)
     texts = Counter(" ".join(text.lower().split()) for text in tangled.corpus.texts.to_pylist())
     assert told["texts"] == sum(n - 1 for n in texts.values()) and told["groups"] == sum(n > 1 for n in texts.values())
-    assert leaks(tangled)[0]["also_asked_in_first"] == 0
+    assert leaks(tangled, Alike.of(tangled))[0]["also_asked_in_first"] == 0
     assert labels(tangled)["train"]["queries"] == len(tangled.qrels["train"].query_rows)
 
 
@@ -159,6 +159,29 @@ def test_bad_rows_are_counted_and_the_first_is_shown(tmp_path):
     assert told["left_out"]["first"].startswith(f"{path}:41:")
     assert {"data.on_error=skip", "data.dev_share=0.1", "data.test_share=0.1"} <= set(told["words"])
     assert any(word.startswith("batch_size=") for word in told["words"])
+
+
+def test_a_positive_that_is_not_in_the_corpus_is_told(tmp_path):
+    documents, queries = {f"d{n}": sentence(n) for n in range(40)}, {f"q{n}": f"who owns farm{n}" for n in range(40)}
+    qrels = [(f"q{n}", f"d{n}", 1) for n in range(40)] + [("q1", "gone", 1)]
+    folder = write_beir(tmp_path / "s", documents, queries, {"train": qrels})
+    told = inspect(read(["data=beir", f"data.path='{folder}'"]), Bounds())
+    assert told["left_out"]["rows"] == {"unknown document": 1} and "'gone' is not in the corpus" in told["findings"][0]
+
+
+def test_so_few_queries_that_none_can_be_held_out(tmp_path):
+    folder = write_beir(tmp_path / "s", {"d": "a b", "e": "c d"}, {"q": "a b"}, {"train": [("q", "d", 1)]})
+    told = inspect(read(["data=beir", f"data.path='{folder}'"]), Bounds())
+    assert {"split.dev=null", "split.test=null", "batch_size=1"} <= set(told["words"])
+
+
+def test_the_shares_hold_out_what_is_said(planted):
+    from hardneg.config import classes
+
+    opened = read([f"data.path='{planted}'", "data=beir"])
+    assert "data.dev_share=0.1" in inspect(opened, Bounds())["words"]
+    held = classes.build(opened.settings | {"dev_share": 0.1}).load()
+    assert set(held.qrels) == {"train", "dev", "test"}
 
 
 def test_a_set_without_train_is_ranked(tmp_path):
