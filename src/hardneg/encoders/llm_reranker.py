@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.file_hashes import check_hashes
+from hardneg.encoders.model_folder import positions_of
 from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
+from hardneg.encoders.sentence_transformers_folder import read_json
 from hardneg.errors import ConfigError
 
 
@@ -131,6 +133,18 @@ class BGE(Style):
         return answers[:, 0]
 
 
+def check_length(model: str, max_length: int, config: Mapping[str, Any] | None = None) -> None:
+    """Raise `ConfigError` where texts may be longer than the model has positions; without its config by its folder."""
+    if config is None:
+        config = read_json(Path(model) / "config.json") or {}
+    positions = positions_of(config)
+    if positions is not None and max_length > positions:
+        raise ConfigError(
+            f"max_length={max_length} is more than {model!r} has positions for, {positions}; set it to {positions} or"
+            " less"
+        )
+
+
 STYLES: dict[str, type[Style]] = {"qwen3": Qwen3, "bge": BGE}
 
 
@@ -171,9 +185,7 @@ class LLMReranker(nn.Module):
             tokenizer = AutoTokenizer.from_pretrained(folder, **source)
             asked = STYLES[style](tokenizer, max_length, instruction)
             config = AutoConfig.from_pretrained(folder, **source)
-            positions = getattr(config, "max_position_embeddings", None)
-            if positions is not None and max_length > positions:
-                raise ConfigError(f"teacher.max_length={max_length}: the model {model!r} has positions for {positions}")
+            check_length(model, max_length, config.to_dict())
             config.use_cache = False  # no token comes after the answer
             if not torch.cuda.is_available():
                 config._attn_implementation = "eager"  # see encoders.transformer

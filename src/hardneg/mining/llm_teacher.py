@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.data.truncation import Truncation
-from hardneg.encoders.llm_reranker import STYLES, LLMReranker
+from hardneg.encoders.llm_reranker import STYLES, LLMReranker, check_length
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import check_folder, weights_hash
 from hardneg.errors import ConfigError
@@ -56,6 +56,7 @@ class LLMTeacher(Teacher):
             raise ConfigError(f"teacher.precision={precision!r} must be one of {', '.join(PRECISIONS)}")
         try:
             check_folder(model)
+            check_length(model, max_length)
         except ConfigError as error:
             raise ConfigError(f"teacher: {error}") from error
         self.model, self.style, self.instruction = model, style, instruction

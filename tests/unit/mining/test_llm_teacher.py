@@ -194,8 +194,8 @@ def test_what_cannot_work_is_refused(folders, toy, tmp_path):
             LLMTeacher(folder, **{"style": "qwen3", **more})
     with pytest.raises(ConfigError, match="teacher: there is no folder"):
         LLMTeacher("/nowhere/at/all", "qwen3")
-    with pytest.raises(ConfigError, match="positions for 512"):
-        LLMTeacher(folder, "qwen3", max_length=513).prepare(toy, tmp_path)
+    with pytest.raises(ConfigError, match="positions for, 512"):
+        LLMTeacher(folder, "qwen3", max_length=513)
     without = save_model(tmp_path / "without", "qwen3", toy.corpus.texts.to_pylist(), words=())
     with pytest.raises(ConfigError, match="is not one token of the teacher's tokenizer"):
         LLMTeacher(str(without), "qwen3", max_length=512).prepare(toy, tmp_path)
