@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING tell people to type works."""
+"""What README, guides and CONTRIBUTING tell people to type works."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import confs
@@ -27,15 +28,25 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
 
 
-def commands(name: str) -> list[str]:
-    lines = [line for block in blocks("README.md", "bash") for line in block.replace("\\\n", "").splitlines()]
-    return [line.split("#")[0].strip() for line in lines if line.startswith(f"hardneg {name} ")]
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize(
-    "line", [line for name in ("train", "train-teacher", "mine", "probe") for line in commands(name)]
-)
-def test_every_command_of_the_readme_passes_preflight(line, tmp_path, monkeypatch):
+def lines(pages: Iterable[str] = PAGES) -> list[str]:
+    """Every line of a shell that a page shows, whole, each once."""
+    shown = [line for page in pages for block in blocks(page, "bash") for line in whole(block).splitlines()]
+    return list(dict.fromkeys(line.split(" #")[0].strip() for line in shown if not line.startswith("#")))
+
+
+def whole(block: str) -> str:
+    return re.sub(r"\\\n\s*", "", block)
+
+
+def commands(*names: str) -> list[str]:
+    return [line for line in lines() if any(line.startswith(f"hardneg {name} ") for name in names)]
+
+
+@pytest.mark.parametrize("line", commands("train", "train-teacher", "mine", "probe"))
+def test_every_command_of_the_pages_passes_preflight(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
     (tmp_path / "pairs.csv").write_text("query,document\n")
@@ -49,9 +60,35 @@ def test_every_command_of_the_readme_passes_preflight(line, tmp_path, monkeypatc
 
 def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_names():
     text = (ROOT / "README.md").read_text()
-    assert all(f"hardneg {command}" in text for command in COMMANDS)
+    pages = "\n".join((ROOT / page).read_text() for page in PAGES)
+    assert not [command for command in COMMANDS if f"hardneg {command}" not in pages]
+    assert len(text.encode()) < 9_000, "a front page is read in two minutes"
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert set(re.findall(r"\bmake (\w+)", "\n".join(blocks("README.md", "bash")))) <= set(targets)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "conf/experiment/README.md", *PAGES[1:]])
+def test_every_link_of_a_page_leads_somewhere(page):
+    """Files, folders and headings within the repository; the web is not asked."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        there = (ROOT / page).parent / path if path else ROOT / page
+        assert there.exists(), f"{page}: {target}"
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", there.read_text(), flags=re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+def test_every_guide_is_reached_from_the_front_page():
+    text = (ROOT / "README.md").read_text()
+    assert "(docs/guides)" in text
+    index = (ROOT / "docs" / "guides" / "README.md").read_text()
+    assert not [
+        page.name for page in (ROOT / "docs" / "guides").glob("*.md") if f"({page.name})" not in index + "(README.md)"
+    ]
 
 
 def test_the_source_of_contributing_works_as_printed(tmp_path):
