@@ -64,4 +64,5 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
         towers = Towers(recipe, recipe.build(tokenizer))
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, recipe, str(device))
-    return Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    model = Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    return model.kept_in(Path(cfg.cache))

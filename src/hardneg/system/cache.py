@@ -96,6 +96,35 @@ def _filled(folder: Path) -> Iterator[Path]:
         unfinished.rename(folder)
 
 
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Let one run at a time fill a folder whose files are each whole or not there; what it left, the next one finds.
+
+    Every rank of a run asks; rank 0 has the lock for all of them. Notes that the folder was used now.
+    """
+    with ExitStack() as held:
+
+        def lock() -> None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(folder.with_name(f"{folder.name}.lock")))
+                os.utime(folder)
+            except OSError as error:
+                raise ConfigError(f"cache: cannot write to {folder} ({error.strerror}); set cache=DIR") from error
+
+        distributed.first(lock)
+        yield
+
+
+def check_seen(paths: list[Path]) -> None:
+    """Raise `ConfigError` for a file that another rank has written and that is not there."""
+    if missing := [path for path in paths if not path.exists()]:
+        raise ConfigError(
+            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
+            " share"
+        )
+
+
 def hold(folder: Path, owner: str) -> None:
     """Note that `owner` may come back for this folder, whether it is there already or not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
