@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
     "jobs": "show how far the jobs of a sweep are: waiting, running, done, failed",
+    "cache": "show what lies in the cache that all runs share, and remove what nobody uses",
     "stages": "run a recipe in stages, as RocketQA: one command after the other, which may be interrupted",
     "resume": "go on with an interrupted run or recipe, from its folder",
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
@@ -41,7 +42,20 @@ COMMANDS = {
 
 # These read their arguments themselves, by `main`; the others are Hydra apps, by a function of the command's name.
 PLAIN = (
-    *("compare", "jobs", "stages", "resume", "export", "import", "wandb-view", "search", "serve", "renew", "ab"),
+    *(
+        "compare",
+        "jobs",
+        "cache",
+        "stages",
+        "resume",
+        "export",
+        "import",
+        "wandb-view",
+        "search",
+        "serve",
+        "renew",
+        "ab",
+    ),
     *("index switch", "index rollback", "index list"),
 )
 

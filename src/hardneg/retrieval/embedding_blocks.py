@@ -34,8 +34,12 @@ class Blocks:
         self._whole: Blocks | None = None
 
     def share(self, number: int, of: int) -> Blocks:
-        """Return one of `of` parts, equally large but for one document; nothing is copied."""
-        start, end = (len(self) * edge // of for edge in (number, number + 1))
+        """Return one of `of` parts, equally large but for one block; nothing is copied.
+
+        Parts are cut where blocks are, so that products have the shapes that they have for one process, and its bits.
+        """
+        blocks = -(-len(self) // SIZE)
+        start, end = (min(blocks * edge // of * SIZE, len(self)) for edge in (number, number + 1))
         part = Blocks(self.paths, self.rows[start:end], self.dim)
         part.start, part._whole = self.start + start, self.whole
         return part

@@ -35,8 +35,8 @@ class Model:
     """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them.
 
     `average` is a moving average of the towers, where training keeps one. `embedded` are vectors that mining need not
-    compute. `vectors` is a folder where those of documents stay for whoever comes with the same weights; null for a model
-    in training, which will soon have others.
+    compute. `vectors` is where those of documents stay for whoever comes with the same weights; null for a model in
+    training, which will soon have others.
     """
 
     towers: Towers
