@@ -111,7 +111,7 @@ def _rank(rank, port, folder):
         found[f"lock {together}"] = behind_a_lock(folder / f"busy-{together}", together)
     training = world()
     for name in SOURCES:
-        found[name] = mined(name, folder, training)
+        found[name] = mined(name, folder / name, training)  # or they would share vectors, being of the same weights
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
