@@ -11,6 +11,7 @@ import lightning as L
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
@@ -40,7 +41,7 @@ def open_setting(
 ) -> Setting:
     """Load the data, prepare the filters, and open the encoder, with `vectors` of its own, if a source wants it."""
     L.seed_everything(cfg.seed, verbose=False)
-    data: RetrievalData = classes.build(cfg.data).load()
+    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split)
     log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
     filters = classes.build_group(cfg.filter, "filter")
