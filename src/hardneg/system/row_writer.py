@@ -53,3 +53,29 @@ class RowWriter(AbstractContextManager):
         assert self._file is not None
         piece.tofile(self._file)
         self.written += len(piece)
+
+
+class FlatWriter(AbstractContextManager):
+    """Writes a `.npy` file of one dimension whose length is known at the end; memory holds what is put last."""
+
+    def __init__(self, path: Path, kind: type[np.generic]) -> None:
+        self.kind, self.length = np.dtype(kind), 0
+        self._file = path.open("wb")
+        self._head = self._header(2**62)  # as long as any other: headers are padded
+
+    def _header(self, length: int) -> int:
+        self._file.seek(0)
+        header = {"descr": dtype_to_descr(self.kind), "fortran_order": False, "shape": (length,)}
+        write_array_header_1_0(self._file, header)
+        return self._file.tell()
+
+    def put(self, values: np.ndarray) -> None:
+        """Append these."""
+        assert values.dtype == self.kind
+        values.tofile(self._file)
+        self.length += len(values)
+
+    def __exit__(self, *error: object) -> None:
+        """Say how many there are."""
+        with self._file:
+            assert self._header(self.length) == self._head
