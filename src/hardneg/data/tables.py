@@ -115,9 +115,9 @@ class Ragged:
     @classmethod
     def of(cls, rows: np.ndarray, values: np.ndarray, n: int) -> Ragged:
         """Group `values` by `rows` (0 to n-1); each row comes out sorted and without repeats."""
-        pairs = np.unique(np.stack([rows, values]).astype(np.int64), axis=1)
-        counts = np.bincount(pairs[0], minlength=n)
-        return cls(np.concatenate([[0], np.cumsum(counts)]), pairs[1].astype(np.int32))
+        pairs = np.unique(np.asarray(rows, np.int64) << 32 | np.asarray(values, np.int64))
+        counts = np.bincount(pairs >> 32, minlength=n)
+        return cls(np.concatenate([[0], np.cumsum(counts)]), (pairs & 0xFFFFFFFF).astype(np.int32))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
