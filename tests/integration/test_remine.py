@@ -66,7 +66,7 @@ def test_ctrl_c_and_sigterm_end_a_round_at_once_and_keep_what_it_has(hardneg, sm
         assert "stopped at once, after step 22; go on from the last checkpoint" in said
         assert status.read(tmp_path / name)["state"] == "interrupted"
         assert not (tmp_path / name / "interrupted_too_late").exists()
-        assert len(list((tmp_path / f"{name}-cache" / "work").glob("*/hits-*.npz"))) == 1
+        assert len(list((tmp_path / f"{name}-cache" / "work").glob("*/filtered-*.npz"))) == 1
         hardneg("resume", name)
         assert stores(tmp_path / "whole") == stores(tmp_path / name)
         assert same(end_state(tmp_path / "whole"), end_state(tmp_path / name)) is None
@@ -79,7 +79,7 @@ def test_a_run_killed_while_its_teacher_scores_ends_the_same(hardneg, hardneg_pr
     hardneg("train", *taught, *separate("whole"))
     kill = "+callbacks.stop={_target_: interrupts.KillInScoring}"
     hardneg_process("train", *taught, kill, *separate("cut"), code=-9)
-    assert len(list((tmp_path / "cut-cache" / "work").glob("*/hits-*.npz"))) == 2
+    assert len(list((tmp_path / "cut-cache" / "work").glob("*/filtered-*.npz"))) == 2
     hardneg("resume", "cut")
     assert stores(tmp_path / "whole") == stores(tmp_path / "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None

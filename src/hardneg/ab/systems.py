@@ -14,6 +14,7 @@ from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import Judged, from_data, from_files
 from hardneg.config import classes, composition
 from hardneg.config.slips import in_plain_words
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, UserError
 from hardneg.mining.baseline import baseline_run
@@ -87,7 +88,7 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     read = {path: _read(path) for path in paths if path not in checkpoints}  # first what is cheap to refuse
     data: RetrievalData | None = None
     if cfg is not None:
-        data = classes.build(cfg.data).load()
+        data = open_set(classes.build(cfg.data), Path(cfg.cache))
         judged = from_data(data, cfg.split)
     elif files.qrels is not None:
         judged = from_files(files.qrels, files.queries, files.corpus)
@@ -125,7 +126,7 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
         if (path / ".hydra" / "config.yaml").is_file():
             cfg = read_config(path)
             split = cfg.split if isinstance(cfg.split, str) else cfg.split.test
-            return from_data(classes.build(cfg.data).load(), split)
+            return from_data(open_set(classes.build(cfg.data), Path(cfg.cache)), split)
     raise UserError(
         "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
     )

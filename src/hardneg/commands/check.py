@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hardneg.config import classes
+from hardneg.data.open_set import open_set
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
 from hardneg.runs.folder import with_checkpoint
@@ -36,7 +37,7 @@ def check(cfg: DictConfig) -> None:
     if not ckpt_path or not Path(ckpt_path).is_file():
         raise ConfigError(f"{build.folder} was made with the checkpoint {ckpt_path}; it is not there: give ckpt_path=")
     node = cfg.data if cfg.data is not None else source.get("data")
-    corpus = None if node is None else classes.build(node).load().corpus
+    corpus = None if node is None else open_set(classes.build(node), Path(cfg.cache)).corpus
     encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
     encoder = encoder.at(min(build.manifest.dim, encoder.towers.dim))
     hold = Hold(build.folder / NAME)

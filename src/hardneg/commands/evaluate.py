@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from hardneg import __version__
 from hardneg.config import classes
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
@@ -41,7 +42,7 @@ def evaluate(cfg: DictConfig) -> None:
 def _evaluate(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     trained = checkpoint.load(cfg.ckpt_path)
-    data: RetrievalData = classes.build(cfg.data).load()
+    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     cache = Path(cfg.cache)
     queries, docs = token_tables(data, trained.tokenizer, trained.recipe.query, trained.recipe.document, cache)
     device = distributed.device(cfg.device)

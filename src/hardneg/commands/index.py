@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardneg.data.open_set import open_set
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def index(cfg: DictConfig) -> None:
     backend: Backend = classes.build(cfg.index)
     backend.check()
     encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)
-    data: RetrievalData = classes.build(cfg.data).load()
+    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     folder = IndexFolder(backend.path)
     with folder.writing():
         builder = Builder(folder, backend, encoder, cfg.shard, cfg.rebuild)

@@ -17,13 +17,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
 from hardneg.errors import ConfigError
+from hardneg.system.cache_folder import cache_folder
 
 CONFIG_PATH = "pkg://hardneg.conf"
 
 
 def register_resolvers() -> None:
     """Make `${cache_folder:}`, `${keys:}`, `${identity:}` and the like known; comes before any config is composed."""
-    OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
+    OmegaConf.register_new_resolver("cache_folder", lambda: str(cache_folder()), replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
     OmegaConf.register_new_resolver("identity", of_root, replace=True)
     OmegaConf.register_new_resolver("data_name", data_name, replace=True)
@@ -39,13 +40,6 @@ def _stage(name: str, *, _root_: DictConfig) -> str:
             " stages=FOLDER, where the earlier ones are"
         )
     return f"{_root_.stages}/{name}"
-
-
-def _cache_folder() -> str:
-    from os import environ
-
-    base = environ.get("HARDNEG_CACHE") or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardneg"
-    return str(base)
 
 
 def check_keys(node: Mapping[str, Any], primary: str) -> None:

@@ -26,7 +26,7 @@ def own_documents(corpus: Texts, queries: Texts, qrels: Iterable[Qrels]) -> Int3
     alone are often counted from 0 on both sides. A document that is judged relevant to the query is an answer all the
     same. BEIR leaves such documents out by id alone (Thakur et al. 2021, arXiv:2104.08663, `ignore_identical_ids`).
     """
-    own = np.array([corpus.rows.get(name, -1) for name in queries.ids.to_pylist()], np.int32)
+    own = corpus.find(queries.ids)
     named = np.flatnonzero(own >= 0)
     for query, asked, text in zip(named, queries.take(named), corpus.take(own[named]), strict=True):
         if not _is_text_of(asked.strip(), text.strip()):

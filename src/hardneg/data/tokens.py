@@ -21,6 +21,7 @@ from hardneg.matrix.batch import Tokens
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Held, Mapped
 from hardneg.system.progress import progress
+from hardneg.system.row_writer import FlatWriter
 
 log = logging.getLogger(__name__)
 
@@ -161,22 +162,22 @@ def token_tables(
 
 
 def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, prompts: Prompts) -> None:
-    flat: list[np.ndarray] = []
+    lengths = np.zeros(len(texts) + 1, np.int64)
     cut = Truncation(tokeniser.side.longest)
-    with progress(len(texts), f"tokenise {what}", "texts") as bar:
+    with progress(len(texts), f"tokenise {what}", "texts") as bar, FlatWriter(folder / "ids.npy", np.int32) as flat:
         for start in range(0, len(texts), BLOCK):
             block = texts.texts.slice(start, BLOCK).to_pylist()
             before = [tokeniser.side.prompt] * len(block)
             for rows, prompt in prompts:
                 for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
                     before[row - start] = prompt
-            flat.extend(tokeniser(block, before, cut))
+            ids = tokeniser(block, before, cut)
+            flat.put(np.concatenate(ids))
+            lengths[start + 1 : start + 1 + len(ids)] = [len(row) for row in ids]
             bar.update(len(block))
-    offsets = _offsets(flat)
-    np.save(folder / "ids.npy", np.concatenate(flat))
-    np.save(folder / "offsets.npy", offsets)
+    np.save(folder / "offsets.npy", lengths.cumsum())
     cut.write(folder / CUT)
-    log.info("tokenised %d %s: %.1f tokens each", len(texts), what, offsets[-1] / max(len(texts), 1))
+    log.info("tokenised %d %s: %.1f tokens each", len(texts), what, lengths.sum() / max(len(texts), 1))
 
 
 def _offsets(rows: Sequence[np.ndarray]) -> Int64[np.ndarray, " rows_plus_1"]:

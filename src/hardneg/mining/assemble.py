@@ -4,63 +4,66 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
-from numpy.lib.format import dtype_to_descr, write_array_header_1_0
+from jaxtyping import Float32, UInt8
 
 from hardneg.data.training_set import TrainingSet
+from hardneg.mining.rankings import Rankings
 from hardneg.mining.store import KEPT
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.row_writer import RowWriter
+
+EMPTY = {"reasons": KEPT, "positive": np.nan, "teacher": np.nan, "positive_teacher": np.nan}
 
 
 @dataclass(frozen=True)
-class MinedBlock:
-    """What the steps make of a block of queries; the rows of a store."""
+class FilteredBlock:
+    """What filters and teacher make of a block of rankings; rows of a store."""
 
-    ids: Int32[np.ndarray, "Q K"]
-    scores: Float32[np.ndarray, "Q K"]
     reasons: UInt8[np.ndarray, "Q K"]
     positive: Float32[np.ndarray, " Q"]
     teacher: Float32[np.ndarray, "Q K"] | None
     positive_teacher: Float32[np.ndarray, "Q P"] | None
 
 
-def save(path: Path, block: MinedBlock) -> None:
+def save(path: Path, block: FilteredBlock) -> None:
     """Write a block's arrays."""
     with atomic_write(path) as draft, draft.open("wb") as file:
         np.savez(file, **{key: value for key, value in vars(block).items() if value is not None})
 
 
 def assemble(
-    folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet, card: Mapping[str, Any]
+    folder: Path,
+    blocks: list[tuple[np.ndarray, Path]],
+    rankings: Rankings,
+    training: TrainingSet,
+    card: Mapping[str, Any],
 ) -> None:
-    """Put the blocks into the arrays of a store, one block in memory at a time.
-
-    Written in a stream and not through a memory map, whose written pages would count as this process's memory.
-    """
-    rows = len(training.data.queries)
-    empty = {"ids": -1, "scores": -np.inf, "reasons": KEPT, "positive": np.nan, "teacher": np.nan}
-    empty["positive_teacher"] = np.nan
-    start = 0
+    """Put the blocks into the arrays of a store, one block in memory at a time; those of the rankings are shared."""
     with contextlib.ExitStack() as opened:
-        files: dict[str, BinaryIO] = {}
-        for number, (queries, path) in enumerate(blocks):
-            end = rows if number + 1 == len(blocks) else int(queries[-1]) + 1  # the queries come in the table's order
+        writers: dict[str, RowWriter] = {}
+        for queries, path in blocks:
             with np.load(path) as block:
                 for key in block.files:
-                    value = block[key]
-                    if key not in files:
-                        files[key] = opened.enter_context((folder / f"{key}.npy").open("wb"))
-                        shape = (rows, *value.shape[1:])
-                        header = {"descr": dtype_to_descr(value.dtype), "fortran_order": False, "shape": shape}
-                        write_array_header_1_0(files[key], header)
-                    piece = np.full((end - start, *value.shape[1:]), empty[key], value.dtype)
-                    piece[queries - start] = value
-                    piece.tofile(files[key])
-            start = end
+                    if key not in writers:
+                        writer = RowWriter(folder / f"{key}.npy", len(training.data.queries), EMPTY[key])
+                        writers[key] = opened.enter_context(writer)
+                    writers[key].put(queries, block[key])
+    for name, path in rankings.arrays.items():
+        _share(path, folder / f"{name}.npy")
     (folder / "card.json").write_text(json.dumps(card, indent=2))
+
+
+def _share(path: Path, name: Path) -> None:
+    """Give a file another name, so that it outlives its first and takes no more room; a copy where that cannot be."""
+    try:
+        os.link(path, name)
+    except OSError:
+        shutil.copyfile(path, name)

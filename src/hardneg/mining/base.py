@@ -150,13 +150,12 @@ def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"
     path = Path(documents)
     if not path.is_file():
         raise ConfigError(f"documents={documents!r} must be all, not_held_out or a file with one document id a line")
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if not (name := line.strip()):
-            continue
-        if name not in training.data.corpus.rows:
-            raise DataError(f"{path}:{number}: there is no document {name!r} in {training.data.name}")
-        rows.append(training.data.corpus.rows[name])
-    if not rows:
+    named = [(number, line.strip()) for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)]
+    named = [(number, name) for number, name in named if name]
+    if not named:
         raise DataError(f"{path}: names no document, so there is nothing to mine; write one id a line")
-    return np.unique(np.array(rows, np.int32))
+    rows = training.data.corpus.find([name for _, name in named])
+    if (rows < 0).any():
+        number, name = named[int(np.flatnonzero(rows < 0)[0])]
+        raise DataError(f"{path}:{number}: there is no document {name!r} in {training.data.name}")
+    return np.unique(rows)

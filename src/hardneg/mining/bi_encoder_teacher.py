@@ -16,7 +16,7 @@ from hardneg.errors import ConfigError
 from hardneg.mining.dense import Dense
 from hardneg.mining.teacher import Teacher
 from hardneg.retrieval.embed_tables import embed_rows
-from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
+from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
 from hardneg.retrieval.model import Model
 from hardneg.system.progress import silent
 
@@ -50,7 +50,7 @@ class BiEncoderTeacher(Teacher):
         assert self.model is not None, "prepare() comes first"
         folder = work / "teacher"
         folder.mkdir(parents=True, exist_ok=True)
-        self.docs = embed_blocks(self.model, np.arange(len(self.model.docs)), folder, "documents (teacher)")
+        self.docs = document_blocks(self.model, np.arange(len(self.model.docs)), folder, "documents (teacher)")
 
     def put_away(self) -> None:
         """Keep the weights in main memory; the documents' embeddings go with the round's work folder."""

@@ -18,7 +18,7 @@ from hardneg.encoders.towers import QUERY, Towers
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
 from hardneg.retrieval.embed_tables import embed_rows
-from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
+from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
@@ -100,7 +100,7 @@ class Dense(Miner):
             towers = Towers(recipe, recipe.build(tokenizer))
             data = data.without_prompts()  # they are those of the model in training; this recipe has its own
         precision = resolve_precision(self.precision, recipe, str(device))
-        return Model.over(data, towers.to(device), recipe, tokenizer, precision, cache)
+        return Model.over(data, towers.to(device), recipe, tokenizer, precision, cache).kept_in(cache)
 
     def _with(self, model: Model | None) -> Dense:
         ready = copy.copy(self)
@@ -117,9 +117,9 @@ class Dense(Miner):
         model = self.model
         assert model is not None, "ready() comes first"
         self.search.check(len(task.pool), model.towers.dim, model.device)
-        pool = embed_blocks(model, task.pool, task.work, "documents")
+        pool = document_blocks(model, task.pool, task.work)
         # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
-        rest = embed_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")
+        rest = document_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")
         nearest = self._nearest(model, pool, task)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:

@@ -16,7 +16,8 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
 from hardneg.mining.base import Miner, mining_pool, ranker_of, tasks
-from hardneg.mining.pipeline import BLOCK, filter_hits
+from hardneg.mining.filtering import filter_hits
+from hardneg.mining.rankings import BLOCK
 from hardneg.mining.store import KEPT
 from hardneg.mining.teacher import Teacher
 from hardneg.system.progress import progress

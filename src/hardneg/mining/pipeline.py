@@ -1,4 +1,4 @@
-"""Mine, filter, score, store: the steps between a miner and the lists that training draws from."""
+"""Rank, filter, score, store: the steps between a miner and the lists that training draws from."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Int32
 
 from hardneg.data.training_set import TrainingSet
-from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
-from hardneg.matrix.candidates import Candidates
-from hardneg.mining.assemble import MinedBlock, assemble, save
-from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
-from hardneg.mining.store import KEPT, Store
+from hardneg.mining.assemble import FilteredBlock, assemble, save
+from hardneg.mining.base import Miner
+from hardneg.mining.filtering import filter_hits
+from hardneg.mining.rankings import BLOCK, Ranking, Rankings, ranked
+from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.system import distributed
-from hardneg.system.cache import built_once, built_together, fingerprint, hold
+from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
-TAUGHT = 64  # likewise with a teacher, which takes thousands of times longer
+TAUGHT = 64  # queries a step with a teacher, which takes thousands of times longer than filters
 ABANDONED = 7 * 24 * 3600  # seconds after which the unfinished work of a run that never came back is removed
 
 
@@ -52,27 +50,32 @@ class MiningRecipe:
         """Whether ranks share the work: what an encoder computes, but not an index of words, which each would need."""
         return self.miner.collective or self.teacher is not None
 
-    def identity(self, training: TrainingSet, pool: np.ndarray) -> dict[str, Any]:
+    def ranking(self, training: TrainingSet) -> Ranking:
+        """What is ranked before it is filtered."""
+        return Ranking(self.miner, self.depth, self.documents, training)
+
+    def identity(self, ranking: Ranking) -> dict[str, Any]:
         """Name everything: a change of any of it is another store."""
         return {
             "miner": self.miner.identity(),
             "depth": self.depth,
-            "pool": "all" if len(pool) == len(training.data.corpus) else fingerprint(pool.tolist()),
+            "pool": ranking.pool_name,
             "filters": {name: rule.identity() for name, rule in self.filters.items()},
             "teacher": None if self.teacher is None else self.teacher.identity(),
-            "training": training.fingerprint,
+            "training": ranking.training.fingerprint,
         }
 
 
 def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:
     """Return the recipe's store, mining it only if nobody has yet; an interrupted attempt goes on where it was.
 
-    Of several processes that ask together one mines and the others wait; of several ranks each mines or scores a share,
-    and all of them must ask for the same store (`ConfigError` otherwise). `owner`
-    may come back for the store: it stays until every owner has released it.
+    What the miner ranked is a layer of its own: the same rankings with other filters cost no search. Of several
+    processes that ask together one mines and the others wait; of several ranks each mines or scores a share, and all of
+    them must ask for the same store (`ConfigError` otherwise). `owner` may come back for the store: it stays until
+    every owner has released it.
     """
-    pool = mining_pool(training, recipe.documents)
-    identity = recipe.identity(training, pool)
+    ranking = recipe.ranking(training)
+    identity = recipe.identity(ranking)
     name = fingerprint(identity)
     work = cache / "work" / name
     distributed.agree("what is to be mined", name)
@@ -84,18 +87,20 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     def build(unfinished: Path | None) -> None:
         nonlocal new
         new, started = True, time.perf_counter()
-        blocks = _mine(recipe, training, tasks(training, training.queries, pool, work), work)
+        rankings = ranked(ranking, cache, owner)
+        blocks = _filtered(recipe, training, rankings, work)
         distributed.barrier()  # the last block may be another rank's
-        if unfinished is not None:
-            check_seen(blocks)
-            seconds = round(time.perf_counter() - started, 3)
-            facts = {"reasons": ["kept", *recipe.filters], "documents": len(pool), "queries": len(training.queries)}
-            facts["seconds"] = seconds
-            assemble(unfinished, blocks, training, {**identity, **facts})
-            cut = None if recipe.teacher is None else recipe.teacher.truncation()
-            if cut is not None and (said := cut.told("pairs that the teacher scored", "teacher.max_length")):
-                log.info("%s", said)
-            log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
+        if unfinished is None:
+            return
+        check_seen([path for _, path in blocks])
+        seconds = round(time.perf_counter() - started, 3)
+        facts = {"reasons": ["kept", *recipe.filters], "documents": len(ranking.pool), "queries": len(training.queries)}
+        facts |= {"seconds": seconds, "rankings": rankings.folder.name}
+        assemble(unfinished, blocks, rankings, training, {**identity, **facts})
+        cut = None if recipe.teacher is None else recipe.teacher.truncation()
+        if cut is not None and (said := cut.told("pairs that the teacher scored", "teacher.max_length")):
+            log.info("%s", said)
+        log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)
     new = distributed.first(lambda: new)  # some work is done by rank 0 alone
@@ -105,71 +110,42 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     return Store(folder, new)
 
 
-def check_seen(blocks: list[tuple[np.ndarray, Path]]) -> None:
-    """Raise `ConfigError` for a block that another rank has mined and that is not there."""
-    if missing := [path for _, path in blocks if not path.exists()]:
-        raise ConfigError(
-            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
-            " share"
-        )
-
-
-def _mine(
-    recipe: MiningRecipe, training: TrainingSet, pending: list[tuple[np.ndarray, Task]], work: Path
+def _filtered(
+    recipe: MiningRecipe, training: TrainingSet, rankings: Rankings, work: Path
 ) -> list[tuple[np.ndarray, Path]]:
-    """Mine the training queries in blocks into the work folders, those of a teacher into `work`.
-
-    Returns each block's rows and file. Ranks that share the work take turns, block by block.
-    """
-    # A query's known positives are mined first and filtered out: ask for that many more, so that lists stay full. A
-    # few queries with hundreds of positives must not widen every list: beyond `depth` more their lists may fall short.
-    width = recipe.depth + min(int(training.known.counts[training.queries].max(initial=0)), recipe.depth)
-    width = min(width, max(len(task.pool) for _, task in pending))
+    """Filter and score in blocks into `work`; ranks that share the work take turns. Returns each block's queries."""
     size = BLOCK if recipe.teacher is None else TAUGHT
+    queries = training.queries
+    starts = range(0, len(queries), size)
+    blocks = [(queries[start : start + size], work / f"filtered-{start // size:05d}.npz") for start in starts]
     ranks, own = distributed.world_size(), distributed.rank()
-    done: list[tuple[np.ndarray, Path]] = []
-    asked = False
-    with progress(-(-len(training.queries) // ranks), "mine", "queries") as bar:
-        for queries, task in pending:
-            task.work.mkdir(parents=True, exist_ok=True)
-            blocks = [
-                (queries[start : start + size], task.work / f"hits-{start // size:05d}.npz")
-                for start in range(0, len(queries), size)
-            ]
-            rank: Ranker | None = None
-            # By all or none, whatever each sees of the folder; one may still be at an earlier set.
-            if any(distributed.everyone(not all(path.exists() for _, path in blocks))):
-                rank = ranker_of(recipe.miner, replace(task, queries=queries, depth=width))
-                if recipe.teacher is not None and not asked:
-                    asked = True
-                    recipe.teacher.open(work)
-            for number, (rows, path) in enumerate(blocks, start=len(done)):
-                if number % ranks != own:
-                    continue
-                if path.exists():
-                    bar.skip(len(rows))
-                    continue
-                assert rank is not None
-                save(path, mine_block(rank, recipe, training, rows, width))
-                bar.update(len(rows))
-            done += blocks
-    return done
+    work.mkdir(parents=True, exist_ok=True)
+    # By all or none, whatever each sees of the folder.
+    if recipe.teacher is not None and any(distributed.everyone(not all(path.exists() for _, path in blocks))):
+        recipe.teacher.open(work)
+    with progress(-(-len(queries) // ranks), "filter" if recipe.teacher is None else "score", "queries") as bar:
+        for rows, path in blocks[own::ranks]:
+            if path.exists():
+                bar.skip(len(rows))
+                continue
+            save(path, filtered_block(recipe, training, rankings, rows))
+            bar.update(len(rows))
+    return blocks
 
 
-def mine_block(
-    rank: Ranker, recipe: MiningRecipe, training: TrainingSet, queries: Int32[np.ndarray, " Q"], width: int
-) -> MinedBlock:
-    """Take one block of queries through the steps."""
-    known = training.known.padded(queries)
-    hits = rank(queries, known, width)
+def filtered_block(
+    recipe: MiningRecipe, training: TrainingSet, rankings: Rankings, queries: Int32[np.ndarray, " Q"]
+) -> FilteredBlock:
+    """Take one block of queries through the filters and the teacher."""
+    known, hits = training.known.padded(queries), rankings.hits(queries)
     score = None if recipe.teacher is None else _scorer(recipe.teacher, queries)
     reasons, teacher = filter_hits(hits, known, queries, recipe.filters, score)
     lowest = np.where(np.isnan(hits.positives), np.inf, hits.positives).min(axis=1)
     positive = np.where(np.isinf(lowest), np.nan, lowest).astype(np.float32)
     if teacher is None:
-        return MinedBlock(hits.ids, hits.scores, reasons, positive, None, None)
+        return FilteredBlock(reasons, positive, None, None)
     of_known, of_hits = teacher[:, : known.shape[1]], teacher[:, known.shape[1] :]
-    return MinedBlock(hits.ids, hits.scores, reasons, positive, of_hits, _labelled(of_known, known, training, queries))
+    return FilteredBlock(reasons, positive, of_hits, _labelled(of_known, known, training, queries))
 
 
 def _labelled(
@@ -182,52 +158,6 @@ def _labelled(
         places = np.searchsorted(training.known[query], training.positives[query])
         out[row, : len(places)] = scores[row, places]
     return out
-
-
-def filter_hits(
-    hits: Hits,
-    known: Int32[np.ndarray, "Q P"],
-    queries: Int32[np.ndarray, " Q"],
-    filters: Mapping[str, CandidateFilter],
-    score: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> tuple[UInt8[np.ndarray, "Q K"], Float32[np.ndarray, "Q PK"] | None]:
-    """Say of every hit which filter dropped it first: code 0 is kept, i is the i-th filter (from 1).
-
-    The query's known positives stand before the hits with the miner's own scores, for rules that measure against them.
-    `score` gives teacher scores; it is asked only for positives and for what the cheaper filters left, before the first
-    filter that reads them, or at the end. Returns them too, for positives and hits, NaN for what was never scored.
-    """
-    columns = known.shape[1]
-    ids = torch.from_numpy(np.concatenate([known, hits.ids], axis=1)).long()
-    first = torch.arange(ids.shape[1]).expand_as(ids) < columns
-    c = Candidates(
-        scores=torch.from_numpy(np.concatenate([hits.positives, hits.scores], axis=1)),
-        ids=ids,
-        positive=first & (ids >= 0),
-        valid=ids >= 0,
-        source=(~first).long(),
-        names=("positive", "mined"),
-        query_ids=torch.from_numpy(queries).long(),
-        rank=torch.where(first, -1, torch.arange(ids.shape[1]) - columns),
-    )
-    positive_ids = torch.from_numpy(known).long()
-    reasons = np.full(hits.ids.shape, KEPT, np.uint8)
-    for code, rule in enumerate(filters.values(), start=1):
-        if rule.at == "live":
-            continue
-        if rule.needs_teacher and c.teacher is None and score is not None:
-            c = _scored(c, score)
-        dropped = c.negative & ~rule(c, positive_ids)
-        reasons[dropped[:, columns:].numpy()] = code
-        c = c.keep(~dropped)
-    if c.teacher is None and score is not None:
-        c = _scored(c, score)
-    return reasons, None if c.teacher is None else c.teacher.numpy()
-
-
-def _scored(c: Candidates, score: Callable[[np.ndarray], np.ndarray]) -> Candidates:
-    asked = c.ids.masked_fill(~c.valid, -1).numpy().astype(np.int32)
-    return c.scored_by(torch.from_numpy(score(asked)))
 
 
 def _scorer(teacher: Teacher, queries: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

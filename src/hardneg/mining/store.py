@@ -9,10 +9,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
+from hardneg.system.cache import release
 from hardneg.system.memory_map import Mapped
 
 KEPT = 0  # reason code; 1, 2, ... are the filters in the card's order
 RELABELLED = "relabelled"  # the name there of what the teacher found relevant
+
+
+def release_lists(cache: Path, name: str, owner: str) -> None:
+    """Take the owner's note of this store, and of the rankings behind it, back; what nobody else holds is removed."""
+    card = cache / "stores" / name / "card.json"
+    rankings = json.loads(card.read_text()).get("rankings") if card.exists() else None
+    release(cache / "stores" / name, owner)
+    if rankings is not None:
+        release(cache / "rankings" / rankings, owner)
 
 
 class Store:

@@ -11,6 +11,7 @@ import lightning as L
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
@@ -40,7 +41,7 @@ def open_setting(
 ) -> Setting:
     """Load the data, prepare the filters, and open the encoder, with `vectors` of its own, if a source wants it."""
     L.seed_everything(cfg.seed, verbose=False)
-    data: RetrievalData = classes.build(cfg.data).load()
+    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split)
     log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
     filters = classes.build_group(cfg.filter, "filter")
@@ -64,4 +65,5 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
         towers = Towers(recipe, recipe.build(tokenizer))
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, recipe, str(device))
-    return Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    model = Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    return model.kept_in(Path(cfg.cache))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
+from hardneg.system.cache_folder import cache_folder
 from hardneg.training.setup import check_batch_size
 
 
@@ -24,7 +27,7 @@ class ReadOnce:
         node = classes.plain(cfg)
         if not node.get("data"):
             return
-        data = self._load(node["data"])
+        data = self._load(node["data"], Path(node.get("cache") or cache_folder()))
         splits = node.get("split")
         if isinstance(splits, str):
             data.split(splits)
@@ -34,11 +37,11 @@ class ReadOnce:
                 data.split(name)
             check_batch_size(node, training)
 
-    def _load(self, node: dict[str, Any]) -> RetrievalData:
+    def _load(self, node: dict[str, Any], cache: Path) -> RetrievalData:
         named = data_key(node)
         if self._read is None or self._read[0] != named:
             self._read = None  # before the next: memory holds one
-            self._read = (named, classes.build(node).load())
+            self._read = (named, open_set(classes.build(node), cache))
         return self._read[1]
 
 

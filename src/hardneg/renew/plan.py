@@ -18,6 +18,7 @@ from hardneg.config import classes, composition
 from hardneg.config.composition import key_of, quoted
 from hardneg.config.run_identity import settings
 from hardneg.config.slips import in_plain_words
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders import checkpoint
 from hardneg.errors import ConfigError
@@ -109,7 +110,7 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
         fixed.append(f"logger.wandb.dir={quoted(folder.root / PLACE)}")
     if not (cfg.split.test or cfg.split.dev):
         raise ConfigError("split.test and split.dev are null: without judged queries nobody can say what is better")
-    data: RetrievalData = classes.build(cfg.data).load()
+    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     splits = {name: data.fingerprint(name) for name in filter(None, (cfg.split.train, cfg.split.dev, cfg.split.test))}
     kept = {key: value for key, value in settings(cfg).items() if key.split(".")[0] not in ELSEWHERE}
     task = fingerprint([kept, data.corpus.fingerprint, data.queries.fingerprint, splits])

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hardneg.encoders.towers import DOCUMENT
-from hardneg.errors import ConfigError
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
 from hardneg.system import distributed
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.cache import check_seen, fingerprint, taking_turns
 from hardneg.system.progress import Progress, progress
 
 SIZE = 8192  # documents a block
@@ -34,8 +34,12 @@ class Blocks:
         self._whole: Blocks | None = None
 
     def share(self, number: int, of: int) -> Blocks:
-        """Return one of `of` parts, equally large but for one document; nothing is copied."""
-        start, end = (len(self) * edge // of for edge in (number, number + 1))
+        """Return one of `of` parts, equally large but for one block; nothing is copied.
+
+        Parts are cut where blocks are, so that products have the shapes that they have for one process, and its bits.
+        """
+        blocks = -(-len(self) // SIZE)
+        start, end = (min(blocks * edge // of * SIZE, len(self)) for edge in (number, number + 1))
         part = Blocks(self.paths, self.rows[start:end], self.dim)
         part.start, part._whole = self.start + start, self.whole
         return part
@@ -88,6 +92,16 @@ def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarr
         out[here] = np.load(paths[block], mmap_mode="r")[positions[here] % SIZE]
 
 
+def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name: str = "documents") -> Blocks:
+    """Embed these documents where the model's vectors stay, so that nobody embeds them again, or else into `work`."""
+    if model.vectors is None or not len(rows):
+        return embed_blocks(model, rows, work, name)
+    all_of_them = len(rows) == len(model.docs)
+    folder = model.vectors / fingerprint([model.document_identity(), "all" if all_of_them else rows.tolist()])
+    with taking_turns(folder):
+        return embed_blocks(model, rows, folder, "documents")
+
+
 def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: str, side: str = DOCUMENT) -> Blocks:
     """Embed these documents into `folder`, or only what is still missing there; ranks take turns block by block.
 
@@ -110,11 +124,7 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
                 continue
             write_array(paths[index], _vectors(model, side, cuts[index], stored, bar))
     distributed.barrier()
-    if missing := [path for path in paths if not path.exists()]:
-        raise ConfigError(
-            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
-            " share"
-        )
+    check_seen(paths)
     return Blocks(paths, rows, model.towers.dim)
 
 

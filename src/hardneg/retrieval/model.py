@@ -35,7 +35,8 @@ class Model:
     """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them.
 
     `average` is a moving average of the towers, where training keeps one. `embedded` are vectors that mining need not
-    compute.
+    compute. `vectors` is where those of documents stay for whoever comes with the same weights; null for a model in
+    training, which will soon have others.
     """
 
     towers: Towers
@@ -46,6 +47,7 @@ class Model:
     tokenizer: Any
     average: Towers | None = None
     embedded: VectorSource | None = None
+    vectors: Path | None = None
 
     @classmethod
     def over(
@@ -65,12 +67,20 @@ class Model:
         """Where the towers are."""
         return next(self.towers.parameters()).device
 
+    def kept_in(self, cache: Path) -> Model:
+        """Return the same, whose document vectors stay in this cache."""
+        return replace(self, vectors=cache / "vectors")
+
     def identity(self) -> dict[str, Any]:
         """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
+        return {**self.document_identity(), "tokens": [self.queries.key, self.docs.key]}
+
+    def document_identity(self) -> dict[str, Any]:
+        """Everything that decides the embedding of a document."""
         recipe = self.recipe.embedding_settings()
         return {
             "weights": weights_hash(self.towers),
             "recipe": {"type": type(self.recipe).__qualname__, **recipe},
-            "tokens": [self.queries.key, self.docs.key],
+            "tokens": self.docs.key,
             "precision": self.precision,
         }

@@ -6,7 +6,7 @@ interruption is not searched again by as many ranks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor
 
-from hardneg.errors import ConfigError
 from hardneg.retrieval.embedding_blocks import Blocks, read_rows, write_array
 from hardneg.retrieval.search import Search
 from hardneg.system import distributed
-from hardneg.system.progress import progress
+from hardneg.system.cache import check_seen
+from hardneg.system.progress import Progress, progress
 
 FIND = np.dtype([("score", np.float32), ("position", np.int32)])
 
@@ -42,11 +42,7 @@ def nearest_in_shares(
     search_share(search, docs, queries, depth, device, folder)
     distributed.barrier()
     shares = [finds(folder, len(queries.paths), depth, number, ranks) for number in range(ranks)]
-    if missing := [path for share in shares for path in share if not path.exists()]:
-        raise ConfigError(
-            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
-            " share"
-        )
+    check_seen([path for share in shares for path in share])
     widths = [min(depth, len(docs.share(number, ranks))) for number in range(ranks)]
 
     def nearest(asked: np.ndarray, k: int) -> tuple[Tensor, np.ndarray, np.ndarray]:
@@ -70,17 +66,45 @@ def search_share(search: Search, docs: Blocks, queries: Blocks, depth: int, devi
         return
     searcher = search.over(share, device) if len(share) else None
     with progress(len(queries), "search", "queries") as bar:
-        for path, q in zip(paths, queries, strict=True):
-            if path.exists():
-                bar.skip(len(q))
-                continue
+        for chunk in _chunks(paths, queries, search.queries_at_once(docs.dim, depth, device), bar):
+            q = torch.cat([block for _, block in chunk])
             found = np.empty((len(q), min(depth, len(share))), FIND)
             if searcher is not None:
-                scores, positions = (part.cpu().numpy() for part in searcher(q.to(device), depth))
-                found["score"] = scores
-                found["position"] = np.where(positions >= 0, positions + share.start, -1)
-            write_array(path, found)
-            bar.update(len(q))
+                scores, positions = searcher(q.to(device), depth, _moving(bar, len(q), len(share)))
+                found["score"] = scores.cpu().numpy()
+                found["position"] = np.where(positions.cpu() >= 0, positions.cpu() + share.start, -1)
+            start = 0
+            for path, block in chunk:
+                write_array(path, found[start : start + len(block)])
+                start += len(block)
+
+
+def _chunks(paths: list[Path], queries: Blocks, size: int, bar: Progress) -> Iterator[list[tuple[Path, Tensor]]]:
+    """Put the blocks that are not searched yet together, up to `size` queries, with the file of each."""
+    chunk: list[tuple[Path, Tensor]] = []
+    for path, block in zip(paths, queries, strict=True):
+        if path.exists():
+            bar.skip(len(block))
+            continue
+        if chunk and sum(len(held) for _, held in chunk) + len(block) > size:
+            yield chunk
+            chunk = []
+        chunk.append((path, block))
+    if chunk:
+        yield chunk
+
+
+def _moving(bar: Progress, queries: int, documents: int) -> Callable[[int], None]:
+    """Move a bar of queries by the share of the documents that all of these have met."""
+    met, shown = 0, 0
+
+    def tick(more: int) -> None:
+        nonlocal met, shown
+        met += more
+        bar.update(queries * met // documents - shown)
+        shown = queries * met // documents
+
+    return tick
 
 
 def finds(folder: Path, blocks: int, depth: int, number: int, ranks: int) -> list[Path]:

@@ -16,8 +16,8 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.matrix.embedded import cut
 from hardneg.retrieval.embed_tables import embed_table
+from hardneg.retrieval.exact_search import exact
 from hardneg.retrieval.metrics import Run
-from hardneg.retrieval.search import exact
 from hardneg.system import collectives, split_weights
 
 

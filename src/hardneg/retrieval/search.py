@@ -6,22 +6,31 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import SIZE, Blocks
+from hardneg.retrieval.exact_search import exact, ignore, queries_at_once
 from hardneg.system import distributed
 
-QUERIES, DOCS = 1024, 32_768  # a block of scores: 128 MB in float32
 POINTS = 39  # training points a cell, below which faiss warns
 SAMPLE = 262_144  # documents that a faiss index is trained on, at most
 
-# Returns scores and positions of the k best documents (or all, if fewer) of each query, best first.
-Searcher = Callable[[Float[Tensor, "Q D"], int], tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]]
+Tick = Callable[[int], object]  # hears how many more documents all queries have been compared with
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """An index that can be asked."""
+
+    def __call__(
+        self, q: Float[Tensor, "Q D"], k: int, tick: Tick = ..., /
+    ) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
+        """Return scores and positions of the k best documents (or all, if fewer) of each query, best first."""
 
 
 class Search(ABC):
@@ -37,6 +46,10 @@ class Search(ABC):
         """Whether each of several ranks is to index a share of the documents (see `rank_shares`), not all of them."""
         return False
 
+    def queries_at_once(self, dim: int, k: int, device: torch.device) -> int:
+        """How many queries one question may hold."""
+        return SIZE
+
     def check(self, documents: int, dim: int, device: torch.device) -> None:  # noqa: B027  most have nothing to refuse
         """Raise `ConfigError` for what cannot index so many documents there, before they are embedded."""
 
@@ -47,16 +60,28 @@ class Search(ABC):
 
 @dataclass(frozen=True)
 class Exact(Search):
-    """Every query against every document, by matrix products; on a GPU the corpus stays there if it fits in half."""
+    """Every query against every document, by matrix products; on a GPU the corpus stays there if it fits in half.
+
+    The documents are read once for as many queries as memory holds (`exact_search.queries_at_once`); of several ranks
+    each reads a share of them.
+    """
 
     is_exact: ClassVar[bool] = True
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
-        """Read the blocks from disk for each block of queries, or hold them on the GPU."""
+        """Read the blocks from disk for each question, or hold them on the GPU."""
         held: Iterable[Tensor] = docs
         if device.type == "cuda" and len(docs) * docs.dim * 4 < torch.cuda.mem_get_info(device)[0] / 2:
             held = [torch.cat([block.to(device) for block in docs])]
-        return lambda q, k: exact(q, held, k)
+        return lambda q, k, tick=ignore, /: exact(q, held, k, tick)
+
+    def in_shares(self, device: torch.device) -> bool:
+        """Ranks always share: each holds, or reads, its part of the documents only."""
+        return True
+
+    def queries_at_once(self, dim: int, k: int, device: torch.device) -> int:
+        """As many as fit in memory, since the documents are read once for all of them."""
+        return queries_at_once(dim, k, device)
 
 
 @dataclass(frozen=True)
@@ -129,8 +154,9 @@ class Faiss(Search):
         if "HNSW" in self.index:
             parameters.set_index_parameter(index, "efSearch", self.ef_search)
 
-        def search(q: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        def search(q: Tensor, k: int, tick: Tick = ignore, /) -> tuple[Tensor, Tensor]:
             scores, positions = index.search(q.float().cpu().numpy(), min(k, len(docs)))
+            tick(len(docs))
             return torch.from_numpy(scores), torch.from_numpy(positions)
 
         return search
@@ -161,28 +187,3 @@ def load_faiss(setting: str = "search=faiss_*") -> Any:
     if hasattr(faiss.cvar, "distance_compute_blas_threshold"):
         faiss.cvar.distance_compute_blas_threshold = 0
     return faiss
-
-
-@torch.inference_mode()
-def exact(
-    q: Float[Tensor, "Q D"], docs: Iterable[Float[Tensor, "_ D"]], k: int
-) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
-    """Return scores and positions of the `k` best documents (or all, if fewer) of each query, best first.
-
-    Blocks of queries meet blocks of documents and a running top-k is kept, so memory does not grow with either count.
-    """
-    blocks = q.split(QUERIES)
-    scores = [torch.empty(len(block), 0, device=q.device) for block in blocks]
-    places = [torch.empty(len(block), 0, dtype=torch.long, device=q.device) for block in blocks]
-    start = 0
-    for held in docs:
-        for d in held.to(q.device).split(DOCS):
-            for i, block in enumerate(blocks):
-                best, where = torch.topk(block @ d.T, min(k, len(d)))
-                best, where = torch.cat([scores[i], best], dim=1), torch.cat([places[i], where + start], dim=1)
-                if start:
-                    best, order = best.topk(min(k, best.shape[1]))
-                    where = where.gather(1, order)
-                scores[i], places[i] = best, where
-            start += len(d)
-    return torch.cat(scores), torch.cat(places)

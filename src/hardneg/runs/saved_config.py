@@ -11,8 +11,10 @@ from omegaconf import OmegaConf
 
 from hardneg.config import classes, composition
 from hardneg.config.run_identity import flat
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import UserError
+from hardneg.system.cache_folder import cache_folder
 
 HYDRA = re.compile(r"\$\{hydra:([\w.]+)\}")
 
@@ -40,7 +42,8 @@ def read_config(folder: str | Path) -> Any:
 
 def open_data(folder: str | Path) -> RetrievalData:
     """Load the data set of a run again: texts, queries and judgements by split."""
-    return classes.build(read_config(folder).data).load()
+    cfg = read_config(folder)
+    return open_set(classes.build(cfg.data), Path(cfg.get("cache") or cache_folder()))
 
 
 def _of_hydra(node: Any) -> Iterator[tuple[str, str]]:

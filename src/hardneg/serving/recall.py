@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from hardneg.retrieval.search import exact
+from hardneg.retrieval.exact_search import exact
 from hardneg.serving.backends.base import Vectors
 from hardneg.serving.shards import Shard
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from hardneg.errors import ConfigError
 from hardneg.system import distributed
+from hardneg.system.cache_folder import HELD, UNFINISHED
 
 
 def fingerprint(identity: Any) -> str:
@@ -76,6 +77,8 @@ def _built(folder: Path, build: Callable[[Path], None]) -> Path:
 def _missing(folder: Path) -> Iterator[bool]:
     """Whether the folder has to be built, by us, who hold its lock meanwhile."""
     if folder.exists():
+        with suppress(OSError):  # of another user, perhaps
+            os.utime(folder)  # used now: what nobody uses may be pruned
         yield False
         return
     try:
@@ -96,11 +99,40 @@ def _filled(folder: Path) -> Iterator[Path]:
         unfinished.rename(folder)
 
 
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Let one run at a time fill a folder whose files are each whole or not there; what it left, the next one finds.
+
+    Every rank of a run asks; rank 0 has the lock for all of them. Notes that the folder was used now.
+    """
+    with ExitStack() as held:
+
+        def lock() -> None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(folder.with_name(f"{folder.name}.lock")))
+                os.utime(folder)
+            except OSError as error:
+                raise ConfigError(f"cache: cannot write to {folder} ({error.strerror}); set cache=DIR") from error
+
+        distributed.first(lock)
+        yield
+
+
+def check_seen(paths: list[Path]) -> None:
+    """Raise `ConfigError` for a file that another rank has written and that is not there."""
+    if missing := [path for path in paths if not path.exists()]:
+        raise ConfigError(
+            f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
+            " share"
+        )
+
+
 def hold(folder: Path, owner: str) -> None:
     """Note that `owner` may come back for this folder, whether it is there already or not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
-        folder.with_name(f"{folder.name}.held-{owner}").touch()
+        folder.with_name(f"{folder.name}{HELD}{owner}").touch()
 
 
 def owner_name(run: Path) -> str:
@@ -111,16 +143,16 @@ def owner_name(run: Path) -> str:
 def release(folder: Path, owner: str) -> None:
     """Take the note back, and remove the folder if nobody else has one."""
     with FileLock(folder.with_name(f"{folder.name}.lock")):
-        folder.with_name(f"{folder.name}.held-{owner}").unlink(missing_ok=True)
-        if not list(folder.parent.glob(f"{folder.name}.held-*")) and folder.exists():
-            gone = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+        folder.with_name(f"{folder.name}{HELD}{owner}").unlink(missing_ok=True)
+        if not list(folder.parent.glob(f"{folder.name}{HELD}*")) and folder.exists():
+            gone = folder.with_name(f"{folder.name}{UNFINISHED}{uuid.uuid4().hex[:8]}")
             folder.rename(gone)  # at once: nobody finds half of it
             shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    unfinished = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex[:8]}")
+    unfinished = folder.with_name(f"{folder.name}{UNFINISHED}{uuid.uuid4().hex[:8]}")
     unfinished.mkdir()
     try:
         yield unfinished
@@ -130,7 +162,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed builder left; we hold the lock, so nobody is writing there."""
-    for left in folder.parent.glob(f"{folder.name}.tmp-*"):
+    for left in folder.parent.glob(f"{folder.name}{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hardneg.config import classes, run_identity
+from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
@@ -49,7 +50,7 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     """Seed, load the data, and return the run folder and what is trained on."""
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     L.seed_everything(cfg.seed, verbose=False)
-    data: RetrievalData = classes.build(cfg.data).load()
+    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split.train)
     for split in filter(None, (cfg.split.dev, cfg.split.test)):
         data.split(split)  # now, not after the first epoch

@@ -38,7 +38,7 @@ def brute_force(model, training):
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(embedding_blocks, "SIZE", 16)
-    monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 7)
+    monkeypatch.setattr("hardneg.mining.rankings.BLOCK", 7)
 
 
 @pytest.mark.parametrize("search", [Exact(), Faiss("Flat")], ids=["exact", "faiss_flat"])
@@ -78,7 +78,7 @@ def test_blocks_of_other_sizes_give_the_same_lists(toy, tmp_path, monkeypatch):
     training, model = TrainingSet(toy), make_model(toy, tmp_path)
     whole = mine(model, training, tmp_path / "a")
     monkeypatch.setattr(embedding_blocks, "SIZE", 16)
-    monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 5)
+    monkeypatch.setattr("hardneg.mining.rankings.BLOCK", 5)
     parts = mine(model, training, tmp_path / "b")
     np.testing.assert_array_equal(whole.ids, parts.ids)
 
@@ -91,7 +91,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, sm
     def embed_and_count(towers, table, side, precision, rows, bar):
         if len(embedded) == 3 and not resumed:
             raise KeyboardInterrupt
-        embedded.append(len(rows))
+        embedded.append(len(rows) if side == DOCUMENT else 0)
         return embed(towers, table, side, precision, rows, bar)
 
     monkeypatch.setattr(embedding_blocks, "embed_rows", embed_and_count)

@@ -21,7 +21,6 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
-from hardneg.mining import assemble
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.base import Hits, Miner, mining_pool
 from hardneg.mining.bm25 import BM25
@@ -31,6 +30,7 @@ from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.mining.text_export import export
 from hardneg.system import cache as cache_module
+from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
 
 
@@ -117,7 +117,7 @@ def test_a_corpus_smaller_than_the_depth_is_mined_whole(tmp_path):
 
 def test_more_queries_than_a_block_are_filtered_alike(tmp_path, monkeypatch):
     whole = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path / "a")
-    monkeypatch.setattr("hardneg.mining.pipeline.BLOCK", 2)
+    monkeypatch.setattr("hardneg.mining.rankings.BLOCK", 2)
     parts = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path / "b")
     assert [parts.kept(q).tolist() for q in range(3)] == [whole.kept(q).tolist() for q in range(3)]
 
@@ -149,6 +149,21 @@ def test_whatever_decides_the_lists_is_in_their_name(change, tmp_path):
 def test_a_filters_setting_is_in_the_name_too(tmp_path):
     one, two = (mine(Counting(), training(), {"below": Below(n)}, 4, tmp_path) for n in (3, 4))
     assert one.folder != two.folder
+
+
+def test_other_filters_rank_nothing_again(tmp_path):
+    miner = Counting()
+    one = mine(miner, training(), KNOWN, 4, tmp_path)
+    asked = list(miner.calls)
+    two = mine(miner, training(), {**KNOWN, "odd": Odd()}, 4, tmp_path)
+    assert miner.calls == asked and one.folder != two.folder
+    assert one.card["rankings"] == two.card["rankings"]
+    alone = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 4, tmp_path / "alone")
+    for array in ("ids", "scores", "reasons", "positive"):
+        assert (two.folder / f"{array}.npy").read_bytes() == (alone.folder / f"{array}.npy").read_bytes()
+    assert (one.folder / "ids.npy").samefile(two.folder / "ids.npy"), "documents and scores are on disk once"
+    mine(miner, training(), KNOWN, 5, tmp_path)
+    assert len(miner.calls) > len(asked), "a larger depth is another ranking"
 
 
 def test_the_order_of_filters_does_not_change_what_is_kept(tmp_path):
@@ -362,29 +377,34 @@ def test_parquet_knows_its_columns_where_the_first_lists_are_empty(tmp_path, mon
     assert export(store, data, 2, "flag", tmp_path / "mined.jsonl") == 1, "a query without negatives is left out"
 
 
+WRITES, NAMES = (row_writer, "dtype_to_descr"), (cache_module, "_sync")
+# ids and scores are the rankings', reasons and positive the store's
+MOMENTS = {"rankings_half": (WRITES, 2), "rankings_named": (NAMES, 1), "half": (WRITES, 4), "named": (NAMES, 2)}
+
+
 def killed_while_writing(cache, moment):
-    """Mine, and be killed when the store is half written or just before it gets its name."""
+    """Mine, and be killed when a layer is half written or just before it gets its name."""
     calls = []
+    name, number = MOMENTS[moment]
 
     def kill(*arguments):
         calls.append(arguments)
-        if moment == "named" or len(calls) == 3:
+        if len(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments)
 
-    name = {"half": (assemble, "dtype_to_descr"), "named": (cache_module, "_sync")}[moment]
     original = getattr(*name)
     setattr(*name, kill)
     mine(Counting(), training(), KNOWN, 4, cache)
 
 
-@pytest.mark.parametrize("moment", ["half", "named"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_while_the_store_is_written_leaves_nothing_to_be_taken_for_one(tmp_path, moment):
     process = multiprocessing.get_context("fork").Process(target=killed_while_writing, args=(tmp_path / "cut", moment))
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
-    left = list((tmp_path / "cut" / "stores").iterdir())
+    left = list((tmp_path / "cut" / ("rankings" if "rankings" in moment else "stores")).iterdir())
     assert left and not [path for path in left if path.is_dir() and ".tmp-" not in path.name]
     whole, cut = (mine(Counting(), training(), KNOWN, 4, tmp_path / name) for name in ("whole", "cut"))
     for array in ("ids", "scores", "reasons", "positive"):

@@ -73,8 +73,8 @@ class Padded(Exact):
     def over(self, docs, device):
         search = Exact.over(self, docs, device)
 
-        def padded(q, k):
-            scores, places = search(q, len(docs))
+        def padded(q, k, tick):
+            scores, places = search(q, len(docs), tick)
             odd = (places + docs.start) % 2 == 1
             scores = scores.masked_fill(odd, torch.finfo(torch.float32).min)
             scores, order = scores.sort(dim=1, descending=True)

@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from hardneg.errors import ConfigError
-from hardneg.retrieval import search
+from hardneg.retrieval import exact_search, search
 from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.exact_search import exact
 
 
 @pytest.mark.parametrize(("queries", "docs"), [(1, 1), (3, 7), (4, 10), (1024, 32_768)])
 @pytest.mark.parametrize("k", [1, 5, 23, 100])
 def test_it_finds_what_brute_force_finds(queries, docs, k, monkeypatch):
-    monkeypatch.setattr(search, "QUERIES", queries)
-    monkeypatch.setattr(search, "DOCS", docs)
+    monkeypatch.setattr(exact_search, "QUERIES", queries)
+    monkeypatch.setattr(exact_search, "DOCS", docs)
     rng = torch.Generator().manual_seed(0)
     q, d = torch.randn(9, 16, generator=rng), torch.randn(23, 16, generator=rng)
-    scores, rows = search.exact(q, [d[:6], d[6:]], k)
+    scores, rows = exact(q, [d[:6], d[6:]], k)
     whole = q.double().numpy() @ d.double().numpy().T
     expected = np.argsort(-whole, axis=1)[:, :k]
     assert rows.tolist() == expected.tolist() and rows.shape == (9, min(k, 23))
@@ -26,13 +27,13 @@ def test_it_finds_what_brute_force_finds(queries, docs, k, monkeypatch):
 
 
 def test_ties_give_each_document_once(monkeypatch):
-    monkeypatch.setattr(search, "DOCS", 3)
-    _, rows = search.exact(torch.ones(2, 4), [torch.ones(10, 4)], 10)
+    monkeypatch.setattr(exact_search, "DOCS", 3)
+    _, rows = exact(torch.ones(2, 4), [torch.ones(10, 4)], 10)
     assert all(sorted(found) == list(range(10)) for found in rows.tolist())
 
 
 def test_it_keeps_no_graph():
-    scores, _ = search.exact(torch.ones(2, 4, requires_grad=True), [torch.ones(3, 4)], 2)
+    scores, _ = exact(torch.ones(2, 4, requires_grad=True), [torch.ones(3, 4)], 2)
     assert not scores.requires_grad
 
 
@@ -82,5 +83,5 @@ def test_faiss_finds_what_exact_search_finds_in_a_small_corpus(index, tmp_path):
     pytest.importorskip("faiss")
     docs, q = blocks(tmp_path, 120), torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
     _, found = search.Faiss(index).over(docs, CPU)(q, 5)
-    _, expected = search.exact(q, docs, 5)
+    _, expected = exact(q, docs, 5)
     assert found.tolist() == expected.tolist()

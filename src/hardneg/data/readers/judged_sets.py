@@ -12,6 +12,7 @@ from hardneg.data.own_documents import own_documents
 from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.readers.text_rows import TextRows
 from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
 from hardneg.errors import DataError
 
@@ -80,20 +81,14 @@ def _query_text(row: Mapping[str, Any]) -> str:
 
 
 def _texts(source: Source, text_of: Callable[[Mapping[str, Any]], str], complaints: Complaints) -> Texts:
-    lines: dict[str, int] = {}
-    texts: list[str] = []
+    rows = TextRows(source.name, complaints)
     ids = Identifiers()
     for line, row in source.rows:
         try:
-            name = ids.of(row)
-            if name in lines:
-                what = f"id {name!r} was used in line {lines[name]}"
-                raise BadRow("duplicate id", what, "give every row its own id")
-            text = text_of(row)
+            name, text = ids.of(row), text_of(row)
         except BadRow as bad:
             complaints.about(source.name, line, bad)
         else:
-            lines[name] = line
-            texts.append(text)
+            rows.add(line, name, text)
     ids.report(source.name)
-    return Texts.of(list(lines), texts)
+    return rows.texts()

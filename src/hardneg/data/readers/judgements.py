@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from hardneg.data.grades import whole_steps
 from hardneg.data.readers.fields import AN_ID, Source, number, wrong_type
+from hardneg.data.readers.judgement_rows import JudgementRows
 from hardneg.data.readers.lines import BadRow, Complaints, text_lines
 from hardneg.data.tables import Qrels, Texts
 from hardneg.errors import DataError
@@ -85,23 +85,14 @@ def judgements(
     and queries that were judged but have no relevant document (score above 0) in this split. Raises `DataError` for
     grades that trec_eval cannot count.
     """
-    seen: dict[int, tuple[float, int]] = {}
-    pairs, scores, lines = array("q"), array("f"), array("q")
+    rows = JudgementRows(source.name, complaints)
     for line, row in source.rows:
         try:
-            pair, score = _judgement(row, corpus, queries)
-            if pair in seen:
-                _same(score, *seen[pair])
-                continue
+            rows.add(line, *_checked(row))
         except BadRow as bad:
             complaints.about(source.name, line, bad)
-            continue
-        seen[pair] = score, line
-        pairs.append(pair)
-        scores.append(score)
-        lines.append(line)
-    qrels = Qrels(*unpacked(np.array(pairs, np.int64)), np.array(scores, np.float32))
-    qrels = _with_positives(qrels, np.array(lines, np.int64), source.name, queries, complaints)
+    qrels, lines = rows.judged(corpus, queries)
+    qrels = _with_positives(qrels, lines, source.name, queries, complaints)
     try:
         whole_steps(qrels.scores.tolist())
     except DataError as error:
@@ -128,22 +119,11 @@ def unpacked(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
 
 
-def _judgement(row: tuple[Any, Any, Any], corpus: Texts, queries: Texts) -> tuple[int, float]:
-    query, doc = row[0], row[1]
-    for key, value in (("query-id", query), ("corpus-id", doc)):
+def _checked(row: tuple[Any, Any, Any]) -> tuple[str, str, float]:
+    for key, value in (("query-id", row[0]), ("corpus-id", row[1])):
         if not isinstance(value, str):
             raise wrong_type(key, value, AN_ID)
-    if query not in queries.rows:
-        raise BadRow("unknown query", f"query {query!r} is not among the queries", "add the query or remove the row")
-    if doc not in corpus.rows:
-        raise BadRow("unknown document", f"document {doc!r} is not in the corpus", "add it or remove the row")
-    return queries.rows[query] << 32 | corpus.rows[doc], number(row[2])
-
-
-def _same(score: float, before: float, line: int) -> None:
-    if score != before:
-        what = f"score {score:g} contradicts score {before:g} of the same query and document in line {line}"
-        raise BadRow("conflicting score", what, "keep one of the two")
+    return row[0], row[1], number(row[2])
 
 
 def _with_positives(qrels: Qrels, lines: np.ndarray, source: str, queries: Texts, complaints: Complaints) -> Qrels:

@@ -13,12 +13,12 @@ from typing import Any
 import lightning as L
 
 from hardneg.matrix.telemetry import with_former
+from hardneg.mining.store import release_lists
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
 from hardneg.system import distributed, split_weights
-from hardneg.system.cache import release
 from hardneg.training.base import ends_now, logs_now
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.moving_average import averaged
@@ -134,7 +134,7 @@ class Remine(L.Callback):
     def _release(self, stores: list[str]) -> None:
         assert self.setting.owner is not None
         for store in stores:
-            release(self.setting.cache / "stores" / store, self.setting.owner)
+            release_lists(self.setting.cache, store, self.setting.owner)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note which stores it names."""

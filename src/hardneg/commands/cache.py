@@ -1,0 +1,107 @@
+"""hardneg cache: what lies in the cache that all runs share, and removing what nobody needs."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardneg.errors import UserError
+from hardneg.system.cache_folder import cache_folder
+
+EXAMPLES = """examples:
+  hardneg cache                                      # what there is, layer by layer
+  hardneg cache prune --dry-run                      # what 30 days without use would cost
+  hardneg cache prune --unused 7 --layer vectors     # vectors that nobody has asked for in a week
+  hardneg cache prune --unused 0 --held              # everything, also what a run may come back for
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Show the layers of the cache, or remove what was not used; raises `UserError` where there is no cache."""
+    parser = argparse.ArgumentParser(
+        prog="hardneg cache",
+        description="Show what lies in the shared cache, with sizes, or remove what nobody has used for a while.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", nargs="?", choices=["show", "prune"], default="show")
+    parser.add_argument("--folder", type=Path, help="the cache (default: HARDNEG_CACHE, or ~/.cache/hardneg)")
+    parser.add_argument(
+        "--unused", type=float, default=30.0, metavar="DAYS", help="prune: not asked for in so many days"
+    )
+    parser.add_argument("--layer", action="append", metavar="NAME", help="prune: of this layer only; may be repeated")
+    parser.add_argument("--held", action="store_true", help="prune: also what runs hold; they cannot be resumed then")
+    parser.add_argument("--dry-run", action="store_true", help="prune: say what would be removed")
+    options = parser.parse_args(arguments)
+    folder: Path = (options.folder or cache_folder()).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no cache; it is made by the first run")
+    from hardneg.system.cache_layers import LAYERS
+
+    if unknown := set(options.layer or ()) - set(LAYERS):
+        raise UserError(f"--layer {', '.join(sorted(unknown))}: the layers are {', '.join(LAYERS)}")
+    if options.action == "show":
+        show(folder)
+    else:
+        prune(folder, options.layer or list(LAYERS), options.unused, options.held, options.dry_run)
+
+
+def show(folder: Path) -> None:
+    """Print a table with a line a layer."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hardneg.system.cache_layers import LAYERS, entries, to_prune
+
+    found = entries(folder)
+    table = Table(box=None, pad_edge=False)
+    for name in ("layer", "folders", "size", "held", "unused"):
+        table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=True)
+    table.add_column("what it is", overflow="ellipsis", no_wrap=True)
+    for layer, what in LAYERS.items():
+        here = [entry for entry in found if entry.layer == layer]
+        held = [entry for entry in here if entry.holders]
+        old = to_prune(here, [layer], 30, held=False)
+        sizes = (in_words(sum(entry.size for entry in part)) if part else "-" for part in (here, held, old))
+        table.add_row(layer, str(len(here)), *sizes, what)
+    console = Console()
+    console.print(
+        f"{folder}: {in_words(sum(entry.size for entry in found))}, {in_words(shutil.disk_usage(folder).free)} free"
+    )
+    console.print(table)
+    console.print("held: by runs that may come back; unused: what `hardneg cache prune` removes")
+
+
+def prune(folder: Path, layers: Sequence[str], days: float, held: bool, dry_run: bool) -> None:
+    """Remove what was not asked for in so many days, and say what."""
+    from rich.console import Console
+
+    from hardneg.system import cache_layers
+
+    console = Console()
+    total = 0
+    for entry in cache_layers.to_prune(cache_layers.entries(folder), layers, days, held):
+        done = dry_run or cache_layers.prune(entry)
+        what = "would remove" if dry_run else "removed" if done else "kept (being built now)"
+        console.print(
+            f"{what} {entry.layer}/{entry.folder.name}: {in_words(entry.size)}, unused for {entry.days:.0f} days"
+        )
+        total += entry.size if done else 0
+    for path in cache_layers.left_over(folder):
+        console.print(
+            f"{'would remove' if dry_run else 'removed'} {path.parent.name}/{path.name}: left by a killed process"
+        )
+        if not dry_run:
+            shutil.rmtree(path, ignore_errors=True)
+    console.print(f"{'would free' if dry_run else 'freed'} {in_words(total)}")
+
+
+def in_words(size: float | int) -> str:
+    """Write bytes with the unit that suits them: 12.3 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

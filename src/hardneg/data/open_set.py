@@ -1,0 +1,181 @@
+"""Data sets as memory-mapped tables: read from their files once, and opened by every later process in a moment."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache as remembered
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from hardneg.data.pair_scores import PairScores
+from hardneg.data.parts import Part
+from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.memory_map import Mapped
+
+log = logging.getLogger(__name__)
+
+WORTH_IT = 8 * 1024**2  # bytes of files from which on reading takes longer than a moment
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A recipe of a data set."""
+
+    def load(self) -> RetrievalData:
+        """Read it."""
+
+
+def open_set(recipe: Readable, cache: Path) -> RetrievalData:
+    """Return the data set, from the cache where these files were read before; small sets are read each time.
+
+    The cache names a set by its recipe, by name, size and time of each file that the recipe names or that lies in a
+    folder that it names, and by the code that reads them: whatever changes, it is read anew. Of several processes that
+    ask together one reads. Raises what reading raises.
+    """
+    files = [(str(path), path.stat()) for path in named_files(recipe)]
+    if sum(facts.st_size for _, facts in files) < WORTH_IT:
+        return recipe.load()
+    stats = [[path, facts.st_size, facts.st_mtime_ns] for path, facts in files]
+    name = fingerprint([type(recipe).__qualname__, _plain(recipe), stats, code()])
+    folder = built_once(cache / "data" / name, lambda unfinished: write(recipe.load(), unfinished))
+    data = read(folder)
+    if data.skipped:
+        counts = ", ".join(f"{reason}: {n}" for reason, n in data.skipped.items())
+        log.warning("data set %r: skipped %d bad rows (%s)", data.name, sum(data.skipped.values()), counts)
+    return data
+
+
+def named_files(recipe: Any) -> Iterator[Path]:
+    """Yield every file that a recipe names, as a path or in a folder, in order; of a mixture those of all its sets."""
+    for text in _strings(_plain(recipe)):
+        path = Path(text).expanduser()
+        if len(text) < 4096 and text and path.is_file():
+            yield path.absolute()
+        elif len(text) < 4096 and text and path.is_dir():
+            yield from sorted(inside.absolute() for inside in path.rglob("*") if inside.is_file())
+
+
+def _plain(recipe: Any) -> Any:
+    """Write a recipe, and those within it, as plain values."""
+    if is_dataclass(recipe) and not isinstance(recipe, type):
+        named = {field.name: _plain(getattr(recipe, field.name)) for field in fields(recipe)}
+        return {"kind": type(recipe).__qualname__, **named}
+    if isinstance(recipe, Mapping):
+        return {str(key): _plain(value) for key, value in recipe.items()}
+    if isinstance(recipe, list | tuple):
+        return [_plain(value) for value in recipe]
+    return recipe if isinstance(recipe, str | int | float | bool | None) else str(recipe)
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, Mapping | list):
+        for value in node.values() if isinstance(node, Mapping) else node:
+            yield from _strings(value)
+
+
+@remembered
+def code() -> str:
+    """Hash the code that reads data, so that a set that was read by another version is read anew."""
+    digest = blake2b(digest_size=12)
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def write(data: RetrievalData, folder: Path) -> None:
+    """Write tables as Arrow, numbers as arrays, and `card.json`, which says what there is."""
+    for side in ("corpus", "queries"):
+        texts: Texts = getattr(data, side)
+        batch = pa.record_batch([texts.ids, texts.texts], names=["id", "text"])
+        with pa.OSFile(str(folder / f"{side}.arrow"), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        np.save(folder / f"{side}-groups.npy", texts.groups)
+    arrays: dict[str, Any] = {"own": data.own, "truth": data.truth, "given": data.given, "scored": data.scored}
+    arrays |= {f"split-{number}": qrels for number, qrels in enumerate(data.qrels.values())}
+    written = {name: list(_save(folder, name, value)) for name, value in arrays.items() if value is not None}
+    card = {
+        "name": data.name,
+        "splits": list(data.qrels),
+        "arrays": written,
+        "fingerprints": {"corpus": data.corpus.fingerprint, "queries": data.queries.fingerprint},
+        "skipped": dict(data.skipped),
+        "query_prompt": data.query_prompt,
+        "temper": data.temper,
+        "mixed": [_ends(part) for part in data.mixed],
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=2))
+
+
+def _save(folder: Path, name: str, value: Any) -> Iterator[str]:
+    """Save an array, or those of a table's fields; yields the fields' names."""
+    if isinstance(value, np.ndarray):
+        np.save(folder / f"{name}.npy", value)
+        return
+    for field in fields(value):
+        if (array := getattr(value, field.name)) is not None:
+            np.save(folder / f"{name}-{field.name}.npy", array)
+            yield field.name
+
+
+def _ends(part: Part) -> dict[str, Any]:
+    ends = {side: [getattr(part, side).start, getattr(part, side).stop] for side in ("queries", "docs")}
+    return {**asdict(part), **ends}
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What `write` has written."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+    def array(self, name: str) -> np.ndarray:
+        return Mapped(self.path / f"{name}.npy").array
+
+    def table(self, name: str, kind: type) -> Any:
+        """Open a table of arrays; None where there is none."""
+        if name not in self.card["arrays"]:
+            return None
+        return kind(**{field: self.array(f"{name}-{field}") for field in self.card["arrays"][name]})
+
+    def texts(self, side: str) -> Texts:
+        with pa.memory_map(str(self.path / f"{side}.arrow")) as source:
+            batch = pa.ipc.open_file(source).get_batch(0)
+        texts = Texts(batch.column("id"), batch.column("text"))
+        # What it takes a pass over all texts to know, and the files do.
+        vars(texts).update(fingerprint=self.card["fingerprints"][side], groups=self.array(f"{side}-groups"))
+        return texts
+
+
+def read(folder: Path) -> RetrievalData:
+    """Open what `write` has written; texts and arrays stay on disk until they are looked at."""
+    card = json.loads((folder / "card.json").read_text())
+    files = _Folder(folder, card)
+    own = files.array("own") if "own" in card["arrays"] else None
+    mixed = tuple(
+        Part(**{**part, "queries": range(*part["queries"]), "docs": range(*part["docs"])}) for part in card["mixed"]
+    )
+    return RetrievalData(
+        card["name"],
+        files.texts("corpus"),
+        files.texts("queries"),
+        {split: files.table(f"split-{number}", Qrels) for number, split in enumerate(card["splits"])},
+        truth=files.table("truth", Qrels),
+        given=files.table("given", Ragged),
+        skipped=card["skipped"],
+        mixed=mixed,
+        temper=card["temper"],
+        own=own,
+        scored=files.table("scored", PairScores),
+        query_prompt=card["query_prompt"],
+    )

@@ -1,0 +1,64 @@
+"""Collecting judgements by id, in Arrow's memory, until all are read: then their rows are looked up at once."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64
+
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.tables import BLOCK, Qrels, Texts
+
+
+class JudgementRows:
+    """Takes in (query id, document id, score) with the lines they come from."""
+
+    def __init__(self, source: str, complaints: Complaints) -> None:
+        self.source, self.complaints = source, complaints
+        self.lines, self.scores = array("q"), array("f")
+        self._pending: tuple[list[str], list[str]] = [], []
+        self._blocks: list[tuple[pa.LargeStringArray, pa.LargeStringArray]] = []
+
+    def add(self, line: int, query: str, doc: str, score: float) -> None:
+        """Take in a row."""
+        self.lines.append(line)
+        self.scores.append(score)
+        for column, value in zip(self._pending, (query, doc), strict=True):
+            column.append(value)
+        if len(self._pending[0]) == BLOCK:
+            self._pack()
+
+    def _pack(self) -> None:
+        query, doc = (pa.array(column, pa.large_string()) for column in self._pending)
+        self._blocks.append((query, doc))
+        self._pending = [], []
+
+    def judged(self, corpus: Texts, queries: Texts) -> tuple[Qrels, Int64[np.ndarray, " n"]]:
+        """Return what is judged, once each, and the line of each judgement.
+
+        Complains, in the order of the lines, about ids that are in no table and about a pair that comes again with
+        another score.
+        """
+        self._pack()
+        query_ids, doc_ids = (pa.concat_arrays(column) for column in zip(*self._blocks, strict=True))
+        rows, docs = queries.find(query_ids), corpus.find(doc_ids)
+        scores, lines = np.array(self.scores, np.float32), np.array(self.lines, np.int64)
+        known = (rows >= 0) & (docs >= 0)
+        pairs = np.where(known, rows.astype(np.int64) << 32 | docs, -1 - np.arange(len(rows)))
+        _, first, place = np.unique(pairs, return_index=True, return_inverse=True)
+        first = first[place]  # where the pair of each row comes first
+        for row in np.flatnonzero(~known | (scores != scores[first])).tolist():
+            if rows[row] < 0:
+                what, mend = f"query {query_ids[row].as_py()!r} is not among the queries", "add the query"
+                bad = BadRow("unknown query", what, f"{mend} or remove the row")
+            elif docs[row] < 0:
+                what = f"document {doc_ids[row].as_py()!r} is not in the corpus"
+                bad = BadRow("unknown document", what, "add it or remove the row")
+            else:
+                what = f"score {scores[row]:g} contradicts score {scores[first[row]]:g} of the same query and document"
+                bad = BadRow("conflicting score", f"{what} in line {lines[first[row]]}", "keep one of the two")
+            self.complaints.about(self.source, int(lines[row]), bad)
+        keep = known & (first == np.arange(len(rows)))
+        return Qrels(rows[keep], docs[keep], scores[keep]), lines[keep]

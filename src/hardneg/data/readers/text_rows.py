@@ -1,0 +1,57 @@
+"""Collecting a table of texts row by row, in Arrow's memory and not in Python's."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.tables import BLOCK, Texts, by_appearance
+
+
+class TextRows:
+    """Takes in ids and texts with the lines they come from; an id that comes again is a bad row."""
+
+    def __init__(self, source: str, complaints: Complaints) -> None:
+        self.source, self.complaints = source, complaints
+        self.lines = array("q")
+        self._ids: list[str] = []
+        self._texts: list[str] = []
+        self._blocks: list[tuple[pa.LargeStringArray, pa.LargeStringArray]] = []
+
+    def add(self, line: int, name: str, text: str) -> None:
+        """Take in a row."""
+        self.lines.append(line)
+        self._ids.append(name)
+        self._texts.append(text)
+        if len(self._ids) == BLOCK:
+            self._pack()
+
+    def _pack(self) -> None:
+        self._blocks.append((pa.array(self._ids, pa.large_string()), pa.array(self._texts, pa.large_string())))
+        self._ids, self._texts = [], []
+
+    def texts(self) -> Texts:
+        """Return the table; complains about ids that were used before, and leaves those rows out."""
+        self._pack()
+        ids, texts = (pa.concat_arrays(column) for column in zip(*self._blocks, strict=True))
+        self._blocks.clear()
+        if pa.compute.count_distinct(ids).as_py() < len(ids):
+            keep = self._firsts(ids)
+            ids, texts = ids.filter(keep), texts.filter(keep)
+        return Texts(ids, texts)
+
+    def _firsts(self, ids: pa.LargeStringArray) -> pa.BooleanArray:
+        number = by_appearance(ids.dictionary_encode().indices.to_numpy().astype(np.int64))
+        _, first = np.unique(number, return_index=True)
+        keep = np.zeros(len(ids), bool)
+        keep[first] = True
+        for row in np.flatnonzero(~keep):
+            what = f"id {ids[int(row)].as_py()!r} was used in line {self.lines[first[number[row]]]}"
+            self.complaints.about(
+                self.source, self.lines[row], BadRow("duplicate id", what, "give every row its own id")
+            )
+        return pa.array(keep)

@@ -1,0 +1,190 @@
+"""What a miner ranked, before any filter: a layer of the cache by itself, so that other filters cost no search."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from hardneg.data.tables import Ragged
+from hardneg.data.training_set import TrainingSet
+from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
+from hardneg.system import distributed
+from hardneg.system.atomic_write import atomic_write
+from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
+from hardneg.system.memory_map import Mapped
+from hardneg.system.progress import progress
+from hardneg.system.row_writer import RowWriter
+
+log = logging.getLogger(__name__)
+
+BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
+EMPTY = {"ids": -1, "scores": -np.inf}  # in the rows of queries that were not ranked
+
+
+class Rankings:
+    """A folder of memory-mapped arrays, immutable once there.
+
+    `ids.npy`, `scores.npy` (Q, K): the miner's documents, best first, -1 where there are no more; Q counts all rows of
+    the query table. `positives.npy`: the miner's scores of the `known` positives of each query, one after the other.
+    """
+
+    def __init__(self, folder: Path, known: Ragged) -> None:
+        self.folder, self._known = folder, known
+        self._ids, self._scores, self._positives = (
+            Mapped(folder / f"{name}.npy") for name in ("ids", "scores", "positives")
+        )
+
+    @property
+    def arrays(self) -> dict[str, Path]:
+        """The files of documents and scores, by name, which lists made of them share."""
+        return {name: self.folder / f"{name}.npy" for name in EMPTY}
+
+    def hits(self, queries: Int32[np.ndarray, " Q"]) -> Hits:
+        """Return what was ranked for these queries, their known positives padded as `Ragged.padded` does."""
+        positives = self._known_rows.padded(queries)
+        of_positives = np.where(positives >= 0, self._positives.array[positives], np.nan).astype(np.float32)
+        return Hits(np.array(self._ids.array[queries]), np.array(self._scores.array[queries]), of_positives)
+
+    @cached_property
+    def _known_rows(self) -> Ragged:
+        """Where the scores of each query's positives are."""
+        return Ragged(self._known.offsets, np.arange(len(self._known.values), dtype=np.int32))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All that decides rankings but the texts: a miner that is ready, how many documents, and which may be mined."""
+
+    miner: Miner
+    depth: int
+    documents: str
+    training: TrainingSet
+
+    @cached_property
+    def pool(self) -> Int32[np.ndarray, " N"]:
+        """The documents that may be mined."""
+        return mining_pool(self.training, self.documents)
+
+    @cached_property
+    def width(self) -> int:
+        """How many documents are listed a query, at most.
+
+        A query's known positives are among the first and are filtered out: as many more are asked for, so that lists
+        stay full. A few queries with hundreds of positives must not widen every list: beyond `depth` more their lists
+        may fall short.
+        """
+        known = self.training.known.counts[self.training.queries]
+        return self.depth + min(int(known.max(initial=0)), self.depth)
+
+    @cached_property
+    def pool_name(self) -> str:
+        """The pool's name in the cache."""
+        return "all" if len(self.pool) == len(self.training.data.corpus) else fingerprint(self.pool.tolist())
+
+    def identity(self) -> dict[str, Any]:
+        """Name everything: a change of any of it is another ranking."""
+        named = {"miner": self.miner.identity(), "pool": self.pool_name, "training": self.training.fingerprint}
+        return {**named, "width": self.width}
+
+
+def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
+    """Return the rankings of the training queries, searching only if nobody has yet; what was begun goes on.
+
+    Of several processes that ask together one ranks and the others wait; of the ranks of a run, where the miner says
+    so, each ranks a share. All of them must ask for the same (`ConfigError` otherwise). They stay until every `owner`
+    has released them.
+    """
+    training = ranking.training
+    name = fingerprint(ranking.identity())
+    work = cache / "work" / name
+    distributed.agree("what is to be ranked", name)
+    if owner is not None:  # before they are there: nobody else's release comes between
+        distributed.first(lambda: hold(cache / "rankings" / name, owner))
+    together = built_together if ranking.miner.collective else built_once
+
+    def build(unfinished: Path | None) -> None:
+        started = time.perf_counter()
+        blocks = _rank(ranking, work)
+        distributed.barrier()  # the last block may be another rank's
+        if unfinished is None:
+            return
+        check_seen([path for _, path in blocks])
+        _put_together(unfinished, blocks, training)
+        seconds = round(time.perf_counter() - started, 3)
+        card = {**ranking.identity(), "queries": len(training.queries), "seconds": seconds}
+        (unfinished / "card.json").write_text(json.dumps(card, indent=2))
+        shown = ranking.miner.identity()["miner"]
+        log.info(
+            "ranked %d documents for %d queries by %s in %.1f s", len(ranking.pool), card["queries"], shown, seconds
+        )
+
+    folder = together(cache / "rankings" / name, build)
+    if distributed.rank() == 0:
+        shutil.rmtree(work, ignore_errors=True)
+    return Rankings(folder, training.known)
+
+
+def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
+    """Rank in blocks, set by set, into the work folders; ranks that share the work take turns.
+
+    Returns each block's queries and file.
+    """
+    training = ranking.training
+    pending = tasks(training, training.queries, ranking.pool, work)
+    width = min(ranking.width, max(len(task.pool) for _, task in pending))
+    ranks, own = distributed.world_size(), distributed.rank()
+    done: list[tuple[np.ndarray, Path]] = []
+    with progress(-(-len(training.queries) // ranks), "rank", "queries") as bar:
+        for queries, task in pending:
+            task.work.mkdir(parents=True, exist_ok=True)
+            starts = range(0, len(queries), BLOCK)
+            blocks = [
+                (queries[start : start + BLOCK], task.work / f"ranked-{start // BLOCK:05d}.npz") for start in starts
+            ]
+            rank = _opened(ranking.miner, replace(task, queries=queries, depth=width), [path for _, path in blocks])
+            for number, (rows, path) in enumerate(blocks, start=len(done)):
+                if number % ranks != own:
+                    continue
+                if path.exists():
+                    bar.skip(len(rows))
+                    continue
+                assert rank is not None
+                hits = rank(rows, training.known.padded(rows), width)
+                with atomic_write(path) as draft, draft.open("wb") as file:
+                    np.savez(file, ids=hits.ids, scores=hits.scores, positives=hits.positives)
+                bar.update(len(rows))
+            done += blocks
+    return done
+
+
+def _opened(miner: Miner, task: Task, paths: list[Path]) -> Ranker | None:
+    """Open the miner unless everything is ranked; by all ranks or none, whatever each sees of the folder."""
+    if any(distributed.everyone(not all(path.exists() for path in paths))):
+        return ranker_of(miner, task)
+    return None
+
+
+def _put_together(folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet) -> None:
+    known, rows = training.known, len(training.data.queries)
+    positives = np.full(len(known.values), np.nan, np.float32)
+    with (
+        RowWriter(folder / "ids.npy", rows, EMPTY["ids"]) as ids,
+        RowWriter(folder / "scores.npy", rows, EMPTY["scores"]) as scores,
+    ):
+        for queries, path in blocks:
+            with np.load(path) as block:
+                ids.put(queries, block["ids"])
+                scores.put(queries, block["scores"])
+                filled = np.arange(block["positives"].shape[1]) < known.counts[queries][:, None]
+                places = known.offsets[queries][:, None] + np.arange(filled.shape[1])
+                positives[places[filled]] = block["positives"][filled]
+    np.save(folder / "positives.npy", positives)

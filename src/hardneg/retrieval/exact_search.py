@@ -1,0 +1,95 @@
+"""Exact search by matrix products: documents are streamed once past all queries, and a running top-k is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+QUERIES, DOCS = 1024, 32_768  # a block of scores: at most 128 MB in float32
+STATE = 512 * 1024**2  # bytes that queries and their best documents may take in main memory
+
+
+def ignore(documents: int) -> None:
+    """Hear of documents that have been compared, and show nothing."""
+
+
+class Best:
+    """The `k` best documents so far of a block of queries, best first."""
+
+    def __init__(self, queries: Float[Tensor, "Q D"], k: int) -> None:
+        self.queries, self.k = queries, k
+        self.scores = torch.empty(len(queries), 0, device=queries.device)
+        self.places = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
+
+    def meet(self, docs: Float[Tensor, "N D"], start: int, buffer: Float[Tensor, " _"]) -> None:
+        """Score these documents, the first of which is at `start`, in memory that blocks share; keep the best.
+
+        Of documents with equal scores the earlier ones are kept, however documents and queries are cut into blocks.
+        """
+        shape = (len(self.queries), len(docs))
+        # Memory that is taken anew for each product costs as much as the product: the system clears every page of it.
+        scores = torch.mm(self.queries, docs.T, out=buffer[: shape[0] * shape[1]].view(shape))
+        if self.scores.shape[1] == self.k:
+            better = scores > self.scores[:, -1:]
+        elif len(docs) > self.k:
+            better = scores >= scores.topk(self.k).values[:, -1:]
+        else:
+            better = torch.ones_like(scores, dtype=torch.bool)
+        new, where = _picked(scores, better, start)
+        if not new.shape[1]:
+            return
+        new, order = torch.cat([self.scores, new], dim=1).sort(dim=1, descending=True, stable=True)
+        self.scores, order = new[:, : self.k], order[:, : self.k]
+        self.places = torch.cat([self.places, where], dim=1).gather(1, order)
+
+
+def _picked(
+    scores: Float[Tensor, "Q N"], wanted: Bool[Tensor, "Q N"], start: int
+) -> tuple[Float[Tensor, "Q W"], Int[Tensor, "Q W"]]:
+    """Move what is wanted of each row to its front: after a few blocks that is little, and sorting it costs nothing."""
+    rows, columns = wanted.nonzero(as_tuple=True)
+    counts = torch.bincount(rows, minlength=len(scores))
+    place = torch.arange(len(rows), device=rows.device) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+    new = torch.full((len(scores), int(counts.max())), -torch.inf, device=scores.device)
+    where = torch.full(new.shape, -1, dtype=torch.long, device=scores.device)
+    new[rows, place], where[rows, place] = scores[rows, columns], columns + start
+    return new, where
+
+
+@torch.inference_mode()
+def exact(
+    q: Float[Tensor, "Q D"],
+    docs: Iterable[Float[Tensor, "_ D"]],
+    k: int,
+    tick: Callable[[int], object] = ignore,
+) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
+    """Return scores and positions of the `k` best documents (or all, if fewer) of each query, best first.
+
+    The documents are read once, and memory holds a block of them, so it grows with the queries alone (see
+    `queries_at_once`). `tick` hears of each block of documents that all queries have met.
+    """
+    blocks = [Best(block, k) for block in q.split(QUERIES)]
+    buffer = torch.empty(0, device=q.device)
+    start = 0
+    for held in docs:
+        for d in held.to(q.device).split(DOCS):
+            if len(buffer) < (size := min(QUERIES, len(q)) * len(d)):
+                buffer = torch.empty(size, device=q.device)
+            for block in blocks:
+                block.meet(d, start, buffer)
+            start += len(d)
+            tick(len(d))
+    return torch.cat([block.scores for block in blocks]), torch.cat([block.places for block in blocks])
+
+
+def queries_at_once(dim: int, k: int, device: torch.device) -> int:
+    """How many queries one pass over the documents may serve: those whose vectors and best documents fit in memory.
+
+    That is `STATE` bytes of main memory, or a quarter of what is free on a GPU, at `4 dim + 24 k` bytes a query: its
+    vector, and scores (4 bytes) and places (8) of `k` documents twice, while they are merged.
+    """
+    free = torch.cuda.mem_get_info(device)[0] // 4 if device.type == "cuda" else STATE
+    return max(free // (4 * dim + 24 * k), QUERIES)
