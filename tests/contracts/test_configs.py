@@ -23,7 +23,7 @@ from hardneg.preflight.config import check_config
 from hardneg.preflight.trainer_arguments import REFUSED
 from hardneg.sweep import jobs
 
-FILL = {"data.path": "somewhere", "data.repo": "owner/name"}
+FILL = {"data.path": "somewhere", "data.repo": "owner/name", "data.id": "some/set"}
 FILL |= {"teacher.path": __file__}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
 FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name", "teacher.style": "qwen3"}
@@ -412,6 +412,9 @@ def test_names_come_from_the_keys_of_the_groups():
         (["data=beir", "data.path=/sets/scifact", "data.name=mine"], "mine"),
         (["data=jsonl", "data.path=pairs/all.jsonl.gz"], "all"),
         (["data=hub", "data.repo=BeIR/nq"], "BeIR_nq"),
+        (["data=hub", "data.repo=mteb/miracl", "data.subset=de"], "mteb_miracl_de"),
+        (["data=ir_datasets", "data.id=beir/scifact"], "beir_scifact"),
+        (["data=collection", "data.path=/sets/mmarco", "data.language=german"], "mmarco_german"),
         (["data=mix", "+data@data.sets.a=toy", "+data@data.sets.b=pydocs"], "a+b"),
     ],
 )
@@ -474,6 +477,6 @@ def test_the_preflight_of_a_sweep_sees_the_jobs_that_hydra_runs(overrides):
 
 @pytest.mark.parametrize("name", ["check", "evaluate", "index"])
 def test_help_that_lists_the_data_by_hand_lists_all(name):
-    (listed,) = re.findall(r"data \(([a-z, ]+)\)", (CONF / f"{name}.yaml").read_text())
+    (listed,) = re.findall(r"data \(([a-z_,\s]+)\)", (CONF / f"{name}.yaml").read_text())
     left_out = set() if name == "evaluate" else {"mix"}  # an index is of one set
-    assert set(listed.split(", ")) == {path.stem for path in (CONF / "data").glob("*.yaml")} - left_out
+    assert set(re.split(r",\s+", listed)) == {path.stem for path in (CONF / "data").glob("*.yaml")} - left_out

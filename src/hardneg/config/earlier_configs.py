@@ -32,7 +32,9 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.hub.Hub": {
         **{"own_documents": "leave_out", "relevant_from": None},
         **{"split_seed": 0, "columns": dict.fromkeys(ROLES), "positive_from": None},
+        **{"subset": None, "revision": None},
     },
+    "hardneg.data.readers.table.Table": {"config": None, "split": "train", "revision": None},
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
 }

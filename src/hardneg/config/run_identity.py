@@ -67,12 +67,19 @@ def identity(cfg: Any, folder: Path | None = None) -> str:
     return hashed(settings(cfg, folder))
 
 
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else "+".join(map(str, value))
+
+
 def data_name(*, _root_: DictConfig) -> str:
     """Stand for `${data_name:}` in names of runs: the data's `name`, else where they are, the sets, or the kind."""
     node: Any = _root_.get("data") or {}
     path = node.get("path")
-    found = node.get("name") or node.get("repo") or (path and Path(str(path)).expanduser().resolve().name)
+    found = node.get("name") or node.get("repo") or node.get("id")
+    found = found or (path and Path(str(path)).expanduser().resolve().name)
     found = found and re.sub(r"\.jsonl?(\.gz)?$", "", str(found))
+    if found and not node.get("name"):
+        found = "_".join(_word(part) for part in (found, node.get("subset"), node.get("language")) if part)
     found = found or "+".join(node.get("sets") or ()) or str(node.get("_target_", "none")).rsplit(".", 1)[-1].lower()
     return re.sub(r"[^\w.+-]+", "_", str(found)).strip("_")
 

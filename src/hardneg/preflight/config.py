@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
+from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
 from hardneg.preflight.computing_type import check_computing, check_precision
 from hardneg.preflight.trainer_arguments import check_trainer
@@ -110,4 +111,6 @@ def check_data(cfg: DictConfig) -> None:
     data = cfg.get("data") or {}  # hardneg check may have none
     for node in (data, *(data.get("sets") or {}).values()):
         if node.get("path") and not Path(node.path).expanduser().exists():
+            if str(node.get("_target_")).endswith(".Table") and is_hub_name(node.path):
+                continue
             raise ConfigError(f"data.path={node.path}: there is no such file or folder")

@@ -11,8 +11,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from hardneg.data.readers.beir import Beir
+from hardneg.data.readers.collection import Collection
 from hardneg.data.readers.hub import Hub
+from hardneg.data.readers.ir_datasets_set import IrDatasets
 from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.table import Table
 from hardneg.errors import ConfigError, DataError
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
@@ -168,7 +171,13 @@ def test_bad_arguments_name_their_key(recipe, key):
         recipe()
 
 
-@pytest.mark.parametrize(("name", "recipe"), [("beir", Beir), ("jsonl", Jsonl), ("hub", Hub)])
+KINDS = [
+    *[("beir", Beir), ("jsonl", Jsonl), ("hub", Hub), ("table", Table)],
+    *[("collection", Collection), ("ir_datasets", IrDatasets)],
+]
+
+
+@pytest.mark.parametrize(("name", "recipe"), KINDS)
 def test_config_names_every_argument_with_its_default(name, recipe):
     config = OmegaConf.load(Path(__file__).parents[3] / "conf" / "data" / f"{name}.yaml")
     required = fields(recipe)[0].name

@@ -31,7 +31,7 @@ def without_waiting(*repos: str) -> Iterator[None]:
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    offline = any(before) or all(is_local(repo) for repo in repos) or not _reachable(constants.ENDPOINT)
+    offline = any(before) or all(is_local(repo) for repo in repos) or not answers(constants.ENDPOINT)
     try:
         # Both libraries read their flag at each call but offer no other way to set it after their import.
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = offline
@@ -45,24 +45,37 @@ def is_local(repo: str) -> bool:
     return repo.startswith(("/", ".", "~")) or Path(repo).is_dir()
 
 
-def has_config(repo: str, config: str) -> bool:
+def has_config(repo: str, config: str, revision: str | None = None) -> bool:
     """Tell whether a set has this config; in a folder made by `save_to_disk` that is a folder of that name."""
     if is_local(repo):
         folder = _folder(repo)
-        if is_saved(folder) or is_saved(folder / config):
+        if is_saved(folder) or any(is_saved(child) for child in folder.iterdir()):
             return is_saved(folder / config)
         repo = str(folder)
     import datasets
 
     with _explained(repo):
         try:  # asking for the list of configs would miss those of a cached set
-            datasets.load_dataset_builder(repo, config)
+            datasets.load_dataset_builder(repo, config, revision=revision)
         except ValueError:
             return False
     return True
 
 
-def splits(repo: str, config: str | None, features: Features | None = None) -> Mapping[str, Dataset]:
+def config_names(repo: str, revision: str | None = None) -> list[str]:
+    """Name the configs of a set, as far as they can be known."""
+    import datasets
+
+    with suppress(Exception):  # for messages alone, which say less without
+        if is_local(repo) and (saved := [child.name for child in _folder(repo).iterdir() if is_saved(child)]):
+            return sorted(saved)
+        return datasets.get_dataset_config_names(str(_folder(repo)) if is_local(repo) else repo, revision=revision)
+    return []
+
+
+def splits(
+    repo: str, config: str | None, features: Features | None = None, revision: str | None = None
+) -> Mapping[str, Dataset]:
     """Open all splits of one config; raises `DataError` that says what to do if it cannot be had.
 
     Layout: a hub name, a folder of data files, or a folder made by `save_to_disk` (with one in it for each config);
@@ -79,7 +92,7 @@ def splits(repo: str, config: str | None, features: Features | None = None) -> M
             return {"train": saved} if isinstance(saved, datasets.Dataset) else saved
         repo = str(folder)
     with _explained(repo if config is None else f"{repo} [{config}]"):
-        return datasets.load_dataset(repo, config, features=features)
+        return datasets.load_dataset(repo, config, features=features, revision=revision)
 
 
 def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> Source:
@@ -125,7 +138,8 @@ def is_saved(folder: Path) -> bool:
     return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
 
-def _reachable(endpoint: str) -> bool:
+def answers(endpoint: str) -> bool:
+    """Tell within `PATIENCE` seconds whether a server answers."""
     from huggingface_hub.utils import get_session
 
     answered = Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hardneg.errors import ConfigError, DataError
@@ -15,6 +16,15 @@ def located(path: str | Path) -> Path:
     if not str(path).strip():
         raise ConfigError("data.path is empty; write the path of the data set")
     return Path(path).expanduser()
+
+
+def is_hub_name(path: str | Path) -> bool:
+    """Tell whether a path that is not there reads as OWNER/NAME on the Hugging Face hub."""
+    words = str(path).split("/")
+    if len(words) != 2 or not all(re.fullmatch(r"\w[\w.-]*", word) for word in words):
+        return False
+    table = words[1].lower().removesuffix(".gz").endswith((*TABLES, ".jsonl", ".ndjson"))
+    return not table and not Path(words[0]).exists()
 
 
 def refuse_tables(path: str | Path, kind: str) -> None:

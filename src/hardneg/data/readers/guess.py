@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from hardneg.data.readers.folders import TABLES, there_is
+from hardneg.data.readers.collection_files import is_collection
+from hardneg.data.readers.folders import TABLES, is_hub_name, there_is
 from hardneg.errors import ConfigError
 
 CHOICES = (
-    "data=beir (corpus.jsonl, queries.jsonl, qrels/), data=jsonl, data=table (CSV, Parquet ...), data=hub data.repo="
+    "data=beir (corpus.jsonl, queries.jsonl, qrels/), data=jsonl, data=table (CSV, Parquet ...), data=collection "
+    "(MS MARCO, TREC, MIRACL), data=hub data.repo="
 )
+REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
 OF_TABLES = ("data.columns", "data.positive_from")  # settings that data=table has and data=jsonl has not
 SAVED = ("state.json", "dataset_dict.json")
 
@@ -24,24 +28,49 @@ def kind_at(path: Path) -> str:
         if name.endswith((*TABLES, ".ndjson")):
             return "table"
     elif path.is_dir():
-        if "corpus.jsonl" in names and "queries.jsonl" in names and "qrels" in names:
-            return "beir"
-        if any(name in names for name in SAVED):
-            return "table"
-        if "queries.jsonl" not in names and "qrels" not in names:
-            if "train.jsonl" in names:
-                return "jsonl"
-            if any(name.endswith((*TABLES, ".jsonl", ".ndjson")) for name in names):
-                return "table"
+        if kind := _kind_of_folder(path, names):
+            return kind
+    elif is_hub_name(path):
+        return "table"
     else:
         raise ConfigError(f"data.path={path}: there is no such file or folder; {there_is(path)}")
     raise ConfigError(f"data.path={path} does not say what it is; {there_is(path)}; choose one of {CHOICES}")
 
 
+def _kind_of_folder(path: Path, names: list[str]) -> str | None:
+    if "corpus.jsonl" in names and "queries.jsonl" in names and "qrels" in names:
+        return "beir"
+    if any(name in names for name in SAVED):
+        return "table"
+    if kind := _copy_of_the_hub(path, names):
+        return kind
+    if is_collection(path):
+        return "collection"
+    if "queries.jsonl" not in names and "qrels" not in names:
+        if "train.jsonl" in names:
+            return "jsonl"
+        if any(name.endswith((*TABLES, ".jsonl", ".ndjson")) for name in names):
+            return "table"
+    return None
+
+
+def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
+    """Tell a copy of a hub repository with a corpus by the configs in its README, or by folders of `save_to_disk`."""
+    if sum((child / "README.md").is_file() for child in path.glob("[Nn]ano*")) > 1:
+        return "nanobeir"
+    readme = path / "README.md"
+    configs = readme.read_text("utf-8", "replace") if readme.is_file() else ""
+    if re.search(r"^\s*-?\s*config_name:\s*\S*corpus\s*$", configs, re.MULTILINE):
+        return "nanobeir" if re.search(r"split:\s*Nano\w+", configs) else "hub"
+    saved = {name for name in names if any((path / name / mark).is_file() for mark in SAVED)}
+    return "hub" if {"corpus", "queries"} <= saved else None
+
+
 def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     """Add `data=KIND` to the words of a command line that give `data.path` alone; return them and what was added.
 
-    A sweep's paths must be of one kind; JSONL is read as a table where its columns are named, or among other tables.
+    A copy of a hub repository is named by `data.repo`, which then stands in place of `data.path`. A sweep's paths must
+    be of one kind; JSONL is read as a table where its columns are named, or among other tables.
     Raises `ConfigError` for paths of several kinds. What is no plain path is left as it is.
     """
     keys = [word.lstrip("+").partition("=")[0] for word in words]
@@ -63,4 +92,6 @@ def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     if len(kinds) > 1:
         raise ConfigError(f"data.path={value}: sets of several kinds ({', '.join(sorted(kinds))}); give each a sweep")
     (kind,) = kinds
+    if kind in REPOS:
+        words = ["data.repo" + word[len("data.path") :] if word.startswith("data.path=") else word for word in words]
     return [f"data={kind}", *words], kind

@@ -15,6 +15,7 @@ from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import refuse_tables
+from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
 from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
@@ -24,8 +25,6 @@ from hardneg.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-JUDGEMENT = ("query-id", "corpus-id", "score")
-
 
 @dataclass(frozen=True)
 class Hub(HoldsOut):
@@ -33,9 +32,11 @@ class Hub(HoldsOut):
 
     Raises `ConfigError` for an empty `repo` or `split`, a file, an unknown `on_error`, `own_documents` or
     `relevant_from`, or shares outside 0 to 1.
-    Layout, BEIR style: configs `corpus` {_id, title, text} and `queries` {_id, text}, and judgements {query-id,
-    corpus-id, score} in the default config of `qrels_repo` (by default `<repo>-qrels`), `validation` read as dev;
-    `own_documents` and `relevant_from` as for a BEIR folder.
+    Layout, BEIR style: configs `corpus` {_id, title?, text} and `queries` {_id, text}, and judgements {query-id,
+    corpus-id, score?} in a config `qrels` or `default` (MTEB, NanoBEIR), else in the default config of `qrels_repo` (by
+    default `<repo>-qrels`), `validation` read as dev; a judgement without a score is relevant. `own_documents` and
+    `relevant_from` as for a BEIR folder. `subset` is a part of a set that holds several (see `JudgedHub`), `revision` a
+    branch, tag or commit.
     Layout, sentence-transformers style (a `config` is named, or there is no config `corpus`): columns `anchor` or
     `query`, `positive`, and maybe `negative`, `negative_1`, ... or the lists `pos` and `neg`, or other columns as for
     `data=table`, named by `columns` or recognised. `split` is the training split; validation and test splits are used
@@ -55,6 +56,8 @@ class Hub(HoldsOut):
     columns: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys(ROLES))
     positive_from: float | None = None
     name: str | None = None
+    subset: str | None = None
+    revision: str | None = None
 
     def __post_init__(self) -> None:
         for key, value in (("data.repo", self.repo), ("data.split", self.split)):
@@ -62,6 +65,8 @@ class Hub(HoldsOut):
                 raise ConfigError(f"{key} is empty; write the name of one")
         if self.config is not None and self.qrels_repo is not None:
             raise ConfigError("data.config names pairs and data.qrels_repo judgements; set one of the two")
+        if self.config is not None and self.subset is not None:
+            raise ConfigError("data.config names pairs and data.subset a part of a judged set; set one of the two")
         Complaints(self.on_error)
         check_own_documents(self.own_documents)
         check_relevant_from(self.relevant_from)
@@ -74,29 +79,28 @@ class Hub(HoldsOut):
 
         Without a network a cached set is read, and one that is not cached fails within seconds.
         """
-        complaints, qrels_repo = Complaints(self.on_error), self.qrels_repo or f"{self.repo.rstrip('/')}-qrels"
+        complaints = Complaints(self.on_error)
         with access.without_waiting(self.repo, self.qrels_repo or self.repo):
-            beir = self.qrels_repo is not None or (self.config is None and access.has_config(self.repo, "corpus"))
-            if not beir and self.relevant_from is not None:
+            hub = JudgedHub(self.repo, self.revision, self.subset, self.qrels_repo, complaints)
+            layout = hub.layout() if self.config is None else None
+            if layout is not None:
+                return self._judged(hub, layout, complaints)
+            if self.relevant_from is not None:
                 raise ConfigError(
                     f"data.relevant_from={self.relevant_from} is for judgements with grades, and pairs have none"
                 )
-            return self._judged(qrels_repo, complaints) if beir else self._paired(complaints)
+            return self._paired(complaints)
 
     def _called(self) -> str:
-        return self.name or (Path(self.repo).expanduser().resolve().name if access.is_local(self.repo) else self.repo)
+        repo = Path(self.repo).expanduser().resolve().name if access.is_local(self.repo) else self.repo
+        return self.name or (f"{repo}/{self.subset}" if self.subset else repo)
 
-    def _judged(self, qrels_repo: str, complaints: Complaints) -> RetrievalData:
-        qrels = {}
-        for split, dataset in _by_split(qrels_repo, _qrels(qrels_repo)).items():
-            rows = access.source(f"{qrels_repo} [{split}]", dataset, list(JUDGEMENT), complaints)
-            triples = ((row, tuple(values[key] for key in JUDGEMENT)) for row, values in rows.rows)
-            qrels[split] = Source(rows.name, triples)
+    def _judged(self, hub: JudgedHub, layout: Layout, complaints: Complaints) -> RetrievalData:
         data = judged_set(
             self._called(),
-            self._texts("corpus", ["_id", "title", "text"], complaints),
-            self._texts("queries", ["_id", "text"], complaints),
-            qrels,
+            hub.corpus(layout),
+            hub.queries(layout),
+            hub.qrels(layout),
             complaints,
             keep_own=self.own_documents == "keep",
             relevant_from=self.relevant_from,
@@ -104,21 +108,13 @@ class Hub(HoldsOut):
         # Many sets have test alone: with shares that nobody asked for that is no error.
         return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
-    def _texts(self, config: str, columns: list[str], complaints: Complaints) -> Source:
-        found = access.splits(self.repo, config)
-        if len(found) > 1 and config not in found:
-            raise DataError(f"{self.repo} [{config}]: expected one split, there are: {', '.join(found)}")
-        dataset = found[config] if config in found else next(iter(found.values()))
-        columns = [column for column in columns if column != "title" or column in dataset.column_names]
-        return access.source(f"{self.repo} [{config}]", dataset, columns, complaints)
-
     def _paired(self, complaints: Complaints) -> RetrievalData:
-        found = access.splits(self.repo, self.config)
+        found = access.splits(self.repo, self.config, revision=self.revision)
         if self.split not in found:
             raise DataError(f"{self.repo}: no split {self.split!r} (data.split); there are: {', '.join(found)}")
         others = {name: dataset for name, dataset in found.items() if split_name(name) in ("dev", "test")}
         others.pop(self.split, None)
-        splits = {"train": found[self.split], **_by_split(self.repo, others)}
+        splits = {"train": found[self.split], **by_split(self.repo, others)}
         sources = {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
         return paired(self._called(), sources, None, self._shares(), complaints, self.columns, self.positive_from)
 
@@ -133,23 +129,3 @@ class Hub(HoldsOut):
         except BadRow as bad:
             raise DataError(f"{name}: {bad}") from None
         return access.source(name, dataset, used, complaints)
-
-
-def _qrels(repo: str) -> Mapping[str, Dataset]:
-    from datasets import Features, Value
-
-    # Left to guess, `datasets` reads ids in a TSV as numbers (007 as 7); scores are checked row by row.
-    features: Any = Features({key: Value("string") for key in JUDGEMENT})
-    try:
-        return access.splits(repo, None, features)
-    except DataError:
-        return access.splits(repo, None)  # more columns than these: then each row's ids are checked
-
-
-def _by_split(repo: str, rows: Mapping[str, Dataset]) -> dict[str, Dataset]:
-    splits: dict[str, Dataset] = {}
-    for name, dataset in rows.items():
-        if split_name(name) in splits:
-            raise DataError(f"{repo}: two splits are {split_name(name)!r}: {', '.join(rows)}")
-        splits[split_name(name)] = dataset
-    return splits

@@ -18,6 +18,9 @@ from hardneg.errors import DataError
 
 log = logging.getLogger(__name__)
 
+Judged = dict[str, Qrels]
+Triples = Callable[[Texts, Texts, Judged], tuple[Judged, Ragged | None]]
+
 
 def judged_set(
     name: str,
@@ -27,11 +30,13 @@ def judged_set(
     complaints: Complaints,
     keep_own: bool = False,
     relevant_from: RelevantFrom = None,
+    triples: Triples | None = None,
 ) -> RetrievalData:
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
 
     `relevant_from` is the lowest grade that is relevant, of all splits or by split, null: any above 0.
     Unless `keep_own`, the document that a query is itself is noted, to be left out of what is ranked and mined for it.
+    `triples` may add judgements and give negatives when documents, queries and judgements are known.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
     Ids are strings; where all of a file are whole numbers they are read as strings, and a line says so.
@@ -40,7 +45,8 @@ def judged_set(
     questions = _texts(queries, _query_text, complaints)
     bars = bar_of(relevant_from, qrels)
     splits = {name: judgements(source, documents, questions, complaints, bars[name]) for name, source in qrels.items()}
-    data = finished(name, documents, questions, splits, None, complaints)
+    splits, given = (splits, None) if triples is None else triples(documents, questions, splits)
+    data = finished(name, documents, questions, splits, given, complaints)
     own = None if keep_own else own_documents(documents, questions, data.qrels.values())
     if own is not None:
         log.info(

@@ -65,10 +65,11 @@ class Strict(Complaints):
         raise DataError(f"{source}:{line}: {bad}") from None
 
 
-def text_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:
+def text_lines(path: Path, complaints: Complaints, otherwise: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield number and text of each line that is not blank, without its line end or a BOM at the start of the file.
 
-    Complains about invalid UTF-8, a file without any line, and a damaged gz (the lines before the damage are read).
+    Complains about invalid UTF-8 (unless an encoding is given in which such lines are read `otherwise`), a file without
+    any line, and a damaged gz (the lines before the damage are read).
     Raises `DataError` if the file cannot be opened.
     """
     line, found = 0, False
@@ -78,7 +79,7 @@ def text_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:
                 if line % LOOK == 0:
                     bar.update(_position(stream) - bar.done)
                 try:
-                    text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+                    text = _decoded(raw, "utf-8-sig" if line == 1 else "utf-8", otherwise)
                 except UnicodeDecodeError as error:
                     found = True
                     what = f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start} of the line"
@@ -93,6 +94,24 @@ def text_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:
             complaints.about(path, line + 1, BadRow("damaged gz", what, "copy or download it again"))
     if not found:
         complaints.about(path, 1, BadRow("empty file", "the file is empty", "write its rows or delete it"))
+
+
+def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        if otherwise is None:
+            raise
+        return raw.decode(otherwise)
+
+
+def first_sign(path: Path) -> str:
+    """Return the first character of a file, or of what is in a gz, that is no blank; raises `DataError` as reading."""
+    with _open(path) as stream:
+        try:
+            return stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")[:1]
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return ""  # reading says where it is damaged
 
 
 def json_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:

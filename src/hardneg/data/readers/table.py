@@ -1,4 +1,4 @@
-"""Any table: a file or folder of CSV, TSV, JSON, JSONL, Parquet or Arrow, or a saved `datasets` folder."""
+"""Any table: a file or folder of CSV, TSV, JSON, JSONL, Parquet or Arrow, a saved `datasets` folder, a hub name."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.held_out import HoldsOut
+from hardneg.data.held_out import TRAIN, HoldsOut
 from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.folders import located, plain_stem, there_is
+from hardneg.data.readers.folders import is_hub_name, located, plain_stem, there_is
+from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.pairs import paired
 from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
@@ -26,7 +27,9 @@ CORPUS = "corpus"
 class Table(HoldsOut):
     """A table of pairs, triples or lists: a file, or a folder with a file or several for each split.
 
-    Raises `ConfigError` for an empty `path`, wrong `columns`, an unknown `on_error` or shares outside 0 to 1.
+    Raises `ConfigError` for an empty `path`, wrong `columns`, an unknown `on_error`, shares outside 0 to 1, and a
+    `config`, `split` or `revision` of what lies here: these are of a set on the Hugging Face hub, OWNER/NAME as `path`
+    where there is no such file or folder, which is read as `Hub` reads it.
     Columns are named by `columns` (role -> column: query, positive, negative, score, prompt; positive and negative may
     be lists), or recognised (`hardneg.data.readers.columns`): the names of sentence-transformers, FlagEmbedding,
     Tevatron and DPR, other usual ones, or two columns of text of which the first is the query. A pair's label or score
@@ -44,9 +47,16 @@ class Table(HoldsOut):
     test_share: int | float = 0.1
     split_seed: int = 0
     name: str | None = None
+    config: str | None = None
+    split: str = TRAIN
+    revision: str | None = None
 
     def __post_init__(self) -> None:
         located(self.path)
+        if is_hub_name(self.path) and not Path(self.path).exists():
+            self._hub()
+        elif given := [key for key in ("config", "split", "revision") if getattr(self, key) not in (None, TRAIN)]:
+            raise ConfigError(f"data.{given[0]} is for a set on the hub, and data.path={self.path} is a file or folder")
         check_columns(self.columns)
         if isinstance(self.positive_from, bool) or not isinstance(self.positive_from, int | float | None):
             raise ConfigError(f"data.positive_from is {self.positive_from!r}; write a number, or null")
@@ -55,6 +65,8 @@ class Table(HoldsOut):
 
     def load(self) -> RetrievalData:
         """Read the table; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
+        if is_hub_name(self.path) and not Path(self.path).exists():
+            return self._from_hub()
         path, complaints = located(self.path), Complaints(self.on_error)
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
@@ -73,6 +85,30 @@ class Table(HoldsOut):
         return paired(
             self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
         )
+
+    def _hub(self) -> Hub:
+        """The set that the hub has under this name."""
+        return Hub(
+            str(self.path),
+            config=self.config,
+            split=self.split,
+            on_error=self.on_error,
+            dev_share=self.dev_share,
+            test_share=self.test_share,
+            split_seed=self.split_seed,
+            columns=self.columns,
+            positive_from=self.positive_from,
+            name=self.name,
+            revision=self.revision,
+        )
+
+    def _from_hub(self) -> RetrievalData:
+        try:
+            return self._hub().load()
+        except DataError as error:
+            raise DataError(
+                f"{self.path}: no such file or folder here, so taken as a name on the hub; {error}"
+            ) from error
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:

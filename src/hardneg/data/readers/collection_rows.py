@@ -1,0 +1,89 @@
+"""Rows of a collection's documents and queries: TSV without a header, JSONL or SGML, told by their first sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hardneg.data.readers.fields import Source
+from hardneg.data.readers.lines import BadRow, Complaints, first_sign, json_lines, text_lines
+from hardneg.data.readers.trec import trec_documents, trec_topics
+
+Rows = Iterator[tuple[int, dict[str, Any]]]
+
+DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
+DOCUMENT_TEXTS = ("text", "passage", "segment", "body", "contents")
+QUERY_IDS = ("query_id", "_id", "id", "qid", "query-id")
+QUERY_TEXTS = ("text", "query", "question", "title")
+# Columns by how many there are: MS MARCO's passages, queries and documents.
+DOCUMENT_COLUMNS = {2: ("_id", "text"), 4: ("_id", "url", "title", "text")}
+QUERY_COLUMNS = {2: ("_id", "text")}
+
+
+def documents(paths: list[Path], complaints: Complaints) -> Source:
+    """Open files of documents as rows {_id, title?, text}."""
+
+    def rows(path: Path) -> Rows:
+        sign = first_sign(path)
+        if sign == "<":
+            return trec_documents(path, complaints)
+        if sign == "{":
+            return _objects(path, DOCUMENT_IDS, DOCUMENT_TEXTS, complaints)
+        return _columns(path, DOCUMENT_COLUMNS, "ID<tab>TEXT, or ID<tab>URL<tab>TITLE<tab>TEXT", complaints)
+
+    return _joined(paths, rows)
+
+
+def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) -> Source:
+    """Open files of queries as rows {_id, text}; `fields` are read of a topic. One that is in two counts once."""
+
+    def rows(path: Path) -> Rows:
+        sign = first_sign(path)
+        if sign == "<":
+            return trec_topics(path, fields, complaints)
+        if sign == "{":
+            return _objects(path, QUERY_IDS, QUERY_TEXTS, complaints)
+        return _columns(path, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
+
+    source = _joined(paths, rows)
+    return source if len(paths) == 1 else Source(source.name, _once(source.rows))
+
+
+def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:
+    """Chain files; what is wrong with an id is said of the file when there is one, else of the folder."""
+    if len(paths) == 1:
+        return Source(str(paths[0]), rows(paths[0]))
+    return Source(str(paths[0].parent), (row for path in paths for row in rows(path)))
+
+
+def _once(rows: Any) -> Rows:
+    seen: dict[str, str] = {}
+    for line, row in rows:
+        if seen.get(row["_id"]) == row["text"]:
+            continue
+        seen[row["_id"]] = row["text"]
+        yield line, row
+
+
+def _columns(path: Path, layouts: Mapping[int, tuple[str, ...]], expected: str, complaints: Complaints) -> Rows:
+    """Cells are parted by tabs alone: quotes in these files are part of the text."""
+    for line, text in text_lines(path, complaints):
+        cells = text.split("\t")
+        if len(cells) not in layouts:
+            what = f"{len(cells)} columns where {' or '.join(map(str, layouts))} are expected"
+            complaints.about(path, line, BadRow("wrong column count", what, f"write {expected}, without a header"))
+            continue
+        yield line, dict(zip(layouts[len(cells)], (cells[0].strip(), *cells[1:]), strict=True))
+
+
+def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
+    for line, row in json_lines(path, complaints):
+        name = next((key for key in ids if key in row), ids[0])
+        text = next((key for key in texts if key in row), texts[0])
+        out = {"_id": row[name]} if name in row else {}
+        yield line, out | {"text": row[text]} | _title(row, text) if text in row else out
+
+
+def _title(row: dict[str, Any], text: str) -> dict[str, Any]:
+    return {"title": row["title"]} if "title" in row and text != "title" else {}

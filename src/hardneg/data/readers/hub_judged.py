@@ -1,0 +1,213 @@
+"""Corpus, queries and judgements of a Hugging Face set: BEIR's two repositories, MTEB's configs, NanoBEIR's splits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hardneg.data.readers import access
+from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.lines import Complaints
+from hardneg.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+log = logging.getLogger(__name__)
+
+JUDGEMENT = ("query-id", "corpus-id", "score")
+LISTED = "positive-corpus-ids"  # all relevant documents of a query in one row, in sets that carry a ranking too
+MOST_NAMED = 30
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The configs of corpus and queries, where the judgements are (repository, config), and one split of all three."""
+
+    corpus: str
+    queries: str
+    qrels: tuple[str, str | None]
+    split: str | None = None
+
+
+class JudgedHub:
+    """One set, found by its layout; raises `DataError` for what is missing, naming what there is.
+
+    `subset` is a part of the set: a prefix of its configs (MTEB: `de` of `de-corpus`, `de-queries`, `de-qrels`), or a
+    split that they share (NanoBEIR: `NanoNQ`). `qrels_repo` holds the judgements, null: the set itself where it has
+    such a config, else `<repo>-qrels`.
+    """
+
+    def __init__(
+        self, repo: str, revision: str | None, subset: str | None, qrels_repo: str | None, complaints: Complaints
+    ) -> None:
+        self.repo, self.revision, self.subset, self.qrels_repo = repo, revision, subset, qrels_repo
+        self.complaints = complaints
+        self.numbered: set[str] = set()  # configs whose ids are numbers in the files
+
+    def layout(self) -> Layout | None:
+        """Look for the configs; None for a set without a corpus, which is one of pairs."""
+        prefix, split = "", self.subset
+        if self.subset is not None and self._has(f"{self.subset}-corpus"):
+            prefix, split = f"{self.subset}-", None
+        elif self.qrels_repo is None and not self._has("corpus"):
+            if self.subset is None and not any(name.endswith("-corpus") for name in self._configs()):
+                return None
+            raise DataError(f"{self.repo}: {self._choices('no part of that name')}")
+        queries = f"{prefix}query" if not self._has(f"{prefix}queries") and self._has(f"{prefix}query") else None
+        return Layout(f"{prefix}corpus", queries or f"{prefix}queries", self._judgements(prefix), split)
+
+    def corpus(self, layout: Layout) -> Source:
+        """Open the documents."""
+        found = self._splits(layout.corpus)
+        if layout.split in found:
+            return self._texts(layout.corpus, [found[layout.split or ""]])
+        self._refuse_split(layout, found)
+        if "corpus" not in found and len(found) > 1:
+            what = f"one corpus for each of {', '.join(found)}"
+            raise DataError(
+                f"{self.repo} [{layout.corpus}]: {what}; choose with data.subset=, such as {next(iter(found))}"
+            )
+        return self._texts(layout.corpus, [found["corpus"] if "corpus" in found else next(iter(found.values()))])
+
+    def queries(self, layout: Layout) -> Source:
+        """Open the queries, of all splits where they are not kept in one."""
+        found = self._splits(layout.queries)
+        if layout.split in found:
+            return self._texts(layout.queries, [found[layout.split or ""]])
+        if "queries" in found:
+            return self._texts(layout.queries, [found["queries"]])
+        return self._texts(layout.queries, list(found.values()))
+
+    def qrels(self, layout: Layout) -> dict[str, Source]:
+        """Open the judgements by split, after the texts; those of one split alone, as in NanoBEIR, are the split `test`."""
+        repo, config = layout.qrels
+        found = by_split(repo, self._judged_splits(repo, config))
+        if layout.split in found:
+            name = layout.split if layout.split in ("train", "dev", "test") else "test"
+            found = {name: found[layout.split or ""]}
+        elif layout.split is not None and split_name(layout.split) in found:
+            found = {split_name(layout.split): found[split_name(layout.split)]}
+        if set(found) == {"train"} and self.repo.rstrip("/").rsplit("/", 1)[-1].startswith("Nano"):
+            log.info("%s: a set of NanoBEIR: its only split, called train, is read as test", self.repo)
+            found = {"test": found["train"]}
+        return {split: self._judged(f"{repo} [{split}]", dataset, layout) for split, dataset in found.items()}
+
+    def _judgements(self, prefix: str) -> tuple[str, str | None]:
+        if self.qrels_repo is not None:
+            return self.qrels_repo, None
+        for config in [f"{prefix}qrels"] if prefix else ["qrels", "default", "relevance"]:
+            if self._has(config):
+                return self.repo, config
+        if prefix:
+            raise DataError(f"{self.repo}: config {prefix}corpus but none of the judgements, {prefix}qrels")
+        return f"{self.repo.rstrip('/')}-qrels", None
+
+    def _has(self, config: str) -> bool:
+        return access.has_config(self.repo, config, self.revision)
+
+    def _configs(self) -> list[str]:
+        return access.config_names(self.repo, self.revision)
+
+    def _choices(self, what: str) -> str:
+        configs = self._configs()
+        parts = [name.removesuffix("-corpus") for name in configs if name.endswith("-corpus")]
+        named = ", ".join(parts[:MOST_NAMED]) + (" ..." if len(parts) > MOST_NAMED else "")
+        if self.subset is None:
+            return f"several sets in one; choose with data.subset=, of {named}"
+        there = f"data.subset may be one of {named}" if parts else f"configs there are: {', '.join(configs) or 'none'}"
+        return f"data.subset={self.subset}: {what}; {there}"
+
+    def _refuse_split(self, layout: Layout, found: Mapping[str, Any]) -> None:
+        """A subset that is a split of the judgements alone is one; else it is a mistake."""
+        if layout.split is None:
+            return
+        repo, config = layout.qrels
+        judged = {name for split in self._judged_splits(repo, config) for name in (split, split_name(split))}
+        if layout.split not in judged:
+            splits = dict.fromkeys([*found, *judged])
+            raise DataError(
+                f"{self.repo}: {self._choices('neither configs of that name nor a split')}; splits: {', '.join(splits)}"
+            )
+
+    def _splits(self, config: str) -> Mapping[str, Dataset]:
+        return access.splits(self.repo, config, revision=self.revision)
+
+    def _judged_splits(self, repo: str, config: str | None) -> Mapping[str, Dataset]:
+        from datasets import Features, Value
+
+        revision = self.revision if repo == self.repo else None
+        # Left to guess, `datasets` reads ids in a TSV as numbers (007 as 7); scores are checked row by row.
+        features: Any = Features({key: Value("string") for key in JUDGEMENT})
+        try:
+            found = access.splits(repo, config, features, revision)
+        except DataError:
+            return access.splits(repo, config, revision=revision)  # other columns: then each row's ids are checked
+        if all(_all_null(dataset, "score") for dataset in found.values()):  # a column that the files do not have
+            return access.splits(repo, config, revision=revision)
+        return found
+
+    def _texts(self, config: str, parts: list[Dataset]) -> Source:
+        name, columns = f"{self.repo} [{config}]", parts[0].column_names
+        id_column = next((key for key in ("_id", "id", "query-id", "corpus-id") if key in columns), "_id")
+        text_column = next((key for key in ("text", "query") if key in columns), "text")
+        if "int" in str(parts[0].features[id_column] if id_column in columns else ""):
+            self.numbered.add(config)
+        wanted = [id_column, text_column, *(["title"] if "title" in columns else [])]
+        sources = [access.source(name, part, wanted, self.complaints) for part in parts]
+        return Source(name, _joined(sources, id_column, text_column))
+
+    def _judged(self, name: str, dataset: Dataset, layout: Layout) -> Source:
+        columns = dataset.column_names
+        document = LISTED if LISTED in columns and "corpus-id" not in columns else "corpus-id"
+        scored = ["score"] if "score" in columns else []
+        rows = access.source(name, dataset, ["query-id", document, *scored], self.complaints)
+        # Ids that are numbers in the texts' files are read as strings there, and so here.
+        sides = {"query-id": layout.queries, document: layout.corpus}
+        numbers = {key for key, config in sides.items() if config in self.numbered}
+        return Source(name, _triples(rows, document, numbers))
+
+
+def _all_null(dataset: Dataset, column: str) -> bool:
+    return column in dataset.column_names and dataset.data.column(column).null_count == len(dataset.data)
+
+
+def by_split(repo: str, rows: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """Name the splits as we do; raises `DataError` where two have one name."""
+    splits: dict[str, Dataset] = {}
+    for name, dataset in rows.items():
+        if split_name(name) in splits:
+            raise DataError(f"{repo}: two splits are {split_name(name)!r}: {', '.join(rows)}")
+        splits[split_name(name)] = dataset
+    return splits
+
+
+def _joined(sources: list[Source], id_column: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of all splits; one that is in several of them counts once."""
+    seen: dict[Any, Any] = {}
+    for source in sources:
+        for number, row in source.rows:
+            out = {"_id": row[id_column], "text": row[text_column]}
+            if "title" in row:
+                out["title"] = row["title"]
+            if len(sources) > 1:
+                if seen.get(out["_id"]) == out["text"]:
+                    continue
+                seen[out["_id"]] = out["text"]
+            yield number, out
+
+
+def _triples(rows: Source, document: str, numbers: set[str]) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
+    for number, row in rows.rows:
+        query, named, score = row["query-id"], row[document], row.get("score", 1)
+        for one in named if isinstance(named, list) else [named]:
+            yield (
+                number,
+                (
+                    str(query) if "query-id" in numbers and type(query) is int else query,
+                    str(one) if document in numbers and type(one) is int else one,
+                    score,
+                ),
+            )

@@ -1,0 +1,89 @@
+"""Training triples by id (query, relevant document, other document), as MS MARCO and mMARCO publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from pyarrow import csv
+
+from hardneg.data.readers.judgements import unpacked
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.tables import Qrels, Ragged, Texts
+from hardneg.errors import DataError
+from hardneg.system.progress import progress
+
+COLUMNS = ("query", "positive", "negative")
+BLOCK = 1 << 26  # bytes read at once: ids are looked up in a table that is built anew for each block
+
+
+def read_triples(
+    paths: list[Path], corpus: Texts, queries: Texts, complaints: Complaints
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs (query, positive) and (query, negative) as sorted numbers for `unpacked`, each once.
+
+    Layout: three columns of ids parted by tabs, no header; tens of millions of lines are read in blocks. Complains
+    about ids that are in no table. Raises `DataError` for another layout.
+    """
+    positives, negatives = np.empty(0, np.int64), np.empty(0, np.int64)
+    for path in paths:
+        for query, positive, negative in _rows(path, corpus, queries, complaints):
+            positives = np.union1d(positives, query << 32 | positive)
+            negatives = np.union1d(negatives, query << 32 | negative)
+    return positives, negatives
+
+
+def with_triples(
+    splits: dict[str, Qrels], triples: tuple[np.ndarray, np.ndarray] | None, queries: int
+) -> tuple[dict[str, Qrels], Ragged | None]:
+    """Return the judgements, with the triples' positives as `train` where there is none, and the given negatives.
+
+    Negatives are those of the triples and what the split `train` judges not relevant, but nothing that is relevant.
+    """
+    if triples is not None and "train" not in splits:
+        rows, docs = unpacked(triples[0])
+        splits = {"train": Qrels(rows, docs, np.ones(len(rows), np.float32)), **splits}
+    train = splits.get("train")
+    if train is None:
+        return splits, None
+    pairs = train.queries.astype(np.int64) << 32 | train.docs
+    judged = pairs[train.scores <= 0] if train.gains is None else pairs[train.gains <= 0]
+    negatives = judged if triples is None else np.union1d(judged, triples[1])
+    negatives = np.setdiff1d(negatives, pairs[train.scores > 0])
+    return splits, Ragged.of(*unpacked(negatives), queries) if len(negatives) else None
+
+
+def _rows(path: Path, corpus: Texts, queries: Texts, complaints: Complaints) -> Iterator[tuple[np.ndarray, ...]]:
+    tables = dict(zip(COLUMNS, (queries.ids, corpus.ids, corpus.ids), strict=True))
+    reading = csv.ReadOptions(column_names=list(COLUMNS), block_size=BLOCK)
+    parsing = csv.ParseOptions(delimiter="\t", quote_char=False)
+    texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.large_string()), strings_can_be_null=False)
+    line = 1
+    try:
+        with progress(None, f"read {path.name}", "lines") as bar:
+            for batch in csv.open_csv(path, reading, parsing, texts):
+                found = {key: pa.compute.index_in(batch.column(key), value_set=ids) for key, ids in tables.items()}
+                keep = _known(path, line, batch, found, complaints)
+                yield tuple(column.fill_null(0).to_numpy()[keep].astype(np.int64) for column in found.values())
+                line += len(batch)
+                bar.update(len(batch))
+    except (pa.ArrowInvalid, OSError) as error:
+        what = str(error).split("\n")[0]
+        raise DataError(f"{path}: not read as triples: {what}; write QUERY<tab>DOCUMENT<tab>DOCUMENT by id") from error
+
+
+def _known(
+    path: Path, first: int, batch: pa.RecordBatch, found: dict[str, pa.Array], complaints: Complaints
+) -> np.ndarray:
+    keep = np.ones(len(batch), bool)
+    for key, column in found.items():
+        for row in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False) & keep):
+            name, kind = batch.column(key)[int(row)].as_py(), "query" if key == "query" else "document"
+            where = "among the queries" if kind == "query" else "in the corpus"
+            what = f"{kind} {name!r} is not {where}"
+            complaints.about(path, first + int(row), BadRow(f"unknown {kind}", what, "add it or remove the row"))
+            keep[row] = False
+    return keep

@@ -1,0 +1,221 @@
+"""Sets of the package `ir_datasets`, by their ids: documents, queries, judgements and training triples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from hardneg.data.grades import check_relevant_from
+from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.own_documents import check_own_documents
+from hardneg.data.readers import access
+from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.id_triples import with_triples
+from hardneg.data.readers.judged_sets import Judged, judged_set
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.tables import Ragged, RetrievalData, Texts
+from hardneg.errors import ConfigError, DataError, UserError
+from hardneg.system.progress import progress
+
+LOOK = 4096  # rows between two steps of the progress bar
+SPLITS = ("train", "dev", "test")
+SERVER = "https://ir-datasets.com"  # asked only whether there is a network
+
+
+@dataclass(frozen=True)
+class IrDatasets:
+    """A set that the package `ir_datasets` provides, which downloads it once and keeps it in `IR_DATASETS_HOME`.
+
+    `id` is the set (`beir/scifact`): its subsets train, dev (or validation, valid) and test with judgements are the
+    splits, or its own judgements are the split that its last word names, else `test`. `splits` (split -> id, from `id`
+    on or whole) names them instead, as {dev: dev/small, test: trec-dl-2019/judged}. All must be of the same documents.
+    Texts are what the package calls `default_text`. Ids, grades, `relevant_from`, `own_documents` and shares as for a
+    BEIR folder. `docpairs` reads the training triples, whose negatives are given ones (some sets have tens of millions).
+
+    Raises `ConfigError` for an empty `id` and what a BEIR folder refuses.
+    """
+
+    id: str
+    splits: Mapping[str, str] | None = None
+    docpairs: bool = False
+    on_error: str = "raise"
+    own_documents: str = "leave_out"
+    relevant_from: Any = None
+    dev_share: int | float = 0.0
+    test_share: int | float = 0.0
+    split_seed: int = 0
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id.strip():
+            raise ConfigError("data.id is empty; write the id of a set, such as beir/scifact (https://ir-datasets.com)")
+        Complaints(self.on_error)
+        check_own_documents(self.own_documents)
+        check_relevant_from(self.relevant_from)
+        self._shares()
+
+    def load(self) -> RetrievalData:
+        """Read the set; raises `UserError` without the package, `DataError` for what it does not have or cannot get."""
+        package, complaints = _package(), Complaints(self.on_error)
+        ids = self._ids(package)
+        sets = {split: package.load(name) for split, name in ids.items()}
+        first = next(iter(ids.values()))
+        of_documents = {package.docs_parent_id(name) for name in ids.values()}
+        if len(of_documents) > 1:
+            raise DataError(f"data.splits are of different documents: {', '.join(sorted(of_documents))}; choose one")
+
+        def triples(corpus: Texts, queries: Texts, splits: Judged) -> tuple[Judged, Ragged | None]:
+            train = sets.get("train")
+            read = None
+            if self.docpairs and train is not None and train.has_docpairs():
+                read = _triples(ids["train"], train, corpus, queries, complaints)
+            return with_triples(splits, read, len(queries))
+
+        with _explained(self.id):
+            data = judged_set(
+                self.name or self.id,
+                Source(f"{first} [docs]", _documents(sets[next(iter(sets))])),
+                Source(f"{self.id} [queries]", _queries(sets.values())),
+                {
+                    split: Source(f"{ids[split]} [qrels]", _qrels(dataset))
+                    for split, dataset in sets.items()
+                    if dataset.has_qrels()
+                },
+                complaints,
+                keep_own=self.own_documents == "keep",
+                relevant_from=self.relevant_from,
+                triples=triples,
+            )
+        return hold_out(data, self._shares())
+
+    def _shares(self) -> Shares:
+        return Shares(self.dev_share, self.test_share, self.split_seed)
+
+    def _ids(self, package: ModuleType) -> dict[str, str]:
+        """The id of each split; raises `DataError` that lists what there is."""
+        if self.splits:
+            return {str(split): _known(package, f"{self.id}/{name}", name) for split, name in self.splits.items()}
+        whole = package.load(_known(package, self.id))
+        found: dict[str, str] = {}
+        for word in ("train", "dev", "validation", "valid", "test"):
+            name = f"{self.id}/{word}"
+            if split_name(word) not in found and name in package.registry and _judged(package.load(name)):
+                found[split_name(word)] = name
+        if found:
+            return found
+        if not _judged(whole):
+            raise DataError(
+                f"{self.id}: no judgements of its own; choose with data.splits=; {_there(package, self.id)}"
+            )
+        own = next((split_name(word) for word in reversed(self.id.split("/")) if split_name(word) in SPLITS), "test")
+        return {own: self.id}
+
+
+def _package() -> ModuleType:
+    os.environ.setdefault("IR_DATASETS_DL_DISABLE_PBAR", "true")
+    try:
+        import ir_datasets
+    except ImportError as error:
+        raise UserError("data=ir_datasets needs ir_datasets: pip install 'hardneg[ir_datasets]'") from error
+    return ir_datasets
+
+
+def _judged(dataset: Any) -> bool:
+    return dataset.has_docs() and dataset.has_queries() and (dataset.has_qrels() or dataset.has_docpairs())
+
+
+def _known(package: ModuleType, *names: str) -> str:
+    for name in names:
+        try:
+            package.load(name)
+        except KeyError:
+            continue
+        return name
+    raise DataError(f"ir_datasets has no {names[-1]!r}; {_there(package, names[0])}")
+
+
+def _there(package: ModuleType, name: str) -> str:
+    """Say which ids begin like one."""
+    words = name.split("/")
+    while words:
+        near = sorted(key for key in package.registry if key.startswith("/".join(words)))
+        if near:
+            return f"there are: {', '.join(near[:20])}{' ...' * (len(near) > 20)}"
+        words.pop()
+    return "see https://ir-datasets.com for the ids"
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Without a network fail within seconds: what is there already is read, and a download is tried once."""
+    given = {key: os.environ.get(key) for key in ("IR_DATASETS_DL_TRIES", "IR_DATASETS_DL_TIMEOUT")}
+    answers = access.answers(SERVER)
+    if not answers:
+        os.environ |= {"IR_DATASETS_DL_TRIES": "1", "IR_DATASETS_DL_TIMEOUT": "3"}
+    try:
+        yield
+    except (UserError, DataError):
+        raise
+    except Exception as error:  # whatever a source of the package raises: HTTP clients, archives, missing files
+        mend = "get it on a machine with a network and set IR_DATASETS_HOME to where it lies" if not answers else ""
+        mend = mend or f"see https://ir-datasets.com/{name.split('/')[0]} for what must be fetched by hand"
+        raise DataError(f"{name}: ir_datasets could not read it ({error}); {mend}") from error
+    finally:
+        for key, value in given.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def _counted(rows: Iterable[Any], total: int | None, what: str) -> Iterator[tuple[int, Any]]:
+    with progress(total, what, "rows") as bar:
+        number = 0
+        for number, row in enumerate(rows):
+            if number and number % LOOK == 0:
+                bar.update(LOOK)
+            yield number, row
+
+
+def _documents(dataset: Any) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, document in _counted(dataset.docs_iter(), dataset.docs_count(), "read documents"):
+        yield number, {"_id": document.doc_id, "text": document.default_text().strip()}
+
+
+def _queries(sets: Iterable[Any]) -> Iterator[tuple[int, dict[str, str]]]:
+    seen: dict[str, str] = {}
+    for dataset in sets:
+        for number, query in _counted(dataset.queries_iter(), None, "read queries"):
+            text = query.default_text().strip()
+            if seen.get(query.query_id) != text:
+                seen[query.query_id] = text
+                yield number, {"_id": query.query_id, "text": text}
+
+
+def _qrels(dataset: Any) -> Iterator[tuple[int, tuple[str, str, Any]]]:
+    for number, judged in _counted(dataset.qrels_iter(), None, "read judgements"):
+        yield number, (judged.query_id, judged.doc_id, judged.relevance)
+
+
+def _triples(
+    name: str, dataset: Any, corpus: Texts, queries: Texts, complaints: Complaints
+) -> tuple[np.ndarray, np.ndarray]:
+    positives, negatives = set[int](), set[int]()
+    for number, pair in _counted(dataset.docpairs_iter(), None, "read triples"):
+        rows = queries.rows.get(pair.query_id), corpus.rows.get(pair.doc_id_a), corpus.rows.get(pair.doc_id_b)
+        if None in rows:
+            what = f"triple {tuple(pair[:3])} names a query or a document that is not in the set"
+            complaints.about(
+                f"{name} [docpairs]", number, BadRow("unknown id in a triple", what, "report it to ir_datasets")
+            )
+            continue
+        query, positive, negative = (row or 0 for row in rows)
+        positives.add(query << 32 | positive)
+        negatives.add(query << 32 | negative)
+    return np.array(sorted(positives), np.int64), np.array(sorted(negatives), np.int64)

@@ -1,0 +1,208 @@
+"""Readers: MS MARCO, mMARCO, MIRACL and TREC as they are published."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import collection_layouts
+import layouts
+import pytest
+from test_readers import named, negatives, positives
+
+from hardneg.data.readers.collection import Collection
+from hardneg.data.readers.collection_files import qrels_by_split, role_of
+from hardneg.data.readers.guess import kind_at
+from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.trec import trec_documents, trec_topics
+from hardneg.errors import ConfigError, DataError
+
+WORLD = layouts.world()
+
+
+@pytest.mark.parametrize("name", collection_layouts.COLLECTIONS)
+def test_every_collection_holds_the_same_world(name, tmp_path):
+    write, settings, has = collection_layouts.COLLECTIONS[name]
+    folder = write(tmp_path / "set", WORLD)
+    assert kind_at(folder) == "collection"
+    data = Collection(str(folder), **settings).load()
+    assert list(data.qrels) == ["train"] and not data.skipped
+    data = replace(data, qrels={split: judged.relevant for split, judged in data.qrels.items()})
+    assert positives(data) == {line.query: {layouts.joined(line.positive)} for line in WORLD}
+    assert set(data.corpus.texts.to_pylist()) == {layouts.joined(line.positive) for line in WORLD}
+    if has:
+        given = {query: docs for query, docs in negatives(data).items() if docs}  # MS MARCO has queries nobody judged
+        assert given == {line.query: {layouts.joined(doc) for doc in line.negatives} for line in WORLD}
+    else:
+        assert data.given is None
+    held = Collection(str(folder), **settings, dev_share=0.2, test_share=0.2).load()
+    assert sorted(held.qrels) == ["dev", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("path", "role"),
+    [
+        ("collection.tsv", "documents"),
+        ("queries.dev.small.tsv", "queries"),
+        ("qrels.dev.small.tsv", "qrels"),
+        ("2019qrels-pass.txt", "qrels"),
+        ("msmarco-test2019-queries.tsv.gz", "queries"),
+        ("msmarco-docs.tsv", "documents"),
+        ("msmarco-doctrain-qrels.tsv.gz", "qrels"),
+        ("msmarco-doctrain-top100.gz", None),
+        ("top1000.dev.tsv", None),
+        ("triples.train.ids.small.tsv", "triples"),
+        ("triples.train.small.tsv", None),  # texts, which data=table reads with a header
+        ("data/google/queries/dev/german_queries.dev.small.tsv", "queries"),
+        ("data/google/runs/bm25/run.bm25_german-msmarco.txt", None),
+        ("miracl-corpus-v1.0-de/docs-3.jsonl.gz", "documents"),
+        ("miracl-v1.0-de/topics/topics.miracl-v1.0-de-dev.tsv", "queries"),
+        ("msmarco_v2_passage/msmarco_passage_00.gz", "documents"),
+        ("passv2_train_qrels.tsv", "qrels"),
+        ("docs/FT911_1", "documents"),
+        ("qrels/train.tsv", "qrels"),
+        ("README.md", None),
+        (".git/docs/x", None),
+        ("notes.txt", None),
+    ],
+)
+def test_names_say_what_files_are(path, role):
+    assert role_of(Path(path)) == role
+
+
+def test_splits_are_in_the_names():
+    def splits(*names):
+        return {split: path.name for split, path in qrels_by_split([Path(name) for name in names]).items()}
+
+    published = splits("qrels.train.tsv", "qrels.dev.tsv", "qrels.dev.small.tsv")
+    assert published == {"train": "qrels.train.tsv", "dev": "qrels.dev.tsv", "dev_small": "qrels.dev.small.tsv"}
+    assert splits("msmarco-doctrain-qrels.tsv.gz", "msmarco-docdev-qrels.tsv.gz").keys() == {"train", "dev"}
+    assert splits("qrels.miracl-v1.0-de-dev.tsv", "qrels.miracl-v1.0-de-test-b.tsv").keys() == {"dev", "test"}
+    assert splits("passv2_dev_qrels.tsv", "passv2_dev2_qrels.tsv").keys() == {"dev", "dev2"}
+    assert splits("qrels.robust2004.txt").keys() == {"test"}
+    assert splits("2019qrels-pass.txt", "2020qrels-pass.txt").keys() == {"2019qrels-pass", "2020qrels-pass"}
+    with pytest.raises(DataError, match=r"a.qrels.dev.txt and b.qrels.dev.txt are both dev; choose with 'data.qrels="):
+        splits("a.qrels.dev.txt", "b.qrels.dev.txt")
+
+
+def test_files_are_named_instead(tmp_path):
+    folder = collection_layouts.ms_marco(tmp_path, WORLD)
+    for old, new in (("collection.tsv", "a.txt"), ("queries.train.tsv", "b.txt"), ("qrels.train.tsv", "c.txt")):
+        (folder / old).rename(folder / new)
+    with pytest.raises(
+        DataError, match=r"no documents \(TSV .*name a file so that it says documents, or .*data.documents="
+    ):
+        Collection(str(folder)).load()
+    data = Collection(str(folder), documents="a.txt", queries=["b.txt"], qrels={"test": "c.txt"}).load()
+    assert named(data, "test")[:1] == [("1000", "0", 1.0)] and list(data.qrels) == ["test"] and data.given is None
+    with pytest.raises(DataError, match=r"data.queries: .*x.txt: no such file or folder"):
+        Collection(str(folder), documents="a.txt", queries="x.txt", qrels={"test": "c.txt"}).load()
+    with pytest.raises(ConfigError, match="data.qrels is 'c.txt'; name the split"):
+        Collection(str(folder), qrels="c.txt")
+    with pytest.raises(ConfigError, match="data.fields is 'title'; write a list"):
+        Collection(str(folder), fields="title")
+
+
+def test_languages_are_chosen(tmp_path):
+    folder = str(collection_layouts.mmarco(tmp_path, WORLD))
+    with pytest.raises(DataError, match=r"documents in english, german; choose with data.language="):
+        Collection(folder).load()
+    with pytest.raises(DataError, match=r"nothing in data.language=french; there is: english, german"):
+        Collection(folder, language="french").load()
+    assert len(Collection(folder, language="english").load().corpus) == 45
+
+
+def test_quotes_in_tsv_are_text_and_bad_rows_are_named(tmp_path):
+    collection_layouts.tsv(tmp_path / "collection.tsv", [("1", '"open'), ("2", 'a "b" c"'), ("3", "d")])
+    collection_layouts.tsv(tmp_path / "queries.tsv", [("7", 'what"')])
+    collection_layouts.tsv(tmp_path / "qrels.tsv", [("7", 0, "1", 1)])
+    assert Collection(str(tmp_path)).load().corpus.take([0, 1]) == ['"open', 'a "b" c"']
+    with (tmp_path / "collection.tsv").open("a") as file:
+        file.write("4\ta\tb\n")
+    with pytest.raises(DataError, match=r"collection.tsv:4: 3 columns where 2 or 4 are expected; write ID<tab>TEXT"):
+        Collection(str(tmp_path)).load()
+    assert Collection(str(tmp_path), on_error="skip").load().skipped == {"wrong column count": 1}
+
+
+def test_triples_that_name_nothing_are_refused(tmp_path):
+    folder = collection_layouts.mmarco(tmp_path, WORLD)
+    path = folder / "data/triples.train.ids.small.tsv"
+    path.write_text("0\t0\t1\n1\t1\t99\n77\t1\t2\n1\t1\t0\n")
+    with pytest.raises(DataError, match=r"triples.train.ids.small.tsv:(2: document '99'|3: query '77') is not "):
+        Collection(str(folder), language="german").load()
+    data = Collection(str(folder), language="german", on_error="skip").load()
+    assert data.skipped == {"unknown query": 1, "unknown document": 1}
+    assert named(data, "train") == [("0", "0", 1.0), ("1", "1", 1.0)]
+    assert [data.given[row].tolist() for row in (0, 1)] == [[1], [0]]
+    path.write_text("0\t0\n")
+    with pytest.raises(DataError, match=r"not read as triples: .*write QUERY<tab>DOCUMENT<tab>DOCUMENT by id"):
+        Collection(str(folder), language="german").load()
+
+
+def test_a_positive_is_no_given_negative(tmp_path):
+    folder = collection_layouts.ms_marco(tmp_path, WORLD)
+    other = WORLD[0].negatives[0][0].split()[1]
+    with (folder / "qrels.train.tsv").open("a") as file:
+        file.write(f"1000\t0\t{other}\t1\n")
+    data = Collection(str(folder)).load()
+    given = data.given[data.queries.rows["1000"]]
+    assert int(other) not in given and len(given) == 2
+
+
+def test_trec_documents_as_another_reader_has_them(tmp_path):
+    """The reference: the parser of ir_datasets, which takes Anserini's tags."""
+    trec = pytest.importorskip("ir_datasets.formats.trec")
+    text = (
+        "<DOC>\n<DOCNO> FT-1 </DOCNO>\n<DATE>\n930101\n</DATE>\n<HEADLINE>\nFT 01 JAN / Caf\xe9s\n</HEADLINE>\n"
+        "<BYLINE>\nnobody\n</BYLINE>\n<TEXT>\nFirst line\nsecond line\n</TEXT>\n</DOC>\n"
+        "<DOC>\n<DOCNO>FT-2</DOCNO>\n<TEXT>\nOther\n</TEXT>\n<PUB>no</PUB>\n</DOC>\n"
+    )
+    path = tmp_path / "ft"
+    path.write_text(text)
+    parser = trec.TrecDocs(None, parser="text")
+    with path.open("rb") as stream:
+        expected = [(doc.doc_id, " ".join(doc.text.split())) for doc in parser._parser(stream)]
+    ours = [(row["_id"], row["text"]) for _, row in trec_documents(path, Complaints("raise"))]
+    assert ours == expected and ours[0] == ("FT-1", "930101 FT 01 JAN / Caf\xe9s First line second line")
+    path.write_bytes(text.encode("latin-1"))
+    assert [row["text"] for _, row in trec_documents(path, Complaints("raise"))] == [text for _, text in expected]
+
+
+def test_trec_documents_in_other_shapes(tmp_path):
+    path = tmp_path / "docs.gz"
+    text = (
+        "<DOC><DOCNO>1</DOCNO>all &amp; <b>of</b> it</DOC><doc><docno>2</docno><title>T</title><text>U</text></doc>\n"
+    )
+    path.write_bytes(gzip.compress((text + "<DOC>\n<TEXT>x</TEXT>\n</DOC>\n<DOC><DOCNO>4</DOCNO>").encode()))
+    complaints = Complaints("skip")
+    assert [row for _, row in trec_documents(path, complaints)] == [
+        {"_id": "1", "text": "all & of it"},
+        {"_id": "2", "text": "T U"},
+    ]
+    assert complaints.skipped == {"missing field": 1, "damaged file": 1}
+
+
+def test_trec_topics_as_another_reader_has_them(tmp_path):
+    trec = pytest.importorskip("ir_datasets.formats.trec")
+    util = pytest.importorskip("ir_datasets.util")
+    path = collection_layouts.trec(tmp_path, WORLD) / "topics.301-450.txt"
+    expected = {
+        query.query_id: " ".join(f"{query.title} {query.description} {query.narrative}".split())
+        for query in trec.TrecQueries(util.LocalDownload(path)).queries_iter()
+    }
+    fields = ("title", "description", "narrative")
+    assert {row["_id"]: row["text"] for _, row in trec_topics(path, fields, Complaints("raise"))} == expected
+    assert expected["301"].endswith("What is it? It is that.")
+
+
+def test_xml_topics(tmp_path):
+    path = tmp_path / "topics.xml"
+    path.write_text(
+        '<topics task="COVIDSearch">\n<topic number="1">\n<query>coronavirus origin</query>\n'
+        "<question>what is the origin</question>\n</topic>\n<topic number='2'><title>a &amp; b</title></topic></topics>"
+    )
+    rows = [row for _, row in trec_topics(path, ("title",), Complaints("raise"))]
+    assert rows == [{"_id": "1", "text": "coronavirus origin"}, {"_id": "2", "text": "a & b"}]
+    with pytest.raises(DataError, match=r"topics.xml:6: a topic without a question \(there are: title\)"):
+        list(trec_topics(path, ("question",), Complaints("raise")))

@@ -1,0 +1,170 @@
+"""Readers: what the Hugging Face hub holds, from copies of repositories and by name."""
+
+from __future__ import annotations
+
+import time
+
+import hub_layouts
+import layouts
+import pytest
+from test_readers import named, positives
+
+from hardneg.data.readers import access
+from hardneg.data.readers.guess import kind_at
+from hardneg.data.readers.hub import Hub
+from hardneg.data.readers.nanobeir import SETS, NanoBeir
+from hardneg.data.readers.table import Table
+from hardneg.errors import ConfigError, DataError
+
+datasets = pytest.importorskip("datasets")
+WORLD = layouts.world()
+SPLIT = {"dev_share": 0, "test_share": 0}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def check(data, split="train"):
+    assert {query: docs for query, docs in positives(data).items()} == {
+        line.query: {layouts.joined(line.positive)} for line in WORLD
+    }
+    assert list(data.qrels) == [split] and len(data.corpus) == len(WORLD)
+
+
+@pytest.mark.parametrize("write", [hub_layouts.mteb, hub_layouts.mteb_qrels])
+def test_mteb(tmp_path, write):
+    check(Hub(str(write(tmp_path / "set", WORLD)), **SPLIT).load())
+
+
+def test_mteb_with_several_splits(tmp_path):
+    corpus, queries = hub_layouts.texts(WORLD)
+    qrels = {"train": range(20), "dev": range(20, 30), "test": range(30, 40)}
+    folder = hub_layouts.snapshot(
+        tmp_path / "set",
+        {
+            "corpus": {"corpus": corpus},
+            "default": {split: hub_layouts.judged(WORLD, rows=rows) for split, rows in qrels.items()},
+            "queries": {"train": queries[:25], "dev": queries[20:30], "test": queries[30:]},  # some are in two
+        },
+    )
+    data = Hub(str(folder)).load()
+    assert {split: len(data.split(split)) for split in data.qrels} == {"train": 20, "dev": 10, "test": 10}
+    assert len(data.queries) == 40
+    assert list(Hub(str(folder), subset="test").load().qrels) == ["test"]
+
+
+def test_one_corpus_for_each_split_is_chosen(tmp_path):
+    corpus, queries = hub_layouts.texts(WORLD)
+    parts = {"dev": slice(0, 20), "test": slice(20, 40)}
+    folder = hub_layouts.snapshot(
+        tmp_path / "set",
+        {
+            "corpus": {split: corpus[part] for split, part in parts.items()},
+            "qrels": {split: hub_layouts.judged(WORLD)[part] for split, part in parts.items()},
+            "queries": {split: queries[part] for split, part in parts.items()},
+        },
+    )
+    with pytest.raises(DataError, match=r"one corpus for each of dev, test; choose with data.subset=, such as dev"):
+        Hub(str(folder)).load()
+    data = Hub(str(folder), subset="test").load()
+    assert list(data.qrels) == ["test"] and len(data.corpus) == len(data.queries) == 20
+
+
+def test_languages(tmp_path):
+    folder = str(hub_layouts.mteb_languages(tmp_path / "set", WORLD))
+    check(data := Hub(folder, subset="de", **SPLIT).load())
+    assert data.name == "set/de"
+    assert len(Hub(folder, subset="en", **SPLIT).load().queries) == 30
+    with pytest.raises(DataError, match=r"several sets in one; choose with data.subset=, of (en, de|de, en)"):
+        Hub(folder).load()
+    with pytest.raises(DataError, match=r"data.subset=fr: no part of that name; data.subset may be one of"):
+        Hub(folder, subset="fr").load()
+    with pytest.raises(ConfigError, match=r"data.config names pairs and data.subset a part"):
+        Hub(folder, subset="fr", config="pairs")
+
+
+@pytest.mark.parametrize("write", [hub_layouts.nano, hub_layouts.nano_ranked])
+def test_a_set_of_nanobeir_is_a_test_set(tmp_path, write):
+    check(Hub(str(write(tmp_path / "NanoNQ", WORLD))).load(), "test")
+
+
+def test_all_of_nanobeir(tmp_path):
+    worlds = {f"Nano{name}": layouts.world(10 + i) for i, name in enumerate(SETS)}
+    folder = str(hub_layouts.nano_all(tmp_path / "NanoBEIR-en", worlds))
+    data = NanoBeir(folder).load()
+    assert data.name == "NanoBEIR-en" and list(data.qrels) == ["test"]
+    assert {part.name: len(part.queries) for part in data.parts} == {name: len(w) for name, w in worlds.items()}
+    one = NanoBeir(folder, subset="nq").load()
+    assert one.name == "NanoNQ" and named(one, "test")[0] == ("q0", "d0", 1.0) and len(one.queries) == 17
+    assert [part.name for part in NanoBeir(folder, subset=["NanoSciFact", "msmarco"]).load().parts] == [
+        "NanoSciFact",
+        "NanoMSMARCO",
+    ]
+    with pytest.raises(ConfigError, match=r"data.subset is 'squad'; name each set once, of: ClimateFEVER"):
+        NanoBeir(folder, subset="squad")
+    with pytest.raises(DataError, match=r"data.subset=NanoX: neither configs of that name nor a split"):
+        Hub(folder, subset="NanoX").load()
+
+
+def test_nanobeir_of_one_folder_a_set(tmp_path, caplog):
+    hub_layouts.nano(tmp_path / "NanoNQRetrieval", WORLD)
+    corpus, queries = hub_layouts.texts(WORLD, title=False)
+    hub_layouts.snapshot(
+        tmp_path / "NanoFEVER",
+        {
+            "corpus": {"train": [*corpus, {"_id": "empty", "text": ""}]},  # as published
+            "qrels": {"train": hub_layouts.judged(WORLD, score=False)},
+            "queries": {"train": queries},
+        },
+    )
+    data = NanoBeir(str(tmp_path), subset=["NQ", "FEVER"]).load()
+    assert [(part.name, len(part.docs)) for part in data.parts] == [("NanoNQ", 40), ("NanoFEVER", 40)]
+    assert data.skipped == {"NanoFEVER: empty text": 1}
+    with pytest.raises(DataError, match=r"no folder NanoClimateFEVER \(leave it out with data.subset"):
+        NanoBeir(str(tmp_path)).load()
+    assert NanoBeir("zeta-alpha-ai")._set("NanoNQ").repo == "zeta-alpha-ai/NanoNQ"
+    assert NanoBeir()._set("NanoNQ").subset == "NanoNQ"
+
+
+def test_a_hub_name_is_a_table(monkeypatch):
+    rows = [{"question": line.query, "document": layouts.joined(line.positive)} for line in WORLD]
+    asked = []
+
+    def load(repo, config, features=None, revision=None):
+        asked.append((repo, config, revision))
+        return datasets.DatasetDict({"train": datasets.Dataset.from_list(rows)})
+
+    def builder(repo, config, revision=None):
+        raise ValueError(f"BuilderConfig {config!r} not found")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
+    monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: ["default"])
+    monkeypatch.setattr(access, "answers", lambda _: True)
+    check(data := Table("someone/faq", revision="v1", **SPLIT).load())
+    assert data.name == "someone/faq" and asked == [("someone/faq", None, "v1")]
+    Table("someone/faq", config="pair", columns={"query": "question", "positive": "document"}).load()
+    assert asked[-1] == ("someone/faq", "pair", None)
+    from pathlib import Path
+
+    assert kind_at(Path("someone/faq")) == "table"
+
+
+def test_a_hub_name_fails_at_once_without_a_network(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    start = time.perf_counter()
+    with pytest.raises(DataError, match=r"someone/faq: no such file or folder here, so taken as a name on the hub; .*"):
+        Table("someone/faq").load()
+    with pytest.raises(DataError, match=r"not in the cache, and the hub http://127.0.0.1:9 does not answer"):
+        NanoBeir().load()
+    assert time.perf_counter() - start < 10
+    (tmp_path / "pairs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="no such file or folder; expected a file"):  # its folder is there: a mistake
+        Table("pairs/faq").load()
+    with pytest.raises(ConfigError, match="data.revision is for a set on the hub"):
+        Table("pairs/faq.csv", revision="v1")
