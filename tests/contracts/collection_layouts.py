@@ -1,4 +1,4 @@
-"""The small world in the layouts of test collections, each under the names and in the folders that it is published with."""
+"""The small world in the layouts of test collections, under the names and in the folders of the published ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small world in the layouts of the Hugging Face hub: snapshots of repositories, with the README that names configs."""
+"""The small world in the layouts of the Hugging Face hub: copies of repositories, whose README names configs."""
 
 from __future__ import annotations
 
@@ -88,3 +88,25 @@ def nano_all(folder: Path, worlds: dict[str, list[layouts.Line]]) -> Path:
         configs["corpus"][name], configs["queries"][name] = texts(world, title=False)
         configs["qrels"][name] = judged(world, score=False)
     return snapshot(folder, configs)
+
+
+def on_the_hub(monkeypatch, rows: Rows) -> list[tuple]:
+    """Let `datasets` find these rows under any name; returns what is asked, as (repository, config, revision)."""
+    import datasets
+
+    from hardneg.data.readers import access
+
+    asked: list[tuple] = []
+
+    def load(repo, config, features=None, revision=None):
+        asked.append((repo, config, revision))
+        return datasets.DatasetDict({"train": datasets.Dataset.from_list(rows)})
+
+    def builder(repo, config, revision=None):
+        raise ValueError(f"BuilderConfig {config!r} not found")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
+    monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: ["default"])
+    monkeypatch.setattr(access, "answers", lambda _: True)
+    return asked

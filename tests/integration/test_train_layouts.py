@@ -1,13 +1,23 @@
-"""Whole runs on every layout that people bring: trained, mined and evaluated from the path alone."""
+"""The matrix: every layout and format is trained on, mined and evaluated, to what a BEIR folder of the same gives."""
 
 from __future__ import annotations
 
 import json
 
+import collection_layouts
+import hub_layouts
+import ir_datasets_layout
 import layouts
 import pytest
 
-RUN = ["encoder=static", "encoder.dim=16", "batch_size=16", "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=run"]
+RUN = ["encoder=static", "encoder.dim=16", "batch_size=16", "trainer.max_epochs=1", "logger=csv"]
+SHARES = ["data.dev_share=0.2", "data.test_share=0.2"]
+HUB = {
+    "MTEB": (hub_layouts.mteb, []),
+    "MTEB qrels": (hub_layouts.mteb_qrels, []),
+    "MTEB languages": (hub_layouts.mteb_languages, ["data.subset=de"]),
+}
+CASES = [*layouts.LAYOUTS, *collection_layouts.COLLECTIONS, *HUB, "ir_datasets", "hub name"]
 
 
 def beir(folder):
@@ -24,43 +34,117 @@ def beir(folder):
     return folder
 
 
-EXPECTED: dict[str, float] = {}
+def written(name, folder, monkeypatch):
+    """Write one case; return the words that name it, the kind that is guessed, what comes with each query."""
+    world = layouts.world()
+    if name in layouts.LAYOUTS:
+        kind, path, settings, has = layouts.write(folder, name)
+        return [f"data.path='{path}'", *(f"data.{key}={value}" for key, value in settings.items())], kind, has
+    if name in collection_layouts.COLLECTIONS:
+        write, settings, given = collection_layouts.COLLECTIONS[name]
+        words = [f"data.path='{write(folder / name, world)}'", *(f"data.{k}={v}" for k, v in settings.items())]
+        return words, "collection", "negatives" * given
+    if name in HUB:
+        write, words = HUB[name]
+        return [f"data.path='{write(folder / name, world)}'", *words], "hub", ""
+    if name == "ir_datasets":
+        pytest.importorskip("ir_datasets")
+        ir_datasets_layout.register(folder / name, monkeypatch)
+        return ["data=ir_datasets", "data.id=tiny", "data.docpairs=true"], None, "negatives"
+    hub_layouts.on_the_hub(monkeypatch, layouts.triplets(world))
+    return ["data.path=someone/triplets"], "table", "negatives"
+
+
+def trained(folder):
+    return json.loads((folder / "summary.json").read_text())["test"]
+
+
+def mined(path):
+    """What the mined file says, whatever the order."""
+    return {tuple(json.loads(line).items()) for line in path.read_text().splitlines()}
+
+
+REFERENCE = {}
 
 
 @pytest.fixture
-def expected(hardneg, tmp_path):
-    """BM25's test of the BEIR folder, once for all layouts."""
-    if EXPECTED:
-        return EXPECTED
-    folder = beir(tmp_path / "beir")
-    shares = ["data.dev_share=0.2", "data.test_share=0.2"]
-    hardneg("train", f"data.path={folder}", *shares, *RUN[:-1], "hydra.run.dir=reference")
-    EXPECTED.update(json.loads((tmp_path / "reference/summary.json").read_text())["test"]["BM25"])
-    return EXPECTED
+def reference(hardneg, tmp_path, tmp_path_factory, monkeypatch):
+    """The BEIR folder: BM25's test, what is mined, a checkpoint and how it ranks; once for all layouts."""
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    if not REFERENCE:
+        kept = tmp_path_factory.mktemp("reference")
+        words = [f"data.path={beir(kept / 'beir')}", *SHARES]
+        hardneg("train", *words, *RUN, f"hydra.run.dir={kept / 'run'}")
+        REFERENCE["trained"], REFERENCE["checkpoint"] = trained(kept / "run"), kept / "run/checkpoints/best.ckpt"
+        REFERENCE["mined"], REFERENCE["evaluated"] = mine_and_evaluate(hardneg, kept, words)
+    return REFERENCE
 
 
-@pytest.mark.parametrize("name", layouts.LAYOUTS)
-def test_a_run_needs_only_the_path(hardneg, tmp_path, expected, name):
-    kind, path, settings, has = layouts.write(tmp_path, name)
-    words = [f"data.path='{path}'", "data.dev_share=0.2", "data.test_share=0.2"]
-    words += [f"data.{key}={value}" for key, value in settings.items()]
-    words += ["negatives=[in_batch,bm25,given]" if has else "negatives=[in_batch,bm25]"]
-    words += ["loss=[infonce,kl,margin_mse]"] if has == "scores" else []
-    said = hardneg("train", *words, *RUN)
-    assert f"data.path looks like data={kind}" in said.stderr
-    summary = json.loads((tmp_path / "run/summary.json").read_text())
-    assert summary["test"]["BM25"] == pytest.approx(expected)
-    assert summary["test"]["after"]["recall@100"] == 1
+def mine_and_evaluate(hardneg, folder, words):
+    export = ["export.form=triplet", f"export.path={folder / 'mined.jsonl'}", "negatives=[bm25]", "negatives.bm25.k=40"]
+    hardneg("mine", *words, *export, f"hydra.run.dir={folder / 'mine'}")
+    ckpt_path = f"ckpt_path={REFERENCE['checkpoint']}"
+    hardneg("evaluate", *words, ckpt_path, "evaluate.bm25=null", f"hydra.run.dir={folder / 'evaluate'}")
+    return mined(folder / "mined.jsonl"), trained(folder / "evaluate")["checkpoint"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_train_mine_and_evaluate_need_only_the_path(hardneg, tmp_path, monkeypatch, reference, name):
+    words, kind, has = written(name, tmp_path, monkeypatch)
+    words += SHARES
+    sources = ["negatives=[in_batch,bm25,given]" if has else "negatives=[in_batch,bm25]"]
+    sources += ["loss=[infonce,kl,margin_mse]"] if has == "scores" else []
+    said = hardneg("train", *words, *sources, *RUN, "hydra.run.dir=run")
+    assert kind is None or f"data.path looks like data={kind}" in said.stderr
+    test = trained(tmp_path / "run")
+    assert test["BM25"] == pytest.approx(reference["trained"]["BM25"])
+    assert test["after"]["recall@100"] == 1
     stores = [json.loads(line) for line in (tmp_path / "run/stores.jsonl").read_text().splitlines()]
     assert [store["source"] for store in stores] == ["bm25"]
+    found, ranked = mine_and_evaluate(hardneg, tmp_path, words)
+    assert found == reference["mined"] and ranked == pytest.approx(reference["evaluated"])
+
+
+NANO = {"nano": hub_layouts.nano, "nano with rankings": hub_layouts.nano_ranked}
+
+
+@pytest.mark.parametrize("name", NANO)
+def test_a_set_of_nanobeir_is_evaluated_and_not_trained_on(hardneg, tmp_path, reference, name):
+    path = NANO[name](tmp_path / "NanoNQ", layouts.world())
+    said = hardneg("evaluate", f"data.path={path}", f"ckpt_path={reference['checkpoint']}", "hydra.run.dir=run")
+    assert "data.path looks like data=hub" in said.stderr
+    assert trained(tmp_path / "run")["checkpoint"]["recall@100"] == 1  # of all 40 queries
+    refused = hardneg("train", f"data.path={path}", *RUN, code=2)
+    assert "has no split 'train'; it has test" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("form", ["one repository", "a folder a set"])
+def test_a_run_is_evaluated_on_nanobeir_by_name(hardneg, tmp_path, reference, form):
+    worlds = {f"Nano{name}": layouts.world(20 + 5 * i) for i, name in enumerate(("NQ", "SciFact", "MSMARCO"))}
+    if form == "one repository":
+        folder = hub_layouts.nano_all(tmp_path / "NanoBEIR-en", worlds)
+    else:
+        folder = tmp_path / "nano"
+        for name, world in worlds.items():
+            hub_layouts.nano(folder / name, world)
+    words = ["data=nanobeir", f"data.repo={folder}", "data.subset=[NQ,SciFact,MSMARCO]"]
+    hardneg("evaluate", *words, f"ckpt_path={reference['checkpoint']}", "hydra.run.dir=run")
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    by_set = {name: means["checkpoint"]["ndcg@10"] for name, means in summary["test_by_set"].items()}
+    assert list(by_set) == list(worlds)
+    assert summary["test"]["checkpoint"]["ndcg@10"] == pytest.approx(sum(by_set.values()) / 3)
+    # Each set alone is what it is among the others: queries are ranked within their own documents.
+    hardneg("evaluate", *words[:2], "data.subset=SciFact", f"ckpt_path={reference['checkpoint']}", "hydra.run.dir=one")
+    assert trained(tmp_path / "one")["checkpoint"]["ndcg@10"] == pytest.approx(by_set["NanoSciFact"])
 
 
 def test_columns_are_named_on_the_command_line(hardneg, tmp_path):
     rows = [{"one": line.query, "two": layouts.joined(line.positive), "three": "x"} for line in layouts.world()]
     path = layouts.as_csv(tmp_path / "x.csv", rows)
     words = ["data=table", f"data.path={path}", "data.dev_share=0.2", "data.test_share=0.2", "evaluate.bm25=null"]
-    hardneg("train", *words, "data.columns={query: one, positive: two}", *RUN)
-    refused = hardneg("train", *words, "data.columns={query: one, positve: two}", *RUN, code=2)
+    hardneg("train", *words, "data.columns={query: one, positive: two}", *RUN, "hydra.run.dir=run")
+    refused = hardneg("train", *words, "data.columns={query: one, positve: two}", *RUN, "hydra.run.dir=run", code=2)
     assert "did you mean data.columns.positive?" in refused.stderr
-    refused = hardneg("train", *words, "data.columns={query: one}", *RUN[:-1], "hydra.run.dir=other", code=2)
+    refused = hardneg("train", *words, "data.columns={query: one}", *RUN, "hydra.run.dir=other", code=2)
     assert "data.columns names no positive" in refused.stdout + refused.stderr

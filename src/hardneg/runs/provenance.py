@@ -12,6 +12,7 @@ from typing import Any
 
 import hardneg
 from hardneg.config import classes
+from hardneg.data.readers.folders import is_hub_name
 
 
 def provenance(cfg: Any) -> dict[str, Any]:
@@ -35,8 +36,9 @@ def data_path(node: dict[str, Any]) -> Any:
     if sets := node.get("sets"):
         return {name: data_path(one) for name, one in sets.items()}
     if path := node.get("path"):
-        return str(Path(path).expanduser().absolute())
-    return node.get("repo")
+        here = Path(path).expanduser()
+        return str(path) if is_hub_name(path) and not here.exists() else str(here.absolute())
+    return node.get("repo") or node.get("id")
 
 
 def commit_of(*folders: Path) -> tuple[str | None, str | None]:

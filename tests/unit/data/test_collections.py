@@ -98,9 +98,9 @@ def test_files_are_named_instead(tmp_path):
     assert named(data, "test")[:1] == [("1000", "0", 1.0)] and list(data.qrels) == ["test"] and data.given is None
     with pytest.raises(DataError, match=r"data.queries: .*x.txt: no such file or folder"):
         Collection(str(folder), documents="a.txt", queries="x.txt", qrels={"test": "c.txt"}).load()
-    with pytest.raises(ConfigError, match="data.qrels is 'c.txt'; name the split"):
+    with pytest.raises(ConfigError, match=r"data.qrels is 'c.txt'; name the split"):
         Collection(str(folder), qrels="c.txt")
-    with pytest.raises(ConfigError, match="data.fields is 'title'; write a list"):
+    with pytest.raises(ConfigError, match=r"data.fields is 'title'; write a list"):
         Collection(str(folder), fields="title")
 
 

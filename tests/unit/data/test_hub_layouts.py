@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import hub_layouts
 import layouts
 import pytest
 from test_readers import named, positives
 
-from hardneg.data.readers import access
-from hardneg.data.readers.guess import kind_at
+from hardneg.data.readers.guess import kind_at, with_kind
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.nanobeir import SETS, NanoBeir
 from hardneg.data.readers.table import Table
@@ -130,25 +130,11 @@ def test_nanobeir_of_one_folder_a_set(tmp_path, caplog):
 
 def test_a_hub_name_is_a_table(monkeypatch):
     rows = [{"question": line.query, "document": layouts.joined(line.positive)} for line in WORLD]
-    asked = []
-
-    def load(repo, config, features=None, revision=None):
-        asked.append((repo, config, revision))
-        return datasets.DatasetDict({"train": datasets.Dataset.from_list(rows)})
-
-    def builder(repo, config, revision=None):
-        raise ValueError(f"BuilderConfig {config!r} not found")
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr(datasets, "load_dataset_builder", builder)
-    monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: ["default"])
-    monkeypatch.setattr(access, "answers", lambda _: True)
+    asked = hub_layouts.on_the_hub(monkeypatch, rows)
     check(data := Table("someone/faq", revision="v1", **SPLIT).load())
     assert data.name == "someone/faq" and asked == [("someone/faq", None, "v1")]
     Table("someone/faq", config="pair", columns={"query": "question", "positive": "document"}).load()
     assert asked[-1] == ("someone/faq", "pair", None)
-    from pathlib import Path
-
     assert kind_at(Path("someone/faq")) == "table"
 
 
@@ -166,5 +152,18 @@ def test_a_hub_name_fails_at_once_without_a_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="no such file or folder; expected a file"):  # its folder is there: a mistake
         Table("pairs/faq").load()
-    with pytest.raises(ConfigError, match="data.revision is for a set on the hub"):
+    with pytest.raises(ConfigError, match=r"data.revision is for a set on the hub"):
         Table("pairs/faq.csv", revision="v1")
+
+
+def test_copies_of_the_hub_are_guessed_and_named_by_repo(tmp_path):
+    mteb = hub_layouts.mteb(tmp_path / "mteb", WORLD)
+    assert with_kind([f"data.path={mteb}", "seed=1"]) == (["data=hub", f"data.repo={mteb}", "seed=1"], "hub")
+    every = hub_layouts.nano_all(tmp_path / "all", {"NanoNQ": WORLD, "NanoFEVER": WORLD})
+    assert with_kind([f"data.path={every}"])[1] == "nanobeir"
+    for name in ("NanoNQ", "NanoFEVER"):
+        hub_layouts.nano(tmp_path / "sets" / name, WORLD)
+    assert kind_at(tmp_path / "sets") == "nanobeir" and kind_at(tmp_path / "sets/NanoNQ") == "hub"
+    for config, rows in zip(("corpus", "queries"), hub_layouts.texts(WORLD), strict=True):
+        layouts.as_saved(tmp_path / "saved" / config, rows)
+    assert kind_at(tmp_path / "saved") == "hub"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-import collection_layouts
+import ir_datasets_layout
 import layouts
 import pytest
 from test_readers import named, negatives, positives
@@ -17,32 +17,8 @@ package = pytest.importorskip("ir_datasets")
 WORLD = layouts.world()
 
 
-def register(folder, monkeypatch, parts=None):
-    """A set `tiny` of the package, with subsets of its own classes; parts: name -> rows of the world."""
-    monkeypatch.setenv("IR_DATASETS_HOME", str(folder / "home"))
-    formats, util, base = package.formats, package.util, package.datasets.base
-    collection_layouts.ms_marco(folder, WORLD)
-    docs = formats.TsvDocs(util.LocalDownload(folder / "collection.tsv"))
-    monkeypatch.setattr(package.registry, "_registered", dict(package.registry._registered))
-    package.registry.register("tiny", base.Dataset(docs))
-    for name, rows in (parts or {"train": range(len(WORLD))}).items():
-        stem = name.replace("/", "-")
-        collection_layouts.tsv(folder / f"{stem}.queries", [(1000 + i, WORLD[i].query) for i in rows])
-        qrels = [(1000 + i, 0, WORLD[i].positive[0].split()[1], 1) for i in rows]
-        collection_layouts.tsv(folder / f"{stem}.qrels", qrels)
-        pairs = [(1000 + i, WORLD[i].positive[0].split()[1], n[0].split()[1]) for i in rows for n in WORLD[i].negatives]
-        collection_layouts.tsv(folder / f"{stem}.pairs", pairs)
-        subset = base.Dataset(
-            docs,
-            formats.TsvQueries(util.LocalDownload(folder / f"{stem}.queries")),
-            formats.TrecQrels(util.LocalDownload(folder / f"{stem}.qrels"), {}),
-            formats.TsvDocPairs(util.LocalDownload(folder / f"{stem}.pairs")),
-        )
-        package.registry.register(f"tiny/{name}", subset)
-
-
 def test_a_set_holds_the_same_world(tmp_path, monkeypatch):
-    register(tmp_path, monkeypatch)
+    ir_datasets_layout.register(tmp_path, monkeypatch)
     data = IrDatasets("tiny", docpairs=True).load()
     assert data.name == "tiny" and list(data.qrels) == ["train"] and named(data, "train")[0] == ("1000", "0", 1.0)
     assert positives(data) == {line.query: {layouts.joined(line.positive)} for line in WORLD}
@@ -53,7 +29,7 @@ def test_a_set_holds_the_same_world(tmp_path, monkeypatch):
 
 def test_subsets_are_splits(tmp_path, monkeypatch):
     parts = {"train": range(20), "validation": range(20, 30), "test": range(30, 40), "dev/small": range(25, 30)}
-    register(tmp_path, monkeypatch, parts)
+    ir_datasets_layout.register(tmp_path, monkeypatch, parts)
     counts = {split: len(qrels) for split, qrels in IrDatasets("tiny").load().qrels.items()}
     assert counts == {"train": 20, "dev": 10, "test": 10}
     assert list(IrDatasets("tiny/validation").load().qrels) == ["dev"]
@@ -69,13 +45,13 @@ def test_subsets_are_splits(tmp_path, monkeypatch):
 
 
 def test_splits_share_their_documents(tmp_path, monkeypatch):
-    register(tmp_path, monkeypatch)
+    ir_datasets_layout.register(tmp_path, monkeypatch)
     with pytest.raises(DataError, match=r"data.splits are of different documents: (beir/scifact, tiny|tiny, beir/sci)"):
         IrDatasets("tiny", splits={"train": "train", "test": "beir/scifact/test"}).load()
 
 
 def test_without_judgements_or_a_network_it_says_what_to_do(tmp_path, monkeypatch):
-    register(tmp_path, monkeypatch, {"part": range(3)})
+    ir_datasets_layout.register(tmp_path, monkeypatch, {"part": range(3)})
     with pytest.raises(DataError, match=r"tiny: no judgements of its own; choose with data.splits=; .*tiny/part"):
         IrDatasets("tiny").load()
     (tmp_path / "collection.tsv").unlink()

@@ -10,14 +10,27 @@ from hardneg.data.readers.folders import plain_stem
 from hardneg.errors import DataError
 
 ROLES = ("documents", "queries", "qrels", "triples")
-WORDS = {
+WORDS: dict[str, set[str]] = {
     "queries": {"queries", "query", "topics", "topic"},
     "documents": {
         *("collection", "collections", "corpus", "doc", "docs", "document", "documents", "passage", "passages"),
     },
 }
 NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and words about the data
-ENDINGS = (".md", ".py", ".json", ".yaml", ".yml", ".pdf", ".zip", ".tar", ".tgz", ".z", ".html", ".sh")
+ENDINGS: tuple[str, ...] = (
+    ".md",
+    ".py",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".pdf",
+    ".zip",
+    ".tar",
+    ".tgz",
+    ".z",
+    ".html",
+    ".sh",
+)
 ENDINGS += (".parquet", ".arrow", ".lock", ".pkl")
 SPLIT = re.compile(r"(?:doc)?(train|dev\d?|val|valid|validation|test[a-z]?|test\d{4}|eval)")
 LANGUAGES = (r"([a-z]+)_(?:collection|queries)\b", r"miracl-(?:corpus-)?v[\d.]+-([a-z]{2})\b")

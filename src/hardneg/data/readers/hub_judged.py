@@ -67,9 +67,8 @@ class JudgedHub:
         self._refuse_split(layout, found)
         if "corpus" not in found and len(found) > 1:
             what = f"one corpus for each of {', '.join(found)}"
-            raise DataError(
-                f"{self.repo} [{layout.corpus}]: {what}; choose with data.subset=, such as {next(iter(found))}"
-            )
+            first = next(iter(found))
+            raise DataError(f"{self.repo} [{layout.corpus}]: {what}; choose with data.subset=, such as {first}")
         return self._texts(layout.corpus, [found["corpus"] if "corpus" in found else next(iter(found.values()))])
 
     def queries(self, layout: Layout) -> Source:
@@ -82,7 +81,7 @@ class JudgedHub:
         return self._texts(layout.queries, list(found.values()))
 
     def qrels(self, layout: Layout) -> dict[str, Source]:
-        """Open the judgements by split, after the texts; those of one split alone, as in NanoBEIR, are the split `test`."""
+        """Open the judgements by split, after the texts; those of a shared split, as in NanoBEIR, are `test`."""
         repo, config = layout.qrels
         found = by_split(repo, self._judged_splits(repo, config))
         if layout.split in found:

@@ -36,7 +36,7 @@ class IrDatasets:
     splits, or its own judgements are the split that its last word names, else `test`. `splits` (split -> id, from `id`
     on or whole) names them instead, as {dev: dev/small, test: trec-dl-2019/judged}. All must be of the same documents.
     Texts are what the package calls `default_text`. Ids, grades, `relevant_from`, `own_documents` and shares as for a
-    BEIR folder. `docpairs` reads the training triples, whose negatives are given ones (some sets have tens of millions).
+    BEIR folder. `docpairs` reads the training triples, whose negatives are given ones.
 
     Raises `ConfigError` for an empty `id` and what a BEIR folder refuses.
     """
