@@ -53,7 +53,10 @@ def with_triples(
     judged = pairs[train.scores <= 0] if train.gains is None else pairs[train.gains <= 0]
     negatives = judged if triples is None else np.union1d(judged, triples[1])
     negatives = np.setdiff1d(negatives, pairs[train.scores > 0])
-    return splits, Ragged.of(*unpacked(negatives), queries) if len(negatives) else None
+    if not len(negatives):
+        return splits, None
+    rows, docs = unpacked(negatives)  # sorted, each once: there may be tens of millions
+    return splits, Ragged(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=queries))]), docs)
 
 
 def _rows(path: Path, corpus: Texts, queries: Texts, complaints: Complaints) -> Iterator[tuple[np.ndarray, ...]]:
