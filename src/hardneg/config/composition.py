@@ -24,6 +24,7 @@ CONFIG_PATH = "pkg://hardneg.conf"
 def register_resolvers() -> None:
     """Make `${cache_folder:}`, `${keys:}`, `${identity:}` and the like known; comes before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
+    OmegaConf.register_new_resolver("output_folder", output_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
     OmegaConf.register_new_resolver("identity", of_root, replace=True)
     OmegaConf.register_new_resolver("data_name", data_name, replace=True)
@@ -46,6 +47,13 @@ def _cache_folder() -> str:
 
     base = environ.get("HARDNEG_CACHE") or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardneg"
     return str(base)
+
+
+def output_folder() -> str:
+    """The folder that gets outputs/ and multirun/ unless `paths.output_dir` says so: HARDNEG_OUTPUT, else here."""
+    from os import environ
+
+    return environ.get("HARDNEG_OUTPUT") or "."
 
 
 def check_keys(node: Mapping[str, Any], primary: str) -> None:
