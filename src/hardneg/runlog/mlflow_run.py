@@ -53,13 +53,18 @@ class MlflowRun:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         written = Path(self.folder) / ID
         known = written.read_text(encoding="utf-8").strip() if written.exists() else None
-        uri = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or self._database()
+        uri, files = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), None
+        if uri is None:
+            folder = Path(self.dir).expanduser().absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            uri, files = f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlruns").as_uri()
         told = self.config.get("provenance") or {}
         tags = {"group": self.group, "commit": told.get("commit"), "command": told.get("command")}
         made = _logger(
             experiment_name=self.experiment,
             run_name=self.name,
             tracking_uri=uri,
+            artifact_location=files,
             tags={key: str(value) for key, value in tags.items() if value},
             run_id=known,
         )
@@ -68,11 +73,6 @@ class MlflowRun:
             self._begin(made, known, written, uri)
         self._logger = made
         return made
-
-    def _database(self) -> str:
-        folder = Path(self.dir).expanduser().absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{folder / 'mlflow.db'}"
 
     def _begin(self, made: Any, known: str | None, written: Path, uri: str) -> None:
         if known is None:

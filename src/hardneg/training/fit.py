@@ -45,7 +45,7 @@ from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
 
 log = logging.getLogger(__name__)
-PROFILE_ROWS, PROFILE_WIDTH = 15, 180  # of a profile that are shown
+PROFILE_ROWS = 15  # of a profile that are shown
 
 
 def fit(
@@ -105,7 +105,9 @@ def show_profile(trainer: L.Trainer) -> None:
         return
     for path in sorted(Path(str(profiler.dirpath)).glob(f"*-{profiler.filename}*.txt")):
         lines = [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip("- ")]
-        log.info("%s\nthe whole profile: %s", "\n".join(line[:PROFILE_WIDTH] for line in lines[:PROFILE_ROWS]), path)
+        rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[:PROFILE_ROWS]]
+        shown = [f"{row[0][:60]:<60}" + "".join(f"{cell:>20}" for cell in row[1:]) for row in rows]
+        log.info("%s\nthe whole profile: %s", "\n".join(line.rstrip() for line in shown), path)
 
 
 def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
