@@ -168,7 +168,7 @@ def _is_training(path: Path) -> bool:
     written = path / ".hydra" / "hydra.yaml"
     name = OmegaConf.select(OmegaConf.load(written), "hydra.job.name") if written.exists() else None
     config = path / ".hydra" / "config.yaml"
-    return str(name).startswith("train") and not (config.exists() and OmegaConf.load(config).get("debug"))
+    return str(name).startswith("train") and not (config.exists() and OmegaConf.select(OmegaConf.load(config), "debug"))
 
 
 def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:

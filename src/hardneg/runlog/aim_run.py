@@ -45,7 +45,7 @@ class AimRun:
 
         class Logger(AimLogger):
             @rank_zero_only
-            def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+            def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
                 """Track one row; an epoch is a whole number."""
                 super().log_metrics({k: int(v) if k == "epoch" else v for k, v in metrics.items()}, step)
 
@@ -65,7 +65,7 @@ class AimRun:
             system_tracking_interval=self.system_tracking_interval,
             capture_terminal_logs=False,
         )
-        if rank_zero_only.rank == 0:
+        if getattr(rank_zero_only, "rank", 0) == 0:
             self._logger.log_hyperparams(dict(self.config))
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_text(self._logger.experiment.hash + "\n", encoding="utf-8")
@@ -75,5 +75,5 @@ class AimRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the run."""
-        if self._logger is not None and rank_zero_only.rank == 0:
+        if self._logger is not None and getattr(rank_zero_only, "rank", 0) == 0:
             self._logger.experiment.close()

@@ -69,7 +69,7 @@ class MlflowRun:
             run_id=known,
         )
         made.files = FILES if self.artifacts else ()
-        if rank_zero_only.rank == 0:
+        if getattr(rank_zero_only, "rank", 0) == 0:
             self._begin(made, known, written, uri)
         self._logger = made
         return made
@@ -87,7 +87,7 @@ class MlflowRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the run with the job's fate."""
-        if self._logger is not None and rank_zero_only.rank == 0:
+        if self._logger is not None and getattr(rank_zero_only, "rank", 0) == 0:
             self._logger.finalize("success" if error is None else "failed")
 
 
@@ -99,7 +99,7 @@ def _logger(**arguments: Any) -> Any:
         files: tuple[str, ...] = ()
 
         @rank_zero_only
-        def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
             """Log one row, under names that MLflow takes."""
             super().log_metrics({key.replace("@", "_at_"): value for key, value in metrics.items()}, step)
 

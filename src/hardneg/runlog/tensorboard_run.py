@@ -33,7 +33,7 @@ class _Logger(TensorBoardLogger):
         self._begun, self._goes_on = False, any((folder / FOLDER).glob("events.*"))
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Write one row; the first says which older ones it takes the place of."""
         if not self._begun:
             self._begun = True
