@@ -50,7 +50,10 @@ def assert_config(run, folder, strategy):
     flat = {"negatives_id": strategy, "loss_id": "infonce", "data_id": "toy", "encoder_id": "static"}
     flat |= {"filter_id": "known_positives", "run_folder": str(folder)}
     written = {key: value for key, value in classes.plain(read_config(folder)).items() if value != {}}  # as W&B does
-    assert {key: value for key, value in run.config.items() if key != "_wandb"} == {**written, **flat}
+    told = json.loads((folder / "summary.json").read_text())
+    told = {key: told[key] for key in ("hardneg", "packages", "data_path", "command", "host", "commit", "repository")}
+    own = {key: value for key, value in run.config.items() if key != "_wandb"}
+    assert own == {**written, **flat, "provenance": told}
     assert (run.config["strategy_name"], run.config["seed"]) == (strategy, 1)
     assert set(run.config["negatives"]) == set(strategy.split("+"))
 

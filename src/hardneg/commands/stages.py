@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from hardneg.config.composition import output_folder
 from hardneg.stages.recipe import Plan, make_plan, read_list, recipes
 from hardneg.stages.request import PLACE, again, note
+
+ROOT = "paths.output_dir="
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -39,7 +42,9 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     given, unknown = parser.parse_known_intermixed_args(list(arguments))
     overrides = [*given.overrides, *unknown]
     places = [o.removeprefix(PLACE).strip("'\"") for o in overrides if o.startswith(PLACE)]
-    folder = Path(places[-1] if places else f"outputs/{datetime.now():%Y-%m-%d_%H-%M-%S}_{given.recipe}").resolve()
+    roots = [o.removeprefix(ROOT).strip("'\"") for o in overrides if o.startswith(ROOT)]
+    new = Path(roots[-1] if roots else output_folder(), "outputs", f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{given.recipe}")
+    folder = Path(places[-1] if places else new).resolve()
     own = None if given.config_dir is None else given.config_dir.resolve()
     return make_plan(given.recipe, [o for o in overrides if not o.startswith(PLACE)], folder, own)
 

@@ -16,13 +16,14 @@ from jaxtyping import Float
 from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import KEPT_AND_SHOWN, flat
+from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
 _NO_ARM = (
     *("seed.", "ckpt_path.", "stages.", *KEPT_AND_SHOWN),
-    *("run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
+    *("provenance.", "run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
 )
 
 
@@ -163,10 +164,11 @@ def _add(path: Path, into: Found) -> None:
 
 
 def _is_training(path: Path) -> bool:
-    """Whether the folder was made by train or train-teacher: a mining run or a probe has no summary by design."""
+    """Whether the folder was made by train or train-teacher: a mining run, a probe, debug=NAME have no summary."""
     written = path / ".hydra" / "hydra.yaml"
     name = OmegaConf.select(OmegaConf.load(written), "hydra.job.name") if written.exists() else None
-    return str(name).startswith("train")
+    config = path / ".hydra" / "config.yaml"
+    return str(name).startswith("train") and not (config.exists() and OmegaConf.select(OmegaConf.load(config), "debug"))
 
 
 def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
@@ -174,6 +176,8 @@ def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
     ids = {file.read_text(encoding="utf-8").strip() for path in seen if (file := path / "wandb_run_id").is_file()}
     for entry in wandb_read.runs(folder, without=ids):
         config, logs = entry["config"] or {}, tuple(entry["dirs"])
+        if config.get("debug"):
+            continue
         path = Path(config["run_folder"]) if "run_folder" in config else None
         if path is not None and path.resolve() not in seen and (path / "summary.json").exists():
             seen.add(path.resolve())
@@ -196,6 +200,6 @@ def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
     Interpolations are left out: what they stand for is there under its own key.
     """
     leaves = dict(flat(node))
-    chosen = {group: "+".join(node[group] or ()) or "none" for group in ("filter", "callbacks") if group in node}
+    chosen = {group: names(node[group]) or "none" for group in ("filter", "callbacks") if group in node}
     kept = {key: value for key, value in leaves.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
     return kept | chosen

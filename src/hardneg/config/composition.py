@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -25,6 +26,7 @@ CONFIG_PATH = "pkg://hardneg.conf"
 def register_resolvers() -> None:
     """Make `${cache_folder:}`, `${keys:}`, `${identity:}` and the like known; comes before any config is composed."""
     OmegaConf.register_new_resolver("cache_folder", lambda: str(cache_folder()), replace=True)
+    OmegaConf.register_new_resolver("output_folder", output_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
     OmegaConf.register_new_resolver("identity", of_root, replace=True)
     OmegaConf.register_new_resolver("data_name", data_name, replace=True)
@@ -40,6 +42,11 @@ def _stage(name: str, *, _root_: DictConfig) -> str:
             " stages=FOLDER, where the earlier ones are"
         )
     return f"{_root_.stages}/{name}"
+
+
+def output_folder() -> str:
+    """The folder that gets outputs/ and multirun/ unless `paths.output_dir` says so: HARDNEG_OUTPUT, else here."""
+    return os.environ.get("HARDNEG_OUTPUT") or "."
 
 
 def check_keys(node: Mapping[str, Any], primary: str) -> None:

@@ -14,7 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.config.earlier_configs import as_before
 from hardneg.config.moved import first_key, first_path
 
+SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
+    *("paths.", *(f"callbacks.{name}." for name in SHOWING)),
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
     *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
@@ -54,7 +56,12 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
         kept.pop("stages", None)
     if node.get("teacher") is None:  # given negatives had no teacher of their own once
         kept.pop("negatives.given.teacher", None)
-    return kept | {group: "+".join(node[group] or ()) for group in ORDERED if isinstance(node.get(group), Mapping)}
+    return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}
+
+
+def chosen(group: Mapping[str, Any] | None) -> str:
+    """The names of what is chosen of a group, in order, without callbacks that only show."""
+    return "+".join(name for name in group or () if name not in SHOWING)
 
 
 def hashed(settings: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.refused_arguments import REFUSED
+
 
 def in_plain_words(error: Exception, command: str | None = None) -> str:
     """Say what Hydra finds wrong with a command line; for an unknown key or option with what is near.
@@ -55,6 +57,8 @@ def _unknown_key(full: str, node: Any, command: str | None) -> str:
     """Say what there is instead of a key that is not there."""
     parent, _, key = full.rpartition(".")
     known = {str(name) for name in node or ()}
+    if parent == "trainer" and key in REFUSED:
+        return f"trainer.{key} has no effect here; {REFUSED[key]}"
     options = [] if not parent else _options(parent)
     multiple = parent in _groups(command, multiple=True)
     if key in options:

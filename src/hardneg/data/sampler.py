@@ -39,10 +39,12 @@ class EpochSampler:
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.start = 0
+        self.held = False  # every epoch is then this one again
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch (Lightning calls this before each one)."""
-        self.epoch = epoch
+        if not self.held:
+            self.epoch = epoch
 
     def __len__(self) -> int:
         return sum(self.order.batches(self.batch_size * self.world_size))

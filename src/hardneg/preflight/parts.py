@@ -19,6 +19,7 @@ from hardneg.encoders.file_hashes import check_intact
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
 from hardneg.runlog.artifacts import check_kinds
+from hardneg.runlog.wandb_run import WandbRun
 
 
 def check_parts(node: dict[str, Any]) -> None:
@@ -70,9 +71,12 @@ def check_checkpoints(node: dict[str, Any]) -> None:
 
 
 def check_loggers(loggers: dict[str, Any]) -> None:
-    """Raise `ConfigError` for artifacts that W&B is not given."""
+    """Raise `ConfigError` for a logger whose package is not installed, and for artifacts that W&B is not given."""
     for name, logger in loggers.items():
-        if logger and "artifacts" in logger:
+        made = hydra.utils.get_object(classes.todays(logger)["_target_"]) if "_target_" in (logger or {}) else None
+        if check := getattr(made, "check", None):
+            check()
+        if made is WandbRun and "artifacts" in logger:
             check_kinds(logger["artifacts"], f"logger.{name}.artifacts")
 
 

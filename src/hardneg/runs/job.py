@@ -22,6 +22,7 @@ from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, UserError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
     status.begin(folder, **facts, best=best)
     try:
         result = entry(cfg)
-        if OmegaConf.select(cfg, "trainer.fast_dev_run"):  # a trial is no run that is done
+        if is_trial(cfg):  # it is no run that is done
             status.write(folder, state="trial", result=None)
             return result
     except KeyboardInterrupt:

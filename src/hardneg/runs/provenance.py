@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import socket
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +17,39 @@ import hardneg
 from hardneg.config import classes
 from hardneg.data.readers.folders import is_hub_name
 
+PACKAGES = (
+    *("torch", "lightning", "transformers", "tokenizers", "datasets", "numpy", "hydra-core"),
+    *("bm25s", "pytrec_eval-terrier", "faiss-cpu", "peft", "sentence-transformers"),
+)
+
 
 def provenance(cfg: Any) -> dict[str, Any]:
-    """Return `data_path` (of several sets one each), `command`, `host`, `commit` and the `repository` it is of.
+    """Return the version of `hardneg`, `packages`, `data_path` (of several sets one each), `command`, `host`, `commit`.
+
+    Of the commit also the `repository` it is of.
 
     The commit is that of the working directory, with `-dirty` behind it where files differ from it, else that of the
     package; both are None where neither is in a git repository.
     """
     commit, repository = commit_of(Path.cwd(), Path(hardneg.__file__).parent)
     return {
+        "hardneg": hardneg.__version__,
+        "packages": packages(),
         "data_path": data_path(classes.plain(cfg.data)),
         "command": shlex.join(["hardneg", *sys.argv[1:]]),
         "host": socket.gethostname(),
         "commit": commit,
         "repository": repository,
     }
+
+
+def packages() -> dict[str, str]:
+    """The versions of Python and of the packages that numbers depend on, of those that are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def data_path(node: dict[str, Any]) -> Any:

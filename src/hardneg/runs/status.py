@@ -102,8 +102,9 @@ def begins_anew(last: Status) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what a failed attempt left that a new one would go on from."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    for left in ("metrics.csv", "wandb_run_id", "summary.json", FILE):
+    for inner in ("checkpoints", "tensorboard"):
+        shutil.rmtree(folder / inner, ignore_errors=True)
+    for left in ("metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash", "summary.json", FILE):
         (folder / left).unlink(missing_ok=True)
     for audit in folder.glob("audit_step_*.md"):
         audit.unlink()

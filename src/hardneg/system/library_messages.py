@@ -21,7 +21,8 @@ def silence_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
     if os.environ.get("LOCAL_RANK", "0") != "0":
         logging.getLogger("hardneg").setLevel(logging.WARNING)  # rank 0 says it
-    logging.getLogger("lightning.pytorch").handlers.clear()  # ours print the same lines
+    for name in ("lightning", "lightning.pytorch"):
+        logging.getLogger(name).handlers.clear()  # ours print the same lines
     # Bars of a second each that stay on the screen; ours show what takes long.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1":

@@ -103,8 +103,7 @@ class TrainingModule(L.LightningModule):
         """Log the loss, and every few steps what each source and loss did."""
         # Not for Lightning's bar, which would read every step's number at once and wait: ours takes it when it is due.
         self.log("train/loss", total.detach(), batch_size=len(kept.scores))
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if not every or (self.global_step + 1) % every:
+        if not next_is_logged(self.trainer):
             return  # Lightning would not write it
         metrics = by_source(offered, kept, self.losses.values())
         metrics |= {f"{RANDOM_COSINE}/{of}": random_cosine(rows) for of, rows in embeddings.items()}
@@ -161,6 +160,12 @@ def logs_now(trainer: L.Trainer) -> bool:
     """Whether what is logged at the step just done is written (`trainer.log_every_n_steps`; 0: never)."""
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
     return every > 0 and trainer.global_step % every == 0
+
+
+def next_is_logged(trainer: L.Trainer) -> bool:
+    """Whether what is logged at the step that is being made will be written."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return every > 0 and (trainer.global_step + 1) % every == 0
 
 
 def ends_now(trainer: L.Trainer) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import lightning as L
 import torch
 from omegaconf import DictConfig
 
-from hardneg import __version__
 from hardneg.config import classes
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.file_hashes import check_intact
@@ -21,19 +19,27 @@ from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, LAST
-from hardneg.runs.provenance import provenance
 from hardneg.runs.trec_runs import write_run
 from hardneg.system import distributed, split_weights
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.callbacks.throughput import overall
 
 log = logging.getLogger(__name__)
 
 
 def final_test(
-    cfg: DictConfig, folder: Path, trainer: L.Trainer, module: TrainingModule, evaluate: Evaluate, seconds: float
+    cfg: DictConfig,
+    folder: Path,
+    trainer: L.Trainer,
+    module: TrainingModule,
+    evaluate: Evaluate,
+    seconds: float,
+    told: Mapping[str, Any],
 ) -> float | None:
     """Write test.run, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
+
+    `told` is where the run comes from (see `hardneg.runs.provenance`).
 
     Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
     """
@@ -69,20 +75,19 @@ def final_test(
         results.write_summary(
             folder / "summary.json",
             {
-                "hardneg": __version__,
                 "name": cfg.run_name,
                 "strategy": cfg.strategy_name,
                 "loss": "+".join(cfg.loss),
                 "seed": cfg.seed,
-                **provenance(cfg),
+                **told,
                 "data": data.name,
                 "test_set": data.fingerprint(cfg.split.test) if cfg.split.test else None,
-                "packages": {name: metadata.version(name) for name in ("torch", "transformers", "lightning")},
                 "sizes": sizes(data),
                 "encoder": classes.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,
                 "seconds": round(seconds, 1),
+                "throughput": overall(trainer),
                 "dev": {"best": best, "history": evaluate.history},
                 "test": means,
                 **({"test_by_set": sets} if sets else {}),

@@ -25,6 +25,8 @@ from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.runlog.loggers import loggers
 from hardneg.runs.folder import LAST
+from hardneg.runs.provenance import provenance
+from hardneg.runs.trial import is_trial
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.console import Bar, EpochLine, StepLines
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -35,6 +37,7 @@ from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.callbacks.throughput import Throughput
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.final_test import final_test
@@ -42,6 +45,7 @@ from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
 
 log = logging.getLogger(__name__)
+PROFILE_ROWS = 15  # of a profile that are shown
 
 
 def fit(
@@ -56,10 +60,12 @@ def fit(
 ) -> float | None:
     """Train and test the run; return the best dev metric. `watching` are callbacks beside those of every run.
 
-    A trial (trainer.fast_dev_run) ends without results, logs or checkpoints: nothing may take it for a run.
+    A trial (debug=NAME, trainer.fast_dev_run) ends without results: nothing may take it for a run. That of fast_dev_run
+    has no logs or checkpoints either.
     """
-    trial = bool(cfg.trainer.fast_dev_run)
-    with loggers({} if trial else cfg.logger, facts(cfg, folder, evaluate.retriever.data)) as opened:
+    told = provenance(cfg)  # now: at the end somebody may have changed the code
+    known = facts(cfg, folder, evaluate.retriever.data, told)
+    with loggers({} if cfg.trainer.fast_dev_run else cfg.logger, known) as opened:
         trainer: L.Trainer = classes.build(
             {**classes.plain(cfg.trainer), **trainer_arguments(evaluate.retriever.precision)},
             logger=opened,
@@ -74,10 +80,12 @@ def fit(
             report_mining(trainer, negatives)
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
-        if trial:
-            log.info("trainer.fast_dev_run: %d steps done; a trial has no results", trainer.global_step)
+        show_profile(trainer)
+        if is_trial(cfg):
+            name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
+            log.info("%s: %d steps done, in %s; a trial has no results", name, trainer.global_step, folder)
             return None
-        return final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started)
+        return final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started, told)
 
 
 def write_profile(trainer: L.Trainer, folder: Path) -> None:
@@ -88,6 +96,18 @@ def write_profile(trainer: L.Trainer, folder: Path) -> None:
     profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
     if not isinstance(profiler, PassThroughProfiler) and profiler.filename is None:
         profiler.dirpath, profiler.filename = profiler.dirpath or folder, "profile"
+
+
+def show_profile(trainer: L.Trainer) -> None:
+    """Say where the profile lies, and show where most of the time went."""
+    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
+    if isinstance(profiler, PassThroughProfiler) or not trainer.is_global_zero:
+        return
+    for path in sorted(Path(str(profiler.dirpath)).glob(f"*-{profiler.filename}*.txt")):
+        lines = [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip("- ")]
+        rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[:PROFILE_ROWS]]
+        shown = [f"{row[0][:60]:<60}" + "".join(f"{cell:>20}" for cell in row[1:]) for row in rows]
+        log.info("%s\nthe whole profile: %s", "\n".join(line.rstrip() for line in shown), path)
 
 
 def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
@@ -128,10 +148,10 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
 
     A moving average comes before all that look at it.
     """
-    kept = folder / "checkpoints"
+    kept, clock = folder / "checkpoints", Throughput()
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
-    own += [SaveOnSigterm(kept / LAST), LogSteps(), evaluate, EpochLine()]
+    own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, EpochLine()]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += mined
     if cfg.trainer.enable_progress_bar:
@@ -141,11 +161,11 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     if cfg.split.dev is not None:
         own.append(best_checkpoint(kept, cfg.evaluate.best))
-    return own + [one for one in added if not isinstance(one, WeightAveraging)]
+    return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again()]
 
 
-def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
-    """What a logger may want to know of the run."""
+def facts(cfg: DictConfig, folder: Path, data: RetrievalData, told: dict[str, Any]) -> dict[str, Any]:
+    """What a logger may want to know of the run; `told` is where it comes from."""
     sweep = (folder.parent / "multirun.yaml").exists()
     flat = {
         "run_folder": str(folder),  # where `hardneg compare` finds the per-query values of a W&B run
@@ -160,7 +180,7 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
         "name": cfg.run_name,
         "group": folder.parent.name if sweep else None,
         "tags": [*cfg.negatives, *cfg.loss, data.name],
-        "config": {**classes.plain(cfg), **flat},
+        "config": {**classes.plain(cfg), **flat, "provenance": told},
         "inputs": inputs(classes.plain(cfg)),
         "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
     }

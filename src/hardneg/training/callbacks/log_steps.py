@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch.optim import Optimizer
 
-from hardneg.training.base import logs_now
+from hardneg.training.base import logs_now, next_is_logged
 
 
 class LogSteps(L.Callback):
@@ -22,8 +22,7 @@ class LogSteps(L.Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         """Log the rate and the norm; the gradients are whole here, unscaled and not clipped yet."""
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if not every or (trainer.global_step + 1) % every:
+        if not next_is_logged(trainer):
             return
         norm: Any = torch.nn.utils.get_total_norm([p.grad for p in pl_module.parameters() if p.grad is not None])
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # weights split over devices

@@ -1,0 +1,112 @@
+"""One run of MLflow per run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from hardneg.runlog.installed import need
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import MLFlowLogger
+
+log = logging.getLogger(__name__)
+
+ID = "mlflow_run_id"  # a file in the run folder
+FILES = ("summary.json", "test.run", "per_query.parquet", "figure.png")
+
+
+@dataclass(kw_only=True)
+class MlflowRun:
+    """A context manager that gives a run Lightning's `MLFlowLogger`, and ends it as failed if the job raises.
+
+    The id lies in `folder/mlflow_run_id`: a resumed run goes on under it. The parameters are the resolved config, of
+    the run's first start: MLflow lets none be changed. MLflow has no `@` in names: `ndcg@10` is `ndcg_at_10` there.
+    """
+
+    folder: str | os.PathLike[str]
+    name: str
+    config: Mapping[str, Any]
+    dir: str | os.PathLike[str] = "."
+    group: str | None = None
+    experiment: str = "hardneg"
+    tracking_uri: str | None = None
+    artifacts: bool = True
+    _logger: MLFlowLogger | None = field(default=None, init=False, repr=False)
+
+    @staticmethod
+    def check() -> None:
+        """Raise `ConfigError` where MLflow, or what its database needs, is not installed."""
+        need("mlflow", "mlflow", "sqlalchemy", "alembic")
+
+    def __enter__(self) -> MLFlowLogger:
+        """Start the run, or go on with it, and return its logger."""
+        self.check()
+        for noisy in ("alembic", "mlflow.store.db.utils", "lightning.pytorch.loggers.mlflow"):  # of a new database
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        written = Path(self.folder) / ID
+        known = written.read_text(encoding="utf-8").strip() if written.exists() else None
+        uri, files = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), None
+        if uri is None:
+            folder = Path(self.dir).expanduser().absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            uri, files = f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlruns").as_uri()
+        told = self.config.get("provenance") or {}
+        tags = {"group": self.group, "commit": told.get("commit"), "command": told.get("command")}
+        made = _logger(
+            experiment_name=self.experiment,
+            run_name=self.name,
+            tracking_uri=uri,
+            artifact_location=files,
+            tags={key: str(value) for key, value in tags.items() if value},
+            run_id=known,
+        )
+        made.files = FILES if self.artifacts else ()
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            self._begin(made, known, written, uri)
+        self._logger = made
+        return made
+
+    def _begin(self, made: Any, known: str | None, written: Path, uri: str) -> None:
+        if known is None:
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(made.run_id + "\n", encoding="utf-8")
+            made.log_hyperparams(dict(self.config))
+        else:
+            made.experiment.update_run(known, status="RUNNING")
+        log.info("MLflow: run %s of experiment %s at %s", made.run_id, self.experiment, uri)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the run with the job's fate."""
+        if self._logger is not None and getattr(rank_zero_only, "rank", 0) == 0:
+            self._logger.finalize("success" if error is None else "failed")
+
+
+def _logger(**arguments: Any) -> Any:
+    """Make the logger; Lightning's class is met here, since its module is slow to import."""
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    class Logger(MLFlowLogger):
+        files: tuple[str, ...] = ()
+
+        @rank_zero_only
+        def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+            """Log one row, under names that MLflow takes."""
+            super().log_metrics({key.replace("@", "_at_"): value for key, value in metrics.items()}, step)
+
+        def log_run(self, folder: Path, checkpoint: Path) -> None:
+            """Upload what the run has come to."""
+            for name in self.files:
+                if (folder / name).exists():
+                    self.experiment.log_artifact(self.run_id, str(folder / name))
+
+    return Logger(**arguments)

@@ -1,0 +1,12 @@
+"""Runs that are tried only: they have no results, and are counted nowhere as runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+
+def is_trial(cfg: Any) -> bool:
+    """Whether a run is a trial: one of debug=NAME, or of trainer.fast_dev_run."""
+    return bool(cfg.get("debug") or OmegaConf.select(cfg, "trainer.fast_dev_run"))

@@ -1,0 +1,20 @@
+"""The same batches in every epoch, to see whether a model can learn them by heart."""
+
+from __future__ import annotations
+
+import lightning as L
+
+from hardneg.data.datamodule import Batches
+
+
+class SameBatches(L.Callback):
+    """Make every epoch the first one again: its queries in its order, their positives and the negatives drawn for them.
+
+    With trainer.limit_train_batches=N it is what Lightning's `overfit_batches` is elsewhere.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hold the order of this rank's batches."""
+        batches = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(batches, Batches) and batches.loader is not None
+        batches.loader.sampler.held = True
