@@ -28,6 +28,11 @@ def check_parts(node: dict[str, Any]) -> None:
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             classes.build(node[key])
+    for name, data in ((node.get("evaluate") or {}).get("also") or {}).items():
+        try:
+            classes.build(data)
+        except ConfigError as error:
+            raise ConfigError(f"evaluate.also.{name}: {error}") from error
     if bm25 := (node.get("evaluate") or {}).get("bm25"):
         try:
             classes.build(bm25)  # now, not at the end of the run

@@ -12,6 +12,7 @@ from typing import Any
 
 import hardneg
 from hardneg.config import classes
+from hardneg.data.other_sets import others
 
 
 def provenance(cfg: Any) -> dict[str, Any]:
@@ -37,6 +38,12 @@ def data_path(node: dict[str, Any]) -> Any:
     if path := node.get("path"):
         return str(Path(path).expanduser().absolute())
     return node.get("repo")
+
+
+def other_paths(cfg: Any) -> dict[str, Any]:
+    """Return `also_path`, where the data of `evaluate.also` lie by their names; nothing where there are none."""
+    found = others(classes.plain(cfg.evaluate.get("also")), str(cfg.cache))
+    return {"also_path": {name: data_path(node) for name, (node, _) in found.items()}} if found else {}
 
 
 def commit_of(*folders: Path) -> tuple[str | None, str | None]:

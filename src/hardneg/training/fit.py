@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
 from hardneg.retrieval.model import Model
-from hardneg.retrieval.reranker import Reranker
-from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
 from hardneg.runs.folder import LAST
 from hardneg.training.base import TrainingModule
@@ -90,12 +90,16 @@ def write_profile(trainer: L.Trainer, folder: Path) -> None:
         profiler.dirpath, profiler.filename = profiler.dirpath or folder, "profile"
 
 
-def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
-    """Make the callback that evaluates, as the config asks."""
+def evaluation(
+    cfg: DictConfig, data: RetrievalData, also: Sequence[OtherSet], ranks: Callable[[RetrievalData], Ranks]
+) -> Evaluate:
+    """Make the callback that evaluates, as the config asks; `ranks` makes what ranks the documents of a data set."""
+    own = ranks(data)
     return Evaluate(
-        retriever,
+        own,
         dev=cfg.split.dev,
-        before=cfg.split.test if cfg.evaluate.before else None,
+        tests=test_sets(own, cfg.split.test, also, ranks),
+        test_before=cfg.evaluate.before,
         metrics=list(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
         every_n_epochs=cfg.evaluate.every_n_epochs,
