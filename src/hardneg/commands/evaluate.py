@@ -19,7 +19,7 @@ from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
-from hardneg.retrieval.metrics import Run, per_query
+from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.retrieval.test_sets import TestSet, leave_out, load_others, nested_runs, test_sets
 from hardneg.runs import results
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Print the table and write test.run (of several test sets test/SET.run), per_query.parquet and summary.json; of several ranks the first."""
+    """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first."""
     check_config(cfg)
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
@@ -87,6 +87,6 @@ def _measured(cfg: DictConfig, one: TestSet, runs: dict[str, Run]) -> results.Te
     """Measure the baseline and the checkpoint on a test set, query by query."""
     judged = one.data.split(one.split)
     systems = baseline_metrics(cfg, one.data, one.split, one.retriever.seen)
-    metrics = list(cfg.evaluate.metrics)
+    metrics = resolve(cfg.evaluate.metrics)
     systems |= {f"checkpoint{at}": per_query(run, judged, one.data, metrics) for at, run in runs.items()}
     return results.Tested(one.name, one.data, one.split, runs, systems)

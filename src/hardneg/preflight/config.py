@@ -92,11 +92,12 @@ def check_evaluation(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking."""
     metrics, depth = node["evaluate"]["metrics"], node["evaluate"]["depth"]
     from hardneg.retrieval.metrics import check as check_metrics
+    from hardneg.retrieval.metrics import deepest
 
     check_metrics(metrics)
     check_test_sets(node)
-    if depth < (deepest := max(int(name.split("@")[1]) for name in metrics)):
-        raise ConfigError(f"evaluate.depth={depth} is too shallow for a metric at {deepest}")
+    if depth < (needed := deepest(metrics)):
+        raise ConfigError(f"evaluate.depth={depth} is too shallow for a metric at {needed}")
 
 
 def check_test_sets(node: dict[str, Any]) -> None:

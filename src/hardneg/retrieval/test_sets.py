@@ -100,7 +100,7 @@ def nested_runs(sets: Sequence[TestSet], ranker: Any, depth: int) -> list[dict[s
 
 
 def leave_out(cfg: DictConfig, data: RetrievalData) -> str | None:
-    """The split whose relevant documents another set's rankings leave out: that of `evaluate.leave_out`, if it has it."""
+    """The split that another set's rankings leave out: that of `evaluate.leave_out`, where it has one so called."""
     split: str | None = cfg.evaluate.get("leave_out")
     return split if split in data.qrels else None
 

@@ -32,9 +32,10 @@ log = logging.getLogger(__name__)
 def final_test(
     cfg: DictConfig, folder: Path, trainer: L.Trainer, module: TrainingModule, evaluate: Evaluate, seconds: float
 ) -> float | None:
-    """Write test.run (of several test sets test/SET.run), per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
+    """Write rankings, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
 
-    Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
+    The ranking is test.run, of several test sets test/SET.run. Every rank takes part in the test; rank 0 writes.
+    summary.json comes last: where it is, the run is complete.
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test

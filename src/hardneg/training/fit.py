@@ -21,6 +21,7 @@ from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
+from hardneg.retrieval.metrics import names_of, resolve
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
@@ -100,7 +101,7 @@ def evaluation(
         dev=cfg.split.dev,
         tests=test_sets(own, cfg.split.test, also, ranks),
         test_before=cfg.evaluate.before,
-        metrics=list(cfg.evaluate.metrics),
+        metrics=resolve(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
         every_n_epochs=cfg.evaluate.every_n_epochs,
     )
@@ -117,7 +118,7 @@ def mining(
     if negatives.curriculum is not None:
         found.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
-        metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
+        metrics = list(dict.fromkeys([cfg.evaluate.best, *names_of(cfg.evaluate.metrics)]))
         beside = None
         if cfg.evaluate.bm25 is not None and at.bm25_queries is not None:
             beside = BesideBM25(classes.build(cfg.evaluate.bm25), setting.training, setting.cache, at.bm25_queries)
@@ -166,7 +167,7 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData) -> dict[str, Any]:
         "tags": [*cfg.negatives, *cfg.loss, data.name],
         "config": {**classes.plain(cfg), **flat},
         "inputs": inputs(classes.plain(cfg)),
-        "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
+        "best": [f"val/{metric}" for metric in names_of(cfg.evaluate.metrics)],
     }
 
 

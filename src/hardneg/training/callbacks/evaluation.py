@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hardneg.retrieval.metrics import average, by_set, per_query
+from hardneg.retrieval.metrics import Metric, average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.retrieval.test_sets import TestSet
@@ -37,7 +37,7 @@ class Evaluate(L.Callback):
         dev: str | None,
         tests: Sequence[TestSet],
         test_before: bool,
-        metrics: list[str],
+        metrics: Sequence[Metric],
         depth: int,
         every_n_epochs: int,
     ) -> None:
