@@ -71,5 +71,5 @@ def test_splits_and_other_sets_are_tested_before_and_after_and_chosen_again(hard
     ],
 )
 def test_what_cannot_be_tested_is_refused_before_training(hardneg, environment, words, said):
-    stopped = hardneg("train", *SMALL, *words, "hydra.run.dir=refused", fails=True)
+    stopped = hardneg("train", *SMALL, *words, "hydra.run.dir=refused", code=2)
     assert said in " ".join(stopped.stderr.split()) and "epoch" not in stopped.stderr

@@ -178,7 +178,7 @@ def of_rankings(
 
 
 def _by_trec(what: Measure, rankings: Rankings, judged: Mapping[str, dict[str, int]]) -> Float[np.ndarray, " Q"]:
-    result = pytrec_eval.RelevanceEvaluator(judged, {what.trec}).evaluate(rankings)
+    result = pytrec_eval.RelevanceEvaluator(judged, {str(what.trec)}).evaluate(rankings)
     key = str(what.trec).replace("recall.0.", "recall_0.").replace("recall.1.", "recall_1.")
     key = key if key.startswith("iprec") else key.replace(".", "_")
     values = np.array([result.get(query, {}).get(key, 0.0) for query in rankings])

@@ -18,10 +18,10 @@ def judged():
     labels, rankings = {}, {}
     for q in range(30):
         known = rng.choice(docs, 25, replace=False)
-        labels[f"q{q}"] = {doc: int(g) for doc, g in zip(known, rng.integers(0, 4, 25), strict=True)}
+        labels[f"q{q:02}"] = {doc: int(g) for doc, g in zip(known, rng.integers(0, 4, 25), strict=True)}
         found = rng.choice(docs, int(rng.integers(3, 40)), replace=False)
         scores = np.sort(rng.permutation(1000)[: len(found)])[::-1] / 7
-        rankings[f"q{q}"] = dict(zip(found.tolist(), scores.tolist(), strict=True))
+        rankings[f"q{q:02}"] = dict(zip(found.tolist(), scores.tolist(), strict=True))
     return labels, rankings
 
 
