@@ -330,7 +330,7 @@ def test_all_yamls_lie_where_hydra_finds_them():
         (["encoder.dim=0"], "dim", ">= 1"),
         (["encoder=minilm", "encoder.pooling=max"], "encoder.pooling", "mean, cls, last"),
         (["schedule.warmup=10.0"], "schedule.warmup", "0 <= warmup < 1"),
-        (["evaluate.metrics=[ndcg]"], "evaluate.metrics: 'ndcg'", "ndcg@k"),
+        (["evaluate.metrics=[ndgc@10]"], "evaluate.metrics: 'ndgc@10'", "ndcg@k"),
         (["++negatives.bm25.k=3"], "negatives.bm25 has settings but was not chosen", "negatives=[bm25]"),
         (["++filter.margin.x=3"], "filter.margin has settings but was not chosen", "filter=[margin]"),
         (["negatives=[random]", "loss.infonce.symmetric=true"], "loss.infonce.symmetric", "needs in_batch"),

@@ -86,7 +86,7 @@ def test_bad_input_is_refused_before_anything_is_ranked(hardneg, runs):
         (["old", "new", "data=toy", "data.docs=500"], "was tested on other documents, queries or judgements"),
         (["old", "new", "seed=3"], "seed=3: not read here"),
         (["old", "new", "data=nothing"], "nothing"),
-        (["old", "new", "--metric", "ndcg"], "'ndcg' is none of"),
+        (["old", "new", "--metric", "ndgc@10"], "'ndgc@10' is not known"),
         (["old", "checkpoint"], "holds no *.run file"),
     ):
         (runs / "checkpoint").mkdir(exist_ok=True)

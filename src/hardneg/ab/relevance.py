@@ -101,18 +101,30 @@ class _Lookup(Mapping[str, str]):
         return len(self.corpus)
 
 
-def from_files(qrels: Path, queries: Path | None, corpus: Path | None) -> Judged:
+def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_from: float | None = None) -> Judged:
     """Read judgements, and texts in BEIR's JSON lines where they are given.
 
-    Raises `DataError` with file and line for what is broken, `UserError` for a file that is not there.
+    `relevant_from` is the lowest grade that is relevant (null: any above 0); nDCG counts the lower ones all the same,
+    as trec_eval does with its relevance level (`-l`). Raises `DataError` with file and line for what is broken,
+    `UserError` for a file that is not there, and where no grade is as high.
     """
-    labels = read_qrels(qrels)
+    written = read_qrels(qrels)
+    labels = written if relevant_from is None else _from_grade(written, relevant_from)
+    if relevant_from is not None and not any(grade for docs in labels.values() for grade in docs.values()):
+        highest = max((grade for docs in written.values() for grade in docs.values()), default=0)
+        raise UserError(f"--relevant-from {relevant_from:g}: no document is relevant; the highest grade is {highest:g}")
     return Judged(
-        name=qrels.name,
+        name=qrels.name if relevant_from is None else f"{qrels.name} (relevant from {relevant_from:g})",
         labels=labels,
+        gains=None if relevant_from is None else written,
         queries={} if queries is None else _texts(queries, "--queries"),
         docs={} if corpus is None else _texts(corpus, "--corpus"),
     )
+
+
+def _from_grade(labels: Labels, bar: float) -> dict[str, dict[str, int | float]]:
+    """The judgements where lower grades are judged and not relevant."""
+    return {q: {doc: grade if grade >= bar else 0 for doc, grade in docs.items()} for q, docs in labels.items()}
 
 
 def _texts(path: Path, option: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from hardneg.ab.slices import each, slices
 from hardneg.ab.systems import Side
 from hardneg.compare import clusters
 from hardneg.errors import UserError
-from hardneg.retrieval.metrics import of_rankings
+from hardneg.retrieval.metrics import OwnMetric, of_rankings
 
 SHOWN_HOLES = 10  # unjudged@10, as it is reported elsewhere
 
@@ -48,6 +48,7 @@ class Plan:
     seed: int = 0
     examples: int = 10
     gate: Gate = Gate()
+    own: Mapping[str, OwnMetric] = field(default_factory=dict)  # of the metrics those that are not ours
 
     def __post_init__(self) -> None:
         for option, value, least in (("--k", self.k, 1), ("--impressions", self.impressions, 1)):
@@ -120,7 +121,8 @@ def compare(old: Side, new: Side, judged: Judged, plan: Plan) -> Report:
                 " judgements that belong to it"
             )
     ranked = [over(side.rankings, ids) for side in sides]
-    values = [of_rankings(one, judged.labels, plan.metrics, judged.gains) for one in ranked]
+    measured = [plan.own.get(name, name) for name in plan.metrics]
+    values = [of_rankings(one, judged.labels, measured, judged.gains) for one in ranked]
     tops = [lists(one) for one in ranked]
     pairing = Pairing(judged.weights(), _clusters(judged, plan), plan.tie)
     effects = tuple(pairing.effect(name, values[0][name], values[1][name]) for name in plan.metrics)

@@ -15,6 +15,7 @@ from hardneg.ab.relevance import Judged, from_data, from_files
 from hardneg.config import classes, composition
 from hardneg.config.slips import in_plain_words
 from hardneg.data.open_set import open_set
+from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, UserError
 from hardneg.mining.baseline import baseline_run
@@ -45,6 +46,7 @@ class Files:
     qrels: Path | None = None
     queries: Path | None = None
     corpus: Path | None = None
+    relevant_from: float | None = None  # of the qrels file: the lowest grade that is relevant
 
 
 def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
@@ -89,9 +91,9 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     data: RetrievalData | None = None
     if cfg is not None:
         data = open_set(classes.build(cfg.data), Path(cfg.cache))
-        judged = from_data(data, cfg.split)
+        judged = from_data(data, one_split(cfg.split))
     elif files.qrels is not None:
-        judged = from_files(files.qrels, files.queries, files.corpus)
+        judged = from_files(files.qrels, files.queries, files.corpus, files.relevant_from)
     else:
         judged = _of_folder(paths)
     for side in read.values():
@@ -108,10 +110,12 @@ def _read(path: Path) -> Side:
     """Read a run file, or the one in a folder that `train` or `evaluate` left."""
     if path.is_file():
         return Side(str(path), read_run(path))
-    runs = sorted(path.glob("*.run"))
+    runs = sorted(path.glob("*.run")) or sorted(path.glob("test/*.run"))
     if len(runs) != 1:
         what = (
-            "no *.run file; a finished run has test.run" if not runs else f"several: {', '.join(r.name for r in runs)}"
+            "no *.run file; a finished run has test.run"
+            if not runs
+            else f"several: {', '.join(str(r.relative_to(path)) for r in runs)}"
         )
         raise UserError(f"{path} holds {what}; name the run file itself")
     summary: dict[str, Any] = {}
@@ -125,11 +129,21 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
     for path in paths:
         if (path / ".hydra" / "config.yaml").is_file():
             cfg = read_config(path)
-            split = cfg.split if isinstance(cfg.split, str) else cfg.split.test
-            return from_data(open_set(classes.build(cfg.data), Path(cfg.cache)), split)
+            test = cfg.split.test if isinstance(cfg.split, DictConfig) else cfg.split
+            return from_data(open_set(classes.build(cfg.data), Path(cfg.cache)), one_split(test))
     raise UserError(
         "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
     )
+
+
+def one_split(test: Any) -> str:
+    """The split that is compared; raises `UserError` for several."""
+    splits = splits_of(test)
+    if len(splits) != 1:
+        raise UserError(
+            f"two rankings are compared on one split, not on {', '.join(splits) or 'none'}: give split=NAME"
+        )
+    return splits[0]
 
 
 def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Side:

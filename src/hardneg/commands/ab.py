@@ -14,6 +14,7 @@ from hardneg.errors import UserError
 
 if TYPE_CHECKING:
     from hardneg.ab.report import Plan, Report
+    from hardneg.ab.systems import Files
 
 EXAMPLES = """examples:
   hardneg ab outputs/OLD outputs/NEW --html report.html
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_intermixed_args(arguments)
     old, new = _two(given.old_new)
     from hardneg.ab.report import compare
-    from hardneg.ab.systems import Files, load
+    from hardneg.ab.systems import load
     from hardneg.ab.terminal_report import show
     from hardneg.retrieval.metrics import check as check_metrics
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     check_metrics(plan.metrics)
     words = [word for word in given.old_new if not _is_path(word)]
     try:
-        sides = load(old, new, words, Files(given.qrels, given.queries, given.corpus))
+        sides = load(old, new, words, _files(given))
         report = compare(*sides, plan)
     except KeyboardInterrupt:
         sys.stderr.write("hardneg ab: interrupted; the same command goes on with what was embedded\n")
@@ -48,6 +49,17 @@ def main(arguments: Sequence[str]) -> None:
     if report.passed is False:
         sys.stderr.write("".join(f"hardneg ab: gate: {reason}\n" for reason in report.reasons))
         sys.exit(1)
+
+
+def _files(given: argparse.Namespace) -> Files:
+    from hardneg.ab.systems import Files
+
+    bar = given.relevant_from
+    if bar is not None and given.qrels is None:
+        raise UserError("--relevant-from is for --qrels FILE; of a data set write data.relevant_from=2")
+    if bar is not None and not bar > 0:
+        raise UserError(f"--relevant-from {bar:g}: must be a grade above 0, the lowest that is relevant")
+    return Files(given.qrels, given.queries, given.corpus, bar)
 
 
 def _is_path(word: str) -> bool:
@@ -83,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
         " evaluate.depth, evaluate.leave_out",
     )
     add("--qrels", type=Path, metavar="FILE", help="judgements, of BEIR's or TREC's columns, instead of data=")
+    add(
+        "--relevant-from",
+        type=float,
+        metavar="GRADE",
+        help="lowest grade of --qrels that is relevant (default: any > 0)",
+    )
     add("--queries", type=Path, metavar="FILE", help="their texts, JSON lines with _id and text")
     add("--corpus", type=Path, metavar="FILE", help="texts of documents, JSON lines with _id, title and text")
     add("--metric", action="append", help="with commas or repeated; the first decides (default: ndcg@10,recall@100)")

@@ -13,23 +13,29 @@ from hardneg.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from hardneg.compare.across_sets import Across
     from hardneg.compare.arms import Arm
     from hardneg.compare.contrasts import Comparison
+    from hardneg.compare.finished_runs import FinishedRun
 
 EXAMPLES = """examples:
   hardneg compare multirun/first --baseline in_batch-infonce
   hardneg compare multirun/first --metric ndcg@10,recall@100 --margin 0.01 --figures figures --latex tables.tex
   hardneg compare multirun/first --baseline in_batch-infonce --primary in_batch+bm25-infonce --cluster articles.tsv
+  hardneg compare nl2bash conala --baseline in_batch-infonce --name in_batch-infonce=in-batch --latex sets.tex
+  hardneg compare multirun/first --set conala   # one of several test sets
   hardneg compare wandb          # the runs of W&B's offline logs
 """
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print a table per data set and metric, and write the files that are asked for."""
+    """Print a table per data set and metric, and one over several sets; write the files that are asked for."""
     given = _parser().parse_args(arguments)
     metrics = [name for names in given.metric or ["ndcg@10"] for name in names.split(",")]
     _check(given, metrics)
-    from hardneg.compare.arms import arms, check_measured
+    from hardneg.compare import across_tables
+    from hardneg.compare.across_sets import across
+    from hardneg.compare.arms import arms, check_measured, rename
     from hardneg.compare.contrasts import Plan, compare
     from hardneg.compare.finished_runs import find
     from hardneg.compare.tables import show
@@ -37,16 +43,43 @@ def main(arguments: Sequence[str]) -> None:
     found = find(given.runs)
     for path, reason in found.left_out.items():
         sys.stderr.write(f"left out: {path}: {reason}\n")
-    check_measured(found.runs, metrics)
-    comparisons, by_data = [], {}
-    for data in sorted({run.summary["data"] for run in found.runs}):
-        by_data[data] = arms([run for run in found.runs if run.summary["data"] == data])
-        grouped = _clusters(given, list(by_data[data].values()))
-        for metric in metrics:
-            plan = Plan(metric, given.baseline, given.primary, given.margin, given.tie, grouped)
-            comparisons.append(compare(data, by_data[data], plan))
-            show(comparisons[-1])
-    _write(given, comparisons, by_data)
+    runs = found.runs if given.set is None else _on(found.runs, given.set)
+    check_measured(runs, metrics)
+    names = sorted({run.summary["data"] for run in runs})
+    by_data = rename({data: arms([run for run in runs if run.summary["data"] == data]) for data in names}, given.name)
+    grouped = {data: _clusters(given, list(by_arm.values())) for data, by_arm in by_data.items()}
+    comparisons, overviews = [], []
+    for metric in metrics:
+        plans = {
+            data: Plan(metric, given.baseline, given.primary, given.margin, given.tie, grouped[data]) for data in names
+        }
+        wholes = {data: compare(_titled(data, given.set), by_data[data], plan) for data, plan in plans.items()}
+        comparisons += list(wholes.values())
+        for table in wholes.values():
+            show(table)
+        if (overview := across(by_data, plans, wholes)) is not None:
+            overviews.append(overview)
+            across_tables.show(overview)
+            comparisons += [one for one in overview.columns.values() if all(one is not w for w in wholes.values())]
+    _write(given, comparisons, overviews, by_data)
+
+
+def _titled(data: str, chosen: str | None) -> str:
+    return data if chosen in (None, data) else f"{data} on {chosen}"
+
+
+def _on(runs: Sequence[FinishedRun], name: str) -> list[FinishedRun]:
+    """Look at one of several test sets; what was not tested on it is left out."""
+    found = []
+    for run in runs:
+        if (one := run.on(name)) is None:
+            sys.stderr.write(f"left out: {run.folder}: was not tested on {name}\n")
+        else:
+            found.append(one)
+    if not found:
+        known = sorted({test for run in runs for test in run.sets or [run.summary["data"]]})
+        raise UserError(f"--set {name}: no run was tested on it; there are {', '.join(known)}")
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("runs", nargs="+", type=Path, help="run folders, folders that contain them (a sweep), or a wandb/ folder")
     add("--baseline", metavar="ARM", help="arm to compare with, by its name in the table; default: the first by name")
+    add("--set", metavar="NAME", help="look at one of several test sets; default: at their mean, and at each of them")
+    add(
+        "--name",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="call an arm so in all that is printed and written",
+    )
     add("--metric", action="append", help="test metrics, with commas or repeated (default: ndcg@10)")
     add(
         "--primary", nargs="+", default=[], metavar="ARM", help="arms to correct for (Holm); the others are exploratory"
@@ -101,12 +142,19 @@ def _clusters(given: argparse.Namespace, by_arm: Sequence[Arm]) -> np.ndarray | 
     return clusters.sharing_positives(runs[0], ids)
 
 
-def _write(given: argparse.Namespace, comparisons: Sequence[Comparison], by_data: dict[str, dict[str, Arm]]) -> None:
-    from hardneg.compare import tables
+def _write(
+    given: argparse.Namespace,
+    comparisons: Sequence[Comparison],
+    overviews: Sequence[Across],
+    by_data: dict[str, dict[str, Arm]],
+) -> None:
+    from hardneg.compare import across_tables, tables
 
     texts = {
-        given.markdown: lambda: "\n".join(map(tables.markdown, comparisons)),
-        given.latex: lambda: tables.latex(comparisons),
+        given.markdown: lambda: "\n".join(
+            [*map(across_tables.markdown, overviews), *map(tables.markdown, comparisons)]
+        ),
+        given.latex: lambda: "\n".join([tables.latex(comparisons), *map(across_tables.latex, overviews)]),
         given.csv: lambda: tables.comma_separated(comparisons),
     }
     for path, text in texts.items():

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from hardneg import __version__
 from hardneg.config import classes
 from hardneg.data.open_set import open_set
+from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
@@ -18,19 +19,19 @@ from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
-from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.retrieval.test_sets import TestSet, leave_out, load_others, nested_runs, test_sets
 from hardneg.runs import results
 from hardneg.runs.folder import with_checkpoint
-from hardneg.runs.provenance import provenance
-from hardneg.runs.trec_runs import write_run
+from hardneg.runs.provenance import other_paths, provenance
 from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Print the table and write test.run, per_query.parquet and summary.json; of several ranks the first."""
+    """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first."""
     check_config(cfg)
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
@@ -41,24 +42,30 @@ def evaluate(cfg: DictConfig) -> None:
 
 def _evaluate(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    trained = checkpoint.load(cfg.ckpt_path)
     data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
-    cache = Path(cfg.cache)
-    queries, docs = token_tables(data, trained.tokenizer, trained.recipe.query, trained.recipe.document, cache)
+    splits = splits_of(cfg.split)
+    for split in splits:
+        data.split(split)  # now, not after the corpus is embedded
+    also = load_others(cfg, data, splits)
+    trained = checkpoint.load(cfg.ckpt_path)
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, trained.recipe, str(device))
-    retriever = Retriever(data, queries, docs, precision, seen(data, cfg.evaluate.leave_out))
-    runs = retriever.nested(trained.towers.to(device), cfg.split, cfg.evaluate.depth)
 
-    qrels, metrics = data.split(cfg.split), list(cfg.evaluate.metrics)
-    systems = baseline_metrics(cfg, data, cfg.split, retriever.seen)
-    systems |= {f"checkpoint{at}": per_query(run, qrels, data, metrics) for at, run in runs.items()}
+    def ranks(found: RetrievalData) -> Retriever:
+        """What ranks the documents of a data set."""
+        tables = token_tables(found, trained.tokenizer, trained.recipe.query, trained.recipe.document, Path(cfg.cache))
+        split = cfg.evaluate.leave_out if found is data else leave_out(cfg, found)
+        return Retriever(found, *tables, precision, seen(found, split))
+
+    sets = test_sets(ranks(data), splits, also, ranks)
+    ranked = nested_runs(sets, trained.towers.to(device), cfg.evaluate.depth)
+    tested = [_measured(cfg, one, runs) for one, runs in zip(sets, ranked, strict=True)]
     if distributed.rank() > 0:
         return
-    write_run(folder / f"{cfg.split}.run", runs[""], data, "hardneg")
-    results.write_per_query(folder / "per_query.parquet", runs[""], data, systems)
-    means, sets = results.means(systems, runs[""], data), results.means_by_set(systems, runs[""], data)
-    results.tell(f"{cfg.ckpt_path} on {data.name} ({cfg.split})", means, sets)
+    results.write_runs(folder, tested, splits[0] if len(sets) == 1 else "test", "hardneg")
+    results.write_per_query(folder / "per_query.parquet", tested)
+    means, by_set = results.means(tested), results.means_by_set(tested)
+    results.tell(str(cfg.ckpt_path), tested, means, by_set)
     results.write_summary(
         folder / "summary.json",
         {
@@ -66,10 +73,20 @@ def _evaluate(cfg: DictConfig) -> None:
             "ckpt_path": str(cfg.ckpt_path),
             **provenance(cfg),
             "data": data.name,
-            "split": cfg.split,
-            "precision": retriever.precision,
+            "split": splits[0] if len(splits) == 1 else splits,
+            **other_paths(cfg),
+            "precision": precision,
             "test": means,
-            **({"test_by_set": sets} if sets else {}),
+            **({"test_by_set": by_set} if by_set else {}),
         },
     )
     log.info("results: %s", folder)
+
+
+def _measured(cfg: DictConfig, one: TestSet, runs: dict[str, Run]) -> results.Tested:
+    """Measure the baseline and the checkpoint on a test set, query by query."""
+    judged = one.data.split(one.split)
+    systems = baseline_metrics(cfg, one.data, one.split, one.retriever.seen)
+    metrics = resolve(cfg.evaluate.metrics)
+    systems |= {f"checkpoint{at}": per_query(run, judged, one.data, metrics) for at, run in runs.items()}
+    return results.Tested(one.name, one.data, one.split, runs, systems)

@@ -13,6 +13,8 @@ from tokenizers import Tokenizer
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.other_sets import splits_of
+from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
@@ -26,6 +28,7 @@ from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.retrieval.test_sets import leave_out, load_others
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import owner_name
@@ -47,12 +50,13 @@ def train(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
+    also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
     setting = open_setting(cfg, folder, training)
     negatives = prepare_negatives(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives)
     module = make_module(cfg, encoder, negatives, setting.filters)
-    evaluate = evaluation(cfg, encoder.retriever(cfg, training))
+    evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, data))
     watching = mining(cfg, folder, negatives, setting, encoder.model(cfg, training, module.towers), evaluate)
     return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
 
@@ -79,11 +83,12 @@ class EncoderParts:
         precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
         return cls(recipe, tokenizer, *tables, precision)
 
-    def retriever(self, cfg: DictConfig, training: TrainingSet) -> Retriever:
-        """What ranks the corpus for evaluation."""
-        return Retriever(
-            training.data, self.queries, self.docs, self.precision, seen(training.data, cfg.evaluate.leave_out)
-        )
+    def retriever(self, cfg: DictConfig, training: TrainingSet, data: RetrievalData) -> Retriever:
+        """What ranks the documents of a data set for evaluation: the one that is trained on, or another."""
+        if data is training.data:
+            return Retriever(data, self.queries, self.docs, self.precision, seen(data, cfg.evaluate.leave_out))
+        tables = token_tables(data, self.tokenizer, self.recipe.query, self.recipe.document, Path(cfg.cache))
+        return Retriever(data, *tables, self.precision, seen(data, leave_out(cfg, data)))
 
     def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers) -> Model:
         """The encoder with these weights, for mining; `from_index` spares it what an index holds."""

@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import TrainingRows
+from hardneg.data.other_sets import splits_of
+from hardneg.data.tables import RetrievalData
 from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_run
@@ -19,6 +21,7 @@ from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import seen
+from hardneg.retrieval.test_sets import load_others
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
@@ -37,6 +40,7 @@ def train_teacher(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
+    also = load_others(cfg, training.data, splits_of(cfg.split.test))
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
@@ -49,9 +53,13 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
     module = PairModule(network, recipe, objective(cfg, negatives, filters))
     bm25 = classes.build(cfg.evaluate.bm25)
-    data, left_out = training.data, seen(training.data, None)
-    reranker = Reranker(
-        data, lambda split, depth: baseline_run(bm25, data, split, depth, cache, left_out), precision, left_out
-    )
-    evaluate = evaluation(cfg, reranker)
+
+    def ranks(data: RetrievalData) -> Reranker:
+        """What ranks again what the first stage finds in a data set."""
+        left_out = seen(data, None)
+        return Reranker(
+            data, lambda split, depth: baseline_run(bm25, data, split, depth, cache, left_out), precision, left_out
+        )
+
+    evaluate = evaluation(cfg, training.data, also, ranks)
     return fit(cfg, folder, module, batches, evaluate, negatives, [], started)

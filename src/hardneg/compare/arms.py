@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,12 @@ class Arm:
 
     name: str
     runs: Mapping[int, FinishedRun]
+    settings: str = ""  # what it was called before it was renamed, which says its settings
+
+    def on(self, test: str) -> Arm | None:
+        """The same arm on one of several test sets; None where its runs have no such set."""
+        runs = {seed: found for seed, run in self.runs.items() if (found := run.on(test)) is not None}
+        return replace(self, runs=runs) if runs else None
 
     def means(self, metric: str) -> Float[np.ndarray, " S"]:
         """The test metric of each seed."""
@@ -71,6 +77,29 @@ def arms(runs: Sequence[FinishedRun]) -> dict[str, Arm]:
     return out
 
 
+def rename(by_data: Mapping[str, dict[str, Arm]], words: Sequence[str]) -> dict[str, dict[str, Arm]]:
+    """Call arms as `words` (OLD=NEW) say, on all data sets.
+
+    Raises `UserError` for an arm that there is not, and for a name that two would have.
+    """
+    known = sorted({name for by_arm in by_data.values() for name in by_arm}, key=len, reverse=True)
+    names: dict[str, str] = {}
+    for word in words:
+        old = next((name for name in known if word.startswith(f"{name}=")), None)  # names may have a = in them
+        if old is None or not (new := word[len(old) + 1 :].strip()):
+            raise UserError(f"--name {word}: write OLD=NEW; the arms are: {'; '.join(sorted(known))}")
+        names[old] = new
+    out: dict[str, dict[str, Arm]] = {}
+    for data, by_arm in by_data.items():
+        out[data] = {}
+        for old, arm in by_arm.items():
+            new = names.get(old, old)
+            if new in out[data]:
+                raise UserError(f"--name {old}={new}: another arm is called {new} too; arms are not joined by names")
+            out[data][new] = replace(arm, name=new, settings=arm.settings or old)
+    return out
+
+
 def check_measured(runs: Iterable[FinishedRun], metrics: Iterable[str]) -> None:
     """Raise `UserError` naming the first run without one of these metrics."""
     for run in runs:
@@ -84,7 +113,8 @@ def _check_same_test(runs: Sequence[FinishedRun]) -> None:
         if run.summary["test_set"] != known[0].summary["test_set"]:
             raise UserError(
                 f"{known[0].folder} and {run.folder} were tested on different corpora, queries or judgements that are"
-                f" both called {run.summary['data']!r}; compare only runs on the same data, or name them by data.name"
+                f" both called {run.summary['data']!r}; compare only runs on the same data, choose one that all have by"
+                " --set, or name them by data.name"
             )
     complete = [(run.folder, run.per_query.ids) for run in runs if run.per_query is not None]
     for folder, ids in complete:
@@ -144,7 +174,12 @@ def unnamed_differences(arm: Arm, baseline: Arm) -> list[str]:
     one, other = next(iter(arm.runs.values())), next(iter(baseline.runs.values()))
     varied = [key for key in sorted(one.config.keys() & other.config.keys()) if one.config[key] != other.config[key]]
     swapped = _swapped(varied)
-    named = {word.split("=")[0] for name in (arm.name, baseline.name) for word in name.split() if "=" in word}
+    named = {
+        word.split("=")[0]
+        for name in (arm.settings or arm.name, baseline.settings or baseline.name)
+        for word in name.split()
+        if "=" in word
+    }
     parts = [part for part in swapped if part[:-1] not in named]
     found = [f"{part[:-1]}={_class_of(one, part)} ({_class_of(other, part)})" for part in parts]
     for key in varied:

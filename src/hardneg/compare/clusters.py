@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
 from hardneg.compare.finished_runs import FinishedRun
-from hardneg.data.tables import Qrels
+from hardneg.data.other_sets import splits_of
+from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import DataError, UserError
+from hardneg.retrieval.test_sets import load_others, own_names
 from hardneg.runs.saved_config import open_data, read_config
 
 
@@ -56,11 +59,29 @@ def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"
     written = run.folder / ".hydra" / "config.yaml"
     if not written.exists():
         raise UserError(f"--cluster-positives: {run.folder} has no .hydra/config.yaml, which says where its data are")
-    data, split = open_data(run.folder), read_config(run.folder).split.test
-    if run.summary.get("test_set") not in (None, data.fingerprint(split)):
-        raise UserError(f"--cluster-positives: the data of {run.folder} have changed since; give --cluster FILE")
-    members = components(data.split(split), len(data.queries))
-    return members[[data.queries.rows[query] for query in ids.tolist()]]
+    members: dict[str, int] = {}
+    for prefix, data, split in _tested_on(run):
+        found = components(data.split(split), len(data.queries)) + len(members)  # larger than all numbers so far
+        members |= {f"{prefix}{query}": int(found[row]) for query, row in data.queries.rows.items()}
+    return np.unique([members[query] for query in ids.tolist()], return_inverse=True)[1]
+
+
+def _tested_on(run: FinishedRun) -> Iterator[tuple[str, RetrievalData, str]]:
+    """Load what a run was tested on again: the prefix of the ids in its per_query.parquet, the data and the split."""
+    cfg, data = read_config(run.folder), open_data(run.folder)
+    splits = splits_of(cfg.split.test)
+    also = load_others(cfg, data, splits)
+    names = own_names(data, splits, several=len(splits) + len(also) > 1)
+    sets = [(name, data, split) for name, split in zip(names, splits, strict=True)]
+    sets += [(one.name, one.data, one.split) for one in also]
+    told = run.summary.get("test_set")
+    for name, one, split in sets:
+        known = told.get(name or one.name) if isinstance(told, dict) else told
+        if run.test is not None and name and run.test.split("/")[0] != name:
+            continue
+        if known not in (None, one.fingerprint(split)):
+            raise UserError(f"--cluster-positives: the data of {run.folder} have changed since; give --cluster FILE")
+        yield f"{name}/" if name else "", one, split
 
 
 def components(qrels: Qrels, queries: int) -> Int[np.ndarray, " queries"]:

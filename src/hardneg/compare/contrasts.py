@@ -100,6 +100,7 @@ class Comparison:
     baseline: str
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    sets: int = 0  # how many test sets the metric is the mean of; 0: it is of one
 
     @property
     def contrasts(self) -> dict[str, Contrast]:
@@ -126,7 +127,8 @@ def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
     tested = {name: _contrast(arm, by_arm[baseline], plan, spread) for name, arm in others.items()}
     contrasts = _corrected({name: contrast for name, contrast in tested.items() if contrast is not None}, plan)
     rows = [_row(arm, plan.metric, contrasts.get(name)) for name, arm in by_arm.items()]
-    table = Comparison(data, plan, baseline, sorted(rows, key=lambda row: -row.mean))
+    sets = max(len(run.sets) for arm in by_arm.values() for run in arm.runs.values())
+    table = Comparison(data, plan, baseline, sorted(rows, key=lambda row: -row.mean), sets=sets)
     return replace(table, notes=_notes(by_arm, table))
 
 

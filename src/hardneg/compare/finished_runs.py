@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hardneg.runlog import wandb_read
 
 # What may differ between runs of one arm: the seed, and where and how things are kept and shown.
 _NO_ARM = (
-    *("seed.", "ckpt_path.", "stages.", *KEPT_AND_SHOWN),
+    *("seed.", "ckpt_path.", "stages.", "split.test.", "evaluate.also.", *KEPT_AND_SHOWN),
     *("provenance.", "run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
 )
 
@@ -46,6 +46,23 @@ class FinishedRun:
     summary: dict[str, Any]
     config: dict[str, Any]
     logs: tuple[Path, ...] = ()
+    test: str | None = None  # the one of several test sets that is looked at; null: all, by the mean over them
+
+    @property
+    def sets(self) -> list[str]:
+        """The names of its test sets; empty where there is one only, or one of them was chosen."""
+        return [] if self.test else list(self.summary.get("test_by_set") or {})
+
+    def on(self, name: str) -> FinishedRun | None:
+        """The same run as if it had been tested on one of its sets only; None where it has no such set."""
+        if not self.sets:
+            return self if name in (self.test, self.summary["data"]) else None
+        if name not in self.sets:
+            return None
+        tested = self.summary.get("test_set")
+        told = tested.get(name, tested) if isinstance(tested, dict) else tested
+        summary = {**self.summary, "test": self.summary["test_by_set"][name], "test_set": told}
+        return replace(self, summary=summary, test=name)
 
     @property
     def recipe(self) -> str:
@@ -77,7 +94,10 @@ class FinishedRun:
         ids = np.array(table["query_id"].to_pylist())
         order = np.argsort(ids)
         weights = np.ones(len(ids))
-        if "set" in table.column_names:
+        if self.test is not None:
+            mine = np.array(table["set"].to_pylist())[order] == self.test
+            order = order[mine]
+        elif "set" in table.column_names:
             _, of_set, sizes = np.unique(table["set"].to_numpy(), return_inverse=True, return_counts=True)
             weights = (len(ids) / len(sizes) / sizes)[of_set]
         metrics = [name for name in table.column_names if name not in ("query_id", "set")]
@@ -187,7 +207,14 @@ def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
         if not measured:
             into.left_out[logs[-1]] = f"W&B run {entry['name']} has no test results (state {entry['state']})"
             continue
+        sets: dict[str, dict[str, dict[str, float]]] = {}
+        for key, value in measured.items():
+            if "/" in key:  # test/<set>/<metric>
+                name, metric = key.rsplit("/", 1)
+                sets.setdefault(name, {"after": {}})["after"][metric] = value
+        measured = {key: value for key, value in measured.items() if "/" not in key}
         summary = {
+            **({"test_by_set": sets} if sets else {}),
             **{"strategy": config["strategy_name"], "loss": config["loss_id"], "seed": config["seed"]},
             **{"data": config["data_id"], "test_set": None, "test": {"after": measured}},
         }

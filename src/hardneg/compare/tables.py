@@ -63,7 +63,8 @@ def _number(value: float | None, form: str) -> str:
 
 def title(table: Comparison) -> str:
     """Name data set, metric and baseline."""
-    return f"{table.data}: test {table.plan.metric}, against {table.baseline}"
+    over = f", mean of {table.sets} sets" if table.sets else ""
+    return f"{table.data}: test {table.plan.metric}{over}, against {table.baseline}"
 
 
 def legend(table: Comparison) -> str:
@@ -114,13 +115,14 @@ def _style(row: Row) -> str:
 def markdown(table: Comparison) -> str:
     """Return a table with its legend and notes."""
     names = header(table)
-    lines = [f"**{title(table)}**", "", _line(names), "|" + " --- |" * len(names)]
-    lines += [_line(cells(row, table)) for row in table.rows]
+    lines = [f"**{title(table)}**", "", line(names), "|" + " --- |" * len(names)]
+    lines += [line(cells(row, table)) for row in table.rows]
     lines += ["", legend(table), ""]
     return "\n".join(lines + [f"- {note}" for note in table.notes] + [""] * bool(table.notes))
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """Return one line of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -128,6 +130,11 @@ _SPECIAL = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{c: "\\" + c for c in "&%$#_{}"}, "<": r"$<$", ">": r"$>$", "|": r"$|$",
 })  # fmt: skip
+
+
+def escaped(text: str) -> str:
+    """Return text as LaTeX takes it."""
+    return text.translate(_SPECIAL)
 
 
 def latex(tables: Sequence[Comparison]) -> str:
@@ -141,10 +148,10 @@ def _latex(table: Comparison) -> str:
     names += ([r"$p_\mathrm{equiv}$"] if margin else []) + ["W/T/L", "$d_z$"]
     lines = [" & ".join(names) + r" \\", r"\midrule"]
     for row in table.rows:
-        out = [row.arm.translate(_SPECIAL), f"{row.mean:.3f}", "" if math.isnan(row.spread) else f"{row.spread:.3f}"]
+        out = [escaped(row.arm), f"{row.mean:.3f}", "" if math.isnan(row.spread) else f"{row.spread:.3f}"]
         lines.append(" & ".join(out + _latex_tested(row.contrast, margin)) + r" \\")
     body = "\n".join(lines)
-    caption = f"{title(table)}. {legend(table)}".translate(_SPECIAL)
+    caption = escaped(f"{title(table)}. {legend(table)}")
     return (
         "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{3pt}\n"
         f"\\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"

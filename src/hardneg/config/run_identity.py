@@ -54,6 +54,8 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
         kept.pop("stages", None)
+    if not kept.get("evaluate.also"):  # once there was one test set only
+        kept.pop("evaluate.also", None)
     if node.get("teacher") is None:  # given negatives had no teacher of their own once
         kept.pop("negatives.given.teacher", None)
     return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from hardneg.config import classes
 from hardneg.data.tables import Ragged, RetrievalData
 from hardneg.mining.base import Miner, Task
-from hardneg.retrieval.metrics import Run, per_query
+from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint
 
@@ -79,4 +79,4 @@ def baseline_metrics(
             " cut (+evaluate.bm25.tokens=by_script, pairs or the folder of a tokenizer.json; language and stopwords)",
             *(100 * nothing, split),
         )
-    return {"BM25": per_query(run, data.split(split), data, list(cfg.evaluate.metrics))}
+    return {"BM25": per_query(run, data.split(split), data, resolve(cfg.evaluate.metrics))}

@@ -21,6 +21,7 @@ from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
+from hardneg.retrieval.metrics import names_of
 
 
 def check_sources(node: dict[str, Any]) -> dict[str, Any]:
@@ -182,8 +183,11 @@ def check_pairs(node: dict[str, Any]) -> None:
 
 def check_numbers(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for numbers that cannot be."""
-    if (best := node["evaluate"]["best"]) not in node["evaluate"]["metrics"]:
-        raise ConfigError(f"evaluate.best={best} is not measured; add it to evaluate.metrics")
+    names = names_of(node["evaluate"]["metrics"])
+    if (best := node["evaluate"]["best"]) not in names:
+        raise ConfigError(
+            f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
+        )
     for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
         if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
             raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more")

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
+from hardneg.data.other_sets import resolved, splits_of
 from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
 from hardneg.preflight.computing_type import check_computing, check_precision
@@ -32,7 +33,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     try:
         if missing := composition.missing_keys(cfg):
             raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
-        node = classes.plain(cfg)
+        node = resolved(classes.plain(cfg))
     except OmegaConfBaseException as error:
         raise ConfigError(f"the config cannot be resolved: {error}") from error
     composition.check_keys(node, command_of(node))
@@ -92,10 +93,22 @@ def check_evaluation(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking."""
     metrics, depth = node["evaluate"]["metrics"], node["evaluate"]["depth"]
     from hardneg.retrieval.metrics import check as check_metrics
+    from hardneg.retrieval.metrics import deepest
 
     check_metrics(metrics)
-    if depth < (deepest := max(int(name.split("@")[1]) for name in metrics)):
-        raise ConfigError(f"evaluate.depth={depth} is too shallow for a metric at {deepest}")
+    check_test_sets(node)
+    if depth < (needed := deepest(metrics)):
+        raise ConfigError(f"evaluate.depth={depth} is too shallow for a metric at {needed}")
+
+
+def check_test_sets(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for test sets that cannot be told apart, and for none where some are needed."""
+    named = node.get("split")
+    splits = splits_of(named.get("test") if isinstance(named, dict) else named)
+    if not splits and (not isinstance(named, dict) or node["evaluate"].get("also")):
+        raise ConfigError("split.test=null: evaluate.also comes beside the run's own test set; name its split")
+    if len(splits) > 1 and (both := set(splits) & set(node["evaluate"].get("also") or {})):
+        raise ConfigError(f"evaluate.also.{min(both)} is called as a split of the run's own data; choose another name")
 
 
 def check_index(node: dict[str, Any]) -> None:
@@ -109,6 +122,7 @@ def check_index(node: dict[str, Any]) -> None:
 def check_data(cfg: DictConfig) -> None:
     """Raise `ConfigError` for data that are not there."""
     data = cfg.get("data") or {}  # hardneg check may have none
+    resolved(classes.plain(cfg))
     for node in (data, *(data.get("sets") or {}).values()):
         if node.get("path") and not Path(node.path).expanduser().exists():
             if str(node.get("_target_")).endswith(".Table") and is_hub_name(node.path):

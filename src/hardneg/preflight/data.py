@@ -10,8 +10,10 @@ from omegaconf import DictConfig
 
 from hardneg.config import classes
 from hardneg.data.open_set import open_set
+from hardneg.data.other_sets import others, splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
+from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
 from hardneg.training.setup import check_batch_size
 
@@ -21,6 +23,7 @@ class ReadOnce:
 
     def __init__(self) -> None:
         self._read: tuple[str, RetrievalData] | None = None
+        self._tested: set[str] = set()  # sets of evaluate.also that can be read
 
     def check(self, cfg: DictConfig) -> None:
         """Raise `DataError` or `ConfigError` for data that a job cannot read, or cannot do with as it is set."""
@@ -29,13 +32,24 @@ class ReadOnce:
             return
         data = self._load(node["data"], Path(node.get("cache") or cache_folder()))
         splits = node.get("split")
-        if isinstance(splits, str):
-            data.split(splits)
+        if isinstance(splits, str | list):
+            for name in splits_of(splits):
+                data.split(name)
         elif splits:
             training = TrainingSet(data, splits["train"])
-            for name in filter(None, (splits["dev"], splits["test"])):
+            for name in filter(None, (splits["dev"], *splits_of(splits["test"]))):
                 data.split(name)
             check_batch_size(node, training)
+        self._check_others(node)
+
+    def _check_others(self, node: dict[str, Any]) -> None:
+        for name, (data, split) in others((node.get("evaluate") or {}).get("also"), node.get("cache")).items():
+            if (key := data_key({"data": data, "split": split})) not in self._tested:
+                try:
+                    classes.build(data).load().split(split)
+                except (ConfigError, DataError) as error:
+                    raise type(error)(f"evaluate.also.{name}: {error}") from error
+                self._tested.add(key)
 
     def _load(self, node: dict[str, Any], cache: Path) -> RetrievalData:
         named = data_key(node)

@@ -18,6 +18,7 @@ from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
+from hardneg.retrieval.metrics import resolve
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
 
@@ -25,15 +26,12 @@ from hardneg.runlog.wandb_run import WandbRun
 def check_parts(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that refuse their settings, or that cannot work together."""
     for path, inner in classes.targets(node):
-        classes.check_target(path, inner)
+        if not path.startswith("evaluate.metrics["):  # they are called with more than a config says
+            classes.check_target(path, inner)
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             classes.build(node[key])
-    if bm25 := (node.get("evaluate") or {}).get("bm25"):
-        try:
-            classes.build(bm25)  # now, not at the end of the run
-        except ConfigError as error:
-            raise ConfigError(f"evaluate.bm25: {error}") from error
+    check_evaluated(node.get("evaluate") or {})
     check_models(node)
     check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
@@ -44,6 +42,19 @@ def check_parts(node: dict[str, Any]) -> None:
     for key, look in {**checks, "loss": last}.items():
         if key in node:
             look(node)
+
+
+def check_evaluated(evaluate: dict[str, Any]) -> None:
+    """Raise `ConfigError` for metrics, a baseline or test sets that refuse their settings, now and not at the end."""
+    if "metrics" in evaluate:
+        resolve(evaluate["metrics"])
+    parts = {f"also.{name}": one for name, one in (evaluate.get("also") or {}).items()}
+    for name, one in {**parts, "bm25": evaluate.get("bm25")}.items():
+        if one:
+            try:
+                classes.build(one)
+            except ConfigError as error:
+                raise ConfigError(f"evaluate.{name}: {error}") from error
 
 
 def check_models(node: dict[str, Any]) -> None:

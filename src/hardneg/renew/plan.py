@@ -19,6 +19,7 @@ from hardneg.config.composition import key_of, quoted
 from hardneg.config.run_identity import settings
 from hardneg.config.slips import in_plain_words
 from hardneg.data.open_set import open_set
+from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders import checkpoint
 from hardneg.errors import ConfigError
@@ -65,8 +66,8 @@ class Renewal:
 
     @property
     def split(self) -> str:
-        """The queries that the gate looks at."""
-        return self.cfg.split.test or self.cfg.split.dev
+        """The queries that the gate looks at; of several test splits the first."""
+        return next(iter(splits_of(self.cfg.split.test)), self.cfg.split.dev)
 
     @property
     def note(self) -> dict[str, Any]:
@@ -111,7 +112,8 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
     if not (cfg.split.test or cfg.split.dev):
         raise ConfigError("split.test and split.dev are null: without judged queries nobody can say what is better")
     data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
-    splits = {name: data.fingerprint(name) for name in filter(None, (cfg.split.train, cfg.split.dev, cfg.split.test))}
+    named = (cfg.split.train, cfg.split.dev, *splits_of(cfg.split.test))
+    splits = {name: data.fingerprint(name) for name in filter(None, named)}
     kept = {key: value for key, value in settings(cfg).items() if key.split(".")[0] not in ELSEWHERE}
     task = fingerprint([kept, data.corpus.fingerprint, data.queries.fingerprint, splits])
     name = fingerprint([task, live.manifest.model])

@@ -13,7 +13,7 @@ from hardneg.ab.report import Plan, Report, compare
 from hardneg.ab.systems import Side
 from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_groups
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import OwnMetric, Run, names_of, resolve
 from hardneg.retrieval.retriever import seen
 from hardneg.runs.folder import BEST, LAST
 from hardneg.runs.trec_runs import write_run
@@ -101,5 +101,7 @@ def rank(renewal: Renewal, checkpoint: Build, ckpt_path: str, name: str) -> Side
 
 def judge(renewal: Renewal, old: Side, new: Side, plan: Plan) -> Report:
     """Compare the two, as `hardneg ab` does."""
-    metrics = dict.fromkeys([renewal.cfg.evaluate.best, *renewal.cfg.evaluate.metrics])
-    return compare(old, new, from_data(renewal.data, renewal.split), replace(plan, metrics=tuple(metrics)))
+    resolved = resolve(renewal.cfg.evaluate.metrics)
+    metrics = dict.fromkeys([renewal.cfg.evaluate.best, *names_of(resolved)])
+    own = {one.name: one for one in resolved if isinstance(one, OwnMetric)}
+    return compare(old, new, from_data(renewal.data, renewal.split), replace(plan, metrics=tuple(metrics), own=own))

@@ -1,24 +1,56 @@
-"""Retrieval metrics by pytrec_eval, so that they are trec_eval's to the digit."""
+"""Retrieval metrics: trec_eval's by pytrec_eval to the digit, ranx's by formula, and those of a user's own."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
+import hydra
 import numpy as np
 import pytrec_eval
 from jaxtyping import Float, Float32, Int32
 
+from hardneg.config import classes
 from hardneg.data.grades import whole_steps
 from hardneg.data.tables import Qrels, Ragged, RetrievalData
 from hardneg.errors import ConfigError
+from hardneg.retrieval import formulas
+from hardneg.retrieval.metric_names import GRADED, Measure, measure
 
 Rankings = Mapping[str, dict[str, float]]  # query -> document -> score, best first
 Labels = Mapping[str, Mapping[str, int | float]]  # query -> document -> grade, above 0 where it is relevant
 
-_TREC = {"ndcg": "ndcg_cut", "recall": "recall", "map": "map_cut", "mrr": "recip_rank"}
+# One of your own: (qrels, run) -> the value of each query, where larger is better; see docs/guides/evaluate.md.
+Own = Callable[[Labels, Rankings], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """A metric that is not ours: what it is called, and the function."""
+
+    name: str
+    function: Own
+
+    def values(self, rankings: Rankings, labels: Labels) -> Float[np.ndarray, " Q"]:
+        """Ask it; a query that it leaves out has 0. Raises `ConfigError` for what is no number by query."""
+        judged = {query: dict(docs) for query, docs in labels.items() if query in rankings}
+        found = self.function(judged, {query: dict(ranked) for query, ranked in rankings.items()})
+        if not isinstance(found, Mapping):
+            raise ConfigError(f"evaluate.metrics: {self.name} returned {type(found).__name__}, not {{query: value}}")
+        try:
+            out = np.array([float(found.get(query, 0.0)) for query in rankings])
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"evaluate.metrics: {self.name} returned a value that is no number: {error}") from error
+        if not np.isfinite(out).all():
+            raise ConfigError(f"evaluate.metrics: {self.name} returned {out[~np.isfinite(out)][0]} for a query")
+        return out
+
+
+Metric = str | OwnMetric
 
 
 @dataclass(frozen=True)
@@ -49,20 +81,76 @@ class Run:
         return Run(self.queries, np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
 
-def check(names: Sequence[str]) -> None:
-    """Raise `ConfigError` for a metric we do not have."""
-    for name in names:
-        if not re.fullmatch(rf"({'|'.join(_TREC)})@[1-9]\d*", name):
-            raise ConfigError(f"evaluate.metrics: {name!r} is none of {', '.join(f'{m}@k' for m in _TREC)}")
+def check(names: Sequence[Any]) -> None:
+    """Raise `ConfigError` for a metric we do not have, or one that is there twice; imports no user's own."""
+    if not names:
+        raise ConfigError("evaluate.metrics=[] measures nothing; name one, as ndcg@10")
+    if odd := [one for one in names if not isinstance(one, str | Mapping | OwnMetric)]:
+        raise ConfigError(f"evaluate.metrics: {odd[0]!r} is no name, and no {{_target_: mypackage.first_hit}}")
+    said = names_of(names)
+    for given, name in zip(names, said, strict=True):
+        if said.count(name) > 1:
+            raise ConfigError(f"evaluate.metrics names {name} twice; give one of your own another name by `name:`")
+        if isinstance(given, str):
+            measure(given)
 
 
-def per_query(run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[str]) -> dict[str, Float[np.ndarray, " Q"]]:
+def names_of(metrics: Sequence[Any]) -> list[str]:
+    """What metrics are called in tables, files and `evaluate.best`: one of your own by `name`, else its target's."""
+    return [
+        _own_name(one) if isinstance(one, Mapping) else one if isinstance(one, str) else one.name for one in metrics
+    ]
+
+
+def _own_name(node: Mapping[str, Any]) -> str:
+    target = node.get("_target_")
+    if not isinstance(target, str):
+        raise ConfigError(f"evaluate.metrics: {dict(node)} has no _target_, as in {{_target_: mypackage.first_hit}}")
+    name = node.get("name") or target.rsplit(".", 1)[-1]
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w@.-]*", name):
+        raise ConfigError(f"evaluate.metrics: name={name!r} must be of letters, digits, _, @, . and -")
+    return name
+
+
+def resolve(metrics: Any) -> list[Metric]:
+    """Make what `evaluate.metrics` names: names as they are, and functions or objects of your own.
+
+    Raises `ConfigError` for a target that is not allowed (HARDNEG_TARGETS), cannot be imported or cannot be called.
+    """
+    return [
+        OwnMetric(_own_name(one), _made(one)) if isinstance(one, Mapping) else one for one in classes.plain(metrics)
+    ]
+
+
+def _made(node: Mapping[str, Any]) -> Own:
+    """A class is made with the settings; a function is called with them beside the judgements and the run."""
+    node = {key: value for key, value in node.items() if key != "name"}
+    path = f"evaluate.metrics.{_own_name(node)}"
+    classes.check_allowed(path, node)
+    try:
+        found = hydra.utils.get_object(node["_target_"])
+    except Exception as error:
+        raise ConfigError(f"{path}: {node['_target_']} cannot be imported: {error}") from error
+    made = classes.build(node if inspect.isclass(found) else {**node, "_partial_": True})
+    if not callable(made):
+        raise ConfigError(f"{path}: {node['_target_']} must be a function of (qrels, run), or a class with __call__")
+    return made
+
+
+def deepest(metrics: Sequence[Any]) -> int:
+    """How many documents a query's ranking must have for these metrics."""
+    return max((measure(one).cut or 1 for one in metrics if isinstance(one, str)), default=1)
+
+
+def per_query(
+    run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[Metric]
+) -> dict[str, Float[np.ndarray, " Q"]]:
     """Return each metric for every query of the run, in its order; a query for which nothing was found scores 0."""
     return of_rankings(run.as_dict(data), grades(qrels, data), names, gains(qrels, data))
 
 
 def of_rankings(
-    rankings: Rankings, labels: Labels, names: Sequence[str], gains: Labels | None = None
+    rankings: Rankings, labels: Labels, names: Sequence[Metric], gains: Labels | None = None
 ) -> dict[str, Float[np.ndarray, " Q"]]:
     """Return each metric for every ranking, in their order, by `labels`: a grade above 0 is relevant.
 
@@ -71,18 +159,32 @@ def of_rankings(
     `DataError` for grades that trec_eval cannot count.
     """
     check(names)
-    whole, out = _whole(labels), {}
+    whole = _whole(labels)
     whole_gains = whole if gains is None else _whole(gains)
-    for name in names:
-        family, cut = name.split("@")
-        # trec_eval's recip_rank has no cut of its own: give it only the first k.
-        found = rankings if family != "mrr" else first(rankings, int(cut))
-        measure = _TREC[family] + ("" if family == "mrr" else f".{cut}")
-        judged = whole_gains if family == "ndcg" else whole
-        result = pytrec_eval.RelevanceEvaluator(judged, {measure}).evaluate(found)
-        key = measure.replace(".", "_")
-        out[name] = np.array([result.get(query, {}).get(key, 0.0) for query in rankings])
+    out = {}
+    for one, name in zip(names, names_of(names), strict=True):
+        if isinstance(one, OwnMetric):
+            out[name] = one.values(rankings, labels)
+            continue
+        what = measure(one)
+        if what.trec is not None:
+            out[name] = _by_trec(what, rankings, whole_gains if what.family in GRADED else whole)
+        else:
+            counted = labels if gains is None else gains
+            out[name] = np.array(
+                [formulas.value(what, ranked, labels.get(q, {}), counted.get(q, {})) for q, ranked in rankings.items()]
+            )
     return out
+
+
+def _by_trec(what: Measure, rankings: Rankings, judged: Mapping[str, dict[str, int]]) -> Float[np.ndarray, " Q"]:
+    result = pytrec_eval.RelevanceEvaluator(judged, {str(what.trec)}).evaluate(rankings)
+    key = str(what.trec).replace("recall.0.", "recall_0.").replace("recall.1.", "recall_1.")
+    key = key if key.startswith("iprec") else key.replace(".", "_")
+    values = np.array([result.get(query, {}).get(key, 0.0) for query in rankings])
+    if what.trec == "recip_rank" and what.cut is not None:  # which has no cut of its own
+        values[values < 1 / (what.cut + 0.5)] = 0.0
+    return values
 
 
 def by_set(values: Float[np.ndarray, " Q"], queries: Int32[np.ndarray, " Q"], data: RetrievalData) -> dict[str, float]:

@@ -41,9 +41,9 @@ class Reranker:
         """Return the first stage's `depth` best of each query of each split, in the new order."""
         return {split: self._run(network, split, depth) for split in splits}
 
-    def nested(self, network: CrossEncoder, split: str, depth: int) -> dict[str, Run]:
-        """The same of one split, by suffix: a cross-encoder has no widths, only the full thing ("")."""
-        return {"": self._run(network, split, depth)}
+    def nested(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
+        """The same by split and suffix: a cross-encoder has no widths, only the full thing ("")."""
+        return {split: {"": run} for split, run in self.runs(network, splits, depth).items()}
 
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:

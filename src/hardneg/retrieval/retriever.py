@@ -40,19 +40,19 @@ class Retriever:
         docs, queries = self._embedded(towers, splits)
         return {split: self._run(queries[split], docs, split, depth) for split in splits}
 
-    def nested(self, towers: Towers, split: str, depth: int) -> dict[str, Run]:
-        """The same of one split at each width that the towers are trained for, by suffix: "@64", ..., and "" at full.
+    def nested(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
+        """The same at each width that the towers are trained for, by split and suffix: "@64", ..., and "" at full.
 
         Queries and corpus are embedded once and cut.
         """
-        docs, queries = self._embedded(towers, [split])
-        found = {}
+        docs, queries = self._embedded(towers, splits)
+        found: dict[str, dict[str, Run]] = {split: {} for split in splits}
         for width in towers.widths:
-            if width == towers.dim:
-                found[""] = self._run(queries[split], docs, split, depth)
-            else:
-                q, d = (cut(part, width, towers.normalize) for part in (queries[split], docs))
-                found[f"@{width}"] = self._run(q, d, split, depth)
+            whole = width == towers.dim
+            d = docs if whole else cut(docs, width, towers.normalize)
+            for split in splits:
+                q = queries[split] if whole else cut(queries[split], width, towers.normalize)
+                found[split]["" if whole else f"@{width}"] = self._run(q, d, split, depth)
         return found
 
     def _embedded(

@@ -50,11 +50,11 @@ def trace(inputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
 class Artifacts:
     """Logs the chosen kinds as artifacts of one W&B run: what it made as outputs, what it found as inputs.
 
-    `run` is test.run, per_query.parquet and summary.json; `checkpoint` the tested checkpoint; `store` each mined list.
-    Stores are named by their content, so a list that many runs share is kept once. A checkpoint is named by the run
-    that made it, so an input joins the output of that run. Both hold offline: the log says that an artifact is used,
-    and `wandb sync` uploads and links it, on the machine where the files are. An artifact that cannot be logged is a
-    warning: it is no reason to lose a run.
+    `run` is test.run (or test/SET.run), per_query.parquet and summary.json; `checkpoint` the tested checkpoint; `store`
+    each mined list. Stores are named by their content, so a list that many runs share is kept once. A checkpoint is
+    named by the run that made it, so an input joins the output of that run. Both hold offline: the log says that an
+    artifact is used, and `wandb sync` uploads and links it, on the machine where the files are. An artifact that cannot
+    be logged is a warning: it is no reason to lose a run.
     """
 
     def __init__(self, run: wandb.Run, kinds: Collection[str]) -> None:
@@ -64,6 +64,7 @@ class Artifacts:
         """Keep what a finished run has left."""
         if "run" in self.kinds:
             files = [folder / name for name in RESULTS if (folder / name).is_file()]
+            files += sorted(folder.glob("test/*.run"))  # of several test sets
             self._log(f"run-{self.run.id}", "run-files", files, copy=True)
         if "checkpoint" in self.kinds and checkpoint.is_file():
             self._log(f"checkpoint-{self.run.id}", "model", [checkpoint])

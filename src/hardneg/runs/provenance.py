@@ -15,6 +15,7 @@ from typing import Any
 
 import hardneg
 from hardneg.config import classes
+from hardneg.data.other_sets import others
 from hardneg.data.readers.folders import is_hub_name
 
 PACKAGES = (
@@ -60,6 +61,12 @@ def data_path(node: dict[str, Any]) -> Any:
         here = Path(path).expanduser()
         return str(path) if is_hub_name(path) and not here.exists() else str(here.absolute())
     return node.get("repo") or node.get("id")
+
+
+def other_paths(cfg: Any) -> dict[str, Any]:
+    """Return `also_path`, where the data of `evaluate.also` lie by their names; nothing where there are none."""
+    found = others(classes.plain(cfg.evaluate.get("also")), str(cfg.cache))
+    return {"also_path": {name: data_path(node) for name, (node, _) in found.items()}} if found else {}
 
 
 def commit_of(*folders: Path) -> tuple[str | None, str | None]:

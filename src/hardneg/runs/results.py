@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,66 @@ from rich.table import Table
 
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
+from hardneg.runs.trec_runs import write_run
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
 
 
-def write_per_query(path: Path, run: Run, data: RetrievalData, systems: Systems) -> None:
-    """Write one row a query and system: query_id, system, of several data sets in one the set, a column per metric."""
-    named = {"query_id": data.queries.ids.take(run.queries).to_pylist()}
-    if data.mixed:
-        named["set"] = [data.parts[place].name for place in data.parts_of(run.queries).tolist()]
-    tables = [
-        pa.table({**named, "system": [system] * len(run.queries), **{k: np.asarray(v) for k, v in metrics.items()}})
-        for system, metrics in systems.items()
-    ]
+@dataclass(frozen=True)
+class Tested:
+    """One test set: its ranking by suffix of the width ("" is the whole), and every system's values by query.
+
+    `name` is "" where it is the only one, and of several data sets in one, whose own names are then enough.
+    """
+
+    name: str
+    data: RetrievalData
+    split: str
+    runs: Mapping[str, Run]
+    systems: Systems
+
+    @property
+    def run(self) -> Run:
+        """The ranking at full width."""
+        return self.runs[""]
+
+    def of_set(self, part: str) -> str:
+        """Name one of the data sets in it."""
+        return f"{self.name}/{part}" if self.name and self.data.mixed else self.name or part
+
+
+def write_per_query(path: Path, tested: Sequence[Tested]) -> None:
+    """Write one row a query and system: query_id, system, of several sets the set, a column per metric.
+
+    Of several test sets ids become NAME/ID, as they are in several data sets in one.
+    """
+    tables = []
+    for one in tested:
+        named = {"query_id": one.data.queries.ids.take(one.run.queries).to_pylist()}
+        if one.name:
+            named["query_id"] = [f"{one.name}/{query}" for query in named["query_id"]]
+        if one.name or one.data.mixed:
+            parts = one.data.parts_of(one.run.queries).tolist()
+            named["set"] = [one.of_set(one.data.parts[place].name) for place in parts]
+        tables += [
+            pa.table(
+                {**named, "system": [system] * len(one.run.queries), **{k: np.asarray(v) for k, v in values.items()}}
+            )
+            for system, values in one.systems.items()
+        ]
     pq.write_table(pa.concat_tables(tables), path)
+
+
+def write_runs(folder: Path, tested: Sequence[Tested], name: str, tag: str) -> None:
+    """Write the ranking as NAME.run; of several test sets that of each, as NAME/SET.run."""
+    if len(tested) == 1:
+        write_run(folder / f"{name}.run", tested[0].run, tested[0].data, tag)
+        return
+    (folder / name).mkdir(exist_ok=True)
+    for one in tested:
+        file = (one.name or one.data.name).replace("/", "_")
+        write_run(folder / name / f"{file}.run", one.run, one.data, tag)
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
@@ -38,29 +84,41 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 
-def means(systems: Systems, run: Run, data: RetrievalData) -> Means:
-    """Average each metric over the queries, or over the averages of several data sets in one."""
+def means(tested: Sequence[Tested]) -> Means:
+    """Average each metric over the queries, or over the averages of several sets."""
+    if len(tested) == 1:
+        one = tested[0]
+        return {
+            system: {name: average(v, one.run.queries, one.data) for name, v in metrics.items()}
+            for system, metrics in one.systems.items()
+        }
+    sets = means_by_set(tested).values()
+    everywhere = [system for system in tested[0].systems if all(system in rows for rows in sets)] if tested else []
     return {
-        system: {name: average(v, run.queries, data) for name, v in metrics.items()}
-        for system, metrics in systems.items()
+        system: {metric: float(np.mean([rows[system][metric] for rows in sets])) for metric in next(iter(sets))[system]}
+        for system in everywhere
     }
 
 
-def means_by_set(systems: Systems, run: Run, data: RetrievalData) -> dict[str, Means]:
-    """Average each metric over the queries of each of several data sets in one; empty where there is one only."""
+def means_by_set(tested: Sequence[Tested]) -> dict[str, Means]:
+    """Average each metric over the queries of each of several sets; empty where there is one only."""
     found: dict[str, Means] = {}
-    for system, metrics in systems.items() if data.mixed else ():
-        for metric, values in metrics.items():
-            for name, mean in by_set(values, run.queries, data).items():
-                found.setdefault(name, {}).setdefault(system, {})[metric] = mean
+    for one in tested:
+        if len(tested) == 1 and not one.data.mixed:
+            continue
+        for system, metrics in one.systems.items():
+            for metric, values in metrics.items():
+                for part, mean in by_set(values, one.run.queries, one.data).items():
+                    found.setdefault(one.of_set(part), {}).setdefault(system, {})[metric] = mean
     return found
 
 
-def tell(title: str, rows: Means, sets: Mapping[str, Means]) -> None:
-    """Print the closing table, after those of the sets if there are several in one."""
+def tell(title: str, tested: Sequence[Tested], rows: Means, sets: Mapping[str, Means]) -> None:
+    """Print the closing table, after those of the sets if there are several."""
     for name, inner in sets.items():
         show(name, inner)
-    show(title + ": mean of the sets" * bool(sets), rows)
+    what = ", ".join(dict.fromkeys(f"{one.data.name} ({one.split})" for one in tested))
+    show(f"{title} on {what}" + ": mean of the sets" * bool(sets), rows)
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:

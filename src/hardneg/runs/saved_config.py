@@ -56,4 +56,6 @@ def _paths(node: Any) -> Iterator[tuple[str, str]]:
     data = node.get("data") or {}
     named = {"cache": node.get("cache"), "data.path": data.get("path"), "data.cache": data.get("cache")}
     named |= {f"data.sets.{name}.path": one.get("path") for name, one in (data.get("sets") or {}).items()}
+    also = (node.get("evaluate") or {}).get("also") or {}
+    named |= {f"evaluate.also.{name}.path": one.get("path") for name, one in also.items()}
     yield from ((key, value) for key, value in named.items() if isinstance(value, str) and "${" not in value)

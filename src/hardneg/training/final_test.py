@@ -16,10 +16,11 @@ from hardneg.data.tables import RetrievalData
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.errors import ConfigError
 from hardneg.mining.baseline import baseline_metrics
-from hardneg.retrieval.metrics import Run, per_query
+from hardneg.retrieval.metrics import per_query
+from hardneg.retrieval.test_sets import fingerprints, nested_runs
 from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, LAST
-from hardneg.runs.trec_runs import write_run
+from hardneg.runs.provenance import other_paths
 from hardneg.system import distributed, split_weights
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -37,11 +38,11 @@ def final_test(
     seconds: float,
     told: Mapping[str, Any],
 ) -> float | None:
-    """Write test.run, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
+    """Write rankings, per_query.parquet, summary.json and figure.png, print the table; return the best dev metric.
 
-    `told` is where the run comes from (see `hardneg.runs.provenance`).
-
-    Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
+    `told` is where the run comes from (see `hardneg.runs.provenance`). The ranking is test.run, of several test sets
+    test/SET.run. Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is
+    complete.
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
@@ -50,26 +51,20 @@ def final_test(
         split_weights.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
         distributed.agree("the weights to test", split_weights.weights_sum(module))
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
-    systems: results.Systems = {}
-    run = None
-    if cfg.split.test is not None:
-        runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
-        run, systems = runs[""], _systems(cfg, runs, evaluate)
+    tested = _tested(cfg, module, evaluate)
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
         module.leave(folder)
         data = evaluate.retriever.data
-        means: results.Means = {}
-        sets: dict[str, results.Means] = {}
-        if run is not None:
-            means, sets = results.means(systems, run, data), results.means_by_set(systems, run, data)
-            write_run(folder / "test.run", run, data, cfg.run_name)
-            results.write_per_query(folder / "per_query.parquet", run, data, systems)
+        means, sets = results.means(tested), results.means_by_set(tested)
+        if tested:
+            results.write_runs(folder, tested, "test", cfg.run_name)
+            results.write_per_query(folder / "per_query.parquet", tested)
             for logger in trainer.loggers:
                 of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
                 whole = {f"test/{k}": v for k, v in means["after"].items()}
                 logger.log_metrics(whole | of_sets, trainer.global_step)
-            results.tell(f"{cfg.run_name} on {data.name} ({cfg.split.test})", means, sets)
+            results.tell(cfg.run_name, tested, means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
         figure.draw(folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
         results.write_summary(
@@ -81,7 +76,8 @@ def final_test(
                 "seed": cfg.seed,
                 **told,
                 "data": data.name,
-                "test_set": data.fingerprint(cfg.split.test) if cfg.split.test else None,
+                "test_set": fingerprints(evaluate.tests),
+                **other_paths(cfg),
                 "sizes": sizes(data),
                 "encoder": classes.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
@@ -111,14 +107,19 @@ def check_seen(kept: Path) -> None:
         )
 
 
-def _systems(cfg: DictConfig, runs: Mapping[str, Run], evaluate: Evaluate) -> results.Systems:
-    """The per-query metrics of every row of the closing table; the full width comes last."""
-    data, split = evaluate.retriever.data, cfg.split.test
-    systems = baseline_metrics(cfg, data, split, evaluate.retriever.seen)
-    if evaluate.before is not None:
-        systems["before"] = evaluate.before
-    systems |= {f"after{at}": per_query(run, data.split(split), data, evaluate.metrics) for at, run in runs.items()}
-    return systems
+def _tested(cfg: DictConfig, module: TrainingModule, evaluate: Evaluate) -> list[results.Tested]:
+    """Rank every test set, and measure every row of the closing table query by query; the full width comes last."""
+    ranked = nested_runs(evaluate.tests, module.ranker, cfg.evaluate.depth)
+    before = evaluate.before if len(evaluate.before) == len(evaluate.tests) else [None] * len(evaluate.tests)
+    found = []
+    for one, runs, earlier in zip(evaluate.tests, ranked, before, strict=True):
+        systems = baseline_metrics(cfg, one.data, one.split, one.retriever.seen)
+        if earlier is not None:
+            systems["before"] = earlier
+        judged = one.data.split(one.split)
+        systems |= {f"after{at}": per_query(run, judged, one.data, evaluate.metrics) for at, run in runs.items()}
+        found.append(results.Tested(one.name, one.data, one.split, runs, systems))
+    return found
 
 
 def sizes(data: RetrievalData) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
+from hardneg.retrieval.metrics import names_of, resolve
 from hardneg.retrieval.model import Model
-from hardneg.retrieval.reranker import Reranker
-from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
 from hardneg.runs.folder import LAST
 from hardneg.runs.provenance import provenance
@@ -110,13 +111,17 @@ def show_profile(trainer: L.Trainer) -> None:
         log.info("%s\nthe whole profile: %s", "\n".join(line.rstrip() for line in shown), path)
 
 
-def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
-    """Make the callback that evaluates, as the config asks."""
+def evaluation(
+    cfg: DictConfig, data: RetrievalData, also: Sequence[OtherSet], ranks: Callable[[RetrievalData], Ranks]
+) -> Evaluate:
+    """Make the callback that evaluates, as the config asks; `ranks` makes what ranks the documents of a data set."""
+    own = ranks(data)
     return Evaluate(
-        retriever,
+        own,
         dev=cfg.split.dev,
-        before=cfg.split.test if cfg.evaluate.before else None,
-        metrics=list(cfg.evaluate.metrics),
+        tests=test_sets(own, cfg.split.test, also, ranks),
+        test_before=cfg.evaluate.before,
+        metrics=resolve(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
         every_n_epochs=cfg.evaluate.every_n_epochs,
     )
@@ -133,7 +138,7 @@ def mining(
     if negatives.curriculum is not None:
         found.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
-        metrics = list(dict.fromkeys([cfg.evaluate.best, *cfg.evaluate.metrics]))
+        metrics = list(dict.fromkeys([cfg.evaluate.best, *names_of(cfg.evaluate.metrics)]))
         beside = None
         if cfg.evaluate.bm25 is not None and at.bm25_queries is not None:
             beside = BesideBM25(classes.build(cfg.evaluate.bm25), setting.training, setting.cache, at.bm25_queries)
@@ -182,7 +187,7 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData, told: dict[str, An
         "tags": [*cfg.negatives, *cfg.loss, data.name],
         "config": {**classes.plain(cfg), **flat, "provenance": told},
         "inputs": inputs(classes.plain(cfg)),
-        "best": [f"val/{metric}" for metric in cfg.evaluate.metrics],
+        "best": [f"val/{metric}" for metric in names_of(cfg.evaluate.metrics)],
     }
 
 

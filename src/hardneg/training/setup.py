@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from hardneg.config import classes, run_identity
 from hardneg.data.open_set import open_set
+from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
@@ -52,7 +53,7 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     L.seed_everything(cfg.seed, verbose=False)
     data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split.train)
-    for split in filter(None, (cfg.split.dev, cfg.split.test)):
+    for split in filter(None, (cfg.split.dev, *splits_of(cfg.split.test))):
         data.split(split)  # now, not after the first epoch
     distributed.agree("the run folder", str(folder))
     distributed.agree("the settings", run_identity.identity(cfg, folder))

@@ -84,7 +84,7 @@ def test_as_dict_has_string_ids_in_order_of_rank_and_no_padding():
     assert first(run.as_dict(data), 1) == {"q1": {"d5": 0.0}, "q0": {"d7": 0.0}}
 
 
-@pytest.mark.parametrize("name", ["ndcg", "ndcg@0", "ndcg@x", "precision@5", "NDCG@10", "ndcg@10 "])
+@pytest.mark.parametrize("name", ["ndcg@ 10", "ndcg@0", "ndcg@x", "accuracy@5", "NDCG@10", "ndcg@10 "])
 def test_a_metric_that_we_do_not_have_is_named(name):
     with pytest.raises(ConfigError, match=r"evaluate\.metrics"):
         check(["mrr@10", name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -9,11 +10,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hardneg.retrieval.metrics import average, by_set, per_query
+from hardneg.retrieval.metrics import Metric, average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
+from hardneg.retrieval.test_sets import TestSet
 from hardneg.training.base import TrainingModule, ends_now
 from hardneg.training.callbacks.moving_average import averaged
+
+Values = dict[str, Float[np.ndarray, " Q"]]  # metric -> value by query
 
 
 class Evaluate(L.Callback):
@@ -23,30 +27,37 @@ class Evaluate(L.Callback):
 
     Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
     the best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
-    what checkpoints hold. `before` (null without one) is the split to test before the first step.
+    what checkpoints hold. `tests` are the sets that the run ends with; with `test_before` they are tested before the
+    first step too.
     """
 
     def __init__(
         self,
         retriever: Retriever | Reranker,
         dev: str | None,
-        before: str | None,
-        metrics: list[str],
+        tests: Sequence[TestSet],
+        test_before: bool,
+        metrics: Sequence[Metric],
         depth: int,
         every_n_epochs: int,
     ) -> None:
-        self.retriever, self.dev, self.before_split = retriever, dev, before
+        self.retriever, self.dev, self.tests, self.test_before = retriever, dev, tests, test_before
         self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
         self.history: list[dict[str, int | float]] = []
-        self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
-        self.latest: dict[str, Float[np.ndarray, " Q"]] = {}  # dev, query by query
+        self.before: list[Values] = []  # of each test set; empty where none was tested
+        self.latest: Values = {}  # dev, query by query
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Test the untrained model, and start the dev curve at step 0; a resumed run has both already."""
-        if trainer.global_step > 0 or self.before_split is None:
+        if trainer.global_step > 0 or not (self.test_before and self.tests):
             return
-        values = self._values(trainer, pl_module, [self.before_split, self.dev])
-        self.before = values[self.before_split]
+        own = [one.split for one in self.tests if one.retriever is self.retriever]
+        values = self._values(trainer, pl_module, [*own, self.dev])
+        for one in self.tests:
+            if one.retriever is self.retriever:
+                self.before.append(values[one.split])
+            else:
+                self.before.append(self._values(trainer, pl_module, [one.split], one.retriever)[one.split])
         if self.dev is not None:
             means = self._note(trainer, values[self.dev])
             for logger in trainer.loggers:
@@ -60,13 +71,18 @@ class Evaluate(L.Callback):
         pl_module.log_dict(self._note(trainer, self._values(trainer, pl_module, [self.dev])[self.dev]), sync_dist=False)
 
     def _values(
-        self, trainer: L.Trainer, trained: L.LightningModule, splits: list[str | None]
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """The metrics of every query, by split."""
+        self,
+        trainer: L.Trainer,
+        trained: L.LightningModule,
+        splits: list[str | None],
+        retriever: Retriever | Reranker | None = None,
+    ) -> dict[str, Values]:
+        """The metrics of every query, by split; of the run's own data, or what another `retriever` ranks."""
         module = averaged(trainer) or trained
         assert isinstance(module, TrainingModule)
-        data = self.retriever.data
-        runs = self.retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)
+        retriever = retriever or self.retriever
+        data = retriever.data
+        runs = retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)
         return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
 
     def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
@@ -81,16 +97,29 @@ class Evaluate(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run could not compute again: the dev curve and the test before training."""
-        before = None if self.before is None else {k: torch.from_numpy(v) for k, v in self.before.items()}
-        latest = {k: torch.from_numpy(v) for k, v in self.latest.items()}
-        return {"history": list(self.history), "before": before, "latest": latest}
+        before = [_tensors(values) for values in self.before]
+        # One set's is written as it was when there was only one.
+        return {
+            "history": list(self.history),
+            "before": before if len(before) > 1 else next(iter(before), None),
+            "latest": _tensors(self.latest),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up."""
         self.history = state_dict["history"]
         before = state_dict["before"]
-        self.before = None if before is None else {k: v.numpy() for k, v in before.items()}
-        self.latest = {k: v.numpy() for k, v in state_dict["latest"].items()}
+        kept = [before] if isinstance(before, dict) else before or []
+        self.before = [_arrays(values) for values in kept]
+        self.latest = _arrays(state_dict["latest"])
+
+
+def _tensors(values: Values) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in values.items()}
+
+
+def _arrays(values: Mapping[str, torch.Tensor]) -> Values:
+    return {name: value.numpy() for name, value in values.items()}
 
 
 def measured_now(trainer: L.Trainer) -> bool:
