@@ -25,15 +25,21 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, help="folder to write")
     parser.add_argument("--force", action="store_true", help="replace an older export in that folder")
     given = parser.parse_args(arguments)
-    path = checkpoint_of(given.source)
+    export(given.source, given.folder, given.force)
+    sys.stdout.write(f"{checkpoint_of(given.source)} as a sentence-transformers folder: {given.folder}\n")
+
+
+def export(source: Path, folder: Path, force: bool = False) -> Path:
+    """Write the encoder of a run folder or checkpoint into `folder`, which is returned; see `main`."""
+    path = checkpoint_of(source)
     from hardneg.encoders import checkpoint
     from hardneg.exchange.layout import export_folder
     from hardneg.exchange.model_card import TrainingRun, model_card
     from hardneg.exchange.write import write
 
-    with export_folder(given.folder, given.force) as unfinished:
+    with export_folder(folder, force) as unfinished:
         trained = checkpoint.load(path)
         write(trained, unfinished)
-        card = model_card(given.folder.resolve().name, trained, TrainingRun.find(path.resolve().parent.parent))
+        card = model_card(folder.resolve().name, trained, TrainingRun.find(path.resolve().parent.parent))
         (unfinished / "README.md").write_text(card, encoding="utf-8")
-    sys.stdout.write(f"{path} as a sentence-transformers folder: {given.folder}\n")
+    return folder
