@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 
 import hardneg as package
 import hardneg.commands.train  # here: an import changes the process too
-from hardneg.api.run import check_kind
+from hardneg.api.run import check_kind, texts_of
 from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
 from hardneg.errors import ConfigError, UserError
@@ -69,7 +69,7 @@ def test_the_process_is_as_it_was_and_the_run_is_in_its_folder(trained, frame):
     assert changed == []
     assert run.folder.parent.name == "outputs" and run.folder.name.endswith("_mine-in_batch+bm25-infonce-s1")
     assert run.metrics == json.loads((run.folder / "summary.json").read_text())["test"]["after"]
-    assert list(run.results) == ["BM25", "before", "after"] and len(run.history) == 2
+    assert list(run.results) == ["BM25", "before", "after"] and [point["step"] for point in run.history] == [0, 1, 2]
     assert run.data.name == "mine" and len(run.data.queries) == frame.question.nunique()
     assert str(run).startswith("Run('") and "ndcg@10" in str(run)
     assert run.config.negatives.bm25.k == 2 and Path(run.config.data.path, "train.parquet").is_file()
@@ -92,7 +92,7 @@ def test_encode_gives_the_vectors_of_evaluation(trained):
     with pytest.raises(UserError, match="kind is 'passage'"):
         check_kind("passage")
     with pytest.raises(UserError, match="text 1 is a float"):
-        run.encode(["a", 0.5])
+        texts_of(["a", 0.5])
 
 
 def test_search_and_rank_order_by_the_vectors(trained):

@@ -124,7 +124,7 @@ class Run:
         from hardneg.api.bars import bar
 
         check_kind(kind)
-        listed = _listed(texts)
+        listed = texts_of(texts)
         encoder = self.encoder if width is None else self.encoder.at(width)
         import numpy as np
 
@@ -138,7 +138,7 @@ class Run:
         """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first so many."""
         import numpy as np
 
-        listed = _listed(documents)
+        listed = texts_of(documents)
         scores = self.encode(listed, progress=False) @ self.encode(query, "query")
         order = np.argsort(-scores, kind="stable")[:k].tolist()
         return [Ranked(place, listed[place], float(scores[place])) for place in order]
@@ -158,7 +158,7 @@ class Run:
 
         if not isinstance(k, int) or k < 1:
             raise UserError(f"k is {k!r}; write a whole number, 1 or more")
-        asked = _listed([queries] if isinstance(queries, str) else queries)
+        asked = texts_of([queries] if isinstance(queries, str) else queries)
         vectors = torch.from_numpy(self.encode(asked, "query")).to(self._corpus.device)
         scores, places = exact(vectors, [self._corpus], k)
         corpus = self.data.corpus
@@ -191,11 +191,11 @@ class Run:
 
         return evaluated(self, data, split, metrics, depth)
 
-    def export(self, folder: str | Path, force: bool = False) -> Path:
-        """Write the encoder as a sentence-transformers folder with a model card."""
+    def export(self, folder: str | Path, force: bool = False, formats: Sequence[str] = ()) -> Path:
+        """Write the encoder as a sentence-transformers folder with a model card; `formats` adds "onnx", "openvino"."""
         from hardneg.commands.export import export
 
-        return export(self.folder, Path(folder), force)
+        return export(self.folder, Path(folder), force, formats)
 
 
 def check_kind(kind: str) -> None:
@@ -211,8 +211,8 @@ def open_run(folder: str | Path, device: str = "auto") -> Run:
     return run
 
 
-def _listed(texts: str | Iterable[Any]) -> list[str]:
-    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array."""
+def texts_of(texts: Any) -> list[str]:
+    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array; raises `UserError` for what is none."""
     if isinstance(texts, str):
         return [texts]
     for name in ("to_pylist", "to_list", "tolist"):
