@@ -193,9 +193,13 @@ class Run:
 
     def export(self, folder: str | Path, force: bool = False, formats: Sequence[str] = ()) -> Path:
         """Write the encoder as a sentence-transformers folder with a model card; `formats` adds "onnx", "openvino"."""
+        from hardneg.cli import in_process
         from hardneg.commands.export import export
+        from hardneg.system.library_messages import silence_libraries
 
-        return export(self.folder, Path(folder), force, formats)
+        with in_process("export"):
+            silence_libraries()
+            return export(self.folder, Path(folder), force, formats)
 
 
 def check_kind(kind: str) -> None:

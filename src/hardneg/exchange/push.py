@@ -28,7 +28,7 @@ class Destination:
     message: str | None = None
 
     def check(self) -> None:
-        """Raise `ConfigError` for a name that the hub does not take or does not let us write to, `UserError` offline."""
+        """Raise `ConfigError` for a name that is none or is another's, `UserError` where the hub does not know us."""
         from huggingface_hub.utils import HFValidationError, validate_repo_id
 
         try:
