@@ -47,8 +47,8 @@ def write_formats(trained: Trained, folder: Path, formats: Sequence[str]) -> Non
     """Add these formats to an export in `folder`, one file a tower, and check the vectors that they give.
 
     Inputs are `input_ids` and `attention_mask` (rows, length), int64; outputs `sentence_embedding` (rows, dim), and of
-    a transformer `last_hidden_state`. Prompts and lengths are the user's to apply, as sentence-transformers does. Raises
-    `UserError` where packages are missing, or the file computes something else.
+    a transformer `last_hidden_state`. Prompts and lengths are the user's to apply, as sentence-transformers does.
+    Raises `UserError` where the file computes something else.
     """
     for place, side in places(trained).items():
         graph = Graph(trained.towers.tower(side)).eval()
