@@ -1,6 +1,7 @@
 """hardneg: train dual-encoder retrievers with the right negatives.
 
-In Python: `run` runs any command, `open_data` and `open_mined` open what a run folder speaks of.
+In Python: `train` trains on `Data` (a data frame, a data set, dictionaries) and returns its `Run`; `open_run` opens an
+older one. `run` runs any command, `open_data` and `open_mined` open what a run folder speaks of.
 """
 
 from __future__ import annotations
@@ -10,19 +11,30 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hardneg.api.data import Data
+    from hardneg.api.run import Run, open_run
+    from hardneg.api.training import train
     from hardneg.cli import run
     from hardneg.runs.mined_lists import open_mined
     from hardneg.runs.saved_config import open_data
 
 __version__ = version("hardneg")
-__all__ = ["__version__", "open_data", "open_mined", "run"]
+__all__ = ["Data", "Run", "__version__", "open_data", "open_mined", "open_run", "run", "train"]
 
 # Imported when they are asked for: the command line starts without them.
 _HOMES = {
+    "Data": "hardneg.api.data",
+    "Run": "hardneg.api.run",
+    "open_run": "hardneg.api.run",
+    "train": "hardneg.api.training",
     "run": "hardneg.cli",
     "open_data": "hardneg.runs.saved_config",
     "open_mined": "hardneg.runs.mined_lists",
 }
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

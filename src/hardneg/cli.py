@@ -6,7 +6,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
@@ -100,13 +101,19 @@ def run(command: str, *arguments: str) -> None:
     What it says goes to stdout. Logging and `sys.argv` are as before afterwards. Raises `UserError` where the command
     line would have ended with another exit code than 0, and `KeyboardInterrupt` where it was interrupted.
     """
-    import warnings
+    with in_process(command, *arguments):
+        main()
 
-    warnings.filterwarnings("ignore", message="IProgress not found")  # bars are text here, with or without widgets
-    with contextlib.redirect_stderr(sys.stdout), _as_before():
-        sys.argv = ["hardneg", command, *arguments]
+
+@contextlib.contextmanager
+def in_process(command: str, *arguments: str) -> Iterator[None]:
+    """Do within this what a command does, as its process; an exit becomes an exception, and all is as before."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(sys.stdout), _as_before():
+        # Bars are text here, with or without widgets.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        sys.argv = [__file__, command, *arguments]  # a file: Lightning starts the other ranks of a DDP run by it
         try:
-            main()
+            yield
         except SystemExit as stop:
             if stop.code in (130, 143):  # Ctrl-C in training ends as SIGTERM does, after the step
                 raise KeyboardInterrupt from None
@@ -117,18 +124,13 @@ def run(command: str, *arguments: str) -> None:
 
 @contextlib.contextmanager
 def _as_before() -> Iterator[None]:
-    """Put back what a command changes for its process: arguments, root logging, environment, Hydra's singleton."""
-    root = logging.getLogger()
-    argv, environment, level, handlers = list(sys.argv), dict(os.environ), root.level, list(root.handlers)
+    """Put back what a command changes for its process: arguments, logging, environment, Hydra's singleton."""
+    argv, environment, loggers = list(sys.argv), dict(os.environ), _loggers()
     try:
         yield
     finally:
         sys.argv = argv
-        for handler in root.handlers:
-            if handler not in handlers:
-                handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
+        _put_back(loggers)
         for name in os.environ.keys() - environment.keys() - {"WANDB_SERVICE"}:  # W&B's service goes on
             del os.environ[name]
         os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
@@ -136,6 +138,26 @@ def _as_before() -> Iterator[None]:
             from hydra.core.global_hydra import GlobalHydra
 
             GlobalHydra.instance().clear()
+
+
+def _loggers() -> dict[logging.Logger, dict[str, Any]]:
+    """The loggers that there are, and what may be set on each."""
+    named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    return {
+        one: {"level": one.level, "handlers": list(one.handlers), "propagate": one.propagate, "disabled": one.disabled}
+        for one in (logging.root, *named)
+    }
+
+
+def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
+    """Set loggers as they were; a handler that has come since is closed. Those that are new stay as they are."""
+    for logger, was in loggers.items():
+        for handler in logger.handlers:
+            if handler not in was["handlers"]:
+                handler.close()
+        logger.handlers[:] = was["handlers"]
+        logger.setLevel(was["level"])
+        logger.propagate, logger.disabled = was["propagate"], was["disabled"]
 
 
 def _run(command: str, rest: list[str]) -> None:

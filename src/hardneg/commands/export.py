@@ -1,39 +1,98 @@
-"""hardneg export: a trained encoder as a sentence-transformers folder with a model card."""
+"""hardneg export: a trained encoder as a sentence-transformers folder with a model card, also on the hub."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from hardneg.errors import ConfigError
 from hardneg.runs.folder import checkpoint_of
+
+FORMATS = ("onnx", "openvino")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write a trained encoder and its model card as a folder for SentenceTransformer."""
+    """Write a trained encoder and its model card as a folder for SentenceTransformer, and push it if asked."""
+    given = _parser().parse_args(arguments)
+    formats = [name for name in FORMATS if getattr(given, name)]
+    of_hub = [f"--{name}" for name in ("private", "revision", "message") if getattr(given, name)]
+    if given.push is None and of_hub:
+        raise ConfigError(f"{of_hub[0]} is for the hub; add --push OWNER/NAME")
+    if given.folder is None and given.push is None:
+        raise ConfigError("give a folder to write to, or --push OWNER/NAME")
+    path = checkpoint_of(given.source)
+    with ExitStack() as stack:
+        folder = given.folder
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="hardneg-export-"))) / "export"
+        if given.push is None:
+            export(path, folder, given.force, formats)
+        else:
+            from hardneg.exchange.push import Destination
+
+            destination = Destination(given.push, given.private, given.revision, given.message)
+            destination.check()
+            export(path, folder, given.force, formats, called=given.push)
+            sys.stdout.write(f"pushed: {destination.push(folder)}\n")
+        if given.folder is not None:
+            sys.stdout.write(f"{path} as a sentence-transformers folder: {given.folder}\n")
+
+
+def export(
+    source: Path, folder: Path, force: bool = False, formats: Sequence[str] = (), called: str | None = None
+) -> Path:
+    """Write the encoder of a run folder or checkpoint into `folder`, which is returned.
+
+    `formats` may add "onnx" and "openvino"; `called` is the name in the model card, if it is not the folder's. Raises
+    `ConfigError` for a folder that is in use or an encoder that cannot be written, `UserError` for missing packages.
+    """
+    if unknown := set(formats) - set(FORMATS):
+        raise ConfigError(f"{sorted(unknown)[0]!r} is no format; there are {', '.join(FORMATS)}")
+    path = checkpoint_of(source)
+    from hardneg.encoders import checkpoint
+    from hardneg.exchange.layout import export_folder
+    from hardneg.exchange.model_card import TrainingRun, model_card
+    from hardneg.exchange.write import write
+
+    if formats:
+        from hardneg.exchange.onnx import check_packages, write_formats
+
+        check_packages(formats)
+    with export_folder(folder, force) as unfinished:
+        trained = checkpoint.load(path)
+        write(trained, unfinished)
+        if formats:
+            write_formats(trained, unfinished, formats)
+        run = TrainingRun.find(path.resolve().parent.parent)
+        card = model_card(called or folder.resolve().name, trained, run)
+        (unfinished / "README.md").write_text(card, encoding="utf-8")
+    return folder
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg export",
         description="Write a trained encoder as a sentence-transformers folder with a model card: for vector stores,"
         " mteb, Hugging Face. The same vectors; prompts, lengths and pooling travel along.",
         epilog="examples:\n  hardneg export outputs/RUN my-encoder\n"
         "  hardneg export outputs/RUN/checkpoints/last.ckpt my-encoder --force\n"
+        "  hardneg export outputs/RUN my-encoder --onnx\n"
+        "  hardneg export outputs/RUN --push me/my-encoder --private\n"
         "then, in Python:  SentenceTransformer('my-encoder').encode_query(['...'])",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", type=Path, help="run folder (its best checkpoint, else the last) or checkpoint")
-    parser.add_argument("folder", type=Path, help="folder to write")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder to write; may be left out with --push")
     parser.add_argument("--force", action="store_true", help="replace an older export in that folder")
-    given = parser.parse_args(arguments)
-    path = checkpoint_of(given.source)
-    from hardneg.encoders import checkpoint
-    from hardneg.exchange.layout import export_folder
-    from hardneg.exchange.model_card import TrainingRun, model_card
-    from hardneg.exchange.write import write
-
-    with export_folder(given.folder, given.force) as unfinished:
-        trained = checkpoint.load(path)
-        write(trained, unfinished)
-        card = model_card(given.folder.resolve().name, trained, TrainingRun.find(path.resolve().parent.parent))
-        (unfinished / "README.md").write_text(card, encoding="utf-8")
-    sys.stdout.write(f"{path} as a sentence-transformers folder: {given.folder}\n")
+    parser.add_argument("--onnx", action="store_true", help="add onnx/model.onnx (needs hardneg[onnx])")
+    parser.add_argument("--openvino", action="store_true", help="add openvino/openvino_model.xml (hardneg[openvino])")
+    hub = parser.add_argument_group("the Hugging Face hub (hf auth login, or HF_TOKEN)")
+    hub.add_argument("--push", metavar="OWNER/NAME", help="push to this model repository, made if it is not there")
+    hub.add_argument("--private", action="store_true", help="make a new repository private")
+    hub.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
+    hub.add_argument("--message", metavar="TEXT", help="message of the commit")
+    return parser

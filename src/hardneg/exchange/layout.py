@@ -19,13 +19,24 @@ from hardneg.encoders.sentence_transformers_folder import (
 )
 from hardneg.errors import ConfigError
 
-__all__ = ["MODULES", "POOLING_FLAGS", "POOLING_MODES", "ROUTER", "SETTINGS", "TRANSFORMER", "TYPES", "WEIGHTS"]
+__all__ = [
+    "MODULES",
+    "POOLING_FLAGS",
+    "POOLING_MODES",
+    "ROUTER",
+    "SETTINGS",
+    "TOWER_TYPES",
+    "TRANSFORMER",
+    "TYPES",
+    "WEIGHTS",
+]
 
 # The modules that we write. These names are those that every version of sentence-transformers reads.
 TYPES = {
     name: f"sentence_transformers.models.{name}"
     for name in ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding", "Router")
 }
+TOWER_TYPES = ("Transformer", "StaticEmbedding")  # the first module of a chain: of a transformer, of a static tower
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from hardneg.encoders.base import Tower
+from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.dense_layers import Dense, DenseLayer, full_name
 from hardneg.encoders.file_hashes import write_hashes
@@ -51,12 +51,17 @@ def write(trained: Trained, folder: Path) -> None:
     }
     write_json(folder / layout.SETTINGS, settings)
     chains = {side: _chain(trained, side) for side in (QUERY, DOCUMENT)}
-    lengths_differ = recipe.query.longest != recipe.document.longest
-    if recipe.two_towers or (isinstance(recipe, Static) and lengths_differ):
+    if is_routed(recipe):
         _write_routes(chains, folder)
     else:
         _write_chain(chains[DOCUMENT], folder)
     write_hashes(folder)
+
+
+def is_routed(recipe: EncoderRecipe) -> bool:
+    """Whether an export has a chain of modules for each side, behind a `Router`."""
+    lengths_differ = recipe.query.longest != recipe.document.longest
+    return recipe.two_towers or (isinstance(recipe, Static) and lengths_differ)
 
 
 def _chain(trained: Trained, side: str) -> list[Module]:

@@ -79,6 +79,7 @@ def final_test(
                 "test_set": fingerprints(evaluate.tests),
                 **other_paths(cfg),
                 "sizes": sizes(data),
+                **({} if data.query_prompt is None else {"query_prompt": data.query_prompt}),
                 "encoder": classes.plain(cfg.encoder),
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,8 @@ class SaveOnSigterm(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the place of Lightning's handler, installed just before; it comes back after the run."""
-        signal.signal(signal.SIGTERM, self._note)
+        if in_main_thread():
+            signal.signal(signal.SIGTERM, self._note)
         self.anywhere = collectives.AnywhereBefore()
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
@@ -125,9 +127,17 @@ def orderly_stop(trainer: L.Trainer) -> Iterator[None]:
             raise
 
 
+def in_main_thread() -> bool:
+    """Whether this is the thread that signals reach; Python lets no other have a handler."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def _ctrl_c_is_sigterm() -> Iterator[None]:
     """Let the first Ctrl-C stop like SIGTERM, after the step; a second one stops at once."""
+    if not in_main_thread():
+        yield
+        return
     before: Callable | int | None = signal.getsignal(signal.SIGINT)
 
     def once(_: int, __: FrameType | None) -> None:

@@ -1,0 +1,68 @@
+"""The encoder of a run over a data set: its corpus embedded, its splits ranked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose, initialize_config_module
+from jaxtyping import Float
+from torch import Tensor
+
+from hardneg.api.data import Data, words_for
+from hardneg.config import classes, composition
+from hardneg.data.tables import RetrievalData
+from hardneg.data.tokens import token_tables
+from hardneg.encoders.towers import DOCUMENT
+from hardneg.errors import UserError
+from hardneg.retrieval.embed_tables import embed_table
+from hardneg.retrieval.metrics import average, check, per_query
+from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.serving.text_encoder import TextEncoder
+
+if TYPE_CHECKING:
+    from hardneg.api.run import Run
+
+
+def embedded_corpus(encoder: TextEncoder, data: RetrievalData, cache: Path) -> Float[Tensor, "N D"]:
+    """Embed all documents, as evaluation does."""
+    recipe = encoder.trained.recipe
+    _, docs = token_tables(data, encoder.trained.tokenizer, recipe.query, recipe.document, cache)
+    return embed_table(encoder.towers, docs, DOCUMENT, encoder.precision, "documents")
+
+
+def evaluated(
+    run: Run, given: Any, split: str | None, metrics: Sequence[str] | None, depth: int | None
+) -> dict[str, float]:
+    """Rank a split of the data, by default the run's own; see `Run.evaluate`."""
+    asked = run.config.evaluate
+    names, deep = list(metrics or asked.metrics), depth or int(asked.depth)
+    check(names)
+    cache = Path(run.config.cache)
+    data, own = (run.data, True) if given is None else (_loaded(given, cache), False)
+    if split is None:
+        split = next(iter(data.qrels)) if len(data.qrels) == 1 and not own else run.config.split.test
+    if split is None:
+        raise UserError(f"{run.folder} was trained without a test split; choose one: {', '.join(data.qrels)}")
+    encoder, recipe = run.encoder, run.encoder.trained.recipe
+    tables = token_tables(data, encoder.trained.tokenizer, recipe.query, recipe.document, cache)
+    leave_out = asked.leave_out if asked.leave_out in data.qrels else None
+    retriever = Retriever(data, *tables, encoder.precision, seen(data, leave_out))
+    found = retriever.runs(encoder.towers, [split], deep)[split]
+    values = per_query(found, data.split(split), data, names)
+    return {name: average(value, found.queries, data) for name, value in values.items()}
+
+
+def _loaded(given: Any, cache: Path) -> RetrievalData:
+    """Read what was given: data, a path or a built-in set."""
+    if isinstance(given, RetrievalData):
+        return given
+    if not isinstance(given, str | os.PathLike):
+        return Data.of(given).load(cache)
+    composition.register_resolvers()
+    module = composition.CONFIG_PATH.removeprefix("pkg://")
+    with initialize_config_module(module, version_base="1.3"):
+        cfg = compose("evaluate", [*words_for(given, cache), "ckpt_path=null"])
+    return classes.build(cfg.data).load()

@@ -1,0 +1,230 @@
+"""A run in Python's hands: its encoder, its metrics, its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+from hardneg.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from hardneg.data.tables import RetrievalData
+    from hardneg.serving.text_encoder import TextEncoder
+
+Kind = Literal["query", "document"]
+KINDS: tuple[Kind, ...] = ("query", "document")
+BLOCK = 8192  # texts whose tokens are held at a time
+
+
+class Hit(NamedTuple):
+    """A document that was found, with its score."""
+
+    id: str
+    text: str
+    score: float
+
+
+class Ranked(NamedTuple):
+    """One of the documents that were given: its place among them, and its score."""
+
+    place: int
+    text: str
+    score: float
+
+
+class Run:
+    """A finished training: `encode`, `search` and `rank` by its best checkpoint, `metrics`, `evaluate`, `export`.
+
+    Nothing is loaded before it is needed, and then once. `device` is where it computes: auto, cpu, cuda, cuda:1.
+    """
+
+    def __init__(self, folder: str | Path, device: str = "auto") -> None:
+        self.folder = Path(folder)
+        self.device = device
+
+    def __repr__(self) -> str:
+        found = "" if not self._summary_file.is_file() else f", {self.metrics}"
+        return f"Run({str(self.folder)!r}{found})"
+
+    @property
+    def _summary_file(self) -> Path:
+        return self.folder / "summary.json"
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What summary.json says; raises `UserError` for a run that is not complete."""
+        if not self._summary_file.is_file():
+            raise UserError(f"{self.folder} is not complete: no summary.json; hardneg resume {self.folder} goes on")
+        return json.loads(self._summary_file.read_text(encoding="utf-8"))
+
+    @property
+    def results(self) -> dict[str, dict[str, float]]:
+        """The closing table: for each of its rows (BM25, before, after) the metrics on the test split."""
+        return self.summary["test"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the trained encoder on the test split; empty where there is no such split."""
+        return self.results.get("after", {})
+
+    @property
+    def history(self) -> list[dict[str, int | float]]:
+        """The metrics on the dev split, each time that they were taken, with the step."""
+        return self.summary["dev"]["history"]
+
+    @cached_property
+    def config(self) -> Any:
+        """The config that the run was started with."""
+        from hardneg.runs.saved_config import read_config
+
+        return read_config(self.folder)
+
+    @cached_property
+    def data(self) -> RetrievalData:
+        """The data that it was trained on, read again."""
+        from hardneg.runs.saved_config import open_data
+
+        return open_data(self.folder)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Its best checkpoint, else its last."""
+        from hardneg.runs.folder import checkpoint_of
+
+        return checkpoint_of(self.folder)
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """The trained encoder as evaluation has it: prompts (also one that came with the data), lengths, precision."""
+        from hardneg.encoders import checkpoint
+        from hardneg.serving.text_encoder import TextEncoder
+
+        told = self.summary if self._summary_file.is_file() else {}
+        path, trained = self.checkpoint, checkpoint.load(self.checkpoint)
+        if (prompt := told.get("query_prompt")) is not None:
+            query = replace(trained.recipe.query, prompt=prompt)
+            trained = replace(trained, recipe=replace(trained.recipe, query=query))
+        return TextEncoder(trained, self.device, told.get("precision", "auto"), ckpt_path=str(path.resolve()))
+
+    def encode(
+        self, texts: str | Iterable[str], kind: Kind = "document", width: int | None = None, progress: bool = True
+    ) -> np.ndarray:
+        """Embed texts as queries or as documents: an array (texts, dim) in float32, or (dim,) for a single text.
+
+        The vectors are those of evaluation; `width` cuts them (Matryoshka). Long lists show a bar unless `progress` is
+        False. Raises `UserError` for another kind, and for what is no text.
+        """
+        from hardneg.api.bars import bar
+
+        check_kind(kind)
+        listed = texts_of(texts)
+        encoder = self.encoder if width is None else self.encoder.at(width)
+        import numpy as np
+
+        found = np.empty((len(listed), encoder.dim), np.float32)
+        with bar(len(listed), f"encode {'queries' if kind == 'query' else 'documents'}", progress) as counted:
+            for start in range(0, len(listed), BLOCK):
+                found[start : start + BLOCK] = encoder.embed(listed[start : start + BLOCK], kind, counted)
+        return found[0] if isinstance(texts, str) else found
+
+    def rank(self, query: str, documents: Iterable[str], k: int | None = None) -> list[Ranked]:
+        """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first so many."""
+        import numpy as np
+
+        listed = texts_of(documents)
+        scores = self.encode(listed, progress=False) @ self.encode(query, "query")
+        order = np.argsort(-scores, kind="stable")[:k].tolist()
+        return [Ranked(place, listed[place], float(scores[place])) for place in order]
+
+    @overload
+    def search(self, queries: str, k: int = ...) -> list[Hit]: ...  # type: ignore[overload-overlap]
+    @overload
+    def search(self, queries: Sequence[str], k: int = ...) -> list[list[Hit]]: ...
+    def search(self, queries: str | Sequence[str], k: int = 10) -> list[Hit] | list[list[Hit]]:
+        """Find the k best documents of the run's own corpus, exactly; the corpus is embedded at the first call.
+
+        One query gives one list, several give one each. For a corpus of millions, or to serve: `hardneg index`.
+        """
+        import torch
+
+        from hardneg.retrieval.search import exact
+
+        if not isinstance(k, int) or k < 1:
+            raise UserError(f"k is {k!r}; write a whole number, 1 or more")
+        asked = texts_of([queries] if isinstance(queries, str) else queries)
+        vectors = torch.from_numpy(self.encode(asked, "query")).to(self._corpus.device)
+        scores, places = exact(vectors, [self._corpus], k)
+        corpus = self.data.corpus
+        lists = [
+            [Hit(corpus.ids[row].as_py(), corpus[row], score) for row, score in zip(rows, values, strict=True)]
+            for rows, values in zip(places.tolist(), scores.tolist(), strict=True)
+        ]
+        return lists[0] if isinstance(queries, str) else lists
+
+    @cached_property
+    def _corpus(self) -> Tensor:
+        from hardneg.api.evaluating import embedded_corpus
+
+        return embedded_corpus(self.encoder, self.data, Path(self.config.cache))
+
+    def evaluate(
+        self,
+        data: Any = None,
+        split: str | None = None,
+        metrics: Sequence[str] | None = None,
+        depth: int | None = None,
+    ) -> dict[str, float]:
+        """Rank a split with the encoder and return the mean of each metric; nothing is written.
+
+        `data` are what `hardneg.train` takes, or a `RetrievalData`; None are the run's own. `split`, `metrics` and
+        `depth` are the run's unless given; data handed in as one split (`Data.from_pandas(test=frame)`) are ranked by
+        that. `hardneg evaluate` does the same beside BM25, with a folder of its own.
+        """
+        from hardneg.api.evaluating import evaluated
+
+        return evaluated(self, data, split, metrics, depth)
+
+    def export(self, folder: str | Path, force: bool = False, formats: Sequence[str] = ()) -> Path:
+        """Write the encoder as a sentence-transformers folder with a model card; `formats` adds "onnx", "openvino"."""
+        from hardneg.cli import in_process
+        from hardneg.commands.export import export
+        from hardneg.system.library_messages import silence_libraries
+
+        with in_process("export"):
+            silence_libraries()
+            return export(self.folder, Path(folder), force, formats)
+
+
+def check_kind(kind: str) -> None:
+    """Raise `UserError` for what is neither a query nor a document."""
+    if kind not in KINDS:
+        raise UserError(f"kind is {kind!r}; write 'query' or 'document'")
+
+
+def open_run(folder: str | Path, device: str = "auto") -> Run:
+    """Open an older run by its folder; raises `UserError` for a folder that has no checkpoint of a dual encoder."""
+    run = Run(folder, device)
+    _ = run.checkpoint
+    return run
+
+
+def texts_of(texts: Any) -> list[str]:
+    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array; raises `UserError` for what is none."""
+    if isinstance(texts, str):
+        return [texts]
+    for name in ("to_pylist", "to_list", "tolist"):
+        if hasattr(texts, name):
+            texts = getattr(texts, name)()
+            break
+    listed = list(texts)
+    wrong = next((place for place, text in enumerate(listed) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise UserError(f"text {wrong} is a {type(listed[wrong]).__name__}, not a string")
+    return listed

@@ -1,0 +1,59 @@
+"""ONNX and OpenVINO files of an export give the encoder's vectors."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from test_exchange import NODES, trained, vectors  # noqa: F401
+from tokenizers import Tokenizer
+
+from hardneg.commands import export
+from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.errors import ConfigError, UserError
+from hardneg.exchange import onnx
+
+PLACES = {
+    "two dense, dot": {QUERY: "", DOCUMENT: ""},
+    "adapters, two towers": {QUERY: "query_0_Transformer", DOCUMENT: "document_0_Transformer"},
+    "static, two lengths, dot": {QUERY: "query_0_StaticEmbedding", DOCUMENT: "document_0_StaticEmbedding"},
+}
+
+
+def from_files(folder, place, kind, side, texts):
+    """What a user without torch computes: prompt, the tokenizer of the folder, the file."""
+    settings = json.loads((folder / "config_sentence_transformers.json").read_text())
+    lengths = {QUERY: 6, DOCUMENT: 9} if place else {QUERY: 7, DOCUMENT: 7}
+    tokenizer = Tokenizer.from_file(str(folder / place / "tokenizer.json"))
+    tokenizer.enable_truncation(lengths[side])
+    tokenizer.enable_padding()
+    encoded = tokenizer.encode_batch([settings["prompts"][side] + text for text in texts])
+    ids, mask = (np.array([getattr(one, name) for one in encoded]) for name in ("ids", "attention_mask"))
+    return onnx.run_file(folder / place / onnx.MODEL[kind], kind, ids, mask)
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_the_files_give_our_vectors(kind, trained, toy, tmp_path):  # noqa: F811
+    for package in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    formats = ["--onnx", *(["--openvino"] if onnx.find_spec("openvino") else [])]
+    path = trained(NODES[kind])
+    export.main([str(path), str(tmp_path / "out"), *formats])
+    for side, ours in zip((QUERY, DOCUMENT), vectors(path, toy, tmp_path), strict=True):
+        texts = (toy.queries if side == QUERY else toy.corpus).texts.to_pylist()
+        for name in formats:
+            theirs = from_files(tmp_path / "out", PLACES[kind][side], name.strip("-"), side, texts)
+            np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-4)
+
+
+def test_a_format_without_its_packages_says_what_to_install(monkeypatch, trained, tmp_path):  # noqa: F811
+    path = trained(NODES["static"])
+    monkeypatch.setattr(onnx, "find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"--openvino needs onnx, onnxscript, openvino: pip install 'hardneg\[openvino\]'"
+    ):
+        export.main([str(path), str(tmp_path / "out"), "--openvino"])
+    with pytest.raises(ConfigError, match="'tflite' is no format"):
+        export.export(path, tmp_path / "out", formats=["tflite"])
+    assert not (tmp_path / "out").exists()
