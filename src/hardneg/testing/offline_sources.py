@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 import pickle
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def pickles_without_what_is_on_disk(source: OfflineSource, setting: Setting) -> 
     """The source can be sent to a worker: it holds no tensor, and of a file on disk its place, not its content."""
 
     class Strict(pickle.Pickler):
-        def reducer_override(self, thing: object) -> object:
+        def reducer_override(self, thing: Any) -> Any:
             assert not isinstance(thing, torch.Tensor), "an offline source holds a tensor"
             base: object = thing
             while isinstance(base, np.ndarray):

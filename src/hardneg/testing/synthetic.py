@@ -107,7 +107,8 @@ def make_data(
     """A retrieval set from (query, doc) pairs of the train split, and of others by name."""
     asked = make_texts(queries, "q")
     if given is not None:
-        given = Ragged.of(*np.array(given, np.int64).reshape(-1, 2).T, len(asked))
+        rows, values = np.array(given, np.int64).reshape(-1, 2).T
+        given = Ragged.of(rows, values, len(asked))
     qrels = {split: make_qrels(pairs) for split, pairs in {"train": labels, **splits}.items()}
     return RetrievalData(name, make_texts(docs), asked, qrels, given=given)
 

@@ -46,7 +46,8 @@ class Conf:
     def target(self, group: str, name: str) -> Any:
         """The class that a yaml names, without composing anything; None where it cannot be found."""
         try:
-            return hydra.utils.get_object(OmegaConf.load(self.folder / group / f"{name}.yaml")["_target_"])
+            written: Any = OmegaConf.load(self.folder / group / f"{name}.yaml")
+            return hydra.utils.get_object(written["_target_"])
         except Exception:
             return None  # the checks below will say why
 
