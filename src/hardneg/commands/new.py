@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     """Write the package and say what to do next; raises `UserError` for a name or folder that cannot be taken."""
     parser = argparse.ArgumentParser(
         prog="hardneg new",
-        description="Write a package of your own: a source of negatives, a loss and a filter, their yamls, an"
+        description="Write a package of your own: a source of negatives, a loss, a filter and a metric, their yamls, an"
         " experiment, tests that hold them to hardneg's contracts, a Makefile. Once it is installed (pip install -e),"
         " every hardneg command finds it from any folder.",
         epilog=EXAMPLES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +90,19 @@ def make_texts(texts: int | Iterable[str], prefix: str = "d") -> Texts:
     return Texts.of([f"{prefix}{i}" for i in range(len(texts))], texts)
 
 
-def make_qrels(pairs: Iterable[Sequence[float]]) -> Qrels:
+def make_qrels(pairs: Iterable[Any]) -> Qrels:
     """Judgements from (query, doc) or (query, doc, score)."""
     columns = list(zip(*[(*pair, 1)[:3] for pair in pairs], strict=True)) or [(), (), ()]
     return Qrels(*(np.array(c, t) for c, t in zip(columns, (np.int32, np.int32, np.float32), strict=True)))
 
 
 def make_data(
-    labels: Iterable[Sequence[float]],
+    labels: Iterable[Any],
     docs: int | Iterable[str] = 10,
     queries: int | Iterable[str] = 3,
     given: Any = None,
     name: str = "tiny",
-    **splits: Iterable[Sequence[float]],
+    **splits: Iterable[Any],
 ) -> RetrievalData:
     """A retrieval set from (query, doc) pairs of the train split, and of others by name."""
     asked = make_texts(queries, "q")
@@ -122,6 +122,6 @@ def make_model(data: RetrievalData, cache: Path, seed: int = 0, **more: Any) -> 
     return Model.over(data, towers, recipe, tokenizer, "32-true", cache)
 
 
-def make_training(labels: Iterable[Sequence[float]], **more: Any) -> TrainingSet:
+def make_training(labels: Iterable[Any], **more: Any) -> TrainingSet:
     """The training set of such data."""
     return TrainingSet(make_data(labels, **more))
