@@ -28,39 +28,17 @@ def isolated(monkeypatch, tmp_path_factory):
 @pytest.fixture(scope="session")
 def toy():
     """A small generated world: 36 train queries, 120 documents."""
-    from hardneg.data.toy import Toy
+    from hardneg.testing import worlds
 
-    return Toy(docs=120, queries=60, names=12, attributes=6, false_negative_rate=0.2).load()
+    return worlds.toy()
 
 
 @pytest.fixture(scope="session")
 def tangled(toy):
-    """The toy world with every knot that real sets have.
+    """The toy world with every knot that real sets have."""
+    from hardneg.testing import worlds
 
-    Documents come twice under other ids, queries are asked twice with other labels, some query has several positives,
-    and the given negatives hold known positives.
-    """
-    from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
-
-    train = toy.qrels["train"]
-    queries, docs = train.queries, train.docs
-    copied, asked = np.unique(docs[:10]), queries[:5]
-    corpus = Texts.of(
-        [*toy.corpus.ids.to_pylist(), *(f"copy{row}" for row in copied)],
-        [*toy.corpus.texts.to_pylist(), *(f"{text} " for text in toy.corpus.take(copied))],
-    )
-    asked_again = Texts.of(
-        [*toy.queries.ids.to_pylist(), *(f"again{row}" for row in asked)],
-        [*toy.queries.texts.to_pylist(), *toy.queries.take(asked)],
-    )
-    n = len(toy.queries)
-    rows = np.concatenate([queries, n + np.arange(len(asked)), queries[-1:]]).astype(np.int32)
-    labels = np.concatenate([docs, docs[20 : 20 + len(asked)], docs[:1]]).astype(np.int32)
-    given = Ragged.of(
-        np.concatenate([toy.given.row_ids, rows]), np.concatenate([toy.given.values, labels]), len(asked_again)
-    )
-    qrels = {**toy.qrels, "train": Qrels(rows, labels, np.ones(len(rows), np.float32))}
-    return RetrievalData("tangled", corpus, asked_again, qrels, given=given)
+    return worlds.tangled(toy)
 
 
 @pytest.fixture(scope="session")

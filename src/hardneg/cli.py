@@ -40,6 +40,7 @@ COMMANDS = {
     "serve": "answer searches over HTTP",
     "renew": "renew a live index from new data: mine, train on, judge, build beside it, stop before the switch",
     "ab": "compare an old and a new ranking before a rollout, with a gate for CI",
+    "new": "start a package of your own: a source, a loss, a filter, a metric, their yamls and tests",
 }
 
 # These read their arguments themselves, by `main`; the others are Hydra apps, by a function of the command's name.
@@ -58,6 +59,7 @@ PLAIN = (
         "serve",
         "renew",
         "ab",
+        "new",
     ),
     *("index switch", "index rollback", "index list"),
 )

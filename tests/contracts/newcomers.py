@@ -30,7 +30,7 @@ class GoodSource(OfflineSource):
 
 class TakesKnownPositives(Random):
     def draw(self, query, rng) -> Draw:
-        return Draw(pad(self.known[query][: self.k], self.k))
+        return Draw(pad(self.excluded[query][: self.k], self.k))
 
 
 class ForgetsTwins(Random):
@@ -54,7 +54,7 @@ class HasItsOwnDice(Random):
 
 class RunsOverTheEnd(Random):
     def draw(self, query, rng) -> Draw:
-        return Draw(super().draw(query, rng).ids + np.int32(self.corpus_size))
+        return Draw(super().draw(query, rng).ids + np.int32(self.docs[-1].stop))
 
 
 class CopiesItsLists(Stored):

@@ -90,6 +90,13 @@ def test_some_packages_are_imported_in_one_place_only(package, home):
     assert users and all(user.startswith(home) for user in users)
 
 
+def test_nothing_needs_what_is_for_tests():
+    for name, path in MODULES.items():
+        found = {one.split(".")[0] if not one.startswith("hardneg.") else one for one in imported(path, late=True)}
+        assert "pytest" not in found, name
+        assert room(name + ".") == "testing" or not [one for one in found if one.startswith("hardneg.testing")], name
+
+
 def test_there_is_no_utils_module():
     assert not [name for name in MODULES if name.rsplit(".", 1)[-1] in ("utils", "util", "helpers", "common", "misc")]
 

@@ -11,11 +11,13 @@ from typing import Any
 import hydra
 from omegaconf import OmegaConf
 
+from hardneg.config import studies
 from hardneg.config.moved import todays
 from hardneg.errors import ConfigError, UserError
 
 # What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
-# A plug-in adds its own package through the environment variable HARDNEG_TARGETS="mypackage.,other.".
+# A package of one's own is added by its entry point (see `studies`), code that is not installed by the environment
+# variable HARDNEG_TARGETS="mypackage.,other.".
 TARGETS = ("hardneg.", "torch.optim.", "lightning.pytorch.", "transformers.optimization.")
 
 
@@ -68,6 +70,7 @@ def check_allowed(path: str, node: dict) -> None:
     """Raise `ConfigError` unless the target is of a package that a config may name."""
     name = node["_target_"]
     allowed = TARGETS + tuple(filter(None, os.environ.get("HARDNEG_TARGETS", "").split(",")))
+    allowed += tuple(f"{package}." for package in studies.packages())
     if not isinstance(name, str) or not name.startswith(allowed):
         said = f"{path}._target_={name!r} is not allowed; it must start with one of {', '.join(allowed)}"
         package = str(name).split(".")[0]

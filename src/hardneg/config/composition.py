@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -19,12 +20,14 @@ from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
 from hardneg.errors import ConfigError
 from hardneg.system.cache_folder import cache_folder
+from hydra_plugins.hardneg import Studies
 
 CONFIG_PATH = "pkg://hardneg.conf"
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}`, `${keys:}`, `${identity:}` and the like known; comes before any config is composed."""
+    """Make `${cache_folder:}` and the like known, and studies found; comes before any config is composed."""
+    Plugins.instance().register(Studies)  # Hydra does not see it in an editable install
     OmegaConf.register_new_resolver("cache_folder", lambda: str(cache_folder()), replace=True)
     OmegaConf.register_new_resolver("output_folder", output_folder, replace=True)
     OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from hardneg.config import studies
 from hardneg.config.composition import key_of, quoted
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import LAST
@@ -58,7 +59,7 @@ class Plan:
 def recipes(config_dir: Path | None = None) -> dict[str, Path]:
     """The recipes in stages and their lists: folders of conf/experiment, and of experiment/ in the user's own."""
     found: dict[str, Path] = {}
-    for conf in (Path(str(resources.files("hardneg.conf"))), config_dir):
+    for conf in (Path(str(resources.files("hardneg.conf"))), *studies.conf_folders().values(), config_dir):
         if conf is not None:
             found |= {path.parent.name: path for path in sorted(conf.glob(f"experiment/*/{LIST}"))}
     return found

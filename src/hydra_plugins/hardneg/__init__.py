@@ -1,11 +1,13 @@
-"""hardneg's launcher, where Hydra looks for it: every Hydra app of this Python imports this, so it imports little."""
+"""hardneg's plug-ins, where Hydra looks for them: every Hydra app of this Python imports this, so it imports little."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -25,3 +27,15 @@ class Processes(Launcher):
         from hardneg.sweep.processes import run
 
         return run(self.config, self.n_jobs, job_overrides, initial_job_idx)
+
+
+class Studies(SearchPathPlugin):
+    """Lets hardneg's commands find the yamls of packages of one's own; see `hardneg.config.studies`."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add the packages' folders behind hardneg's own; other apps' search paths are left alone."""
+        if any(element.path == "pkg://hardneg.conf" for element in search_path.get_path()):
+            from hardneg.config import studies
+
+            for package, folder in studies.conf_folders().items():
+                search_path.append(package, f"file://{folder}")

@@ -1,0 +1,164 @@
+"""The contracts: what is promised by which part, checked for an object, or for every yaml of a package."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hardneg.config import classes
+from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Loss
+from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.testing.filters import FILTER
+from hardneg.testing.losses import LOSS
+from hardneg.testing.offline_sources import OFFLINE
+from hardneg.testing.online_sources import ONLINE
+from hardneg.testing.worlds import make_setting
+from hardneg.testing.yamls import KINDS, YAML, Conf
+
+CHECKS: dict[type, Sequence[Callable[..., None]]] = {
+    OfflineSource: OFFLINE,
+    OnlineSource: ONLINE,
+    Loss: LOSS,
+    CandidateFilter: FILTER,
+}
+
+
+def check_source(source: OfflineSource | OnlineSource, setting: Setting | None = None) -> None:
+    """Hold a source, as its constructor leaves it, to all that sources promise.
+
+    `setting` is what an offline source is prepared in; by default a small world with the knots that real sets have:
+    copies of documents, queries asked twice, several positives. Raises `AssertionError` with every promise broken.
+    """
+    checked = kind_of(source, "negatives")
+    if checked is OfflineSource:
+        setting = setting or default_setting()
+        _prepare_source(source, setting)
+        _hold_all(source, OFFLINE, source, setting)
+    else:
+        _hold_all(source, ONLINE, source)
+
+
+def check_loss(loss: Loss) -> None:
+    """Hold a loss to all that losses promise; raises `AssertionError` with every promise broken."""
+    kind_of(loss, "loss")
+    _hold_all(loss, LOSS, loss)
+
+
+def check_filter(rule: CandidateFilter, setting: Setting | None = None) -> None:
+    """Hold a filter to all that filters promise; raises `AssertionError` with every promise broken.
+
+    `setting` holds the training set that it is prepared with (`check_source`).
+    """
+    kind_of(rule, "filter")
+    rule.prepare((setting or default_setting()).training)
+    _hold_all(rule, FILTER, rule)
+
+
+def check_yaml(conf: str | Path | Conf, group: str, name: str) -> None:
+    """Hold `GROUP/NAME.yaml` of a package or folder to all that yamls promise; raises `AssertionError`."""
+    conf = conf if isinstance(conf, Conf) else Conf(conf)
+    _hold_all(f"{group}/{name}.yaml", YAML, conf, group, name)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promise of one part, which a yaml describes; `str` names both, as tests are called."""
+
+    conf: Conf
+    group: str
+    name: str
+    check: Callable[..., None]
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.check.__name__}"
+
+    def hold(self) -> None:
+        """Make the part and check it; raises `AssertionError` that says what is promised where it does not hold."""
+        if self.check in YAML:
+            given: tuple[Any, ...] = (self.conf, self.group, self.name)
+        else:
+            part = _prepared(self.conf, self.group, self.name)
+            given = (part, default_setting()) if self.check in OFFLINE else (part,)
+        try:
+            self.check(*given)
+        except Exception as error:
+            raise AssertionError(f"{self.group}={self.name} breaks a promise. {_told(self.check, error)}") from error
+
+
+def promises(conf: str | Path | Conf, *groups: str) -> list[Promise]:
+    """All that the parts promise whose yamls a package or folder holds, for `pytest.mark.parametrize(..., ids=str)`.
+
+    `conf` is a package with a folder `conf`, or a folder of yamls; `groups` are of negatives, loss and filter, all by
+    default. A yaml whose class is none of its group fails by `class_is_of_its_group`.
+    """
+    conf = conf if isinstance(conf, Conf) else Conf(conf)
+    found = []
+    for group in groups or KINDS:
+        for name in conf.names(group):
+            cls = conf.target(group, name)
+            kinds = [kind for kind in KINDS[group] if inspect.isclass(cls) and issubclass(cls, kind)]
+            checks = [*YAML, *(check for kind in kinds for check in CHECKS[kind])]
+            found += [Promise(conf, group, name, check) for check in checks]
+    return found
+
+
+@cache
+def default_setting() -> Setting:
+    """The small world that parts are checked in, made once a process; its cache goes when the process ends."""
+    folder = TemporaryDirectory(prefix="hardneg_contracts_")
+    _folders.append(folder)
+    return make_setting(Path(folder.name))
+
+
+_folders: list[TemporaryDirectory] = []  # held, since a temporary folder goes with its object
+
+
+@cache
+def _prepared(conf: Conf, group: str, name: str) -> Any:
+    part = classes.build_group(conf.compose(f"{group}=[{name}]")[group], group)[name]
+    if isinstance(part, OfflineSource):
+        _prepare_source(part, default_setting())
+    elif isinstance(part, CandidateFilter):
+        part.prepare(default_setting().training)
+    return part
+
+
+def _prepare_source(source: Any, setting: Setting) -> None:
+    source.prepare(setting)
+    if getattr(source, "follows_model", False):
+        source.mine(setting)
+
+
+def kind_of(part: Any, group: str) -> type:
+    """Which of the group's kinds a part is; raises `AssertionError` for none."""
+    for kind in KINDS[group]:
+        if isinstance(part, kind):
+            return kind
+    names = " or ".join(kind.__name__ for kind in KINDS[group])
+    raise AssertionError(f"{part!r} is none of {group}: it must be an object of a class that derives from {names}")
+
+
+def _hold_all(what: Any, checks: Sequence[Callable[..., None]], *given: Any) -> None:
+    broken = []
+    for check in checks:
+        try:
+            check(*given)
+        except Exception as error:
+            broken.append((check, error))
+    if broken:
+        name = what if isinstance(what, str) else type(what).__name__
+        told = [f"{name} breaks {len(broken)} of {len(checks)} promises:", *(_told(*one) for one in broken)]
+        raise AssertionError("\n- ".join(told)) from broken[0][1]
+
+
+def _told(check: Callable[..., None], error: Exception) -> str:
+    """The promise, and what came instead."""
+    promise = " ".join((check.__doc__ or check.__name__).split())
+    found = str(error).strip() if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    return f"Promised ({check.__name__}): {promise} Found: {found or 'otherwise'}"
