@@ -90,6 +90,8 @@ def test_every_option_composes_and_can_run(choice):
         (["negatives=[in_batch,mined]", "negatives.mined.miner.weights=average"], "add callbacks=[ema]"),
         (["filter=[in_batch_margin]", "filter.in_batch_margin.sources=[inbatch]"], "sources names inbatch"),
         (["alarms.p=1.5"], "alarms.p is a share"),
+        (["evaluate.every_n_steps=0"], "evaluate.every_n_steps=0 must be a whole number, 1 or more"),
+        (["evaluate.every_n_epochs=null"], "evaluate.every_n_epochs=None must be a whole number, 1 or more"),
         (["remine.every_n_epochs=0"], "remine.every_n_epochs=0 must be a whole number, 1 or more"),
         (["remine.keep_last=1"], "remine.keep_last=1 must be a whole number, 2 or more"),
         (["negatives=[mined]", "negatives.mined.miner.ckpt_path=nowhere"], "ckpt_path=nowhere: there is no such file"),

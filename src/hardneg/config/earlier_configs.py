@@ -36,6 +36,10 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
 }
+# And those of the whole config, likewise.
+LATER_KEYS: dict[str, Any] = {
+    "evaluate.every_n_steps": None,
+}
 
 
 def as_before(node: Any) -> Any:

@@ -35,6 +35,7 @@ from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.callbacks.stop_early import StopEarly
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.final_test import final_test
@@ -99,6 +100,7 @@ def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
         metrics=list(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
         every_n_epochs=cfg.evaluate.every_n_epochs,
+        every_n_steps=cfg.evaluate.every_n_steps,
     )
 
 
@@ -131,16 +133,16 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     kept = folder / "checkpoints"
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
-    own += [SaveOnSigterm(kept / LAST), LogSteps(), evaluate, EpochLine()]
+    own += [SaveOnSigterm(kept / LAST), LogSteps(), evaluate, StopEarly(), EpochLine()]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     if not sys.stderr.isatty():
         own.append(StepLines())
-    own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
-    if cfg.split.dev is not None:
+    if cfg.split.dev is not None:  # first: what the last state knows of the best is then what is there
         own.append(best_checkpoint(kept, cfg.evaluate.best))
+    own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     return own + [one for one in added if not isinstance(one, WeightAveraging)]
 
 

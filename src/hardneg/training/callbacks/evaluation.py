@@ -1,4 +1,4 @@
-"""Full-corpus evaluation: the test split before training, the dev split at epoch ends."""
+"""Evaluation during training: the test split before it, the dev split every so many epochs or optimiser steps."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ class Evaluate(L.Callback):
 
     Of several data sets in one that is the mean over them, beside `val/<set>/<metric>`.
 
-    Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
-    the best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
+    Dev is evaluated every `every_n_epochs`, or, where `every_n_steps` is given, at its multiples instead: optimiser
+    steps, however many batches or ranks make one, within epochs and across them. The end of training is evaluated in
+    either case. Runs inside `fit`, where all ranks share the work, and before the checkpoint callbacks, so that the
+    best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
     what checkpoints hold. `before` (null without one) is the split to test before the first step.
     """
 
@@ -34,9 +36,11 @@ class Evaluate(L.Callback):
         metrics: list[str],
         depth: int,
         every_n_epochs: int,
+        every_n_steps: int | None = None,
     ) -> None:
         self.retriever, self.dev, self.before_split = retriever, dev, before
-        self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
+        self.metrics, self.depth = metrics, depth
+        self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
         self.history: list[dict[str, int | float]] = []
         self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
         self.latest: dict[str, Float[np.ndarray, " Q"]] = {}  # dev, query by query
@@ -52,12 +56,30 @@ class Evaluate(L.Callback):
             for logger in trainer.loggers:
                 logger.log_metrics(means, step=0)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Evaluate on dev and log."""
-        if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not ends_now(trainer)):
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Evaluate on dev and log, if the steps are up within an epoch; at its last batch that waits for its end."""
+        if self.dev is None or not self.every_n_steps or trainer.is_last_batch or not at_a_step(trainer):
             return
-        # The same on every rank, so there is nothing to reduce.
-        pl_module.log_dict(self._note(trainer, self._values(trainer, pl_module, [self.dev])[self.dev]), sync_dist=False)
+        if trainer.global_step % self.every_n_steps == 0:
+            means = self._measure(trainer, pl_module)
+            pl_module.log_dict(means, logger=False)  # for callbacks; Lightning writes rows at steps of its own only
+            for logger in trainer.loggers:
+                logger.log_metrics({"epoch": trainer.current_epoch + 1, **means}, step=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Evaluate on dev and log, if it is due and was not done at this very step."""
+        if self.dev is None or measured_now(trainer):
+            return
+        done, every = trainer.current_epoch + 1, self.every_n_epochs
+        if self.every_n_steps:
+            done, every = trainer.global_step, self.every_n_steps
+        if done % every == 0 or ends_now(trainer):
+            # The same on every rank, so there is nothing to reduce.
+            pl_module.log_dict(self._measure(trainer, pl_module), sync_dist=False)
+
+    def _measure(self, trainer: L.Trainer, trained: L.LightningModule) -> dict[str, float]:
+        assert self.dev is not None
+        return self._note(trainer, self._values(trainer, trained, [self.dev])[self.dev])
 
     def _values(
         self, trainer: L.Trainer, trained: L.LightningModule, splits: list[str | None]
@@ -91,6 +113,16 @@ class Evaluate(L.Callback):
         before = state_dict["before"]
         self.before = None if before is None else {k: v.numpy() for k, v in before.items()}
         self.latest = {k: v.numpy() for k, v in state_dict["latest"].items()}
+
+
+def at_a_step(trainer: L.Trainer) -> bool:
+    """Whether the batch whose end this is ended an optimiser step, and not one of those that are accumulated."""
+    return not trainer.fit_loop._should_accumulate()
+
+
+def measured_within(trainer: L.Trainer) -> bool:
+    """Whether the dev split was evaluated at the end of this very batch, which does not end its epoch."""
+    return not trainer.is_last_batch and at_a_step(trainer) and measured_now(trainer)
 
 
 def measured_now(trainer: L.Trainer) -> bool:
