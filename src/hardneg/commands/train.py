@@ -24,6 +24,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
+from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.runs.folder import with_checkpoint
@@ -52,9 +53,13 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives)
     module = make_module(cfg, encoder, negatives, setting.filters)
-    evaluate = evaluation(cfg, encoder.retriever(cfg, training))
-    watching = mining(cfg, folder, negatives, setting, encoder.model(cfg, training, module.towers), evaluate)
-    return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+    model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
+    evaluate = evaluation(cfg, encoder.retriever(cfg, training, model))
+    watching = mining(cfg, folder, negatives, setting, model, evaluate)
+    best = fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+    if model.shared is not None:
+        model.shared.remove()
+    return best
 
 
 @dataclass(frozen=True)
@@ -79,17 +84,25 @@ class EncoderParts:
         precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
         return cls(recipe, tokenizer, *tables, precision)
 
-    def retriever(self, cfg: DictConfig, training: TrainingSet) -> Retriever:
-        """What ranks the corpus for evaluation."""
-        return Retriever(
-            training.data, self.queries, self.docs, self.precision, seen(training.data, cfg.evaluate.leave_out)
-        )
+    def retriever(self, cfg: DictConfig, training: TrainingSet, model: Model) -> Retriever:
+        """What ranks the corpus for evaluation, by vectors that mining with the same weights takes too."""
+        left_out, vectors = seen(training.data, cfg.evaluate.leave_out), model.shared
+        whole = None if vectors is None else lambda towers: vectors.of(model.with_towers(towers))
+        return Retriever(training.data, self.queries, self.docs, self.precision, left_out, whole)
 
-    def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers) -> Model:
+    def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers, vectors: CorpusVectors | None) -> Model:
         """The encoder with these weights, for mining; `from_index` spares it what an index holds."""
         stored = opens(cfg.from_index)
         embedded = None if stored is None else stored(training.data)
-        return Model(towers, self.recipe, self.queries, self.docs, self.precision, self.tokenizer, embedded=embedded)
+        tables = (self.queries, self.docs)
+        return Model(towers, self.recipe, *tables, self.precision, self.tokenizer, embedded=embedded, shared=vectors)
+
+
+def corpus_vectors(cfg: DictConfig, folder: Path, negatives: Negatives) -> CorpusVectors | None:
+    """Where evaluation and mining share vectors; None where nothing mines with the model, or with what an index has."""
+    if cfg.from_index is not None or not any(source.follows_model for source in negatives.stored.values()):
+        return None
+    return CorpusVectors(Path(cfg.cache) / "work" / f"vectors-{owner_name(folder)}")
 
 
 def open_setting(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,10 @@ class Reranker:
     def nested(self, network: CrossEncoder, split: str, depth: int) -> dict[str, Run]:
         """The same of one split, by suffix: a cross-encoder has no widths, only the full thing ("")."""
         return {"": self._run(network, split, depth)}
+
+    def same_weights(self) -> AbstractContextManager[None]:
+        """What a dual encoder's corpus is embedded in once; here there is none."""
+        return nullcontext()
 
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:
