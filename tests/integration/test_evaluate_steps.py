@@ -114,3 +114,33 @@ def test_several_ranks_evaluate_at_the_same_steps(hardneg_process, small, tmp_pa
     two += ["trainer.accumulate_grad_batches=2", "evaluate.every_n_steps=1", "evaluate.before=false"]
     hardneg_process("train", *small, *QUICK, *two, never, "hydra.run.dir=two")
     assert list(history(tmp_path / "two")) == [1, 2, 3]
+
+
+SUBSET = ["evaluate.documents=subset", "evaluate.subset.bm25=5", "evaluate.subset.model=5", "evaluate.subset.size=700"]
+
+
+def test_dev_over_a_subset_is_the_same_after_a_resume_and_the_test_is_over_all(hardneg, small, tmp_path):
+    arguments = [*small, *SUBSET, "logger=csv", "trainer.max_epochs=1", "evaluate.every_n_steps=4"]
+    said = hardneg("train", *arguments, "hydra.run.dir=whole").stderr
+    assert "dev is ranked over 700 of 2000 documents (subset " in said and "tests are over all" in said
+    assert re.search(r"step 4  val/ndcg@10 .*\(of 700 documents\)", said)
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 6, signal_name: SIGTERM}"
+    hardneg("train", *arguments, stop, "hydra.run.dir=cut", code=143)
+    hardneg("resume", "cut")
+    one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("whole", "cut"))
+    assert one["dev"] == two["dev"] and one["test"] == two["test"]
+    assert one["dev"]["documents"]["documents"] == 700 and one["dev"]["documents"]["of"] == 2000
+    first, last = one["dev"]["agreement"]
+    assert first["step"] == 4 and last["subset"] == one["dev"]["best"] >= last["all"] == one["dev"]["all"]["ndcg@10"]
+    assert 0.5 < last["kendall"] <= last["pearson"] <= 1
+    best = "ckpt_path=whole/checkpoints/best.ckpt"
+    for split, of in (("dev", one["dev"]["all"]), ("test", one["test"]["after"])):
+        hardneg("evaluate", "data=toy", best, f"split={split}", "evaluate.bm25=null", f"hydra.run.dir={split}")
+        measured = json.loads((tmp_path / split / "summary.json").read_text())["test"]["checkpoint"]
+        assert of == pytest.approx({name: measured[name] for name in of}, abs=1e-9)
+
+
+def test_a_run_whose_best_weights_are_gone_says_what_it_tests(hardneg, small, tmp_path):
+    drop = "+callbacks.drop={_target_: interrupts.DropBest}"
+    said = hardneg("train", *small, *QUICK, drop, "hydra.run.dir=run").stderr
+    assert "best.ckpt is not there: what is tested are the weights of the last step" in said

@@ -39,6 +39,9 @@ LATER: dict[str, dict[str, Any]] = {
 # And those of the whole config, likewise.
 LATER_KEYS: dict[str, Any] = {
     "evaluate.every_n_steps": None,
+    "evaluate.documents": "all",
+    **{"evaluate.subset.bm25": 100, "evaluate.subset.model": 100},
+    **{"evaluate.subset.size": 10_000, "evaluate.subset.seed": 0},
 }
 
 

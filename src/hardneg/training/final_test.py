@@ -43,12 +43,19 @@ def final_test(
         check_intact(kept, "checkpoint")
         split_weights.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
         distributed.agree("the weights to test", split_weights.weights_sum(module))
+    elif distributed.rank() == 0:
+        log.warning("%s is not there: what is tested are the weights of the last step", kept)
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     systems: results.Systems = {}
     run = None
-    if cfg.split.test is not None:
-        runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
-        run, systems = runs[""], _systems(cfg, runs, evaluate)
+    dev: dict[str, Any] = {}
+    with evaluate.retriever.same_weights():
+        if cfg.split.test is not None:
+            runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
+            run, systems = runs[""], _systems(cfg, runs, evaluate)
+        if evaluate.subset is not None:
+            over_all = evaluate.compare_with_all(trainer, module)
+            dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
         module.leave(folder)
@@ -83,7 +90,7 @@ def final_test(
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,
                 "seconds": round(seconds, 1),
-                "dev": {"best": best, "history": evaluate.history},
+                "dev": {"best": best, "history": evaluate.history, **dev},
                 "test": means,
                 **({"test_by_set": sets} if sets else {}),
             },

@@ -18,8 +18,10 @@ from hardneg.data.datamodule import Batches
 from hardneg.data.tables import RetrievalData
 from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
+from hardneg.mining.baseline import baseline_run
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
+from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
@@ -38,6 +40,7 @@ from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.stop_early import StopEarly
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
+from hardneg.training.dev_subset import Chooser, SubsetSize
 from hardneg.training.final_test import final_test
 from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
@@ -101,7 +104,21 @@ def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
         depth=cfg.evaluate.depth,
         every_n_epochs=cfg.evaluate.every_n_epochs,
         every_n_steps=cfg.evaluate.every_n_steps,
+        choose=chooser(cfg, retriever) if cfg.evaluate.get("documents", "all") == "subset" else None,
+        best=cfg.evaluate.best,
     )
+
+
+def chooser(cfg: DictConfig, retriever: Retriever | Reranker) -> Chooser:
+    """Make what chooses the documents that dev is ranked over in training."""
+    data, dev, cache = retriever.data, cfg.split.dev, Path(cfg.cache)
+    bm25 = None if cfg.evaluate.bm25 is None else classes.build(cfg.evaluate.bm25)
+    size = SubsetSize(**classes.plain(cfg.evaluate.subset))
+
+    def ranked(depth: int) -> Run:
+        return baseline_run(bm25, data, dev, depth, cache, retriever.seen)
+
+    return Chooser(data, dev, size, None if bm25 is None else ranked)
 
 
 def mining(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import lightning as L
@@ -9,11 +10,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hardneg.retrieval.metrics import average, by_set, per_query
+from hardneg.retrieval.metrics import Run, average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.training.base import TrainingModule, ends_now
 from hardneg.training.callbacks.moving_average import averaged
+from hardneg.training.dev_subset import Chooser, DevSubset, agreement
+
+log = logging.getLogger(__name__)
 
 
 class Evaluate(L.Callback):
@@ -26,6 +30,9 @@ class Evaluate(L.Callback):
     either case. Runs inside `fit`, where all ranks share the work, and before the checkpoint callbacks, so that the
     best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
     what checkpoints hold. `before` (null without one) is the split to test before the first step.
+
+    With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints; at
+    the first evaluation after it, and at the end (`compare_with_all`), over all as well, to see how far both agree.
     """
 
     def __init__(
@@ -37,20 +44,45 @@ class Evaluate(L.Callback):
         depth: int,
         every_n_epochs: int,
         every_n_steps: int | None = None,
+        choose: Chooser | None = None,
+        best: str | None = None,
     ) -> None:
         self.retriever, self.dev, self.before_split = retriever, dev, before
         self.metrics, self.depth = metrics, depth
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
+        self.choose, self.best = choose, best or metrics[0]
+        self.subset: DevSubset | None = None
+        self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
         self.history: list[dict[str, int | float]] = []
         self.before: dict[str, Float[np.ndarray, " Q"]] | None = None
         self.latest: dict[str, Float[np.ndarray, " Q"]] = {}  # dev, query by query
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Test the untrained model, and start the dev curve at step 0; a resumed run has both already."""
-        if trainer.global_step > 0 or self.before_split is None:
-            return
-        values = self._values(trainer, pl_module, [self.before_split, self.dev])
-        self.before = values[self.before_split]
+        """Choose the subset; test the untrained model, and start the dev curve at 0. A resumed run has all of it."""
+        with self.retriever.same_weights():
+            if self.choose is not None and self.subset is None and self.dev is not None:
+                self._choose_subset(trainer, pl_module)
+            if trainer.global_step == 0 and self.before_split is not None:
+                self._start(trainer, pl_module)
+
+    def _choose_subset(self, trainer: L.Trainer, trained: L.LightningModule) -> None:
+        assert self.choose is not None and self.dev is not None
+        depth, run = self.choose.size.model, None
+        if depth:
+            run = self.retriever.runs(self._ranker(trainer, trained), [self.dev], depth)[self.dev]
+        self.subset = self.choose(run)
+        if trainer.is_global_zero:
+            log.info("dev is ranked over %s in training; tests are over all", self.subset.told())
+
+    def _start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Test, and note the first point of the dev curve."""
+        assert self.before_split is not None
+        if self.subset is None:
+            values = self._values(trainer, pl_module, [self.before_split, self.dev])
+            self.before = values[self.before_split]
+        else:
+            self.before = self._values(trainer, pl_module, [self.before_split], all_documents=True)[self.before_split]
+            values = self._values(trainer, pl_module, [self.dev])
         if self.dev is not None:
             means = self._note(trainer, values[self.dev])
             for logger in trainer.loggers:
@@ -79,17 +111,52 @@ class Evaluate(L.Callback):
 
     def _measure(self, trainer: L.Trainer, trained: L.LightningModule) -> dict[str, float]:
         assert self.dev is not None
-        return self._note(trainer, self._values(trainer, trained, [self.dev])[self.dev])
+        values = self._values(trainer, trained, [self.dev])[self.dev]
+        if self.subset is not None and not self.agreed:
+            self._compare(trainer, self._ranker(trainer, trained), values)
+        return self._note(trainer, values)
+
+    def compare_with_all(self, trainer: L.Trainer, module: TrainingModule) -> dict[str, float]:
+        """Rank dev over the subset and over all documents with these weights; return the means over all."""
+        assert self.dev is not None
+        data = self.retriever.data
+        run = self._runs(module.ranker, [self.dev])[self.dev]
+        return self._compare(trainer, module.ranker, per_query(run, data.split(self.dev), data, self.metrics))
+
+    def _compare(self, trainer: L.Trainer, ranker: Any, subset: dict[str, np.ndarray]) -> dict[str, float]:
+        assert self.dev is not None
+        data, qrels = self.retriever.data, self.retriever.data.split(self.dev)
+        run = self.retriever.runs(ranker, [self.dev], self.depth)[self.dev]
+        whole = per_query(run, qrels, data, self.metrics)
+        means = {name: average(values, qrels.query_rows, data) for name, values in whole.items()}
+        one = average(subset[self.best], qrels.query_rows, data)
+        found = agreement(subset[self.best], whole[self.best])
+        both: dict[str, int | float | str] = {"subset": one, "all": means[self.best], **found}
+        self.agreed.append({"step": trainer.global_step, "metric": self.best, **both})
+        if trainer.is_global_zero:
+            log.info(
+                "dev %s at step %d: %.4f on the subset, %.4f on all documents; of queries Pearson %.3f, Kendall %.3f",
+                *(self.best, trainer.global_step, *both.values()),
+            )
+        return means
 
     def _values(
-        self, trainer: L.Trainer, trained: L.LightningModule, splits: list[str | None]
+        self, trainer: L.Trainer, trained: L.LightningModule, splits: list[str | None], all_documents: bool = False
     ) -> dict[str, dict[str, np.ndarray]]:
         """The metrics of every query, by split."""
+        data, ranker = self.retriever.data, self._ranker(trainer, trained)
+        runs = self._runs(ranker, [split for split in splits if split is not None], all_documents)
+        return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
+
+    def _runs(self, ranker: Any, splits: list[str], all_documents: bool = False) -> dict[str, Run]:
+        if self.subset is None or all_documents or isinstance(self.retriever, Reranker):
+            return self.retriever.runs(ranker, splits, self.depth)
+        return self.retriever.runs(ranker, splits, self.depth, self.subset.rows)
+
+    def _ranker(self, trainer: L.Trainer, trained: L.LightningModule) -> Any:
         module = averaged(trainer) or trained
         assert isinstance(module, TrainingModule)
-        data = self.retriever.data
-        runs = self.retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)
-        return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
+        return module.ranker
 
     def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
         data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
@@ -102,10 +169,15 @@ class Evaluate(L.Callback):
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run could not compute again: the dev curve and the test before training."""
+        """What a resumed run could not compute again: the dev curve, the test before training, the subset."""
         before = None if self.before is None else {k: torch.from_numpy(v) for k, v in self.before.items()}
         latest = {k: torch.from_numpy(v) for k, v in self.latest.items()}
-        return {"history": list(self.history), "before": before, "latest": latest}
+        state: dict[str, Any] = {"history": list(self.history), "before": before, "latest": latest}
+        if self.subset is not None:
+            rows = torch.from_numpy(self.subset.rows)
+            state["subset"] = {"rows": rows, "counts": dict(self.subset.counts), "of": self.subset.of}
+            state["agreed"] = list(self.agreed)
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up."""
@@ -113,6 +185,9 @@ class Evaluate(L.Callback):
         before = state_dict["before"]
         self.before = None if before is None else {k: v.numpy() for k, v in before.items()}
         self.latest = {k: v.numpy() for k, v in state_dict["latest"].items()}
+        if (subset := state_dict.get("subset")) is not None:
+            self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
+            self.agreed = state_dict["agreed"]
 
 
 def at_a_step(trainer: L.Trainer) -> bool:
