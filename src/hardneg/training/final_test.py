@@ -38,10 +38,14 @@ def final_test(
     Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is complete.
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
+    step = trainer.global_step
     if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
         check_seen(kept)
         check_intact(kept, "checkpoint")
-        split_weights.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+        saved = torch.load(kept, map_location="cpu", weights_only=True)
+        step = saved["global_step"]
+        split_weights.load_weights(module, saved["state_dict"])
+        del saved  # the optimiser's state too
         distributed.agree("the weights to test", split_weights.weights_sum(module))
     elif distributed.rank() == 0:
         log.warning("%s is not there: what is tested are the weights of the last step", kept)
@@ -54,7 +58,7 @@ def final_test(
             runs = evaluate.retriever.nested(module.ranker, cfg.split.test, cfg.evaluate.depth)
             run, systems = runs[""], _systems(cfg, runs, evaluate)
         if evaluate.subset is not None:
-            over_all = evaluate.compare_with_all(trainer, module)
+            over_all = evaluate.compare_with_all(module, step)
             dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:

@@ -112,13 +112,12 @@ def evaluation(cfg: DictConfig, retriever: Retriever | Reranker) -> Evaluate:
 def chooser(cfg: DictConfig, retriever: Retriever | Reranker) -> Chooser:
     """Make what chooses the documents that dev is ranked over in training."""
     data, dev, cache = retriever.data, cfg.split.dev, Path(cfg.cache)
-    bm25 = None if cfg.evaluate.bm25 is None else classes.build(cfg.evaluate.bm25)
     size = SubsetSize(**classes.plain(cfg.evaluate.subset))
 
     def ranked(depth: int) -> Run:
-        return baseline_run(bm25, data, dev, depth, cache, retriever.seen)
+        return baseline_run(classes.build(cfg.evaluate.bm25), data, dev, depth, cache, retriever.seen)
 
-    return Chooser(data, dev, size, None if bm25 is None else ranked)
+    return Chooser(data, dev, size, None if cfg.evaluate.bm25 is None else ranked)
 
 
 def mining(

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from hardneg.retrieval.metrics import Run, average, by_set, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
+from hardneg.system import distributed
 from hardneg.training.base import TrainingModule, ends_now
 from hardneg.training.callbacks.moving_average import averaged
 from hardneg.training.dev_subset import Chooser, DevSubset, agreement
@@ -113,17 +114,17 @@ class Evaluate(L.Callback):
         assert self.dev is not None
         values = self._values(trainer, trained, [self.dev])[self.dev]
         if self.subset is not None and not self.agreed:
-            self._compare(trainer, self._ranker(trainer, trained), values)
+            self._compare(trainer.global_step, self._ranker(trainer, trained), values)
         return self._note(trainer, values)
 
-    def compare_with_all(self, trainer: L.Trainer, module: TrainingModule) -> dict[str, float]:
-        """Rank dev over the subset and over all documents with these weights; return the means over all."""
+    def compare_with_all(self, module: TrainingModule, step: int) -> dict[str, float]:
+        """Rank dev over the subset and over all documents with the weights of a step; return the means over all."""
         assert self.dev is not None
         data = self.retriever.data
         run = self._runs(module.ranker, [self.dev])[self.dev]
-        return self._compare(trainer, module.ranker, per_query(run, data.split(self.dev), data, self.metrics))
+        return self._compare(step, module.ranker, per_query(run, data.split(self.dev), data, self.metrics))
 
-    def _compare(self, trainer: L.Trainer, ranker: Any, subset: dict[str, np.ndarray]) -> dict[str, float]:
+    def _compare(self, step: int, ranker: Any, subset: dict[str, np.ndarray]) -> dict[str, float]:
         assert self.dev is not None
         data, qrels = self.retriever.data, self.retriever.data.split(self.dev)
         run = self.retriever.runs(ranker, [self.dev], self.depth)[self.dev]
@@ -132,11 +133,11 @@ class Evaluate(L.Callback):
         one = average(subset[self.best], qrels.query_rows, data)
         found = agreement(subset[self.best], whole[self.best])
         both: dict[str, int | float | str] = {"subset": one, "all": means[self.best], **found}
-        self.agreed.append({"step": trainer.global_step, "metric": self.best, **both})
-        if trainer.is_global_zero:
+        self.agreed.append({"step": step, "metric": self.best, **both})
+        if distributed.rank() == 0:
             log.info(
                 "dev %s at step %d: %.4f on the subset, %.4f on all documents; of queries Pearson %.3f, Kendall %.3f",
-                *(self.best, trainer.global_step, *both.values()),
+                *(self.best, step, *both.values()),
             )
         return means
 

@@ -34,7 +34,7 @@ class StopEarly(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin with the next evaluation, or end at once if the run had been stopped."""
         histories = [one.history for one in trainer.callbacks if isinstance(one, Evaluate)]  # type: ignore[attr-defined]
-        self.judged = max((points[-1]["step"] for points in histories if points), default=-1)
+        self.judged = max((int(points[-1]["step"]) for points in histories if points), default=-1)
         if any(one.stopping_reason != EarlyStoppingReason.NOT_STOPPED for one in watching_dev(trainer)):
             trainer.should_stop = True
 
