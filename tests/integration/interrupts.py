@@ -107,3 +107,10 @@ class Slow(L.Callback):
 
     def on_train_batch_end(self, *_):
         time.sleep(self.seconds)
+
+
+class DropBest(L.Callback):
+    """Remove best.ckpt when training has ended."""
+
+    def on_fit_end(self, trainer, *_):
+        os.unlink(os.path.join(trainer.default_root_dir, "checkpoints", "best.ckpt"))

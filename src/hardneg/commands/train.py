@@ -26,6 +26,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
+from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.retrieval.test_sets import leave_out, load_others
@@ -56,9 +57,13 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives)
     module = make_module(cfg, encoder, negatives, setting.filters)
-    evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, data))
-    watching = mining(cfg, folder, negatives, setting, encoder.model(cfg, training, module.towers), evaluate)
-    return fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+    model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
+    evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
+    watching = mining(cfg, folder, negatives, setting, model, evaluate)
+    best = fit(cfg, folder, module, batches, evaluate, negatives, watching, started)
+    if model.shared is not None:
+        model.shared.remove()
+    return best
 
 
 @dataclass(frozen=True)
@@ -83,18 +88,31 @@ class EncoderParts:
         precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
         return cls(recipe, tokenizer, *tables, precision)
 
-    def retriever(self, cfg: DictConfig, training: TrainingSet, data: RetrievalData) -> Retriever:
-        """What ranks the documents of a data set for evaluation: the one that is trained on, or another."""
+    def retriever(self, cfg: DictConfig, training: TrainingSet, model: Model, data: RetrievalData) -> Retriever:
+        """What ranks the documents of a data set for evaluation: the one that is trained on, or another.
+
+        The former by vectors that mining with the same weights takes too.
+        """
         if data is training.data:
-            return Retriever(data, self.queries, self.docs, self.precision, seen(data, cfg.evaluate.leave_out))
+            left_out, vectors = seen(data, cfg.evaluate.leave_out), model.shared
+            whole = None if vectors is None else lambda towers: vectors.of(model.with_towers(towers))
+            return Retriever(data, self.queries, self.docs, self.precision, left_out, whole)
         tables = token_tables(data, self.tokenizer, self.recipe.query, self.recipe.document, Path(cfg.cache))
         return Retriever(data, *tables, self.precision, seen(data, leave_out(cfg, data)))
 
-    def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers) -> Model:
+    def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers, vectors: CorpusVectors | None) -> Model:
         """The encoder with these weights, for mining; `from_index` spares it what an index holds."""
         stored = opens(cfg.from_index)
         embedded = None if stored is None else stored(training.data)
-        return Model(towers, self.recipe, self.queries, self.docs, self.precision, self.tokenizer, embedded=embedded)
+        tables = (self.queries, self.docs)
+        return Model(towers, self.recipe, *tables, self.precision, self.tokenizer, embedded=embedded, shared=vectors)
+
+
+def corpus_vectors(cfg: DictConfig, folder: Path, negatives: Negatives) -> CorpusVectors | None:
+    """Where evaluation and mining share vectors; None where nothing mines with the model, or with what an index has."""
+    if cfg.from_index is not None or not any(source.follows_model for source in negatives.stored.values()):
+        return None
+    return CorpusVectors(Path(cfg.cache) / "work" / f"vectors-{owner_name(folder)}")
 
 
 def open_setting(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:

@@ -38,6 +38,13 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
 }
+# And those of the whole config, likewise.
+LATER_KEYS: dict[str, Any] = {
+    "evaluate.every_n_steps": None,
+    "evaluate.documents": "all",
+    **{"evaluate.subset.bm25": 100, "evaluate.subset.model": 100},
+    **{"evaluate.subset.size": 10_000, "evaluate.subset.seed": 0},
+}
 
 
 def as_before(node: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 EVALUATION = "the dev split is evaluated by hardneg, not by Lightning's validation"
 # Argument -> why it does nothing, or breaks a run, and the key that does.
 REFUSED = {
-    "val_check_interval": f"{EVALUATION}: give evaluate.every_n_epochs",
+    "val_check_interval": f"{EVALUATION}: give evaluate.every_n_steps, in optimiser steps, or evaluate.every_n_epochs",
     "check_val_every_n_epoch": f"{EVALUATION}: give evaluate.every_n_epochs",
     "limit_val_batches": f"{EVALUATION}, and whole: give evaluate.every_n_epochs, or leave it out by split.dev=null",
     "num_sanity_val_steps": f"{EVALUATION}: evaluate.before=true evaluates before the first step",

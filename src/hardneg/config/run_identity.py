@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.earlier_configs import as_before
+from hardneg.config.earlier_configs import LATER_KEYS, as_before
 from hardneg.config.moved import first_key, first_path
 
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
@@ -54,6 +54,7 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
         kept.pop("stages", None)
+    kept = {key: value for key, value in kept.items() if key not in LATER_KEYS or value != LATER_KEYS[key]}
     if not kept.get("evaluate.also"):  # once there was one test set only
         kept.pop("evaluate.also", None)
     if node.get("teacher") is None:  # given negatives had no teacher of their own once

@@ -117,7 +117,10 @@ class Dense(Miner):
         model = self.model
         assert model is not None, "ready() comes first"
         self.search.check(len(task.pool), model.towers.dim, model.device)
-        pool = document_blocks(model, task.pool, task.work)
+        if model.shared is not None and len(task.pool) == len(model.docs):
+            pool = model.shared.of(model)
+        else:
+            pool = document_blocks(model, task.pool, task.work)
         # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
         rest = document_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")
         nearest = self._nearest(model, pool, task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from lightning.pytorch.callbacks import WeightAveraging
@@ -22,6 +23,7 @@ from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
 from hardneg.retrieval.metrics import names_of
+from hardneg.training.dev_subset import SubsetSize
 
 
 def check_sources(node: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +93,7 @@ def check_combination(node: dict[str, Any]) -> None:
         check_curriculum(node, sources, losses)
     check_frozen(node)
     check_numbers(node)
+    check_subset(node)
     of_batch = all(isinstance(source, InBatch | Blocks) for source in sources.values())
     if node["batch_size"] < (2 if of_batch else 1):
         raise ConfigError(
@@ -191,6 +194,19 @@ def check_numbers(node: dict[str, Any]) -> None:
     for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
         if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
             raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more")
+
+
+def check_subset(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for dev documents that cannot be chosen as asked."""
+    documents, subset = node["evaluate"]["documents"], node["evaluate"]["subset"]
+    if documents not in ("all", "subset"):
+        raise ConfigError(f"evaluate.documents={documents!r} must be all or subset (see evaluate.subset)")
+    known = {one.name for one in fields(SubsetSize)}
+    if unknown := (subset or {}).keys() - known:
+        raise ConfigError(f"evaluate.subset.{min(unknown)} is unknown; it has {', '.join(sorted(known))}")
+    SubsetSize(**(subset or {}))
+    if documents == "subset" and node["split"]["dev"] is None:
+        raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")
 
 
 def check_remine(node: dict[str, Any]) -> None:

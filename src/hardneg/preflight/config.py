@@ -90,8 +90,14 @@ def check_chosen(node: dict[str, Any]) -> None:
 
 
 def check_evaluation(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking."""
+    """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking, or for no time to."""
     metrics, depth = node["evaluate"]["metrics"], node["evaluate"]["depth"]
+    for key in ("every_n_epochs", "every_n_steps"):
+        every = node["evaluate"].get(key, 1)
+        if every is None and key == "every_n_steps":
+            continue
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise ConfigError(f"evaluate.{key}={every!r} must be a whole number, 1 or more")
     from hardneg.retrieval.metrics import check as check_metrics
     from hardneg.retrieval.metrics import deepest
 

@@ -46,7 +46,7 @@ class ReadOnce:
         for name, (data, split) in others((node.get("evaluate") or {}).get("also"), node.get("cache")).items():
             if (key := data_key({"data": data, "split": split})) not in self._tested:
                 try:
-                    classes.build(data).load().split(split)
+                    open_set(classes.build(data), Path(node.get("cache") or cache_folder())).split(split)
                 except (ConfigError, DataError) as error:
                     raise type(error)(f"evaluate.also.{name}: {error}") from error
                 self._tested.add(key)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import Towers
+
+if TYPE_CHECKING:
+    from hardneg.retrieval.corpus_vectors import CorpusVectors
 
 # Reads vectors of a data set's documents: rows -> which of them are there (N,), and the vectors of those, in order.
 Reader = Callable[[np.ndarray], tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]]
@@ -36,7 +39,7 @@ class Model:
 
     `average` is a moving average of the towers, where training keeps one. `embedded` are vectors that mining need not
     compute. `vectors` is where those of documents stay for whoever comes with the same weights; null for a model in
-    training, which will soon have others.
+    training, which will soon have others: `shared` holds those of the weights that it has now.
     """
 
     towers: Towers
@@ -48,6 +51,7 @@ class Model:
     average: Towers | None = None
     embedded: VectorSource | None = None
     vectors: Path | None = None
+    shared: CorpusVectors | None = None
 
     @classmethod
     def over(

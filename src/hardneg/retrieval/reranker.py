@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,10 @@ class Reranker:
     def nested(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
         """The same by split and suffix: a cross-encoder has no widths, only the full thing ("")."""
         return {split: {"": run} for split, run in self.runs(network, splits, depth).items()}
+
+    def same_weights(self) -> AbstractContextManager[None]:
+        """What a dual encoder's corpus is embedded in once; here there is none."""
+        return nullcontext()
 
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:

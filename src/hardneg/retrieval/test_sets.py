@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import others, splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
@@ -57,7 +59,7 @@ def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str]) -> 
         if name in taken:
             raise ConfigError(f"evaluate.also.{name}: the run's own test set is called {name} too; choose another name")
         try:
-            loaded: RetrievalData = classes.build(node).load()
+            loaded = open_set(classes.build(node), Path(cfg.cache))
             loaded.split(split)
         except (ConfigError, DataError) as error:
             raise type(error)(f"evaluate.also.{name}: {error}") from error

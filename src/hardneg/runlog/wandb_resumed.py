@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ class ContinuedLogger(WandbLogger):
     A killed run has logged steps after its last checkpoint, which are logged again, and may have lost the last ones
     before it, which are not. So what `reached` already has is left out, and what it lacks comes from `written`, the
     rows of metrics.csv. `reached` holds the last value of each metric, `STEP` among them.
+
+    Of each metric named in `best` the summary says the highest value of the training. W&B's own `max` counts step 0,
+    the untrained model, too, which is no checkpoint: a run that training made worse would look better than its best.
     """
 
     def __init__(
@@ -26,10 +30,15 @@ class ContinuedLogger(WandbLogger):
         reached: Mapping[str, Any],
         written: Sequence[Mapping[str, str]],
         artifacts: Artifacts | None = None,
+        best: Sequence[str] = (),
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self._reached, self._written = reached, written
+        self._highest = {
+            name: max((float(row[name]) for row in written if name in row and int(row["step"]) > 0), default=-math.inf)
+            for name in best
+        }
         self._artifacts = artifacts  # None: another rank, or nothing is logged at all
 
     def log_run(self, folder: Path, checkpoint: Path) -> None:
@@ -56,6 +65,15 @@ class ContinuedLogger(WandbLogger):
         reached = self._reached.get(STEP, -1)
         if step is None or step > reached or (step == reached and not self._has(metrics)):
             super().log_metrics(metrics, step)  # type: ignore[arg-type]
+            if step is not None and step > 0 and self._artifacts is not None:
+                self._say_best(metrics)
+
+    def _say_best(self, metrics: Mapping[str, Any]) -> None:
+        for name in self._highest.keys() & metrics.keys():
+            value = float(metrics[name])
+            if not math.isnan(value):
+                self._highest[name] = max(self._highest[name], value)
+                self.experiment.summary[name] = {"max": self._highest[name], "last": value}
 
     def _has(self, metrics: Mapping[str, Any]) -> bool:
         """Whether a row of the last step is there: a run that goes on repeats its values exactly."""

@@ -44,10 +44,10 @@ class WandbRun:
     `dir` gets ONE `wandb/` folder for all jobs, because neither `wandb leet` nor `wandb sync` look into subfolders.
     The run's id lies in `folder/wandb_run_id`: a resumed job goes on under the same id, with each step logged once.
     `config` is a plain dict; put flat keys to group by (`negatives_id`, `seed`, ...) beside the nested ones. For each
-    metric named in `best` the summary holds `{"max": ..., "last": ...}`. `artifacts` is what is kept beside metrics and
-    tables (see `hardneg.runlog.artifacts`); `inputs` are the checkpoints that the run takes from others, by config key:
-    the config's `inputs` says which exactly, artifacts or not. On ranks other than 0 nothing is made, and the logger's
-    `experiment` is a dummy that has methods only (no `summary[...] = `).
+    metric named in `best` the summary holds `{"max": ..., "last": ...}`, without step 0. `artifacts` is what is kept
+    beside metrics and tables (see `hardneg.runlog.artifacts`); `inputs` are the checkpoints that the run takes from
+    others, by config key: the config's `inputs` says which exactly, artifacts or not. On ranks other than 0 nothing is
+    made, and the logger's `experiment` is a dummy that has methods only (no `summary[...] = `).
 
     Entering raises `ConfigError` for an unknown mode and `UserError` if `mode="online"` cannot be; `mode="auto"` goes
     offline instead (see `hardneg.runlog.wandb_mode.choose`).
@@ -121,6 +121,7 @@ class WandbRun:
         return ContinuedLogger(
             *(self._earlier if run else ({}, ())),
             artifacts=kept,
+            best=self.best,
             project=self.project,
             name=self.name,
             save_dir=str(self.dir),

@@ -171,6 +171,11 @@ def next_is_logged(trainer: L.Trainer) -> bool:
 def ends_now(trainer: L.Trainer) -> bool:
     """Whether the epoch whose end this is was the run's last, by its epochs, optimiser steps or time (`max_time`)."""
     epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
-    if trainer.should_stop and trainer.fit_loop._can_stop_early:
+    if stops_early(trainer):
         return True
     return 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step
+
+
+def stops_early(trainer: L.Trainer) -> bool:
+    """Whether the run has been asked to end here, and has made the epochs or steps that it must (`min_epochs`)."""
+    return trainer.should_stop and trainer.fit_loop._can_stop_early

@@ -45,13 +45,24 @@ def final_test(
     complete.
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
+    step = trainer.global_step
     if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
         check_seen(kept)
         check_intact(kept, "checkpoint")
-        split_weights.load_weights(module, torch.load(kept, map_location="cpu", weights_only=True)["state_dict"])
+        saved = torch.load(kept, map_location="cpu", weights_only=True)
+        step = saved["global_step"]
+        split_weights.load_weights(module, saved["state_dict"])
+        del saved  # the optimiser's state too
         distributed.agree("the weights to test", split_weights.weights_sum(module))
+    elif distributed.rank() == 0:
+        log.warning("%s is not there: what is tested are the weights of the last step", kept)
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
-    tested = _tested(cfg, module, evaluate)
+    dev: dict[str, Any] = {}
+    with evaluate.retriever.same_weights():
+        tested = _tested(cfg, module, evaluate)
+        if evaluate.subset is not None:
+            over_all = evaluate.compare_with_all(module, step)
+            dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
     best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
     if distributed.rank() == 0:
         module.leave(folder)
@@ -85,7 +96,7 @@ def final_test(
                 "steps": trainer.global_step,
                 "seconds": round(seconds, 1),
                 "throughput": overall(trainer),
-                "dev": {"best": best, "history": evaluate.history},
+                "dev": {"best": best, "history": evaluate.history, **dev},
                 "test": means,
                 **({"test_by_set": sets} if sets else {}),
             },

@@ -19,9 +19,10 @@ from hardneg.data.datamodule import Batches
 from hardneg.data.tables import RetrievalData
 from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
+from hardneg.mining.baseline import baseline_run
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
-from hardneg.retrieval.metrics import names_of, resolve
+from hardneg.retrieval.metrics import Run, names_of, resolve
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
@@ -38,9 +39,11 @@ from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.callbacks.stop_early import StopEarly
 from hardneg.training.callbacks.throughput import Throughput
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
+from hardneg.training.dev_subset import Chooser, SubsetSize
 from hardneg.training.final_test import final_test
 from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
@@ -124,7 +127,21 @@ def evaluation(
         metrics=resolve(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
         every_n_epochs=cfg.evaluate.every_n_epochs,
+        every_n_steps=cfg.evaluate.every_n_steps,
+        choose=chooser(cfg, own) if cfg.evaluate.get("documents", "all") == "subset" else None,
+        best=cfg.evaluate.best,
     )
+
+
+def chooser(cfg: DictConfig, retriever: Ranks) -> Chooser:
+    """Make what chooses the documents that dev is ranked over in training."""
+    data, dev, cache = retriever.data, cfg.split.dev, Path(cfg.cache)
+    size = SubsetSize(**classes.plain(cfg.evaluate.subset))
+
+    def ranked(depth: int) -> Run:
+        return baseline_run(classes.build(cfg.evaluate.bm25), data, dev, depth, cache, retriever.seen)
+
+    return Chooser(data, dev, size, None if cfg.evaluate.bm25 is None else ranked)
 
 
 def mining(
@@ -156,16 +173,16 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     kept, clock = folder / "checkpoints", Throughput()
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
-    own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, EpochLine()]
+    own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, StopEarly(), EpochLine()]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
     if not sys.stderr.isatty():
         own.append(StepLines())
-    own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
-    if cfg.split.dev is not None:
+    if cfg.split.dev is not None:  # first: what the last state knows of the best is then what is there
         own.append(best_checkpoint(kept, cfg.evaluate.best))
+    own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again()]
 
 

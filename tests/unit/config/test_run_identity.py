@@ -66,6 +66,16 @@ def test_a_setting_that_was_renamed_or_came_later_leaves_a_run_what_it_was():
     assert names[0] == names[1] != names[2]
 
 
+def test_evaluation_by_steps_came_later_and_counts_where_it_is_asked_for():
+    before = CFG | {"evaluate": {"every_n_epochs": 1}}
+    assert identity(before) == identity(CFG | {"evaluate": {"every_n_epochs": 1, "every_n_steps": None}})
+    assert identity(before) != identity(CFG | {"evaluate": {"every_n_epochs": 1, "every_n_steps": 50}})
+    subset = {"bm25": 100, "model": 100, "size": 10_000, "seed": 0}
+    now = {"every_n_epochs": 1, "every_n_steps": None, "documents": "all", "subset": subset}
+    assert identity(before) == identity(CFG | {"evaluate": now})
+    assert identity(before) != identity(CFG | {"evaluate": now | {"documents": "subset"}})
+
+
 TRANSFORMER = {
     "_target_": "hardneg.encoders.transformer.Transformer",
     "pooling": "mean",

@@ -67,15 +67,16 @@ def job(tmp_path: Path, name: str = "bm25-s1", **changes) -> WandbRun:
 def test_offline_without_a_key_and_without_a_prompt(tmp_path, capfd, caplog):
     caplog.set_level(logging.INFO)
     with job(tmp_path) as logger:
-        for step, value in enumerate([0.25, 0.5, 0.375]):
+        for step, value in enumerate([0.75, 0.25, 0.5, 0.375]):  # the untrained model's is no best
             logger.log_metrics({"train/loss": 1.0, "val/ndcg@10": value}, step=step)
+        logger.log_metrics({"train/loss": 1.0}, step=4)
     (run,) = wandb_read.runs(tmp_path)
     assert (run["name"], run["group"], run["job_type"], run["state"]) == ("bm25-s1", "sweep", "train", "finished")
     assert run["config"] == CONFIG and run["tags"] == ["bm25"]
     assert run["summary"]["val/ndcg@10"] == {"max": 0.5, "last": 0.375}
     assert (tmp_path / "runs/bm25-s1/wandb_run_id").read_text().strip() == run["run_id"]
     history = wandb_read.history(run["dirs"][0])
-    assert [row["trainer/global_step"] for row in history] == [0, 1, 2]
+    assert [row["trainer/global_step"] for row in history] == [0, 1, 2, 3, 4]
     assert run["dirs"][0].parent == tmp_path / "wandb"
     assert capfd.readouterr() == ("", "")
     assert f"wandb leet {tmp_path / 'wandb'}" in caplog.text

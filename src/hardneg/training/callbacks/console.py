@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, and one line an epoch for logs and pipes."""
+"""What a run shows while it trains: a bar on a terminal, and a line an epoch or evaluation for logs and pipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from hardneg.system import collectives
 from hardneg.system.progress import Progress, progress
 from hardneg.training.base import logs_now
-from hardneg.training.callbacks.evaluation import measured_now
+from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 
 log = logging.getLogger(__name__)
 
@@ -33,24 +33,18 @@ class EpochLine(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Add up the loss, which Lightning has divided by the batches that are accumulated."""
+        """Add up the loss, which Lightning has divided by the batches that are accumulated; show dev within epochs."""
         self.total = self.total + outputs["loss"].detach().float() * trainer.accumulate_grad_batches
         self.batches += 1
+        if measured_within(trainer):
+            _tell(trainer, _dev(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the mean, and the dev metrics if this epoch has any."""
         mean = collectives.mean(float(self.total) / max(self.batches, 1))
         self.total, self.batches = 0.0, 0
         pl_module.log("train/epoch_loss", mean)  # the same on every rank
-        if not trainer.is_global_zero:
-            return
-        shown = {"loss": mean}
-        if measured_now(trainer):
-            shown |= {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-        numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
-        log.info(
-            "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers
-        )
+        _tell(trainer, {"loss": mean} | (_dev(trainer) if measured_now(trainer) else {}))
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed epoch has lost so far, as a mean over the ranks: a checkpoint holds one rank's state."""
@@ -59,6 +53,21 @@ class EpochLine(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on adding up."""
         self.total, self.batches = state_dict["total"], state_dict["batches"]
+
+
+def _dev(trainer: L.Trainer) -> dict[str, float]:
+    return {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+
+
+def _tell(trainer: L.Trainer, shown: dict[str, float]) -> None:
+    if trainer.is_global_zero:
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
+        subsets = [one.subset for one in trainer.callbacks if isinstance(one, Evaluate)]  # type: ignore[attr-defined]
+        if subsets and subsets[0] is not None and any(key.startswith("val/") for key in shown):
+            numbers += f"  (of {len(subsets[0].rows)} documents)"
+        log.info(
+            "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers
+        )
 
 
 def _of_one_set(key: str) -> bool:

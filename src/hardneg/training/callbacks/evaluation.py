@@ -1,7 +1,8 @@
-"""Full-corpus evaluation: the test split before training, the dev split at epoch ends."""
+"""Evaluation during training: the test split before it, the dev split every so many epochs or optimiser steps."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,16 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from hardneg.retrieval.metrics import Metric, average, by_set, per_query
+from hardneg.retrieval.metrics import Metric, Run, average, by_set, names_of, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.retrieval.test_sets import TestSet
+from hardneg.system import distributed
 from hardneg.training.base import TrainingModule, ends_now
 from hardneg.training.callbacks.moving_average import averaged
+from hardneg.training.dev_subset import Chooser, DevSubset, agreement
+
+log = logging.getLogger(__name__)
 
 Values = dict[str, Float[np.ndarray, " Q"]]  # metric -> value by query
 
@@ -25,10 +30,15 @@ class Evaluate(L.Callback):
 
     Of several data sets in one that is the mean over them, beside `val/<set>/<metric>`.
 
-    Runs inside `fit`, where all ranks share the work, and at an epoch's end before the checkpoint callbacks, so that
-    the best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
+    Dev is evaluated every `every_n_epochs`, or, where `every_n_steps` is given, at its multiples instead: optimiser
+    steps, however many batches or ranks make one, within epochs and across them. The end of training is evaluated in
+    either case. Runs inside `fit`, where all ranks share the work, and before the checkpoint callbacks, so that the
+    best checkpoint is chosen by it. A moving average of the weights, where one is kept, is what is evaluated: it is
     what checkpoints hold. `tests` are the sets that the run ends with; with `test_before` they are tested before the
     first step too.
+
+    With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints; at
+    the first evaluation after it, and at the end (`compare_with_all`), over all as well, to see how far both agree.
     """
 
     def __init__(
@@ -40,52 +50,118 @@ class Evaluate(L.Callback):
         metrics: Sequence[Metric],
         depth: int,
         every_n_epochs: int,
+        every_n_steps: int | None = None,
+        choose: Chooser | None = None,
+        best: str | None = None,
     ) -> None:
         self.retriever, self.dev, self.tests, self.test_before = retriever, dev, tests, test_before
-        self.metrics, self.depth, self.every_n_epochs = metrics, depth, every_n_epochs
+        self.metrics, self.depth = metrics, depth
+        self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
+        self.choose, self.best = choose, best or names_of(metrics)[0]
+        self.subset: DevSubset | None = None
+        self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
         self.history: list[dict[str, int | float]] = []
         self.before: list[Values] = []  # of each test set; empty where none was tested
         self.latest: Values = {}  # dev, query by query
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Test the untrained model, and start the dev curve at step 0; a resumed run has both already."""
-        if trainer.global_step > 0 or not (self.test_before and self.tests):
-            return
+        """Choose the subset; test the untrained model, and start the dev curve at 0. A resumed run has all of it."""
+        with self.retriever.same_weights():
+            if self.choose is not None and self.subset is None and self.dev is not None:
+                self._choose_subset(trainer, pl_module)
+            if trainer.global_step == 0 and self.test_before and self.tests:
+                self._start(trainer, pl_module)
+
+    def _choose_subset(self, trainer: L.Trainer, trained: L.LightningModule) -> None:
+        assert self.choose is not None and self.dev is not None
+        depth, run = self.choose.size.model, None
+        if depth:
+            run = self.retriever.runs(self._ranker(trainer, trained), [self.dev], depth)[self.dev]
+        self.subset = self.choose(run)
+        if trainer.is_global_zero:
+            log.info("dev is ranked over %s in training; tests are over all", self.subset.told())
+
+    def _start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Test, and note the first point of the dev curve."""
+        ranker = self._ranker(trainer, pl_module)
         own = [one.split for one in self.tests if one.retriever is self.retriever]
-        values = self._values(trainer, pl_module, [*own, self.dev])
+        together = [self.dev] if self.dev is not None and self.subset is None else []
+        whole = self.retriever.runs(ranker, [*own, *together], self.depth)
         for one in self.tests:
             if one.retriever is self.retriever:
-                self.before.append(values[one.split])
+                run = whole[one.split]
             else:
-                self.before.append(self._values(trainer, pl_module, [one.split], one.retriever)[one.split])
+                run = one.retriever.runs(ranker, [one.split], self.depth)[one.split]
+            self.before.append(per_query(run, one.data.split(one.split), one.data, self.metrics))
         if self.dev is not None:
-            means = self._note(trainer, values[self.dev])
+            means = self._note(trainer, self._measured(whole[self.dev] if together else self._dev_run(ranker)))
             for logger in trainer.loggers:
                 logger.log_metrics(means, step=0)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Evaluate on dev and log."""
-        if self.dev is None or ((trainer.current_epoch + 1) % self.every_n_epochs and not ends_now(trainer)):
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Evaluate on dev and log, if the steps are up within an epoch; at its last batch that waits for its end."""
+        if self.dev is None or not self.every_n_steps or trainer.is_last_batch or not at_a_step(trainer):
             return
-        # The same on every rank, so there is nothing to reduce.
-        pl_module.log_dict(self._note(trainer, self._values(trainer, pl_module, [self.dev])[self.dev]), sync_dist=False)
+        if trainer.global_step % self.every_n_steps == 0:
+            means = self._measure(trainer, pl_module)
+            pl_module.log_dict(means, logger=False)  # for callbacks; Lightning writes rows at steps of its own only
+            for logger in trainer.loggers:
+                logger.log_metrics({"epoch": trainer.current_epoch + 1, **means}, step=trainer.global_step)
 
-    def _values(
-        self,
-        trainer: L.Trainer,
-        trained: L.LightningModule,
-        splits: list[str | None],
-        retriever: Retriever | Reranker | None = None,
-    ) -> dict[str, Values]:
-        """The metrics of every query, by split; of the run's own data, or what another `retriever` ranks."""
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Evaluate on dev and log, if it is due and was not done at this very step."""
+        if self.dev is None or measured_now(trainer):
+            return
+        done, every = trainer.current_epoch + 1, self.every_n_epochs
+        if self.every_n_steps:
+            done, every = trainer.global_step, self.every_n_steps
+        if done % every == 0 or ends_now(trainer):
+            # The same on every rank, so there is nothing to reduce.
+            pl_module.log_dict(self._measure(trainer, pl_module), sync_dist=False)
+
+    def _measure(self, trainer: L.Trainer, trained: L.LightningModule) -> dict[str, float]:
+        ranker = self._ranker(trainer, trained)
+        values = self._measured(self._dev_run(ranker))
+        if self.subset is not None and not self.agreed:
+            self._compare(trainer.global_step, ranker, values)
+        return self._note(trainer, values)
+
+    def compare_with_all(self, module: TrainingModule, step: int) -> dict[str, float]:
+        """Rank dev over the subset and over all documents with the weights of a step; return the means over all."""
+        return self._compare(step, module.ranker, self._measured(self._dev_run(module.ranker)))
+
+    def _compare(self, step: int, ranker: Any, subset: Values) -> dict[str, float]:
+        data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
+        whole = self._measured(self._dev_run(ranker, all_documents=True))
+        means = {name: average(values, queries, data) for name, values in whole.items()}
+        one = average(subset[self.best], queries, data)
+        found = agreement(subset[self.best], whole[self.best])
+        both: dict[str, int | float | str] = {"subset": one, "all": means[self.best], **found}
+        self.agreed.append({"step": step, "metric": self.best, **both})
+        if distributed.rank() == 0:
+            log.info(
+                "dev %s at step %d: %.4f on the subset, %.4f on all documents; of queries Pearson %.3f, Kendall %.3f",
+                *(self.best, step, *both.values()),
+            )
+        return means
+
+    def _dev_run(self, ranker: Any, all_documents: bool = False) -> Run:
+        dev = str(self.dev)
+        if self.subset is None or all_documents or isinstance(self.retriever, Reranker):
+            return self.retriever.runs(ranker, [dev], self.depth)[dev]
+        return self.retriever.runs(ranker, [dev], self.depth, self.subset.rows)[dev]
+
+    def _measured(self, run: Run) -> Values:
+        """The metrics of every dev query."""
+        data = self.retriever.data
+        return per_query(run, data.split(str(self.dev)), data, self.metrics)
+
+    def _ranker(self, trainer: L.Trainer, trained: L.LightningModule) -> Any:
         module = averaged(trainer) or trained
         assert isinstance(module, TrainingModule)
-        retriever = retriever or self.retriever
-        data = retriever.data
-        runs = retriever.runs(module.ranker, [split for split in splits if split is not None], self.depth)
-        return {split: per_query(run, data.split(split), data, self.metrics) for split, run in runs.items()}
+        return module.ranker
 
-    def _note(self, trainer: L.Trainer, values: dict[str, np.ndarray]) -> dict[str, float]:
+    def _note(self, trainer: L.Trainer, values: Values) -> dict[str, float]:
         data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
         means = {f"val/{name}": average(value, queries, data) for name, value in values.items()}
         if data.mixed:
@@ -96,14 +172,16 @@ class Evaluate(L.Callback):
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run could not compute again: the dev curve and the test before training."""
+        """What a resumed run could not compute again: the dev curve, the test before training, the subset."""
         before = [_tensors(values) for values in self.before]
         # One set's is written as it was when there was only one.
-        return {
-            "history": list(self.history),
-            "before": before if len(before) > 1 else next(iter(before), None),
-            "latest": _tensors(self.latest),
-        }
+        first = before if len(before) > 1 else next(iter(before), None)
+        state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
+        if self.subset is not None:
+            rows = torch.from_numpy(self.subset.rows)
+            state["subset"] = {"rows": rows, "counts": dict(self.subset.counts), "of": self.subset.of}
+            state["agreed"] = list(self.agreed)
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up."""
@@ -112,6 +190,9 @@ class Evaluate(L.Callback):
         kept = [before] if isinstance(before, dict) else before or []
         self.before = [_arrays(values) for values in kept]
         self.latest = _arrays(state_dict["latest"])
+        if (subset := state_dict.get("subset")) is not None:
+            self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
+            self.agreed = state_dict["agreed"]
 
 
 def _tensors(values: Values) -> dict[str, torch.Tensor]:
@@ -120,6 +201,16 @@ def _tensors(values: Values) -> dict[str, torch.Tensor]:
 
 def _arrays(values: Mapping[str, torch.Tensor]) -> Values:
     return {name: value.numpy() for name, value in values.items()}
+
+
+def at_a_step(trainer: L.Trainer) -> bool:
+    """Whether the batch whose end this is ended an optimiser step, and not one of those that are accumulated."""
+    return not trainer.fit_loop._should_accumulate()
+
+
+def measured_within(trainer: L.Trainer) -> bool:
+    """Whether the dev split was evaluated at the end of this very batch, which does not end its epoch."""
+    return not trainer.is_last_batch and at_a_step(trainer) and measured_now(trainer)
 
 
 def measured_now(trainer: L.Trainer) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from hardneg.training.callbacks.evaluation import measured_now
+from hardneg.training.callbacks.evaluation import measured_now, measured_within
 
 
 def last_checkpoints(folder: Path, every_n_steps: int) -> list[ModelCheckpoint]:
@@ -32,19 +32,24 @@ class _Keep(ModelCheckpoint):
 
 
 class _WithinEpoch(_Keep):
-    """Leave the epoch's last batch to the epoch-end checkpoint.
+    """Leave the last batch, of an epoch or of the run, to the epoch-end checkpoint.
 
     One written between that batch and the evaluation would be resumed as a finished epoch, without its evaluation.
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as Lightning does, unless the epoch ends here."""
-        if not trainer.is_last_batch:
+        if not trainer.is_last_batch and not 0 < trainer.max_steps <= trainer.global_step:
             super().on_train_batch_end(trainer, pl_module, *rest)
 
 
 class _Best(_Keep):
-    """Look only at epochs that were evaluated: Lightning remembers the last value of those that were not."""
+    """Look only where dev was evaluated: Lightning remembers the last value where it was not."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
+        """Save as at an epoch's end, if there was an evaluation within one."""
+        if measured_within(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save as Lightning does, if this epoch has a dev metric of its own."""

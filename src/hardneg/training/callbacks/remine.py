@@ -19,7 +19,7 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
 from hardneg.system import distributed, split_weights
-from hardneg.training.base import ends_now, logs_now
+from hardneg.training.base import ends_now, logs_now, stops_early
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.moving_average import averaged
 
@@ -73,7 +73,9 @@ class Remine(L.Callback):
         if self.round and logs_now(trainer):
             # The step just done drew from lists that were one step younger than they are now.
             pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
-        if self.round and self.every_n_steps and since >= self.every_n_steps and not trainer.is_last_batch:
+        if not self.round or not self.every_n_steps or trainer.is_last_batch or stops_early(trainer):
+            return
+        if since >= self.every_n_steps:
             self.mine(trainer, self._wanted(trainer, trainer.current_epoch))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -22,7 +22,7 @@ from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
 from hardneg.training.base import logs_now
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now
+from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.raise_alarms import raise_alarms
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Alarms(L.Callback):
         self.seen: dict[str, str] = {}
         self.before: dict[str, np.ndarray] = {}
         self.losses: dict[str, list[float]] = {name: [] for name in sources}
+        self.judged = -1  # the step of the last evaluation that was judged
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Look at lists that are new: Remine has mined since the last batch, or the run begins."""
@@ -72,13 +73,15 @@ class Alarms(L.Callback):
             self._show(trainer, f"mined/{name}", hardest(store, self.training, source.pool, self.at.samples))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Collect the losses by source, as often as they are logged."""
-        if not logs_now(trainer):
-            return
-        for name, losses in self.losses.items():
+        """Collect the losses by source, as often as they are logged; judge an evaluation within an epoch."""
+        for name, losses in self.losses.items() if logs_now(trainer) else ():
             value = trainer.callback_metrics.get(f"negatives/{name}/loss")
             if value is not None and math.isfinite(value):
                 losses.append(float(value))
+        if measured_within(trainer):
+            changes = self._judge(trainer)
+            for logger in trainer.loggers if changes else ():
+                logger.log_metrics({"epoch": trainer.current_epoch + 1, **changes}, step=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Judge the round so far: the losses, and what became of the dev metrics."""
@@ -86,18 +89,25 @@ class Alarms(L.Callback):
             if not math.isnan(change := alarm_rules.fall(losses)):
                 pl_module.log(f"negatives/{name}/loss_change", change)
             raise_alarms(trainer, name, alarm_rules.of_loss(losses, self.at))
-        if not measured_now(trainer) or not self.before:
-            return
-        dropped = []
+        if measured_now(trainer):
+            pl_module.log_dict(self._judge(trainer))
+
+    def _judge(self, trainer: L.Trainer) -> dict[str, float]:
+        """Compare dev with what it was before the round, once an evaluation; return the changes."""
+        if not self.before or self.judged == trainer.global_step:
+            return {}
+        self.judged = trainer.global_step
+        changes, dropped = {}, []
         for metric, before in self.before.items():
             after = self.evaluate.latest[metric]
             data = self.training.data
-            change = average(after - before, data.split(str(self.evaluate.dev)).query_rows, data)
-            pl_module.log(f"mining/change/{metric}", change)
+            rows = data.split(str(self.evaluate.dev)).query_rows
+            changes[f"mining/change/{metric}"] = average(after - before, rows, data)
             dropped += alarm_rules.of_metric(metric, before, after, self.at)
         raise_alarms(trainer, "dev", dropped)
         if dropped and trainer.is_global_zero:
             self._audit(trainer)
+        return changes
 
     def _show(self, trainer: L.Trainer, key: str, alarms: list[Finding]) -> None:
         """Log findings as a table, where a logger has tables."""

@@ -1,0 +1,46 @@
+"""The vectors of a whole corpus by one state of the weights: computed once for all that ask for them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
+from hardneg.retrieval.model import Model
+from hardneg.system import distributed
+from hardneg.system.cache import fingerprint
+
+
+class CorpusVectors:
+    """Blocks on disk, in a folder of this run, named by all that decides them: weights, tokens, rows, precision.
+
+    A dev evaluation and the mining round after it, several sources that mine in one round, and the final test where the
+    best weights are the last: each takes what the first of them has computed. So does a run that was killed meanwhile.
+    They are of one state of the weights at a time: another one takes the place of the last. Every rank asks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def of(self, model: Model) -> Blocks:
+        """Return the vectors of all documents, embedding what is not there yet."""
+        here = self.folder / self.name(model)
+        distributed.first(lambda: self._make_way(here))
+        return embed_blocks(model, np.arange(len(model.docs), dtype=np.int32), here, "documents")
+
+    def name(self, model: Model) -> str:
+        """What the folder of these weights' vectors is called."""
+        return fingerprint([model.document_identity(), "all"])
+
+    def _make_way(self, here: Path) -> None:
+        for other in self.folder.iterdir() if self.folder.is_dir() else ():
+            if other != here:
+                shutil.rmtree(other, ignore_errors=True)
+        here.mkdir(parents=True, exist_ok=True)
+
+    def remove(self) -> None:
+        """Remove what is there; the run has ended."""
+        if distributed.rank() == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)

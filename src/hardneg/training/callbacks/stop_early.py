@@ -1,0 +1,62 @@
+"""Early stopping by the dev split: judged where it was evaluated, within epochs too, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import lightning as L
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+
+from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+
+
+class StopEarly(L.Callback):
+    """Have every `EarlyStopping` that watches a dev metric (`val/...`) judge each evaluation once.
+
+    Lightning's callback looks at the end of every epoch, or of every validation of Lightning's own. Of a metric that is
+    measured every few epochs it would count the last value again and again, and of one that is measured within epochs
+    it would see the last only. To it an evaluation here is what a validation is there: its patience is in evaluations.
+    One that watches something else (`train/epoch_loss`) goes on by epochs. A run that has been stopped stays so when it
+    is resumed.
+
+    Comes after `Evaluate`, and before what need not be done any more when a run stops.
+    """
+
+    def __init__(self) -> None:
+        self.judged = -1  # the step of the last evaluation that was judged
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Take the ends of epochs from those that watch dev."""
+        for one in watching_dev(trainer):
+            one._check_on_train_epoch_end = False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin with the next evaluation, or end at once if the run had been stopped."""
+        histories = [one.history for one in trainer.callbacks if isinstance(one, Evaluate)]  # type: ignore[attr-defined]
+        self.judged = max((int(points[-1]["step"]) for points in histories if points), default=-1)
+        if any(one.stopping_reason != EarlyStoppingReason.NOT_STOPPED for one in watching_dev(trainer)):
+            trainer.should_stop = True
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Judge an evaluation within an epoch."""
+        if measured_within(trainer):
+            self._judge(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Judge one at its end."""
+        if measured_now(trainer):
+            self._judge(trainer, pl_module)
+
+    def _judge(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self.judged != trainer.global_step:
+            self.judged = trainer.global_step
+            for one in watching_dev(trainer):
+                one.on_validation_end(trainer, module)
+
+
+def watching_dev(trainer: L.Trainer) -> Iterator[EarlyStopping]:
+    """Yield the callbacks that stop a run by a dev metric."""
+    for one in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(one, EarlyStopping) and one.monitor.startswith("val/"):
+            yield one

@@ -1,0 +1,44 @@
+"""A run embeds its corpus once for each state of the weights, whoever asks, and comes to the same numbers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from test_remine import MINED, stores
+from test_resume import end_state, same
+
+from hardneg.commands import train
+from hardneg.retrieval import embed_tables, embedding_blocks
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    """How many documents of how many tables were embedded, as a list of counts."""
+    counts = []
+    embed = embed_tables.embed_rows
+
+    def counting(towers, table, side, precision, rows, bar):
+        counts.extend([len(rows)] if side == "document" and len(rows) > 100 else [])
+        return embed(towers, table, side, precision, rows, bar)
+
+    for module in (embed_tables, embedding_blocks):
+        monkeypatch.setattr(module, "embed_rows", counting)
+    return counts
+
+
+def test_the_corpus_is_embedded_once_for_each_state_of_the_weights(hardneg, small, tmp_path, embedded, monkeypatch):
+    arguments = [*small, *MINED, "evaluate.before=true", "evaluate.bm25=null", "trainer.max_epochs=2"]
+    hardneg("train", *arguments, "hydra.run.dir=shared", f"cache={tmp_path}/one")
+    documents = json.loads((tmp_path / "shared/summary.json").read_text())["sizes"]["documents"]
+    # Before the first step (test, dev, mining), after the first epoch (dev, mining), after the last (dev, test).
+    assert embedded == [documents] * 3
+    assert not list((tmp_path / "one/work").iterdir())
+    embedded.clear()
+    monkeypatch.setattr(train, "corpus_vectors", lambda *_: None)
+    hardneg("train", *arguments, "hydra.run.dir=apart", f"cache={tmp_path}/two")
+    assert embedded == [documents] * 6
+    assert stores(tmp_path / "shared") == stores(tmp_path / "apart")
+    assert same(end_state(tmp_path / "shared"), end_state(tmp_path / "apart")) is None
+    one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("shared", "apart"))
+    assert one["dev"] == two["dev"] and one["test"] == two["test"]
