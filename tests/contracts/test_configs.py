@@ -75,7 +75,12 @@ CHOICES = [
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes_and_can_run(choice):
-    check_config(filled(choice))
+    try:
+        check_config(filled(choice))
+    except ConfigError as error:
+        if "pip install 'hardneg[" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +149,7 @@ def test_averaged_weights_are_let_through(override):
         (["+trainer.enable_checkpointing=false"], "checkpoint.every_n_steps"),
         (["+trainer.logger=true"], "logger=csv"),
         (["+trainer.default_root_dir=x"], "hydra.run.dir"),
-        (["+trainer.overfit_batches=2"], "+trainer.limit_train_batches"),
+        (["+trainer.overfit_batches=2"], "debug=overfit trainer.limit_train_batches=N"),
         (["+trainer.limit_train_batches=2", "curriculum=temperature"], "give trainer.max_steps"),
         (["trainer.max_epochs=-1"], "leave the training without an end"),
         (["trainer.max_epochs=null"], "leave the training without an end"),

@@ -51,6 +51,11 @@ def test_every_command_of_the_pages_passes_preflight(line, tmp_path, monkeypatch
     (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
     (tmp_path / "pairs.csv").write_text("query,document\n")
     (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    (tmp_path / "faq.jsonl").write_text("{}\n")
+    for folder in ("DIR", "NFCORPUS"):  # in BEIR layout
+        (tmp_path / folder / "qrels").mkdir(parents=True)
+        for name in ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv"):
+            (tmp_path / folder / name).touch()
     words = [word for word in with_kind(shlex.split(line)[2:])[0] if word != "-m" and not word.startswith("hydra.")]
     composition.register_resolvers()
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):

@@ -6,23 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tqdm import tqdm
-
-from hardneg.system.progress import Progress, progress, silent
-
-DELAY = 1.0  # seconds before a bar is shown in a notebook, where it stays in the output
-
-
-class _Line(Progress):
-    """A bar in a notebook's output."""
-
-    def __init__(self, total: int, what: str, line: tqdm) -> None:
-        super().__init__(total, what, "texts")
-        self.line = line
-
-    def update(self, count: int = 1) -> None:
-        super().update(count)
-        self.line.update(count)
+from hardneg.system.progress import Progress, notebook_progress, progress, silent
 
 
 @contextmanager
@@ -30,9 +14,7 @@ def bar(total: int, what: str, shown: bool = True) -> Iterator[Progress]:
     """Show how far it is, unless it is over at once."""
     if not shown:
         yield silent()
-    elif "ipykernel" in sys.modules and not sys.stderr.isatty():
-        with tqdm(total=total, desc=what, unit=" texts", leave=False, delay=DELAY, file=sys.stdout) as line:
-            yield _Line(total, what, line)
-    else:
-        with progress(total, what, "texts") as counted:
-            yield counted
+        return
+    in_notebook = "ipykernel" in sys.modules and not sys.stderr.isatty()
+    with notebook_progress(total, what, "texts") if in_notebook else progress(total, what, "texts") as counted:
+        yield counted

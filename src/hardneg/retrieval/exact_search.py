@@ -16,19 +16,41 @@ def ignore(documents: int) -> None:
     """Hear of documents that have been compared, and show nothing."""
 
 
-class Best:
-    """The `k` best documents so far of a block of queries, best first."""
+class TopK:
+    """The `k` best documents so far of some queries, while documents come by in blocks.
+
+    Of documents with equal scores those that came first are kept, however documents and queries are cut into blocks.
+    """
+
+    def __init__(self, queries: Float[Tensor, "Q D"], k: int) -> None:
+        self._blocks = [_Block(block, k) for block in queries.split(QUERIES)]
+        self._buffer = torch.empty(0, device=queries.device)
+
+    @torch.inference_mode()
+    def meet(self, docs: Float[Tensor, "N D"], ids: Int[Tensor, " N"]) -> None:
+        """Score these documents and keep the best."""
+        for d, names in zip(docs.split(DOCS), ids.split(DOCS), strict=True):
+            size = max((len(block.queries) for block in self._blocks), default=0) * len(d)
+            if len(self._buffer) < size:
+                self._buffer = torch.empty(size, device=docs.device)
+            for block in self._blocks:
+                block.meet(d, names, self._buffer)
+
+    def best(self) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
+        """Return scores and ids of the `k` best (or of all, if fewer came) of each query, best first."""
+        return torch.cat([block.scores for block in self._blocks]), torch.cat([block.ids for block in self._blocks])
+
+
+class _Block:
+    """The best documents of so many queries as are scored at a time."""
 
     def __init__(self, queries: Float[Tensor, "Q D"], k: int) -> None:
         self.queries, self.k = queries, k
         self.scores = torch.empty(len(queries), 0, device=queries.device)
-        self.places = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
+        self.ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
 
-    def meet(self, docs: Float[Tensor, "N D"], start: int, buffer: Float[Tensor, " _"]) -> None:
-        """Score these documents, the first of which is at `start`, in memory that blocks share; keep the best.
-
-        Of documents with equal scores the earlier ones are kept, however documents and queries are cut into blocks.
-        """
+    def meet(self, docs: Float[Tensor, "N D"], ids: Int[Tensor, " N"], buffer: Float[Tensor, " _"]) -> None:
+        """Score these documents in memory that blocks share, and keep the best."""
         shape = (len(self.queries), len(docs))
         # Memory that is taken anew for each product costs as much as the product: the system clears every page of it.
         scores = torch.mm(self.queries, docs.T, out=buffer[: shape[0] * shape[1]].view(shape))
@@ -38,25 +60,29 @@ class Best:
             better = scores >= scores.topk(self.k).values[:, -1:]
         else:
             better = torch.ones_like(scores, dtype=torch.bool)
-        new, where = _picked(scores, better, start)
-        if not new.shape[1]:
-            return
-        new, order = torch.cat([self.scores, new], dim=1).sort(dim=1, descending=True, stable=True)
-        self.scores, order = new[:, : self.k], order[:, : self.k]
-        self.places = torch.cat([self.places, where], dim=1).gather(1, order)
+        new, names = _picked(scores, better, ids)
+        if new.shape[1]:
+            self.scores, order = merged(torch.cat([self.scores, new], dim=1), self.k)
+            self.ids = torch.cat([self.ids, names], dim=1).gather(1, order)
+
+
+def merged(scores: Float[Tensor, "Q N"], k: int) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
+    """Return the `k` best of each row and their places, best first; of equal ones those that stand first."""
+    sorted_, order = scores.sort(dim=1, descending=True, stable=True)
+    return sorted_[:, :k], order[:, :k]
 
 
 def _picked(
-    scores: Float[Tensor, "Q N"], wanted: Bool[Tensor, "Q N"], start: int
+    scores: Float[Tensor, "Q N"], wanted: Bool[Tensor, "Q N"], ids: Int[Tensor, " N"]
 ) -> tuple[Float[Tensor, "Q W"], Int[Tensor, "Q W"]]:
     """Move what is wanted of each row to its front: after a few blocks that is little, and sorting it costs nothing."""
     rows, columns = wanted.nonzero(as_tuple=True)
     counts = torch.bincount(rows, minlength=len(scores))
     place = torch.arange(len(rows), device=rows.device) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
     new = torch.full((len(scores), int(counts.max())), -torch.inf, device=scores.device)
-    where = torch.full(new.shape, -1, dtype=torch.long, device=scores.device)
-    new[rows, place], where[rows, place] = scores[rows, columns], columns + start
-    return new, where
+    names = torch.full(new.shape, -1, dtype=torch.long, device=scores.device)
+    new[rows, place], names[rows, place] = scores[rows, columns], ids[columns]
+    return new, names
 
 
 @torch.inference_mode()
@@ -71,18 +97,13 @@ def exact(
     The documents are read once, and memory holds a block of them, so it grows with the queries alone (see
     `queries_at_once`). `tick` hears of each block of documents that all queries have met.
     """
-    blocks = [Best(block, k) for block in q.split(QUERIES)]
-    buffer = torch.empty(0, device=q.device)
-    start = 0
+    top, start = TopK(q, k), 0
     for held in docs:
-        for d in held.to(q.device).split(DOCS):
-            if len(buffer) < (size := min(QUERIES, len(q)) * len(d)):
-                buffer = torch.empty(size, device=q.device)
-            for block in blocks:
-                block.meet(d, start, buffer)
-            start += len(d)
-            tick(len(d))
-    return torch.cat([block.scores for block in blocks]), torch.cat([block.places for block in blocks])
+        d = held.to(q.device)
+        top.meet(d, torch.arange(start, start + len(d), device=q.device))
+        start += len(d)
+        tick(len(d))
+    return top.best()
 
 
 def queries_at_once(dim: int, k: int, device: torch.device) -> int:

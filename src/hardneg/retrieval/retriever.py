@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Int32
 from torch import Tensor
 
 from hardneg.data.tables import Ragged, RetrievalData
@@ -16,20 +15,25 @@ from hardneg.data.tokens import TokenTable
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.matrix.embedded import cut
-from hardneg.retrieval.embed_tables import embed_table
+from hardneg.retrieval.corpus_pass import Documents, Lists
+from hardneg.retrieval.embed_tables import embed_rows, embed_table
 from hardneg.retrieval.embedding_blocks import Blocks
-from hardneg.retrieval.exact_search import exact
 from hardneg.retrieval.metrics import Run
 from hardneg.system import collectives, split_weights
+from hardneg.system.progress import progress
+
+BLOCK = 65_536  # documents in memory at a time
+HELD = 1024**3  # bytes of vectors that are held for a second question about the same weights
 
 
 @dataclass(frozen=True)
 class Retriever:
     """Ranks the whole corpus by exact search, with the towers as they are at the time of asking.
 
-    What is `seen` for a query is left out of its ranking. Of several data sets in one each query ranks the documents
-    of its own. `whole` embeds all documents where others want the same vectors (see `CorpusVectors`); null: they are
-    embedded here, and forgotten.
+    Documents are embedded and compared block by block, and of several ranks each does a share: memory does not grow
+    with the corpus. What is `seen` for a query is left out of its ranking. Of several data sets in one each query ranks
+    the documents of its own. `whole` embeds all documents where others want the same vectors (see `CorpusVectors`);
+    null: they are embedded here, and forgotten.
     """
 
     data: RetrievalData
@@ -38,7 +42,9 @@ class Retriever:
     precision: str
     seen: Ragged | None = None
     whole: Callable[[Towers], Blocks] | None = None
-    _held: list[Float[Tensor, "N D"] | None] = field(default_factory=list, init=False, repr=False, compare=False)
+    _held: list[list[tuple[np.ndarray, Tensor]] | None] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def runs(
         self, towers: Towers, splits: Sequence[str], depth: int, documents: Int32[np.ndarray, " n"] | None = None
@@ -47,101 +53,99 @@ class Retriever:
 
         `documents` are the rows that are ranked, in order; null: all.
         """
-        docs, queries = self._embedded(towers, splits, documents)
-        return {split: self._run(queries[split], docs, split, depth, documents) for split in splits}
-
-    @contextmanager
-    def same_weights(self) -> Iterator[None]:
-        """Embed all documents once for whatever is asked in this block, in which the weights do not change."""
-        self._held.append(None)
-        try:
-            yield
-        finally:
-            self._held.clear()
+        found = self._ranked(towers, splits, depth, [towers.dim], documents)
+        return {split: runs[""] for split, runs in found.items()}
 
     def nested(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
         """The same at each width that the towers are trained for, by split and suffix: "@64", ..., and "" at full.
 
         Queries and corpus are embedded once and cut.
         """
-        docs, queries = self._embedded(towers, splits)
-        found: dict[str, dict[str, Run]] = {split: {} for split in splits}
-        for width in towers.widths:
-            whole = width == towers.dim
-            d = docs if whole else cut(docs, width, towers.normalize)
-            for split in splits:
-                q = queries[split] if whole else cut(queries[split], width, towers.normalize)
-                found[split]["" if whole else f"@{width}"] = self._run(q, d, split, depth)
-        return found
+        return self._ranked(towers, splits, depth, list(towers.widths))
 
-    def _embedded(
-        self, towers: Towers, splits: Sequence[str], documents: Int32[np.ndarray, " n"] | None = None
-    ) -> tuple[Float[Tensor, "N D"], dict[str, Float[Tensor, "_ D"]]]:
-        """Embed the corpus, or these documents, and the queries of each split."""
+    @contextmanager
+    def same_weights(self) -> Iterator[None]:
+        """Embed all documents once for whatever is asked in this block, in which the weights do not change.
+
+        Where they take more than `HELD` bytes, and are on no disk, they are embedded again.
+        """
+        self._held.append(None)
+        try:
+            yield
+        finally:
+            self._held.clear()
+
+    def _ranked(
+        self,
+        towers: Towers,
+        splits: Sequence[str],
+        depth: int,
+        widths: Sequence[int],
+        documents: Int32[np.ndarray, " n"] | None = None,
+    ) -> dict[str, dict[str, Run]]:
         with split_weights.whole_weights(towers):
-            docs = self._documents(towers, documents)
-            queries = {}
+            lists: dict[tuple[str, int], Lists] = {}
             for split in splits:
                 rows = self.data.split(split).query_rows
-                queries[split] = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
-        return docs, queries
+                more = 0 if self.seen is None else int(self.seen.counts[rows].max(initial=0))
+                q = embed_table(towers, self.queries, QUERY, self.precision, f"{split} queries", rows)
+                for width in widths:
+                    lists[split, width] = Lists(self.data, rows, _cut(q, width, towers), depth + more)
+            for rows, vectors in self._documents(towers, documents):
+                for width in widths:
+                    narrow = _cut(vectors, width, towers)
+                    for split in splits:
+                        lists[split, width].meet(rows, narrow)
+        longest = self._longest(documents)
+        suffixes = {width: "" if width == towers.dim else f"@{width}" for width in widths}
+        return {
+            split: {suffix: self._run(lists[split, width], longest, depth) for width, suffix in suffixes.items()}
+            for split in splits
+        }
 
-    def _documents(self, towers: Towers, rows: Int32[np.ndarray, " n"] | None) -> Float[Tensor, "N D"]:
-        if rows is not None:
-            return embed_table(towers, self.docs, DOCUMENT, self.precision, "documents", rows)
-        if self._held and self._held[0] is not None:
-            return self._held[0]
-        if self.whole is None:
-            docs = embed_table(towers, self.docs, DOCUMENT, self.precision, "documents")
-        else:
-            blocks, start = self.whole(towers), 0
-            docs = torch.empty(len(blocks), blocks.dim, device=next(towers.parameters()).device)
-            places = torch.from_numpy(blocks.rows).long().to(docs.device)
-            for block in blocks:
-                docs[places[start : start + len(block)]] = block.to(docs.device)
-                start += len(block)
-        if self._held:
-            self._held[0] = docs
-        return docs
+    def _longest(self, documents: Int32[np.ndarray, " n"] | None) -> int:
+        """How many documents the largest set has, of those that are ranked."""
+        if documents is None:
+            return max(len(part.docs) for part in self.data.parts)
+        ends = [np.searchsorted(documents, [part.docs.start, part.docs.stop]) for part in self.data.parts]
+        return max(int(end - start) for start, end in ends)
 
-    def _run(
-        self,
-        queries: Float[Tensor, "Q D"],
-        docs: Float[Tensor, "N D"],
-        split: str,
-        depth: int,
-        documents: Int32[np.ndarray, " n"] | None = None,
-    ) -> Run:
-        rows = self.data.split(split).query_rows
-        more = 0 if self.seen is None else int(self.seen.counts[rows].max(initial=0))
-        mine = collectives.shard(len(rows))  # each rank a share of the queries
-        scores, ids = self._rank(rows[mine], queries[mine], docs, depth + more, documents)
-        scores, ids = (collectives.gather_rows(part, len(rows)) for part in (scores, ids))
-        run = Run(rows, ids.int().cpu().numpy(), scores.cpu().numpy())
+    def _run(self, lists: Lists, longest: int, depth: int) -> Run:
+        scores, ids = lists.best(longest)
+        run = Run(lists.rows, ids, scores)
         return run if self.seen is None else run.without(self.seen, depth)
 
-    def _rank(
-        self,
-        rows: np.ndarray,
-        q: Float[Tensor, "Q D"],
-        docs: Float[Tensor, "N D"],
-        depth: int,
-        documents: Int32[np.ndarray, " n"] | None = None,
-    ) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
-        """Search for the query rows, set by set; a smaller set's lists are filled up with -1."""
-        cuts = {part.name: (part.docs.start, part.docs.stop) for part in self.data.parts}
-        if documents is not None:
-            cuts = {name: tuple(np.searchsorted(documents, ends).tolist()) for name, ends in cuts.items()}
-        width = min(depth, max(stop - start for start, stop in cuts.values()))
-        scores = torch.full((len(q), width), -torch.inf, device=q.device)
-        ids = torch.full((len(q), width), -1, device=q.device)
-        for part, here in self.data.by_part(rows):
-            start, stop = cuts[part.name]
-            best, places = exact(q[here], [docs[start:stop]], depth)
-            scores[here, : best.shape[1]], ids[here, : best.shape[1]] = best, places + start
-        if documents is not None:
-            ids = torch.where(ids >= 0, torch.from_numpy(documents).to(ids)[ids.clamp(min=0)], ids)
-        return scores, ids
+    def _documents(self, towers: Towers, documents: Int32[np.ndarray, " n"] | None) -> Documents:
+        """Yield this rank's share of the documents, or of these, block by block."""
+        kept = self._held[0] if self._held and documents is None else None
+        if kept is not None:
+            yield from kept
+            return
+        rows = np.arange(len(self.docs), dtype=np.int32) if documents is None else documents
+        mine = rows[collectives.shard(len(rows))]
+        keep = bool(self._held) and documents is None and len(mine) * towers.dim * 4 <= HELD
+        passed = []
+        for block in self._embedded(towers, mine, whole=documents is None):
+            if keep:
+                passed.append(block)
+            yield block
+        if keep:
+            self._held[0] = passed
+
+    def _embedded(self, towers: Towers, rows: np.ndarray, whole: bool) -> Documents:
+        """Embed these documents, or read their vectors where all have been embedded into blocks on disk."""
+        cuts = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+        if self.whole is not None and whole:
+            blocks, device = self.whole(towers), next(towers.parameters()).device
+            yield from ((part, blocks.take(part).to(device)) for part in cuts)
+            return
+        with progress(len(rows), "embed documents", "texts") as bar:
+            for part in cuts:
+                yield part, embed_rows(towers, self.docs, DOCUMENT, self.precision, part, bar)
+
+
+def _cut(vectors: Float[Tensor, "N D"], width: int, towers: Towers) -> Float[Tensor, "N W"]:
+    return vectors if width == towers.dim else cut(vectors, width, towers.normalize)
 
 
 def seen(data: RetrievalData, split: str | None) -> Ragged | None:

@@ -133,7 +133,7 @@ def test_what_is_filtered_counts_at_no_width():
 
 def test_evaluation_at_a_width_ranks_by_cut_embeddings(toy, tmp_path):
     model = make_model(toy, tmp_path, matryoshka=[4])
-    runs = Retriever(toy, model.queries, model.docs, "32-true").nested(model.towers, "test", 5)
+    runs = Retriever(toy, model.queries, model.docs, "32-true").nested(model.towers, ["test"], 5)["test"]
     assert list(runs) == ["@4", ""]
     with torch.no_grad():
         q, d = (

@@ -10,6 +10,7 @@ from synthetic import make_model
 from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
 from hardneg.retrieval import embed_tables, embedding_blocks
+from hardneg.retrieval import retriever as retriever_module
 from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.retriever import Retriever
 
@@ -25,7 +26,7 @@ def embedded(monkeypatch):
             counts.append(len(rows))
         return embed(towers, table, side, precision, rows, bar)
 
-    for module in (embed_tables, embedding_blocks):
+    for module in (embed_tables, embedding_blocks, retriever_module):
         monkeypatch.setattr(module, "embed_rows", counting)
     return lambda: sum(counts)
 
@@ -66,7 +67,7 @@ def test_what_is_asked_of_the_same_weights_in_one_block_is_embedded_once(toy, tm
     retriever = Retriever(toy, model.queries, model.docs, "32-true")
     with retriever.same_weights():
         one = retriever.runs(model.towers, ["dev"], 7)["dev"]
-        retriever.nested(model.towers, "test", 7)
+        retriever.nested(model.towers, ["test"], 7)
     assert embedded() == len(toy.corpus)
     assert np.array_equal(retriever.runs(model.towers, ["dev"], 7)["dev"].ids, one.ids)
     assert embedded() == 2 * len(toy.corpus)

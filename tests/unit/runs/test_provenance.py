@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from confs import compose
 
+import hardneg
 from hardneg.runs.provenance import commit_of, data_path, provenance
 
 
@@ -50,7 +52,10 @@ def test_without_git_nothing_is_said(repository, monkeypatch):
 def test_what_a_summary_names(repository, monkeypatch):
     monkeypatch.chdir(repository)
     monkeypatch.setattr(sys, "argv", ["/bin/hardneg", "train", "data=beir", "data.path=my sets"])
-    assert provenance(compose("data=beir", "data.path=my sets")) == {
+    told = provenance(compose("data=beir", "data.path=my sets"))
+    assert told.pop("hardneg") == hardneg.__version__
+    assert told["packages"].pop("torch") == str(torch.__version__) and "python" in told.pop("packages")
+    assert told == {
         "data_path": str(repository / "my sets"),
         "command": "hardneg train data=beir 'data.path=my sets'",
         "host": socket.gethostname(),

@@ -74,7 +74,8 @@ def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     Raises `ConfigError` for paths of several kinds. What is no plain path is left as it is.
     """
     keys = [word.lstrip("+").partition("=")[0] for word in words]
-    given = any(key == "data" or key.startswith(("data@", "data/")) for key in keys)
+    own = [key for key in keys if not key.startswith("data@evaluate.also.")]  # those are other sets, to test on
+    given = any(key == "data" or key.startswith(("data@", "data/")) for key in own)
     values = [word.partition("=")[2] for word, key in zip(words, keys, strict=True) if key == "data.path"]
     if given or len(values) != 1 or not values[0]:
         return words, None
