@@ -3,8 +3,8 @@
 usage: corpus_scale.py DATA_FOLDER OUT_FOLDER [--depth 200] [--search exact] [--epoch]
 
 DATA_FOLDER is in BEIR layout, with train, dev and test; OUT_FOLDER gets runs and a cache of its own, so that nothing
-was there before. Each row is a command as a user types it, in a fresh process. `--epoch` ends with a whole epoch that mines
-once and evaluates once. Prints a Markdown table, and writes it to OUT_FOLDER/table.md row by row.
+was there before. Each row is a command as a user types it, in a fresh process. `--epoch` ends with a whole epoch that
+mines once and evaluates once. Prints a Markdown table, and writes it to OUT_FOLDER/table.md row by row.
 """
 
 from __future__ import annotations
