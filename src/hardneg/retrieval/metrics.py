@@ -64,11 +64,12 @@ class Run:
     def as_dict(self, data: RetrievalData) -> dict[str, dict[str, float]]:
         """String ids, as pytrec_eval and ranx read them."""
         query_ids = data.queries.ids.take(self.queries).to_pylist()
-        doc_ids = np.asarray(data.corpus.ids.to_pylist(), dtype=object)
-        kept = self.ids >= 0
+        rows, places = np.unique(self.ids, return_inverse=True)  # names of what was found only, of millions
+        names = np.asarray(data.corpus.ids.take(rows.clip(min=0)).to_pylist(), dtype=object)
+        kept, places = self.ids >= 0, places.reshape(self.ids.shape)
         return {
-            query: dict(zip(doc_ids[ids[keep]].tolist(), scores[keep].tolist(), strict=True))
-            for query, ids, scores, keep in zip(query_ids, self.ids, self.scores, kept, strict=True)
+            query: dict(zip(names[place[keep]].tolist(), scores[keep].tolist(), strict=True))
+            for query, place, scores, keep in zip(query_ids, places, self.scores, kept, strict=True)
         }
 
     def without(self, seen: Ragged, depth: int) -> Run:
