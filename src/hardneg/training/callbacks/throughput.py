@@ -32,6 +32,11 @@ class Throughput(L.Callback):
         """Start the clock."""
         self.since = time.perf_counter()
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Start it here where a run goes on in the middle of an epoch, so that its first row says what others say."""
+        if self.since is None:
+            self.since = time.perf_counter()
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Rows, batch_idx: int
     ) -> None:
