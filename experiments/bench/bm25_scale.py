@@ -213,7 +213,7 @@ def markdown(found: dict) -> str:
         f" {datetime.date.today()}, bm25s {version('bm25s')}, numpy {version('numpy')}, numba {version('numba')}.",
         "",
         "| arm | index, s | its CPU, s | memory at its peak, GB | kept, GB | a query, ms | its CPU, ms |"
-        " times faster | all queries, s (extrapolated) | share of today's time | top 100 shared | scores apart |",
+        " times faster | all queries, s (extrapolated) | of bm25s's time | top 100 shared | scores apart |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for label, name in ARMS.items():
