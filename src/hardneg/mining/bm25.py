@@ -1,8 +1,9 @@
-"""BM25, the lexical miner and baseline, through bm25s."""
+"""BM25, the lexical miner and baseline: bm25s's tokens and scores, searched on all cores."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,15 +12,19 @@ from typing import Any
 import bm25s
 import numpy as np
 import Stemmer
-from jaxtyping import Float32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
+from hardneg.mining.bm25_index import build_index
+from hardneg.mining.bm25_search import engine_for, find
 from hardneg.mining.bm25_tokens import are_words, check_tokens, name_of, resolved, splitter
 from hardneg.retrieval.model import Model
+from hardneg.system.progress import progress
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
+
+BLOCK = 65_536  # documents that are Python lists at a time
 
 
 @dataclass(frozen=True)
@@ -63,44 +68,32 @@ class BM25(Miner):
 
     def open(self, task: Task) -> Ranker:
         """Index the pool; documents that share no token with a query (score 0) will not be among its hits."""
-        index = bm25s.BM25(k1=self.k1, b=self.b)
         # Token ids rather than words: half the memory, and queries meet unknown words without an error.
         tokenizer = bm25s.tokenization.Tokenizer(
             splitter=splitter(resolved(self.tokens, task.data)),
             stemmer=self._stemmer(),
             stopwords=(self.stopwords if are_words(self.tokens) else None) or [],
         )
-        index.index(tokenizer.tokenize(task.data.corpus.take(task.pool), show_progress=False), show_progress=False)
-        place = np.full(len(task.data.corpus), -1)
-        place[task.pool] = np.arange(len(task.pool))
+        corpus, pool = task.data.corpus, task.pool
+
+        def blocks() -> Iterator[list[list[int]]]:
+            with progress(len(pool), "index for BM25", "documents") as bar:
+                for start in range(0, len(pool), BLOCK):
+                    rows = pool[start : start + BLOCK]
+                    yield tokenizer.tokenize(corpus.take(rows), update_vocab=True, show_progress=False)
+                    bar.update(len(rows))
+
+        index = build_index(blocks(), self.k1, self.b)
+        engine = engine_for(index.size)
+        place = np.full(len(corpus), -1, np.int32)
+        place[pool] = np.arange(len(pool), dtype=np.int32)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             asked = tokenizer.tokenize(task.data.queries.take(queries), update_vocab=False, show_progress=False)
-            width = min(k, len(task.pool))
-            ids = np.full((len(queries), k), -1, np.int32)
-            scores = np.full((len(queries), k), -np.inf, np.float32)
-            some = [row for row, words in enumerate(asked) if len(words)]  # bm25s cannot score an empty query
-            if some:
-                found = index.retrieve([asked[row] for row in some], k=width, show_progress=False)
-                ids[some, :width], scores[some, :width] = task.pool[found.documents], found.scores
-            nothing = ~(scores > 0)
-            ids[nothing], scores[nothing] = -1, -np.inf
-            return Hits(ids, scores, _positives(index, asked, place[positives], positives))
+            found = find(index, asked, np.where(positives >= 0, place[positives], np.int32(-1)), k, engine)
+            return replace(found, ids=np.where(found.ids >= 0, pool[found.ids], np.int32(-1)))
 
         return rank
 
     def _stemmer(self) -> Any:
         return None if self.language is None or not are_words(self.tokens) else Stemmer.Stemmer(self.language)
-
-
-def _positives(
-    index: bm25s.BM25, queries: list[list[int]], places: np.ndarray, positives: np.ndarray
-) -> Float32[np.ndarray, "Q P"]:
-    """Score each query's positives: 0 where they share no word, NaN for those outside the pool."""
-    scores = np.full(positives.shape, np.nan, np.float32)
-    known = (positives >= 0) & (places >= 0)
-    for row in np.flatnonzero(known.any(axis=1)):
-        words = queries[row]
-        found = index.get_scores_from_ids(words) if len(words) else np.zeros(int(places.max()) + 1, np.float32)
-        scores[row, known[row]] = found[places[row, known[row]]]
-    return scores
