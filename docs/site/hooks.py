@@ -6,6 +6,7 @@ site where there is one, a file of the repository where pyproject.toml says wher
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -40,7 +41,7 @@ def generated() -> dict[str, str]:
 
 def nav_of_reference() -> list[Any]:
     """The reference's part of the navigation, in front of what mkdocs.yml puts there."""
-    commands = [f"reference/commands/{name.replace(' ', '-')}.md" for name in reference.commands()]
+    commands = [reference.command_page_of(name) for name in reference.commands()]
     config = [{f"{group}=": f"reference/config/{reference.page_of(group)}.md"} for group in reference.groups()]
     return [
         {"Commands": ["reference/commands/index.md", *commands]},
@@ -59,6 +60,7 @@ def with_generated(nav: list[Any]) -> list[Any]:
     ]
 
 
+@functools.cache
 def repository_url() -> str | None:
     """Where the repository is, if pyproject.toml says so."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -102,7 +104,7 @@ def _on_site(there: str) -> tuple[str | None, str]:
     if path.suffix == ".png":
         return picture(there), ""
     if path.parts[0] == "conf" and path.name in ("train.yaml", "mine.yaml", "probe.yaml", "evaluate.yaml"):
-        return f"reference/commands/{path.stem}.md", ""
+        return reference.command_page_of(path.stem), ""
     if path.parts[0] == "conf" and len(path.parts) > 1:
         group, option = (path.parent, path.stem) if path.suffix == ".yaml" else (path, "")
         page = reference.page_of(group.relative_to("conf").as_posix())

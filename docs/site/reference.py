@@ -39,7 +39,7 @@ PARTS = {
 def pages() -> dict[str, str]:
     """Every page by its path under docs/."""
     found = {"reference/commands/index.md": commands_index()}
-    found |= {f"reference/commands/{name.replace(' ', '-')}.md": command_page(name) for name in commands()}
+    found |= {command_page_of(name): command_page(name) for name in commands()}
     found |= {"reference/config/index.md": config_index()}
     found |= {f"reference/config/{page_of(group)}.md": group_page(group) for group in groups()}
     return found | {"reference/python.md": python_page(), "reference/parts.md": parts_page()}
@@ -55,11 +55,16 @@ def commands() -> list[str]:
     return [*COMMANDS, *(name for name in PLAIN if " " in name)]
 
 
+def command_page_of(name: str) -> str:
+    """Where a command's page is; never index.md, which is the list."""
+    return f"reference/commands/hardneg-{name.replace(' ', '-')}.md"
+
+
 def commands_index() -> str:
     """What there is, a line a command."""
     from hardneg.cli import COMMANDS
 
-    rows = [(f"[`hardneg {name}`]({name}.md)", escaped(text)) for name, text in COMMANDS.items()]
+    rows = [(f"[`hardneg {name}`](hardneg-{name}.md)", escaped(text)) for name, text in COMMANDS.items()]
     return "# Commands\n\n`hardneg COMMAND --help` prints what these pages say.\n\n" + table(("command", "does"), rows)
 
 
@@ -101,8 +106,8 @@ def groups() -> list[str]:
 
 
 def page_of(group: str) -> str:
-    """A group's page: a group within a group has one of its own."""
-    return group.replace("/", "-")
+    """A group's page, never index.md, which is the list; a group within a group has one of its own."""
+    return f"{group.replace('/', '-')}-options"
 
 
 def options(group: str) -> list[Path]:

@@ -74,6 +74,8 @@ def _keys(key: yaml.Node, value: yaml.Node, start: str, lines: list[str], text: 
     comment = _comment(lines, number, top)
     nested = isinstance(value, yaml.MappingNode) and bool(value.value)
     if not nested:
+        if isinstance(value, yaml.SequenceNode):
+            comment = "; ".join(filter(None, [comment, *_within(value, lines)]))
         yield Key(name, _shown(value, text), comment, number)
         return
     inner = [(k, v) for k, v in value.value if k.value not in ("_target_", "_partial_")]
@@ -86,6 +88,15 @@ def _keys(key: yaml.Node, value: yaml.Node, start: str, lines: list[str], text: 
             if one_line and one.comment == comment:
                 one.comment = ""
             yield one
+
+
+def _within(value: yaml.SequenceNode, lines: list[str]) -> Iterator[str]:
+    """What is said of the keys of mappings that stand in a list; by themselves they cannot be given."""
+    for item in value.value:
+        for key, _ in item.value if isinstance(item, yaml.MappingNode) else []:
+            number = key.start_mark.line
+            if number > value.start_mark.line and (said := _comment(lines, number, number)):
+                yield f"{key.value}: {said}"
 
 
 def _shown(node: yaml.Node, text: str) -> str:
@@ -112,7 +123,17 @@ def _comment(lines: list[str], number: int, top: int) -> str:
             break
         above.insert(0, line)
     behind = re.search(r"\s#\s(.*)$", lines[number])
-    return " ".join(filter(None, [_joined(above), behind.group(1).strip() if behind else ""]))
+    said = [_joined(above), *([behind.group(1).strip(), *_going_on(lines, number, behind)] if behind else [])]
+    return " ".join(filter(None, said))
+
+
+def _going_on(lines: list[str], number: int, behind: re.Match[str]) -> Iterator[str]:
+    """The lines below that go on with what stands behind a key: comments at the same column."""
+    column = behind.start() + 1
+    for line in lines[number + 1 :]:
+        if not line.strip().startswith("#") or line.index("#") != column:
+            return
+        yield line.strip().lstrip("#").strip()
 
 
 def _joined(lines: Iterator[str] | list[str]) -> str:

@@ -73,7 +73,7 @@ def test_every_group_of_conf_has_a_page():
 
 @pytest.mark.parametrize("command", reference.commands())
 def test_the_reference_has_every_command_with_its_help_and_keys(command):
-    page = reference.pages()[f"reference/commands/{command.replace(' ', '-')}.md"]
+    page = reference.pages()[reference.command_page_of(command)]
     assert "hardneg" in page and len(page) > 200
     config = reference.CONF / f"{command.replace('-', '_')}.yaml"
     if config.exists():
@@ -87,13 +87,14 @@ def test_the_reference_has_every_command_with_its_help_and_keys(command):
 def test_a_comment_goes_to_its_own_key(tmp_path):
     path = tmp_path / "one.yaml"
     path.write_text(
-        "# @package loss.one\n# What it is.\n_target_: a.B\nk: 4   # how many\n# Said above,\n# in two lines.\n"
+        "# @package loss.one\n# What it is.\n_target_: a.B\nk: 4   # how many,\n       # and where from\n"
+        "# Said above,\n# in two lines.\n"
         "at: live\nquery: {_target_: c.D, prompt: auto}   # how texts begin\nempty: []\n# Said at the end.\n"
     )
     told = describe(path, "loss")
     assert (told.about, told.target, told.after) == ("What it is.", "a.B", "Said at the end.")
     assert [(key.name, key.default, key.comment) for key in told.keys] == [
-        ("loss.one.k", "4", "how many"),
+        ("loss.one.k", "4", "how many, and where from"),
         ("loss.one.at", "live", "Said above, in two lines."),
         ("loss.one.query", "D", "how texts begin"),
         ("loss.one.query.prompt", "auto", ""),
@@ -131,9 +132,9 @@ def test_every_link_of_the_site_leads_to_a_page_of_it():
 @pytest.mark.parametrize(
     ("link", "becomes"),
     [
-        ("[keys](../../conf/filter)", "[keys](../reference/config/filter.md)"),
-        ("[one](../../conf/loss/kl.yaml)", "[one](../reference/config/loss.md#kl)"),
-        ("[train](../../conf/train.yaml)", "[train](../reference/commands/train.md)"),
+        ("[keys](../../conf/filter)", "[keys](../reference/config/filter-options.md)"),
+        ("[one](../../conf/loss/kl.yaml)", "[one](../reference/config/loss-options.md#kl)"),
+        ("[train](../../conf/train.yaml)", "[train](../reference/commands/hardneg-train.md)"),
         ("[a study](../../experiments/04_aa)", "[a study](../studies/04_aa.md)"),
         ("[`code`](../../src/hardneg/cli.py)", "`code` (`src/hardneg/cli.py`)"),
         ("[near](data.md#split)", "[near](data.md#split)"),
@@ -160,4 +161,4 @@ def test_the_site_is_built_without_a_warning(tmp_path):
         cwd=ROOT, capture_output=True, text=True, timeout=patience(300), check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "relative_margin" in (tmp_path / "reference" / "config" / "filter.html").read_text()
+    assert "relative_margin" in (tmp_path / "reference" / "config" / "filter-options.html").read_text()
