@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart check test lint format bench docs docs-serve clean
+.PHONY: quickstart check test lint format bench docs docs-serve release-check clean
 
 quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
@@ -34,6 +34,9 @@ docs: $(VENV)/.docs            ## build the documentation site, strictly: no pag
 
 docs-serve: $(VENV)/.docs      ## the site at http://127.0.0.1:8001, built again when a page changes
 	$(MKDOCS) serve --config-file docs/site/mkdocs.yml --watch conf --watch src --dev-addr 127.0.0.1:8001
+
+release-check: $(VENV)/bin/python   ## build the wheel, install it into an empty environment elsewhere, train from there
+	tests/release_check.sh $(VENV)/bin/python
 
 clean:
 	rm -rf $(VENV) build
