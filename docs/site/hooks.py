@@ -54,10 +54,13 @@ def nav_of_reference() -> list[Any]:
 def with_generated(nav: list[Any]) -> list[Any]:
     """The navigation, with the pages that are not files."""
     studies = [{PurePosixPath(page).stem: page} for page in STUDIES.values()]
-    added = {"Reference": nav_of_reference(), "Contribute": CONTRIBUTE, "Evidence": [{"Studies": studies}]}
-    return [
-        {title: added.get(title, []) + part if title in added else part} for one in nav for title, part in one.items()
-    ]
+    before = {"Reference": nav_of_reference()}
+    after = {"Contribute": CONTRIBUTE, "Evidence": [{"Studies": studies}]}
+
+    def whole(title: str, part: Any) -> Any:
+        return part if isinstance(part, str) else before.get(title, []) + part + after.get(title, [])
+
+    return [{title: whole(title, part)} for one in nav for title, part in one.items()]
 
 
 @functools.cache
