@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart check test lint format bench clean
+.PHONY: quickstart check test lint format bench docs docs-serve release-check clean
 
 quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
@@ -27,6 +28,16 @@ format: $(VENV)/.dev           ## mend style and format
 bench: $(VENV)/.bench          ## training speed against a bare loop and sentence-transformers
 	$(BIN)/python experiments/bench/train_speed.py
 
+docs: $(VENV)/.docs            ## build the documentation site, strictly: no page, link or name that leads nowhere
+	$(MKDOCS) build --strict --config-file docs/site/mkdocs.yml
+	@echo "the site: $(CURDIR)/build/site/index.html"
+
+docs-serve: $(VENV)/.docs      ## the site at http://127.0.0.1:8001, built again when a page changes
+	$(MKDOCS) serve --config-file docs/site/mkdocs.yml --watch conf --watch src --dev-addr 127.0.0.1:8001
+
+release-check: $(VENV)/bin/python   ## build the wheel, install it into an empty environment elsewhere, train from there
+	tests/release_check.sh $(VENV)/bin/python
+
 clean:
 	rm -rf $(VENV) build
 
@@ -46,4 +57,8 @@ $(VENV)/.dev: $(VENV)/.minilm
 
 $(VENV)/.bench: $(VENV)/.minilm
 	$(INSTALL) -e '.[bench]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.minilm
+	$(INSTALL) -e '.[docs]'
 	touch $@

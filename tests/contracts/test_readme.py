@@ -52,6 +52,7 @@ def test_every_command_of_the_pages_passes_preflight(line, tmp_path, monkeypatch
     (tmp_path / "pairs.csv").write_text("query,document\n")
     (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\n")
     (tmp_path / "faq.jsonl").write_text("{}\n")
+    (tmp_path / "pairs.jsonl").write_text("{}\n")
     for folder in ("DIR", "NFCORPUS"):  # in BEIR layout
         (tmp_path / folder / "qrels").mkdir(parents=True)
         for name in ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv"):

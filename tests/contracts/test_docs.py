@@ -1,0 +1,164 @@
+"""The documentation site: its reference names all there is, its navigation every page, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+from patience import patience
+
+from hardneg.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs" / "site"))
+
+import hooks  # noqa: E402
+import reference  # noqa: E402
+from yaml_keys import describe  # noqa: E402
+
+WRITTEN = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
+OPTIONS = [(group, name) for group in reference.groups() for name in reference.names(group)]
+UNSAID = ("_target_", "_partial_", "_recursive_", "defaults", "hydra")
+
+
+def keys_of(node, start=""):
+    """Every dotted key that holds a value, as OmegaConf reads a yaml."""
+    for key, value in node.items():
+        if key in UNSAID:
+            continue
+        if isinstance(value, dict) and value:
+            yield from keys_of(value, f"{start}{key}.")
+        else:
+            yield f"{start}{key}"
+
+
+def plain(path):
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=False) or {}
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS)
+def test_the_reference_names_every_option_with_its_keys_and_comments(group, name):
+    page = reference.pages()[f"reference/config/{reference.page_of(group)}.md"]
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    path = reference.CONF / group / f"{name}.yaml"
+    if group in reference.SHOWN_WHOLE:
+        assert reference.without_head(path) in section
+        return
+    described = describe(path, group.replace("/", "."))
+    start = "" if described.package == "_global_" else f"{described.package or group.replace('/', '.')}."
+    assert not [key for key in keys_of(plain(path), start) if f"| `{key}` |" not in section]
+    said = {word for line in path.read_text().splitlines() if "# @package" not in line for word in words_behind(line)}
+    assert said <= set(re.findall(r"\w+", section)), "a comment that the page does not show"
+
+
+def words_behind(line):
+    """The words of a line's comment."""
+    _, mark, comment = f" {line}".partition(" #")
+    return re.findall(r"\w+", comment) if mark else []
+
+
+def test_every_group_of_conf_has_a_page():
+    folders = {path.parent for path in reference.CONF.rglob("*.yaml")} - {reference.CONF}
+    groups = {folder.relative_to(reference.CONF).as_posix() for folder in folders}
+    logging = {"hydra/job_logging", "hydra/hydra_logging"}  # set by the commands, not chosen
+    assert {g for g in groups - logging if not g.startswith("experiment/")} == set(reference.groups())
+
+
+@pytest.mark.parametrize("command", reference.commands())
+def test_the_reference_has_every_command_with_its_help_and_keys(command):
+    page = reference.pages()[reference.command_page_of(command)]
+    assert "hardneg" in page and len(page) > 200
+    config = reference.CONF / f"{command.replace('-', '_')}.yaml"
+    if config.exists():
+        groups = {path.name for path in reference.CONF.iterdir() if path.is_dir()}
+        own = [key for key in keys_of(plain(config)) if not (key in groups and plain(config)[key] in ({}, None))]
+        assert not [key for key in own if f"| `{key}` |" not in page]
+    elif command in COMMANDS:
+        assert "--help" in page
+
+
+def test_a_comment_goes_to_its_own_key(tmp_path):
+    path = tmp_path / "one.yaml"
+    path.write_text(
+        "# @package loss.one\n# What it is.\n_target_: a.B\nk: 4   # how many,\n       # and where from\n"
+        "# Said above,\n# in two lines.\n"
+        "at: live\nquery: {_target_: c.D, prompt: auto}   # how texts begin\nempty: []\n# Said at the end.\n"
+    )
+    told = describe(path, "loss")
+    assert (told.about, told.target, told.after) == ("What it is.", "a.B", "Said at the end.")
+    assert [(key.name, key.default, key.comment) for key in told.keys] == [
+        ("loss.one.k", "4", "how many, and where from"),
+        ("loss.one.at", "live", "Said above, in two lines."),
+        ("loss.one.query", "D", "how texts begin"),
+        ("loss.one.query.prompt", "auto", ""),
+        ("loss.one.empty", "[]", ""),
+    ]
+
+
+def pages_of(nav):
+    for one in nav:
+        if isinstance(one, str):
+            yield one
+        else:
+            for part in one.values():
+                yield from [part] if isinstance(part, str) else pages_of(part)
+
+
+def test_the_navigation_names_every_page_once():
+    nav = yaml.safe_load((ROOT / "docs" / "site" / "mkdocs.yml").read_text())["nav"]
+    assert sorted(pages_of(hooks.with_generated(nav))) == sorted([*WRITTEN, *hooks.generated()])
+
+
+def test_every_link_of_the_site_leads_to_a_page_of_it():
+    generated = hooks.generated()
+    there = {*WRITTEN, *generated, *map(hooks.picture, hooks.pictures())}
+    sources = {shown: path for path, shown in hooks.SHOWN.items()}
+    for page in [*WRITTEN, *generated]:
+        text = generated.get(page) or (ROOT / "docs" / page).read_text()
+        linked = hooks.relinked(text, sources.get(page, f"docs/{page}"), page)
+        for _, _, target in hooks.LINK.findall(re.sub(r"```.*?```", "", linked, flags=re.DOTALL)):
+            path = target.partition("#")[0]
+            if path and "://" not in target:
+                assert os.path.normpath(PurePosixPath(page).parent / path) in there, f"{page}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("link", "becomes"),
+    [
+        ("[keys](../../conf/filter)", "[keys](../reference/config/filter-options.md)"),
+        ("[one](../../conf/loss/kl.yaml)", "[one](../reference/config/loss-options.md#kl)"),
+        ("[train](../../conf/train.yaml)", "[train](../reference/commands/hardneg-train.md)"),
+        ("[a study](../../experiments/04_aa)", "[a study](../studies/04_aa.md)"),
+        ("[`code`](../../src/hardneg/cli.py)", "`code` (`src/hardneg/cli.py`)"),
+        ("[near](data.md#split)", "[near](data.md#split)"),
+        ("`[no](../../link)`", "`[no](../../link)`"),
+        ("[web](https://example.org/a)", "[web](https://example.org/a)"),
+    ],
+)
+def test_links_that_leave_the_docs_lead_somewhere_on_the_site(link, becomes, monkeypatch):
+    monkeypatch.setattr(hooks, "repository_url", lambda: None)
+    assert hooks.relinked(f"see {link}.", "docs/guides/page.md", "guides/page.md") == f"see {becomes}."
+
+
+def test_a_file_of_the_repository_is_linked_where_the_repository_is_known(monkeypatch):
+    monkeypatch.setattr(hooks, "repository_url", lambda: "https://example.org/repo")
+    linked = hooks.relinked("[code](../../src/a.py)", "docs/guides/page.md", "guides/page.md")
+    assert linked == "[code](https://example.org/repo/blob/main/src/a.py)"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mkdocs") is None or find_spec("mkdocstrings") is None, reason="pip install -e '.[docs]'")
+def test_the_site_is_built_without_a_warning(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", "docs/site/mkdocs.yml", "-d", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=patience(300), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "relative_margin" in (tmp_path / "reference" / "config" / "filter-options.html").read_text()
