@@ -56,7 +56,7 @@ def test_a_stop_says_the_same_step_everywhere_and_the_epochs_mean_goes_on(hardne
 
 def test_a_trial_leaves_no_results(hardneg, small, tmp_path):
     shown = hardneg("train", *small, "trainer.fast_dev_run=2", "logger=csv", "hydra.run.dir=trial")
-    assert "2 steps done; a trial has no results" in shown.stderr
+    assert "trainer.fast_dev_run: 2 steps done, in" in shown.stderr and "a trial has no results" in shown.stderr
     left = {path.name for path in (tmp_path / "trial").iterdir()}
     assert left <= {".hydra", ".lock", "status.json", "train.log"}
     status = json.loads((tmp_path / "trial/status.json").read_text())
