@@ -171,3 +171,19 @@ def test_no_other_command_writes_into_a_training_runs_folder(hardneg, tmp_path):
 def test_jobs_of_nothing_says_so(hardneg, tmp_path):
     assert "no such folder" in hardneg("jobs", "nowhere", code=2).stderr
     assert "no job in or below" in hardneg("jobs", str(tmp_path), code=2).stderr
+
+
+@pytest.mark.slow
+def test_submitit_runs_the_jobs_in_processes_of_their_own(sweep, tmp_path):
+    """Its local executor pickles and starts what it gives to SLURM."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    words = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"]
+    first = sweep(*words, "seed=1,2")
+    assert "2 jobs: 2 done" in first.stdout
+    before = contents(tmp_path / "sweep")
+    assert len(list((tmp_path / "sweep" / ".submitit").glob("*/*_result.pkl"))) == 2
+    again = sweep(*words, "seed=1,2")
+    assert "2 jobs: 2 done" in again.stdout
+    kept = {path: time for path, time in before.items() if ".submitit" not in path.parts}
+    now = contents(tmp_path / "sweep")
+    assert kept == {path: now[path] for path in kept}, "nothing is run again"
