@@ -171,8 +171,8 @@ def peer(work: Workload, job: Job, clock: Clock, bf16: bool) -> float:
 
     pairs = work.pairs(job)
     texts = {
-        "anchor": work.data.queries.take([row for q, _ in pairs for row in q]),
-        "positive": work.data.corpus.take([row for _, d in pairs for row in d]),
+        "anchor": work.data.queries.take(np.concatenate([q for q, _ in pairs])),
+        "positive": work.data.corpus.take(np.concatenate([d for _, d in pairs])),
     }
     model = SentenceTransformer(str(locate(work.model)), device=job.device)
     model.max_seq_length = LENGTH

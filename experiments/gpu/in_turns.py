@@ -11,8 +11,6 @@ from part import Part, forget_peak, peak_memory, seconds
 
 from hardneg.errors import UserError
 
-PEER = "sentence-transformers"
-
 
 class Turns:
     """An arm in a thread of its own, which runs only while `turn` waits for it."""
@@ -48,7 +46,7 @@ class Turns:
 def measure(part: Part, work: Any, job: Any, arms: dict[str, Any], base: str, flops: float, best: float) -> None:
     """Train the arms in turns and add a row for each; an arm that cannot run is left out, with a line that says why.
 
-    Raises `UserError` in the end where that was one of ours: sentence-transformers may be absent.
+    Raises `UserError` in the end where it was not for a package that is absent.
 
     `flops` is what a step needs (see `made_up.step_flops`), `best` the measured peak a second. "MiB" is what an arm's
     turns took above what all arms together hold.
@@ -64,7 +62,7 @@ def measure(part: Part, work: Any, job: Any, arms: dict[str, Any], base: str, fl
             running[name] = turns
         except (Exception, SystemExit) as error:
             part.note(f"{name}: left out, {type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
-            broken += [name] if name != PEER else []
+            broken += [] if isinstance(error, ImportError) else [name]
     times: dict[str, list[float]] = {name: [] for name in running}
     memory = dict.fromkeys(running, 0.0)
     for number in range(job.turns):
