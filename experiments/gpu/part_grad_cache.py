@@ -13,7 +13,7 @@ part = begin("grad_cache", __doc__)
 
 import grad_cache  # noqa: E402
 
-grad_cache.CHUNK = part.by_size(256, 32, 8)  # what hardneg's parts hold on a GPU, 16,384 tokens
+grad_cache.CHUNK = part.by_size(256, 8, 4)  # what hardneg's parts hold on a GPU, 16,384 tokens
 ROUNDS = part.by_size(3, 1, 1)
 ARMS = {"sentence-transformers": grad_cache.ARMS["st"], "hardneg": grad_cache.ARMS["hardneg"]}
 if find_spec("sentence_transformers") is None:
@@ -40,5 +40,5 @@ def measure(batch: int) -> None:
         part.add(**row, **{f"speed to {first}": statistics.median(ratios), "MiB": round(memory[name])})
 
 
-for batch in part.by_size((1024, 4096, 16_384), (64, 128), (8,)):
+for batch in part.by_size((1024, 4096, 16_384), (16, 32), (4,)):
     measure(batch)
