@@ -13,6 +13,9 @@ part = begin("grad_cache", __doc__)
 
 import grad_cache  # noqa: E402
 
+if part.device == "cpu":  # its backward pass in bf16 takes minutes on many processors
+    part.note("float32, as on any CPU")
+
 grad_cache.CHUNK = part.by_size(256, 8, 4)  # what hardneg's parts hold on a GPU, 16,384 tokens
 ROUNDS = part.by_size(3, 1, 1)
 ARMS = {"sentence-transformers": grad_cache.ARMS["st"], "hardneg": grad_cache.ARMS["hardneg"]}
@@ -30,7 +33,7 @@ def measure(batch: int) -> None:
     for number in range(ROUNDS + 1):
         for name in list(steps) if number % 2 else list(steps)[::-1]:
             held = forget_peak(part.device)
-            with torch.autocast(part.device, torch.bfloat16):
+            with torch.autocast(part.device, torch.bfloat16, enabled=part.device == "cuda"):
                 times[name].append(seconds(steps[name], part.device))
             memory[name] = max(memory[name], peak_memory(part.device) - held)
     first = next(iter(steps))

@@ -60,6 +60,8 @@ def run(part: str, size: str, device: str, out: Path, work: Path, end: float) ->
     command += ["--out", str(out.resolve()), "--work", str(work)]
     environment = {**os.environ, "HARDNEG_CACHE": str(work / "cache"), "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
     environment |= {"TOKENIZERS_PARALLELISM": "true", "PYTHONWARNINGS": "ignore"}
+    if device == "cpu":  # other programs on the machine would hold up each of several threads
+        environment.setdefault("OMP_NUM_THREADS", "1")
     print(f"{part}: at most {limit:.0f} s", flush=True)
     started = time.monotonic()
     with (out / f"{part}.log").open("w", encoding="utf-8") as log:

@@ -178,7 +178,7 @@ def test_jobs_of_nothing_says_so(hardneg, tmp_path):
 
 @pytest.mark.slow
 def test_submitit_runs_the_jobs_in_processes_of_their_own(environment, tmp_path):
-    """Its local executor pickles and starts what it gives to SLURM; not from here, where pytest has hooks in imports."""
+    """Its local executor pickles and starts what it gives to SLURM; not from here, where pytest hooks imports."""
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     launcher = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "hydra.sweep.dir=sweep"]
     command = [sys.executable, "-m", "hardneg.cli", "train", "-m", *TINY, *launcher, "seed=1,2"]
