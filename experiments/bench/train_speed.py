@@ -23,6 +23,7 @@ os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # float32 is float32 in every arm
 warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
+import sentence_transformers  # noqa: E402, F401  (imported for every arm, so that peak memories compare)
 import torch  # noqa: E402
 from greenlet import getcurrent, greenlet  # noqa: E402
 from train_speed_arms import ARMS, Clock, Job, Workload, quiet, wait  # noqa: E402

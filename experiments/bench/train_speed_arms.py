@@ -13,14 +13,14 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import sentence_transformers  # noqa: F401  (imported for every arm, so that peak memories compare)
 import torch
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
-from hardneg.commands.train import make_module, prepare_negatives
+from hardneg.commands.train import EncoderParts, make_module, prepare_negatives
 from hardneg.config import classes, composition
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
@@ -81,15 +81,16 @@ def wait(device: str) -> None:
 class Workload:
     """The pairs and their tokens, read once a process; round after round they come in another order."""
 
-    def __init__(self, data: str) -> None:
+    def __init__(self, data: str, model: str = "minilm") -> None:
         composition.register_resolvers()
+        self.model = model
         source = ["data=pydocs"] if data == "pydocs" else ["data=beir", f"data.path={Path(data).resolve()}"]
         lengths = [f"encoder.query.max_length={LENGTH}", f"encoder.document.max_length={LENGTH}"]
         numbers = [f"optimizer.lr={RATE}", f"optimizer.weight_decay={DECAY}", f"trainer.gradient_clip_val={CLIP}"]
         quiet = ["logger=[csv]", "trainer.enable_progress_bar=false", "+trainer.enable_checkpointing=false"]
         self.overrides = [
             *source,
-            "encoder=minilm",
+            *(["encoder=minilm"] if model == "minilm" else ["encoder=transformer", f"encoder.model={model}"]),
             *lengths,
             *numbers,
             f"loss.infonce.temperature={TEMPERATURE}",
@@ -98,7 +99,7 @@ class Workload:
         cfg = self.config([])
         self.data: RetrievalData = classes.build(cfg.data).load()
         self.training = TrainingSet(self.data)
-        self.recipe = classes.build(cfg.encoder)
+        self.recipe = classes.build(cfg.encoder).resolved()
         self.tokenizer = self.recipe.tokenizer(self.data.corpus)
         cache = Path(cfg.cache)
         self.queries = TokenTable.build(self.data.queries, self.tokenizer, self.recipe.query, cache, "queries")
@@ -123,7 +124,7 @@ def bare(work: Workload, job: Job, clock: Clock, bf16: bool) -> float:
     """Train with the least code that does it: no framework, batches tokenised and padded beforehand."""
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(locate("minilm"), add_pooling_layer=False, dtype="float32")
+    model = AutoModel.from_pretrained(locate(work.model), add_pooling_layer=False, dtype="float32")
     model.train().to(job.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
     batches = [(work.queries.batch(q), work.docs.batch(d)) for q, d in work.pairs(job)]
@@ -170,10 +171,10 @@ def peer(work: Workload, job: Job, clock: Clock, bf16: bool) -> float:
 
     pairs = work.pairs(job)
     texts = {
-        "anchor": work.data.queries.take([row for q, _ in pairs for row in q]),
-        "positive": work.data.corpus.take([row for _, d in pairs for row in d]),
+        "anchor": work.data.queries.take(np.concatenate([q for q, _ in pairs])),
+        "positive": work.data.corpus.take(np.concatenate([d for _, d in pairs])),
     }
-    model = SentenceTransformer(locate("minilm"), device=job.device)
+    model = SentenceTransformer(str(locate(work.model)), device=job.device)
     model.max_seq_length = LENGTH
     with tempfile.TemporaryDirectory() as folder:
         trainer = SentenceTransformerTrainer(
@@ -203,26 +204,31 @@ def peer(work: Workload, job: Job, clock: Clock, bf16: bool) -> float:
         return float(trainer.train().training_loss)
 
 
-def ours(work: Workload, job: Job, clock: Clock, settings: list[str]) -> float:
-    """Train with hardneg's own objects, put together as `hardneg train` does, under some settings of its config."""
+def ours(work: Workload, job: Job, clock: Clock, settings: list[str], compiler: str | None = None) -> float:
+    """Train with hardneg's own objects, put together as `hardneg train` does, under some settings of its config.
+
+    `compiler` is the backend by which torch compiles the network of each tower, for sequences of any length.
+    """
     cfg = work.config(
         [f"trainer.max_steps={job.total}", f"trainer.accelerator={job.device}", f"seed={SEED}", *settings]
     )
     L.seed_everything(cfg.seed, verbose=False)
-    recipe = classes.build(cfg.encoder)
+    recipe = classes.build(cfg.encoder).resolved()
     filters = classes.build_group(cfg.filter, "filter")
     negatives = prepare_negatives(cfg, Setting(work.training, filters, Path(cfg.cache)))
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     collate = Collate(work.queries, work.docs, work.training, mixture.has_teacher)
     batches = Batches(TrainingRows(work.training, mixture), collate, job.batch, cfg.seed, cfg.num_workers)
-    module = make_module(cfg, recipe, work.tokenizer, negatives, filters)
+    precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
+    encoder = EncoderParts(recipe, work.tokenizer, work.queries, work.docs, precision)
+    module = make_module(cfg, encoder, negatives, filters)
+    if compiler:
+        for network in (part for part in module.modules() if isinstance(part, PreTrainedModel)):
+            network.compile(dynamic=True, backend=compiler)
     losses: list[Tensor] = []
     with tempfile.TemporaryDirectory() as folder, loggers(cfg.logger, {"folder": Path(folder)}) as opened:
         trainer: L.Trainer = classes.build(
-            {
-                **classes.plain(cfg.trainer),
-                "precision": resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator),
-            },
+            {**classes.plain(cfg.trainer), "precision": precision},
             logger=opened,
             callbacks=[_our_callback(clock, losses)],
             default_root_dir=folder,

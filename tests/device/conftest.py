@@ -1,7 +1,12 @@
-"""The stand-in device, and the small world in which every combination trains."""
+"""The device under test, and the small world in which every combination trains.
+
+HARDNEG_TEST_DEVICE=cuda runs these tests on a GPU that is there (cpu: on the CPU, to try the tests themselves); without
+it they run on the stand-in.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +17,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def device(monkeypatch):
-    """The stand-in device, for this test only."""
+    """The device, for this test only."""
+    chosen = os.environ.get("HARDNEG_TEST_DEVICE", "standin")
+    if chosen != "standin":
+        from real import Real
+
+        with Real(chosen) as device:
+            yield device
+        return
     import torch
     from standin import StandIn
     from transformers import PreTrainedModel

@@ -89,6 +89,7 @@ class OnDevice(torch.Tensor):
 class StandIn(TorchDispatchMode):
     """Within it `torch.device("standin")` works and `waits` counts."""
 
+    exact: ClassVar[bool] = True  # its numbers are those of the CPU
     active: ClassVar[StandIn | None] = None
     _registered: ClassVar[bool] = False
 
@@ -122,15 +123,36 @@ class StandIn(TorchDispatchMode):
         return _run(func, args, kwargs or {})
 
     def note(self, operator):
-        """Count a wait, by the operator and by the last of our own lines, or of the caller's, that led to it."""
-        frames = [frame for frame in traceback.extract_stack() if "/torch/" not in frame.filename]
-        frames = [frame for frame in frames if frame.filename != __file__]
-        ours = [frame for frame in frames if "/hardneg/" in frame.filename]
-        if "/transformers/" in frames[-1].filename:
-            operator = f"transformers' {operator}"
-        frame = (ours or frames)[-1]
-        where = f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno}"
-        self.waits[f"{operator} at {where}: {frame.line}"] += 1
+        """Count a wait, by the operator and by the line that led to it."""
+        prefix, place = where(__file__)
+        self.waits[f"{prefix}{operator} at {place}"] += 1
+
+    def trainer(self):
+        """The Trainer's arguments for training there."""
+        return on_standin()
+
+    def holds(self, tensor):
+        """Whether a tensor lies there."""
+        return isinstance(tensor, OnDevice)
+
+    def same(self, here, there, rtol=0.0, atol=0.0):
+        """Its numbers are the CPU's, to the bit or within these limits."""
+        torch.testing.assert_close(here.detach().cpu(), there.detach(), rtol=rtol, atol=atol)
+
+    def same_ranking(self, here, there):
+        """Ids and scores to the bit."""
+        assert (here.ids == there.ids).all() and (here.scores == there.scores).all()
+
+
+def where(*without):
+    """Say whether transformers is to blame, and which of our own lines, or else of the caller's, came last."""
+    frames = [frame for frame in traceback.extract_stack() if "/torch/" not in frame.filename]
+    frames = [frame for frame in frames if frame.filename not in (__file__, *without)]
+    frames = [frame for frame in frames if not frame.filename.endswith("/warnings.py")]
+    ours = [frame for frame in frames if "/hardneg/" in frame.filename]
+    frame = (ours or frames)[-1]
+    place = f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno}: {frame.line}"
+    return ("transformers' " if "/transformers/" in frames[-1].filename else ""), place
 
 
 class StandInAccelerator(Accelerator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 sys.path.insert(0, str(Path(__file__).parent))
+pytestmark = pytest.mark.skipif(
+    os.environ.get("HARDNEG_TEST_DEVICE", "standin") != "standin", reason="two ranks need two devices, or the stand-in"
+)
 pytest.importorskip("standin")
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from combinations import QUIET, make_module, refused
 from confs import names
-from standin import OnDevice, on_standin
 
 from hardneg.matrix.telemetry import by_source, random_cosine
 
@@ -25,7 +24,7 @@ def parts_of(world, source, loss, rules):
     return {**parts, "filter": filters}
 
 
-def losses_and_weights(world, parts, device, waits=None):
+def losses_and_weights(world, parts, device, stand=None):
     """Train some steps by hand, as Lightning would; returns each step's loss, and the weights at the end."""
     module, batches = make_module(world, *parts.values(), optimizer=partial(torch.optim.AdamW, lr=0.1, fused=True))
     module.to(device)
@@ -47,13 +46,13 @@ def losses_and_weights(world, parts, device, waits=None):
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         totals.append(total.detach())
-        if waits is not None and len(totals) > 1:  # what the first step builds may wait
-            assert waits == {}
-        if waits is not None:
-            waits.clear()
+        if stand is not None and len(totals) > 1:  # what the first step builds may wait
+            assert stand.waits == {}
+        if stand is not None:
+            stand.waits.clear()
     assert len(totals) == STEPS
-    if waits is not None:
-        assert all(isinstance(part, OnDevice) for part in (*module.parameters(), *module.buffers()))
+    if stand is not None:
+        assert all(stand.holds(part) for part in (*module.parameters(), *module.buffers()))
     return torch.stack(totals).cpu(), torch.cat([p.detach().cpu().flatten() for p in trained])
 
 
@@ -65,9 +64,10 @@ def test_every_combination_gives_the_numbers_of_the_cpu_and_never_waits(world, d
         parts = parts_of(world, source, loss, [rule])
         if refused(parts["negatives"][source], parts["loss"][loss], parts["filter"][rule]):
             continue
-        totals, weights = losses_and_weights(world, parts, device.device, device.waits)
+        totals, weights = losses_and_weights(world, parts, device.device, device)
         expected_totals, expected = losses_and_weights(world, parts_of(world, source, loss, [rule]), "cpu")
-        assert torch.equal(totals, expected_totals) and torch.equal(weights, expected), rule
+        device.same(totals, expected_totals)
+        device.same(weights, expected)
 
 
 class Waits(L.Callback):
@@ -89,5 +89,5 @@ def test_lightning_does_not_wait_between_steps_either(world, device, source, mon
     waits = Waits(device)
     module, batches = make_module(world, *parts_of(world, source, "infonce", []).values())
     arguments = {"max_steps": STEPS, "log_every_n_steps": 1, "gradient_clip_val": 1.0, "callbacks": [waits]}
-    L.Trainer(**arguments, **on_standin(), **QUIET).fit(module, batches)
+    L.Trainer(**arguments, **device.trainer(), **QUIET).fit(module, batches)
     assert waits.counted == {}

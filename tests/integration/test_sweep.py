@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from hardneg.runs import status
@@ -171,3 +174,16 @@ def test_no_other_command_writes_into_a_training_runs_folder(hardneg, tmp_path):
 def test_jobs_of_nothing_says_so(hardneg, tmp_path):
     assert "no such folder" in hardneg("jobs", "nowhere", code=2).stderr
     assert "no job in or below" in hardneg("jobs", str(tmp_path), code=2).stderr
+
+
+@pytest.mark.slow
+def test_submitit_runs_the_jobs_in_processes_of_their_own(environment, tmp_path):
+    """Its local executor pickles and starts what it gives to SLURM; not from here, where pytest hooks imports."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    launcher = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "hydra.sweep.dir=sweep"]
+    command = [sys.executable, "-m", "hardneg.cli", "train", "-m", *TINY, *launcher, "seed=1,2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 jobs: 2 done" in done.stdout
+    assert states(tmp_path / "sweep") == {f"toy-in_batch-infonce-s{seed}": "done" for seed in (1, 2)}
+    assert len(list((tmp_path / "sweep" / ".submitit").glob("*/*_result.pkl"))) == 2

@@ -52,8 +52,10 @@ class Given(OfflineSource):
         self.scored = data.scored
         if self.teacher is not None:
             self.teacher.prepare(data, setting.cache, setting.device)
-            self.scored = scored_by(self.teacher, training, setting.cache)
-            self.teacher.put_away()
+            try:
+                self.scored = scored_by(self.teacher, training, setting.cache)
+            finally:  # training has the device now
+                self.teacher.put_away()
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
         """Draw `k` of the query's given negatives in random order."""

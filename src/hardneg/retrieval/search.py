@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -16,6 +17,8 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.retrieval.embedding_blocks import SIZE, Blocks
 from hardneg.retrieval.exact_search import exact, ignore, queries_at_once
 from hardneg.system import distributed
+
+log = logging.getLogger(__name__)
 
 POINTS = 39  # training points a cell, below which faiss warns
 SAMPLE = 262_144  # documents that a faiss index is trained on, at most
@@ -135,6 +138,7 @@ class Faiss(Search):
         self.check(len(docs.whole), docs.dim, device)
         index = self._empty(docs.dim)
         on_gpu = device.type == "cuda" and faiss.get_num_gpus() > 0
+        log.info("search.index=%s: %s", self.index, where_faiss_searches(faiss, device))
         if on_gpu:
             index = to_gpus(faiss, index, device)
         if not index.is_trained:
@@ -174,13 +178,35 @@ def to_gpus(faiss: Any, index: Any, device: torch.device) -> Any:
     return faiss.index_cpu_to_all_gpus(index, co=options)
 
 
+def where_faiss_searches(faiss: Any, device: torch.device) -> str:
+    """Say whether faiss takes a GPU, and what to install where it could and does not."""
+    if device.type != "cuda":
+        return "faiss searches on the CPU"
+    gpus = faiss.get_num_gpus()
+    if gpus == 0:
+        return f"faiss searches on the CPU, since the one installed sees no GPU; {faiss_for_gpus(torch.version.cuda)}"
+    if distributed.active() or gpus == 1:
+        return f"faiss searches on GPU {device.index or 0}"
+    return f"faiss searches on {gpus} GPUs, a share on each"
+
+
+def faiss_for_gpus(cuda: str | None) -> str:
+    """Name the package on PyPI that fits the CUDA of this torch, or say that there is none."""
+    major = (cuda or "").split(".")[0]
+    if major == "12":
+        return "pip uninstall faiss-cpu, then pip install 'hardneg[faiss-gpu]'"
+    if major == "11":
+        return "pip uninstall faiss-cpu, then pip install faiss-gpu-cu11"
+    return f"PyPI has no faiss for GPUs with CUDA {cuda}: take search=exact, which uses the GPU, or conda's faiss-gpu"
+
+
 def load_faiss(setting: str = "search=faiss_*") -> Any:
     """Import faiss; raises `UserError` that says what to install for what was asked."""
     try:
         import faiss
     except ImportError as error:
         raise UserError(
-            f"{setting} needs faiss: pip install 'hardneg[faiss]' (or one of the faiss-gpu packages, not both);"
+            f"{setting} needs faiss: pip install 'hardneg[faiss]' (or, on GPUs, 'hardneg[faiss-gpu]', not both);"
             " search=exact needs no more than torch"
         ) from error
     # Since 1.14 faiss leaves BLAS for small blocks of queries, which is several times slower at our sizes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,3 +125,32 @@ def twelve(folder):
     for name, block in (("0.npy", whole[:8]), ("1.npy", whole[8:])):
         np.save(folder / name, block.numpy())
     return Blocks([folder / "0.npy", folder / "1.npy"], np.arange(12), 4), whole
+
+
+@pytest.mark.parametrize(
+    ("gpus", "kind", "cuda", "said"),
+    [
+        (0, "cpu", None, "faiss searches on the CPU"),
+        (4, "cpu", "12.8", "faiss searches on the CPU"),
+        (1, "cuda", "12.8", "faiss searches on GPU 0"),
+        (4, "cuda", "12.8", "faiss searches on 4 GPUs, a share on each"),
+        (0, "cuda", "12.8", "sees no GPU; pip uninstall faiss-cpu, then pip install 'hardneg[faiss-gpu]'"),
+        (0, "cuda", "11.8", "then pip install faiss-gpu-cu11"),
+        (0, "cuda", "13.0", "PyPI has no faiss for GPUs with CUDA 13.0: take search=exact"),
+    ],
+)
+def test_a_line_says_where_faiss_searches_and_which_package_would_use_the_gpu(
+    gpus, kind, cuda, said, monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr(search, "load_faiss", lambda: GpuFaiss(gpus))
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    documents, _ = twelve(tmp_path)
+    with caplog.at_level("INFO", "hardneg.retrieval.search"), contextlib.suppress(AttributeError):
+        Faiss("Flat").over(documents, torch.device(kind))  # the index of this faiss without GPUs is none
+    (line,) = caplog.messages
+    assert line.startswith("search.index=Flat: ") and said in line
+
+
+def test_ranks_say_which_gpu_is_theirs(monkeypatch):
+    monkeypatch.setattr(distributed, "active", lambda: True)
+    assert search.where_faiss_searches(GpuFaiss(4), torch.device("cuda", 2)) == "faiss searches on GPU 2"
