@@ -25,6 +25,7 @@ from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name", "data.id": "some/set"}
 FILL |= {"teacher.path": __file__}
+FILL |= {"optimizer._target_": "torch.optim.SGD", "schedule.scheduler._target_": "torch.optim.lr_scheduler.OneCycleLR"}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
 FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name", "teacher.style": "qwen3"}
 
@@ -377,6 +378,14 @@ def test_all_yamls_lie_where_hydra_finds_them():
             "trainer=fsdp2",
             "encoder.separate=false",
         ),
+        (["trainer=fsdp2", "optimizer=adafactor"], "trainer=fsdp2", "optimizer=adamw"),
+        (["optimizer.groups={top: {lr: 1}}"], "optimizer.groups.top", "add match"),
+        (["optimizer.groups={head: {rate: 1}}"], "optimizer.groups.head.rate", "a group takes match, lr"),
+        (["optimizer.groups={head: {lr: -1.0}}"], "optimizer.groups.head with lr=-1.0", "Invalid learning rate"),
+        (["optimizer.layer_decay=2"], "optimizer.layer_decay", "at most 1"),
+        (["optimizer=any", "optimizer._target_=torch.optim.LBFGS"], "LBFGS", "optimizer=adamw"),
+        (["schedule=plateau", "split.dev=null"], "schedule=plateau", "schedule=constant"),
+        (["schedule=wsd", "schedule.decay=0.95"], "schedule.decay=0.95", "more than it"),
         (["run_name=${no.such.key}"], "cannot be resolved", "no.such.key"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

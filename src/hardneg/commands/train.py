@@ -36,7 +36,15 @@ from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.module import DualEncoder
 from hardneg.training.ranks import joined
-from hardneg.training.setup import Negatives, begin, objective, own_device, prepare_filters, prepare_negatives
+from hardneg.training.setup import (
+    Negatives,
+    begin,
+    check_groups,
+    objective,
+    own_device,
+    prepare_filters,
+    prepare_negatives,
+)
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -53,6 +61,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
+    check_groups(cfg, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = open_setting(cfg, folder, training)
     negatives = prepare_negatives(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives)

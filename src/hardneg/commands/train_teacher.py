@@ -26,7 +26,7 @@ from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
 from hardneg.training.ranks import joined
-from hardneg.training.setup import begin, objective, own_device, prepare_filters, prepare_negatives
+from hardneg.training.setup import begin, check_groups, objective, own_device, prepare_filters, prepare_negatives
 
 
 def train_teacher(cfg: DictConfig) -> float | None:
@@ -44,6 +44,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
+    check_groups(cfg, recipe.build)
     filters = prepare_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
     negatives = prepare_negatives(cfg, setting)

@@ -44,6 +44,7 @@ LATER_KEYS: dict[str, Any] = {
     "evaluate.documents": "all",
     **{"evaluate.subset.bm25": 100, "evaluate.subset.model": 100},
     **{"evaluate.subset.size": 10_000, "evaluate.subset.seed": 0},
+    **{"optimizer.groups": None, "optimizer.layer_decay": None},
 }
 
 

@@ -24,6 +24,7 @@ from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
 from hardneg.retrieval.metrics import names_of
 from hardneg.training.dev_subset import SubsetSize
+from hardneg.training.schedule import Plateau
 
 
 def check_sources(node: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +186,9 @@ def check_pairs(node: dict[str, Any]) -> None:
 
 
 def check_numbers(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for numbers that cannot be."""
+    """Raise `ConfigError` for numbers that cannot be, and for a schedule that waits for some that will not come."""
+    if isinstance(classes.build(node["schedule"]), Plateau) and node["split"]["dev"] is None:
+        raise ConfigError("schedule=plateau follows the dev split, and split.dev is null; choose schedule=constant")
     names = names_of(node["evaluate"]["metrics"])
     if (best := node["evaluate"]["best"]) not in names:
         raise ConfigError(

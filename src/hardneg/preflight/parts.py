@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
 
 from hardneg.config import classes
 from hardneg.encoders import checkpoint
@@ -18,14 +17,19 @@ from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
+from hardneg.preflight.optimizer import check_installed, check_optimizer
 from hardneg.retrieval.metrics import resolve
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
+from hardneg.training.parameter_groups import optimizer_alone
 
 
 def check_parts(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that refuse their settings, or that cannot work together."""
     for path, inner in classes.targets(node):
+        if path == "optimizer":
+            check_installed(inner)
+            inner = optimizer_alone(inner)
         if not path.startswith("evaluate.metrics["):  # they are called with more than a config says
             classes.check_target(path, inner)
     for key in ("data", "encoder", "schedule", "search", "index"):
@@ -93,11 +97,7 @@ def check_loggers(loggers: dict[str, Any]) -> None:
 
 def check_training(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for arguments that the optimizer or Lightning's Trainer refuses."""
-    try:
-        classes.build(node["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
-    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
-        given = ", ".join(f"{key}={value}" for key, value in node["optimizer"].items() if not key.startswith("_"))
-        raise ConfigError(f"optimizer with {given}: {error}") from error
+    check_optimizer(node["optimizer"])
     # Only what it checks itself: devices and precision are resolved when the run starts.
     plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from hardneg.config import classes
 from hardneg.errors import ConfigError
+from hardneg.preflight.optimizer import check_split_optimizer
 from hardneg.training.fsdp import FSDP2
 
 
@@ -21,6 +22,7 @@ def check_split(node: dict[str, Any]) -> None:
             f"trainer=fsdp2 gathers weights in 32-true or bf16-mixed, not in {precision}: set one of these as"
             " trainer.precision, or trainer=default"
         )
+    check_split_optimizer(node["optimizer"])
     if encoder.get("momentum") is not None:
         raise ConfigError(f"{why}, and has no slow one: set encoder.momentum=null, or trainer=default")
     if encoder.get("freeze") is not None:

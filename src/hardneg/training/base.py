@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any, cast
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,7 +20,8 @@ from hardneg.losses.base import Loss
 from hardneg.matrix.batch import Rows
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.telemetry import by_source, random_cosine
-from hardneg.training.schedule import Schedule
+from hardneg.training.parameter_groups import ParameterGroups, make_optimizer
+from hardneg.training.schedule import AnyScheduler, Schedule, epochs_of
 
 RANDOM_COSINE = "train/random_cosine"  # of different rows' queries, and of their first documents
 
@@ -37,8 +38,9 @@ class Objective:
     losses: Mapping[str, Loss]
     names: tuple[str, ...]
     optimizer: Callable[[list[dict]], Optimizer]
-    schedule: Schedule
+    schedule: Schedule | AnyScheduler
     seed: int
+    groups: ParameterGroups = ParameterGroups()
 
 
 class TrainingModule(L.LightningModule):
@@ -49,7 +51,7 @@ class TrainingModule(L.LightningModule):
         self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(objective.losses))
         self.filters = {name: rule for name, rule in objective.filters.items() if rule.at != "mined"}
         self.names = objective.names
-        self.make_optimizer, self.schedule = objective.optimizer, objective.schedule
+        self.make_optimizer, self.groups, self.schedule = objective.optimizer, objective.groups, objective.schedule
         self.seed = objective.seed
 
     @property
@@ -113,17 +115,17 @@ class TrainingModule(L.LightningModule):
             metrics |= {f"train/{key}/{name}": value for key, value in loss.learned().items()}
         self.log_dict(metrics, batch_size=len(kept.scores))
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Decay matrices only: biases, norms and temperatures are not pulled to zero."""
-        trained = [p for p in self.parameters() if p.requires_grad]
-        matrices, rest = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
-        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
-        optimizer = self.make_optimizer([group for group in groups if group["params"]])
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:  # type: ignore[override]
+        """Make the optimizer over the groups of weights, and attach the schedule."""
+        optimizer = make_optimizer(self.make_optimizer, self.groups, self)
         steps = int(self.trainer.estimated_stepping_batches)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.schedule.over(optimizer, steps), "interval": "step"},
-        }
+        epochs = self._epochs(steps) if self.schedule.interval == "epoch" else 1
+        return [optimizer], self.schedule.attached(optimizer, steps, epochs)
+
+    def _epochs(self, steps: int) -> int:
+        """How many epochs a run of so many optimiser steps has."""
+        self.trainer.fit_loop.setup_data()  # where only max_steps is given nothing has counted the batches yet
+        return epochs_of(steps, math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches))
 
     def configure_gradient_clipping(
         self,

@@ -33,6 +33,7 @@ from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.console import Bar, EpochLine, StepLines
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
+from hardneg.training.callbacks.follow_plateau import FollowPlateau
 from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 from hardneg.training.callbacks.log_steps import LogSteps
@@ -173,7 +174,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     kept, clock = folder / "checkpoints", Throughput()
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
-    own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, StopEarly(), EpochLine()]
+    own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, FollowPlateau(evaluate), StopEarly(), EpochLine()]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += mined
     if cfg.trainer.enable_progress_bar:

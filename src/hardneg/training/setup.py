@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
+import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from torch import nn
 
 from hardneg.config import classes, run_identity
 from hardneg.data.open_set import open_set
@@ -24,6 +26,7 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.system import distributed
 from hardneg.training.base import Objective
+from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +131,21 @@ def objective(cfg: DictConfig, negatives: Negatives, filters: Mapping[str, Candi
         filters=filters,
         losses=classes.build_group(cfg.loss, "loss"),
         names=negatives.names,
-        optimizer=classes.build(cfg.optimizer),
+        optimizer=classes.build(optimizer_alone(classes.plain(cfg.optimizer))),
         schedule=classes.build(cfg.schedule),
         seed=cfg.seed,
+        groups=ParameterGroups.of(classes.plain(cfg.optimizer)),
     )
+
+
+def check_groups(cfg: DictConfig, make: Callable[[], nn.Module]) -> None:
+    """Raise `ConfigError`, before anything is mined, for groups of weights that the model does not have.
+
+    Makes the model once for that, by `make`, and only where all weights are not treated alike.
+    """
+    groups = ParameterGroups.of(classes.plain(cfg.optimizer))
+    if groups.plain:
+        return
+    with torch.random.fork_rng():
+        losses = cast(dict[str, nn.Module], classes.build_group(cfg.loss, "loss"))
+        groups.over(nn.ModuleDict({"towers": make(), "losses": nn.ModuleDict(losses)}), 1.0)

@@ -17,7 +17,8 @@ class LogSteps(L.Callback):
     A step is an optimiser step that has been made: a row of step n holds what the n-th saw, and what was measured after
     it; step 0 is before the first. Epochs count from 1. (Lightning itself counts from 0, and a row's step is what was
     done before it.) `train/grad_norm` is the norm over all trained weights before it is clipped, `train/lr` the rate
-    that this step was made with.
+    that this step was made with: the first group's, beside `train/lr/GROUP` of every group that the config names
+    (`optimizer.groups`, `optimizer.layer_decay`).
     """
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
@@ -26,7 +27,7 @@ class LogSteps(L.Callback):
             return
         norm: Any = torch.nn.utils.get_total_norm([p.grad for p in pl_module.parameters() if p.grad is not None])
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # weights split over devices
-        pl_module.log_dict({"train/lr": float(optimizer.param_groups[0]["lr"]), "train/grad_norm": norm})
+        pl_module.log_dict({**rates(optimizer), "train/grad_norm": norm})
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Number the row, if there will be one."""
@@ -40,3 +41,9 @@ class LogSteps(L.Callback):
     def _number(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         # Lightning takes a metric of this name for the row's step. In float32 it is exact up to 16 million.
         module.log_dict({"step": float(trainer.global_step), "epoch": float(trainer.current_epoch + 1)})
+
+
+def rates(optimizer: Optimizer) -> dict[str, float]:
+    """The learning rates of an optimizer's groups as they are logged."""
+    named = {f"train/lr/{group['name']}": float(group["lr"]) for group in optimizer.param_groups if "name" in group}
+    return {"train/lr": float(optimizer.param_groups[0]["lr"]), **named}

@@ -1,0 +1,74 @@
+"""Whether an optimizer can be made as a config asks, over all weights and over groups of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import hydra
+import torch
+
+from hardneg.config import classes
+from hardneg.errors import ConfigError
+from hardneg.training.parameter_groups import ORTHOGONAL, ParameterGroups, optimizer_alone
+
+EXTRA = "pytorch_optimizer"
+CLOSURES = ("torch.optim.LBFGS", "torch.optim.lbfgs.LBFGS")
+OF_ADAMW = ("betas", "eps")  # what groups of Muon's that AdamW trains may have beside its arguments
+# Optimizers that treat each number alone, so that it does not matter which device holds it.
+ELEMENTWISE = (
+    *("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "ASGD", "RMSprop", "Rprop", "SGD"),
+)
+
+
+def check_installed(node: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an optimizer whose package is not installed."""
+    if str(node.get("_target_")).startswith(f"{EXTRA}.") and find_spec(EXTRA) is None:
+        raise ConfigError(
+            f"{node['_target_']} is of a package that is not installed: pip install 'hardneg[optimizers]'"
+        )
+
+
+def check_optimizer(node: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an optimizer that refuses its settings, or those of a group."""
+    if node["_target_"] in CLOSURES:
+        raise ConfigError(
+            "optimizer: LBFGS asks for a batch's loss several times a step, and negatives and dropout are those of one;"
+            " choose another, as optimizer=adamw"
+        )
+    groups, alone = ParameterGroups.of(node), optimizer_alone(node)
+    _make(alone, "optimizer")
+    known = [name for name in inspect.signature(hydra.utils.get_object(node["_target_"])).parameters]
+    for name, settings in groups.groups.items():
+        given = {key: value for key, value in settings.items() if key != "match"}
+        extra = OF_ADAMW if groups.orthogonal else ()
+        for key in given:
+            if key not in (*known[1:], *extra):
+                takes = ", ".join(["match", *known[1:]])
+                raise ConfigError(
+                    f"optimizer.groups.{name}.{key} is unknown to {node['_target_']}; a group takes {takes}"
+                )
+        _make({**alone, **{key: value for key, value in given.items() if key in known}}, f"optimizer.groups.{name}")
+
+
+def _make(node: Mapping[str, Any], key: str) -> None:
+    group: dict[str, Any] = {"params": [torch.nn.Parameter(torch.zeros(1))]}
+    if node["_target_"] == ORTHOGONAL:
+        group["use_muon"] = False
+    try:
+        classes.build(dict(node))([group])
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        given = ", ".join(f"{name}={value}" for name, value in node.items() if not name.startswith("_"))
+        raise ConfigError(f"{key} with {given}: {error}") from error
+
+
+def check_split_optimizer(node: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an optimizer that looks at whole weights, where devices hold a part each."""
+    package, _, name = str(node["_target_"]).rpartition(".")
+    if not package.startswith("torch.optim") or name not in ELEMENTWISE:
+        raise ConfigError(
+            f"trainer=fsdp2 gives each device a part of every weight, and {name} was not tried on parts (some"
+            " optimizers look at whole matrices): take optimizer=adamw, or trainer=default"
+        )
