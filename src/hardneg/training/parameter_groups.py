@@ -179,8 +179,9 @@ class Parts:
 
 def _stacks(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield what is a stack of blocks, with its name: each tower, or the model that scores pairs."""
-    found = [(name, part) for name, part in module.named_modules() if isinstance(part, Tower | CrossEncoder)]
-    yield from found or [("", module)]
+    found: dict[str, nn.Module] = {}
+    found |= {name: part for name, part in module.named_modules() if isinstance(part, Tower | CrossEncoder)}
+    yield from found.items() or [("", module)]
 
 
 def _longest_list(part: nn.Module, prefix: str) -> str | None:
