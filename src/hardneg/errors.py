@@ -15,3 +15,11 @@ class ConfigError(UserError):
 
 class JobFailed(Exception):
     """A job of a sweep has failed and has said why, on the screen and in its folder; the others go on."""
+
+
+class Pruned(Exception):
+    """A trial of a search was ended early, since others were better; `value` is the best dev metric that it had."""
+
+    def __init__(self, value: float | None) -> None:
+        super().__init__("pruned")
+        self.value = value

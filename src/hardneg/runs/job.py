@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
-from hardneg.errors import ConfigError, JobFailed, UserError
+from hardneg.errors import ConfigError, JobFailed, Pruned, UserError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.runs.trial import is_trial
@@ -170,6 +170,9 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         if is_trial(cfg):  # it is no run that is done
             status.write(folder, state="trial", result=None)
             return result
+    except Pruned as ended:
+        status.write(folder, state="pruned", result=ended.value)
+        return ended.value
     except KeyboardInterrupt:
         status.write(folder, state="interrupted")
         log.error("interrupted")

@@ -18,7 +18,7 @@ from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
 from hardneg.sweep.jobs_table import rows, show
 from hardneg.system.library_messages import silence_libraries
-from hydra_plugins.hardneg import Processes
+from hydra_plugins.hardneg import Optuna, Processes
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     `entry` is what the command does with a config.
     """
     composition.register_resolvers()
-    Plugins.instance().register(Processes)  # Hydra does not see it in an editable install
+    for plugin in (Processes, Optuna):  # Hydra does not see them in an editable install
+        Plugins.instance().register(plugin)
     Preflight.sweep = None
     whole = list(sys.argv)
 
@@ -58,7 +59,7 @@ def _tell(sweep: Path, command: str) -> None:
     """End a sweep with its table, and with what to do next."""
     found = rows(sweep)
     show(sweep, found)
-    if any(row.state != "done" for row in found):
+    if any(row.state not in ("done", "pruned") for row in found):
         log.info("the same command with hydra.sweep.dir=%s runs only what is missing", sweep)
     elif command.startswith("train"):
         log.info("which is better: hardneg compare %s", sweep)

@@ -24,6 +24,7 @@ STYLES = {
     "failed": "red",
     "interrupted": "yellow",
     "trial": "dim",
+    "pruned": "dim",
 }
 WIDE = 160  # columns where no terminal says how many it has
 

@@ -63,7 +63,7 @@ def final_test(
         if evaluate.subset is not None:
             over_all = evaluate.compare_with_all(module, step)
             dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
-    best = max((h[f"val/{cfg.evaluate.best}"] for h in evaluate.history if h["step"] > 0), default=None)
+    best = best_dev(evaluate, cfg.evaluate.best)
     if distributed.rank() == 0:
         module.leave(folder)
         data = evaluate.retriever.data
@@ -107,6 +107,11 @@ def final_test(
         log.info("run folder: %s", folder)
     distributed.barrier()
     return best
+
+
+def best_dev(evaluate: Evaluate, metric: str) -> float | None:
+    """The best value of a dev metric since the first step; None where there was no evaluation."""
+    return max((point[f"val/{metric}"] for point in evaluate.history if point["step"] > 0), default=None)
 
 
 def check_seen(kept: Path) -> None:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.tables import RetrievalData
+from hardneg.errors import Pruned
 from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.baseline import baseline_run
@@ -39,13 +40,14 @@ from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_ch
 from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
+from hardneg.training.callbacks.prune import Prune, trial_of
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.stop_early import StopEarly
 from hardneg.training.callbacks.throughput import Throughput
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.dev_subset import Chooser, SubsetSize
-from hardneg.training.final_test import final_test
+from hardneg.training.final_test import best_dev, final_test
 from hardneg.training.precision import trainer_arguments
 from hardneg.training.setup import Negatives
 
@@ -86,6 +88,8 @@ def fit(
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         show_profile(trainer)
+        if any(isinstance(one, Prune) and one.pruned for one in trainer.callbacks):  # type: ignore[attr-defined]
+            raise Pruned(best_dev(evaluate, cfg.evaluate.best))
         if is_trial(cfg):
             name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
             log.info("%s: %d steps done, in %s; a trial has no results", name, trainer.global_step, folder)
@@ -176,6 +180,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
     own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, FollowPlateau(evaluate), StopEarly(), EpochLine()]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
+    own += [] if (trial := trial_of(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
     own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())

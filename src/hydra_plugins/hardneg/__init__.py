@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -39,3 +42,23 @@ class Studies(SearchPathPlugin):
 
             for package, folder in studies.conf_folders().items():
                 search_path.append(package, f"file://{folder}")
+
+
+class Optuna(Sweeper):
+    """Lets Optuna choose the values of a sweep, trial by trial; see `hardneg.sweep.search`."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives to every sweeper."""
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the trials; return the best dev metric. Raises `JobFailed` where trials failed."""
+        from hardneg.sweep.search import Settings, search
+
+        return search(self.config, self.launcher, Settings(**self.settings), arguments)

@@ -1,0 +1,57 @@
+"""What a search may choose from: Hydra's words for several values, as Optuna's distributions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+
+from hardneg.errors import ConfigError
+
+
+def space_of(words: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Cut the words into what is searched (key -> distribution) and those that are the same for all trials.
+
+    As in Hydra's own plugin for Optuna: `a,b` and `choice(a, b)` are categories, `range(1, 9, 2)` has steps,
+    `interval(0.1, 1)` is a range of numbers, `int(interval(1, 9))` of whole ones, and `tag(log, interval(...))` is
+    searched by powers. A later word replaces an earlier one of the same key. Raises `ConfigError` where nothing is to
+    search.
+    """
+    searched: dict[str, Any] = {}
+    same: dict[str, str] = {}
+    loader = GlobalHydra.instance().config_loader()
+    for override in OverridesParser.create(loader).parse_overrides(words):
+        key = override.get_key_element()
+        searched.pop(key, None)
+        same.pop(key, None)
+        if override.is_sweep_override():
+            searched[key] = _distribution(override)
+        else:
+            same[key] = override.input_line or ""
+    if not searched:
+        raise ConfigError(
+            "hydra/sweeper=optuna has nothing to search: give a key several values, as in"
+            " 'optimizer.lr=tag(log, interval(0.001, 0.1))', or take hparams_search=static"
+        )
+    return searched, list(same.values())
+
+
+def _distribution(override: Override) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    value: Any = override.value()
+    log = "log" in getattr(value, "tags", ())
+    if isinstance(value, IntervalSweep):
+        start, end = value.start, value.end
+        kind = IntDistribution if isinstance(start, int) and isinstance(end, int) else FloatDistribution
+        return kind(start, end, log=log)
+    if isinstance(value, RangeSweep):
+        start, stop, step = value.start or 0, value.stop, value.step
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
+            return IntDistribution(start, stop - 1 - (stop - 1 - start) % step, step=step, log=log)
+        return FloatDistribution(float(start), float(stop or 0), step=None if log else float(step), log=log)
+    if not isinstance(value, ChoiceSweep):
+        raise ConfigError(f"{override.input_line}: a search takes choice(), range() and interval()")
+    return CategoricalDistribution(list(override.sweep_string_iterator()))

@@ -1,0 +1,59 @@
+"""What a search chooses from, read from Hydra's words for several values."""
+
+from __future__ import annotations
+
+import pytest
+from confs import CONF
+from hydra import initialize_config_dir
+
+from hardneg.errors import ConfigError
+from hardneg.sweep.search import Settings
+from hardneg.sweep.search_space import space_of
+
+optuna = pytest.importorskip("optuna")
+D = optuna.distributions
+
+
+@pytest.fixture(autouse=True)
+def hydra_is_up():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("optimizer.lr=tag(log, interval(0.001, 0.1))", D.FloatDistribution(0.001, 0.1, log=True)),
+        ("loss.infonce.temperature=interval(0.02, 0.1)", D.FloatDistribution(0.02, 0.1)),
+        ("negatives.bm25.k=int(interval(1, 8))", D.IntDistribution(1, 8)),
+        ("negatives.bm25.k=range(1, 8, 3)", D.IntDistribution(1, 7, step=3)),
+        ("batch_size=choice(64, 128)", D.CategoricalDistribution(["64", "128"])),
+        ("negatives=[in_batch],[in_batch,bm25]", D.CategoricalDistribution(["[in_batch]", "[in_batch,bm25]"])),
+    ],
+)
+def test_words_are_distributions(word, expected):
+    space, same = space_of([word, "data=toy"])
+    assert list(space.values()) == [expected] and same == ["data=toy"]
+
+
+def test_a_later_word_replaces_an_earlier_one():
+    space, same = space_of(["batch_size=choice(64, 128)", "optimizer.lr=interval(0.1, 0.2)", "batch_size=32"])
+    assert list(space) == ["optimizer.lr"] and same == ["batch_size=32"]
+
+
+def test_nothing_to_search_is_refused():
+    with pytest.raises(ConfigError, match="nothing to search"):
+        space_of(["batch_size=32"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"n_trials": 0}, "n_trials=0 must be a whole number"),
+        ({"sampler": "tpee"}, "sampler=tpee is not known; there are tpe"),
+        ({"pruner": "mean"}, "pruner=mean is not known"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, says):
+    with pytest.raises(ConfigError, match=says):
+        Settings(**settings)
