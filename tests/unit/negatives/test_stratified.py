@@ -25,7 +25,7 @@ def test_one_comes_from_each_equal_range_of_the_scores():
 def test_single_draws_come_equally_often_from_each_range_that_holds_candidates():
     """Of 100 margins 99 are alike: a uniform draw would show the rare one in a hundredth of the steps."""
     found = np.array(draws([*np.linspace(0, 0.4, 49), *np.linspace(3.1, 3.3, 50), 10.0], 1, 3000))[:, 0]
-    shares = [np.mean(found < 49), np.mean((49 <= found) & (found < 99)), np.mean(found == 99)]
+    shares = [np.mean(found < 49), np.mean((found >= 49) & (found < 99)), np.mean(found == 99)]
     assert np.abs(np.array(shares) - 1 / 3).max() < 0.03
     assert len(set(found[found < 49])) == 49, "within a range any candidate may come"
 
