@@ -50,7 +50,7 @@ def shrink(node: Any, bert, decoder) -> None:
     """Give every encoder in a config a tiny model, short texts and widths that the model has."""
     if isinstance(node, dict):
         if isinstance(node.get("model"), str | None) and "model" in node:
-            node["model"] = str(decoder if node.get("append_eos") else bert)
+            node["model"] = str(decoder if node.get("append_eos") or node.get("bidirectional") else bert)
         if isinstance(node.get("max_length"), int):
             node["max_length"] = min(node["max_length"], 24)
         if node.get("matryoshka"):

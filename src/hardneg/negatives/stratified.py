@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Int
 
+BINS = 10  # that single draws are balanced over, as TAS-B's loader has them
+
 
 def stratified(scores: Float32[np.ndarray, " n"], k: int, rng: np.random.Generator) -> Int[np.ndarray, " m"]:
     """Choose `k` places (all, where there are no more): one from each of `k` equal score ranges, and so on in turn.
@@ -14,8 +16,15 @@ def stratified(scores: Float32[np.ndarray, " n"], k: int, rng: np.random.Generat
     are (arXiv:2104.06967): most of a list scores about the same, so that quantiles would crowd there as a uniform draw
     does, and the few that the teacher finds nearly relevant would seldom be seen. The slots of empty ranges go to
     further candidates of the others, in turn. Within a range the draw is uniform. What has no score comes last.
+
+    One candidate has no range to cover: with `k` of 1 the draws are balanced from step to step, each from one of ten
+    ranges, of which those that hold candidates come equally often.
     """
     order = rng.permutation(len(scores))
+    if k == 1:
+        strata = _strata(scores[order], BINS)
+        held = np.unique(strata[strata >= 0])
+        return order[strata == rng.choice(held)][:1] if len(held) else order[:1]
     strata = _strata(scores[order], k)
     return order[np.lexsort((_earlier(strata), strata < 0))[:k]]
 

@@ -22,6 +22,14 @@ def test_one_comes_from_each_equal_range_of_the_scores():
     assert {place for places in found for place in places if 91 <= place <= 92} == {91, 92}, "any of a range may come"
 
 
+def test_single_draws_come_equally_often_from_each_range_that_holds_candidates():
+    """Of 100 margins 99 are alike: a uniform draw would show the rare one in a hundredth of the steps."""
+    found = np.array(draws([*np.linspace(0, 0.4, 49), *np.linspace(3.1, 3.3, 50), 10.0], 1, 3000))[:, 0]
+    shares = [np.mean(found < 49), np.mean((found >= 49) & (found < 99)), np.mean(found == 99)]
+    assert np.abs(np.array(shares) - 1 / 3).max() < 0.03
+    assert len(set(found[found < 49])) == 49, "within a range any candidate may come"
+
+
 def test_the_highest_score_lies_in_the_last_range():
     assert all(2 in places for places in draws([0.0, 0.1, 1.0], 2))
 
