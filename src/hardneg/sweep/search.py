@@ -68,8 +68,8 @@ def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Se
         batch = []
         for _ in range(min(settings.n_jobs, left)):
             trial = study.ask(space)
-            job = [*same, *(f"{key}={value}" for key, value in trial.params.items())]
-            batch.append((trial, compose(config, job, trial.number, check)))
+            chosen = [*same, *(f"{key}={value}" for key, value in trial.params.items())]
+            batch.append((trial, compose(config, chosen, trial.number, check)))
         run_batch(launcher, batch, facts)
         for trial, job in batch:
             tell(study, trial, job)

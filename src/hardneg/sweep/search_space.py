@@ -44,7 +44,7 @@ def _distribution(override: Override) -> Any:
     value: Any = override.value()
     log = "log" in getattr(value, "tags", ())
     if isinstance(value, IntervalSweep):
-        start, end = value.start, value.end
+        start, end = value.start or 0.0, value.end or 0.0
         kind = IntDistribution if isinstance(start, int) and isinstance(end, int) else FloatDistribution
         return kind(start, end, log=log)
     if isinstance(value, RangeSweep):

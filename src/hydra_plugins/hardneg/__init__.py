@@ -52,8 +52,8 @@ class Optuna(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra gives to every sweeper."""
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self.config: DictConfig = config
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
