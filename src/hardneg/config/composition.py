@@ -84,8 +84,7 @@ def key_of(word: str) -> str:
 
 def keys_given() -> set[str]:
     """The keys that the running command was given words for; none where no Hydra app runs."""
-    config = HydraConfig.instance().cfg
-    return set() if config is None else {key_of(word) for word in config.hydra.overrides.task}
+    return {key_of(word) for word in HydraConfig.get().overrides.task} if HydraConfig.initialized() else set()
 
 
 def quoted(value: object) -> str:

@@ -165,8 +165,8 @@ def _training(run: TrainingRun) -> str:
 def _results(run: TrainingRun) -> list[str]:
     tested = _tested(run)
     parts = ["## Results"] if tested else []
-    for data_set, split, rows in tested:
-        parts.append(f"On {data_set} ({split}), all documents ranked.\n\n{_systems(rows)}")
+    for data_set, split, systems in tested:
+        parts.append(f"On {data_set} ({split}), all documents ranked.\n\n{_systems(systems)}")
     if len(tested) > 1:
         parts.append(f"Mean of these {len(tested)} sets, each counting the same.\n\n{_systems(run.summary['test'])}")
     if history := run.summary["dev"]["history"]:

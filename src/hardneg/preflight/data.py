@@ -44,7 +44,7 @@ class ReadOnce:
         self._check_others(node)
 
     def _check_others(self, node: dict[str, Any]) -> None:
-        also = (node.get("evaluate") or {}).get("also")
+        also = (node.get("evaluate") or {}).get("also") or {}
         for name, (data, split) in others(also, node.get("cache")).items():
             if (key := data_key({"data": data, "split": split})) not in self._tested:
                 try:

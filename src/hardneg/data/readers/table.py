@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
 from hardneg.data.readers import access
-from hardneg.data.readers.columns import ROLES, check_columns
+from hardneg.data.readers.columns import ROLES, Roles, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import is_hub_name, located, plain_stem, there_is
@@ -23,6 +24,7 @@ from hardneg.errors import ConfigError, DataError
 
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
+LOOKED_AT = 20  # rows of which one must say what the columns are
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,15 @@ class Table(HoldsOut):
                     examples.roles(first[1])
             return True
         return False
+
+    def first_row(self) -> tuple[Roles, Mapping[str, Any]] | None:
+        """Return the first row of the first split that is understood, and which of its columns is what."""
+        examples = Examples(self.columns, self.positive_from)
+        for source in self._sources(Complaints("skip"))[1].values():
+            for _, row in islice(source.rows, LOOKED_AT):
+                with suppress(BadRow):
+                    return examples.roles(row), row
+        return None
 
     def _hub(self) -> Hub:
         """The set that the hub has under this name."""
