@@ -173,12 +173,14 @@ def _run(command: str, rest: list[str]) -> None:
         silence_libraries()
         _command_module(command).main(rest)
     else:
-        from hardneg.data.readers.guess import with_kind
+        from hardneg.data.readers.guess import path_of, with_kind
         from hardneg.sweep.hydra_app import start
 
         rest, kind = with_kind(rest)
         if kind is not None:
-            sys.stderr.write(f"hardneg {command}: data.path looks like data={kind}; write that to choose another\n")
+            sys.stderr.write(
+                f"hardneg {command}: reading {path_of(rest)} as data={kind} (data=... to read it otherwise)\n"
+            )
         start(command, rest, partial(_call, command))
 
 

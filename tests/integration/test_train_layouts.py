@@ -96,7 +96,7 @@ def test_train_mine_and_evaluate_need_only_the_path(hardneg, tmp_path, monkeypat
     sources = ["negatives=[in_batch,bm25,given]" if has else "negatives=[in_batch,bm25]"]
     sources += ["loss=[infonce,kl,margin_mse]"] if has == "scores" else []
     said = hardneg("train", *words, *sources, *RUN, "hydra.run.dir=run")
-    assert kind is None or f"data.path looks like data={kind}" in said.stderr
+    assert kind is None or f" as data={kind} (data=... to read it otherwise)" in said.stderr
     test = trained(tmp_path / "run")
     assert test["BM25"] == pytest.approx(reference["trained"]["BM25"])
     assert test["after"]["recall@100"] == 1
@@ -115,7 +115,7 @@ NANO = {"nano": hub_layouts.nano, "nano with rankings": hub_layouts.nano_ranked}
 def test_a_set_of_nanobeir_is_evaluated_and_not_trained_on(hardneg, tmp_path, reference, name):
     path = NANO[name](tmp_path / "NanoNQ", layouts.world())
     said = hardneg("evaluate", f"data.path={path}", f"ckpt_path={reference['checkpoint']}", "hydra.run.dir=run")
-    assert "data.path looks like data=hub" in said.stderr
+    assert " as data=hub (data=... to read it otherwise)" in said.stderr
     assert trained(tmp_path / "run")["checkpoint"]["recall@100"] == 1  # of all 40 queries
     refused = hardneg("train", f"data.path={path}", *RUN, code=2)
     assert "has no split 'train'; it has test" in refused.stdout + refused.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,8 @@ from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
 
 if TYPE_CHECKING:
+    from hardneg.data.readers.beir import Beir
+    from hardneg.data.readers.table import Table
     from hardneg.data.tables import RetrievalData
 
 CORPUS = "corpus"
@@ -100,15 +103,25 @@ class Data:
         return cls(name, JudgedSet(corpus, queries, by_split), _checked("beir", {**shares, **options}))
 
     @classmethod
-    def of(cls, data: Any) -> Data:
-        """Take any of these, by what it is: a frame, a data set, a mapping of splits, rows."""
+    def of(cls, data: Any, columns: Mapping[str, Any] | None = None) -> Data:
+        """Take any of these, by what it is: a frame, a data set, a mapping of splits, rows.
+
+        `columns` are tried first, and left where the table has no such columns.
+        """
         if isinstance(data, Data):
             return data
+        if columns:
+            with suppress(DataError):
+                return cls._of_any(data, {"columns": dict(columns)})
+        return cls._of_any(data, {})
+
+    @classmethod
+    def _of_any(cls, data: Any, options: Mapping[str, Any]) -> Data:
         library = type(data).__module__.split(".")[0]
         if library == "datasets":
-            return cls.from_dataset(data)
+            return cls.from_dataset(data, **options)
         name = {"pandas": "frame", "polars": "frame", "pyarrow": "table"}.get(library, "records")
-        return cls._of_tables(name, data, {})
+        return cls._of_tables(name, data, options)
 
     @classmethod
     def _of_tables(cls, name: str, train: Any, given: Mapping[str, Any]) -> Data:
@@ -144,12 +157,16 @@ class Data:
 
     def load(self, cache: str | Path | None = None) -> RetrievalData:
         """Read the data as a run does: documents, queries and judgements by split."""
+        found = self.recipe(cache).load()
+        return found if self.only is None else replace(found, qrels={self.only: found.qrels["train"]})
+
+    def recipe(self, cache: str | Path | None = None) -> Table | Beir:
+        """Return the reader of the data, which lie in the cache then."""
         from hardneg.data.readers.beir import Beir
         from hardneg.data.readers.table import Table
 
         reader = Table if self.layout.kind == "table" else Beir
-        found = reader(path=str(self.kept(cache)), name=self.name, **self.options).load()
-        return found if self.only is None else replace(found, qrels={self.only: found.qrels["train"]})
+        return reader(path=str(self.kept(cache)), name=self.name, **self.options)
 
     def __repr__(self) -> str:
         return f"Data({self.name!r}, {self.layout.kind})"

@@ -14,11 +14,12 @@ from torch import Tensor
 from hardneg.api.data import Data, words_for
 from hardneg.config import classes, composition
 from hardneg.data.tables import RetrievalData
+from hardneg.data.test_only import CHOICES, Own, open_for_testing
 from hardneg.data.tokens import token_tables
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import UserError
 from hardneg.retrieval.embed_tables import embed_table
-from hardneg.retrieval.metrics import average, check, per_query
+from hardneg.retrieval.metrics import OwnMetric, average, check, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.serving.text_encoder import TextEncoder
 
@@ -38,10 +39,10 @@ def evaluated(
 ) -> dict[str, float]:
     """Rank a split of the data, by default the run's own; see `Run.evaluate`."""
     asked = run.config.evaluate
-    names, deep = list(metrics or asked.metrics), depth or int(asked.depth)
+    names, deep = [_metric(one) for one in (metrics or asked.metrics)], depth or int(asked.depth)
     check(names)
     cache = Path(run.config.cache)
-    data, own = (run.data, True) if given is None else (_loaded(given, cache), False)
+    data, own = (run.data, True) if given is None else (_loaded(run, given, split is not None, cache), False)
     if split is None:
         split = next(iter(data.qrels)) if len(data.qrels) == 1 and not own else run.config.split.test
     if split is None:
@@ -55,14 +56,26 @@ def evaluated(
     return {name: average(value, found.queries, data) for name, value in values.items()}
 
 
-def _loaded(given: Any, cache: Path) -> RetrievalData:
-    """Read what was given: data, a path or a built-in set."""
+def _metric(given: Any) -> Any:
+    """A metric by its name or its target, or a function as it is."""
+    if callable(given) and not isinstance(given, OwnMetric):
+        return OwnMetric(getattr(given, "__name__", type(given).__name__), given)
+    return given if isinstance(given, OwnMetric) else resolve([classes.plain(given)])[0]
+
+
+def _loaded(run: Run, given: Any, said: bool, cache: Path) -> RetrievalData:
+    """Read what was given; what has no splits is all test, unless a split or a share is `said`."""
     if isinstance(given, RetrievalData):
         return given
+    own = Own.of(classes.plain(run.config.data))
     if not isinstance(given, str | os.PathLike):
-        return Data.of(given).load(cache)
+        data = Data.of(given, own.columns)
+        if data.only is not None:
+            return data.load(cache)
+        said = said or any(key in data.options for key in CHOICES)
+        return open_for_testing(data.recipe(cache), cache, own, said, "data")
     composition.register_resolvers()
     module = composition.CONFIG_PATH.removeprefix("pkg://")
     with initialize_config_module(module, version_base="1.3"):
         cfg = compose("evaluate", [*words_for(given, cache), "ckpt_path=null"])
-    return classes.build(cfg.data).load()
+    return open_for_testing(classes.build(cfg.data), cache, own, said, "data")

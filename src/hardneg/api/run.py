@@ -71,8 +71,16 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics of the trained encoder on the test split; empty where there is no such split."""
+        """The metrics of the trained encoder on the test split, of several test sets their mean (see `by_set`).
+
+        Empty where there is no such split.
+        """
         return self.results.get("after", {})
+
+    @property
+    def by_set(self) -> dict[str, dict[str, dict[str, float]]]:
+        """The closing tables of several test sets, by their names; empty where there is one only."""
+        return self.summary.get("test_by_set", {})
 
     @property
     def history(self) -> list[dict[str, int | float]]:
@@ -178,14 +186,15 @@ class Run:
         self,
         data: Any = None,
         split: str | None = None,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[Any] | None = None,
         depth: int | None = None,
     ) -> dict[str, float]:
         """Rank a split with the encoder and return the mean of each metric; nothing is written.
 
-        `data` are what `hardneg.train` takes, or a `RetrievalData`; None are the run's own. `split`, `metrics` and
-        `depth` are the run's unless given; data handed in as one split (`Data.from_pandas(test=frame)`) are ranked by
-        that. `hardneg evaluate` does the same beside BM25, with a folder of its own.
+        `data` are what `hardneg.train` takes, or a `RetrievalData`; None are the run's own. `split`, `metrics` (names,
+        or functions as docs/guides/evaluate.md shows them) and `depth` are the run's unless given. Data without splits
+        are ranked for all their queries, unless a split or a share is given or they are what the run was trained on.
+        `hardneg evaluate` does the same beside BM25, with a folder of its own.
         """
         from hardneg.api.evaluating import evaluated
 

@@ -63,4 +63,11 @@ def _value(value: Any, key: str) -> str:
         return _value(value.item(), key)
     if isinstance(value, int | float):
         return repr(value) if math.isfinite(value) else str(value)
+    if callable(value):
+        own = getattr(value, "__name__", type(value).__name__)
+        raise ConfigError(
+            f"{key}: a run's config cannot hold the function {own}. Put it into a file, such as mypackage/metrics.py,"
+            f" and name it, {{'_target_': 'mypackage.metrics.{own}'}}, with HARDNEG_TARGETS=mypackage. in the"
+            " environment; for a metric, run.evaluate(metrics=[...]) takes the function itself"
+        )
     raise ConfigError(f"{key} is a {type(value).__name__}; a config holds text, numbers, lists and dictionaries")

@@ -10,9 +10,10 @@ from omegaconf import DictConfig
 
 from hardneg import __version__
 from hardneg.config import classes
-from hardneg.data.open_set import open_set
+from hardneg.config.composition import keys_given
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
+from hardneg.data.test_only import CHOICES, TEST, Own, open_for_testing
 from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
@@ -25,6 +26,7 @@ from hardneg.retrieval.test_sets import TestSet, leave_out, load_others, nested_
 from hardneg.runs import results
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.provenance import other_paths, provenance
+from hardneg.runs.saved_config import read_config
 from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
@@ -42,11 +44,13 @@ def evaluate(cfg: DictConfig) -> None:
 
 def _evaluate(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
+    own, given = trained_on(cfg.ckpt_path), keys_given()
     splits = splits_of(cfg.split)
+    said = splits != [TEST] or bool(given & {"split", *(f"data.{key}" for key in CHOICES)})
+    data: RetrievalData = open_for_testing(classes.build(cfg.data), Path(cfg.cache), own, said, "data")
     for split in splits:
         data.split(split)  # now, not after the corpus is embedded
-    also = load_others(cfg, data, splits)
+    also = load_others(cfg, data, splits, own)
     trained = checkpoint.load(cfg.ckpt_path)
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, trained.recipe, str(device))
@@ -81,6 +85,14 @@ def _evaluate(cfg: DictConfig) -> None:
         },
     )
     log.info("results: %s", folder)
+
+
+def trained_on(ckpt_path: str) -> Own:
+    """The data of the run that a checkpoint is of; nothing of one that lies in no run folder."""
+    folder = Path(ckpt_path).resolve().parent.parent
+    if not (folder / ".hydra" / "config.yaml").is_file():
+        return Own()
+    return Own.of(classes.plain(read_config(folder).get("data")) or {})
 
 
 def _measured(cfg: DictConfig, one: TestSet, runs: dict[str, Run]) -> results.Tested:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from hardneg.data.held_out import TRAIN
 from hardneg.data.training_set import TrainingSet
 from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds, of_lists
 from hardneg.mining.report import draw, report, show
-from hardneg.mining.text_export import check_export, export
+from hardneg.mining.store import Store
+from hardneg.mining.text_export import check_export, export, left_out
 from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.config import check_config
@@ -68,3 +71,17 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
             source.k,
             path,
         )
+        for says in not_written(cfg, store, training, source.k):
+            log.info("%s: %s", name, says)
+
+
+def not_written(cfg: DictConfig, store: Store, training: TrainingSet, k: int) -> Iterator[str]:
+    """Say which queries an export lacks: those that are held out of train, and those with too few negatives."""
+    held = sum(len(judged.query_rows) for split, judged in training.data.qrels.items() if split in ("dev", "test"))
+    shares = [key for key in ("dev_share", "test_share") if cfg.data.get(key)]
+    if held and shares and cfg.split == TRAIN and Path(str(cfg.data.get("path"))).expanduser().is_file():
+        everything = " ".join(f"data.{key}=0" for key in shares)
+        yield f"{held:,} queries are held out for dev and test ({everything} mines all)"
+    if short := left_out(store, training, k, cfg.export.form):
+        few = f"fewer than {k} negatives" if cfg.export.form == "n_tuple" else "no negatives"
+        yield f"{short:,} {'query' if short == 1 else 'queries'} left out: {few}"

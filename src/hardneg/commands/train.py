@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.retrieval.test_sets import leave_out, load_others
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
+from hardneg.system import distributed
 from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.module import DualEncoder
@@ -45,6 +47,8 @@ from hardneg.training.setup import (
     prepare_filters,
     prepare_negatives,
 )
+
+log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -95,6 +99,8 @@ class EncoderParts:
             tokenizer = recipe.tokenizer(training.data.corpus, training.asked)
         tables = token_tables(training.data, tokenizer, recipe.query, recipe.document, Path(cfg.cache))
         precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
+        if cfg.trainer.precision == "auto" and distributed.rank() == 0:
+            log.info("precision: %s, as trainer.precision=auto takes it here", precision)
         return cls(recipe, tokenizer, *tables, precision)
 
     def retriever(self, cfg: DictConfig, training: TrainingSet, model: Model, data: RetrievalData) -> Retriever:

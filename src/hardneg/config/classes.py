@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ import hydra
 from omegaconf import OmegaConf
 
 from hardneg.config import studies
+from hardneg.config.current_folder import admitted, current_folder
 from hardneg.config.moved import todays
 from hardneg.errors import ConfigError, UserError
 
@@ -69,7 +69,7 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict]]:
 def check_allowed(path: str, node: dict) -> None:
     """Raise `ConfigError` unless the target is of a package that a config may name."""
     name = node["_target_"]
-    allowed = TARGETS + tuple(filter(None, os.environ.get("HARDNEG_TARGETS", "").split(",")))
+    allowed = TARGETS + admitted()
     allowed += tuple(f"{package}." for package in studies.packages())
     if not isinstance(name, str) or not name.startswith(allowed):
         said = f"{path}._target_={name!r} is not allowed; it must start with one of {', '.join(allowed)}"
@@ -77,6 +77,7 @@ def check_allowed(path: str, node: dict) -> None:
         if package not in sys.stdlib_module_names:
             said += f"; if it is code of your own, allow its package: HARDNEG_TARGETS={package}. in the environment"
         raise ConfigError(said)
+    current_folder.allow(name)
 
 
 def check_target(path: str, node: dict) -> None:

@@ -82,6 +82,11 @@ def key_of(word: str) -> str:
     return word.lstrip("+~").partition("=")[0]
 
 
+def keys_given() -> set[str]:
+    """The keys that the running command was given words for; none where no Hydra app runs."""
+    return {key_of(word) for word in HydraConfig.get().overrides.task} if HydraConfig.initialized() else set()
+
+
 def quoted(value: object) -> str:
     """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
     text = str(value).replace("'", "\\'")

@@ -52,29 +52,50 @@ def model_card(folder: str, trained: Trained, run: TrainingRun | None) -> str:
 def _header(name: str, trained: Trained, run: TrainingRun | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    after = (run.summary["test"] if run else {}).get("after", {})
+    tested = _tested(run) if run else []
     results = [
         EvalResult(
             task_type="information-retrieval",
             task_name="Information Retrieval",
-            dataset_type=run.summary["data"],  # type: ignore[union-attr]
-            dataset_name=run.summary["data"],  # type: ignore[union-attr]
-            dataset_split=run.config["split"]["test"],  # type: ignore[union-attr]
+            dataset_type=data_set,
+            dataset_name=data_set,
+            dataset_split=split,
             metric_type=metric,
             metric_value=round(value, 4),
         )
-        for metric, value in after.items()
+        for data_set, split, rows in tested
+        for metric, value in rows.get("after", {}).items()
     ]
     data = ModelCardData(
         library_name="sentence-transformers",
         pipeline_tag="sentence-similarity",
         tags=["sentence-transformers", "feature-extraction", "dense-retrieval", "hard-negatives", "hardneg"],
         base_model=_base_model(trained),
-        metrics=list(after) or None,
+        metrics=list(dict.fromkeys(one.metric_type for one in results)) or None,
         model_name=name if results else None,
         eval_results=results or None,
     )
     return str(data.to_yaml())
+
+
+def _tested(run: TrainingRun) -> list[tuple[str, str, Mapping[str, Mapping[str, float]]]]:
+    """Every test set by its data, its split and its rows of the closing table: a mean over sets is of none of them."""
+    splits, name = run.config["split"]["test"], run.summary["data"]
+    splits = [splits] if isinstance(splits, str) else list(splits or [])
+    by_set = run.summary.get("test_by_set")
+    if not by_set:
+        return [(name, splits[0], run.summary["test"])] if splits and run.summary["test"] else []
+    also = (run.config.get("evaluate") or {}).get("also") or {}
+    found = []
+    for called, rows in by_set.items():
+        first, _, part = called.partition("/")  # a split or a set of evaluate.also, and of a mixture the set in it
+        if first in also:
+            found.append((called, str(also[first].get("test", "test")), rows))
+        elif len(splits) > 1 and first in splits:
+            found.append((part or name, first, rows))
+        else:
+            found.append((called, splits[0], rows))
+    return found
 
 
 def _base_model(trained: Trained) -> str | None:
@@ -142,19 +163,24 @@ def _training(run: TrainingRun) -> str:
 
 
 def _results(run: TrainingRun) -> list[str]:
-    test = run.summary["test"]
-    parts = []
-    if test:
-        metrics = list(next(iter(test.values())))
-        rows = [f"| {name} | " + " | ".join(f"{row[m]:.4f}" for m in metrics) + " |" for name, row in test.items()]
-        head = f"| test | {' | '.join(metrics)} |\n|{' --- |' * (len(metrics) + 1)}"
-        parts.append("\n".join([f"## Results\n\nOn {run.summary['data']}, all documents ranked.\n\n{head}", *rows]))
+    tested = _tested(run)
+    parts = ["## Results"] if tested else []
+    for data_set, split, systems in tested:
+        parts.append(f"On {data_set} ({split}), all documents ranked.\n\n{_systems(systems)}")
+    if len(tested) > 1:
+        parts.append(f"Mean of these {len(tested)} sets, each counting the same.\n\n{_systems(run.summary['test'])}")
     if history := run.summary["dev"]["history"]:
         metrics = [key for key in history[0] if key != "step"]
         head = f"| dev, step | {' | '.join(key.removeprefix('val/') for key in metrics)} |"
         rows = [f"| {point['step']} | " + " | ".join(f"{point[m]:.4f}" for m in metrics) + " |" for point in history]
         parts.append("\n".join([head, f"|{' --- |' * (len(metrics) + 1)}", *rows]))
     return parts
+
+
+def _systems(test: Mapping[str, Mapping[str, float]]) -> str:
+    metrics = list(next(iter(test.values())))
+    rows = [f"| {name} | " + " | ".join(f"{row[m]:.4f}" for m in metrics) + " |" for name, row in test.items()]
+    return "\n".join([f"| test | {' | '.join(metrics)} |\n|{' --- |' * (len(metrics) + 1)}", *rows])
 
 
 def _table(rows: Mapping[str, Any]) -> str:

@@ -83,9 +83,15 @@ def _bm25(report: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def likely_false_negatives(report: dict[str, Any]) -> bool:
+    """Whether so many queries have unlabelled documents much like a positive that a filter is due."""
+    near = report["near_copies"]
+    return bool(near["with_near_copies"] > NEAR * near["queries"])
+
+
 def _near_copies(report: dict[str, Any]) -> Iterator[str]:
     near = report["near_copies"]
-    if near["with_near_copies"] > NEAR * near["queries"]:
+    if likely_false_negatives(report):
         yield (
             f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents that are much like"
             " a positive, likely false negatives: mine with filter=[known_positives,duplicates,relative_margin] or a"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hardneg.errors import ConfigError
+from hardneg.inspection.columns_read import columns_read
 from hardneg.inspection.findings import findings
 from hardneg.inspection.first_hits import first_hits
 from hardneg.inspection.labels import labels, leaks
@@ -47,6 +48,7 @@ def inspect(opened: Opened, bounds: Bounds) -> dict[str, Any]:
             "query_prompt": data.query_prompt,
             "fingerprint": data.corpus.fingerprint,
         },
+        "read_as": columns_read(opened.settings),
         "left_out": {"rows": dict(data.skipped), "first": opened.first_bad},
         "splits": labels(data),
         "leaks": leaks(data, alike),

@@ -23,6 +23,7 @@ def show(report: dict[str, Any], console: Console | None = None) -> None:
             console = Console(width=120)
     about = report["data"]
     _line(console, f"{about['name']}: {about['documents']:,} documents, {about['queries']:,} queries{_more(about)}")
+    _columns(console, report.get("read_as"))
     for part in (_splits, _lengths, _bm25):
         console.print(part(report))
     _texts(console, report)
@@ -44,6 +45,16 @@ def _more(about: dict[str, Any]) -> str:
         more += f"; {about['given_negatives']:,} given negatives"
     more += "; given scores (loss=kl, loss=margin_mse)" if about["given_scores"] else ""
     return more + (f"; prompt of the queries: {about['query_prompt']!r}" if about["query_prompt"] else "")
+
+
+def _columns(console: Console, read: dict[str, Any] | None) -> None:
+    """Which column is what, and the first pair."""
+    if read is None:
+        return
+    columns = "; ".join(f"{role}: {', '.join(names)}" for role, names in read["columns"].items())
+    guessed = ", guessed by their order (data.columns={query: NAME, positive: NAME} says otherwise)"
+    _line(console, f"columns are read as {columns}{guessed if read['guessed'] else ''}")
+    _line(console, f"  query    {_short(str(read['query']))}\n  positive {_short(str(read['positive']))}")
 
 
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

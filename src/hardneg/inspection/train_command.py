@@ -7,9 +7,10 @@ import shlex
 from collections import Counter
 from typing import Any
 
-from hardneg.config.composition import key_of
+from hardneg.config.composition import key_of, quoted
 from hardneg.data.held_out import TRAIN, Shares, split_of
 from hardneg.data.tables import RetrievalData
+from hardneg.inspection.findings import likely_false_negatives
 from hardneg.inspection.opened import Opened
 
 HELD_OUT = (0.1, 0.2, 0.3)  # shares that are tried until one holds queries out of so few
@@ -49,6 +50,7 @@ def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
     words = [plain(word) for word in opened.words]
     given = {key_of(word) for word in words}
     wanted, queries = _splits(opened)
+    wanted = _columns(report) + wanted
     if opened.first_bad is not None:
         wanted.append("data.on_error=skip")
     wanted.append(f"encoder={opened.chosen}")
@@ -57,6 +59,20 @@ def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
     if queries < BATCH:
         wanted.append(f"batch_size={min(max(queries // 4, 2), queries)}")
     return words + [word for word in wanted if key_of(word) not in given]
+
+
+def _columns(report: dict[str, Any]) -> list[str]:
+    """Name the columns that were guessed: what was seen here is what is trained on."""
+    read = report.get("read_as")
+    if not read or not read["guessed"]:
+        return []
+    named = [f"{role}: {_names(names)}" for role, names in read["columns"].items()]
+    return [f"data.columns={{{', '.join(named)}}}"]
+
+
+def _names(names: list[str]) -> str:
+    words = [name if name.isidentifier() else quoted(name) for name in names]
+    return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 
 
 def _splits(opened: Opened) -> tuple[list[str], int]:
@@ -84,5 +100,9 @@ def _negatives(data: RetrievalData, report: dict[str, Any]) -> list[str]:
         sources = ["strategy=bm25"]
     else:
         sources = ["strategy=in_batch"]
+    if sources != ["strategy=bm25"]:
+        return sources
+    if likely_false_negatives(report):
+        return [*sources, "filter=[known_positives,duplicates,relative_margin]"]
     copies = report["duplicates"]["document"]["texts"]
-    return sources + (["filter=[known_positives,duplicates]"] if copies and sources == ["strategy=bm25"] else [])
+    return sources + (["filter=[known_positives,duplicates]"] if copies else [])

@@ -35,6 +35,12 @@ def records(store: Store, training: TrainingSet, k: int, form: str) -> Iterator[
         yield from FORMS[form](store, training, query, k)
 
 
+def left_out(store: Store, training: TrainingSet, k: int, form: str) -> int:
+    """Count the queries that an export has no record of: n_tuple wants `k` negatives, triplet and flag one."""
+    least = {"n_tuple": k, "ids": 0}.get(form, 1)
+    return sum(len(store.kept(query)[:k]) < least for query in training.queries.tolist())
+
+
 def _triplet(store: Store, training: TrainingSet, query: int, k: int) -> Iterator[Record]:
     data = training.data
     positive = data.corpus[int(training.positives[query][0])]

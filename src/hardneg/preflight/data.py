@@ -12,6 +12,7 @@ from hardneg.config import classes
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import others, splits_of
 from hardneg.data.tables import RetrievalData
+from hardneg.data.test_only import Own, open_for_testing, says_splits
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
@@ -43,10 +44,13 @@ class ReadOnce:
         self._check_others(node)
 
     def _check_others(self, node: dict[str, Any]) -> None:
-        for name, (data, split) in others((node.get("evaluate") or {}).get("also"), node.get("cache")).items():
+        also = (node.get("evaluate") or {}).get("also") or {}
+        for name, (data, split) in others(also, node.get("cache")).items():
             if (key := data_key({"data": data, "split": split})) not in self._tested:
                 try:
-                    open_set(classes.build(data), Path(node.get("cache") or cache_folder())).split(split)
+                    cache, key_of_set = Path(node.get("cache") or cache_folder()), f"evaluate.also.{name}"
+                    said, own = says_splits(also[name], (), key_of_set), Own.of(node["data"])
+                    open_for_testing(classes.build(data), cache, own, said, key_of_set).split(split)
                 except (ConfigError, DataError) as error:
                     raise type(error)(f"evaluate.also.{name}: {error}") from error
                 self._tested.add(key)

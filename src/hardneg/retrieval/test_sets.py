@@ -10,9 +10,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from hardneg.config import classes
-from hardneg.data.open_set import open_set
+from hardneg.config.composition import keys_given
 from hardneg.data.other_sets import others, splits_of
 from hardneg.data.tables import RetrievalData
+from hardneg.data.test_only import Own, open_for_testing, says_splits
 from hardneg.errors import ConfigError, DataError
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.reranker import Reranker
@@ -47,19 +48,22 @@ class TestSet:
         return self.retriever.data
 
 
-def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str]) -> list[OtherSet]:
-    """Load the sets of `evaluate.also`, before anything expensive.
+def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str], own: Own | None = None) -> list[OtherSet]:
+    """Load the sets of `evaluate.also`, before anything expensive; `own` is what was trained on, if not `cfg.data`.
 
     Every rank asks, and all must have read the same. Raises `ConfigError` for a name that one of the run's own test
     sets has, `DataError` for a set that cannot be read, or without its split.
     """
     taken = own_names(data, splits, several=True)
-    found = []
-    for name, (node, split) in others(classes.plain(cfg.evaluate.get("also")), str(cfg.cache)).items():
+    found, also, words = [], classes.plain(cfg.evaluate.get("also")), keys_given()
+    own = own or Own.of(classes.plain(cfg.data))
+    for name, (node, split) in others(also, str(cfg.cache)).items():
         if name in taken:
             raise ConfigError(f"evaluate.also.{name}: the run's own test set is called {name} too; choose another name")
         try:
-            loaded = open_set(classes.build(node), Path(cfg.cache))
+            key = f"evaluate.also.{name}"
+            said = says_splits(also[name], words, key)
+            loaded = open_for_testing(classes.build(node), Path(cfg.cache), own, said, key)
             loaded.split(split)
         except (ConfigError, DataError) as error:
             raise type(error)(f"evaluate.also.{name}: {error}") from error

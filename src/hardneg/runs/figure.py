@@ -10,9 +10,17 @@ GREY, BLUE = "#888888", "#3465a4"
 
 
 def draw(
-    path: Path, metrics_csv: Path, history: list[dict[str, int | float]], test: Mapping[str, float], metric: str
+    path: Path,
+    metrics_csv: Path,
+    history: list[dict[str, int | float]],
+    test: Mapping[str, float],
+    metric: str,
+    sets: int = 1,
 ) -> None:
-    """Draw side by side: dev metric over steps, loss of each source over steps, test metric of each system."""
+    """Draw side by side: dev metric over steps, loss of each source over steps, test metric of each system.
+
+    Of several test `sets` the last is their mean, and is called so.
+    """
     from matplotlib.figure import Figure  # not pyplot, which would keep it, and whose backend is a notebook's
 
     figure = Figure(figsize=(13, 3.6), layout="constrained")
@@ -26,7 +34,8 @@ def draw(
         middle.legend(frameon=False)
     bars = right.barh(list(test), list(test.values()), color=[GREY] * (len(test) - 1) + [BLUE])
     right.bar_label(bars, fmt="%.3f", padding=3)
-    right.set(title=f"test {metric}", xlim=(0, max(test.values(), default=1) * 1.2 or 1))
+    of = f", mean of {sets} sets" if sets > 1 else ""
+    right.set(title=f"test {metric}{of}", xlim=(0, max(test.values(), default=1) * 1.2 or 1))
     right.invert_yaxis()
     for axes in (left, middle, right):
         axes.spines[["top", "right"]].set_visible(False)

@@ -69,6 +69,8 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
         log.error("error: %s", error)
         if app.mode == RunMode.MULTIRUN:
             raise JobFailed(str(error)) from error
+        if not of_sweep(app) and not any(word.startswith("hydra.run.dir=") for word in app.overrides.hydra):
+            status.remove_empty(folder)
         raise SystemExit(2) from error
 
 

@@ -27,12 +27,12 @@ PACKAGES = (
 def provenance(cfg: Any) -> dict[str, Any]:
     """Return the version of `hardneg`, `packages`, `data_path` (of several sets one each), `command`, `host`, `commit`.
 
-    Of the commit also the `repository` it is of.
-
     The commit is that of the working directory, with `-dirty` behind it where files differ from it, else that of the
-    package; both are None where neither is in a git repository.
+    package; None where neither is in a git repository. `repository` is that of the working directory, None where there
+    is none: the place of the package says nothing of the work.
     """
-    commit, repository = commit_of(Path.cwd(), Path(hardneg.__file__).parent)
+    commit, repository = commit_of(Path.cwd())
+    commit = commit or commit_of(Path(hardneg.__file__).parent)[0]
     return {
         "hardneg": hardneg.__version__,
         "packages": packages(),

@@ -115,10 +115,26 @@ def means_by_set(tested: Sequence[Tested]) -> dict[str, Means]:
 
 def tell(title: str, tested: Sequence[Tested], rows: Means, sets: Mapping[str, Means]) -> None:
     """Print the closing table, after those of the sets if there are several."""
+    counts = queries_by_set(tested)
     for name, inner in sets.items():
-        show(name, inner)
+        show(f"{name}, {counted(counts[name])}", inner)
     what = ", ".join(dict.fromkeys(f"{one.data.name} ({one.split})" for one in tested))
-    show(f"{title} on {what}" + ": mean of the sets" * bool(sets), rows)
+    asked = counted(sum(len(one.run.queries) for one in tested))
+    show(f"{title} on {what}" + ": mean of the sets" * bool(sets) + f", {asked}", rows)
+
+
+def queries_by_set(tested: Sequence[Tested]) -> dict[str, int]:
+    """Count the queries of each set, by the names of `means_by_set`."""
+    return {
+        one.of_set(part.name): len(np.atleast_1d(one.run.queries[here]))
+        for one in tested
+        for part, here in one.data.by_part(one.run.queries)
+    }
+
+
+def counted(queries: int) -> str:
+    """A number of queries in words."""
+    return "1 query" if queries == 1 else f"{queries:,} queries"
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:

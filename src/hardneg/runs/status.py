@@ -100,6 +100,13 @@ def begins_anew(last: Status) -> bool:
     return last["state"] == "failed" and not trained
 
 
+def remove_empty(folder: Path) -> None:
+    """Remove the folder of a run that was refused before it made anything: a mistake mended leaves no trace."""
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    if all(path.name in (".hydra", LOCK, FILE) or path.suffix == ".log" for path in inside):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear(folder: Path) -> None:
     """Remove what a failed attempt left that a new one would go on from."""
     for inner in ("checkpoints", "tensorboard"):

@@ -77,7 +77,8 @@ def final_test(
                 logger.log_metrics(whole | of_sets, trainer.global_step)
             results.tell(cfg.run_name, tested, means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
-        figure.draw(folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
+        drawn = (folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
+        figure.draw(*drawn, len(sets))
         results.write_summary(
             folder / "summary.json",
             {

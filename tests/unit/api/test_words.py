@@ -65,3 +65,11 @@ def test_what_a_config_cannot_hold_is_refused():
         words_of({"data": {"columns": {"a b": 1}}})
     with pytest.raises(ConfigError, match=r"negatives\['bm25'\] is 3; write its settings as a dictionary"):
         words_of({"negatives": {"bm25": 3}})
+
+
+def test_a_function_is_refused_with_what_to_write_instead():
+    def first_hit(qrels, run):
+        return {}
+
+    with pytest.raises(ConfigError, match=r"mypackage\.metrics\.first_hit.*HARDNEG_TARGETS=mypackage\."):
+        words_of({"evaluate": {"metrics": ["ndcg@10", first_hit]}})

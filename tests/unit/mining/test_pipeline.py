@@ -28,7 +28,7 @@ from hardneg.mining.health import dropped, health
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
-from hardneg.mining.text_export import export
+from hardneg.mining.text_export import export, left_out
 from hardneg.system import cache as cache_module
 from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
@@ -304,6 +304,14 @@ def test_exports_for_other_tools(tmp_path, form, first, ending):
     kind = "json" if ending == "jsonl" else "parquet"
     rows = load_dataset(kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "hf"))
     assert len(rows) == count == (4 if form == "triplet" else 2) and rows[0] == first
+
+
+@pytest.mark.parametrize(
+    ("form", "k", "lacking"), [("triplet", 2, 0), ("n_tuple", 2, 0), ("n_tuple", 9, 2), ("ids", 9, 0)]
+)
+def test_queries_that_an_export_lacks_are_counted(tmp_path, form, k, lacking):
+    split = make_training([(0, 3), (2, 0)])
+    assert left_out(mine(Counting(), split, KNOWN, 4, tmp_path), split, k, form) == lacking
 
 
 def test_stores_are_removed_when_nobody_holds_them_any_more(tmp_path):

@@ -73,3 +73,15 @@ def test_what_failed_in_training_begins_anew_and_what_failed_after_it_does_not()
     assert status.begins_anew({"state": "failed", "step": 4, "steps": 9}) and status.begins_anew({"state": "failed"})
     assert not status.begins_anew({"state": "failed", "step": 9, "steps": 9})
     assert not status.begins_anew({"state": "interrupted", "step": 4, "steps": 9})
+
+
+def test_the_folder_of_a_refused_run_goes_and_one_with_anything_in_it_stays(tmp_path):
+    for name in ("refused", "worked"):
+        folder = tmp_path / name
+        (folder / ".hydra").mkdir(parents=True)
+        for inner in ("status.json", ".lock", "train.log"):
+            (folder / inner).touch()
+    (tmp_path / "worked" / "metrics.csv").touch()
+    status.remove_empty(tmp_path / "refused")
+    status.remove_empty(tmp_path / "worked")
+    assert [path.name for path in tmp_path.iterdir()] == ["worked"]

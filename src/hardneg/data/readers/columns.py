@@ -16,7 +16,7 @@ POSITIVE = re.compile(r"positive(_\d+)?|pos")
 NEGATIVE = re.compile(r"negative(_\d+)?|neg")
 LAYOUT = (
     "name the fields query (or anchor), positive (or pos) and, if there are any, negative, negative_1 ... or neg; or "
-    "say which is which, with data=table or data=hub, as in 'data.columns={query: FIELD, positive: FIELD}'"
+    "say which is which, as in 'data.columns={query: FIELD, positive: FIELD}'"
 )
 
 # Usual names beside those. A table that has two of a kind is not guessed at.
@@ -119,8 +119,9 @@ def plain(present: tuple[str, ...]) -> Roles:
     query = next((key for key in QUERY if key in present), None)
     positives = tuple(key for key in present if POSITIVE.fullmatch(key))
     if query is None or not positives:
+        some = query is not None or bool(positives)  # with neither the table is another, not the row
         lacks = "query" if query is None else "positive"
-        raise BadRow("missing field", f"no {lacks} field (there are: {', '.join(present) or 'none'})", LAYOUT)
+        raise BadRow("missing field", f"no {lacks} field (there are: {', '.join(present) or 'none'})", LAYOUT, some)
     has = {key: key for key in ("pos_scores", "neg_scores", "prompt") if key in present}
     score = _only(present, SCORES)
     return Roles(

@@ -66,6 +66,12 @@ def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
     return "hub" if {"corpus", "queries"} <= saved else None
 
 
+def path_of(words: list[str]) -> str:
+    """The path that a command line gives, without its quotes."""
+    given = [word.partition("=")[2] for word in words if word.startswith(("data.path=", "data.repo="))]
+    return given[-1].strip("'\"") if given else "the data"
+
+
 def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     """Add `data=KIND` to the words of a command line that give `data.path` alone; return them and what was added.
 

@@ -24,9 +24,10 @@ LOOK = 4096  # lines between two looks at how far a file is
 class BadRow(Exception):
     """One row is wrong: `reason` is the short key it is counted under, the message says what is wrong and the mend."""
 
-    def __init__(self, reason: str, what: str, mend: str) -> None:
+    def __init__(self, reason: str, what: str, mend: str, in_one_row: bool = True) -> None:
         super().__init__(f"{what}; {mend}")
         self.reason = reason
+        self.in_one_row = in_one_row  # else all rows are so, and to leave them out would leave none
 
 
 class Complaints:
@@ -44,7 +45,8 @@ class Complaints:
     def about(self, source: str | Path, line: int, bad: BadRow) -> None:
         """Raise `DataError` beginning with `source:line:`, or count the row as skipped."""
         if self.on_error == "raise":
-            raise DataError(f"{source}:{line}: {bad}, or leave such rows out with data.on_error=skip") from None
+            skip = ", or leave such rows out with data.on_error=skip" if bad.in_one_row else ""
+            raise DataError(f"{source}:{line}: {bad}{skip}") from None
         self.skipped[bad.reason] += 1
 
     def report(self, name: str) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
 from hardneg.data.readers import access
-from hardneg.data.readers.columns import ROLES, check_columns
+from hardneg.data.readers.columns import ROLES, Roles, check_columns
+from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import is_hub_name, located, plain_stem, there_is
 from hardneg.data.readers.hub import Hub
-from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
 from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
 from hardneg.data.tables import RetrievalData
@@ -21,6 +24,7 @@ from hardneg.errors import ConfigError, DataError
 
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
+LOOKED_AT = 20  # rows of which one must say what the columns are
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,15 @@ class Table(HoldsOut):
         """Read the table; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
         if is_hub_name(self.path) and not Path(self.path).exists():
             return self._from_hub()
-        path, complaints = located(self.path), Complaints(self.on_error)
+        complaints = Complaints(self.on_error)
+        name, splits, documents = self._sources(complaints)
+        return paired(
+            self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
+        )
+
+    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, Source], Callable[[], Source] | None]:
+        """What lies there: its name, the rows of each split, and the corpus beside them."""
+        path = located(self.path)
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
             name, splits = path.resolve().name, _saved(path, complaints)
@@ -82,9 +94,26 @@ class Table(HoldsOut):
             name, splits = plain_stem(path), {"train": table_rows(path, complaints)}
         else:
             raise DataError(f"{path}: no such file or folder; {EXPECTED}; {there_is(path)}")
-        return paired(
-            self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
-        )
+        return name, splits, documents
+
+    def reads(self) -> bool:
+        """Whether the first row of each split has the columns that were named; a file that cannot be read has not."""
+        with suppress(DataError, BadRow):
+            examples = Examples(self.columns, self.positive_from)
+            for source in self._sources(Complaints("skip"))[1].values():
+                if (first := next(iter(source.rows), None)) is not None:
+                    examples.roles(first[1])
+            return True
+        return False
+
+    def first_row(self) -> tuple[Roles, Mapping[str, Any]] | None:
+        """Return the first row of the first split that is understood, and which of its columns is what."""
+        examples = Examples(self.columns, self.positive_from)
+        for source in self._sources(Complaints("skip"))[1].values():
+            for _, row in islice(source.rows, LOOKED_AT):
+                with suppress(BadRow):
+                    return examples.roles(row), row
+        return None
 
     def _hub(self) -> Hub:
         """The set that the hub has under this name."""

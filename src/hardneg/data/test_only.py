@@ -1,0 +1,92 @@
+"""Data that are given for testing alone: all test where they have no splits, in the columns of the run's own data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hardneg.data.held_out import TRAIN, HoldsOut
+from hardneg.data.open_set import Readable, open_set
+from hardneg.data.readers.columns import chosen
+from hardneg.data.readers.table import Table
+from hardneg.data.tables import RetrievalData
+from hardneg.errors import DataError
+
+log = logging.getLogger(__name__)
+
+TEST = "test"
+CHOICES = ("dev_share", "test_share", "split_seed")  # who gives one of these says himself what is held out
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a run was trained on, as far as a set beside it goes by that: the places, and the columns by role."""
+
+    paths: frozenset[Path] = frozenset()
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: Mapping[str, Any]) -> Own:
+        """Read it from a config's plain `data`, one set or a mixture."""
+        sets = [node, *(node.get("sets") or {}).values()]
+        return cls(frozenset(_place(str(one["path"])) for one in sets if one.get("path")), chosen(node.get("columns")))
+
+
+def says_splits(node: Mapping[str, Any], words: Iterable[str], prefix: str) -> bool:
+    """Whether a user chose what is held out: by the keys of an entry, or by words (keys of the command line)."""
+    if "_target_" not in node:
+        return any(key in node for key in (*CHOICES, TEST))
+    return TEST in node or any(f"{prefix}.{key}" in words for key in CHOICES)
+
+
+def open_for_testing(recipe: Readable, cache: Path, own: Own, said: bool, key: str) -> RetrievalData:
+    """Return a set to test on; one without splits is all `test`, unless the user `said` what is held out.
+
+    What the run was trained on keeps its splits: its training queries are no test. `key` is where the config has the
+    set, such as evaluate.also.faq. Raises what reading raises, with the keys of that place.
+    """
+    recipe = _with_columns(recipe, own, key)
+    try:
+        if not said and _holds_out_unasked(recipe) and _place(str(getattr(recipe, "path", ""))) not in own.paths:
+            whole = open_set(replace(recipe, dev_share=0, test_share=0), cache)  # type: ignore[type-var]
+            if set(whole.qrels) == {TRAIN}:
+                return all_test(whole)
+        return open_set(recipe, cache)
+    except DataError as error:
+        raise DataError(str(error).replace("data.columns", f"{key}.columns")) from error
+
+
+def all_test(data: RetrievalData) -> RetrievalData:
+    """Call the one split of a set test, and say how many queries that are."""
+    judged = data.qrels[TRAIN]
+    log.info("%s has no splits: all its %d queries are tested", data.name, len(judged.query_rows))
+    return replace(data, qrels={TEST: judged})
+
+
+def _holds_out_unasked(recipe: Any) -> bool:
+    """Whether a reader takes a share for test that nobody asked for: its default."""
+    if not isinstance(recipe, HoldsOut):
+        return False
+    usual = {one.name: one.default for one in fields(recipe)}  # type: ignore[arg-type]
+    return usual["test_share"] not in (0, 0.0) and all(getattr(recipe, key) == usual[key] for key in CHOICES)
+
+
+def _with_columns(recipe: Any, own: Own, key: str) -> Any:
+    """Give a table that names no columns those of the run's own data, where it has them."""
+    if not isinstance(recipe, Table) or not own.columns or chosen(recipe.columns) or not Path(recipe.path).exists():
+        return recipe
+    pair = {role: own.columns[role] for role in ("query", "positive")}
+    for columns in (dict(own.columns), pair):  # a set to test on may have no negatives
+        taken = replace(recipe, columns=columns)
+        if taken.reads():
+            said = ", ".join(f"{role}: {name}" for role, name in columns.items())
+            log.info("%s: columns as in the run's own data: {%s} (%s.columns=... names others)", recipe.path, said, key)
+            return taken
+    return recipe
+
+
+def _place(path: str) -> Path:
+    return Path(path).expanduser().resolve()

@@ -1,0 +1,59 @@
+"""Sets that are given for testing alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardneg.data.readers.table import Table
+from hardneg.data.test_only import Own, open_for_testing, says_splits
+from hardneg.errors import DataError
+
+PAIRS = 60
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of pairs whose columns have names of their own."""
+    path = tmp_path / "other.csv"
+    path.write_text("Frage,Antwort,Thema\n" + "".join(f"what is {i},it is {i},t\n" for i in range(PAIRS)))
+    return path
+
+
+def opened(table, tmp_path, own=None, said=False, **settings):
+    own = own or Own(columns={"query": "Frage", "positive": "Antwort", "negative": "Falsch"})
+    return open_for_testing(Table(str(table), **settings), tmp_path / "cache", own, said, "evaluate.also.other")
+
+
+def test_a_set_without_splits_is_all_test_in_the_columns_of_the_run(table, tmp_path):
+    data = opened(table, tmp_path)
+    assert set(data.qrels) == {"test"}
+    assert len(data.split("test").query_rows) == PAIRS
+
+
+@pytest.mark.parametrize("settings", [{"said": True}, {"test_share": 0.5, "dev_share": 0}])
+def test_a_share_that_was_asked_for_is_held_out(table, tmp_path, settings):
+    assert 0 < len(opened(table, tmp_path, **settings).split("test").query_rows) < PAIRS
+
+
+def test_what_the_run_was_trained_on_keeps_its_splits(table, tmp_path):
+    own = Own.of({"path": str(table), "columns": {"query": "Frage", "positive": "Antwort"}})
+    assert set(opened(table, tmp_path, own).qrels) == {"train", "dev", "test"}
+
+
+def test_a_folder_with_splits_is_read_as_it_is(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.csv").write_text(f"query,positive\nwhat is {split},it is {split}\nwho,me\n")
+    assert set(opened(tmp_path, tmp_path).qrels) == {"train", "test"}
+
+
+def test_columns_that_mean_nothing_are_asked_for_by_their_key(tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_text("a,b,c\nxx,yy,zz\n")
+    with pytest.raises(DataError, match=r"evaluate\.also\.other\.columns="):
+        opened(path, tmp_path)
+
+
+def test_who_says_what_is_held_out():
+    assert says_splits({"path": "a", "test_share": 0.1}, (), "evaluate.also.a")
+    assert says_splits({"_target_": "x"}, {"evaluate.also.a.test_share"}, "evaluate.also.a")
+    assert not says_splits({"_target_": "x", "test_share": 0.1}, {"evaluate.also.b.test_share"}, "evaluate.also.a")
