@@ -45,8 +45,9 @@ def _distribution(override: Override) -> Any:
     log = "log" in getattr(value, "tags", ())
     if isinstance(value, IntervalSweep):
         start, end = value.start or 0.0, value.end or 0.0
-        kind = IntDistribution if isinstance(start, int) and isinstance(end, int) else FloatDistribution
-        return kind(start, end, log=log)
+        if isinstance(start, int) and isinstance(end, int):
+            return IntDistribution(start, end, log=log)
+        return FloatDistribution(start, end, log=log)
     if isinstance(value, RangeSweep):
         start, stop, step = value.start or 0, value.stop, value.step
         if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
