@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from hardneg.data.dataset import Row, TrainingRows
+from hardneg.data.dataset import Drawn, Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
 from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
@@ -30,7 +30,7 @@ class Batches(L.LightningDataModule):
     def __init__(
         self,
         rows: TrainingRows,
-        collate: Callable[[list[Row]], Rows],
+        collate: Callable[[Drawn | Sequence[Row]], Rows],
         batch_size: int,
         seed: int,
         num_workers: int = 0,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int32, Int64
 from torch.utils.data import Dataset
 
 from hardneg.data.sampler import Place
@@ -27,16 +28,18 @@ class Draws(Protocol):
     def version(self) -> tuple[int, ...]:
         """Changes when the same place would be drawn otherwise than before."""
 
-    def draw(
-        self, epoch: int, query: int, batch: int = 0
-    ) -> tuple[Int32[np.ndarray, " k"], Int32[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """Return ids, source labels and teacher scores of a row's negatives."""
+    def draw_batch(
+        self, epochs: Int[np.ndarray, " n"], queries: Int[np.ndarray, " n"], batch: int = 0
+    ) -> tuple[Int32[np.ndarray, "n k"], Int32[np.ndarray, "n k"], Float32[np.ndarray, "n k"]]:
+        """Return ids, source labels and teacher scores of the rows' negatives."""
 
     def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
         """Return what some source takes for positives of the query, with the teacher's scores."""
 
-    def positive_teacher(self, query: int, which: int) -> float:
-        """Return the teacher's score of a labelled positive, NaN if unknown."""
+    def positive_teachers(
+        self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
+    ) -> Float32[np.ndarray, "n P"]:
+        """Return the teacher's scores of labelled positives, NaN if unknown."""
 
 
 @dataclass
@@ -49,6 +52,41 @@ class Row:
     teacher: np.ndarray  # (G,)
     positives: int = 1
     relabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))  # with all of the same text
+
+
+@dataclass
+class Drawn:
+    """Several rows, stacked: what `Row` has for one."""
+
+    queries: np.ndarray  # (B,)
+    docs: np.ndarray  # (B, G), positives first
+    source: np.ndarray  # (B, G)
+    teacher: np.ndarray  # (B, G)
+    positives: int
+    relabelled: dict[int, np.ndarray]  # by place in the batch, where there are any
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Drawn:
+        """Stack single rows."""
+        return cls(
+            queries=np.array([row.query for row in rows]),
+            docs=np.stack([row.docs for row in rows]),
+            source=np.stack([row.source for row in rows]),
+            teacher=np.stack([row.teacher for row in rows]),
+            positives=rows[0].positives,
+            relabelled={place: row.relabelled for place, row in enumerate(rows) if len(row.relabelled)},
+        )
+
+    def __getitem__(self, place: int) -> Row:
+        none = np.empty(0, np.int32)
+        return Row(
+            query=int(self.queries[place]),
+            docs=self.docs[place],
+            source=self.source[place],
+            teacher=self.teacher[place],
+            positives=self.positives,
+            relabelled=self.relabelled.get(place, none),
+        )
 
 
 class TrainingRows(Dataset):
@@ -69,37 +107,54 @@ class TrainingRows(Dataset):
         return len(self.queries)
 
     def __getitem__(self, place: Place) -> Row:
-        epoch, index, batch = place
-        query = int(self.queries[index])
-        ids, source, teacher = self.mixture.draw(epoch, query, batch)
-        relabelled, judged = self.mixture.relabelled(query)
-        known = self.of_the_same_text(relabelled)
-        if len(known):  # one source's positive is no other's negative
-            void = np.isin(ids, known)
-            ids, teacher = np.where(void, np.int32(-1), ids), np.where(void, np.float32(np.nan), teacher)
-        shown, scores = self.shown(epoch, query, relabelled, judged)
-        return Row(
-            query=query,
-            docs=np.concatenate([shown, ids]),
-            source=np.concatenate([np.zeros(self.positives, np.int32), source]),
-            teacher=np.concatenate([scores, teacher]),
+        return self.__getitems__([place])[0]
+
+    def __getitems__(self, places: Sequence[Place]) -> Drawn:
+        """Draw the rows of one batch, all at once (what a data loader asks for where there is it)."""
+        epochs, indices, batches = np.array(places, np.int64).reshape(-1, 3).T
+        assert (batches == batches[0]).all(), "the places are of one batch"
+        queries = self.queries[indices].astype(np.int64)
+        ids, source, teacher = self.mixture.draw_batch(epochs, queries, int(batches[0]))
+        shown, scores = self.shown(epochs, queries)
+        drawn = Drawn(
+            queries=queries,
+            docs=np.concatenate([shown, ids], axis=1),
+            source=np.concatenate([np.zeros(shown.shape, np.int32), source], axis=1),
+            teacher=np.concatenate([scores, teacher], axis=1),
             positives=self.positives,
-            relabelled=known,
+            relabelled={},
         )
+        if self.mixture.relabels:
+            for place, (epoch, query) in enumerate(zip(epochs.tolist(), queries.tolist(), strict=True)):
+                self.relabel(drawn, place, epoch, query)
+        return drawn
 
     def shown(
-        self, epoch: int, query: int, relabelled: Int32[np.ndarray, " n"], judged: Float32[np.ndarray, " n"]
-    ) -> tuple[Int32[np.ndarray, " P"], Float32[np.ndarray, " P"]]:
-        """Return the positives of this epoch and what the teacher says of them."""
+        self, epochs: Int64[np.ndarray, " n"], queries: Int64[np.ndarray, " n"]
+    ) -> tuple[Int32[np.ndarray, "n P"], Float32[np.ndarray, "n P"]]:
+        """Return the labelled positives of this epoch and what the teacher says of them."""
+        slots, counts = np.arange(self.positives), self.labelled.counts[queries][:, None]
+        which = (epochs[:, None] * self.positives + slots) % counts
+        which = np.where(slots < counts, which, -1)
+        return self.labelled.at(queries, which), self.mixture.positive_teachers(queries, which)
+
+    def relabel(self, drawn: Drawn, place: int, epoch: int, query: int) -> None:
+        """Have a row show what a source has relabelled too, in turn, and draw none of it."""
+        relabelled, judged = self.mixture.relabelled(query)
+        known = self.of_the_same_text(relabelled)
+        if not len(known):
+            return
+        drawn.relabelled[place] = known
+        void = np.isin(drawn.docs[place], known)  # one source's positive is no other's negative
+        drawn.docs[place, void], drawn.teacher[place, void] = -1, np.nan
         labelled = self.labelled[query]
         every = np.concatenate([labelled, relabelled])
         turn = (epoch * self.positives + np.arange(min(self.positives, len(every)))) % len(every)
-        docs, scores = np.full(self.positives, -1, np.int32), np.full(self.positives, np.nan, np.float32)
-        docs[: len(turn)] = every[turn]
-        for slot, which in enumerate(turn.tolist()):
-            own = which < len(labelled)
-            scores[slot] = self.mixture.positive_teacher(query, which) if own else judged[which - len(labelled)]
-        return docs, scores
+        own = turn < len(labelled)
+        scores = self.mixture.positive_teachers(np.array([query]), np.where(own, turn, -1)[None])[0]
+        scores[~own] = judged[turn[~own] - len(labelled)]
+        drawn.docs[place, : self.positives], drawn.teacher[place, : self.positives] = -1, np.nan
+        drawn.docs[place, : len(turn)], drawn.teacher[place, : len(turn)] = every[turn], scores
 
     def of_the_same_text(self, docs: Int32[np.ndarray, " n"]) -> Int32[np.ndarray, " m"]:
         """Return these documents and all others with the text of one of them."""
@@ -114,27 +169,29 @@ class Collate:
     def __init__(self, queries: TokenTable, docs: TokenTable, training: TrainingSet, has_teacher: bool) -> None:
         self.queries, self.docs, self.excluded, self.has_teacher = queries, docs, training.excluded, has_teacher
 
-    def __call__(self, rows: list[Row]) -> Batch:
+    def __call__(self, rows: Drawn | Sequence[Row]) -> Batch:
         """Stack the rows; texts are padded to the longest of the batch."""
+        drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
         return Batch(
-            queries=self.queries.batch(np.array([row.query for row in rows])),
-            docs=self.docs.batch(np.concatenate([row.docs for row in rows])),
-            **stacked(rows, self.excluded, self.has_teacher),
+            queries=self.queries.batch(drawn.queries),
+            docs=self.docs.batch(drawn.docs.ravel()),
+            **stacked(drawn, self.excluded, self.has_teacher),
         )
 
 
-def stacked(rows: list[Row], excluded: Ragged, has_teacher: bool) -> dict[str, Any]:
+def stacked(rows: Drawn | Sequence[Row], excluded: Ragged, has_teacher: bool) -> dict[str, Any]:
     """Stack what every kind of batch holds (see `batch.Rows`); `excluded` is what is no negative of each query."""
-    query_ids = np.array([row.query for row in rows])
-    relabelled = np.full((len(rows), max(len(row.relabelled) for row in rows)), -1, np.int32)
-    for place, row in enumerate(rows):
-        relabelled[place, : len(row.relabelled)] = row.relabelled
-    known_ids = np.concatenate([excluded.padded(query_ids), relabelled], axis=1)
+    drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
+    width = max((len(found) for found in drawn.relabelled.values()), default=0)
+    relabelled = np.full((len(drawn.queries), width), -1, np.int32)
+    for place, found in drawn.relabelled.items():
+        relabelled[place, : len(found)] = found
+    known_ids = np.concatenate([excluded.padded(drawn.queries), relabelled], axis=1)
     return {
-        "query_ids": torch.from_numpy(query_ids),
-        "doc_ids": torch.from_numpy(np.stack([row.docs for row in rows]).astype(np.int64)),
-        "source": torch.from_numpy(np.stack([row.source for row in rows]).astype(np.int64)),
+        "query_ids": torch.from_numpy(drawn.queries),
+        "doc_ids": torch.from_numpy(drawn.docs.astype(np.int64)),
+        "source": torch.from_numpy(drawn.source.astype(np.int64)),
         "positive_ids": torch.from_numpy(known_ids.astype(np.int64)),
-        "teacher": torch.from_numpy(np.stack([row.teacher for row in rows])) if has_teacher else None,
-        "positives": rows[0].positives,
+        "teacher": torch.from_numpy(drawn.teacher) if has_teacher else None,
+        "positives": drawn.positives,
     }

@@ -39,10 +39,12 @@ class PairScores:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def look_up(self, query: int, docs: Int[np.ndarray, " k"]) -> Float32[np.ndarray, " k"]:
-        """Return the scores of a query's documents, NaN for those without."""
-        asked = np.int64(query) << 32 | docs.astype(np.int64)
+    def look_up(
+        self, query: int | Int[np.ndarray, "n 1"], docs: Int[np.ndarray, "*n k"]
+    ) -> Float32[np.ndarray, "*n k"]:
+        """Return the scores of a query's documents, or of each of several, NaN for those without."""
+        asked = np.asarray(query, np.int64) << 32 | docs.astype(np.int64)
         if not len(self):
-            return np.full(len(docs), np.nan, np.float32)
+            return np.full(docs.shape, np.nan, np.float32)
         place = np.searchsorted(self.pairs, asked).clip(max=len(self.pairs) - 1)
         return np.where((self.pairs[place] == asked) & (docs >= 0), self.scores[place], np.float32(np.nan))

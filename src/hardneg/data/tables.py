@@ -134,6 +134,25 @@ class Ragged:
         out[filled] = self.values[(self.offsets[rows][:, None] + columns)[filled]]
         return out
 
+    def at(self, rows: np.ndarray, places: Int64[np.ndarray, "n k"]) -> Int32[np.ndarray, "n k"]:
+        """Return the values at these places of each row; place -1 gives -1."""
+        known = places >= 0
+        out = np.full(places.shape, -1, np.int32)
+        out[known] = self.values[(self.offsets[rows][:, None] + places)[known]]
+        return out
+
+    def holds(self, rows: np.ndarray, values: Int32[np.ndarray, "n k"]) -> Bool[np.ndarray, "n k"]:
+        """Mark which of the values each of these rows holds."""
+        counts = self.counts[rows]
+        ends = np.cumsum(counts)
+        if not len(ends) or not ends[-1]:
+            return np.zeros(values.shape, bool)
+        owner = np.repeat(np.arange(len(rows)), counts)
+        within = np.arange(ends[-1]) - (ends - counts)[owner]
+        held = np.sort(owner << 32 | self.values[self.offsets[rows][owner] + within])
+        asked = np.arange(len(rows))[:, None] << 32 | values.astype(np.int64)
+        return held[np.searchsorted(held, asked).clip(max=len(held) - 1)] == asked
+
     @cached_property
     def counts(self) -> Int64[np.ndarray, " rows"]:
         """How many values each row holds."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int, Int32, UInt8
 
 from hardneg.system.cache import release
 from hardneg.system.memory_map import Mapped
@@ -96,6 +96,19 @@ class Store:
     def positive_teacher(self, query: int, which: int) -> float:
         """The teacher's score of the query's `which`-th labelled positive; NaN where there is none."""
         return np.nan if self._positive_teacher is None else float(self._positive_teacher.array[query, which])
+
+    @property
+    def teachers(self) -> Float32[np.ndarray, "Q K"] | None:
+        """The teacher's scores of all that was mined, NaN unknown; None where the store has none."""
+        return None if self._teacher is None else self._teacher.array
+
+    def positives(self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]) -> Float32[np.ndarray, "n P"]:
+        """The teacher's scores of these labelled positives of each query; NaN where there is none, or place -1."""
+        scores = np.full(which.shape, np.nan, np.float32)
+        if self._positive_teacher is not None:
+            known = which >= 0
+            scores[known] = self._positive_teacher.array[queries[np.nonzero(known)[0]], which[known]]
+        return scores
 
     def keeps(self, query: int) -> Bool[np.ndarray, " K"]:
         """Mark the query's kept documents."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int, Int32
+from jaxtyping import Bool, Float, Float32, Int, Int32
 from torch import Tensor, nn
 
 from hardneg.data.training_set import TrainingSet
@@ -26,6 +27,19 @@ class Draw:
 
     ids: Int32[np.ndarray, " k"]
     teacher: Float32[np.ndarray, " k"] | None = None
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The documents drawn for each of several queries, as `Draw` has them for one."""
+
+    ids: Int32[np.ndarray, "n k"]
+    teacher: Float32[np.ndarray, "n k"] | None = None
+
+
+# What a source may do for a batch at once, and the method that does it for one query: the former must agree with the
+# latter, so that a subclass that writes the latter anew loses the former.
+AT_ONCE = {"draw_batch": "draw", "positive_teachers": "positive_teacher"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,9 @@ class OfflineSource(ABC):
     """Names negatives before the batch exists; they are tokenised and encoded with gradient.
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
-    checks its arguments; `prepare` does the work. `relabels`: may find positives beyond the labels. `version` changes
-    when the source would draw otherwise than before: what workers have fetched ahead is then void.
+    checks its arguments; `prepare` does the work. `draw` is all that a source must have; `draw_batch`, which does it
+    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `version` changes when the
+    source would draw otherwise than before: what workers have fetched ahead is then void.
     """
 
     has_teacher: bool = False
@@ -60,6 +75,12 @@ class OfflineSource(ABC):
 
     def __init__(self, k: int) -> None:
         self.resize(k)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for at_once, one in AT_ONCE.items():
+            if one in vars(cls) and at_once not in vars(cls):
+                setattr(cls, at_once, getattr(OfflineSource, at_once))
 
     @property
     def may_have_teacher(self) -> bool:
@@ -79,9 +100,31 @@ class OfflineSource(ABC):
     def draw(self, query: int, rng: np.random.Generator) -> Draw:
         """Draw `k` documents for a query; the same (query, rng state) gives the same draw."""
 
+    def draw_batch(
+        self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator], **window: tuple[int, int]
+    ) -> Draws:
+        """Draw for each query what `draw` does with its generator; each is good until the next one is asked for."""
+        ids, teacher = np.full((len(queries), self.k), -1, np.int32), None
+        for row, (query, rng) in enumerate(zip(queries.tolist(), rngs, strict=True)):
+            drawn = self.draw(query, rng, **window)
+            ids[row] = drawn.ids[: self.k]
+            if drawn.teacher is not None:
+                teacher = np.full(ids.shape, np.nan, np.float32) if teacher is None else teacher
+                teacher[row] = drawn.teacher[: self.k]
+        return Draws(ids, teacher)
+
     def positive_teacher(self, query: int, which: int) -> float:
         """The teacher's score of the query's `which`-th labelled positive; NaN where there is none."""
         return np.nan
+
+    def positive_teachers(
+        self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
+    ) -> Float32[np.ndarray, "n P"]:
+        """Return what `positive_teacher` says of each query's labelled positives; -1 is none."""
+        scores = np.full(which.shape, np.nan, np.float32)
+        for row, column in np.argwhere(which >= 0).tolist():
+            scores[row, column] = self.positive_teacher(int(queries[row]), int(which[row, column]))
+        return scores
 
     def relabelled(self, query: int) -> Draw:
         """Name the documents that are positives of the query by a teacher's word: no negatives for any source."""
@@ -124,6 +167,23 @@ class OnlineSource(nn.Module, ABC):
 
     def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
         """Take in this step's documents, after the loss."""
+
+
+def shuffled(counts: Int[np.ndarray, " n"], k: int, rngs: Iterator[np.random.Generator]) -> Int[np.ndarray, "n k"]:
+    """Return the first `k` places of a random order of each row's `counts`, padded with -1."""
+    places = np.full((len(counts), k), -1)
+    for row, (count, rng) in enumerate(zip(counts.tolist(), rngs, strict=True)):
+        places[row, : min(count, k)] = rng.permutation(count)[:k]
+    return places
+
+
+def first_marked(values: Int32[np.ndarray, "n m"], marked: Bool[np.ndarray, "n m"], k: int) -> Int32[np.ndarray, "n k"]:
+    """Return the first `k` marked values of each row, padded with -1."""
+    place = np.cumsum(marked, axis=1) - 1
+    rows, columns = np.nonzero(marked & (place < k))
+    out = np.full((len(values), k), -1, np.int32)
+    out[rows, place[rows, columns]] = values[rows, columns]
+    return out
 
 
 def pad(ids: Sequence[int] | np.ndarray, k: int) -> Int32[np.ndarray, " k"]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss
@@ -113,10 +114,17 @@ class Curriculum:
 
     def counts(self, names: Sequence[str], progress: float, rng: np.random.Generator) -> dict[str, int]:
         """Return how many slots each of these sources gets in one row; what is left over stays empty."""
+        rows = self.counts_of_rows(names, progress, [rng.random()])
+        return {name: int(counts[0]) for name, counts in rows.items()}
+
+    def counts_of_rows(
+        self, names: Sequence[str], progress: float, rounding: Sequence[float]
+    ) -> dict[str, Int[np.ndarray, " n"]]:
+        """Return the same for several rows, each with a random number below 1 that its shares are rounded by."""
         shares = self._shares(progress)
         ends = np.cumsum([shares[name] for name in names]) * (self.slots or 0)
-        ends = np.floor(np.round(ends, 9) + rng.random()).astype(int)
-        return dict(zip(names, np.diff(ends, prepend=0).tolist(), strict=True))
+        whole = np.floor(np.round(ends, 9) + np.array(rounding)[:, None]).astype(int)
+        return dict(zip(names, np.diff(whole, prepend=0).T, strict=True))
 
     def window_at(self, name: str, progress: float) -> tuple[int, int] | None:
         """Return the places of the kept list that a source draws from now; None where the curriculum has no say."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Int
 
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.mining.teacher import Teacher
-from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
+from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, first_marked, pad, shuffled
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.progress import track
 
@@ -63,9 +65,26 @@ class Given(OfflineSource):
         ids = pad(rng.permutation(ids[~np.isin(ids, self.excluded[query])])[: self.k], self.k)
         return Draw(ids, None if self.scored is None else self.scored.look_up(query, ids))
 
+    def draw_batch(self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator]) -> Draws:  # type: ignore[override]
+        """Draw for each query as `draw` does."""
+        lists = self.lists.padded(queries)
+        allowed = (lists >= 0) & ~self.excluded.holds(queries, lists)
+        lists = first_marked(lists, allowed, lists.shape[1])
+        places = shuffled(allowed.sum(axis=1), self.k, rngs)
+        ids = np.where(places >= 0, np.take_along_axis(lists, places.clip(min=0), axis=1), np.int32(-1))
+        return Draws(ids, None if self.scored is None else self.scored.look_up(queries[:, None], ids))
+
     def positive_teacher(self, query: int, which: int) -> float:
         """The score of the query's `which`-th labelled positive; NaN where there is none."""
         return np.nan if self.scored is None else float(self.scored.look_up(query, self.positives[query][[which]])[0])
+
+    def positive_teachers(
+        self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
+    ) -> Float32[np.ndarray, "n P"]:
+        """Return the scores of the queries' labelled positives."""
+        if self.scored is None:
+            return np.full(which.shape, np.nan, np.float32)
+        return self.scored.look_up(queries[:, None], self.positives.at(queries, which))
 
     def __getstate__(self) -> dict[str, Any]:
         """Workers only draw: the teacher stays in the main process."""

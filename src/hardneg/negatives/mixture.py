@@ -6,10 +6,11 @@ import zlib
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int, Int32
 
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.row_streams import RowStreams
 
 ROUNDING = zlib.crc32(b"curriculum")  # the stream that rounds a curriculum's shares to whole slots
 
@@ -32,7 +33,7 @@ class Mixture:
         self.sources = dict(sources)
         self.labels = {name: names.index(name) for name in sources}
         self.streams = {name: zlib.crc32(name.encode()) for name in sources}
-        self.seed, self.curriculum = seed, curriculum
+        self.seed, self.curriculum, self.rows = seed, curriculum, RowStreams(seed)
         self.sharing = [] if curriculum is None else curriculum.drawn(sources)
         alone = sum(source.k for name, source in sources.items() if name not in self.sharing)
         self.k = alone + ((curriculum.slots or 0) if curriculum is not None and self.sharing else 0)
@@ -45,10 +46,15 @@ class Mixture:
         pace = 0 if self.curriculum is None else self.curriculum.pace.version
         return (pace, *(source.version for source in self.sources.values()))
 
-    def positive_teacher(self, query: int, which: int) -> float:
-        """The teacher's score of the query's `which`-th labelled positive, from the first source that knows it."""
-        scores = (source.positive_teacher(query, which) for source in self.sources.values() if source.has_teacher)
-        return next((score for score in scores if not np.isnan(score)), np.nan)
+    def positive_teachers(
+        self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
+    ) -> Float32[np.ndarray, "n P"]:
+        """Return the teacher's scores of these labelled positives of each query, from the first source that knows."""
+        scores = np.full(which.shape, np.nan, np.float32)
+        for source in self.sources.values():
+            if source.has_teacher:
+                scores = np.where(np.isnan(scores), source.positive_teachers(queries, which), scores)
+        return scores
 
     def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
         """What some source has relabelled as a positive of the query, with the first teacher's score of each."""
@@ -62,31 +68,43 @@ class Mixture:
     def draw(
         self, epoch: int, query: int, batch: int = 0
     ) -> tuple[Int32[np.ndarray, " k"], Int32[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """Return ids, source labels and teacher scores (NaN = unknown) of the row's negatives.
+        """Draw for one query; see `draw_batch`."""
+        ids, labels, teacher = self.draw_batch(np.array([epoch]), np.array([query]), batch)
+        return ids[0], labels[0], teacher[0]
 
-        `batch` is the number of the row's batch in the run, for a curriculum.
+    def draw_batch(
+        self, epochs: Int[np.ndarray, " n"], queries: Int[np.ndarray, " n"], batch: int = 0
+    ) -> tuple[Int32[np.ndarray, "n k"], Int32[np.ndarray, "n k"], Float32[np.ndarray, "n k"]]:
+        """Return ids, source labels and teacher scores (NaN = unknown) of the negatives of each row.
+
+        `batch` is the number of the rows' batch in the run, for a curriculum.
         """
-        ids, teacher = np.full(self.k, -1, np.int32), np.full(self.k, np.nan, np.float32)
-        labels = np.full(self.k, max(self.labels.values(), default=0), np.int32)  # an empty slot is no positive
+        shape = (len(queries), self.k)
+        ids, teacher = np.full(shape, -1, np.int32), np.full(shape, np.nan, np.float32)
+        labels = np.full(shape, max(self.labels.values(), default=0), np.int32)  # an empty slot is no positive
         progress = 0.0 if self.curriculum is None else self.curriculum.pace.progress(batch)
-        end = 0
-        for name, count in self._counts(epoch, query, progress).items():
-            start, end = end, end + count
-            if not count:
+        end = np.zeros(len(queries), int)
+        for name, counts in self._counts(epochs, queries, progress).items():
+            start, end = end, end + counts
+            rows = np.flatnonzero(counts)
+            if not len(rows):
                 continue
-            rng = np.random.default_rng((self.seed, epoch, query, self.streams[name]))
             window = None if self.curriculum is None else self.curriculum.window_at(name, progress)
-            drawn = self.sources[name].draw(query, rng, **({} if window is None else {"window": window}))
-            ids[start:end] = drawn.ids[:count]
-            labels[start:end] = self.labels[name]
+            rngs = self.rows.each(epochs[rows], queries[rows], self.streams[name])
+            drawn = self.sources[name].draw_batch(queries[rows], rngs, **({} if window is None else {"window": window}))
+            row, slot = np.nonzero(np.arange(counts.max()) < counts[rows][:, None])
+            place = rows[row], start[rows[row]] + slot
+            ids[place], labels[place] = drawn.ids[row, slot], self.labels[name]
             if drawn.teacher is not None:
-                teacher[start:end] = drawn.teacher[:count]
+                teacher[place] = drawn.teacher[row, slot]
         return ids, labels, teacher
 
-    def _counts(self, epoch: int, query: int, progress: float) -> dict[str, int]:
-        """How many of the row's slots each source gets."""
-        counts = {name: source.k for name, source in self.sources.items()}
+    def _counts(
+        self, epochs: Int[np.ndarray, " n"], queries: Int[np.ndarray, " n"], progress: float
+    ) -> dict[str, Int[np.ndarray, " n"]]:
+        """How many of each row's slots each source gets."""
+        counts = {name: np.full(len(queries), source.k) for name, source in self.sources.items()}
         if self.curriculum is not None and self.sharing:
-            rng = np.random.default_rng((self.seed, epoch, query, ROUNDING))
-            counts |= self.curriculum.counts(self.sharing, progress, rng)
+            rounding = [rng.random() for rng in self.rows.each(epochs, queries, ROUNDING)]
+            counts |= self.curriculum.counts_of_rows(self.sharing, progress, rounding)
         return counts

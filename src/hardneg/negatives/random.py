@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
+import numpy as np
+from jaxtyping import Int
+
+from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, first_marked, pad
 
 
 class Random(OfflineSource):
@@ -23,3 +26,14 @@ class Random(OfflineSource):
         enough = min(self.k + len(excluded), len(docs))
         ids = rng.choice(len(docs), enough, replace=False, shuffle=True) + docs.start
         return Draw(pad(ids[~np.isin(ids, excluded)][: self.k], self.k))
+
+    def draw_batch(self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator]) -> Draws:  # type: ignore[override]
+        """Draw for each query as `draw` does."""
+        sizes = np.array([len(docs) for docs in self.docs])[self.part[queries]]
+        starts = np.array([docs.start for docs in self.docs])[self.part[queries]]
+        enough = np.minimum(self.k + self.excluded.counts[queries], sizes)
+        ids = np.full((len(queries), int(enough.max(initial=0))), -1, np.int32)
+        rows = zip(sizes.tolist(), enough.tolist(), starts.tolist(), rngs, strict=True)
+        for row, (size, count, start, rng) in enumerate(rows):
+            ids[row, :count] = rng.choice(size, count, replace=False, shuffle=True) + start
+        return Draws(first_marked(ids, (ids >= 0) & ~self.excluded.holds(queries, ids), self.k))

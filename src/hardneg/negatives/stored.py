@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Int
 
 from hardneg.data.tables import Ragged
 from hardneg.errors import ConfigError
@@ -14,9 +16,9 @@ from hardneg.mining.health import health
 from hardneg.mining.known_positives_found import findable
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.relabel import with_relabelling
-from hardneg.mining.store import Store
+from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
-from hardneg.negatives.base import Draw, OfflineSource, Setting, pad
+from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, pad, shuffled
 from hardneg.negatives.stratified import stratified
 
 SAMPLING = ("uniform", "top", "stratified")
@@ -132,9 +134,41 @@ class Stored(OfflineSource):
         scores[: len(order)] = teacher[places][order]
         return Draw(pad(ids[order], self.k), scores)
 
+    def draw_batch(
+        self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator], **window: tuple[int, int]
+    ) -> Draws:
+        """Draw for each query as `draw` does."""
+        if self.store is None or self.sampling == "stratified":
+            return super().draw_batch(queries, rngs, **window)
+        lists = self.store.ids[queries]
+        rows, columns = np.nonzero((lists >= 0) & (self.store.reasons[queries] == KEPT))
+        kept = np.bincount(rows, minlength=len(queries))
+        first, end = window.get("window") or (0, self.pool)
+        counts = (np.minimum(kept, end) - first).clip(min=0)
+        if self.sampling == "top":
+            places = np.where(np.arange(self.k) < counts[:, None], np.arange(self.k), -1)
+        else:
+            places = shuffled(counts, self.k, rngs)
+        drawn = places >= 0
+        column = columns[((np.cumsum(kept) - kept + first)[:, None] + places)[drawn]]
+        row = np.nonzero(drawn)[0]
+        ids, scores = np.full(places.shape, -1, np.int32), np.full(places.shape, np.nan, np.float32)
+        ids[drawn] = lists[row, column]
+        teacher = self.store.teachers
+        if teacher is None:
+            return Draws(ids)
+        scores[drawn] = teacher[queries[row], column]
+        return Draws(ids, scores)
+
     def positive_teacher(self, query: int, which: int) -> float:
         """The teacher's score of the query's `which`-th labelled positive."""
         return np.nan if self.store is None else self.store.positive_teacher(query, which)
+
+    def positive_teachers(
+        self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
+    ) -> Float32[np.ndarray, "n P"]:
+        """Return the teacher's scores of the queries' labelled positives."""
+        return super().positive_teachers(queries, which) if self.store is None else self.store.positives(queries, which)
 
     def relabelled(self, query: int) -> Draw:
         """Name what the teacher found relevant in the last round."""

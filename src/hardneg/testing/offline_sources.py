@@ -60,6 +60,18 @@ def same_seed_epoch_and_query_draw_the_same(source: OfflineSource, setting: Sett
         np.testing.assert_array_equal(draws_of(elsewhere, setting, epoch), first[epoch])
 
 
+def draws_a_batch_as_its_rows(source: OfflineSource, setting: Setting) -> None:
+    """A batch drawn at once is what its queries draw one by one."""
+    queries = setting.training.queries[::-1].astype(np.int64)
+    drawn = source.draw_batch(queries, (np.random.default_rng(int(query)) for query in queries))
+    for row, query in enumerate(queries.tolist()):
+        alone = source.draw(query, np.random.default_rng(query))
+        np.testing.assert_array_equal(drawn.ids[row], alone.ids, f"query {query}")
+        if alone.teacher is not None:
+            assert drawn.teacher is not None, "a batch has teacher scores where its rows have"
+            np.testing.assert_array_equal(drawn.teacher[row], alone.teacher, f"query {query}")
+
+
 def pickles_without_what_is_on_disk(source: OfflineSource, setting: Setting) -> None:
     """The source can be sent to a worker: it holds no tensor, and of a file on disk its place, not its content."""
 
@@ -98,4 +110,4 @@ def reports_plain_numbers(source: OfflineSource, setting: Setting) -> None:
 
 OFFLINE = [draws_k_rows_of_the_corpus, draws_no_document_twice, never_draws_a_known_positive]
 OFFLINE += [same_seed_epoch_and_query_draw_the_same, pickles_without_what_is_on_disk, mixes_with_other_sources]
-OFFLINE += [reports_plain_numbers]
+OFFLINE += [draws_a_batch_as_its_rows, reports_plain_numbers]

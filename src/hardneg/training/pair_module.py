@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hardneg.data.dataset import Row, stacked
+from hardneg.data.dataset import Drawn, Row, stacked
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.cross_encoder import CrossEncoder, PairRecipe, PairTokenizer, PairTokens
 from hardneg.encoders.encode import budget, encode
@@ -34,13 +35,14 @@ class PairCollate:
     def __init__(self, tokens: PairTokenizer, training: TrainingSet) -> None:
         self.tokens, self.data, self.excluded = tokens, training.data, training.excluded
 
-    def __call__(self, rows: list[Row]) -> PairBatch:
+    def __call__(self, rows: Drawn | Sequence[Row]) -> PairBatch:
         """Tokenise the pairs and stack."""
-        docs = np.stack([row.docs for row in rows])
+        drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
+        docs = drawn.docs
         found = self.data.corpus.take(docs.clip(0).ravel())
         texts = [text if row >= 0 else "" for row, text in zip(docs.ravel(), found, strict=True)]
-        queries = self.data.queries.take(np.repeat([row.query for row in rows], docs.shape[1]))
-        return PairBatch(pairs=self.tokens(queries, texts), **stacked(rows, self.excluded, has_teacher=False))
+        queries = self.data.queries.take(np.repeat(drawn.queries, docs.shape[1]))
+        return PairBatch(pairs=self.tokens(queries, texts), **stacked(drawn, self.excluded, has_teacher=False))
 
 
 class PairModule(TrainingModule):
