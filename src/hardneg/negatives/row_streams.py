@@ -75,7 +75,7 @@ class _Constants:
 
 
 def _mixed(left: UInt32[np.ndarray, "m n"], right: UInt32[np.ndarray, "m n"]) -> UInt32[np.ndarray, "m n"]:
-    found = MIX_LEFT * left - MIX_RIGHT * right
+    found: np.ndarray = MIX_LEFT * left - MIX_RIGHT * right
     return found ^ found >> SHIFT
 
 
