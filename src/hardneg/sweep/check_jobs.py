@@ -46,6 +46,8 @@ class Preflight(Callback):
 
         def choose() -> dict[str, Any]:
             """Check, by the first rank for all, and say what the run is and where it lies."""
+            if str(config.hydra.sweeper._target_).endswith(".Optuna"):
+                raise ConfigError("hparams_search= and hydra/sweeper=optuna choose the values of a sweep: add -m")
             refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
             cfg = copy.deepcopy(config)
             with open_dict(cfg):

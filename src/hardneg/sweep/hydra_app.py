@@ -48,6 +48,11 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
         )()
     except JobFailed:  # it has said why
         sys.exit(1)
+    except ValueError as error:
+        if "Config group override must be" not in str(error):
+            raise
+        nothing = [word.removesuffix("=null") for word in rest if word.endswith("=null")]
+        raise ConfigError(f"{nothing[0]}=null: a list without any is written '{nothing[0]}=[]'") from error
     except hydra.errors.HydraException as error:
         raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
     finally:
@@ -61,5 +66,9 @@ def _tell(sweep: Path, command: str) -> None:
     show(sweep, found)
     if any(row.state not in ("done", "pruned") for row in found):
         log.info("the same command with hydra.sweep.dir=%s runs only what is missing", sweep)
+    elif (sweep / "best.yaml").exists():
+        log.info(
+            "the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s/best.yaml", sweep
+        )
     elif command.startswith("train"):
         log.info("which is better: hardneg compare %s", sweep)
