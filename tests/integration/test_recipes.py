@@ -83,7 +83,8 @@ def run(bert, decoder, cache, tmp_path, monkeypatch):
         if command == "train":
             node["evaluate"]["bm25"] = None
         (tmp_path / folder).mkdir()
-        hydra = SimpleNamespace(runtime=SimpleNamespace(output_dir=str(tmp_path / folder)))
+        words = SimpleNamespace(task=[], hydra=[])
+        hydra = SimpleNamespace(runtime=SimpleNamespace(output_dir=str(tmp_path / folder)), overrides=words)
         monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
         entry = {"train": train.train, "train-teacher": train_teacher.train_teacher}[command]
         entry(OmegaConf.create(node))

@@ -45,7 +45,7 @@ def test_overrides_are_for_all_stages_or_for_one(own, tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "overrides", "says"),
     [
-        ("three", [], "there is no recipe 'three' in stages; there are nv_embed"),
+        ("three", [], "there is no recipe 'three' in stages; there are ance"),
         ("two", ["3_third:seed=1"], "there is no stage 3_third; there are 1_first, 2_second"),
         ("two", ["experiment=dpr"], "hardneg stages gives experiment itself"),
         ("two", ["2_second:stages=x"], "hardneg stages gives stages itself"),

@@ -46,6 +46,7 @@ class Pairs:
             try:
                 example = examples(row)
             except BadRow as bad:
+                bad.in_one_row = bad.in_one_row or not first  # rows before it were read
                 self.complaints.about(source.name, line, bad)
                 continue
             if first:
