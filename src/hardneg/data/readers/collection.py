@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.held_out import HoldsOut, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers import collection_rows
 from hardneg.data.readers.collection_files import ROLES, files_of, qrels_by_split
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, there_is
-from hardneg.data.readers.id_triples import read_triples, with_triples
-from hardneg.data.readers.judged_sets import Judged, judged_set
+from hardneg.data.readers.id_triples import Pairs, read_triples
+from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints
-from hardneg.data.tables import Ragged, RetrievalData, Texts
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError, DataError
 
 Files = str | Sequence[str] | None
@@ -31,7 +31,7 @@ EXPECTED = {
 
 
 @dataclass(frozen=True)
-class Collection:
+class Collection(HoldsOut):
     """A folder with a collection's files as they are published; names say which file is what.
 
     Documents are in files or folders called collection, corpus, docs, documents or passage (TSV without a header: id
@@ -81,9 +81,8 @@ class Collection:
         files = self._files(folder)
         qrels = {split: Source(str(path), tsv_judgements(path, complaints)) for split, path in files["qrels"].items()}
 
-        def triples(corpus: Texts, queries: Texts, splits: Judged) -> tuple[Judged, Ragged | None]:
-            read = read_triples(files["triples"], corpus, queries, complaints) if files["triples"] else None
-            return with_triples(splits, read, len(queries))
+        def triples(corpus: Texts, queries: Texts) -> Pairs | None:
+            return read_triples(files["triples"], corpus, queries, complaints) if files["triples"] else None
 
         data = judged_set(
             self.name or "_".join(word for word in (folder.resolve().name, self.language) if word),
@@ -96,9 +95,6 @@ class Collection:
             triples=triples,
         )
         return hold_out(data, self._shares())
-
-    def _shares(self) -> Shares:
-        return Shares(self.dev_share, self.test_share, self.split_seed)
 
     def _files(self, folder: Path) -> dict[str, Any]:
         named = {role: getattr(self, role) for role in ROLES}

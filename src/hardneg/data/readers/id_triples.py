@@ -16,14 +16,14 @@ from hardneg.data.tables import Qrels, Ragged, Texts
 from hardneg.errors import DataError
 from hardneg.system.progress import progress
 
+# (query, positive) and (query, negative) as sorted numbers for `unpacked`, each once.
+Pairs = tuple[np.ndarray, np.ndarray]
 COLUMNS = ("query", "positive", "negative")
 BLOCK = 1 << 26  # bytes read at once: ids are looked up in a table that is built anew for each block
 
 
-def read_triples(
-    paths: list[Path], corpus: Texts, queries: Texts, complaints: Complaints
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pairs (query, positive) and (query, negative) as sorted numbers for `unpacked`, each once.
+def read_triples(paths: list[Path], corpus: Texts, queries: Texts, complaints: Complaints) -> Pairs:
+    """Return the pairs that the triples are made of.
 
     Layout: three columns of ids parted by tabs, no header; tens of millions of lines are read in blocks. Complains
     about ids that are in no table. Raises `DataError` for another layout.
@@ -37,7 +37,7 @@ def read_triples(
 
 
 def with_triples(
-    splits: dict[str, Qrels], triples: tuple[np.ndarray, np.ndarray] | None, queries: int
+    splits: dict[str, Qrels], triples: Pairs | None, queries: int
 ) -> tuple[dict[str, Qrels], Ragged | None]:
     """Return the judgements, with the triples' positives as `train` where there is none, and the given negatives.
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.held_out import HoldsOut, hold_out
 from hardneg.data.own_documents import check_own_documents
 from hardneg.data.readers import access
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.id_triples import with_triples
-from hardneg.data.readers.judged_sets import Judged, judged_set
+from hardneg.data.readers.id_triples import Pairs
+from hardneg.data.readers.judged_sets import judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.tables import Ragged, RetrievalData, Texts
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError, DataError, UserError
 from hardneg.system.progress import progress
 
@@ -29,7 +29,7 @@ SERVER = "https://ir-datasets.com"  # asked only whether there is a network
 
 
 @dataclass(frozen=True)
-class IrDatasets:
+class IrDatasets(HoldsOut):
     """A set that the package `ir_datasets` provides, which downloads it once and keeps it in `IR_DATASETS_HOME`.
 
     `id` is the set (`beir/scifact`): its subsets train, dev (or validation, valid) and test with judgements are the
@@ -70,12 +70,11 @@ class IrDatasets:
         if len(of_documents) > 1:
             raise DataError(f"data.splits are of different documents: {', '.join(sorted(of_documents))}; choose one")
 
-        def triples(corpus: Texts, queries: Texts, splits: Judged) -> tuple[Judged, Ragged | None]:
+        def triples(corpus: Texts, queries: Texts) -> Pairs | None:
             train = sets.get("train")
-            read = None
             if self.docpairs and train is not None and train.has_docpairs():
-                read = _triples(ids["train"], train, corpus, queries, complaints)
-            return with_triples(splits, read, len(queries))
+                return _triples(ids["train"], train, corpus, queries, complaints)
+            return None
 
         with _explained(self.id):
             data = judged_set(
@@ -93,9 +92,6 @@ class IrDatasets:
                 triples=triples,
             )
         return hold_out(data, self._shares())
-
-    def _shares(self) -> Shares:
-        return Shares(self.dev_share, self.test_share, self.split_seed)
 
     def _ids(self, package: ModuleType) -> dict[str, str]:
         """The id of each split; raises `DataError` that lists what there is."""
@@ -203,9 +199,7 @@ def _qrels(dataset: Any) -> Iterator[tuple[int, tuple[str, str, Any]]]:
         yield number, (judged.query_id, judged.doc_id, judged.relevance)
 
 
-def _triples(
-    name: str, dataset: Any, corpus: Texts, queries: Texts, complaints: Complaints
-) -> tuple[np.ndarray, np.ndarray]:
+def _triples(name: str, dataset: Any, corpus: Texts, queries: Texts, complaints: Complaints) -> Pairs:
     positives, negatives = set[int](), set[int]()
     for number, pair in _counted(dataset.docpairs_iter(), None, "read triples"):
         rows = queries.rows.get(pair.query_id), corpus.rows.get(pair.doc_id_a), corpus.rows.get(pair.doc_id_b)

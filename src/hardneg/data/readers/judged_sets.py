@@ -10,6 +10,7 @@ from typing import Any
 from hardneg.data.grades import RelevantFrom, bar_of
 from hardneg.data.own_documents import own_documents
 from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
+from hardneg.data.readers.id_triples import Pairs, with_triples
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.text_rows import TextRows
@@ -18,8 +19,7 @@ from hardneg.errors import DataError
 
 log = logging.getLogger(__name__)
 
-Judged = dict[str, Qrels]
-Triples = Callable[[Texts, Texts, Judged], tuple[Judged, Ragged | None]]
+Triples = Callable[[Texts, Texts], Pairs | None]
 
 
 def judged_set(
@@ -36,7 +36,7 @@ def judged_set(
 
     `relevant_from` is the lowest grade that is relevant, of all splits or by split, null: any above 0.
     Unless `keep_own`, the document that a query is itself is noted, to be left out of what is ranked and mined for it.
-    `triples` may add judgements and give negatives when documents, queries and judgements are known.
+    `triples` reads training triples when documents and queries are known, null: none; see `with_triples`.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
     Ids are strings; where all of a file are whole numbers they are read as strings, and a line says so.
@@ -45,7 +45,9 @@ def judged_set(
     questions = _texts(queries, _query_text, complaints)
     bars = bar_of(relevant_from, qrels)
     splits = {name: judgements(source, documents, questions, complaints, bars[name]) for name, source in qrels.items()}
-    splits, given = (splits, None) if triples is None else triples(documents, questions, splits)
+    given = None
+    if triples is not None:
+        splits, given = with_triples(splits, triples(documents, questions), len(questions))
     data = finished(name, documents, questions, splits, given, complaints)
     own = None if keep_own else own_documents(documents, questions, data.qrels.values())
     if own is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Int64
 
+from hardneg.data.readers.arrow_columns import ArrowColumns
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.tables import BLOCK, Qrels, Texts
+from hardneg.data.tables import Qrels, Texts
 
 
 class JudgementRows:
@@ -18,22 +18,13 @@ class JudgementRows:
     def __init__(self, source: str, complaints: Complaints) -> None:
         self.source, self.complaints = source, complaints
         self.lines, self.scores = array("q"), array("f")
-        self._pending: tuple[list[str], list[str]] = [], []
-        self._blocks: list[tuple[pa.LargeStringArray, pa.LargeStringArray]] = []
+        self._columns = ArrowColumns(2)
 
     def add(self, line: int, query: str, doc: str, score: float) -> None:
         """Take in a row."""
         self.lines.append(line)
         self.scores.append(score)
-        for column, value in zip(self._pending, (query, doc), strict=True):
-            column.append(value)
-        if len(self._pending[0]) == BLOCK:
-            self._pack()
-
-    def _pack(self) -> None:
-        query, doc = (pa.array(column, pa.large_string()) for column in self._pending)
-        self._blocks.append((query, doc))
-        self._pending = [], []
+        self._columns.add(query, doc)
 
     def judged(self, corpus: Texts, queries: Texts) -> tuple[Qrels, Int64[np.ndarray, " n"]]:
         """Return what is judged, once each, and the line of each judgement.
@@ -41,8 +32,7 @@ class JudgementRows:
         Complains, in the order of the lines, about ids that are in no table and about a pair that comes again with
         another score.
         """
-        self._pack()
-        query_ids, doc_ids = (pa.concat_arrays(column) for column in zip(*self._blocks, strict=True))
+        query_ids, doc_ids = self._columns.joined()
         rows, docs = queries.find(query_ids), corpus.find(doc_ids)
         scores, lines = np.array(self.scores, np.float32), np.array(self.lines, np.int64)
         known = (rows >= 0) & (docs >= 0)

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from hardneg.data.readers.arrow_columns import ArrowColumns
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.tables import BLOCK, Texts, by_appearance
+from hardneg.data.tables import Texts, by_appearance
 
 
 class TextRows:
@@ -18,27 +19,16 @@ class TextRows:
     def __init__(self, source: str, complaints: Complaints) -> None:
         self.source, self.complaints = source, complaints
         self.lines = array("q")
-        self._ids: list[str] = []
-        self._texts: list[str] = []
-        self._blocks: list[tuple[pa.LargeStringArray, pa.LargeStringArray]] = []
+        self._columns = ArrowColumns(2)
 
     def add(self, line: int, name: str, text: str) -> None:
         """Take in a row."""
         self.lines.append(line)
-        self._ids.append(name)
-        self._texts.append(text)
-        if len(self._ids) == BLOCK:
-            self._pack()
-
-    def _pack(self) -> None:
-        self._blocks.append((pa.array(self._ids, pa.large_string()), pa.array(self._texts, pa.large_string())))
-        self._ids, self._texts = [], []
+        self._columns.add(name, text)
 
     def texts(self) -> Texts:
         """Return the table; complains about ids that were used before, and leaves those rows out."""
-        self._pack()
-        ids, texts = (pa.concat_arrays(column) for column in zip(*self._blocks, strict=True))
-        self._blocks.clear()
+        ids, texts = self._columns.joined()
         if pa.compute.count_distinct(ids).as_py() < len(ids):
             keep = self._firsts(ids)
             ids, texts = ids.filter(keep), texts.filter(keep)
