@@ -5,10 +5,11 @@ from __future__ import annotations
 import lightning as L
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.after_evaluation import AfterEvaluation
+from hardneg.training.callbacks.evaluation import Evaluate
 
 
-class FollowPlateau(L.Callback):
+class FollowPlateau(AfterEvaluation):
     """Tell every `ReduceLROnPlateau` each dev evaluation once, within epochs too.
 
     Lightning would read the metric at ends of epochs only, and the last one again where there was none. The value of
@@ -17,27 +18,15 @@ class FollowPlateau(L.Callback):
     """
 
     def __init__(self, evaluate: Evaluate) -> None:
+        super().__init__()
         self.evaluate = evaluate
-        self.followed = -1  # the step of the last evaluation that was told
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin with the next evaluation."""
-        self.followed = max((int(point["step"]) for point in self.evaluate.history), default=-1)
+        self.judged = max((int(point["step"]) for point in self.evaluate.history), default=-1)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Tell an evaluation within an epoch."""
-        if measured_within(trainer):
-            self._tell(trainer)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Tell one at its end."""
-        if measured_now(trainer):
-            self._tell(trainer)
-
-    def _tell(self, trainer: L.Trainer) -> None:
-        if self.followed == trainer.global_step:
-            return
-        self.followed = trainer.global_step
+    def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Tell it."""
         value = float(self.evaluate.history[-1][f"val/{self.evaluate.best}"])
         for config in trainer.lr_scheduler_configs:
             if isinstance(config.scheduler, ReduceLROnPlateau):

@@ -10,7 +10,8 @@ import lightning as L
 from hardneg.runs import status
 from hardneg.runs.study import open_study
 from hardneg.system import distributed
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.after_evaluation import AfterEvaluation
+from hardneg.training.callbacks.evaluation import Evaluate
 
 
 def trial_of(folder: Path) -> Any:
@@ -26,28 +27,19 @@ def trial_of(folder: Path) -> Any:
     return optuna.trial.Trial(study, found._trial_id)
 
 
-class Prune(L.Callback):
+class Prune(AfterEvaluation):
     """Report every dev evaluation after the first step, and stop the run where the pruner says so."""
 
     def __init__(self, trial: Any, evaluate: Evaluate, metric: str) -> None:
+        super().__init__()
         self.trial, self.evaluate, self.metric = trial, evaluate, metric
-        self.pruned, self.told = False, -1
+        self.pruned = False
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Report an evaluation within an epoch."""
-        if measured_within(trainer):
-            self._report(trainer)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Report one at its end."""
-        if measured_now(trainer):
-            self._report(trainer)
-
-    def _report(self, trainer: L.Trainer) -> None:
-        point = self.evaluate.history[-1]
-        if self.told == trainer.global_step or self.pruned:
+    def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Report it, and ask."""
+        if self.pruned:
             return
-        self.told = trainer.global_step
+        point = self.evaluate.history[-1]
         number = sum(one["step"] > 0 for one in self.evaluate.history)  # pruners compare the n-th of each trial
 
         def ask() -> bool:

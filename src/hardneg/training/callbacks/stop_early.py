@@ -8,10 +8,11 @@ import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.after_evaluation import AfterEvaluation
+from hardneg.training.callbacks.evaluation import Evaluate
 
 
-class StopEarly(L.Callback):
+class StopEarly(AfterEvaluation):
     """Have every `EarlyStopping` that watches a dev metric (`val/...`) judge each evaluation once.
 
     Lightning's callback looks at the end of every epoch, or of every validation of Lightning's own. Of a metric that is
@@ -22,9 +23,6 @@ class StopEarly(L.Callback):
 
     Comes after `Evaluate`, and before what need not be done any more when a run stops.
     """
-
-    def __init__(self) -> None:
-        self.judged = -1  # the step of the last evaluation that was judged
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Take the ends of epochs from those that watch dev."""
@@ -38,21 +36,10 @@ class StopEarly(L.Callback):
         if any(one.stopping_reason != EarlyStoppingReason.NOT_STOPPED for one in watching_dev(trainer)):
             trainer.should_stop = True
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Judge an evaluation within an epoch."""
-        if measured_within(trainer):
-            self._judge(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Judge one at its end."""
-        if measured_now(trainer):
-            self._judge(trainer, pl_module)
-
-    def _judge(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self.judged != trainer.global_step:
-            self.judged = trainer.global_step
-            for one in watching_dev(trainer):
-                one.on_validation_end(trainer, module)
+    def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Have each of them judge it."""
+        for one in watching_dev(trainer):
+            one.on_validation_end(trainer, pl_module)
 
 
 def watching_dev(trainer: L.Trainer) -> Iterator[EarlyStopping]:

@@ -1,0 +1,38 @@
+"""What follows a dev evaluation, whether it was within an epoch or at its end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import lightning as L
+
+from hardneg.training.callbacks.evaluation import measured_now, measured_within
+
+
+class AfterEvaluation(L.Callback):
+    """Calls `evaluated` once for each dev evaluation; it comes after `Evaluate`.
+
+    `judged` is the step of the last one that counts: of those up to it nothing is heard.
+    """
+
+    def __init__(self) -> None:
+        self.judged = -1
+
+    @abstractmethod
+    def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Do what is to be done after this evaluation."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Hear of an evaluation within an epoch."""
+        if measured_within(trainer):
+            self._once(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hear of one at its end."""
+        if measured_now(trainer):
+            self._once(trainer, pl_module)
+
+    def _once(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self.judged != trainer.global_step:
+            self.judged = trainer.global_step
+            self.evaluated(trainer, module)
