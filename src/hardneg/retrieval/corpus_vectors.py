@@ -10,7 +10,6 @@ import numpy as np
 from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.system import distributed
-from hardneg.system.cache import fingerprint
 
 
 class CorpusVectors:
@@ -26,13 +25,10 @@ class CorpusVectors:
 
     def of(self, model: Model) -> Blocks:
         """Return the vectors of all documents, embedding what is not there yet."""
-        here = self.folder / self.name(model)
+        rows = np.arange(len(model.docs), dtype=np.int32)
+        here = self.folder / model.vectors_name(rows)
         distributed.first(lambda: self._make_way(here))
-        return embed_blocks(model, np.arange(len(model.docs), dtype=np.int32), here, "documents")
-
-    def name(self, model: Model) -> str:
-        """What the folder of these weights' vectors is called."""
-        return fingerprint([model.document_identity(), "all"])
+        return embed_blocks(model, rows, here, "documents")
 
     def _make_way(self, here: Path) -> None:
         for other in self.folder.iterdir() if self.folder.is_dir() else ():

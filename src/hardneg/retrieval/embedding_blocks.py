@@ -16,7 +16,7 @@ from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
 from hardneg.system import distributed
 from hardneg.system.atomic_write import atomic_write
-from hardneg.system.cache import check_seen, fingerprint, taking_turns
+from hardneg.system.cache import check_seen, taking_turns
 from hardneg.system.progress import Progress, progress
 
 SIZE = 8192  # documents a block
@@ -96,8 +96,7 @@ def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name:
     """Embed these documents where the model's vectors stay, so that nobody embeds them again, or else into `work`."""
     if model.vectors is None or not len(rows):
         return embed_blocks(model, rows, work, name)
-    all_of_them = len(rows) == len(model.docs)
-    folder = model.vectors / fingerprint([model.document_identity(), "all" if all_of_them else rows.tolist()])
+    folder = model.vectors / model.vectors_name(rows)
     with taking_turns(folder):
         return embed_blocks(model, rows, folder, "documents")
 

@@ -17,6 +17,7 @@ from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import Towers
+from hardneg.system.cache import fingerprint
 
 if TYPE_CHECKING:
     from hardneg.retrieval.corpus_vectors import CorpusVectors
@@ -78,6 +79,10 @@ class Model:
     def identity(self) -> dict[str, Any]:
         """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
         return {**self.document_identity(), "tokens": [self.queries.key, self.docs.key]}
+
+    def vectors_name(self, rows: np.ndarray) -> str:
+        """What a folder with the vectors of these documents is called, by all that decides them."""
+        return fingerprint([self.document_identity(), "all" if len(rows) == len(self.docs) else rows.tolist()])
 
     def document_identity(self) -> dict[str, Any]:
         """Everything that decides the embedding of a document."""
