@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache as remembered
 from hashlib import blake2b
@@ -55,12 +55,19 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
 
 def named_files(recipe: Any) -> Iterator[Path]:
     """Yield every file that a recipe names, as a path or in a folder, in order; of a mixture those of all its sets."""
-    for text in _strings(_plain(recipe)):
+    for text in filter(None, _strings(_plain(recipe))):
         path = Path(text).expanduser()
-        if len(text) < 4096 and text and path.is_file():
+        if _asked(path.is_file):
             yield path.absolute()
-        elif len(text) < 4096 and text and path.is_dir():
+        elif _asked(path.is_dir):
             yield from sorted(inside.absolute() for inside in path.rglob("*") if inside.is_file())
+
+
+def _asked(is_there: Callable[[], bool]) -> bool:
+    try:
+        return is_there()
+    except (OSError, ValueError):  # such as a prompt, which is longer than any name of a file
+        return False
 
 
 def _plain(recipe: Any) -> Any:
@@ -79,7 +86,11 @@ def _strings(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
     elif isinstance(node, Mapping | list):
-        for value in node.values() if isinstance(node, Mapping) else node:
+        # What a set is called may be the name of a folder here, which has nothing to do with it.
+        named = (
+            [value for key, value in node.items() if key not in ("kind", "name")] if isinstance(node, Mapping) else node
+        )
+        for value in named:
             yield from _strings(value)
 
 

@@ -130,6 +130,14 @@ def test_what_was_skipped_is_said_each_time(folder, tmp_path, caplog):
         assert "skipped 1 bad rows (unknown query: 1)" in caplog.text
 
 
+def test_names_and_prompts_are_no_files(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = list(named_files(Beir(str(folder), name="set")))
+    assert own == sorted(path for path in folder.rglob("*") if path.is_file()), "a folder of the set's name is here too"
+    told = {"code": {"query": "Find what answers this question. " * 30}}
+    assert list(named_files(Mix({"code": Beir(str(folder))}, prompts=told))) == own
+
+
 def test_a_set_without_files_and_a_small_one_are_read_each_time(folder, tmp_path, monkeypatch):
     assert list(named_files(Toy())) == []
     open_set(Toy(docs=30, queries=60, names=8, attributes=4), tmp_path / "cache")
