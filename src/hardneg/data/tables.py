@@ -12,11 +12,10 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Bool, Float32, Int32, Int64
 
+from hardneg.data.equal_texts import equal_texts
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
 from hardneg.errors import DataError
-
-BLOCK = 65_536  # texts that are Python strings at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +67,7 @@ class Texts:
     @cached_property
     def groups(self) -> Int32[np.ndarray, " n"]:
         """Number the texts so that equal ones (surrounding blanks aside) have equal numbers, in order of appearance."""
-        hashes = np.empty(len(self), np.int64)
-        for start in range(0, len(self), BLOCK):
-            block = self.texts.slice(start, BLOCK).to_pylist()
-            hashes[start : start + len(block)] = [hash(text.strip()) for text in block]
-        return by_appearance(_told_apart(hashes, self))
+        return equal_texts(self.texts)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -83,26 +78,6 @@ class Texts:
             for buffer in column.buffers()[1:]:
                 digest.update(buffer or b"")
         return digest.hexdigest()
-
-
-def by_appearance(labels: Int64[np.ndarray, " n"]) -> Int32[np.ndarray, " n"]:
-    """Number labels from 0 in the order in which they first appear."""
-    _, first, place = np.unique(labels, return_index=True, return_inverse=True)
-    number = np.empty(len(first), np.int32)
-    number[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return number[place]
-
-
-def _told_apart(hashes: Int64[np.ndarray, " n"], texts: Texts) -> Int64[np.ndarray, " n"]:
-    """Return the hashes, unless texts share one by chance: only those with equal hashes are compared."""
-    order = np.argsort(hashes, kind="stable")
-    again = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
-    for start in range(0, len(again), BLOCK):
-        one, other = (texts.take(order[again[start : start + BLOCK] + step]) for step in (0, 1))
-        if any(a.strip() != b.strip() for a, b in zip(one, other, strict=True)):
-            stripped = pa.compute.utf8_trim_whitespace(texts.texts)  # once in 10^19 pairs of texts: simply, then
-            return stripped.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return hashes
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,11 +147,11 @@ def test_a_set_without_files_and_a_small_one_are_read_each_time(folder, tmp_path
 
 
 def test_equal_texts_have_equal_numbers_also_where_hashes_collide(monkeypatch):
-    from hardneg.data import tables
+    from hardneg.data import equal_texts
 
     texts = ["b", " a", "b ", "c", "a", "d"]
     assert Texts.of("012345", texts).groups.tolist() == [0, 1, 0, 2, 1, 3]
-    monkeypatch.setattr(tables, "hash", len, raising=False)  # every text of one letter collides
+    monkeypatch.setattr(equal_texts, "hash", len, raising=False)  # every text of one letter collides
     assert Texts.of("012345", texts).groups.tolist() == [0, 1, 0, 2, 1, 3]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from hardneg.data.tables import BLOCK
+from hardneg.data.equal_texts import BLOCK
 
 
 class ArrowColumns:

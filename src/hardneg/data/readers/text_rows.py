@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from hardneg.data.equal_texts import by_appearance
 from hardneg.data.readers.arrow_columns import ArrowColumns
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.tables import Texts, by_appearance
+from hardneg.data.tables import Texts
 
 
 class TextRows:
