@@ -16,10 +16,15 @@ sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch, tmp_path_factory):
-    """No test reads or writes the user's caches, and none talks to a server."""
+    """No test reads or writes the user's caches, none talks to a server, and none imports what another one wrote."""
     monkeypatch.setenv("HARDNEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("WANDB_MODE", "offline")
+    before = set(sys.modules)
     yield
+    written = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(written):
+            del sys.modules[name]
     if "wandb" in sys.modules:
         # W&B tells child processes of its service by the environment: one that is killed would take the service along.
         sys.modules["wandb"].teardown()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import pytrec_eval
@@ -135,7 +133,6 @@ def own(tmp_path, monkeypatch):
         "def nan(qrels, run): return {q: float('nan') for q in run}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)  # of another test's folder
     monkeypatch.setenv("HARDNEG_TARGETS", "mine.")
 
 
