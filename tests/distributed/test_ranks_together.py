@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+import warm
 from filelock import FileLock
 
 from hardneg.data.toy import Toy
@@ -125,7 +125,7 @@ def ranks(tmp_path_factory):
     jobs = {together: FileLock(folder / f"busy-{together}.lock") for together in (False, True)}  # we are another job
     for job in jobs.values():
         job.acquire()
-    context = mp.spawn(_rank, args=(port, folder), nprocs=WORLD, join=False)
+    context = warm.spawn(_rank, args=(port, folder), nprocs=WORLD, join=False)
     for together, job in jobs.items():
         while not (folder / f"asked-{together}").exists() and not context.join(timeout=0.1):
             pass

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+import warm
 from synthetic import make_batch, random_units
 from torch.nn.parallel import DistributedDataParallel
 
@@ -60,7 +60,7 @@ def ranks(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(_rank, args=(port, results), nprocs=RANKS)
+    warm.spawn(_rank, args=(port, results), nprocs=RANKS)
     return [torch.load(results / f"{rank}.pt", weights_only=True) for rank in range(RANKS)]
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+import warm
 from hydra import compose, initialize_config_module
 
 from hardneg.config import classes, composition
@@ -128,7 +128,7 @@ def two_ranks(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(_rank, args=(port, cache, results), nprocs=2)
+    warm.spawn(_rank, args=(port, cache, results), nprocs=2)
     return cache, results
 
 

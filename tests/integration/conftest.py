@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +25,17 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def zygote():
+    zygote = warm.Zygote.apart()
+    yield zygote
+    zygote.close()
+
+
 @pytest.fixture
-def environment(tmp_path, cache, monkeypatch):
+def environment(tmp_path, cache, zygote, monkeypatch):
+    monkeypatch.setattr(warm.WarmPopen, "zygote", zygote, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", warm.WarmPopen)
     for name in [name for name in os.environ if name.startswith("WANDB")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -79,13 +91,24 @@ def server(environment, monkeypatch):
 
 
 @pytest.fixture
-def hardneg_process(environment, tmp_path_factory):
+def hardneg_process(environment):
     """Run `hardneg ...` in a process of its own, which may be killed; checks the exit code."""
 
     def run(*arguments: str, code: int = 0) -> SimpleNamespace:
-        out, err = (tmp_path_factory.mktemp("output") / name for name in ("stdout", "stderr"))
-        got = warm.run(arguments, out, err, patience(200))
-        said, complained = out.read_text(), err.read_text()
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            command = [sys.executable, "-m", "hardneg.cli", *arguments]
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+            try:
+                process.wait(patience(200))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # what it started must go too
+                process.wait()
+            out.seek(0)
+            err.seek(0)
+            said, complained = out.read(), err.read()
+        got = process.returncode
         assert got == code, f"exit {got}\n{said[-3000:]}\n{complained[-6000:]}"
         return SimpleNamespace(stdout=said, stderr=complained, returncode=got)
 
