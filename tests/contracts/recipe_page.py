@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import recipe_costs
 from confs import CONF, compose, names
 
 from hardneg.config import classes
@@ -34,6 +35,23 @@ masked in the live batch by all of them; of the sources only STAR, Qwen3-Embeddi
 confirmed" is what is remembered of a paper and was not read there again.
 """
 
+RUNNING = """\
+A recipe fixes the encoder, its prompts and lengths, negatives, filters, loss, batch, optimizer and schedule. It leaves
+to you the data, the machine (`trainer.devices`, `trainer.precision`), `seed`, logging, evaluation and where things
+lie. Its own data are named under "sources"; the lines here take a folder of MS MARCO passages, and any other data are
+given in [their own way](../../docs/guides/data.md), several sets as `data=mix`.
+
+What was verified of them: the sources were read (below); losses, mining and metrics equal the reference code's where
+it can be installed ([experiments/12_parity](../../experiments/12_parity)); the small forms are run to their end
+([experiments/15_recipes](../../experiments/15_recipes)); none was run in full, so no published score is claimed.
+
+Memory is of one GPU and time of one H100, both **estimated, not measured**: 6 operations a weight and token (8 where
+activations are computed again), texts at their full length, 40% of the peak in bfloat16, 500,000 queries an epoch,
+without mining and evaluation. Where the recipe as it is would not fit 80 GB, the command adds GradCache, which changes
+memory and not gradients, then splits the weights. With N GPUs: `trainer.devices=N`, `batch_size` divided by N, about
+1/N of the time.
+"""
+
 
 def recipes() -> dict[str, str]:
     """Every recipe that is not a small one, staged ones stage by stage, and the command that runs it."""
@@ -53,9 +71,7 @@ def table(rows: list[dict[str, str]]) -> str:
 
 def fields(name: str, command: str) -> dict[str, str]:
     """One row of the table, from what the recipe composes to."""
-    given = ["teacher.model=yours"] if name in ("e5", "tasb") else []
-    cfg = compose(f"experiment={name}", f"stages={EARLIER}", *given, name=command.replace("-", "_"))
-    node = classes.plain(cfg)
+    node = composed(name, command)
     return {
         "recipe": name,
         "encoder": encoder(node["encoder"], command),
@@ -178,19 +194,45 @@ def remarks(name: str) -> str:
     head = [line for line in text.splitlines() if line.startswith("#")][1:]
     said: dict[str, str] = {"": ""}
     for line in head:
-        found = re.match(r"# (source|differs): (.*)", line)
+        found = re.match(r"# (source|data|differs): (.*)", line)
         if found:
             said[found[1]] = found[2]
         else:
             last = list(said)[-1]
             said[last] = f"{said[last]} {line.removeprefix('#').strip()}".strip()
     lines = [f"**{name}**: {said['']}", f"Source: {said['source']}."]
+    lines += [f"Its data: {said['data']}"] if "data" in said else []
     lines += [f"Differs: {said['differs']}"] if "differs" in said else []
     for mark in ("not confirmed", "not given"):
         marked = [line.split("#")[0].strip() for line in text.splitlines() if re.search(rf"#.*{mark}", line)]
         marked = [key for key in marked if key]
         lines += [f"{mark.capitalize()}: {', '.join(f'`{key}`' for key in marked)}."] if marked else []
     return "\n  ".join([f"- {lines[0]}", *lines[1:]])
+
+
+def composed(name: str, command: str) -> dict:
+    given = ["teacher.model=yours"] if name in ("e5", "tasb") else []
+    return classes.plain(compose(f"experiment={name}", f"stages={EARLIER}", *given, name=command.replace("-", "_")))
+
+
+def costs(name: str, command: str) -> dict[str, str]:
+    """One row of the table of memory and time."""
+    memory, time = recipe_costs.said(recipe_costs.cost(composed(name, command)))
+    return {"recipe": name, "memory": memory, "time": time}
+
+
+def commands() -> str:
+    """The line that runs each recipe on GPUs; those in stages have one for all stages."""
+    data = "data=collection data.path=MSMARCO"
+    found = []
+    for name, command in recipes().items():
+        given = " teacher.model=FOLDER" if name in ("e5", "tasb") else ""
+        staged = name.split("/")[0]
+        if staged != name:
+            found.append(f"hardneg stages {staged} {data} hydra.run.dir=outputs/{staged}")
+        else:
+            found.append(recipe_costs.command(name, command, composed(name, command), data) + given)
+    return "```bash\n" + "\n".join(dict.fromkeys(found)) + "\n```\n"
 
 
 def page() -> str:
@@ -206,6 +248,7 @@ def page() -> str:
     parts += [table([{c: row[c] for c in first} for row in rows])]
     parts += ["## Encoders and training\n", "Tokens are those of a query / a document, prompts included.\n"]
     parts += [table([{c: row[c] for c in second} for row in rows])]
+    parts += ["## Running them\n", RUNNING, commands(), table([costs(*one) for one in recipes().items()])]
     parts += ["## Sources, and what differs here\n", "\n".join(remarks(row["recipe"]) for row in rows)]
     return "\n".join(parts) + "\n"
 

@@ -42,7 +42,7 @@ def test_the_page_is_what_the_yamls_say():
     assert page == recipe_page.page(), "run: python tests/contracts/recipe_page.py"
 
 
-@pytest.mark.parametrize("line", re.findall(r"^hardneg .*", recipe_page.INTRO, flags=re.MULTILINE))
+@pytest.mark.parametrize("line", re.findall(r"^hardneg .*", recipe_page.PAGE.read_text(), flags=re.MULTILINE))
 def test_the_commands_of_the_page_can_run(line, monkeypatch):
     monkeypatch.setattr("hardneg.stages.check_stages.check_machine", lambda cfg: None)  # models of the hub
     command, *words = shlex.split(line, comments=True)[1:]

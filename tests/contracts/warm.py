@@ -27,6 +27,7 @@ from torch.multiprocessing import start_processes
 
 SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydra_app", "transformers.trainer_utils"]
 MODULES = ("hardneg.cli", "torch.distributed.run")
+ColdPopen = subprocess.Popen
 LARGEST = 200_000  # bytes of a message: words and environment of one process
 
 context = multiprocessing.get_context("forkserver")
@@ -144,13 +145,13 @@ def _become(order: dict[str, Any]) -> NoReturn:
         os._exit(code & 0xFF)
 
 
-class WarmPopen(subprocess.Popen):
+class WarmPopen(ColdPopen):
     """`subprocess.Popen`, whose `python -m hardneg.cli ...` is forked from the zygote instead."""
 
     zygote: Zygote
 
     def _execute_child(self, *args: Any, **kwargs: Any) -> None:
-        given = inspect.signature(subprocess.Popen._execute_child).bind(self, *args, **kwargs).arguments
+        given = inspect.signature(ColdPopen._execute_child).bind(self, *args, **kwargs).arguments
         command = [str(word) for word in given["args"]] if isinstance(given["args"], (list, tuple)) else []
         command = [word for word in command if word != "-u"]
         self._is_warm = command[:2] == [sys.executable, "-m"] and command[2] in MODULES

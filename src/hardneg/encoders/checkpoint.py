@@ -126,7 +126,7 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
     Separate towers may start from a shared one, and a momentum tower starts as the trained one.
     """
     state = read(path, "init_from")
-    if _reading(state[KEY]["tokenizer"]) != _reading(tokenizer.to_str()):
+    if reading(state[KEY]["tokenizer"]) != reading(tokenizer.to_str()):
         raise ConfigError(f"init_from={path} was trained with another tokenizer; give the encoder that it has")
     held = weights_of(state)
     for side, tower in towers.towers.items():
@@ -152,8 +152,8 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
         log.warning("init_from: encoder.%s was %r and is %r now", key, was, now)
 
 
-def _reading(tokenizer: str) -> dict[str, Any]:
-    """What decides the tokens of a text: lengths and padding are the tables' business."""
+def reading(tokenizer: str) -> dict[str, Any]:
+    """Return what decides the tokens of a text: lengths and padding are the tables' business."""
     return json.loads(tokenizer) | {"padding": None, "truncation": None}
 
 

@@ -14,8 +14,8 @@ from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
-from hardneg.runs.folder import BEST, LAST
-from hardneg.stages.recipe import Plan, Stage
+from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
+from hardneg.stages.recipe import MERGE, Plan, Stage
 
 
 def check(plan: Plan) -> None:
@@ -24,12 +24,16 @@ def check(plan: Plan) -> None:
     What a stage will leave stands in as empty files, so that later ones may refer to it, and earlier ones may not.
     """
     for stage in plan.stages:
-        check_begun(plan, stage)
+        if stage.command != MERGE:
+            check_begun(plan, stage)
     composition.register_resolvers()
     more = [] if plan.config_dir is None else [f"hydra.searchpath=['file://{plan.config_dir}']"]
     module = composition.CONFIG_PATH.removeprefix("pkg://")
     with TemporaryDirectory() as made, initialize_config_module(module, version_base="1.3"):
         for stage in plan.stages:
+            if stage.command == MERGE:
+                _leave(Path(made) / stage.name, BEST)
+                continue
             overrides = [*stage.overrides, f"stages={composition.quoted(made)}", *more]
             try:
                 cfg = composition.compose(stage.command.replace("-", "_"), overrides)
@@ -59,9 +63,12 @@ def _is_place(override: str) -> bool:
 
 def pretend(folder: Path, cfg: DictConfig) -> None:
     """Put empty files where a run of this config leaves its checkpoints, or its teacher."""
-    kept = folder / "checkpoints"
-    kept.mkdir(parents=True)
-    for name in (LAST,) if cfg.split.dev is None else (LAST, BEST):
-        (kept / name).touch()
+    _leave(folder, *((LAST,) if cfg.split.dev is None else (LAST, BEST)))
     if "remine" not in cfg:
         (folder / "teacher").mkdir()
+
+
+def _leave(folder: Path, *names: str) -> None:
+    (folder / CHECKPOINTS).mkdir(parents=True)
+    for name in names:
+        (folder / CHECKPOINTS / name).touch()

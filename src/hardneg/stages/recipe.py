@@ -14,10 +14,11 @@ from yaml import YAMLError
 from hardneg.config import studies
 from hardneg.config.composition import key_of, quoted
 from hardneg.errors import ConfigError
-from hardneg.runs.folder import LAST
+from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 
 LIST = "stages.yaml"  # of a recipe: the stages in order, each with its command
-COMMANDS = ("train", "train-teacher")
+MERGE = "merge"  # its yaml names earlier stages: {of: [1_first, 2_second], weights: [0.3, 0.7]} or {of, slerp: 0.5}
+COMMANDS = ("train", "train-teacher", MERGE)
 OURS = ("experiment", "stages", "ckpt_path")  # what the plan itself gives
 
 
@@ -33,12 +34,17 @@ class Stage:
     @property
     def done(self) -> bool:
         """Whether its results are complete."""
-        return (self.folder / "summary.json").exists()
+        return (self.merged if self.command == MERGE else self.folder / "summary.json").exists()
+
+    @property
+    def merged(self) -> Path:
+        """Where a stage that merges leaves what came of it, for later ones to take as that of a training."""
+        return self.folder / CHECKPOINTS / BEST
 
     @property
     def begun(self) -> bool:
         """Whether it has trained: with nothing to go on from it starts anew."""
-        return self.done or (self.folder / "checkpoints" / LAST).exists()
+        return self.done or (self.folder / CHECKPOINTS / LAST).exists()
 
     def asked(self) -> list[str]:
         """The overrides with which it was begun."""
@@ -76,12 +82,32 @@ def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: P
     commands = read_list(there[recipe])
     for override in overrides:
         _check(override, list(commands))
-    stages = []
+    stages: list[Stage] = []
     for name, command in commands.items():
+        if command == MERGE:
+            words = _merging(there[recipe].with_name(f"{name}.yaml"), folder, [stage.name for stage in stages])
+            stages.append(Stage(name, command, folder / name, words))
+            continue
         own = [override.removeprefix(f"{name}:") for override in overrides if _stage_of(override) in (None, name)]
         given = (f"experiment={recipe}/{name}", f"stages={quoted(folder)}", *own)
         stages.append(Stage(name, command, folder / name, given))
     return Plan(recipe, folder, tuple(stages), config_dir)
+
+
+def _merging(path: Path, folder: Path, earlier: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of a stage that merges earlier ones."""
+    how = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(how, dict) or not {"of"} <= how.keys() <= {"of", "weights", "slerp"}:
+        raise ConfigError(f"{path} must be as {{of: [1_first, 2_second]}}, with weights: or slerp: if they are given")
+    unknown = [name for name in how["of"] if name not in earlier]
+    if unknown:
+        raise ConfigError(f"{path}: of: {unknown[0]} is no earlier stage; there are {', '.join(earlier) or 'none'}")
+    more = [str(word) for key in ("weights", "slerp") if how.get(key) is not None for word in _listed(key, how[key])]
+    return (*(str(folder / name) for name in how["of"]), *more)
+
+
+def _listed(key: str, value: object) -> list[object]:
+    return [f"--{key}", *(value if isinstance(value, list) else [value])]
 
 
 def read_list(path: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hardneg.config.composition import quoted
 from hardneg.errors import ConfigError, UserError
-from hardneg.stages.recipe import Plan, Stage
+from hardneg.stages.recipe import MERGE, Plan, Stage
 
 LOCK = "stages.lock"
 
@@ -44,6 +44,8 @@ def run(plan: Plan) -> None:
 
 def command_of(stage: Stage, config_dir: Path | None) -> list[str]:
     """The words that run a stage, or that go on with it."""
+    if stage.command == MERGE:
+        return [stage.command, *stage.overrides, "--to", str(stage.merged)]
     if stage.begun:
         return ["resume", str(stage.folder)]
     own = [] if config_dir is None else ["--config-dir", str(config_dir)]

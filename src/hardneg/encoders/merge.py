@@ -1,0 +1,101 @@
+"""Merging encoders of one architecture into one: the mean of their weights, or a point on the arc between two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.errors import ConfigError
+
+# Where weights came from, and how many there are, decides no vector once they are there and fit.
+ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
+PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
+
+Weights = Mapping[str, Tensor]
+
+
+def average(models: Sequence[Weights], shares: Sequence[float]) -> dict[str, Tensor]:
+    """Return the weighted mean of each tensor; `shares` sum to 1.
+
+    Sums are in float64 and rounded once. Equal shares of runs that differ in seed or settings are a uniform soup
+    (Wortsman et al. 2022, arXiv:2203.05482). Raises `ConfigError` for numbers that are no weights and differ.
+    """
+    return {name: _mean(name, [model[name] for model in models], shares) for name in models[0]}
+
+
+def _mean(name: str, tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    first = tensors[0]
+    if not first.is_floating_point():
+        if any(not torch.equal(first, other) for other in tensors[1:]):
+            raise ConfigError(f"{name} holds whole numbers that differ between the models; they cannot be averaged")
+        return first.clone()
+    total = torch.zeros_like(first, dtype=torch.float64)
+    for tensor, share in zip(tensors, shares, strict=True):
+        total += share * tensor.double()
+    return total.to(first.dtype)
+
+
+def slerp(first: Weights, second: Weights, share: float) -> dict[str, Tensor]:
+    """Return, tensor by tensor, the point that lies `share` of the way from the first to the second on the arc.
+
+    Each tensor is taken as one vector (Shoemake 1985, "Animating rotation with quaternion curves"). The angle is that
+    of the directions; lengths are interpolated along. Parallel tensors, and those of length 0, take the straight line.
+    """
+    return {name: _arc(name, tensor, second[name], share) for name, tensor in first.items()}
+
+
+def _arc(name: str, first: Tensor, second: Tensor, share: float) -> Tensor:
+    a, b = first.double().flatten(), second.double().flatten()
+    lengths = a.norm() * b.norm()
+    if not first.is_floating_point() or lengths == 0:
+        return _mean(name, [first, second], [1 - share, share])
+    angle = torch.arccos((a @ b / lengths).clamp(-1, 1))
+    if angle < PARALLEL or torch.pi - angle < PARALLEL:
+        return _mean(name, [first, second], [1 - share, share])
+    parts = torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b
+    return (parts / torch.sin(angle)).view_as(first).to(first.dtype)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is merged: its name for messages, what decides its vectors, and its weights."""
+
+    name: str
+    recipe: EncoderRecipe
+    reading: object  # what decides the tokens of a text
+    weights: Weights
+
+
+def check_alike(models: Sequence[Model]) -> None:
+    """Raise `ConfigError`, naming the first difference, unless the models embed alike but for their weights."""
+    first = models[0]
+    for other in models[1:]:
+        found = _difference(first, other)
+        if found is not None:
+            raise ConfigError(f"{first.name} and {other.name} cannot be merged: {found}")
+    if any(".lora_" in key for key in first.weights):
+        raise ConfigError(
+            f"{first.name} holds adapters alone, and a mean of their factors is not the mean of what they do: hardneg"
+            " export each run, which works them into the weights, and merge the exported folders"
+        )
+
+
+def _difference(first: Model, other: Model) -> str | None:
+    kinds = [type(model.recipe).__name__ for model in (first, other)]
+    if kinds[0] != kinds[1]:
+        return f"they are encoders of two kinds, {kinds[0]} and {kinds[1]}"
+    before, after = (model.recipe.embedding_settings() for model in (first, other))
+    for key in sorted({*before, *after} - set(ORIGINS)):
+        if before.get(key) != after.get(key):
+            return f"encoder.{key} is {before.get(key)!r} and {after.get(key)!r}"
+    if first.reading != other.reading:
+        return "they have other tokenizers"
+    for key in sorted({*first.weights, *other.weights}):
+        shapes = [f"of shape {tuple(m.weights[key].shape)}" if key in m.weights else "missing" for m in (first, other)]
+        if shapes[0] != shapes[1]:
+            return f"{key} is {shapes[0]} and {shapes[1]}"
+    return None
