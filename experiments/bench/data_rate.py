@@ -235,7 +235,8 @@ def markdown(found: dict[str, list], args: argparse.Namespace) -> str:
     lines = [
         f"Written by `data_rate.py` on {datetime.date.today()} with {args.rounds} rounds: {texts}, static tokens, one",
         f"process, one thread, {os.cpu_count()} cores. Rows (queries) a second, medians; the batches of",
-        "both commits are the same to the bit.",
+        "both commits are the same to the bit. Other programs may share the cores: `times` is the median ratio of",
+        "processor seconds within a round.",
         "",
         "| negatives | batch | before | after | times | before, a processor second | after, a processor second |",
         "|---|---|---|---|---|---|---|",
