@@ -67,7 +67,7 @@ def encode(
     With a `compiler` the parts that have a gradient come in few shapes, and the network runs compiled for each.
     """
     if compiler is not None and torch.is_grad_enabled():
-        return _compiled(compiler(network), tokens, size)
+        return _compiled(compiler(network), tokens, size, compiler.longest)
     run = _again(network) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
     found = torch.cat([run(*tokens.part(rows).inputs) for rows in cuts])
@@ -75,13 +75,14 @@ def encode(
     return found[back]
 
 
-def _compiled(network: Callable[..., Tensor], tokens: Tokens, size: int | None) -> Tensor:
-    widths = bucket(tokens.lengths)
+def _compiled(network: Callable[..., Tensor], tokens: Tokens, size: int | None, longest: int | None) -> Tensor:
+    widths = bucket(tokens.lengths, longest)
     cuts = list(parts(widths, size))
     found = []
     for rows in cuts:
-        full = len(tokens) if size is None else max(1, size // int(widths[rows[0]]))
-        found.append(network(*filled_up(tokens, rows, full))[: len(rows)])
+        width = int(widths[rows[0]])
+        full = len(tokens) if size is None else max(1, size // width)
+        found.append(network(*filled_up(tokens, rows, full, width))[: len(rows)])
     together = torch.cat(found)
     return together[torch.argsort(torch.cat(cuts)).to(together.device, non_blocking=True)]
 
