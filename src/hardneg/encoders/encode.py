@@ -70,7 +70,9 @@ def encode(
         return _compiled(compiler(network), tokens, size, compiler.longest)
     run = _again(network) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
-    found = torch.cat([run(*tokens.part(rows).inputs) for rows in cuts])
+    lengths = getattr(network, "takes_lengths", False)  # which are on the CPU: the device is not waited for
+    chosen = (tokens.part(rows) for rows in cuts)
+    found = torch.cat([run(*part.inputs, part.lengths) if lengths else run(*part.inputs) for part in chosen])
     back = torch.argsort(torch.cat(cuts)).to(found.device, non_blocking=True)
     return found[back]
 

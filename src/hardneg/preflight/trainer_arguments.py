@@ -56,6 +56,8 @@ def check_compile(node: dict[str, Any]) -> None:
             f"trainer.compile was not tried with layers that are computed again: set"
             f" encoder.gradient_checkpointing=false, {off}"
         )
+    if encoder.get("unpad"):
+        raise ConfigError(f"trainer.compile needs few shapes, which padding gives: set encoder.unpad=false, {off}")
     if isinstance(node["trainer"].get("strategy"), dict):
         raise ConfigError(
             f"trainer.compile was not tried with weights that are split over devices: set trainer=default, {off}"

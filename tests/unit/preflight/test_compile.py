@@ -18,6 +18,7 @@ TRANSFORMER = {"_target_": "hardneg.encoders.transformer.Transformer", "grad_cac
         ({"_target_": "hardneg.encoders.cross_encoder.PairRecipe"}, {}, "is for dual encoders"),
         (TRANSFORMER | {"grad_cache": True}, {}, "encoder.grad_cache=false"),
         (TRANSFORMER | {"gradient_checkpointing": True}, {}, "encoder.gradient_checkpointing=false"),
+        (TRANSFORMER | {"unpad": True}, {}, "encoder.unpad=false"),
         (TRANSFORMER, {"strategy": {"_target_": "hardneg.training.fsdp.FSDP2"}}, "trainer=default"),
         (TRANSFORMER, {"compile": "yes"}, "must be true or false"),
     ],
