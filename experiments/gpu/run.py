@@ -38,7 +38,7 @@ def main() -> None:
     end = time.monotonic() + 60 * args.minutes
     with tempfile.TemporaryDirectory(prefix="hardneg-gpu-") as work:
         states = [run(part, size, device, args.out, Path(work), end) for part in args.parts]
-    summary = "\n".join(["| part | state | seconds |", "|---|---|---|", *states, ""])
+    summary = "\n".join(["| part | state | seconds | of processors |", "|---|---|---|---|", *states, ""])
     (args.out / "summary.md").write_text(summary, encoding="utf-8")
     print(summary)
     if any("| done |" not in state for state in states):
@@ -55,7 +55,7 @@ def run(part: str, size: str, device: str, out: Path, work: Path, end: float) ->
     """Run one part; its results are written row by row, so what it found before its time was over is kept."""
     limit = min(PARTS[part], end - time.monotonic())
     if limit < 5:
-        return f"| {part} | no time left | 0 |"
+        return f"| {part} | no time left | 0 | 0 |"
     command = [sys.executable, str(HERE / f"part_{part}.py"), "--size", size, "--device", device]
     command += ["--out", str(out.resolve()), "--work", str(work)]
     environment = {**os.environ, "HARDNEG_CACHE": str(work / "cache"), "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
@@ -63,7 +63,7 @@ def run(part: str, size: str, device: str, out: Path, work: Path, end: float) ->
     if device == "cpu":  # other programs on the machine would hold up each of several threads
         environment.setdefault("OMP_NUM_THREADS", "1")
     print(f"{part}: at most {limit:.0f} s", flush=True)
-    started = time.monotonic()
+    started, before = time.monotonic(), processor_seconds()
     with (out / f"{part}.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -76,7 +76,13 @@ def run(part: str, size: str, device: str, out: Path, work: Path, end: float) ->
             stop(process)
     taken = time.monotonic() - started
     print(f"{part}: {state}, {taken:.0f} s", flush=True)
-    return f"| {part} | {state} | {taken:.0f} |"
+    return f"| {part} | {state} | {taken:.0f} | {processor_seconds() - before:.0f} |"
+
+
+def processor_seconds() -> float:
+    """What all parts so far and what they started took of the processors, by users and the system."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def stop(process: subprocess.Popen) -> None:
