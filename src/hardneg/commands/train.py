@@ -165,7 +165,7 @@ def make_module(
     if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.trainer.get("compile"):
-        towers.compiler = Compiler(longest=max(recipe.query.max_length, recipe.document.max_length))
+        towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
     return DualEncoder(
         towers=towers,
         sources=negatives.online,

@@ -38,8 +38,17 @@ class Layout:
         real = torch.arange(width) < lengths[:, None]
         rows, columns = real.nonzero(as_tuple=True)
         starts = F.pad(lengths.cumsum(0), (1, 0)).int()
-        parts = (rows * width + columns, starts, lengths, columns[None] + first_position)
-        return cls(*(part.to(device, non_blocking=True) for part in parts), width=width)
+
+        def there(part: Tensor) -> Tensor:
+            return part.to(device, non_blocking=True)
+
+        return cls(
+            places=there(rows * width + columns),
+            starts=there(starts),
+            lengths=there(lengths),
+            positions=there(columns[None] + first_position),
+            width=width,
+        )
 
     def packed(self, padded: Tensor) -> Tensor:
         """Take the tokens out of texts (R, width, ...): (T, ...)."""
@@ -173,11 +182,10 @@ def _by_kernel(
 def _with_padding(
     q: Tensor, k: Tensor, v: Tensor, layout: Layout, scaling: float | None, window: tuple[int, int], dropout: float
 ) -> Float[Tensor, "T H D"]:
-    rows = (layout.padded(x).transpose(1, 2) for x in (q, k, v))
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))  # with a mask, kernels want it so
+    queries, keys, values = (layout.padded(x).transpose(1, 2) for x in (q, k, v))
     mask = _allowed(layout, window)
-    found = F.scaled_dot_product_attention(
-        *rows, attn_mask=mask, dropout_p=dropout, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
-    )
+    found = F.scaled_dot_product_attention(queries, keys, values, mask, dropout_p=dropout, scale=scaling)
     return layout.packed(found.transpose(1, 2))
 
 
