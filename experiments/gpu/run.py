@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="small sizes, on the CPU too: does all of it run?")
     parser.add_argument("--size", choices=["full", "smoke", "tiny"], help=argparse.SUPPRESS)
     parser.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
-    parser.add_argument("--minutes", type=float, default=8, help="that all parts together may take")
+    parser.add_argument("--minutes", type=float, help="that all parts together may take; 8, or in a smoke run 24")
     args = parser.parse_args()
     size = args.size or ("smoke" if args.smoke else "full")
     if missing := [package for module, package in NEEDED.items() if find_spec(module) is None]:
@@ -36,7 +36,7 @@ def main() -> None:
     if device == "cpu" and size == "full":
         parser.error("there is no GPU here; --smoke runs everything in small sizes on the CPU")
     args.out.mkdir(parents=True, exist_ok=True)
-    end = time.monotonic() + 60 * args.minutes
+    end = time.monotonic() + 60 * (args.minutes or (8 if size == "full" else 8 * SLOWER))
     with tempfile.TemporaryDirectory(prefix="hardneg-gpu-") as work:
         states = [run(part, size, device, args.out, Path(work), end) for part in args.parts]
     summary = "\n".join(["| part | state | seconds | of processors |", "|---|---|---|---|", *states, ""])
