@@ -7,6 +7,7 @@ same data, tokens and lists; the first batches of both must be the same to the b
 from __future__ import annotations
 
 import argparse
+import copy
 import datetime
 import hashlib
 import json
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -61,9 +62,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each reading takes")
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help="batch sizes")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for data_rate.md and data_rate.json")
+    parser.add_argument("--phases", action="store_true", help="only print what each phase takes, of this code alone")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.phases:
+        with tempfile.TemporaryDirectory() as folder:
+            args.work = Path(folder)
+            print(by_phase(args))
+        return
     if args.work:
         print(json.dumps(measure(args)))
         return
@@ -110,12 +117,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Return rows a second by case and batch size: by the clock, and by processor seconds."""
     import hardneg
 
-    data = Beir(path=str(args.data)).load() if args.data else made_up(args.queries)
-    training = TrainingSet(with_given(data))
-    recipe = Static()
-    vocabulary = Texts(data.corpus.ids[:20_000], data.corpus.texts[:20_000])
-    tables = token_tables(data, recipe.tokenizer(vocabulary), recipe.query, recipe.document, args.work / "cache")
-    lists = made_up_lists(training, args.work / "lists")
+    training, tables, lists = ready(args)
     rates, digests, memory = {}, {}, {}
     for case in CASES:
         rows, collate = parts(case, training, tables, lists)
@@ -123,6 +125,69 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         rates |= {f"{case} {size}": rate(loader(rows, collate, size), args.seconds) for size in args.batches}
         memory[case] = worker_memory(rows, collate)
     return {"code": hardneg.__file__, "rates": rates, "digests": digests, "worker MiB": memory}
+
+
+def ready(args: argparse.Namespace) -> tuple[TrainingSet, tuple, Path]:
+    """Read or make up the data, and make their tokens and lists."""
+    data = Beir(path=str(args.data)).load() if args.data else made_up(args.queries)
+    training = TrainingSet(with_given(data))
+    recipe = Static()
+    vocabulary = Texts(data.corpus.ids[:20_000], data.corpus.texts[:20_000])
+    tables = token_tables(data, recipe.tokenizer(vocabulary), recipe.query, recipe.document, args.work / "cache")
+    return training, tables, made_up_lists(training, args.work / "lists")
+
+
+def by_phase(args: argparse.Namespace) -> str:
+    """Return a table of rows a second and of what each phase takes of them, by the processor's clock."""
+    training, tables, lists = ready(args)
+    names = [*PHASES, "the rest"]
+    lines = [f"| negatives | batch | rows a second | {' | '.join(names)} |", "|---" * (len(names) + 3) + "|"]
+    for case in CASES:
+        for size in args.batches:
+            rows, collate = parts(case, training, tables, lists)
+            spent = dict.fromkeys(PHASES, 0.0)
+            for name, (holder, method) in phases(rows, collate).items():
+                setattr(holder, method, timed(getattr(holder, method), spent, name))
+            alone = rate(loader(*parts(case, training, tables, lists), size), args.seconds)[1]
+            count, all_of_it = watched(loader(rows, collate, size), args.seconds, spent)
+            each = [1e6 * seconds / count for seconds in (*spent.values(), all_of_it - sum(spent.values()))]
+            lines.append(f"| {case} | {size} | {alone:,.0f} | {' | '.join(f'{one:.1f}' for one in each)} |")
+    return "\n".join(lines)
+
+
+PHASES = ("draw negatives", "choose positives", "tokens of queries", "tokens of documents")
+
+
+def phases(rows: TrainingRows, collate: Collate) -> dict[str, tuple[Any, str]]:
+    """The method that does each of `PHASES`."""
+    collate.queries, collate.docs = copy.copy(collate.queries), copy.copy(collate.docs)
+    found = [(rows.mixture, "draw_batch"), (rows, "shown"), (collate.queries, "batch"), (collate.docs, "batch")]
+    return dict(zip(PHASES, found, strict=True))
+
+
+def timed(do: Callable[..., Any], spent: dict[str, float], name: str) -> Callable[..., Any]:
+    """Add up the processor time of each call."""
+
+    def run(*args: Any) -> Any:
+        started = time.process_time()
+        try:
+            return do(*args)
+        finally:
+            spent[name] += time.process_time() - started
+
+    return run
+
+
+def watched(batches: DataLoader, seconds: float, spent: dict[str, float]) -> tuple[int, float]:
+    """Load for so long; return how many rows, and their processor time, of which `spent` has the phases."""
+    steps = endless(batches)
+    for _ in range(2):
+        next(steps)
+    spent |= dict.fromkeys(spent, 0.0)
+    count, wall, processor = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        count += len(next(steps))
+    return count, time.process_time() - processor
 
 
 def parts(case: str, training: TrainingSet, tables: tuple, lists: Path) -> tuple[TrainingRows, Collate]:
@@ -235,7 +300,8 @@ def markdown(found: dict[str, list], args: argparse.Namespace) -> str:
     lines = [
         f"Written by `data_rate.py` on {datetime.date.today()} with {args.rounds} rounds: {texts}, static tokens, one",
         f"process, one thread, {os.cpu_count()} cores. Rows (queries) a second, medians; the batches of",
-        "both commits are the same to the bit.",
+        "both commits are the same to the bit. Other programs may share the cores: `times` is the median ratio of",
+        "processor seconds within a round.",
         "",
         "| negatives | batch | before | after | times | before, a processor second | after, a processor second |",
         "|---|---|---|---|---|---|---|",

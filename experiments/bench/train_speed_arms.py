@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from hardneg.commands.train import EncoderParts, make_module, prepare_negatives
 from hardneg.config import classes, composition
+from hardneg.config.refused_arguments import lightnings
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.sampler import EpochSampler
@@ -228,7 +229,7 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str], compiler: 
     losses: list[Tensor] = []
     with tempfile.TemporaryDirectory() as folder, loggers(cfg.logger, {"folder": Path(folder)}) as opened:
         trainer: L.Trainer = classes.build(
-            {**classes.plain(cfg.trainer), "precision": precision},
+            {**lightnings(classes.plain(cfg.trainer)), "precision": precision},
             logger=opened,
             callbacks=[_our_callback(clock, losses)],
             default_root_dir=folder,

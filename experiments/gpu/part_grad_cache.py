@@ -43,5 +43,5 @@ def measure(batch: int) -> None:
         part.add(**row, **{f"speed to {first}": statistics.median(ratios), "MiB": round(memory[name])})
 
 
-for batch in part.by_size((1024, 4096, 16_384), (16, 32), (4,)):
+for batch in part.by_size((1024, 4096, 16_384), (4, 8), (4,)):
     measure(batch)

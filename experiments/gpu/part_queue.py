@@ -26,7 +26,7 @@ ARMS = {
 best = peak_flops(part.device, torch.bfloat16)
 batch, warmup, turns, steps = part.by_size((512, 10, 5, 10), (16, 1, 2, 1), (4, 1, 1, 1))
 data = str(made_up.pairs(part.work, batch * (warmup + turns * steps + 1)))
-work = Workload(data, "minilm" if part.size != "tiny" else made_up.bert(part.work, small=True))
+work = Workload(data, "minilm" if part.size == "full" else made_up.bert(part.work, small=True))
 lengths = np.concatenate([work.queries.lengths, work.docs.lengths])
 flops = made_up.step_flops(work.model, lengths) * batch / len(work.queries)
 measure(part, work, Job(batch, warmup, turns, steps, part.device), ARMS, "in_batch", flops, best)

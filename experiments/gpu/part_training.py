@@ -18,7 +18,11 @@ ARMS = {
     "sentence-transformers": partial(peer, bf16=True),
     "bare loop": partial(bare, bf16=True),
     "hardneg": partial(ours, settings=[f"trainer.precision={BF16}"]),
+    "hardneg, unpadded": partial(ours, settings=[f"trainer.precision={BF16}", "encoder.unpad=true"]),
 }
+# The kernel for texts of many lengths knows no dropout: with it attention alone is padded.
+WITHOUT = [f"trainer.precision={BF16}", "encoder.unpad=true", "encoder.dropout=0.0"]
+ARMS["hardneg, unpadded, no dropout"] = partial(ours, settings=WITHOUT)
 
 quiet()
 best = peak_flops(part.device, torch.bfloat16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch.distributed as dist
 import warm
 from filelock import FileLock
 
+from hardneg.data.tables import Ragged
 from hardneg.data.toy import Toy
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
@@ -22,6 +24,7 @@ from hardneg.mining import bi_encoder_teacher, dense
 from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
+from hardneg.mining.given_scores import given_scores
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval import embedding_blocks
@@ -95,10 +98,33 @@ def mined(name, folder, training):
             "teacher": teacher, "embedded": embedded[0]}  # fmt: skip
 
 
+def scored(folder, training):
+    """Let a teacher score the negatives that the data name, with a note of how many queries this rank asked about."""
+
+    class Counting(BiEncoderTeacher):
+        asked = 0
+
+        def score(self, queries, docs):
+            self.asked += len(queries)
+            return super().score(queries, docs)
+
+    teacher = Counting(encoder=Static(dim=8))
+    teacher.prepare(training.data, folder)
+    found = given_scores(teacher, training, folder)
+    return {"pairs": found.pairs, "scores": found.scores, "asked": teacher.asked, "left": list_of(folder / "work")}
+
+
+def list_of(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def world():
     from hardneg.data.training_set import TrainingSet
 
-    return TrainingSet(Toy(docs=120, queries=500, names=20, attributes=8).load())
+    data = Toy(docs=120, queries=500, names=20, attributes=8).load()
+    dice = np.random.default_rng(0)
+    rows = np.repeat(np.arange(len(data.queries)), 5)
+    return TrainingSet(replace(data, given=Ragged.of(rows, dice.integers(0, 120, len(rows)), len(data.queries))))
 
 
 def _rank(rank, port, folder):
@@ -112,6 +138,7 @@ def _rank(rank, port, folder):
     training = world()
     for name in SOURCES:
         found[name] = mined(name, folder / name, training)  # or they would share vectors, being of the same weights
+    found["given"] = scored(folder / "given", training)
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -172,3 +199,15 @@ def test_ranks_mine_the_store_of_one_process(ranks, name, tmp_path):
     assert sum(shares) == one["embedded"]
     if name == "bm25 and a teacher":  # blocks of 64 queries
         assert max(shares) < one["embedded"] / 2
+
+
+def test_ranks_score_given_negatives_as_one_process_does(ranks, tmp_path):
+    training = world()
+    one = scored(tmp_path, training)
+    assert len(one["scores"]) > 5 * len(training.queries) and np.isfinite(one["scores"]).all()
+    for found in ranks:
+        np.testing.assert_array_equal(found["given"]["pairs"], one["pairs"])
+        np.testing.assert_array_equal(found["given"]["scores"], one["scores"])
+    asked = [found["given"]["asked"] for found in ranks]
+    assert sum(asked) == one["asked"] == len(training.queries) and max(asked) < one["asked"] / 2
+    assert not [name for name in one["left"] if name.startswith("given")]

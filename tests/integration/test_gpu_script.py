@@ -17,7 +17,10 @@ from hardneg.encoders.pretrained import locate
 HERE = Path(__file__).parents[2] / "experiments" / "gpu"
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "transformers")
 ROWS = {
-    "training": ["sentence-transformers", "bare loop", "hardneg"],
+    "training": [
+        *["sentence-transformers", "bare loop", "hardneg"],
+        *["hardneg, unpadded", "hardneg, unpadded, no dropout"],
+    ],
     "queue": ["in_batch", "queue of 64"],
     "compile": ["as it is", "compiled"],
     "grad_cache": ["sentence-transformers", "hardneg"],

@@ -20,6 +20,7 @@ from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
@@ -163,6 +164,8 @@ def make_module(
     towers = Towers(recipe, recipe.build(tokenizer))
     if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
+    if cfg.trainer.get("compile"):
+        towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
     return DualEncoder(
         towers=towers,
         sources=negatives.online,

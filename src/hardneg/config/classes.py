@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from hardneg.config import studies
 from hardneg.config.current_folder import admitted, current_folder
 from hardneg.config.moved import todays
+from hardneg.config.refused_arguments import lightnings
 from hardneg.errors import ConfigError, UserError
 
 # What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
@@ -89,6 +90,8 @@ def check_target(path: str, node: dict) -> None:
     except Exception as error:
         raise ConfigError(f"{path}._target_={name!r} cannot be imported: {error}") from error
     given = {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}
+    if path == "trainer":  # has a key of ours beside Lightning's
+        given = lightnings(given)
     signature = inspect.signature(callee)
     known = signature.parameters
     if not any(p.kind is p.VAR_KEYWORD for p in known.values()):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 EVALUATION = "the dev split is evaluated by hardneg, not by Lightning's validation"
 # Argument -> why it does nothing, or breaks a run, and the key that does.
 REFUSED = {
@@ -24,3 +27,9 @@ REFUSED = {
     "model_registry": "what W&B is given of a run is logger.wandb.artifacts",
     "barebones": "it takes away loggers and checkpoints, which a run ends with: leave it out",
 }
+OURS = ("compile",)  # keys beside the Trainer's arguments that are none of them
+
+
+def lightnings(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of `trainer` in a config is for Lightning's Trainer."""
+    return {key: value for key, value in trainer.items() if key not in OURS}

@@ -14,6 +14,7 @@ from hardneg.data.dataset import Drawn, Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
 from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
+from hardneg.data.workers import workers
 from hardneg.matrix.batch import Rows
 from hardneg.system import distributed
 
@@ -33,7 +34,7 @@ class Batches(L.LightningDataModule):
         collate: Callable[[Drawn | Sequence[Row]], Rows],
         batch_size: int,
         seed: int,
-        num_workers: int = 0,
+        num_workers: int | str = 0,
         order: Order | None = None,
     ) -> None:
         super().__init__()
@@ -51,12 +52,15 @@ class Batches(L.LightningDataModule):
         if len(self.order.sets) > 1:
             counts = zip(self.order.sets, self.order.batches(self.batch_size * ranks), strict=True)
             log.info("batches an epoch: %s", ", ".join(f"{name} {count}" for name, count in counts))
+        # Without a trainer, as in a test or a benchmark, batches stay where they are made.
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        devices = 1 if self.trainer is None else self.trainer.num_devices
         loader = DataLoader(
             self.rows,
             batch_sampler=sampler,  # type: ignore[arg-type]
             collate_fn=self.collate,
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
+            num_workers=workers(self.num_workers, device, devices),
+            pin_memory=device.type == "cuda",
         )
         self.loader = ResumableLoader(loader, sampler, lambda: self.rows.mixture.version)
         self.loader.go_on(self.position)

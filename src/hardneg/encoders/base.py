@@ -20,10 +20,14 @@ LENGTHS = {"query": 64, "document": 128}  # tokens; where neither config nor mod
 
 
 class Tower(nn.Module):
-    """Embeds token ids; `dim` is the width of the embeddings, `normalize` whether they are unit vectors."""
+    """Embeds token ids; `dim` is the width of the embeddings, `normalize` whether they are unit vectors.
+
+    One that `takes_lengths` is given the lengths of its texts, on the CPU, in training.
+    """
 
     dim: int
     normalize: bool
+    takes_lengths: bool = False
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row."""
@@ -171,4 +175,4 @@ TRAINING_ONLY = (
     "grad_cache",
     "matryoshka",
 )  # fields of a recipe that change no embedding
-CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False}
+CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False, "unpad": False}

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from hardneg.encoders.fixed_shapes import Compiler, bucket, filled_up
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 from hardneg.system import allocator
@@ -52,19 +53,40 @@ def parts(lengths: Tensor, tokens: int | None) -> Iterator[Tensor]:
 
 
 def encode(
-    network: nn.Module, tokens: Tokens, size: int | None, grad_cache: bool = False
+    network: nn.Module,
+    tokens: Tokens,
+    size: int | None,
+    grad_cache: bool = False,
+    compiler: Compiler | None = None,
 ) -> Float[Tensor, "R D"] | Float[Tensor, " R"]:
     """Embed or score every row, in the order given; the parts only decide how much padding is computed on the way.
 
     With `grad_cache` a part's activations are not kept but computed again when its gradient is due, with the same
     dropout: memory is that of one part, whatever the batch, and the gradient is that of the whole batch. It is what
     GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward are left to autograd.
+    With a `compiler` the parts that have a gradient come in few shapes, and the network runs compiled for each.
     """
+    if compiler is not None and torch.is_grad_enabled():
+        return _compiled(compiler(network), tokens, size, compiler.longest)
     run = _again(network) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
-    found = torch.cat([run(*tokens.part(rows).inputs) for rows in cuts])
+    lengths = getattr(network, "takes_lengths", False)  # which are on the CPU: the device is not waited for
+    chosen = (tokens.part(rows) for rows in cuts)
+    found = torch.cat([run(*part.inputs, part.lengths) if lengths else run(*part.inputs) for part in chosen])
     back = torch.argsort(torch.cat(cuts)).to(found.device, non_blocking=True)
     return found[back]
+
+
+def _compiled(network: Callable[..., Tensor], tokens: Tokens, size: int | None, longest: int | None) -> Tensor:
+    widths = bucket(tokens.lengths, longest)
+    cuts = list(parts(widths, size))
+    found = []
+    for rows in cuts:
+        width = int(widths[rows[0]])
+        full = len(tokens) if size is None else max(1, size // width)
+        found.append(network(*filled_up(tokens, rows, full, width))[: len(rows)])
+    together = torch.cat(found)
+    return together[torch.argsort(torch.cat(cuts)).to(together.device, non_blocking=True)]
 
 
 def _again(network: nn.Module) -> Callable[..., Tensor]:

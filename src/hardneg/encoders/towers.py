@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.encode import budget, encode
+from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.matrix.batch import Tokens
 
 QUERY, DOCUMENT = "query", "document"
@@ -37,6 +38,7 @@ class Towers(nn.Module):
         self.slow = None if recipe.momentum is None else twin(tower).requires_grad_(False)
         self.widths, self.normalize = recipe.widths(tower.dim), tower.normalize
         self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
+        self.compiler: Compiler | None = None  # with one, what is trained runs compiled (trainer.compile)
 
     def train(self, mode: bool = True) -> Towers:
         """Switch dropout and its like on or off, but never in a frozen tower: it embeds as an index was embedded."""
@@ -92,7 +94,7 @@ class Towers(nn.Module):
 
     def _encode(self, tower: Tower, tokens: Tokens) -> Float[Tensor, "R D"]:
         size = budget(self.tokens, tokens.input_ids.device)
-        return encode(tower, tokens, size, self.grad_cache).float()
+        return encode(tower, tokens, size, self.grad_cache, self.compiler).float()
 
 
 def twin(tower: Tower) -> Tower:

@@ -26,6 +26,7 @@ from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, Pooling
 from hardneg.encoders.pretrained import check_loaded, locate, name_of, unavailable, without_load_report
+from hardneg.encoders.unpadded import attend_unpadded, run_unpadded
 from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class Transformer(EncoderRecipe):
     taken from there where they are `auto`; see `encoders.folder_defaults`. `trust_remote_code` lets a model bring its
     own Python, which is run. `layers` keeps only the first so many layers (null: all), which makes
     a pretrained model small enough for a CPU. `normalize` makes scores cosines; without it they are dot products.
-    `attention` is transformers' name of an implementation ("sdpa", "eager", ...) or "auto".
+    `attention` is transformers' name of an implementation ("sdpa", "eager", ...) or "auto". With `unpad` training
+    batches are computed without padding (see `encoders.unpadded`).
 
     Of decoders, `append_eos` and `bidirectional` (see `encoders.decoder`), `pooling` "latent_attention" with `latents`.
     With `lora` only adapters and pooling are trained, the model itself stays, held as `dtype`; what is trained is
@@ -61,6 +63,7 @@ class Transformer(EncoderRecipe):
     dropout: float | None = None
     attention: str = "auto"
     gradient_checkpointing: bool = False
+    unpad: bool = False
     append_eos: bool = False
     bidirectional: bool = False
     latents: Latents = Latents()
@@ -78,6 +81,10 @@ class Transformer(EncoderRecipe):
             object.__setattr__(self, "dense", tuple(self.dense or ()))
         if self.layers is not None and self.layers < 1:
             raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
+        if self.unpad and self.attention != AUTO:
+            raise ConfigError(
+                f"encoder.unpad=true has an attention of its own; set encoder.attention=auto, not {self.attention}"
+            )
         if self.dtype not in DTYPES:
             raise ConfigError(f"encoder.dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
         if self.dtype != "float32" and self.adapters is None:
@@ -240,21 +247,26 @@ class Transformer(EncoderRecipe):
             model.pooler = None  # never used here: its parameters would get no gradient, which DDP refuses
         if self.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
+        first_position = attend_unpadded(model) if self.unpad else None
         latent = self.pooling == LATENT_ATTENTION
         pool = self.latents.build(width_of(model)) if latent else POOLINGS[self.pooling]
         if self.adapters is not None:
             model = self.adapters.adapt(model)
         # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
-        tower = TransformerTower(model, pool, self.unit_vectors)
+        tower = TransformerTower(model, pool, self.unit_vectors, first_position)
         tower.project(self.layers_behind)
         return tower.train()
 
 
 class TransformerTower(Tower):
-    """Runs the model, pools, goes through the linear layers, if there are any, and normalises."""
+    """Runs the model, pools, goes through the linear layers, if there are any, and normalises.
 
-    def __init__(self, model: nn.Module, pool: Pooling, normalize: bool) -> None:
+    With a `first_position` (the number of a text's first token) the model can do without padding, given `lengths`.
+    """
+
+    def __init__(self, model: nn.Module, pool: Pooling, normalize: bool, first_position: int | None = None) -> None:
         super().__init__()
+        self.first_position, self.takes_lengths = first_position, first_position is not None
         self.model, self.pool, self.normalize = model, pool, normalize
         self.dense, self.dim = nn.Sequential(), width_of(model)
 
@@ -263,9 +275,17 @@ class TransformerTower(Tower):
         self.dense = in_a_row(layers, self.dim)
         self.dim = layers[-1].out_features if layers else self.dim
 
-    def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
-        """Embed each row."""
-        hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    def forward(
+        self,
+        input_ids: Int[Tensor, "R L"],
+        attention_mask: Bool[Tensor, "R L"],
+        lengths: Int[Tensor, " R"] | None = None,
+    ) -> Float[Tensor, "R D"]:
+        """Embed each row; by `lengths`, which are on the CPU, without computing the padding."""
+        if self.first_position is None or lengths is None:
+            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        else:
+            hidden = run_unpadded(self.model, input_ids, lengths, self.first_position)
         pooled = self.dense(self.pool(hidden, attention_mask))
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
 
 from hardneg.data.pair_scores import PairScores
-from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
+from hardneg.mining.given_scores import given_scores
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, first_marked, pad, shuffled
-from hardneg.system.cache import built_once, fingerprint
-from hardneg.system.progress import track
-
-BLOCK = 64  # queries that a teacher scores at a time
 
 
 class Given(OfflineSource):
@@ -55,7 +50,7 @@ class Given(OfflineSource):
         if self.teacher is not None:
             self.teacher.prepare(data, setting.cache, setting.device)
             try:
-                self.scored = scored_by(self.teacher, training, setting.cache)
+                self.scored = given_scores(self.teacher, training, setting.cache)
             finally:  # training has the device now
                 self.teacher.put_away()
 
@@ -89,26 +84,3 @@ class Given(OfflineSource):
     def __getstate__(self) -> dict[str, Any]:
         """Workers only draw: the teacher stays in the main process."""
         return {**vars(self), "teacher": None}
-
-
-def scored_by(teacher: Teacher, training: TrainingSet, cache: Path) -> PairScores:
-    """A teacher's scores of each training query's positives and given negatives, kept in the cache."""
-    given = training.data.given
-    assert given is not None, "the data name negatives"
-    lists = [given.offsets.tolist(), fingerprint(given.values.tolist())]
-    name = fingerprint({"given": lists, "teacher": teacher.identity(), "training": training.fingerprint})
-
-    def build(unfinished: Path) -> None:
-        queries, docs, scores = [], [], []
-        for start in track(range(0, len(training.queries), BLOCK), "score given negatives"):
-            rows = training.queries[start : start + BLOCK]
-            both = np.concatenate([training.positives.padded(rows), given.padded(rows)], axis=1)
-            scores.append(teacher.score(rows, both)[both >= 0])
-            queries.append(np.repeat(rows, both.shape[1]).reshape(both.shape)[both >= 0])
-            docs.append(both[both >= 0])
-        table = PairScores.of(np.concatenate(queries), np.concatenate(docs), np.concatenate(scores))
-        np.save(unfinished / "pairs.npy", table.pairs)
-        np.save(unfinished / "scores.npy", table.scores)
-
-    folder = built_once(cache / "given" / name, build)
-    return PairScores(np.load(folder / "pairs.npy"), np.load(folder / "scores.npy"))

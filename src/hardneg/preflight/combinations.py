@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.callbacks import WeightAveraging
 
 from hardneg.config import classes
+from hardneg.data.workers import AUTO
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
@@ -195,8 +196,11 @@ def check_numbers(node: dict[str, Any]) -> None:
             f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
         )
     for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
+        if key == "num_workers" and node[key] == AUTO:
+            continue
         if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
-            raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more")
+            word = ", or auto" if key == "num_workers" else ""
+            raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more{word}")
 
 
 def check_subset(node: dict[str, Any]) -> None:

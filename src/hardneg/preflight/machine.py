@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,8 @@ def check_machine(cfg: DictConfig) -> None:
     check_folders(node)
     if "trainer" in node:
         check_accelerator(node["trainer"])
+        if node["trainer"].get("compile"):
+            check_compiler()
         if _gpu() is None:
             check_float16(str(node["trainer"].get("precision", "auto")))
     if "device" in node:
@@ -61,6 +67,21 @@ def check_accelerator(trainer: dict[str, Any]) -> None:
             f"trainer.devices={devices}: {reason}; there are {accelerator.auto_device_count()} here, or take"
             " trainer.devices=auto"
         ) from error
+
+
+def check_compiler() -> None:
+    """Raise `ConfigError` where what torch.compile writes, for a CPU or a GPU, cannot be built."""
+    name = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    missing = []
+    if shutil.which(name) is None:
+        missing.append(f"a C++ compiler ({name}, or another one named by CXX)")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        missing.append("Python's headers (Python.h, as in python3-dev)")
+    if missing:
+        raise ConfigError(
+            f"trainer.compile=true: torch.compile needs {' and '.join(missing)}, which this machine lacks; install"
+            " what is missing, or leave trainer.compile=false"
+        )
 
 
 def _gpu() -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import hydra
 
 from hardneg.config import classes
+from hardneg.config.refused_arguments import lightnings
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.cross_encoder import PairRecipe
@@ -102,7 +103,7 @@ def check_training(node: dict[str, Any]) -> None:
     plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     with without_messages("lightning.pytorch"):
-        classes.build({**node["trainer"], **plain, **quiet, "enable_model_summary": False})
+        classes.build({**lightnings(node["trainer"]), **plain, **quiet, "enable_model_summary": False})
 
 
 @contextmanager

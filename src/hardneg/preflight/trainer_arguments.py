@@ -29,8 +29,36 @@ def check_trainer(node: dict[str, Any]) -> None:
         raise ConfigError(
             "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
         )
+    check_compile(node)
     if node.get("ckpt_path"):  # a run that goes on has what it was begun with
         return
     for key in trainer.keys() & REFUSED.keys():
         if trainer[key] is not None:
             raise ConfigError(f"trainer.{key} has no effect here; {REFUSED[key]}")
+
+
+def check_compile(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` where what is trained cannot run compiled."""
+    asked, encoder = node["trainer"].get("compile", False), node.get("encoder") or {}
+    if not isinstance(asked, bool):
+        raise ConfigError(f"trainer.compile={asked!r} must be true or false")
+    if not asked:
+        return
+    off = "or leave trainer.compile=false"
+    if str(encoder.get("_target_")).endswith(".PairRecipe"):
+        raise ConfigError("trainer.compile is for dual encoders; a cross-encoder trains as it is")
+    if str(encoder.get("_target_")).endswith(".Static"):
+        raise ConfigError(f"trainer.compile has nothing to gain of encoder=static; choose a transformer, {off}")
+    if encoder.get("grad_cache"):
+        raise ConfigError(f"trainer.compile keeps the activations of a batch: set encoder.grad_cache=false, {off}")
+    if encoder.get("gradient_checkpointing"):
+        raise ConfigError(
+            f"trainer.compile was not tried with layers that are computed again: set"
+            f" encoder.gradient_checkpointing=false, {off}"
+        )
+    if encoder.get("unpad"):
+        raise ConfigError(f"trainer.compile needs few shapes, which padding gives: set encoder.unpad=false, {off}")
+    if isinstance(node["trainer"].get("strategy"), dict):
+        raise ConfigError(
+            f"trainer.compile was not tried with weights that are split over devices: set trainer=default, {off}"
+        )

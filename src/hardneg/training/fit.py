@@ -15,6 +15,7 @@ from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.config.refused_arguments import lightnings
 from hardneg.data.datamodule import Batches
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import Pruned
@@ -74,7 +75,7 @@ def fit(
     known = facts(cfg, folder, evaluate.retriever.data, told)
     with loggers({} if cfg.trainer.fast_dev_run else cfg.logger, known) as opened:
         trainer: L.Trainer = classes.build(
-            {**classes.plain(cfg.trainer), **trainer_arguments(evaluate.retriever.precision)},
+            {**lightnings(classes.plain(cfg.trainer)), **trainer_arguments(evaluate.retriever.precision)},
             logger=opened,
             callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
             default_root_dir=folder,

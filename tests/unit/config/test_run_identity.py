@@ -18,7 +18,15 @@ CFG = {
 
 @pytest.mark.parametrize(
     "change",
-    ["num_workers=4", "cache=/b", "logger={}", "trainer.enable_progress_bar=false", "hydra.job.num=0", "run_name=x"],
+    [
+        "num_workers=4",
+        "num_workers=auto",
+        "cache=/b",
+        "logger={}",
+        "trainer.enable_progress_bar=false",
+        "hydra.job.num=0",
+        "run_name=x",
+    ],
 )
 def test_what_only_says_how_a_run_is_kept_and_shown_does_not_count(change):
     assert identity(OmegaConf.merge(CFG, OmegaConf.from_dotlist([change]))) == identity(CFG)
@@ -134,6 +142,12 @@ def test_the_shipped_encoders_keep_their_identity():
     from confs import compose
 
     now = composition.OmegaConf.to_container(compose("encoder=minilm", "logger=csv"))["encoder"]
-    before = {key: value for key, value in now.items() if key not in ("dense", "revision", "trust_remote_code")}
+    later = ("dense", "revision", "trust_remote_code", "unpad")
+    before = {key: value for key, value in now.items() if key not in later}
     assert {**before, **TRANSFORMER, "model": "minilm"} == before
     assert identity(CFG | {"encoder": now}) == identity(CFG | {"encoder": before})
+
+
+def test_a_run_that_is_not_compiled_is_the_one_from_before_it_could_be():
+    assert identity(CFG | {"trainer": {**CFG["trainer"], "compile": False}}) == identity(CFG)
+    assert identity(CFG | {"trainer": {**CFG["trainer"], "compile": True}}) != identity(CFG)

@@ -55,6 +55,17 @@ def test_untrained_adapters_change_nothing(make):
     torch.testing.assert_close(towers(tokens, QUERY), plain(tokens, QUERY), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("settings", [{}, {"bidirectional": True}, {"gradient_checkpointing": True}])
+def test_without_padding_adapters_are_trained_to_the_same_vectors(make, settings):
+    found = []
+    for unpad in (False, True):
+        towers, tokens = make(unpad=unpad, **settings)
+        step(towers, tokens)
+        found.append(towers(tokens, QUERY))
+        assert towers.tower(QUERY).takes_lengths == unpad
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("grad_cache", [False, True])

@@ -24,8 +24,10 @@ from hardneg.errors import ConfigError, DataError
 from hardneg.losses.kl import KL
 from hardneg.losses.margin_mse import MarginMSE
 from hardneg.matrix.candidates import Candidates
+from hardneg.mining import given_scores
 from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
 from hardneg.mining.file_teacher import FileTeacher
+from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
@@ -257,3 +259,33 @@ def test_runs_keep_their_identity_where_nothing_new_is_asked_for():
     taught = settings(compose("data=beir", "data.path=x", "negatives=[given]", "teacher=file", "teacher.path=y"))
     assert taught["negatives.given.teacher"] == "${teacher}"
     assert settings(compose("data=beir", "data.path=x", "data.dev_share=0.1"))["data.dev_share"] == 0.1
+
+
+def test_scoring_that_was_interrupted_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Every block is scored once, and the scores are those of an uninterrupted run."""
+
+    class Adds(Teacher):
+        def __init__(self, patience):
+            self.patience, self.asked = patience, []
+
+        def identity(self):
+            return {"teacher": "adds"}
+
+        def score(self, queries, docs):
+            if len(self.asked) == self.patience:
+                raise KeyboardInterrupt
+            self.asked += queries.tolist()
+            return np.where(docs >= 0, queries[:, None] + docs, np.nan).astype(np.float32)
+
+    monkeypatch.setattr(given_scores, "BLOCK", 1)
+    training = TrainingSet(read(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        given_scores.given_scores(Adds(2), training, tmp_path / "cache")
+    again, whole = Adds(-1), Adds(-1)
+    found = given_scores.given_scores(again, training, tmp_path / "cache")
+    assert again.asked == [2] and not list((tmp_path / "cache/work").iterdir())
+    expected = given_scores.given_scores(whole, training, tmp_path / "other")
+    assert whole.asked == [0, 1, 2]
+    np.testing.assert_array_equal(found.pairs, expected.pairs)
+    np.testing.assert_array_equal(found.scores, (found.pairs >> 32) + (found.pairs & 0xFFFFFFFF))
+    assert len(found) == 8

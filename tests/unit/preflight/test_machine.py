@@ -123,3 +123,13 @@ def test_a_folder_that_is_not_there_is_not_made_by_the_question(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"hydra.run.dir=.*/file/run: cannot write in .*/file \(Not a directory\)"):
         check_writable(tmp_path / "file" / "run", "hydra.run.dir")
+
+
+def test_what_torch_compile_needs_is_here_or_named(monkeypatch, tmp_path):
+    cfg = compose("encoder=minilm", "trainer.compile=true", "trainer.accelerator=cpu")
+    monkeypatch.setenv("CXX", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match=r"trainer.compile=true: torch.compile needs a C\+\+ compiler"):
+        check_machine(cfg)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    with pytest.raises(ConfigError, match=r"named by CXX\) and Python's headers"):
+        check_machine(cfg)
