@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import environ
 from typing import Any, TypeVar
 
@@ -73,14 +73,32 @@ def from_launcher(device_name: str = "auto") -> Iterator[None]:
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo", rank=here.rank, world_size=here.world)
     try:
         yield
-    finally:
-        dist.destroy_process_group()
+    except BaseException:
+        dist.destroy_process_group()  # the others may have gone, or hear of it as they wait
+        raise
+    part()
 
 
 def part() -> None:
-    """Let the ranks go their ways; a run that comes later in this process joins others."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """Let the ranks go their ways; a run that comes later in this process joins others.
+
+    Rank 0 keeps the words, so it stays until the others have heard the last one, for half a minute at most.
+    """
+    if not dist.is_initialized():
+        return
+    if dist.get_world_size() > 1:
+        store = _joined()
+        with suppress(RuntimeError):  # rank 0 is gone already
+            store.add("parted", 1)
+            _wait_until(lambda: dist.get_rank() > 0 or store.add("parted", 0) >= dist.get_world_size())
+    dist.destroy_process_group()
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    """Look until something is so, for `FAREWELL` at most: who does not come may be dead."""
+    end = time.monotonic() + FAREWELL
+    while not true() and time.monotonic() < end:
+        time.sleep(LOOKS[0])
 
 
 @contextmanager
@@ -203,9 +221,7 @@ def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -
         value = make()
     except BaseException:
         _put(store, key, (False, None))
-        end = time.monotonic() + FAREWELL  # the store may be ours, and end with us
-        while store.add(f"{key}/heard", 0) < listeners - 1 and time.monotonic() < end:
-            time.sleep(LOOKS[0])
+        _wait_until(lambda: store.add(f"{key}/heard", 0) >= listeners - 1)  # the store may be ours, and end with us
         raise
     _put(store, key, (True, value))
     return value
