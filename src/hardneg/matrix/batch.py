@@ -91,7 +91,13 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch(Rows):
-    """What a dual encoder reads: the queries, and the B*G documents row by row."""
+    """What a dual encoder reads: the queries, and the B*G documents row by row.
+
+    `teacher_queries` and `teacher_docs` are vectors of another encoder, NaN where it has none; the latter of the first
+    S slots of each row.
+    """
 
     queries: Tokens
     docs: Tokens
+    teacher_queries: Float[Tensor, "B T"] | None = None
+    teacher_docs: Float[Tensor, "B S T"] | None = None

@@ -13,6 +13,7 @@ from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import Loss, VectorLoss, Weighed
+from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.matrix.telemetry import FORMER, METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
@@ -219,6 +220,19 @@ def check_subset(node: dict[str, Any]) -> None:
         raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")
 
 
+def check_vectors(losses: dict[str, Any]) -> None:
+    """Raise `ConfigError` where nobody is said to be the teacher of vectors, or several are."""
+    taught = [name for name, loss in losses.items() if isinstance(loss, EmbedDistill)]
+    for name in taught:
+        if losses[name].teacher is None or not losses[name].teacher.chosen:
+            raise ConfigError(
+                f"loss.{name}.teacher is nobody: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
+                f" +encoder@loss.{name}.teacher.encoder=transformer loss.{name}.teacher.encoder.model=FOLDER"
+            )
+    if len(taught) > 1:
+        raise ConfigError(f"loss=[{','.join(taught)}] has two teachers of vectors, and a batch brings those of one")
+
+
 def check_remine(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for settings that cannot work."""
     for key, least in {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": 1, "keep_last": 2}.items():
@@ -252,6 +266,7 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
                 f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
                 f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
             )
+    check_vectors(losses)
     if not any(isinstance(loss, Loss) or loss.alone for loss in losses.values()):
         raise ConfigError(
             f"loss=[{','.join(losses)}] only spreads vectors out, whatever is relevant; add another, as in"

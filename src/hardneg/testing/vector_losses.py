@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -21,7 +22,10 @@ def embedded(seed: int = 0) -> tuple[Embedded, Batch]:
     doc_ids = torch.arange(18).reshape(6, 3)
     doc_ids[1, 0], doc_ids[4, 2] = 0, -1
     q, d = random_units(6, DIM, seed=seed), random_units(6, 3, DIM, seed=seed + 100)
-    return Embedded(q, d, {}), make_batch(doc_ids, query_ids=[0, 1, 2, 3, 4, 2])
+    batch = make_batch(doc_ids, query_ids=[0, 1, 2, 3, 4, 2])
+    of_teacher = [random_units(6, *more, DIM, seed=seed + 200).detach() for more in ((), (3,))]
+    of_teacher[1][4, 2] = of_teacher[1][0, 1] = torch.nan  # an empty slot, and what it has not embedded
+    return Embedded(q, d, {}), replace(batch, teacher_queries=of_teacher[0], teacher_docs=of_teacher[1])
 
 
 def _gradients(loss: VectorLoss, value: Tensor, e: Embedded) -> list[Tensor]:
