@@ -91,7 +91,8 @@ class StaticTower(Tower):
 
 def _start(model: str) -> Transformer:
     """The transformer whose words a table starts from: only they are taken, so all else may be as it likes."""
-    return Transformer(model=model, pooling="mean", dense=(), normalize=True, query=Side(), document=Side())
+    sides = {"query": Side(), "document": Side()}
+    return Transformer(model=model, pooling="mean", dense=(), normalize=True, include_prompt=True, **sides)
 
 
 def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:
