@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side, Tokeniser, TokenTable
 from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.dense_layers import Dense, in_a_row
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import QUERY, Towers
@@ -95,6 +96,16 @@ def test_a_first_or_last_token_and_other_towers_are_as_they_were(bert, made):
     data = make_data([(0, 0)])
     tower = recipe.build(recipe.tokenizer(data.corpus))
     assert tower.read(tokens).prompt is None
+
+
+def test_a_head_is_described_by_its_width_alone():
+    short, whole = Dense.of({"out_features": 5, "activation": "Identity"}), Dense(in_features=16, out_features=5)
+    assert short.fits(Dense(in_features=16, out_features=5, activation="Identity")) and not short.fits(whole)
+    layers = in_a_row([short, Dense(out_features=3)], 16)
+    assert [tuple(one.linear.weight.shape) for one in layers] == [(5, 16), (3, 5)]
+    for wrong, said in (({"width": 5}, "unexpected keyword"), ({"out_features": 0}, "at least 1")):
+        with pytest.raises(ConfigError, match=said):
+            Transformer(model="any", dense=[wrong])
 
 
 def test_no_file_of_onnx_and_no_other_word(made, tmp_path):
