@@ -103,7 +103,7 @@ def test_a_head_is_described_by_its_width_alone():
     assert short.fits(Dense(in_features=16, out_features=5, activation="Identity")) and not short.fits(whole)
     layers = in_a_row([short, Dense(out_features=3)], 16)
     assert [tuple(one.linear.weight.shape) for one in layers] == [(5, 16), (3, 5)]
-    for wrong, said in (({"width": 5}, "unexpected keyword"), ({"out_features": 0}, "at least 1")):
+    for wrong, said in (({"width": 5}, "a layer is"), ({"out_features": 0}, "at least 1")):
         with pytest.raises(ConfigError, match=said):
             Transformer(model="any", dense=[wrong])
 
