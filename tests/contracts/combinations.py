@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from confs import compose, names
+from confs import CONF, compose, names
 
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
@@ -17,15 +17,19 @@ from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
+from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.retrieval.model import Model
+from hardneg.testing import Conf
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder
 from hardneg.training.schedule import Schedule
 
 TEACHER = {"_target_": "newcomers.GoodTeacher"}
-CASES = [(s, loss, rule) for s in names("negatives") for loss in names("loss") for rule in names("filter")]
+# Those that read scores: a loss over vectors meets neither sources nor filters.
+LOSSES = [name for name in names("loss") if issubclass(Conf(CONF).target("loss", name), Loss)]
+CASES = [(s, loss, rule) for s in names("negatives") for loss in LOSSES for rule in names("filter")]
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "enable_model_summary": False}
 
 

@@ -51,6 +51,10 @@ def filled(*overrides, name="train"):
     """Compose, with values for what only the user can know."""
     if {"filter=teacher_score", "loss=kl", "loss=margin_mse"} & set(overrides):
         overrides = (*overrides, *TEACHER)
+    if "loss=embed_distill" in overrides:
+        overrides = (*overrides, "+encoder@loss.embed_distill.teacher.encoder=minilm")
+    if "loss=gor" in overrides:
+        overrides = (*overrides, "loss=[infonce,gor]")
     if any(override.startswith("teacher=") for override in overrides):
         overrides = (*overrides, "negatives=[bm25]")
     if any(override.startswith("curriculum=") for override in overrides):

@@ -15,7 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hardneg.encoders.static import Static, StaticTower
 from hardneg.encoders.towers import Towers
+from hardneg.losses.gor import GOR
 from hardneg.losses.infonce import InfoNCE
+from hardneg.matrix.embedded import Embedded
 from hardneg.negatives.queue import Queue
 from hardneg.system import collectives
 from hardneg.training.base import Objective
@@ -46,11 +48,20 @@ def queue_of_a_rank(rank):
     return filled, queue.ids.clone()
 
 
+def spread(rows):
+    """The spread-out term of these rows of a batch of four, and the gradient of its queries and documents."""
+    q, d = (random_units(4, *more, 4, seed=seed).detach()[rows] for seed, more in ((0, ()), (1, (2,))))
+    batch = make_batch(torch.tensor([[0, 1], [2, 3], [0, 4], [5, 6]])[rows], query_ids=torch.arange(4)[rows])
+    value = GOR(documents="all")(Embedded(q.requires_grad_(), d.requires_grad_(), {}), batch)
+    return value.detach(), torch.autograd.grad(value, [q, d])
+
+
 def _rank(rank, port, results):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=RANKS, timeout=timedelta(seconds=60))
-    torch.save((heard_at(rank), *queue_of_a_rank(rank)), results / f"{rank}.pt")
+    said = spread(slice(2 * rank, 2 * rank + 2))
+    torch.save((heard_at(rank), *queue_of_a_rank(rank), said), results / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -69,10 +80,19 @@ def test_all_ranks_stop_at_the_step_after_the_one_that_was_told(ranks):
 
 
 def test_ranks_fill_equal_queues_and_ddp_sends_none(ranks):
-    (_, one, first), (_, two, second) = ranks
+    (_, one, first, _), (_, two, second, _) = ranks
     assert one.keys() == {"emb", "ids", "pointer", "steps", "sampled"}
     assert all(torch.equal(one[name], two[name]) for name in one) and set(one["ids"].tolist()) > {20, 120}
     assert first.tolist() == [0] * 8 and second.tolist() == [1] * 8, "rank 0's queue was sent to the others"
+
+
+def test_the_spread_of_two_ranks_is_that_of_one_process(ranks):
+    value, gradients = spread(slice(0, 4))
+    for *_, (of_rank, _) in ranks:
+        torch.testing.assert_close(of_rank, value)
+    for place, expected in enumerate(gradients):
+        found = torch.cat([of_rank[place] for *_, (_, of_rank) in ranks]) / RANKS  # DDP takes their mean
+        torch.testing.assert_close(found, expected)
 
 
 def test_alone_it_is_heard_at_once():

@@ -63,6 +63,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         arguments += ["trainer.precision=32-true", "loss.infonce.learn_temperature=true"]
     if encoder == "momentum":
         arguments += ["negatives=[in_batch,queue,random]", "negatives.queue.size=100", "encoder.momentum=0.9"]
+        # and a teacher of vectors, to which a projection is learnt
+        arguments += ["loss=[infonce,gor,embed_distill]", "+encoder@loss.embed_distill.teacher.encoder=static"]
+        arguments += ["loss.embed_distill.teacher.encoder.dim=12", "loss.embed_distill.documents=all"]
     if encoder == "features":
         arguments = ["data=interactions", "data.users=400", "encoder=features", *arguments[1:], "encoder.unknown=0.2"]
         arguments += ["negatives=[in_batch,queue,random]", "negatives.queue.size=100", "encoder.matryoshka=[8]"]

@@ -24,6 +24,8 @@ from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
+from hardneg.losses.embed_distill import EmbedDistill
+from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
@@ -47,6 +49,7 @@ from hardneg.training.setup import (
     own_device,
     prepare_filters,
     prepare_negatives,
+    teacher_vectors,
 )
 
 log = logging.getLogger(__name__)
@@ -69,8 +72,9 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     check_groups(cfg, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = open_setting(cfg, folder, training)
     negatives = prepare_negatives(cfg, setting)
-    batches = make_batches(cfg, training, encoder, negatives)
-    module = make_module(cfg, encoder, negatives, setting.filters)
+    vectors = teacher_vectors(cfg, setting)
+    batches = make_batches(cfg, training, encoder, negatives, vectors)
+    module = make_module(cfg, encoder, negatives, setting.filters, vectors)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
@@ -143,12 +147,18 @@ def open_setting(cfg: DictConfig, folder: Path, training: TrainingSet) -> Settin
     )
 
 
-def make_batches(cfg: DictConfig, training: TrainingSet, encoder: EncoderParts, negatives: Negatives) -> Batches:
+def make_batches(
+    cfg: DictConfig,
+    training: TrainingSet,
+    encoder: EncoderParts,
+    negatives: Negatives,
+    vectors: StoredVectors | None = None,
+) -> Batches:
     """Draw from the offline sources, look up the tokens, and stack."""
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum)
     return Batches(
         TrainingRows(training, mixture, cfg.positives),
-        Collate(encoder.queries, encoder.docs, training, mixture.has_teacher),
+        Collate(encoder.queries, encoder.docs, training, mixture.has_teacher, vectors),
         cfg.batch_size,
         cfg.seed,
         cfg.num_workers,
@@ -157,18 +167,26 @@ def make_batches(cfg: DictConfig, training: TrainingSet, encoder: EncoderParts, 
 
 
 def make_module(
-    cfg: DictConfig, encoder: EncoderParts, negatives: Negatives, filters: Mapping[str, CandidateFilter]
+    cfg: DictConfig,
+    encoder: EncoderParts,
+    negatives: Negatives,
+    filters: Mapping[str, CandidateFilter],
+    vectors: StoredVectors | None = None,
 ) -> DualEncoder:
-    """Load the starting weights and put the training step together."""
+    """Load the starting weights and put the training step together; `vectors` are those of a teacher, if any."""
     recipe, tokenizer = encoder.recipe, encoder.tokenizer
     towers = Towers(recipe, recipe.build(tokenizer))
     if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.trainer.get("compile"):
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
+    made = objective(cfg, negatives, filters)
+    for loss in made.losses.values():
+        if isinstance(loss, EmbedDistill) and vectors is not None:
+            loss.fit(towers.dim, vectors.dim)
     return DualEncoder(
         towers=towers,
         sources=negatives.online,
-        objective=objective(cfg, negatives, filters),
+        objective=made,
         card=checkpoint.card(classes.plain(cfg.encoder), recipe, tokenizer, towers),
     )

@@ -12,7 +12,13 @@ TEACHER = "CrossEncoderTeacher"
 MINILM = "minilm"  # its folder is known: it averages, without prompts or layers, to unit vectors; at most 256 tokens
 CROSS_ENCODERS = ("PairRecipe", TEACHER)
 # Keys that came later, with the value under which a run is what it was without them.
-ABSENT: dict[str, Any] = {"revision": None, "trust_remote_code": False, "dense": None, "unpad": False}
+ABSENT: dict[str, Any] = {
+    "revision": None,
+    "trust_remote_code": False,
+    "dense": None,
+    "unpad": False,
+    "include_prompt": AUTO,
+}
 # What `auto` means where a model's folder says nothing: what these keys were before they could be `auto`.
 BEFORE = {"pooling": "mean", "normalize": True, "dense": None}
 SIDES: dict[str, dict[str, Any]] = {

@@ -163,11 +163,30 @@ class TrainingRows(Dataset):
         return np.concatenate([self.twins[group] for group in np.unique(self.groups[docs]).tolist()])
 
 
-class Collate:
-    """Stack rows into a `Batch`, reading tokens from the memory-mapped tables."""
+@runtime_checkable
+class TeacherVectors(Protocol):
+    """Vectors of another encoder, NaN where there are none (`hardneg.mining.embedding_teacher`)."""
 
-    def __init__(self, queries: TokenTable, docs: TokenTable, training: TrainingSet, has_teacher: bool) -> None:
+    def of_queries(self, rows: Int[np.ndarray, " B"]) -> Float32[np.ndarray, "B T"]:
+        """Read those of queries."""
+
+    def of_documents(self, rows: Int[np.ndarray, "B G"], positives: int) -> Float32[np.ndarray, "B S T"] | None:
+        """Read those of the first slots of each row, as many as are wanted of them; None for none."""
+
+
+class Collate:
+    """Stack rows into a `Batch`, reading tokens from the memory-mapped tables, and a teacher's `vectors` likewise."""
+
+    def __init__(
+        self,
+        queries: TokenTable,
+        docs: TokenTable,
+        training: TrainingSet,
+        has_teacher: bool,
+        vectors: TeacherVectors | None = None,
+    ) -> None:
         self.queries, self.docs, self.excluded, self.has_teacher = queries, docs, training.excluded, has_teacher
+        self.vectors = vectors
 
     def __call__(self, rows: Drawn | Sequence[Row]) -> Batch:
         """Stack the rows; texts are padded to the longest of the batch."""
@@ -175,8 +194,19 @@ class Collate:
         return Batch(
             queries=self.queries.batch(drawn.queries),
             docs=self.docs.batch(drawn.docs.ravel()),
+            **self._taught(drawn),
             **stacked(drawn, self.excluded, self.has_teacher),
         )
+
+    def _taught(self, drawn: Drawn) -> dict[str, Any]:
+        """The teacher's vectors, where there is one."""
+        if self.vectors is None:
+            return {}
+        docs = self.vectors.of_documents(drawn.docs, drawn.positives)
+        return {
+            "teacher_queries": torch.from_numpy(self.vectors.of_queries(drawn.queries)),
+            "teacher_docs": None if docs is None else torch.from_numpy(docs),
+        }
 
 
 def stacked(rows: Drawn | Sequence[Row], excluded: Ragged, has_teacher: bool) -> dict[str, Any]:

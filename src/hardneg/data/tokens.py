@@ -94,20 +94,38 @@ class Tokeniser:
         # A text without any known token still needs one row of the score matrix.
         return [np.array(one.ids or [0], np.int32) for one in encoded]
 
+    def prompt_length(self, prompt: str) -> int:
+        """How many tokens a prompt is, with what the tokenizer puts before it, as sentence-transformers counts."""
+        if not prompt:
+            return 0
+        encoded = self._tokenizer.encode(prompt)
+        return len(encoded) - (encoded.special_tokens_mask[-1:] == [1])
+
     def table(self, texts: Sequence[str], cut: Truncation | None = None) -> TokenTable:
         """Tokenise texts into a table in memory; what is cut off is counted in `cut`."""
         ids = self(texts, None, cut)
-        return TokenTable(Held(np.concatenate([*ids, np.empty(0, np.int32)])), Held(_offsets(ids)), self.pad_id)
+        flat, prompted = np.concatenate([*ids, np.empty(0, np.int32)]), self.prompt_length(self.side.prompt)
+        return TokenTable(Held(flat), Held(_offsets(ids)), self.pad_id, prompt=prompted)
 
 
 class TokenTable:
     """Token ids of every row of a `Texts`, flat on disk (`ids.npy`, `offsets.npy`), or of a few texts in memory.
 
-    `key` names texts, tokenizer, prompt and length; a table in memory has none.
+    `key` names texts, tokenizer, prompt and length; a table in memory has none. `prompt` is how many tokens the prompt
+    of a row is, `prompts` how many it is of the rows that have another one, in the order of the rows.
     """
 
-    def __init__(self, ids: Mapped | Held, offsets: Mapped | Held, pad_id: int, key: str = "") -> None:
+    def __init__(
+        self,
+        ids: Mapped | Held,
+        offsets: Mapped | Held,
+        pad_id: int,
+        key: str = "",
+        prompt: int = 0,
+        prompts: Sequence[tuple[range, int]] = (),
+    ) -> None:
         self._ids, self._offsets, self.pad_id, self.key = ids, offsets, pad_id, key
+        self._prompt, self._prompts = prompt, prompts
 
     @classmethod
     def build(
@@ -126,7 +144,14 @@ class TokenTable:
         )
         if said := Truncation.read(folder / CUT, side.longest).told(what, "max_length"):
             log.info("%s", said)
-        return cls(Mapped(folder / "ids.npy"), Mapped(folder / "offsets.npy"), tokeniser.pad_id, folder.name)
+        return cls(
+            Mapped(folder / "ids.npy"),
+            Mapped(folder / "offsets.npy"),
+            tokeniser.pad_id,
+            folder.name,
+            tokeniser.prompt_length(side.prompt),
+            [(rows, tokeniser.prompt_length(prompt)) for rows, prompt in prompts],
+        )
 
     def __len__(self) -> int:
         return len(self._offsets.array) - 1
@@ -146,7 +171,16 @@ class TokenTable:
         ids = np.full(mask.shape, self.pad_id, np.int64)
         filled = mask & known[:, None]
         ids[filled] = self._ids.array[(starts[:, None] + columns)[filled]]
-        return Tokens(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(lengths))
+        return Tokens(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(lengths), self._prompted(rows))
+
+    def _prompted(self, rows: np.ndarray) -> torch.Tensor | None:
+        """How many of each row's first tokens are its prompt, but for the last token of all; None of no prompts."""
+        if not self._prompt and not any(length for _, length in self._prompts):
+            return None
+        found = np.full(len(rows), self._prompt)
+        for those, length in self._prompts:
+            found[(rows >= those.start) & (rows < those.stop)] = length
+        return torch.from_numpy(np.where(rows >= 0, np.minimum(found, self.lengths[rows] - 1), 0))
 
 
 def token_tables(

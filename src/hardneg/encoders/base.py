@@ -15,6 +15,7 @@ from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.errors import ConfigError
+from hardneg.matrix.batch import Tokens
 
 LENGTHS = {"query": 64, "document": 128}  # tokens; where neither config nor model says how long texts may be
 
@@ -28,6 +29,11 @@ class Tower(nn.Module):
     dim: int
     normalize: bool
     takes_lengths: bool = False
+    include_prompt: bool = True  # false: `forward` takes the number of each row's first tokens that are not pooled
+
+    def read(self, tokens: Tokens) -> Tokens:
+        """What of the tokens it takes."""
+        return replace(tokens, prompt=None) if self.include_prompt else tokens
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row."""
@@ -175,4 +181,4 @@ TRAINING_ONLY = (
     "grad_cache",
     "matryoshka",
 )  # fields of a recipe that change no embedding
-CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False, "unpad": False}
+CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False, "unpad": False, "include_prompt": True}

@@ -25,7 +25,7 @@ KEY = "hardneg"
 TOWERS = "towers."
 TRUST = "HARDNEG_TRUST_REMOTE_CODE"
 # Settings that a config may leave open (`auto`), and that are known once there is a tower.
-FOUND = ("query", "document", "pooling", "dense", "normalize")
+FOUND = ("query", "document", "pooling", "dense", "normalize", "include_prompt")
 # Settings that change no document's vector where weights are given that fit.
 QUERIES_ONLY = ("query", "separate", "init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,25 +22,47 @@ class Dense:
     """Describes one layer: `activation`(W x + b), and x or its projection added to that with `residual`.
 
     `activation` is the name of a class in torch.nn that needs no argument, such as Tanh, GELU or Identity.
+    `in_features` may be left out: it is then the width of what comes before.
     """
 
-    in_features: int
+    in_features: int | None = None
     out_features: int
     bias: bool = True
     activation: str = "Tanh"
     residual: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.in_features, self.out_features) < 1:
+        if min(1 if self.in_features is None else self.in_features, self.out_features) < 1:
             raise ConfigError(
                 f"encoder.dense needs in_features and out_features of at least 1, got {self.in_features} and"
                 f" {self.out_features}"
             )
         activation_of(self.activation)
 
-    def build(self) -> DenseLayer:
-        """Make the layer, with random weights."""
-        return DenseLayer(self)
+    @classmethod
+    def of(cls, given: Dense | Mapping[str, Any]) -> Dense:
+        """Make one of a config's words, as {out_features: 256, activation: Identity}."""
+        if isinstance(given, Dense):
+            return given
+        try:
+            return cls(**{str(key): value for key, value in given.items() if key != "_target_"})
+        except TypeError as error:
+            raise ConfigError(
+                f"encoder.dense: a layer is {{out_features: 256, activation: Identity}}: {error}"
+            ) from error
+
+    def fits(self, other: Dense) -> bool:
+        """Whether it describes the same layer, where one of the two may leave out what comes in."""
+        width = self.in_features if other.in_features is None else other.in_features
+        return self.behind(width) == other.behind(width)
+
+    def behind(self, width: int | None) -> Dense:
+        """The same with the width of what comes in, where it was left out."""
+        return replace(self, in_features=width) if self.in_features is None else self
+
+    def build(self, width: int) -> DenseLayer:
+        """Make the layer behind vectors of this width, with random weights."""
+        return DenseLayer(self.behind(width))
 
 
 class DenseLayer(nn.Module):
@@ -47,6 +70,7 @@ class DenseLayer(nn.Module):
 
     def __init__(self, dense: Dense) -> None:
         super().__init__()
+        assert dense.in_features is not None, "Dense.behind() comes first"
         self.linear = nn.Linear(dense.in_features, dense.out_features, bias=dense.bias)
         self.activation = activation_of(dense.activation)()
         self.added = dense.residual
@@ -78,11 +102,18 @@ def full_name(activation: str) -> str:
 
 def in_a_row(layers: Sequence[Dense], width: int) -> nn.Sequential:
     """Make the layers behind vectors of `width`; raises `ConfigError` where one does not fit what is before it."""
+    made = []
     for layer in layers:
-        if layer.in_features != width:
+        if layer.in_features not in (None, width):
             raise ConfigError(f"encoder.dense: a layer takes vectors of {layer.in_features}, and gets those of {width}")
+        made.append(layer.build(width))
         width = layer.out_features
-    return nn.Sequential(*(layer.build() for layer in layers))
+    return nn.Sequential(*made)
+
+
+def alike(one: Sequence[Dense], other: Sequence[Dense]) -> bool:
+    """Whether two descriptions are of the same layers."""
+    return len(one) == len(other) and all(a.fits(b) for a, b in zip(one, other, strict=True))
 
 
 def load_dense(layers: nn.Sequential, folders: Sequence[Path]) -> None:

@@ -72,12 +72,16 @@ def encode(
     cuts = list(parts(tokens.lengths, size))
     lengths = getattr(network, "takes_lengths", False)  # which are on the CPU: the device is not waited for
     chosen = (tokens.part(rows) for rows in cuts)
-    found = torch.cat([run(*part.inputs, part.lengths) if lengths else run(*part.inputs) for part in chosen])
+    found = torch.cat(
+        [run(*part.inputs[:2], part.lengths, *part.inputs[3:]) if lengths else run(*part.inputs) for part in chosen]
+    )
     back = torch.argsort(torch.cat(cuts)).to(found.device, non_blocking=True)
     return found[back]
 
 
 def _compiled(network: Callable[..., Tensor], tokens: Tokens, size: int | None, longest: int | None) -> Tensor:
+    if getattr(tokens, "prompt", None) is not None:
+        raise ConfigError("encoder.include_prompt=false is not compiled: set trainer.compile=false, or pool the prompt")
     widths = bucket(tokens.lengths, longest)
     cuts = list(parts(widths, size))
     found = []

@@ -32,6 +32,7 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
             ("pooling", modules.pooling),
             ("dense", modules.dense),
             ("normalize", modules.normalizes),
+            ("include_prompt", modules.include_prompt),
         ):
             if getattr(recipe, key) == AUTO:
                 try:
@@ -79,6 +80,8 @@ def _side(name: str, side: Side, folder: ModelFolder) -> Side:
 def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
     """Say what was taken from where."""
     before, after = (_flat(one) for one in (recipe, told))
+    if after["include_prompt"]:  # as nearly everywhere
+        del after["include_prompt"]
     taken = {key: value for key, value in after.items() if before[key] == AUTO}
     chosen = {key: value for key, value in after.items() if key not in taken}
     where = "plain Hugging Face, defaults" if folder.modules is None else "sentence-transformers, from its folder"
@@ -89,7 +92,7 @@ def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
 
 
 def _flat(recipe: Transformer) -> dict[str, Any]:
-    own = {key: getattr(recipe, key) for key in ("pooling", "dense", "normalize")}
+    own = {key: getattr(recipe, key) for key in ("pooling", "dense", "normalize", "include_prompt")}
     sides = {f"{name}.{key}": getattr(getattr(recipe, name), key) for name in (QUERY, DOCUMENT)
              for key in ("prompt", "max_length")}  # fmt: skip
     return own | sides
@@ -101,5 +104,5 @@ def _words(values: dict[str, Any]) -> str:
 
 def _word(key: str, value: Any) -> str:
     if key == "dense":
-        return " ".join(f"{layer.in_features}->{layer.out_features}" for layer in value) or "none"
-    return (repr(value) if value else "none") if key.endswith("prompt") else str(value).lower()
+        return " ".join(f"{layer.in_features or ''}->{layer.out_features}" for layer in value) or "none"
+    return (repr(value) if value else "none") if key.endswith(".prompt") else str(value).lower()

@@ -105,11 +105,12 @@ class ModuleChain:
         ours = {mode: name for name, mode in POOLING_MODES.items()}
         if len(modes) != 1 or modes[0] not in ours:
             raise ConfigError(f"{folder}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
-        if not about.get("include_prompt", True) and any(self.prompt(side) for side in (QUERY, DOCUMENT)):
-            raise ConfigError(
-                f"{folder}: it leaves the prompt out of the pooling (include_prompt), which hardneg cannot"
-            )
         return ours[modes[0]]
+
+    def include_prompt(self) -> bool:
+        """Whether the tokens of a prompt are pooled."""
+        self.check()
+        return bool((read_json(self.modules[1][1] / "config.json") or {}).get("include_prompt", True))
 
     def dense(self) -> tuple[Dense, ...]:
         """The linear layers behind the pooling."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
@@ -91,7 +91,8 @@ class StaticTower(Tower):
 
 def _start(model: str) -> Transformer:
     """The transformer whose words a table starts from: only they are taken, so all else may be as it likes."""
-    return Transformer(model=model, pooling="mean", dense=(), normalize=True, query=Side(), document=Side())
+    told = Transformer(model=model, pooling="mean", dense=(), normalize=True, query=Side(), document=Side())
+    return replace(told, include_prompt=True)
 
 
 def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:

@@ -94,7 +94,7 @@ class Towers(nn.Module):
 
     def _encode(self, tower: Tower, tokens: Tokens) -> Float[Tensor, "R D"]:
         size = budget(self.tokens, tokens.input_ids.device)
-        return encode(tower, tokens, size, self.grad_cache, self.compiler).float()
+        return encode(tower, tower.read(tokens), size, self.grad_cache, self.compiler).float()
 
 
 def twin(tower: Tower) -> Tower:

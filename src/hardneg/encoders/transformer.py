@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hardneg.data.tables import Texts
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS, EncoderRecipe, Tower
 from hardneg.encoders.decoder import append_eos, attend_both_ways, mark_both_ways
-from hardneg.encoders.dense_layers import Dense, in_a_row, load_dense
+from hardneg.encoders.dense_layers import Dense, alike, in_a_row, load_dense
 from hardneg.encoders.file_hashes import TOKENIZER, WEIGHTS, check_hashes
 from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
@@ -46,6 +46,9 @@ class Transformer(EncoderRecipe):
     `attention` is transformers' name of an implementation ("sdpa", "eager", ...) or "auto". With `unpad` training
     batches are computed without padding (see `encoders.unpadded`).
 
+    With `include_prompt` false the tokens of a text's prompt, and what the tokenizer puts before them, are read but not
+    averaged (INSTRUCTOR, NV-Embed; arXiv:2405.17428, section 4).
+
     Of decoders, `append_eos` and `bidirectional` (see `encoders.decoder`), `pooling` "latent_attention" with `latents`.
     With `lora` only adapters and pooling are trained, the model itself stays, held as `dtype`; what is trained is
     float32.
@@ -53,7 +56,7 @@ class Transformer(EncoderRecipe):
 
     model: str
     pooling: str = AUTO
-    dense: str | Sequence[Dense] | None = AUTO
+    dense: str | Sequence[Dense | Mapping[str, Any]] | None = AUTO
     normalize: bool | str = AUTO
     query: Side = Side(AUTO, AUTO)
     document: Side = Side(AUTO, AUTO)
@@ -66,6 +69,7 @@ class Transformer(EncoderRecipe):
     unpad: bool = False
     append_eos: bool = False
     bidirectional: bool = False
+    include_prompt: bool | str = AUTO
     latents: Latents = Latents()
     lora: LoRA | None = None
     dtype: str = "float32"
@@ -78,7 +82,9 @@ class Transformer(EncoderRecipe):
         if isinstance(self.dense, str) and self.dense != AUTO:
             raise ConfigError(f"encoder.dense must be auto, null or a list of layers, got {self.dense!r}")
         if not isinstance(self.dense, str):
-            object.__setattr__(self, "dense", tuple(self.dense or ()))
+            object.__setattr__(self, "dense", tuple(Dense.of(layer) for layer in self.dense or ()))
+        if not isinstance(self.include_prompt, bool) and self.include_prompt != AUTO:
+            raise ConfigError(f"encoder.include_prompt must be true, false or auto, got {self.include_prompt!r}")
         if self.layers is not None and self.layers < 1:
             raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
         if self.unpad and self.attention != AUTO:
@@ -96,7 +102,7 @@ class Transformer(EncoderRecipe):
     @property
     def leaves_open(self) -> bool:
         """Whether something that decides the embeddings is `auto`."""
-        return AUTO in (self.pooling, self.dense) or super().leaves_open
+        return AUTO in (self.pooling, self.dense, self.include_prompt) or super().leaves_open
 
     def resolved(self) -> Transformer:
         """Take from the model's folder what the recipe leaves open, say so, and check that lengths fit the model.
@@ -125,6 +131,7 @@ class Transformer(EncoderRecipe):
             pooling=pooling,
             dense=self.layers_behind,
             normalize=self.unit_vectors,
+            include_prompt=self.include_prompt is not False,
             query=query,
             document=document,
         )
@@ -132,7 +139,7 @@ class Transformer(EncoderRecipe):
     @property
     def layers_behind(self) -> tuple[Dense, ...]:
         """The linear layers behind the pooling, as far as they are known."""
-        return () if self.dense is None or isinstance(self.dense, str) else tuple(self.dense)
+        return () if self.dense is None or isinstance(self.dense, str) else tuple(map(Dense.of, self.dense))
 
     @property
     def adapters(self) -> LoRA | None:
@@ -162,7 +169,7 @@ class Transformer(EncoderRecipe):
         folder = self._folder()
         told = from_folder(self, folder) if self.leaves_open else self
         tower = told._tower(self._pretrained(folder))
-        if told.layers_behind and folder.modules is not None and folder.modules.dense() == told.layers_behind:
+        if told.layers_behind and folder.modules is not None and alike(folder.modules.dense(), told.layers_behind):
             load_dense(tower.dense, folder.dense_folders(self.revision))
         elif told.layers_behind:
             log.info("encoder.dense: %d new layers, which start random", len(told.layers_behind))
@@ -254,6 +261,8 @@ class Transformer(EncoderRecipe):
             model = self.adapters.adapt(model)
         # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
         tower = TransformerTower(model, pool, self.unit_vectors, first_position)
+        # A first or last token is the same whatever is left out before it.
+        tower.include_prompt = self.include_prompt is not False or self.pooling in ("cls", "last")
         tower.project(self.layers_behind)
         return tower.train()
 
@@ -280,13 +289,20 @@ class TransformerTower(Tower):
         input_ids: Int[Tensor, "R L"],
         attention_mask: Bool[Tensor, "R L"],
         lengths: Int[Tensor, " R"] | None = None,
+        prompt: Int[Tensor, " R"] | None = None,
     ) -> Float[Tensor, "R D"]:
-        """Embed each row; by `lengths`, which are on the CPU, without computing the padding."""
+        """Embed each row; by `lengths`, which are on the CPU, without computing the padding.
+
+        The first `prompt` tokens are read like all others and left out of the pooling.
+        """
         if self.first_position is None or lengths is None:
             hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         else:
             hidden = run_unpadded(self.model, input_ids, lengths, self.first_position)
-        pooled = self.dense(self.pool(hidden, attention_mask))
+        pooled_mask = attention_mask
+        if prompt is not None:
+            pooled_mask = attention_mask & (torch.arange(input_ids.shape[1], device=prompt.device) >= prompt[:, None])
+        pooled = self.dense(self.pool(hidden, pooled_mask))
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
 
     def blocks(self) -> list[nn.Module]:

@@ -48,8 +48,14 @@ def write_formats(trained: Trained, folder: Path, formats: Sequence[str]) -> Non
 
     Inputs are `input_ids` and `attention_mask` (rows, length), int64; outputs `sentence_embedding` (rows, dim), and of
     a transformer `last_hidden_state`. Prompts and lengths are the user's to apply, as sentence-transformers does.
-    Raises `UserError` where the file computes something else.
+    Raises `UserError` where the file computes something else, and for prompts that are not pooled: such a file cannot
+    know how long they are.
     """
+    if not all(trained.towers.tower(side).include_prompt for side in (QUERY, DOCUMENT)):
+        raise UserError(
+            f"--{formats[0]}: encoder.include_prompt=false leaves prompts out of the pooling, and such a file does not"
+            " know where they end; export without it"
+        )
     for place, side in places(trained).items():
         graph = Graph(trained.towers.tower(side)).eval()
         path = folder / place / MODEL["onnx"]

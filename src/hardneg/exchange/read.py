@@ -40,8 +40,8 @@ def read(folder: Path) -> Trained:
     """Load a transformer with mean, cls or last pooling, or a static embedding, or two of a kind behind a `Router`.
 
     `Dense` layers behind the pooling come along. Raises `ConfigError` for a folder that is none of
-    sentence-transformers' or is damaged, and for what we do not have: other modules, other poolings, prompts left out
-    of the pooling, similarities other than cosine and dot.
+    sentence-transformers' or is damaged, and for what we do not have: other modules, other poolings,
+    similarities other than cosine and dot.
     """
     chain = ModuleChain.read(folder)
     if chain is None:
@@ -93,6 +93,7 @@ def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
     recipe = Transformer(
         model=str(modules.transformer),
         pooling=modules.pooling(),
+        include_prompt=modules.include_prompt(),
         dense=(),
         normalize=normalize,
         query=Side(),

@@ -73,7 +73,11 @@ def _chain(trained: Trained, side: str) -> list[Module]:
         check_known(recipe)
         mode = layout.POOLING_MODES[recipe.pooling]
         flags = {flag: mode == one for one, flag in layout.POOLING_FLAGS.items()}  # every version reads these
-        pooling = {"word_embedding_dimension": width_of(tower.model), **flags, "include_prompt": True}
+        pooling = {
+            "word_embedding_dimension": width_of(tower.model),
+            **flags,
+            "include_prompt": recipe.include_prompt is not False,
+        }
         chain = [
             Module("Transformer", partial(_write_transformer, tower, trained.tokenizer, recipe)),
             Module("Pooling", partial(_write_config, pooling)),
@@ -141,8 +145,17 @@ def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, 
         "padding_side": "right",
         "pad_token": padding.get("pad_token", "[PAD]"),
         "clean_up_tokenization_spaces": False,
+        **_last_token(tokenizer, recipe),
     }
     write_json(folder / "tokenizer_config.json", of_tokenizer)
+
+
+def _last_token(tokenizer: Tokenizer, recipe: Transformer) -> dict[str, str]:
+    """Name the token that ends every text, where prompts are not pooled: it is no part of a prompt's length."""
+    ends = tokenizer.encode("a")
+    if recipe.include_prompt is not False or ends.special_tokens_mask[-1:] != [1]:
+        return {}
+    return {"sep_token": ends.tokens[-1]}
 
 
 def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path) -> None:
@@ -161,7 +174,7 @@ def _write_dense(spec: Dense, layer: DenseLayer, folder: Path) -> None:
     from safetensors.torch import save_file
 
     about = {
-        "in_features": spec.in_features,
+        "in_features": layer.linear.in_features,
         "out_features": spec.out_features,
         "bias": spec.bias,
         "activation_function": full_name(spec.activation),

@@ -1,4 +1,4 @@
-"""What every loss has: a weight, and what it needs from the candidates."""
+"""What every loss has: a weight, and what it needs from the candidates, or from the vectors themselves."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hardneg.errors import ConfigError
+from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.embedded import Embedded
 
 
-class Loss(nn.Module, ABC):
-    """A loss reads the score matrix and returns one unreduced value per query.
+class Weighed(nn.Module):
+    """What a run's loss is summed of.
 
     A module, so that what it learns (a temperature) follows device and checkpoint.
     """
@@ -36,9 +38,30 @@ class Loss(nn.Module, ABC):
         """Divide similarities by this from now on (a curriculum asks for it); only where `has_temperature`."""
         raise NotImplementedError
 
+
+class Loss(Weighed, ABC):
+    """A loss reads the score matrix and returns one unreduced value per query."""
+
     @abstractmethod
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's loss, without the weight."""
+
+
+class VectorLoss(Weighed, ABC):
+    """A loss reads the vectors of a step, whatever their scores, and returns one value.
+
+    No filter and no source's columns come into it. `alone` says whether one can be trained on it with no other loss;
+    `at_all_widths` whether it counts at each of the widths of `encoder.matryoshka`, or at the full one only;
+    `needs_vectors` whether the batch must bring those of a teacher (`EmbedDistill`).
+    """
+
+    alone: bool = False
+    at_all_widths: bool = True
+    needs_vectors: bool = False
+
+    @abstractmethod
+    def forward(self, e: Embedded, batch: Batch) -> Float[Tensor, ""]:
+        """Return the value, without the weight; of several ranks the mean of their values counts."""
 
 
 class AtTemperature(Loss):

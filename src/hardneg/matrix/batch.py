@@ -14,11 +14,16 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Tokens:
-    """Right-padded token ids; `lengths` stays on the CPU, so that cutting a batch into parts never waits for a GPU."""
+    """Right-padded token ids; `lengths` stays on the CPU, so that cutting a batch into parts never waits for a GPU.
+
+    `prompt` is how many of a row's first tokens are a prompt, with what the tokenizer puts before it; never all.
+    Null where there are no prompts, or nobody asks.
+    """
 
     input_ids: Int[Tensor, "R L"]
     attention_mask: Bool[Tensor, "R L"]
     lengths: Int[Tensor, " R"]
+    prompt: Int[Tensor, " R"] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -26,21 +31,27 @@ class Tokens:
     @property
     def inputs(self) -> tuple[Tensor | None, ...]:
         """What a network takes, in the order of its arguments."""
-        return self.input_ids, self.attention_mask
+        read = (self.input_ids, self.attention_mask)
+        return read if self.prompt is None else (*read, None, self.prompt)  # without lengths
 
     def part(self, rows: Tensor) -> Tokens:
         """Take these rows (CPU indices) and trim the padding that none of them needs."""
         lengths = self.lengths[rows]
         width = int(lengths.max())
         index = rows.to(self.input_ids.device, non_blocking=True)
-        return Tokens(self.input_ids[index, :width], self.attention_mask[index, :width], lengths)
+        prompt = None if self.prompt is None else self.prompt[index]
+        return Tokens(self.input_ids[index, :width], self.attention_mask[index, :width], lengths, prompt)
 
     def below(self, other: Tokens) -> Tokens:
         """Put another's rows below these, padded to the wider of the two."""
         width = max(self.input_ids.shape[1], other.input_ids.shape[1])
         wide = [F.pad(t.input_ids, (0, width - t.input_ids.shape[1])) for t in (self, other)]
         masks = [F.pad(t.attention_mask, (0, width - t.attention_mask.shape[1])) for t in (self, other)]
-        return Tokens(torch.cat(wide), torch.cat(masks), torch.cat([self.lengths, other.lengths]))
+        prompt = None
+        if self.prompt is not None or other.prompt is not None:
+            none = [t.input_ids.new_zeros(len(t)) for t in (self, other)]
+            prompt = torch.cat([z if t.prompt is None else t.prompt for t, z in zip((self, other), none, strict=True)])
+        return Tokens(torch.cat(wide), torch.cat(masks), torch.cat([self.lengths, other.lengths]), prompt)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Tokens:
         """Move all but `lengths`."""
@@ -48,11 +59,17 @@ class Tokens:
             self,
             input_ids=self.input_ids.to(device, non_blocking=non_blocking),
             attention_mask=self.attention_mask.to(device, non_blocking=non_blocking),
+            prompt=None if self.prompt is None else self.prompt.to(device, non_blocking=non_blocking),
         )
 
     def pin_memory(self) -> Tokens:
         """Pin what moves, for asynchronous copies to a GPU."""
-        return replace(self, input_ids=self.input_ids.pin_memory(), attention_mask=self.attention_mask.pin_memory())
+        return replace(
+            self,
+            input_ids=self.input_ids.pin_memory(),
+            attention_mask=self.attention_mask.pin_memory(),
+            prompt=None if self.prompt is None else self.prompt.pin_memory(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +108,13 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch(Rows):
-    """What a dual encoder reads: the queries, and the B*G documents row by row."""
+    """What a dual encoder reads: the queries, and the B*G documents row by row.
+
+    `teacher_queries` and `teacher_docs` are vectors of another encoder, NaN where it has none; the latter of the first
+    S slots of each row.
+    """
 
     queries: Tokens
     docs: Tokens
+    teacher_queries: Float[Tensor, "B T"] | None = None
+    teacher_docs: Float[Tensor, "B S T"] | None = None

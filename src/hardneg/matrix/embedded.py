@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Candidates, Columns
 from hardneg.matrix.reverse import reverse
-from hardneg.system import distributed
+from hardneg.system import collectives, distributed
 
 
 def cut(emb: Float[Tensor, "*rows D"], width: int, normalize: bool) -> Float[Tensor, "*rows W"]:
     """Keep the first `width` components; with `normalize` as unit vectors again."""
     return F.normalize(emb[..., :width], dim=-1) if normalize else emb[..., :width]
+
+
+def of_all_ranks(emb: Float[Tensor, "B D"], ids: Int[Tensor, " B"]) -> tuple[Float[Tensor, "WB D"], Int[Tensor, " WB"]]:
+    """Gather a column of vectors, with its gradient, and the ids that go with it."""
+    return collectives.gather(emb), collectives.gather(ids)
 
 
 @dataclass(frozen=True)

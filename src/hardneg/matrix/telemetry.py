@@ -45,7 +45,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Weighted])
     offered that the filters have kept (NaN when nothing was offered). margin: mean lead of the positive over the kept
     negatives, in similarity; similarity: their own mean, as `positives/similarity` is of the positives: a margin is
     small too where everything is alike. loss: the weighted losses on this source's negatives alone, comparable between
-    steps of a run because the pool has one size (NaN, not a perfect 0, where it has none).
+    steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or no loss reads scores).
     """
     shown = kept.positive & kept.valid
     metrics = {"positives/similarity": kept.scores.masked_fill(~shown, 0.0).sum() / shown.sum()}
@@ -56,7 +56,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Weighted])
         count = (kept.negative & here).sum()
         before = (offered.negative & here).sum()
         alone = kept.only(name)
-        loss = torch.stack([x.weight * x(alone).mean() for x in losses]).sum()
+        loss = torch.stack([x.weight * x(alone).mean() for x in losses] or [kept.scores.new_tensor(torch.nan)]).sum()
         lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
         rows = len(kept.scores)
         metrics |= {

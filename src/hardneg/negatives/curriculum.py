@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Weighed
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum_pace import Number, Pace, Time
 
@@ -73,7 +73,7 @@ class Curriculum:
             for name, values in getattr(self, group).items():
                 yield f"curriculum.{group}.{name}", values
 
-    def check(self, sources: Mapping[str, Any], losses: Mapping[str, Loss]) -> None:
+    def check(self, sources: Mapping[str, Any], losses: Mapping[str, Weighed]) -> None:
         """Raise `ConfigError` for names or numbers that do not fit the run's sources and losses."""
         for group, names, there in (
             ("share", self.share, list(sources)),

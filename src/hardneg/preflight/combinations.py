@@ -12,7 +12,8 @@ from hardneg.data.workers import AUTO
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, VectorLoss, Weighed
+from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.matrix.telemetry import FORMER, METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
@@ -136,7 +137,7 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
         )
 
 
-def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Loss]) -> None:
+def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Weighed]) -> None:
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
@@ -180,7 +181,10 @@ def check_pairs(node: dict[str, Any]) -> None:
             f" +encoder@negatives.{name}.miner.encoder=minilm"
         )
     check_averaging(node, sources)
-    check_losses(classes.build_group(node["loss"], "loss"), sources)
+    losses = classes.build_group(node["loss"], "loss")
+    if of_vectors := [name for name, loss in losses.items() if isinstance(loss, VectorLoss)]:
+        raise ConfigError(f"loss={of_vectors[0]} reads vectors, and a cross-encoder has none; leave it out")
+    check_losses(losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
     check_numbers(node)
@@ -216,6 +220,19 @@ def check_subset(node: dict[str, Any]) -> None:
         raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")
 
 
+def check_vectors(losses: dict[str, Any]) -> None:
+    """Raise `ConfigError` where nobody is said to be the teacher of vectors, or several are."""
+    taught = [name for name, loss in losses.items() if isinstance(loss, EmbedDistill)]
+    for name in taught:
+        if losses[name].teacher is None or not losses[name].teacher.chosen:
+            raise ConfigError(
+                f"loss.{name}.teacher is nobody: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
+                f" +encoder@loss.{name}.teacher.encoder=transformer loss.{name}.teacher.encoder.model=FOLDER"
+            )
+    if len(taught) > 1:
+        raise ConfigError(f"loss=[{','.join(taught)}] has two teachers of vectors, and a batch brings those of one")
+
+
 def check_remine(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for settings that cannot work."""
     for key, least in {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": 1, "keep_last": 2}.items():
@@ -231,7 +248,7 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
     if not losses:
         raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
     for name, loss in losses.items():
-        if not isinstance(loss, Loss):
+        if not isinstance(loss, Loss | VectorLoss):
             raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
         if loss.needs_teacher and not any(may_teach(source) for source in sources.values()):
             raise ConfigError(
@@ -249,6 +266,12 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
                 f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
                 f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
             )
+    check_vectors(losses)
+    if not any(isinstance(loss, Loss) or loss.alone for loss in losses.values()):
+        raise ConfigError(
+            f"loss=[{','.join(losses)}] only spreads vectors out, whatever is relevant; add another, as in"
+            f" loss=[infonce,{','.join(losses)}]"
+        )
     corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
     if corrected and not any(loss.corrects_sampling for loss in losses.values()):
         raise ConfigError(

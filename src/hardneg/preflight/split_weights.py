@@ -36,14 +36,24 @@ def check_split(node: dict[str, Any]) -> None:
         raise ConfigError(
             "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
         )
+    check_learned(node)
+    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+        raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
+
+
+def check_learned(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for losses that learn something: their weights would not be split."""
     for name, loss in classes.build_group(node["loss"], "loss").items():
         if any(p.requires_grad for p in loss.parameters()):
             raise ConfigError(
                 f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"
                 f" loss.{name}.learn_temperature=false"
             )
-    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
-        raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
+        if getattr(loss, "may_learn", False):
+            raise ConfigError(
+                f"loss.{name} may have a projection, which trainer=fsdp2 cannot split: set loss.{name}.projection=false"
+                " where the widths are equal, or trainer=default"
+            )
 
 
 def splits_weights(node: dict[str, Any]) -> bool:

@@ -41,8 +41,8 @@ def embed_rows(
     tower.eval()
     with autocast(precision, device):
         for part in parts(torch.from_numpy(table.lengths[rows]), size):
-            tokens = table.batch(rows[part.numpy()]).to(device, non_blocking=True)
-            out[part.to(device)] = tower(tokens.input_ids, tokens.attention_mask).float()
+            tokens = tower.read(table.batch(rows[part.numpy()])).to(device, non_blocking=True)
+            out[part.to(device)] = tower(*tokens.inputs).float()
             bar.update(len(part))
     tower.train(training)
     return out

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, Weighed
 from hardneg.matrix.candidates import Candidates
 from hardneg.testing.synthetic import make_candidates
 
@@ -101,7 +101,7 @@ def state_of_a_loss_round_trips(loss: Loss) -> None:
     torch.testing.assert_close(fresh(scored(loss)), changed(scored(loss)))
 
 
-def weight_must_be_positive(loss: Loss) -> None:
+def weight_must_be_positive(loss: Weighed) -> None:
     """`weight` is an argument, and a weight of 0 or less is refused with `ConfigError`."""
     assert loss.weight > 0, f"weight is {loss.weight}"
     for weight in (0.0, -1.0):

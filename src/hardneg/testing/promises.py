@@ -12,12 +12,13 @@ from typing import Any
 
 from hardneg.config import classes
 from hardneg.filters.base import CandidateFilter
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, VectorLoss
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.testing.filters import FILTER
 from hardneg.testing.losses import LOSS
 from hardneg.testing.offline_sources import OFFLINE
 from hardneg.testing.online_sources import ONLINE
+from hardneg.testing.vector_losses import VECTOR_LOSS
 from hardneg.testing.worlds import make_setting
 from hardneg.testing.yamls import KINDS, YAML, Conf
 
@@ -25,6 +26,7 @@ CHECKS: dict[type, Sequence[Callable[..., None]]] = {
     OfflineSource: OFFLINE,
     OnlineSource: ONLINE,
     Loss: LOSS,
+    VectorLoss: VECTOR_LOSS,
     CandidateFilter: FILTER,
 }
 
@@ -44,10 +46,9 @@ def check_source(source: OfflineSource | OnlineSource, setting: Setting | None =
         _hold_all(source, ONLINE, source)
 
 
-def check_loss(loss: Loss) -> None:
+def check_loss(loss: Loss | VectorLoss) -> None:
     """Hold a loss to all that losses promise; raises `AssertionError` with every promise broken."""
-    kind_of(loss, "loss")
-    _hold_all(loss, LOSS, loss)
+    _hold_all(loss, CHECKS[kind_of(loss, "loss")], loss)
 
 
 def check_filter(rule: CandidateFilter, setting: Setting | None = None) -> None:

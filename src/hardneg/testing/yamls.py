@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, VectorLoss
 from hardneg.negatives.base import OfflineSource, OnlineSource
 
-KINDS = {"negatives": (OfflineSource, OnlineSource), "loss": (Loss,), "filter": (CandidateFilter,)}
+KINDS = {"negatives": (OfflineSource, OnlineSource), "loss": (Loss, VectorLoss), "filter": (CandidateFilter,)}
 
 
 class Conf:
@@ -77,7 +77,7 @@ def file_is_named_like_its_key(conf: Conf, group: str, name: str) -> None:
 
 
 def class_is_of_its_group(conf: Conf, group: str, name: str) -> None:
-    """The class that `_target_` names derives from OfflineSource or OnlineSource, Loss, or CandidateFilter."""
+    """The class that `_target_` names derives from OfflineSource, OnlineSource, Loss, VectorLoss or CandidateFilter."""
     part = classes.build(conf.node(group, name))
     names = " or ".join(kind.__name__ for kind in KINDS[group])
     assert isinstance(part, KINDS[group]), f"a {type(part).__name__}, and of {group} is due an object of {names}"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hardneg.filters.base import CandidateFilter
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, Weighed
 from hardneg.matrix.batch import Rows
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.telemetry import by_source, random_cosine
@@ -35,7 +35,7 @@ class Objective:
     """
 
     filters: Mapping[str, CandidateFilter]
-    losses: Mapping[str, Loss]
+    losses: Mapping[str, Weighed]
     names: tuple[str, ...]
     optimizer: Callable[[list[dict]], Optimizer]
     schedule: Schedule | AnyScheduler
@@ -48,7 +48,7 @@ class TrainingModule(L.LightningModule):
 
     def __init__(self, objective: Objective) -> None:
         super().__init__()
-        self.losses: Mapping[str, Loss] = cast(Mapping, nn.ModuleDict(objective.losses))
+        self.losses: Mapping[str, Weighed] = cast(Mapping, nn.ModuleDict(objective.losses))
         self.filters = {name: rule for name, rule in objective.filters.items() if rule.at != "mined"}
         self.names = objective.names
         self.make_optimizer, self.groups, self.schedule = objective.optimizer, objective.groups, objective.schedule
@@ -79,17 +79,21 @@ class TrainingModule(L.LightningModule):
         kept: Candidates,
         nested: Sequence[tuple[float, Candidates]] | None = None,
         embeddings: Mapping[str, Tensor] | None = None,
+        of_vectors: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Return the weighted sum of the losses, each a mean over the rows, and log the step.
 
         `nested` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over them.
-        `embeddings` are what the log looks at for a collapse, by name, a row each.
+        `embeddings` are what the log looks at for a collapse, by name, a row each. `of_vectors` are losses that are
+        there already, weighed: those that read no scores.
         """
         views = [(1.0, kept)] if nested is None else nested
         parts = {
             name: loss.weight * torch.stack([weight * loss(view).mean() for weight, view in views]).sum()
             for name, loss in self.losses.items()
+            if isinstance(loss, Loss)
         }
+        parts |= of_vectors or {}
         total = torch.stack(list(parts.values())).sum()
         self.log_step(total, parts, offered, kept, embeddings or {})
         return total
@@ -107,7 +111,7 @@ class TrainingModule(L.LightningModule):
         self.log("train/loss", total.detach(), batch_size=len(kept.scores))
         if not next_is_logged(self.trainer):
             return  # Lightning would not write it
-        metrics = by_source(offered, kept, self.losses.values())
+        metrics = by_source(offered, kept, [loss for loss in self.losses.values() if isinstance(loss, Loss)])
         metrics |= {f"{RANDOM_COSINE}/{of}": random_cosine(rows) for of, rows in embeddings.items()}
         if len(parts) > 1:
             metrics |= {f"train/loss/{name}": part.detach() for name, part in parts.items()}

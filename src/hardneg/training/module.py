@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hardneg.encoders.towers import Towers
+from hardneg.losses.base import VectorLoss
 from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.embedded import Embedded
@@ -62,8 +63,10 @@ class DualEncoder(TrainingModule):
             embedded = self.asked(q, d, batch)
             offered = embedded.candidates(batch, self.names)
             kept = self.filtered(offered, batch)
-            nested = self.nested(embedded, kept, batch)
-            total = self.lose(offered, kept, nested, {"queries": q, "documents": d[:, 0]})
+            widths = self.at_widths(embedded)
+            nested = self.nested(widths, kept, batch)
+            of_vectors = self.of_vectors(widths, batch)
+            total = self.lose(offered, kept, nested, {"queries": q, "documents": d[:, 0]}, of_vectors)
         for source in self.sources.values():
             source.update(d.detach(), batch)
         return total
@@ -76,16 +79,35 @@ class DualEncoder(TrainingModule):
         wanted = symmetric and any(isinstance(source, InBatch) for source in on.values())
         return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
 
-    def nested(self, embedded: Embedded, kept: Candidates, batch: Batch) -> list[tuple[float, Candidates]]:
-        """Weigh and score the kept candidates at each width: the filters have judged them at the full one, once."""
+    def at_widths(self, embedded: Embedded) -> list[tuple[float, Embedded]]:
+        """Weigh the vectors at each width, narrowest first; at the full one they are what they were."""
+        widths, dim = self.towers.widths, self.towers.dim
+        return [
+            (weight, embedded if width == dim else embedded.cut(width, self.towers.normalize))
+            for width, weight in widths.items()
+        ]
+
+    def nested(
+        self, widths: list[tuple[float, Embedded]], kept: Candidates, batch: Batch
+    ) -> list[tuple[float, Candidates]]:
+        """Score the kept candidates at each width: the filters have judged them at the full one, once."""
         views = []
-        for width, weight in self.towers.widths.items():
-            if width == self.towers.dim:
+        for weight, embedded in widths:
+            if embedded.q.shape[1] == self.towers.dim:
                 views.append((weight, kept))
             else:
-                c = embedded.cut(width, self.towers.normalize).candidates(batch, self.names)
+                c = embedded.candidates(batch, self.names)
                 views.append((weight, replace(kept, scores=c.scores, reverse=c.reverse)))
         return views
+
+    def of_vectors(self, widths: list[tuple[float, Embedded]], batch: Batch) -> dict[str, Tensor]:
+        """The losses over the vectors themselves, weighed, at the widths that each counts at."""
+        found = {}
+        for name, loss in self.losses.items():
+            if isinstance(loss, VectorLoss):
+                here = widths if loss.at_all_widths else [(1.0, widths[-1][1])]  # the last is the full width
+                found[name] = loss.weight * torch.stack([weight * loss(e, batch) for weight, e in here]).sum()
+        return found
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the optimiser's step; a momentum tower follows."""

@@ -21,6 +21,8 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.losses.embed_distill import EmbedDistill
+from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
@@ -123,6 +125,14 @@ def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: Retri
                     " add them (pos_scores and neg_scores in each line), or take teacher=file teacher.path=SCORES,"
                     " or teacher=cross_encoder teacher.model=FOLDER"
                 )
+
+
+def teacher_vectors(cfg: DictConfig, setting: Setting) -> StoredVectors | None:
+    """The vectors that a loss wants ours to be like, embedded now or before; None where none does."""
+    for loss in classes.build_group(cfg.loss, "loss").values():
+        if isinstance(loss, EmbedDistill):
+            return loss.teacher.vectors(setting.training, loss.documents, setting.cache, setting.device)
+    return None
 
 
 def objective(cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter]) -> Objective:

@@ -29,10 +29,12 @@ def folder(bert, tmp_path):
     """Save a tiny random model as a sentence-transformers folder with this pooling, these layers and prompts."""
     modules = pytest.importorskip("sentence_transformers.models")
 
-    def make(pooling="mean", normalize=True, dense=(), prompts=None, length=None, similarity=None, name="saved"):
+    def make(
+        pooling="mean", normalize=True, dense=(), prompts=None, length=None, similarity=None, name="saved", **more
+    ):
         torch.manual_seed(1)
         first = modules.Transformer(str(bert), max_seq_length=length)
-        chain = [first, modules.Pooling(16, pooling_mode=pooling)]
+        chain = [first, modules.Pooling(16, pooling_mode=pooling, **more)]
         chain += [modules.Dense(*sizes, bias=bias, activation_function=act) for *sizes, bias, act in dense]
         chain += [modules.Normalize()] if normalize else []
         model = sentence_transformers.SentenceTransformer(
@@ -70,6 +72,7 @@ KINDS = {
     "cls": {"pooling": "cls"},
     "last, dot": {"pooling": "lasttoken", "normalize": False, "similarity": "dot"},
     "prompts": {"prompts": E5},
+    "prompts, not pooled": {"prompts": E5, "include_prompt": False},
     "short": {"length": 5, "prompts": {"query": "q: ", "passage": "p: "}},
     "dense with bias": {"dense": ((16, 8, True, nn.Tanh()),), "pooling": "cls"},
     "two dense, as EmbeddingGemma": {"dense": GEMMA},

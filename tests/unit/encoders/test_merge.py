@@ -63,7 +63,9 @@ def test_whole_numbers_stay_if_they_agree():
 )
 def test_models_that_are_not_alike_are_refused(change, says):
     first = {"name": "x", "recipe": Static(normalize=True), "reading": {"words": 1}, "weights": {"a": torch.zeros(3)}}
-    check_alike([Model(**first), Model(**first | {"name": "y", "recipe": Static(dim=8, normalize=True, init="minilm")})])
+    check_alike(
+        [Model(**first), Model(**first | {"name": "y", "recipe": Static(dim=8, normalize=True, init="minilm")})]
+    )
     with pytest.raises(ConfigError, match=f"x and y cannot be merged: .*{says}"):
         check_alike([Model(**first), Model(**first | {"name": "y"} | change)])
 

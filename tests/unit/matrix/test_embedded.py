@@ -13,7 +13,9 @@ from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.losses.gor import GOR
 from hardneg.losses.infonce import InfoNCE
+from hardneg.matrix.embedded import Embedded
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.retrieval.retriever import Retriever
@@ -109,6 +111,17 @@ def test_it_is_the_loss_of_sentence_transformers():
     torch.testing.assert_close(ours, expected)
     one, two = (torch.autograd.grad(value, towers.emb)[0] for value in (ours, expected))
     torch.testing.assert_close(one, two)
+
+
+def test_a_loss_over_vectors_is_added_at_every_width():
+    towers = FixedTowers({2: 0.5, 8: 2.0})
+    alone = module(towers).training_step(make_batch(IDS), 0)
+    both = module(towers, losses={"infonce": InfoNCE(), "gor": GOR(weight=3.0)}).training_step(make_batch(IDS), 0)
+    q, d = F.normalize(towers.emb, dim=-1).split([5, 10])
+    e = Embedded(q, d.reshape(5, 2, 8), {})
+    expected = 0.5 * GOR()(e.cut(2, True), make_batch(IDS)) + 2 * GOR()(e, make_batch(IDS))
+    assert expected > 0
+    torch.testing.assert_close(both, alone + 3 * expected)
 
 
 def test_sources_are_asked_and_filters_judge_once_at_full_width():

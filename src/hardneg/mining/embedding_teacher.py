@@ -1,0 +1,109 @@
+"""A bi-encoder whose vectors are learnt: they are computed once, and read back batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from hardneg.data.training_set import TrainingSet
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.towers import QUERY
+from hardneg.mining.dense import Dense
+from hardneg.retrieval.embedding_blocks import SIZE, Blocks, document_blocks, embed_blocks
+from hardneg.retrieval.model import Model
+from hardneg.system.cache import fingerprint, taking_turns
+
+
+@dataclass(frozen=True)
+class EmbeddingTeacher:
+    """A checkpoint of ours (`ckpt_path`) or another `encoder`, as its own prompts, lengths and pooling make vectors.
+
+    Vectors lie in the cache under all that decides them: weights, tokens, precision. Those of documents are the same
+    that a miner or another run with this encoder has computed.
+    """
+
+    ckpt_path: str | None = None
+    encoder: EncoderRecipe | None = None
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        self.source()  # which refuses both, and a file that is not there
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it is said who teaches."""
+        return self.ckpt_path is not None or self.encoder is not None
+
+    def source(self) -> Dense:
+        """What loads the weights."""
+        return Dense(self.ckpt_path, self.encoder, self.precision)
+
+    def vectors(self, training: TrainingSet, documents: str, cache: Path, device: str) -> StoredVectors:
+        """Embed the training queries, and the documents that are `positives` or `all`, as far as nobody has yet.
+
+        Each rank does a share. An attempt that was interrupted is gone on with.
+        """
+        model = self.source().ready(training.data, None, cache, device).model
+        assert model is not None
+        queries = query_blocks(model, training.queries, cache)
+        if documents == "none":
+            return StoredVectors(queries, None, documents)
+        corpus = np.arange(len(training.data.corpus), dtype=np.int32)
+        asked = np.unique(training.positives.values).astype(np.int32) if documents == "positives" else corpus
+        return StoredVectors(queries, document_blocks(model, asked, cache / "vectors"), documents)
+
+
+def query_blocks(model: Model, rows: Int[np.ndarray, " N"], cache: Path) -> Blocks:
+    """Embed these queries where whoever comes with the same weights finds them."""
+    folder = cache / "vectors" / fingerprint([model.identity(), "queries", rows.tolist()])
+    with taking_turns(folder):
+        return embed_blocks(model, rows, folder, "queries", QUERY)
+
+
+class StoredVectors:
+    """The vectors of queries and documents, on disk; `documents` says of which slots a batch wants them.
+
+    Data-loading processes open the files for themselves.
+    """
+
+    def __init__(self, queries: Blocks, docs: Blocks | None, documents: str) -> None:
+        self.queries, self.docs, self.documents = queries, docs, documents
+        self._opened: dict[Path, np.ndarray] = {}
+
+    @property
+    def dim(self) -> int:
+        """The width of the vectors."""
+        return self.queries.dim
+
+    def of_queries(self, rows: Int[np.ndarray, " B"]) -> Float32[np.ndarray, "B T"]:
+        """Read those of queries."""
+        return self._read(self.queries, rows)
+
+    def of_documents(self, rows: Int[np.ndarray, "B G"], positives: int) -> Float32[np.ndarray, "B S T"] | None:
+        """Read those of the positives of each row, or of all its slots; None where none are wanted."""
+        if self.docs is None:
+            return None
+        wanted = rows if self.documents == "all" else rows[:, :positives]
+        return self._read(self.docs, wanted.ravel()).reshape(*wanted.shape, self.dim)
+
+    def _read(self, blocks: Blocks, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n T"]:
+        """Read rows, NaN for those that are not there."""
+        out = np.full((len(rows), self.dim), np.nan, np.float32)
+        there = np.flatnonzero(blocks.has(rows))
+        positions = blocks.positions(rows[there])
+        for block in np.unique(positions // SIZE):
+            here = positions // SIZE == block
+            out[there[here]] = self._file(blocks.paths[block])[positions[here] % SIZE]
+        return out
+
+    def _file(self, path: Path) -> np.ndarray:
+        """Open each file once: a batch reads from many."""
+        if path not in self._opened:
+            self._opened[path] = np.load(path, mmap_mode="r").view(np.ndarray)
+        return self._opened[path]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_opened": {}}
