@@ -18,7 +18,9 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     mixed = {(row["query"], row["positive"]): row["mixed"] for row in rows}
-    print("| run | texts handed on: dropped | own texts: dropped | handed on, of those kept |\n| --- | --- | --- | --- |")
+    print(
+        "| run | texts handed on: dropped | own texts: dropped | handed on, of those kept |\n| --- | --- | --- | --- |"
+    )
     for folder in map(Path, sys.argv[2:]):
         pairs = Pairs.of(TrainingSet(open_data(folder)))
         kept = kept_of(folder)
