@@ -1,7 +1,7 @@
 """Harvest (title, text) pairs from the documents of a set in BEIR layout, as a JSONL file that `hardneg train` reads.
 
-A document without a title gives its first sentence and the rest. `--mixed 0.5` hands the texts of half of the pairs on to
-one another, as noise whose amount is known; their lines say so (`mixed`), and nothing that trains reads it.
+A document without a title gives its first sentence and the rest. `--mixed 0.5` hands the texts of half of the pairs on
+to one another, as noise whose amount is known; their lines say so (`mixed`), and nothing that trains reads it.
 usage: python harvest.py DATA_FOLDER OUT.jsonl [--mixed SHARE]
 """
 
