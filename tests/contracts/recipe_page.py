@@ -80,7 +80,7 @@ def fields(name: str, command: str) -> dict[str, str]:
         "batch": f"{node['batch_size']:,}",
         "negatives": ", ".join(source(key, one) for key, one in node["negatives"].items()),
         "mined from": "; ".join(filter(None, (mined(key, one) for key, one in node["negatives"].items()))) or "-",
-        "filter": ", ".join(rule(key, one) for key, one in {**node["filter"], **node["pairs"]}.items()),
+        "filter": ", ".join(rule(key, one) for key, one in {**node["filter"], **node.get("pairs", {})}.items()),
         "teacher": teacher(node.get("teacher")),
         "mined anew": anew(node),
         "training": training(node),
@@ -230,7 +230,8 @@ def commands() -> str:
         given = " teacher.model=FOLDER" if name in ("e5", "e5_weak/3_finetuned", "tasb") else ""
         staged = name.split("/")[0]
         if staged != name:
-            found.append(f"hardneg stages {staged} {data} hydra.run.dir=outputs/{staged}")
+            given = " 3_finetuned:teacher.model=FOLDER" if staged == "e5_weak" else ""
+            found.append(f"hardneg stages {staged} {data} hydra.run.dir=outputs/{staged}{given}")
         else:
             found.append(recipe_costs.command(name, command, composed(name, command), data) + given)
     return "```bash\n" + "\n".join(dict.fromkeys(found)) + "\n```\n"
