@@ -80,7 +80,7 @@ def fields(name: str, command: str) -> dict[str, str]:
         "batch": f"{node['batch_size']:,}",
         "negatives": ", ".join(source(key, one) for key, one in node["negatives"].items()),
         "mined from": "; ".join(filter(None, (mined(key, one) for key, one in node["negatives"].items()))) or "-",
-        "filter": ", ".join(rule(key, one) for key, one in node["filter"].items()),
+        "filter": ", ".join(rule(key, one) for key, one in {**node["filter"], **node.get("pairs", {})}.items()),
         "teacher": teacher(node.get("teacher")),
         "mined anew": anew(node),
         "training": training(node),
@@ -148,6 +148,7 @@ def rule(key: str, node: dict) -> str:
         "rank_window": lambda: f" {node['skip']} to {node['last']}",
         "score_window": lambda: f" below {node['high']:g}",
         "teacher_score": lambda: f" below {node['high']:g}",
+        "consistency": lambda: f" of pairs: first {node['top']} of {node['sample']:,} by {miner(node)}",
     }
     return key + said.get(key, str)()
 
@@ -211,7 +212,7 @@ def remarks(name: str) -> str:
 
 
 def composed(name: str, command: str) -> dict:
-    given = ["teacher.model=yours"] if name in ("e5", "tasb") else []
+    given = ["teacher.model=yours"] if name in ("e5", "e5_weak/3_finetuned", "tasb") else []
     return classes.plain(compose(f"experiment={name}", f"stages={EARLIER}", *given, name=command.replace("-", "_")))
 
 
@@ -226,10 +227,11 @@ def commands() -> str:
     data = "data=collection data.path=MSMARCO"
     found = []
     for name, command in recipes().items():
-        given = " teacher.model=FOLDER" if name in ("e5", "tasb") else ""
+        given = " teacher.model=FOLDER" if name in ("e5", "e5_weak/3_finetuned", "tasb") else ""
         staged = name.split("/")[0]
         if staged != name:
-            found.append(f"hardneg stages {staged} {data} hydra.run.dir=outputs/{staged}")
+            given = " 3_finetuned:teacher.model=FOLDER" if staged == "e5_weak" else ""
+            found.append(f"hardneg stages {staged} {data} hydra.run.dir=outputs/{staged}{given}")
         else:
             found.append(recipe_costs.command(name, command, composed(name, command), data) + given)
     return "```bash\n" + "\n".join(dict.fromkeys(found)) + "\n```\n"

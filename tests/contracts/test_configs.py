@@ -44,6 +44,7 @@ def nothing_is_loaded(monkeypatch):
     monkeypatch.setenv("HARDNEG_TARGETS", "newcomers.")
 
 
+BY_ENCODER = ("pairs=consistency", "pairs=score")
 TEACHER = ["negatives=[in_batch,bm25]", "negatives.bm25.teacher={_target_: newcomers.GoodTeacher}"]
 
 
@@ -65,6 +66,7 @@ def filled(*overrides, name="train"):
         overrides = (*overrides, "+data@data.sets.world=toy", "+data@data.sets.code=pydocs")
     if "teacher=bi_encoder" in overrides:
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
+    overrides += tuple(f"+encoder@{o.replace('=', '.')}.encoder=minilm" for o in overrides if o in BY_ENCODER)
     if any(override.startswith("index=") for override in overrides):
         name = "index"
     missing = composition.missing_keys(compose(*overrides, name=name))

@@ -25,7 +25,7 @@ SIZES = re.compile(
     r"encoder\.(model|layers|pooling|bidirectional|append_eos|dtype|gradient_checkpointing|grad_cache|momentum|matryoshka"
     r"|latents\.count|max_length|(query|document)\.max_length)|batch_size|optimizer\.lr|encoder\.lr"
     r"|schedule\.warmup_steps|evaluate\.(before|depth)|trainer\.(max_(epochs|steps)|accumulate_grad_batches)|curriculum\.at|remine\.every_n_steps"
-    r"|negatives\.\w+\.(k|depth|size|miner\..*|teacher\..*)|filter\.score_window\.high|teacher\..*"
+    r"|negatives\.\w+\.(k|depth|size|miner\..*|teacher\..*)|pairs\.consistency\.sample|filter\.score_window\.high|teacher\..*"
 )
 
 
@@ -61,7 +61,7 @@ def test_a_recipe_names_its_source(name):
 @pytest.mark.parametrize(("name", "command"), SMALL.items())
 def test_a_small_recipe_changes_sizes_only(name, command):
     full = re.sub("_small", "", name)
-    given = ["teacher.model=x"] if full in ("e5", "tasb") else []
+    given = ["teacher.model=x"] if full in ("e5", "e5_weak/3_finetuned", "tasb") else []
     large, small = (
         dict(flat(classes.plain(compose(f"experiment={one}", "stages=x", *more, name=command.replace("-", "_")))))
         for one, more in ((full, given), (name, []))

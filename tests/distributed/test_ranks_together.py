@@ -27,6 +27,9 @@ from hardneg.mining.dense import Dense
 from hardneg.mining.given_scores import given_scores
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
+from hardneg.pairs import measures
+from hardneg.pairs.consistency import Consistency
+from hardneg.pairs.select import select
 from hardneg.retrieval import embedding_blocks
 from hardneg.system import cache, distributed
 
@@ -118,6 +121,24 @@ def list_of(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def kept(folder, training):
+    """Filter pairs, with a note of how many of them this rank has measured."""
+    measured_here, size = [0], measures.BLOCK
+    rule = Consistency(encoder=Static(dim=8), sample=60)
+    measure = rule.measure
+
+    def counting(pairs):
+        measured_here[0] += len(pairs)
+        return measure(pairs)
+
+    rule.measure, measures.BLOCK = counting, 50
+    try:
+        found = select({"consistency": rule}, training, folder)
+    finally:
+        measures.BLOCK = size
+    return {"name": found.folder.name, "reasons": np.array(found.reasons), "measured": measured_here[0]}
+
+
 def world():
     from hardneg.data.training_set import TrainingSet
 
@@ -139,6 +160,7 @@ def _rank(rank, port, folder):
     for name in SOURCES:
         found[name] = mined(name, folder / name, training)  # or they would share vectors, being of the same weights
     found["given"] = scored(folder / "given", training)
+    found["kept"] = kept(folder / "kept", training)
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -211,3 +233,13 @@ def test_ranks_score_given_negatives_as_one_process_does(ranks, tmp_path):
     asked = [found["given"]["asked"] for found in ranks]
     assert sum(asked) == one["asked"] == len(training.queries) and max(asked) < one["asked"] / 2
     assert not [name for name in one["left"] if name.startswith("given")]
+
+
+def test_ranks_keep_the_pairs_of_one_process_and_measure_a_share_each(ranks, tmp_path):
+    one = kept(tmp_path, world())
+    for found in ranks:
+        assert found["kept"]["name"] == one["name"]
+        np.testing.assert_array_equal(found["kept"]["reasons"], one["reasons"])
+        assert 0 < found["kept"]["measured"] < one["measured"] / 2
+    assert sum(found["kept"]["measured"] for found in ranks) == one["measured"] == len(one["reasons"])
+    assert 0 < one["reasons"].sum() < len(one["reasons"])

@@ -102,10 +102,17 @@ def found(node, path=()):
         yield path, node
 
 
+def users(experiment, command="train"):
+    """What only the user can give: a teacher, where a recipe names none; and a limit for a judge of four steps."""
+    cfg = compose(f"experiment={experiment}", "stages=x", name=command.replace("-", "_"))
+    missing = OmegaConf.is_missing(cfg.get("teacher") or OmegaConf.create(), "model")
+    given = {"teacher": {"model": "given by the user"}} if missing else {}
+    return given | ({"pairs": {"consistency": {"top": 100}}} if cfg.get("pairs") else {})
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains(name, run, tmp_path):
-    wants_teacher = OmegaConf.is_missing(compose(f"experiment={name}").get("teacher") or OmegaConf.create(), "model")
-    summary = run(name, "run", **({"teacher": {"model": "given by the user"}} if wants_teacher else {}))
+    summary = run(name, "run", **users(name))
     assert summary["steps"] == STEPS
     state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in state["state_dict"].values() if value.is_floating_point())
@@ -114,5 +121,6 @@ def test_a_recipe_trains(name, run, tmp_path):
 @pytest.mark.parametrize("name", STAGED)
 def test_a_recipe_in_stages_trains_stage_by_stage(name, run, tmp_path):
     for stage, command in read_list(CONF / "experiment" / name / LIST).items():
-        assert run(f"{name}/{stage}", stage, command)["steps"] == STEPS
+        given = users(f"{name}/{stage}", command)
+        assert run(f"{name}/{stage}", stage, command, **given)["steps"] == STEPS
         assert (tmp_path / stage / "teacher").exists() == (command == "train-teacher")

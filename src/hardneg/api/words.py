@@ -11,7 +11,14 @@ from typing import Any
 from hardneg.config.composition import quoted
 from hardneg.errors import ConfigError
 
-SEVERAL = ("negatives", "loss", "filter", "logger", "callbacks")  # groups of which several options may be chosen
+SEVERAL = (
+    "pairs",
+    "negatives",
+    "loss",
+    "filter",
+    "logger",
+    "callbacks",
+)  # groups of which several options may be chosen
 PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 MEAN_SOMETHING = ("true", "false", "null", "nan", "inf")
 

@@ -47,6 +47,7 @@ LATER: dict[str, dict[str, Any]] = {
 # And those of the whole config, likewise.
 LATER_KEYS: dict[str, Any] = {
     "trainer.compile": False,
+    "pairs": {},
     "evaluate.every_n_steps": None,
     "evaluate.documents": "all",
     **{"evaluate.subset.bm25": 100, "evaluate.subset.model": 100},

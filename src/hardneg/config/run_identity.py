@@ -59,6 +59,8 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
         kept.pop("evaluate.also", None)
     if node.get("teacher") is None:  # given negatives had no teacher of their own once
         kept.pop("negatives.given.teacher", None)
+    if node.get("pairs"):  # once there were none
+        kept["pairs"] = chosen(node["pairs"])
     return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 
 from hardneg.data.same_set_batches import Order
 from hardneg.data.tables import Ragged, RetrievalData, Texts
@@ -19,11 +19,13 @@ from hardneg.system.cache import fingerprint
 class TrainingSet:
     """The queries of one split that have a positive; the epoch goes over queries, not over pairs.
 
-    A query with several positives shows others each epoch, in turn.
+    A query with several positives shows others each epoch, in turn. `kept` marks which of the labelled `pairs` are
+    trained on (null: all): the others are no positives, and no negatives either.
     """
 
     data: RetrievalData
     split: str = "train"
+    kept: Bool[np.ndarray, " pairs"] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.queries):
@@ -32,7 +34,7 @@ class TrainingSet:
     @cached_property
     def queries(self) -> Int32[np.ndarray, " n"]:
         """Rows in the query table, in order."""
-        return self.data.split(self.split).query_rows
+        return np.flatnonzero(self.positives.counts).astype(np.int32)
 
     @cached_property
     def asked(self) -> Texts:
@@ -40,10 +42,17 @@ class TrainingSet:
         return Texts(self.data.queries.ids.take(self.queries), self.data.queries.texts.take(self.queries))
 
     @cached_property
-    def positives(self) -> Ragged:
-        """The labelled positives of every query row: what a row's first slots are taken from."""
+    def pairs(self) -> Ragged:
+        """All documents that are labelled relevant to every query row, whether they are trained on or not."""
         labelled = self.data.split(self.split).relevant
         return Ragged.of(labelled.queries, labelled.docs, len(self.data.queries))
+
+    @cached_property
+    def positives(self) -> Ragged:
+        """The labelled positives of every query row that are trained on: what its first slots are taken from."""
+        if self.kept is None:
+            return self.pairs
+        return Ragged.of(self.pairs.row_ids[self.kept], self.pairs.values[self.kept], len(self.pairs))
 
     def popularity(self, slots: int = 1) -> Float32[np.ndarray, " C"]:
         """The share of positive slots that hold each document, where a row has so many and fills them in turn.
@@ -73,7 +82,7 @@ class TrainingSet:
             part = self.data.parts_of(np.arange(len(query_group)))
             _, query_group = np.unique(query_group.astype(np.int64) * len(self.data.parts) + part, return_inverse=True)
         askers = Ragged.of(query_group, np.arange(len(query_group)), int(query_group.max(initial=-1)) + 1)
-        queries, docs = _expand(askers, query_group[self.positives.row_ids], self.positives.values)
+        queries, docs = _expand(askers, query_group[self.pairs.row_ids], self.pairs.values)
         docs, queries = _expand(self.twins, doc_group[docs], queries)
         return Ragged.of(queries, docs, len(self.data.queries))
 
@@ -101,6 +110,7 @@ class TrainingSet:
         # What not every set has is named only where it is: what was mined before there was such a thing keeps its name.
         named += [self.data.bounds] if self.data.bounds else []
         named += [] if self.data.own is None else [{"own": self.data.own.tolist()}]
+        named += [] if self.kept is None else [{"pairs": [self.pairs.offsets.tolist(), self.pairs.values.tolist()]}]
         return fingerprint(named)
 
     @property

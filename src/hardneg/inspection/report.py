@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hardneg.data.scripts import scripts
 from hardneg.errors import ConfigError
 from hardneg.inspection.columns_read import columns_read
 from hardneg.inspection.findings import findings
@@ -12,7 +13,7 @@ from hardneg.inspection.first_hits import first_hits
 from hardneg.inspection.labels import labels, leaks
 from hardneg.inspection.lengths import lengths, sampled
 from hardneg.inspection.opened import Opened
-from hardneg.inspection.texts import Alike, duplicates, empty, queries_that_are_documents, scripts
+from hardneg.inspection.texts import Alike, duplicates, empty, queries_that_are_documents
 from hardneg.inspection.train_command import train_command
 
 SCRIPT_TEXTS = 2000  # of either side, whose letters are counted

@@ -36,6 +36,7 @@ def check_parts(node: dict[str, Any]) -> None:
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             classes.build(node[key])
+    classes.build_group(node.get("pairs"), "pairs")
     check_evaluated(node.get("evaluate") or {})
     check_models(node)
     check_checkpoints(node)

@@ -17,6 +17,7 @@ from hardneg.errors import UserError
 from hardneg.mining.health import dropped
 from hardneg.mining.score_histograms import histogram
 from hardneg.mining.store import Store
+from hardneg.pairs.report import kept_of
 from hardneg.runs.drawn_stores import read_stores
 from hardneg.runs.saved_config import open_data, read_config
 
@@ -111,4 +112,4 @@ def open_mined(folder: str | Path, source: str | None = None, round: int = -1) -
     if not store.exists():
         raise UserError(f"{folder}: the lists of {source} are gone from the cache ({store}); mine them again")
     split = cfg.split if isinstance(cfg.split, str) else cfg.split.train
-    return MinedLists(source, Store(store), TrainingSet(open_data(folder), split))
+    return MinedLists(source, Store(store), TrainingSet(open_data(folder), split, kept_of(folder)))

@@ -21,6 +21,8 @@ LAYERS = {
     "data": "data sets as tables",
     "tokens": "texts as token ids",
     "vectors": "documents embedded by finished models",
+    "measures": "what pair filters measured of pairs",
+    "pairs": "which pairs are trained on",
     "rankings": "what miners ranked, before filters",
     "stores": "mined lists, filtered and scored",
     "given": "given negatives with a teacher's scores",

@@ -26,6 +26,8 @@ from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
+from hardneg.pairs import report as pairs_report
+from hardneg.pairs.select import select, selected
 from hardneg.system import distributed
 from hardneg.training.base import Objective
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
@@ -65,8 +67,20 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     distributed.agree("the checkpoint to go on from", cfg.ckpt_path)
     distributed.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
     log.info(describe(data))
+    training = kept_pairs(cfg, folder, training)
     check_batch_size(cfg, training)
     return folder, training
+
+
+def kept_pairs(cfg: DictConfig, folder: Path, training: TrainingSet) -> TrainingSet:
+    """Return the training set with the pairs alone that the filters of `pairs` keep, and report what they dropped."""
+    rules = classes.build_group(cfg.get("pairs"), "pairs")
+    if not rules:
+        return training
+    selection = select(rules, training, Path(cfg.cache), own_device(cfg))
+    if distributed.rank() == 0:
+        pairs_report.write(folder, selection)
+    return selected(training, selection)
 
 
 def check_batch_size(cfg: Any, training: TrainingSet) -> None:

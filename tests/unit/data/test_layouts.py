@@ -61,6 +61,7 @@ def test_a_sweep_of_paths_and_named_columns_decide_too(tmp_path):
     (folder / "qrels").mkdir(parents=True)
     for name in ("corpus.jsonl", "queries.jsonl"):
         (folder / name).write_text("")
+    assert with_kind(["--config-dir", "conf", f"data.path={csv}"])[0][:3] == ["--config-dir", "conf", "data=table"]
     assert with_kind([f"data.path={csv},{csv}"])[1] == "table"
     assert with_kind([f"data.path={lines}"])[1] == "jsonl"
     assert with_kind([f"data.path={lines},{csv}"])[1] == "table"

@@ -12,13 +12,14 @@ import pytest
 
 from hardneg import cli
 from hardneg.commands.inspect import config_words
+from hardneg.data.scripts import scripts
 from hardneg.errors import UserError
 from hardneg.inspection.first_hits import first_hits, jaccard
 from hardneg.inspection.labels import labels, leaks
 from hardneg.inspection.lengths import fitting
 from hardneg.inspection.opened import read
 from hardneg.inspection.report import Bounds, inspect
-from hardneg.inspection.texts import Alike, duplicates, scripts
+from hardneg.inspection.texts import Alike, duplicates
 from hardneg.inspection.train_command import in_shell, plain
 
 COLOURS = ["red", "green", "blue", "white", "black", "grey", "pink", "brown"]

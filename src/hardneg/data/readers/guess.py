@@ -101,4 +101,6 @@ def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     (kind,) = kinds
     if kind in REPOS:
         words = ["data.repo" + word[len("data.path") :] if word.startswith("data.path=") else word for word in words]
-    return [f"data={kind}", *words], kind
+    # Behind options such as --config-dir DIR, which must come first.
+    place = next(number for number, word in enumerate(words) if "=" in word and not word.startswith("-"))
+    return [*words[:place], f"data={kind}", *words[place:]], kind

@@ -1,0 +1,1 @@
+"""Pair filters: which of the labelled pairs are trained on."""

@@ -1,0 +1,53 @@
+"""Rules that an encoder measures for: a checkpoint of ours, or another encoder as it comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hardneg.data.tables import RetrievalData
+from hardneg.encoders.base import EncoderRecipe
+from hardneg.errors import ConfigError
+from hardneg.mining.dense import Dense
+from hardneg.pairs.base import PairFilter
+from hardneg.retrieval.model import Model
+
+
+class ByEncoder(PairFilter):
+    """Loads the encoder that a rule measures with.
+
+    `ckpt_path` is a checkpoint of ours, `encoder` a recipe, as a group option describes one; `precision` is what it
+    computes in. Raises `ConfigError` for both or none, and for a checkpoint that is not there.
+    """
+
+    collective: ClassVar[bool] = True
+
+    def __init__(
+        self, ckpt_path: str | None = None, encoder: EncoderRecipe | None = None, precision: str = "auto"
+    ) -> None:
+        self._source = Dense(ckpt_path, encoder, precision)
+        if self._source.follows_model:
+            name = type(self).__name__.lower()
+            raise ConfigError(
+                "it needs an encoder: ckpt_path, a checkpoint of ours such as a model trained on all pairs, or"
+                f" encoder, as in +encoder@pairs.{name}.encoder=minilm"
+            )
+        self._model: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """The encoder, once `ready` has loaded it."""
+        assert self._model is not None, "ready() comes first"
+        return self._model
+
+    def ready(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
+        """Load the weights and tokenise, or open the tokens."""
+        self._model = self._source.ready(data, None, cache, device).model
+
+    def put_away(self) -> None:
+        """Keep the weights in main memory."""
+        self._source.put_away()
+
+    def measured_by(self) -> dict[str, Any]:
+        """The encoder's identity, weights included."""
+        return {"measure": type(self).__qualname__, "model": self.model.identity()}

@@ -1,0 +1,86 @@
+"""What a rule measured of each pair: a layer of the cache by itself, so that another limit costs nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from hardneg.pairs.base import PairFilter, Pairs
+from hardneg.system import distributed
+from hardneg.system.atomic_write import atomic_write
+from hardneg.system.cache import built_together, check_seen, fingerprint
+from hardneg.system.memory_map import Mapped
+from hardneg.system.progress import progress
+from hardneg.system.row_writer import RowWriter
+
+log = logging.getLogger(__name__)
+
+BLOCK = 4096  # pairs a step: bounds memory, and what an interruption costs
+
+
+def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[np.ndarray, "n m"]:
+    """Return what the rule `name` measures of these pairs, measuring only if nobody has yet; what was begun goes on.
+
+    Of several processes that ask together one measures and the others wait; of the ranks of a run each does a share,
+    and all of them must ask for the same (`ConfigError` otherwise). The rule is ready.
+    """
+    identity = {"by": rule.measured_by(), "training": pairs.training.fingerprint, "pairs": _hashed(pairs)}
+    key = fingerprint(identity)
+    work = cache / "work" / key
+
+    def build(unfinished: Path | None) -> None:
+        started = time.perf_counter()
+        paths = _measure(name, rule, pairs, work)
+        distributed.barrier()  # the last block may be another rank's
+        if unfinished is None:
+            return
+        check_seen(paths)
+        with RowWriter(unfinished / "values.npy", len(pairs), np.nan) as writer:
+            for number, path in enumerate(paths):
+                values = np.load(path)
+                writer.put(np.arange(number * BLOCK, number * BLOCK + len(values)), values)
+        seconds = round(time.perf_counter() - started, 3)
+        (unfinished / "card.json").write_text(
+            json.dumps({**identity, "rows": len(pairs), "seconds": seconds}, indent=2)
+        )
+        log.info("pairs=%s measured %d pairs in %.1f s", name, len(pairs), seconds)
+
+    folder = built_together(cache / "measures" / key, build)
+    if distributed.rank() == 0:
+        shutil.rmtree(work, ignore_errors=True)
+    return Mapped(folder / "values.npy").array
+
+
+def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path]:
+    """Measure in blocks into `work`; ranks take turns."""
+    work.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(pairs), BLOCK)
+    paths = [work / f"measured-{number:05d}.npy" for number in range(len(starts))]
+    # By all or none, whatever each sees of the folder.
+    if any(distributed.everyone(not all(path.exists() for path in paths))):
+        rule.open(pairs, work)
+    ranks, own = distributed.world_size(), distributed.rank()
+    with progress(-(-len(pairs) // ranks), f"pairs={name}", "pairs") as bar:
+        for number in range(own, len(paths), ranks):
+            block = pairs.take(slice(starts[number], starts[number] + BLOCK))
+            if paths[number].exists():
+                bar.skip(len(block))
+                continue
+            with atomic_write(paths[number]) as draft, draft.open("wb") as file:
+                np.save(file, rule.measure(block).astype(np.float32))
+            bar.update(len(block))
+    return paths
+
+
+def _hashed(pairs: Pairs) -> str:
+    digest = blake2b(digest_size=12)
+    for column in (pairs.queries, pairs.docs):
+        digest.update(np.ascontiguousarray(column, np.int32).tobytes())
+    return digest.hexdigest()

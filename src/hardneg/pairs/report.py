@@ -1,0 +1,63 @@
+"""What became of the pairs, for people: a table on the screen, and in the run's folder every pair's reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hardneg.pairs.select import Selection
+from hardneg.system.atomic_write import atomic_write
+
+REPORT, REASONS = "pairs.json", "pairs.npz"  # in a run's folder
+WIDTH = 60  # characters of a text on the screen
+
+
+def write(folder: Path, selection: Selection) -> None:
+    """Write the report and the reasons into a run's folder, and print the report, unless both are there already."""
+    found = {"selection": selection.folder.name, "counts": selection.counts, **selection.card}
+    path = folder / REPORT
+    if path.exists() and json.loads(path.read_text())["selection"] == selection.folder.name:
+        return
+    show(selection)
+    with atomic_write(folder / REASONS) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, reasons=selection.reasons, rules=np.array(["kept", *selection.card["rules"]]))
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def kept_of(folder: Path) -> Bool[np.ndarray, " n"] | None:
+    """Return which labelled pairs a run was trained on, from its folder; None for all."""
+    if not (folder / REASONS).exists():
+        return None
+    with np.load(folder / REASONS) as held:
+        return held["reasons"] == 0
+
+
+def show(selection: Selection, console: Console | None = None) -> None:
+    """Print how many pairs each rule dropped, and some of them."""
+    counts = selection.counts
+    total = sum(counts.values())
+    table = Table(title=f"pairs: {counts['kept']:,} of {total:,} are trained on", title_justify="left")
+    for heading, side in (("labelled pairs", "left"), ("", "right"), ("share", "right")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for name, count in counts.items():
+        table.add_row(name if name == "kept" else f"dropped by {name}", f"{count:,}", f"{count / total:.1%}")
+    console = console or Console()
+    console.print(table)
+    if not selection.card["examples"]:
+        return
+    shown = Table("dropped by", "measured", "query", "document", title="some of those dropped", title_justify="left")
+    for one in selection.card["examples"]:
+        shown.add_row(*(Text(_cut(one[key])) for key in ("dropped_by", "measured", "query", "document")))
+    console.print(shown)
+
+
+def _cut(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= WIDTH else f"{plain[: WIDTH - 3]}..."
