@@ -351,6 +351,13 @@ def test_all_yamls_lie_where_hydra_finds_them():
             "hardness_sources names bm52",
             "in_batch",
         ),
+        (["loss.infonce.sources=[bm52]"], "loss.infonce.sources names bm52", "negatives=[in_batch]"),
+        (["loss.infonce.sources=in_batch"], "loss.infonce: sources is a list", "[in_batch]"),
+        (
+            ["negatives=[in_batch,bm25]", "loss.infonce.symmetric=true", "loss.infonce.sources=[bm25]"],
+            "loss.infonce.symmetric",
+            "needs in_batch",
+        ),
         (["negatives.in_batch.logq=true", "loss=triplet"], "negatives.in_batch.logq=true corrects", "add infonce"),
         (["encoder.matryoshka=[64,512]"], "encoder.matryoshka needs widths of at most 256", "got 512"),
         (["encoder.matryoshka={64: 0}"], "encoder.matryoshka: the weight of 64", "must be positive"),

@@ -37,6 +37,17 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.table.Table": {"config": None, "split": "train", "revision": None},
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
+    **{
+        f"hardneg.losses.{path}": {"sources": None}
+        for path in (
+            "infonce.InfoNCE",
+            "triplet.Triplet",
+            "ranknet.RankNet",
+            "margin_mse.MarginMSE",
+            "kl.KL",
+            "bce.BCE",
+        )
+    },
 }
 # And those of the whole config, likewise.
 LATER_KEYS: dict[str, Any] = {

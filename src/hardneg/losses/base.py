@@ -1,8 +1,9 @@
-"""What every loss has: a weight, and what it needs from the candidates."""
+"""What every loss has: a weight, what it needs from the candidates, and which of them it reads."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ from hardneg.matrix.candidates import Candidates
 class Loss(nn.Module, ABC):
     """A loss reads the score matrix and returns one unreduced value per query.
 
-    A module, so that what it learns (a temperature) follows device and checkpoint.
+    A module, so that what it learns (a temperature) follows device and checkpoint. With `sources` it sees the positives
+    and the negatives of these sources alone, whatever `forward` does; null: of all.
     """
 
     needs_teacher: bool = False
@@ -22,11 +24,26 @@ class Loss(nn.Module, ABC):
     has_temperature: bool = False
     corrects_sampling: bool = False  # a sampled softmax, which reads `log_q`
 
-    def __init__(self, weight: float = 1.0) -> None:
+    sources: tuple[str, ...] | None = None
+
+    def __init__(self, weight: float = 1.0, sources: Sequence[str] | None = None) -> None:
         super().__init__()
         if weight <= 0:
             raise ConfigError(f"loss weight must be positive, got {weight}; leave the loss out instead")
         self.weight = weight
+        self.sources = named(sources, "sources", "sources of negatives")
+
+    def __call__(self, c: Candidates) -> Float[Tensor, " B"]:
+        """Return each row's loss over what the loss reads, without the weight."""
+        return super().__call__(self.read(c))  # type: ignore[no-any-return]
+
+    def reads(self, source: str) -> bool:
+        """Whether the loss sees this source's negatives."""
+        return self.sources is None or source in self.sources
+
+    def read(self, c: Candidates) -> Candidates:
+        """Return what the loss sees of the candidates."""
+        return c if self.sources is None else c.of_sources(self.sources)
 
     def learned(self) -> dict[str, Tensor]:
         """What the loss learns beside the towers, as metrics."""
@@ -38,7 +55,7 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
-        """Return each row's loss, without the weight."""
+        """Return each row's loss, without the weight; `c` holds what the loss reads."""
 
 
 class AtTemperature(Loss):
@@ -46,8 +63,8 @@ class AtTemperature(Loss):
 
     has_temperature = True
 
-    def __init__(self, temperature: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(weight)
+    def __init__(self, temperature: float = 1.0, weight: float = 1.0, sources: Sequence[str] | None = None) -> None:
+        super().__init__(weight, sources)
         if temperature <= 0:
             name = type(self).__name__.lower()
             raise ConfigError(f"loss.{name}.temperature must be positive, got {temperature}")
@@ -56,3 +73,12 @@ class AtTemperature(Loss):
     def set_temperature(self, value: float) -> None:
         """Take this temperature."""
         self.temperature = value
+
+
+def named(names: Sequence[str] | None, key: str, what: str) -> tuple[str, ...] | None:
+    """Return a list of names as a tuple, null as it is; raises `ConfigError` for one name or none."""
+    if names is None:
+        return None
+    if isinstance(names, str) or not names:
+        raise ConfigError(f"{key} is a list of {what}, as in [{names or 'NAME'}], or null for all; got {names!r}")
+    return tuple(dict.fromkeys(names))

@@ -43,8 +43,9 @@ class InfoNCE(Loss):
         hardness: float = 0.0,
         hardness_sources: Sequence[str] | None = None,
         weight: float = 1.0,
+        sources: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(weight)
+        super().__init__(weight, sources)
         if temperature <= 0:
             raise ConfigError(f"loss.infonce.temperature must be positive, got {temperature}")
         if learn_temperature and temperature < LOWEST_TEMPERATURE:

@@ -43,6 +43,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     check_computing(node)
     checks = {
         "negatives": check_chosen,
+        "loss": check_read,
         "trainer": check_trainer,
         "evaluate": check_evaluation,
         "rebuild": check_index,
@@ -87,6 +88,18 @@ def check_chosen(node: dict[str, Any]) -> None:
     """Raise `ConfigError` if no source of negatives is chosen."""
     if not node["negatives"]:
         raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
+
+
+def check_read(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that reads a source of negatives which the run does not have."""
+    there = list(node["negatives"])
+    for name, loss in (node["loss"] or {}).items():
+        asked = (loss or {}).get("sources")
+        if isinstance(asked, list) and (unknown := sorted(set(map(str, asked)) - set(there))):
+            raise ConfigError(
+                f"loss.{name}.sources names {', '.join(unknown)}, none of negatives=[{','.join(there)}]; choose among"
+                " these, add it to negatives, or null for all"
+            )
 
 
 def check_evaluation(node: dict[str, Any]) -> None:

@@ -74,6 +74,15 @@ def test_a_setting_that_was_renamed_or_came_later_leaves_a_run_what_it_was():
     assert names[0] == names[1] != names[2]
 
 
+def test_losses_by_source_came_later_and_count_where_they_are_asked_for():
+    node = {"_target_": "hardneg.losses.infonce.InfoNCE", "weight": 1.0}
+    was, silent, asked = (
+        identity(CFG | {"loss": {"infonce": {**node, **more}}})
+        for more in ({}, {"sources": None}, {"sources": ["mined"]})
+    )
+    assert was == silent != asked
+
+
 def test_evaluation_by_steps_came_later_and_counts_where_it_is_asked_for():
     before = CFG | {"evaluate": {"every_n_epochs": 1}}
     assert identity(before) == identity(CFG | {"evaluate": {"every_n_epochs": 1, "every_n_steps": None}})
