@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
-from hardneg.filters.base import CandidateFilter
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
@@ -70,7 +68,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     setting = open_setting(cfg, folder, training)
     negatives = prepare_negatives(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives)
-    module = make_module(cfg, encoder, negatives, setting.filters)
+    module = make_module(cfg, encoder, negatives, setting)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
@@ -145,7 +143,7 @@ def open_setting(cfg: DictConfig, folder: Path, training: TrainingSet) -> Settin
 
 def make_batches(cfg: DictConfig, training: TrainingSet, encoder: EncoderParts, negatives: Negatives) -> Batches:
     """Draw from the offline sources, look up the tokens, and stack."""
-    mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum)
+    mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum, negatives.per_set)
     return Batches(
         TrainingRows(training, mixture, cfg.positives),
         Collate(encoder.queries, encoder.docs, training, mixture.has_teacher),
@@ -156,9 +154,7 @@ def make_batches(cfg: DictConfig, training: TrainingSet, encoder: EncoderParts, 
     )
 
 
-def make_module(
-    cfg: DictConfig, encoder: EncoderParts, negatives: Negatives, filters: Mapping[str, CandidateFilter]
-) -> DualEncoder:
+def make_module(cfg: DictConfig, encoder: EncoderParts, negatives: Negatives, setting: Setting) -> DualEncoder:
     """Load the starting weights and put the training step together."""
     recipe, tokenizer = encoder.recipe, encoder.tokenizer
     towers = Towers(recipe, recipe.build(tokenizer))
@@ -169,6 +165,6 @@ def make_module(
     return DualEncoder(
         towers=towers,
         sources=negatives.online,
-        objective=objective(cfg, negatives, filters),
+        objective=objective(cfg, negatives, setting.filters, setting.training.data),
         card=checkpoint.card(classes.plain(cfg.encoder), recipe, tokenizer, towers),
     )

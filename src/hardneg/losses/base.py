@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hardneg.errors import ConfigError
@@ -16,26 +17,49 @@ class Loss(nn.Module, ABC):
     """A loss reads the score matrix and returns one unreduced value per query.
 
     A module, so that what it learns (a temperature) follows device and checkpoint. With `sources` it sees the positives
-    and the negatives of these sources alone, whatever `forward` does; null: of all.
+    and the negatives of these sources alone, whatever `forward` does; null: of all. With `sets` (data=mix) it counts
+    the queries of these data sets alone; others have loss 0, and every query weighs the same in a batch's mean.
     """
 
     needs_teacher: bool = False
     needs_reverse: bool = False
     has_temperature: bool = False
     corrects_sampling: bool = False  # a sampled softmax, which reads `log_q`
+    mixes_rows: bool = False  # compares rows with each other: a row's value depends on the others'
 
     sources: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
+    rows: Int[Tensor, "S 2"] | None
 
-    def __init__(self, weight: float = 1.0, sources: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, weight: float = 1.0, sources: Sequence[str] | None = None, sets: Sequence[str] | None = None
+    ) -> None:
         super().__init__()
         if weight <= 0:
             raise ConfigError(f"loss weight must be positive, got {weight}; leave the loss out instead")
         self.weight = weight
         self.sources = named(sources, "sources", "sources of negatives")
+        self.sets = named(sets, "sets", "data sets")
+        self.register_buffer("rows", None, persistent=False)  # where the sets' queries begin and end
+
+    def over(self, sets: Mapping[str, range]) -> None:
+        """Say which rows of the query table each data set of the run has; called once, before the first batch."""
+        if self.sets is not None:
+            self.rows = torch.tensor([[sets[name].start, sets[name].stop] for name in self.sets])
 
     def __call__(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's loss over what the loss reads, without the weight."""
-        return super().__call__(self.read(c))  # type: ignore[no-any-return]
+        value: Tensor = super().__call__(self.read(c))
+        counted = self.counted(c)
+        return value if counted is None else value.where(counted, 0.0)
+
+    def counted(self, c: Candidates) -> Bool[Tensor, " B"] | None:
+        """Say which rows are of the loss's data sets; None where all count."""
+        if self.sets is None or c.query_ids is None:
+            return None
+        assert self.rows is not None, "over() comes first"
+        query = c.query_ids[:, None]
+        return ((query >= self.rows[:, 0]) & (query < self.rows[:, 1])).any(dim=1)
 
     def reads(self, source: str) -> bool:
         """Whether the loss sees this source's negatives."""
@@ -43,6 +67,8 @@ class Loss(nn.Module, ABC):
 
     def read(self, c: Candidates) -> Candidates:
         """Return what the loss sees of the candidates."""
+        counted = self.counted(c)
+        c = c if counted is None else c.of_rows(counted)
         return c if self.sources is None else c.of_sources(self.sources)
 
     def learned(self) -> dict[str, Tensor]:
@@ -63,8 +89,14 @@ class AtTemperature(Loss):
 
     has_temperature = True
 
-    def __init__(self, temperature: float = 1.0, weight: float = 1.0, sources: Sequence[str] | None = None) -> None:
-        super().__init__(weight, sources)
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(weight, sources, sets)
         if temperature <= 0:
             name = type(self).__name__.lower()
             raise ConfigError(f"loss.{name}.temperature must be positive, got {temperature}")

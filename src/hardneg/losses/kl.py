@@ -29,8 +29,9 @@ class KL(AtTemperature):
         teacher_temperature: float = 1.0,
         weight: float = 1.0,
         sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(temperature, weight, sources)
+        super().__init__(temperature, weight, sources, sets)
         if teacher_temperature <= 0:
             raise ConfigError(f"loss.kl.teacher_temperature must be positive, got {teacher_temperature}")
         self.teacher_temperature = teacher_temperature

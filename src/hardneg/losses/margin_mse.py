@@ -28,8 +28,9 @@ class MarginMSE(Loss):
         scale: float = 1.0,
         weight: float = 1.0,
         sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(weight, sources)
+        super().__init__(weight, sources, sets)
         if scale <= 0:
             raise ConfigError(f"loss.margin_mse.scale must be positive, got {scale}")
         self.scale = scale

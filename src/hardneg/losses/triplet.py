@@ -28,8 +28,9 @@ class Triplet(Loss):
         reduction: str = "violating",
         weight: float = 1.0,
         sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(weight, sources)
+        super().__init__(weight, sources, sets)
         if margin <= 0:
             raise ConfigError(f"loss.triplet.margin must be positive, got {margin}")
         if reduction not in REDUCTIONS:

@@ -49,7 +49,7 @@ class Candidates:
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
     list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. `pairing` and
     `related` (see `Columns`) exist only when a source's columns are more than documents beside the query. Positives lie
-    among the first `positives` columns; None: anywhere.
+    among the first `positives` columns, and all own documents among the first `slots`; None: anywhere.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
     `logits`. `sampled` are the sources that have one.
@@ -71,6 +71,7 @@ class Candidates:
     pairing: Int[Tensor, " N"] | None = None
     related: Bool[Tensor, "B N"] | None = None
     positives: int | None = None
+    slots: int | None = None
 
     @classmethod
     def own(
@@ -92,6 +93,7 @@ class Candidates:
             teacher=batch.teacher,
             query_ids=batch.query_ids,
             positives=batch.positives,
+            slots=batch.doc_ids.shape[1],
         )
 
     def add(
@@ -205,6 +207,13 @@ class Candidates:
         if self.log_q is None or left in (0, len(self.sampled)):
             return kept
         return replace(kept, log_q=self.log_q + math.log(left / len(self.sampled)))
+
+    def of_rows(self, mask: Bool[Tensor, " B"]) -> Candidates:
+        """Leave rows outside `mask` their positives alone, and those unknown to the teacher."""
+        kept = self.keep(mask[:, None])
+        if self.teacher is None:
+            return kept
+        return replace(kept, teacher=self.teacher.masked_fill(~mask[:, None], torch.nan))
 
     def only(self, name: str) -> Candidates:
         """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""

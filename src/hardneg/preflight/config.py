@@ -13,6 +13,7 @@ from hardneg.data.other_sets import resolved, splits_of
 from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
 from hardneg.preflight.computing_type import check_computing, check_precision
+from hardneg.preflight.sets import check_sets_named
 from hardneg.preflight.trainer_arguments import check_trainer
 from hardneg.runs.folder import checkpoint_of
 
@@ -51,6 +52,8 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     for key, look in checks.items():
         if key in node:
             look(node)
+    if "loss" in node and "data" in node:
+        check_sets_named(node)
     if "trainer" in node:
         check_precision(node)
     return node

@@ -21,8 +21,10 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Loss
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.per_set import PerSet
 from hardneg.negatives.stored import Stored
 from hardneg.system import distributed
 from hardneg.training.base import Objective
@@ -38,6 +40,7 @@ class Negatives:
     offline: dict[str, OfflineSource]
     online: dict[str, OnlineSource]
     curriculum: Curriculum | None = None
+    per_set: PerSet | None = None
 
     @property
     def stored(self) -> dict[str, Stored]:
@@ -103,12 +106,13 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     curriculum: Curriculum | None = classes.build(cfg.curriculum) if cfg.get("curriculum") else None
     if curriculum is not None:
         curriculum.fit(sources)
+    per_set = PerSet(setting.training.data.parts, offline)
     check_scores(cfg, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():
         asked.prepare(setting)
-    return Negatives(offline, online, curriculum)
+    return Negatives(offline, online, curriculum, per_set)
 
 
 def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: RetrievalData) -> None:
@@ -125,11 +129,16 @@ def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: Retri
                 )
 
 
-def objective(cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter]) -> Objective:
+def objective(
+    cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter], data: RetrievalData
+) -> Objective:
     """Make losses, optimizer and schedule."""
+    losses = cast(dict[str, Loss], classes.build_group(cfg.loss, "loss"))
+    for loss in losses.values():
+        loss.over({part.name: part.queries for part in data.mixed})
     return Objective(
         filters=filters,
-        losses=classes.build_group(cfg.loss, "loss"),
+        losses=losses,
         names=negatives.names,
         optimizer=classes.build(optimizer_alone(classes.plain(cfg.optimizer))),
         schedule=classes.build(cfg.schedule),
