@@ -64,7 +64,11 @@ class Blocks(OnlineSource):
         related = {"document_query": theirs}
         if "document_document" in self.of:
             slots = len(docs) // len(known)
-            related["document_document"] = theirs.repeat_interleave(slots, dim=1) | _holds(batch.positive_ids, docs).T
+            shown = (torch.arange(slots, device=docs.device) < batch.positives).repeat(
+                len(known)
+            )  # the others are drawn
+            by_them = theirs.repeat_interleave(slots, dim=1) & shown
+            related["document_document"] = by_them | _holds(batch.positive_ids, docs).T
         if "query_query" in self.of:
             related["query_query"] = torch.zeros_like(theirs)
             for positive in batch.positive_ids.unbind(dim=1):  # one pass a positive: no (B, M, P, P) array
