@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hardneg.losses.base import AtTemperature
 from hardneg.matrix.candidates import Candidates
-from hardneg.system import collectives
 
 
 class CoSENT(AtTemperature):
@@ -38,10 +37,8 @@ class CoSENT(AtTemperature):
         """Return the batch's loss for each row, 0 where no two grades differ."""
         if c.teacher is None:
             return 0.0 * c.scores.sum(dim=1)
-        own = slice(None, c.slots)  # what online sources offer has no grade
-        known = c.valid[:, own] & ~c.teacher[:, own].isnan()
-        grades = collectives.gather(c.teacher[:, own].masked_fill(~known, torch.nan)).flatten()
-        scores = collectives.gather(c.scores[:, own] / self.temperature).flatten()
+        scores, grades = c.graded()
+        scores = scores / self.temperature
         higher = grades[:, None] > grades  # False where either is unknown
         # A finite floor, not -inf: where no two differ the loss is then 0 and its gradient 0, not NaN.
         behind = (scores - scores[:, None]).masked_fill(~higher, torch.finfo(scores.dtype).min)

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hardneg.matrix.batch import Batch, Rows
+from hardneg.system import collectives
 
 # What stands for the row and what for the column: the number in `pairing` is the place in this list.
 PAIRINGS = ("query_document", "query_query", "document_query", "document_document")
@@ -214,6 +215,13 @@ class Candidates:
         if self.teacher is None:
             return kept
         return replace(kept, teacher=self.teacher.masked_fill(~mask[:, None], torch.nan))
+
+    def graded(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        """Return the scores of the own documents of all ranks' rows and the teacher's, NaN where that is unknown."""
+        assert self.teacher is not None, "a source has teacher scores"
+        own = slice(None, self.slots)  # what online sources offer has none
+        grades = self.teacher[:, own].masked_fill(~self.valid[:, own], torch.nan)
+        return collectives.gather(self.scores[:, own]).flatten(), collectives.gather(grades).flatten()
 
     def only(self, name: str) -> Candidates:
         """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""
