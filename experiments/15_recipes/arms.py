@@ -22,6 +22,7 @@ PLAIN = ["data=beir", "logger=csv", "trainer.enable_progress_bar=false"]
 
 
 def main() -> None:
+    """Print all lines."""
     data, out, seed, wanted = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
     for name, stages in recipes().items():
         if wanted and name not in wanted:
@@ -63,6 +64,7 @@ def in_batch(words: list[str]) -> list[str]:
 
 
 def line(command: str, words: list[str], folder: str) -> None:
+    """Print where a command runs, and the command."""
     print(folder, shlex.join([command, *words, f"hydra.run.dir={folder}"]))
 
 

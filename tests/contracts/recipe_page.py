@@ -107,7 +107,8 @@ def prompts(node: dict) -> str:
 def loss(key: str, node: dict) -> str:
     weight = "" if node["weight"] == 1 else f"{node['weight']:g} "
     sharp = f" at {node['temperature']:g}" if "temperature" in node else ""
-    return f"{weight}{key}{sharp}"
+    read = f" over {', '.join(node['sources'])}" if node.get("sources") else ""
+    return f"{weight}{key}{sharp}{read}"
 
 
 def source(key: str, node: dict) -> str:

@@ -50,7 +50,7 @@ TEACHER = ["negatives=[in_batch,bm25]", "negatives.bm25.teacher={_target_: newco
 
 def filled(*overrides, name="train"):
     """Compose, with values for what only the user can know."""
-    if {"filter=teacher_score", "loss=kl", "loss=margin_mse"} & set(overrides):
+    if {"filter=teacher_score", "loss=kl", "loss=margin_mse", "loss=cosent"} & set(overrides):
         overrides = (*overrides, *TEACHER)
     if "loss=embed_distill" in overrides:
         overrides = (*overrides, "+encoder@loss.embed_distill.teacher.encoder=minilm")
@@ -323,6 +323,9 @@ def test_all_yamls_lie_where_hydra_finds_them():
     assert not [path for path in CONF.rglob("*.yml")]
 
 
+TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "key", "fix"),
     [
@@ -357,6 +360,20 @@ def test_all_yamls_lie_where_hydra_finds_them():
             "hardness_sources names bm52",
             "in_batch",
         ),
+        (["loss.infonce.sources=[bm52]"], "loss.infonce.sources names bm52", "negatives=[in_batch]"),
+        (["loss.infonce.sources=in_batch"], "loss.infonce: sources is a list", "[in_batch]"),
+        (
+            ["negatives=[in_batch,bm25]", "loss.infonce.symmetric=true", "loss.infonce.sources=[bm25]"],
+            "loss.infonce.symmetric",
+            "needs in_batch",
+        ),
+        (["loss.infonce.sets=[web]"], "loss.infonce.sets names web", "data=mix"),
+        ([*TWO_SETS, "loss.infonce.sets=[web]"], "no loss reads faq", "null for all"),
+        ([*TWO_SETS, "data.batches=mixed"], "data.batches='mixed'", "same_set, blended"),
+        ([*TWO_SETS, "data.batches=blended", "negatives.in_batch.logq=true"], "logq=true", "data.batches=same_set"),
+        ([*TWO_SETS, "+data.k.faq={bm25: 1}"], "data.k.faq.bm25", "that draws"),
+        ([*TWO_SETS, "negatives=bm25", "+data.k.faq={bm25: -1}"], "data.k.faq={'bm25': -1}", "{SOURCE: NUMBER}"),
+        ([*TWO_SETS, "negatives=bm25", "+data.k.fqa={bm25: 1}"], "data.k.fqa", "web, faq"),
         (["negatives.in_batch.logq=true", "loss=triplet"], "negatives.in_batch.logq=true corrects", "add infonce"),
         (["encoder.matryoshka=[64,512]"], "encoder.matryoshka needs widths of at most 256", "got 512"),
         (["encoder.matryoshka={64: 0}"], "encoder.matryoshka: the weight of 64", "must be positive"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
-from hardneg.filters.base import CandidateFilter
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import Setting
@@ -74,7 +72,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting)
     vectors = teacher_vectors(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives, vectors)
-    module = make_module(cfg, encoder, negatives, setting.filters, vectors)
+    module = make_module(cfg, encoder, negatives, setting, vectors)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
@@ -155,7 +153,7 @@ def make_batches(
     vectors: StoredVectors | None = None,
 ) -> Batches:
     """Draw from the offline sources, look up the tokens, and stack."""
-    mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum)
+    mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum, negatives.per_set)
     return Batches(
         TrainingRows(training, mixture, cfg.positives),
         Collate(encoder.queries, encoder.docs, training, mixture.has_teacher, vectors),
@@ -170,7 +168,7 @@ def make_module(
     cfg: DictConfig,
     encoder: EncoderParts,
     negatives: Negatives,
-    filters: Mapping[str, CandidateFilter],
+    setting: Setting,
     vectors: StoredVectors | None = None,
 ) -> DualEncoder:
     """Load the starting weights and put the training step together; `vectors` are those of a teacher, if any."""
@@ -180,7 +178,7 @@ def make_module(
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.trainer.get("compile"):
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
-    made = objective(cfg, negatives, filters)
+    made = objective(cfg, negatives, setting.filters, setting.training.data)
     for loss in made.losses.values():
         if isinstance(loss, EmbedDistill) and vectors is not None:
             loss.fit(towers.dim, vectors.dim)

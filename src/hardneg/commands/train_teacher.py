@@ -48,11 +48,11 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     filters = prepare_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
     negatives = prepare_negatives(cfg, setting)
-    mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
+    mixture = Mixture(negatives.offline, negatives.names, cfg.seed, per_set=negatives.per_set)
     network = recipe.build()
     rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
-    module = PairModule(network, recipe, objective(cfg, negatives, filters))
+    module = PairModule(network, recipe, objective(cfg, negatives, filters, training.data))
     bm25 = classes.build(cfg.evaluate.bm25)
 
     def ranks(data: RetrievalData) -> Reranker:

@@ -43,6 +43,13 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.table.Table": {"config": None, "split": "train", "revision": None},
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
+    "hardneg.negatives.blocks.Blocks": {"hard": False},
+    "hardneg.data.mix.Mix": {"batches": "same_set", "k": {}},
+    **{
+        f"hardneg.losses.{path}": {"sources": None, "sets": None}
+        for path in ("triplet.Triplet", "ranknet.RankNet", "margin_mse.MarginMSE", "kl.KL", "bce.BCE")
+    },
+    "hardneg.losses.infonce.InfoNCE": {"sources": None, "sets": None, "several": "each", "focal": 0.0},
 }
 # And those of the whole config, likewise.
 LATER_KEYS: dict[str, Any] = {

@@ -18,6 +18,7 @@ from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
 from hardneg.errors import ConfigError
 
 SIDES = ("query", "document")
+BATCHES = ("same_set", "blended")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Mix:
     """Join the data sets `sets` (name -> recipe) into one; ids become `<set>/<id>`, splits are merged by name.
 
     Each batch is of one set, and an epoch takes batches in proportion to the sets' sizes to the power of `temper`: 1 is
-    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes as many of each. `prompts` (set ->
+    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes as many of each. With `batches`
+    "blended" the same rows come in any order, several sets in a batch (NV-Embed, arXiv:2405.17428, second stage). `k`
+    (set -> source -> number) stands in place of the sources' own number of negatives. `prompts` (set ->
     `query`, `document`), such as a task's instruction (E5-Mistral, arXiv:2401.00368), stand in place of the encoder's
     own. `name` is what results are filed under (null: the sets' names).
 
@@ -37,6 +40,8 @@ class Mix:
     temper: float = 1.0
     prompts: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    batches: str = "same_set"
+    k: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.sets:
@@ -51,6 +56,17 @@ class Mix:
                 raise ConfigError(f"data.sets.{name} is a {type(recipe).__name__}, not a data set of its own")
         if not 0 <= self.temper <= 1:
             raise ConfigError(f"data.temper={self.temper} must be from 0 (equally many) to 1 (proportional)")
+        self._check_own()
+
+    def _check_own(self) -> None:
+        """Raise `ConfigError` for settings of single sets that cannot be."""
+        if self.batches not in BATCHES:
+            raise ConfigError(f"data.batches={self.batches!r} must be one of {', '.join(BATCHES)}")
+        for name, numbers in self.k.items():
+            if name not in self.sets:
+                raise ConfigError(f"data.k.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
+            if not isinstance(numbers, Mapping) or not all(type(k) is int and k >= 0 for k in numbers.values()):
+                raise ConfigError(f"data.k.{name}={numbers!r} must be of the form {{SOURCE: NUMBER}}; 0: none")
         for name, prompts in self.prompts.items():
             if name not in self.sets:
                 raise ConfigError(f"data.prompts.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
@@ -79,6 +95,7 @@ class Mix:
             skipped={f"{name}: {why}": n for name, data in loaded.items() for why, n in data.skipped.items()},
             mixed=parts,
             temper=self.temper,
+            blended=self.batches == "blended",
             own=_own(joined),
         )
 
@@ -94,6 +111,7 @@ class Mix:
                 range(*held),
                 own[name].get("query", loaded[name].query_prompt),
                 own[name].get("document"),
+                dict(self.k.get(name, {})),
             )
             for name, asked, held in rows
         )

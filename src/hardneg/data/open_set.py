@@ -122,6 +122,7 @@ def write(data: RetrievalData, folder: Path) -> None:
         "skipped": dict(data.skipped),
         "query_prompt": data.query_prompt,
         "temper": data.temper,
+        "blended": data.blended,
         "mixed": [_ends(part) for part in data.mixed],
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2))
@@ -189,4 +190,5 @@ def read(folder: Path) -> RetrievalData:
         own=own,
         scored=files.table("scored", PairScores),
         query_prompt=card["query_prompt"],
+        blended=card["blended"],
     )

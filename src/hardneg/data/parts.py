@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Part:
-    """One data set's rows in the tables of queries and documents, and the prompts it has of its own (null: none)."""
+    """One data set's rows in the tables of queries and documents, and the prompts it has of its own (null: none).
+
+    `k` is how many negatives its queries get of each source, where that is not what the source says.
+    """
 
     name: str
     queries: range
     docs: range
     query_prompt: str | None = None
     document_prompt: str | None = None
+    k: Mapping[str, int] = field(default_factory=dict)

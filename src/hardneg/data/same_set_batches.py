@@ -1,9 +1,9 @@
-"""Which rows the batches of an epoch hold: each batch is of one data set."""
+"""Which rows the batches of an epoch hold: each batch is of one data set, or of any."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import numpy as np
@@ -19,14 +19,18 @@ class Order:
     An epoch has as many batches as all sets have whole ones. Of these each set gets a share in proportion to its own
     number to the power of `temper` (GTE, arXiv:2308.03281): with 1 every set is seen once, but for an incomplete last
     batch; below 1 small sets are gone through several times and large ones not to the end.
+
+    `blended` does the same by rows in place of batches: each comes where it falls, and only the epoch's end is cut.
     """
 
     sets: Mapping[str, int]
     temper: float = 1.0
+    blended: bool = False
 
     def check(self, batch_size: int, ranks: int) -> None:
-        """Raise `ConfigError` where a set's queries do not fill one batch over all ranks."""
-        for name, size in self.sets.items():
+        """Raise `ConfigError` where the queries, of one set unless blended, do not fill one batch over all ranks."""
+        sets = {"all sets": sum(self.sets.values())} if self.blended else self.sets
+        for name, size in sets.items():
             if size < batch_size * ranks:
                 each = f" on {ranks} ranks" if ranks > 1 else ""
                 raise ConfigError(
@@ -35,7 +39,12 @@ class Order:
                 )
 
     def batches(self, width: int) -> list[int]:
-        """How many batches of `width` rows an epoch has of each set; rounded by largest remainder, ties in order."""
+        """How many batches of `width` rows an epoch has of each set; rounded by largest remainder, ties in order.
+
+        Blended batches are counted together.
+        """
+        if self.blended:
+            return [sum(self.sets.values()) // width]
         whole = self._whole(width)
         weights = whole**self.temper
         due = whole.sum() * weights / max(weights.sum(), 1.0)
@@ -50,6 +59,9 @@ class Order:
         `visit` counts how often the set has been gone through, which is the epoch where that is once an epoch: what is
         drawn for a query that comes twice in an epoch is drawn anew. Every time the set comes in another order.
         """
+        if self.blended:
+            rows = replace(self, blended=False).epoch(seed, epoch, 1)
+            return rows[: len(rows) // width * width]
         whole, counts = self._whole(width), self.batches(width)
         starts = accumulate(self.sets.values(), initial=0)
         of_set = []

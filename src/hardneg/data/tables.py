@@ -182,7 +182,7 @@ class RetrievalData:
     `scored` are a teacher's scores of pairs that the data come with, if any. `query_prompt` is what the data want in
     front of their queries, in place of the encoder's own (null: nothing).
     `mixed` are the sets that it was joined from, if it was: a query's candidates are the documents of its own set.
-    `temper` says in which proportion they are trained on (see `Order`).
+    `temper` and `blended` say in which proportion and batches they are trained on (see `Order`).
     """
 
     name: str
@@ -197,6 +197,7 @@ class RetrievalData:
     own: Int32[np.ndarray, " Q"] | None = None
     scored: PairScores | None = None
     query_prompt: str | None = None
+    blended: bool = False
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -117,7 +117,7 @@ class TrainingSet:
     def order(self) -> Order:
         """How the batches of an epoch come about."""
         sets = {part.name: here.stop - here.start for part, here in self.data.by_part(self.queries)}
-        return Order(sets, self.data.temper)
+        return Order(sets, self.data.temper, self.data.blended)
 
 
 def _expand(members: Ragged, group: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,12 @@
-"""What every loss has: a weight, and what it needs from the candidates, or from the vectors themselves."""
+"""What every loss has: a weight, and what it needs from the candidates and reads of them, or from the vectors."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hardneg.errors import ConfigError
@@ -23,12 +25,17 @@ class Weighed(nn.Module):
     needs_reverse: bool = False
     has_temperature: bool = False
     corrects_sampling: bool = False  # a sampled softmax, which reads `log_q`
+    mixes_rows: bool = False  # compares rows with each other: a row's value depends on the others'
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
         if weight <= 0:
             raise ConfigError(f"loss weight must be positive, got {weight}; leave the loss out instead")
         self.weight = weight
+
+    def reads(self, source: str) -> bool:
+        """Whether the loss sees this source's negatives."""
+        return False
 
     def learned(self) -> dict[str, Tensor]:
         """What the loss learns beside the towers, as metrics."""
@@ -40,11 +47,57 @@ class Weighed(nn.Module):
 
 
 class Loss(Weighed, ABC):
-    """A loss reads the score matrix and returns one unreduced value per query."""
+    """A loss reads the score matrix and returns one unreduced value per query.
+
+    With `sources` it sees the positives and the negatives of these sources alone, whatever `forward` does; null: of
+    all. With `sets` (data=mix) it counts the queries of these data sets alone; others have loss 0, and every query
+    weighs the same in a batch's mean.
+    """
+
+    sources: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
+    rows: Int[Tensor, "S 2"] | None
+
+    def __init__(
+        self, weight: float = 1.0, sources: Sequence[str] | None = None, sets: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(weight)
+        self.sources = named(sources, "sources", "sources of negatives")
+        self.sets = named(sets, "sets", "data sets")
+        self.register_buffer("rows", None, persistent=False)  # where the sets' queries begin and end
+
+    def over(self, sets: Mapping[str, range]) -> None:
+        """Say which rows of the query table each data set of the run has; called once, before the first batch."""
+        if self.sets is not None:
+            self.rows = torch.tensor([[sets[name].start, sets[name].stop] for name in self.sets])
+
+    def __call__(self, c: Candidates) -> Float[Tensor, " B"]:
+        """Return each row's loss over what the loss reads, without the weight."""
+        value: Tensor = super().__call__(self.read(c))
+        counted = self.counted(c)
+        return value if counted is None else value.where(counted, 0.0)
+
+    def counted(self, c: Candidates) -> Bool[Tensor, " B"] | None:
+        """Say which rows are of the loss's data sets; None where all count."""
+        if self.sets is None or c.query_ids is None:
+            return None
+        assert self.rows is not None, "over() comes first"
+        query = c.query_ids[:, None]
+        return ((query >= self.rows[:, 0]) & (query < self.rows[:, 1])).any(dim=1)
+
+    def reads(self, source: str) -> bool:
+        """Whether the loss sees this source's negatives."""
+        return self.sources is None or source in self.sources
+
+    def read(self, c: Candidates) -> Candidates:
+        """Return what the loss sees of the candidates."""
+        counted = self.counted(c)
+        c = c if counted is None else c.of_rows(counted)
+        return c if self.sources is None else c.of_sources(self.sources)
 
     @abstractmethod
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
-        """Return each row's loss, without the weight."""
+        """Return each row's loss, without the weight; `c` holds what the loss reads."""
 
 
 class VectorLoss(Weighed, ABC):
@@ -69,8 +122,14 @@ class AtTemperature(Loss):
 
     has_temperature = True
 
-    def __init__(self, temperature: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(weight)
+    def __init__(
+        self,
+        temperature: float = 1.0,
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(weight, sources, sets)
         if temperature <= 0:
             name = type(self).__name__.lower()
             raise ConfigError(f"loss.{name}.temperature must be positive, got {temperature}")
@@ -79,3 +138,12 @@ class AtTemperature(Loss):
     def set_temperature(self, value: float) -> None:
         """Take this temperature."""
         self.temperature = value
+
+
+def named(names: Sequence[str] | None, key: str, what: str) -> tuple[str, ...] | None:
+    """Return a list of names as a tuple, null as it is; raises `ConfigError` for one name or none."""
+    if names is None:
+        return None
+    if isinstance(names, str) or not names:
+        raise ConfigError(f"{key} is a list of {what}, as in [{names or 'NAME'}], or null for all; got {names!r}")
+    return tuple(dict.fromkeys(names))

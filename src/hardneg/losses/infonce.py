@@ -15,6 +15,7 @@ from hardneg.losses.base import Loss
 from hardneg.matrix.candidates import Candidates
 
 LOWEST_TEMPERATURE = 0.01  # CLIP's bound: below it a learned temperature runs away
+SEVERAL = ("each", "lse_pair")
 
 
 class InfoNCE(Loss):
@@ -29,6 +30,13 @@ class InfoNCE(Loss):
     for in-batch negatives, Schechter Vera et al. 2025 (EmbeddingGemma, arXiv:2509.20354) 5 for drawn ones; both mean
     cosines. The positive has no such weight.
 
+    `several` "lse_pair" takes a row's positives together instead: log(1 + sum over positives and negatives of
+    exp((negative - positive) / temperature)), the log-sum-exp pairwise loss of arXiv:2602.12727, which looks at the
+    positive that lies lowest. With one positive both are the same.
+
+    `focal` gamma weighs each term by (1 - p)^gamma, p the positive's probability (Lin et al. 2017, arXiv:1708.02002;
+    KaLM-Embedding-V2, arXiv:2506.20923): what is learned already counts less. 0: no weight.
+
     Columns that carry a `log_q` are corrected by it (see `Candidates`); in the other direction, queries come equally
     often and need none.
     """
@@ -42,9 +50,13 @@ class InfoNCE(Loss):
         symmetric: bool = False,
         hardness: float = 0.0,
         hardness_sources: Sequence[str] | None = None,
+        several: str = "each",
+        focal: float = 0.0,
         weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(weight)
+        super().__init__(weight, sources, sets)
         if temperature <= 0:
             raise ConfigError(f"loss.infonce.temperature must be positive, got {temperature}")
         if learn_temperature and temperature < LOWEST_TEMPERATURE:
@@ -53,6 +65,11 @@ class InfoNCE(Loss):
             raise ConfigError(f"loss.infonce.hardness must not be negative, got {hardness}")
         if hardness_sources is not None and not hardness:
             raise ConfigError("loss.infonce.hardness_sources needs a hardness above 0, as in loss.infonce.hardness=5")
+        if several not in SEVERAL:
+            raise ConfigError(f"loss.infonce.several must be one of {', '.join(SEVERAL)}, got {several!r}")
+        if focal < 0:
+            raise ConfigError(f"loss.infonce.focal must not be negative, got {focal}")
+        self.several, self.focal = several, focal
         self.needs_reverse, self.has_temperature = symmetric, not learn_temperature
         self.hardness = hardness
         self.hardness_sources = None if hardness_sources is None else tuple(hardness_sources)
@@ -92,8 +109,17 @@ class InfoNCE(Loss):
         negatives = weighed.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
         # Few columns: with thousands of negatives a whole matrix more would be the peak.
         positive = c.positive[:, : c.positives]
-        each = F.softplus(negatives - logits[:, : c.positives]).masked_fill(~positive, 0.0)
+        if self.several == "lse_pair":
+            behind = (-logits[:, : c.positives]).masked_fill(~positive, torch.finfo(logits.dtype).min)
+            return self._weighed(F.softplus(negatives.squeeze(1) + behind.logsumexp(dim=1)))
+        each = self._weighed(F.softplus(negatives - logits[:, : c.positives])).masked_fill(~positive, 0.0)
         return each.sum(dim=1) / c.positive.sum(dim=1).clamp(min=1)
+
+    def _weighed(self, loss: Float[Tensor, "*rows"]) -> Float[Tensor, "*rows"]:
+        if not self.focal:
+            return loss
+        # 1 - p; away from 0, where a power below 1 has no gradient.
+        return loss * (-torch.expm1(-loss)).clamp(min=1e-6) ** self.focal
 
     def _log_weight(self, c: Candidates) -> Float[Tensor, "B N"]:
         weight = self.hardness * c.scores.detach()

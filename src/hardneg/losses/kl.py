@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,8 +23,15 @@ class KL(AtTemperature):
 
     needs_teacher = True
 
-    def __init__(self, temperature: float = 0.05, teacher_temperature: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(temperature, weight)
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        teacher_temperature: float = 1.0,
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(temperature, weight, sources, sets)
         if teacher_temperature <= 0:
             raise ConfigError(f"loss.kl.teacher_temperature must be positive, got {teacher_temperature}")
         self.teacher_temperature = teacher_temperature

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,8 +23,14 @@ class MarginMSE(Loss):
 
     needs_teacher = True
 
-    def __init__(self, scale: float = 1.0, weight: float = 1.0) -> None:
-        super().__init__(weight)
+    def __init__(
+        self,
+        scale: float = 1.0,
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(weight, sources, sets)
         if scale <= 0:
             raise ConfigError(f"loss.margin_mse.scale must be positive, got {scale}")
         self.scale = scale

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,8 +22,15 @@ class Triplet(Loss):
     worst one (`hardest`, Hermans et al. 2017, arXiv:1703.07737). Of several positives the lowest counts.
     """
 
-    def __init__(self, margin: float = 0.2, reduction: str = "violating", weight: float = 1.0) -> None:
-        super().__init__(weight)
+    def __init__(
+        self,
+        margin: float = 0.2,
+        reduction: str = "violating",
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(weight, sources, sets)
         if margin <= 0:
             raise ConfigError(f"loss.triplet.margin must be positive, got {margin}")
         if reduction not in REDUCTIONS:

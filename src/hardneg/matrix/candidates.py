@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hardneg.matrix.batch import Batch, Rows
+from hardneg.system import collectives
 
 # What stands for the row and what for the column: the number in `pairing` is the place in this list.
 PAIRINGS = ("query_document", "query_query", "document_query", "document_document")
@@ -48,10 +50,10 @@ class Candidates:
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
     list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. `pairing` and
     `related` (see `Columns`) exist only when a source's columns are more than documents beside the query. Positives lie
-    among the first `positives` columns; None: anywhere.
+    among the first `positives` columns, and all own documents among the first `slots`; None: anywhere.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
-    `logits`. `samples` is the number of such sources.
+    `logits`. `sampled` are the sources that have one.
     """
 
     scores: Float[Tensor, "B N"]
@@ -66,10 +68,11 @@ class Candidates:
     rank: Int[Tensor, "B N"] | None = None
     online: tuple[str, ...] = ()
     log_q: Float[Tensor, "B N"] | None = None
-    samples: int = 0
+    sampled: tuple[str, ...] = ()
     pairing: Int[Tensor, " N"] | None = None
     related: Bool[Tensor, "B N"] | None = None
     positives: int | None = None
+    slots: int | None = None
 
     @classmethod
     def own(
@@ -91,6 +94,7 @@ class Candidates:
             teacher=batch.teacher,
             query_ids=batch.query_ids,
             positives=batch.positives,
+            slots=batch.doc_ids.shape[1],
         )
 
     def add(
@@ -113,7 +117,7 @@ class Candidates:
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
         wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
-        wider |= self._sampled(columns.log_q, shape) | self._paired(columns, shape)
+        wider |= self._sampled(columns.log_q, shape, name) | self._paired(columns, shape)
         return replace(self, **wider, online=(*self.online, name))
 
     def _paired(self, columns: Columns, shape: tuple[int, int]) -> dict[str, Any]:
@@ -128,16 +132,16 @@ class Candidates:
         before = torch.zeros_like(self.valid) if self.related is None else self.related
         return {"pairing": torch.cat([held, new]), "related": torch.cat([before, apart], dim=1)}
 
-    def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int]) -> dict[str, Any]:
+    def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int], name: str) -> dict[str, Any]:
         """Widen `log_q`. Each source that is a sample estimates the same sum over all documents: they are averaged."""
         if self.log_q is None and log_q is None:
             return {}
         held = torch.full_like(self.scores, torch.nan) if self.log_q is None else self.log_q
         if log_q is None:
             return {"log_q": torch.cat([held, held.new_full(shape, torch.nan)], dim=1)}
-        n = self.samples
+        n = len(self.sampled)
         held, new = held + math.log((n + 1) / max(n, 1)), log_q.expand(shape) + math.log(n + 1)
-        return {"log_q": torch.cat([held, new], dim=1), "samples": n + 1}
+        return {"log_q": torch.cat([held, new], dim=1), "sampled": (*self.sampled, name)}
 
     def logits(self, temperature: float | Tensor) -> Float[Tensor, "B N"]:
         """Divide the similarities by the temperature, and correct sampled columns: what a softmax takes.
@@ -192,6 +196,32 @@ class Candidates:
     def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
         """Drop the negatives outside `mask`; a positive is never dropped."""
         return replace(self, valid=self.valid & (mask | self.positive))
+
+    def of_sources(self, names: Sequence[str]) -> Candidates:
+        """Keep the positives and the negatives of these sources; of samples, these alone are averaged."""
+        mask = torch.zeros_like(self.valid)
+        for label, name in enumerate(self.names):
+            if name in names:
+                mask |= self.source == label
+        kept = self.keep(mask)
+        left = sum(name in names for name in self.sampled)
+        if self.log_q is None or left in (0, len(self.sampled)):
+            return kept
+        return replace(kept, log_q=self.log_q + math.log(left / len(self.sampled)))
+
+    def of_rows(self, mask: Bool[Tensor, " B"]) -> Candidates:
+        """Leave rows outside `mask` their positives alone, and those unknown to the teacher."""
+        kept = self.keep(mask[:, None])
+        if self.teacher is None:
+            return kept
+        return replace(kept, teacher=self.teacher.masked_fill(~mask[:, None], torch.nan))
+
+    def graded(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        """Return the scores of the own documents of all ranks' rows and the teacher's, NaN where that is unknown."""
+        assert self.teacher is not None, "a source has teacher scores"
+        own = slice(None, self.slots)  # what online sources offer has none
+        grades = self.teacher[:, own].masked_fill(~self.valid[:, own], torch.nan)
+        return collectives.gather(self.scores[:, own]).flatten(), collectives.gather(grades).flatten()
 
     def only(self, name: str) -> Candidates:
         """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""

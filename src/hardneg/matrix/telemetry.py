@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -29,23 +29,27 @@ def _ends(key: str, name: str) -> bool:
 
 @runtime_checkable
 class Weighted(Protocol):
-    """What telemetry needs of a loss: its weight, and its value for each row."""
+    """What telemetry needs of a loss: its weight, which sources it reads, and its value for each row."""
 
     weight: float
+
+    def reads(self, source: str) -> bool:
+        """Whether the loss sees this source's negatives."""
 
     def __call__(self, c: Candidates) -> Tensor:
         """Return each row's loss."""
 
 
 @torch.no_grad()
-def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Weighted]) -> dict[str, Tensor]:
+def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted]) -> dict[str, Tensor]:
     """Describe each negative source of a step; keys are `negatives/<source>/<metric>`, and of the positives alone.
 
     count: negatives kept per query. filtered: negatives dropped by the filters per query. kept: the share of what was
     offered that the filters have kept (NaN when nothing was offered). margin: mean lead of the positive over the kept
     negatives, in similarity; similarity: their own mean, as `positives/similarity` is of the positives: a margin is
-    small too where everything is alike. loss: the weighted losses on this source's negatives alone, comparable between
-    steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or no loss reads scores).
+    small too where everything is alike. loss: the weighted losses that read this source on its negatives alone,
+    comparable between steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or where
+    no loss reads it).
     """
     shown = kept.positive & kept.valid
     metrics = {"positives/similarity": kept.scores.masked_fill(~shown, 0.0).sum() / shown.sum()}
@@ -56,7 +60,8 @@ def by_source(offered: Candidates, kept: Candidates, losses: Iterable[Weighted])
         count = (kept.negative & here).sum()
         before = (offered.negative & here).sum()
         alone = kept.only(name)
-        loss = torch.stack([x.weight * x(alone).mean() for x in losses] or [kept.scores.new_tensor(torch.nan)]).sum()
+        read = [x.weight * x(alone).mean() for x in losses if x.reads(name)]
+        loss = torch.stack(read).sum() if read else count.new_tensor(torch.nan, dtype=torch.float32)
         lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
         rows = len(kept.scores)
         metrics |= {

@@ -24,39 +24,51 @@ class Blocks(OnlineSource):
     document. All three are GTE's improved loss (Li et al. 2023, arXiv:2308.03281); query_query and document_document
     are Qwen3-Embedding's (arXiv:2506.05176). What the labels hold together is `related`, for filter=known_positives to
     drop: queries with a known positive in common, a document and a query that knows it, and two documents of which the
-    query of one knows the other.
+    query of one knows the other. With `hard` the columns of document_document are the other rows' drawn negatives too,
+    as in Qwen3-Embedding's equation 1.
     """
 
-    def __init__(self, of: Sequence[str] = BLOCKS) -> None:
+    def __init__(self, of: Sequence[str] = BLOCKS, hard: bool = False) -> None:
         super().__init__()
         if isinstance(of, str) or not of or not set(of) <= set(BLOCKS):
             raise ConfigError(f"negatives.blocks.of must be a list of {', '.join(BLOCKS)}, got {of!r}")
-        self.of = tuple(dict.fromkeys(of))
+        self.of, self.hard = tuple(dict.fromkeys(of)), hard
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
-        """Offer W*B columns of each block."""
+        """Offer W*B columns of each block, W*B*G of document_document with `hard`."""
         sides = [block.split("_")[1] for block in self.of]
         rows = torch.arange(len(q), device=q.device) + distributed.rank() * len(q)
         owner, known = collectives.gather(rows), collectives.gather_padded(batch.positive_ids)
-        emb = {"query": collectives.gather(q), "document": collectives.gather(d[:, 0])}
-        ids = {"query": collectives.gather(batch.query_ids), "document": collectives.gather(batch.doc_ids[:, 0])}
+        slots = d.shape[1] if self.hard else 1
+        docs = batch.doc_ids[:, :slots].flatten()
+        emb = {"query": collectives.gather(q), "document": collectives.gather(d[:, :slots].flatten(0, 1))}
+        ids = {"query": collectives.gather(batch.query_ids), "document": collectives.gather(docs)}
+        owners = {"query": owner, "document": owner.repeat_interleave(slots)}
         related = self._related(batch, ids["document"], known)
+        places = [
+            torch.full_like(owners[side], PAIRINGS.index(block)) for side, block in zip(sides, self.of, strict=True)
+        ]
         return Columns(
             emb=torch.cat([emb[side] for side in sides]),
             ids=torch.cat([ids[side] for side in sides]),
-            owner=owner.repeat(len(sides)),
-            pairing=torch.cat([torch.full_like(owner, PAIRINGS.index(block)) for block in self.of]),
+            owner=torch.cat([owners[side] for side in sides]),
+            pairing=torch.cat(places),
             related=torch.cat([related[block] for block in self.of], dim=1),
         )
 
     def _related(
-        self, batch: Batch, docs: Int[Tensor, " M"], known: Int[Tensor, "M P"]
-    ) -> dict[str, Bool[Tensor, "B M"]]:
+        self, batch: Batch, docs: Int[Tensor, " D"], known: Int[Tensor, "M P"]
+    ) -> dict[str, Bool[Tensor, "B _"]]:
         """Mark, by block, the rows and columns that the labels hold together; `docs` and `known` are the columns'."""
         theirs = _holds(known, batch.doc_ids[:, 0])  # they know this row's document
         related = {"document_query": theirs}
         if "document_document" in self.of:
-            related["document_document"] = theirs | _holds(batch.positive_ids, docs).T
+            slots = len(docs) // len(known)
+            shown = (torch.arange(slots, device=docs.device) < batch.positives).repeat(
+                len(known)
+            )  # the others are drawn
+            by_them = theirs.repeat_interleave(slots, dim=1) & shown
+            related["document_document"] = by_them | _holds(batch.positive_ids, docs).T
         if "query_query" in self.of:
             related["query_query"] = torch.zeros_like(theirs)
             for positive in batch.positive_ids.unbind(dim=1):  # one pass a positive: no (B, M, P, P) array

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from hardneg.data.pair_scores import PairScores
+from hardneg.data.tables import Ragged
 from hardneg.errors import ConfigError
 from hardneg.mining.given_scores import given_scores
 from hardneg.mining.teacher import Teacher
@@ -18,7 +19,8 @@ from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, first_ma
 class Given(OfflineSource):
     """Draw from the `negative` or `neg` lists of the data file (sentence-transformers triples, FlagEmbedding lines).
 
-    Scores for distillation are those that the data come with (`pos_scores`, `neg_scores`), or those of a `teacher`.
+    Scores for distillation, or grades, are those that the data come with (`pos_scores`, `neg_scores`, a pair's score),
+    or those of a `teacher`. Data of scored pairs without negatives give the positives' scores alone.
     """
 
     def __init__(self, k: int, teacher: Teacher | None = None) -> None:
@@ -37,15 +39,17 @@ class Given(OfflineSource):
         return True
 
     def prepare(self, setting: Setting) -> None:
-        """Keep the lists, known positives left out; raises `ConfigError` where the data names no negatives."""
+        """Keep the lists, known positives left out; raises `ConfigError` where there are neither these nor scores."""
         training = setting.training
         data = training.data
-        if data.given is None:
+        if data.given is None and data.scored is None:
             raise ConfigError(
                 f"negatives.given needs data that names negatives, but {data.name!r} has none; use data=jsonl or"
                 " data=table with triples, or another source"
             )
-        self.lists, self.excluded, self.positives = data.given, training.excluded, training.positives
+        none = np.empty(0, np.int64)
+        self.lists = Ragged.of(none, none.astype(np.int32), len(data.queries)) if data.given is None else data.given
+        self.excluded, self.positives = training.excluded, training.positives
         self.scored = data.scored
         if self.teacher is not None:
             self.teacher.prepare(data, setting.cache, setting.device)

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int, Int32
 
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.per_set import PerSet
 from hardneg.negatives.row_streams import RowStreams
 
 ROUNDING = zlib.crc32(b"curriculum")  # the stream that rounds a curriculum's shares to whole slots
@@ -20,7 +21,7 @@ class Mixture:
 
     A draw is a pure function of (seed, epoch, query, source name): workers, ranks and resumed runs agree, and adding a
     source leaves the others' draws as they were, so that arms of a study stay paired. With a `curriculum` the sources
-    that it names share its slots, in numbers that change from batch to batch.
+    that it names share its slots, in numbers that change from batch to batch. `per_set` gives data sets other numbers.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class Mixture:
         names: tuple[str, ...],
         seed: int,
         curriculum: Curriculum | None = None,
+        per_set: PerSet | None = None,
     ) -> None:
         self.sources = dict(sources)
         self.labels = {name: names.index(name) for name in sources}
         self.streams = {name: zlib.crc32(name.encode()) for name in sources}
         self.seed, self.curriculum, self.rows = seed, curriculum, RowStreams(seed)
+        self.per_set = per_set
         self.sharing = [] if curriculum is None else curriculum.drawn(sources)
         alone = sum(source.k for name, source in sources.items() if name not in self.sharing)
         self.k = alone + ((curriculum.slots or 0) if curriculum is not None and self.sharing else 0)
@@ -104,6 +107,9 @@ class Mixture:
     ) -> dict[str, Int[np.ndarray, " n"]]:
         """How many of each row's slots each source gets."""
         counts = {name: np.full(len(queries), source.k) for name, source in self.sources.items()}
+        if self.per_set is not None:
+            own = {name: self.per_set.counts(name, queries) for name in self.sources}
+            counts |= {name: of_rows for name, of_rows in own.items() if of_rows is not None}
         if self.curriculum is not None and self.sharing:
             rounding = [rng.random() for rng in self.rows.each(epochs, queries, ROUNDING)]
             counts |= self.curriculum.counts_of_rows(self.sharing, progress, rounding)

@@ -250,22 +250,8 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
     for name, loss in losses.items():
         if not isinstance(loss, Loss | VectorLoss):
             raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
-        if loss.needs_teacher and not any(may_teach(source) for source in sources.values()):
-            raise ConfigError(
-                f"loss={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has them; add a source"
-                " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
-                " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
-            )
-        if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(sources):
-            raise ConfigError(
-                f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives="
-                f"[{','.join(sources)}]"
-            )
-        if loss.needs_reverse and not any(isinstance(source, InBatch) for source in sources.values()):
-            raise ConfigError(
-                f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
-                f" negatives=[{','.join(sources)}]; add it, or set loss.{name}.symmetric=false"
-            )
+        if isinstance(loss, Loss):
+            check_loss(name, loss, {key: source for key, source in sources.items() if loss.reads(key)})
     check_vectors(losses)
     if not any(isinstance(loss, Loss) or loss.alone for loss in losses.values()):
         raise ConfigError(
@@ -273,8 +259,30 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
             f" loss=[infonce,{','.join(losses)}]"
         )
     corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
-    if corrected and not any(loss.corrects_sampling for loss in losses.values()):
+    softmax = [loss for loss in losses.values() if loss.corrects_sampling]
+    if void := [name for name in corrected if not any(loss.reads(name) for loss in softmax)]:
         raise ConfigError(
-            f"negatives.{corrected[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none; add"
-            f" infonce, or set negatives.{corrected[0]}.logq=false"
+            f"negatives.{void[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none that reads it;"
+            f" add infonce, or set negatives.{void[0]}.logq=false"
+        )
+
+
+def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that the sources which it reads cannot feed."""
+    listed = ",".join(read)
+    if loss.needs_teacher and not any(may_teach(source) for source in read.values()):
+        raise ConfigError(
+            f"loss={name} reads teacher scores, but none of negatives=[{listed}] has them; add a source"
+            " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
+            " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
+        )
+    if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(read):
+        raise ConfigError(
+            f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives=[{listed}]"
+            + ("" if loss.sources is None else f", which loss.{name}.sources leaves")
+        )
+    if loss.needs_reverse and not any(isinstance(source, InBatch) for source in read.values()):
+        raise ConfigError(
+            f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
+            f" negatives=[{listed}]; add it, or set loss.{name}.symmetric=false"
         )

@@ -13,6 +13,7 @@ from hardneg.data.other_sets import resolved, splits_of
 from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
 from hardneg.preflight.computing_type import check_computing, check_precision
+from hardneg.preflight.sets import check_sets_named
 from hardneg.preflight.trainer_arguments import check_trainer
 from hardneg.runs.folder import checkpoint_of
 
@@ -43,6 +44,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     check_computing(node)
     checks = {
         "negatives": check_chosen,
+        "loss": check_read,
         "trainer": check_trainer,
         "evaluate": check_evaluation,
         "rebuild": check_index,
@@ -50,6 +52,8 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     for key, look in checks.items():
         if key in node:
             look(node)
+    if "loss" in node and "data" in node:
+        check_sets_named(node)
     if "trainer" in node:
         check_precision(node)
     return node
@@ -87,6 +91,18 @@ def check_chosen(node: dict[str, Any]) -> None:
     """Raise `ConfigError` if no source of negatives is chosen."""
     if not node["negatives"]:
         raise ConfigError("negatives=[] leaves the loss nothing to push away; choose one, as in negatives=in_batch")
+
+
+def check_read(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that reads a source of negatives which the run does not have."""
+    there = list(node["negatives"])
+    for name, loss in (node["loss"] or {}).items():
+        asked = (loss or {}).get("sources")
+        if isinstance(asked, list) and (unknown := sorted(set(map(str, asked)) - set(there))):
+            raise ConfigError(
+                f"loss.{name}.sources names {', '.join(unknown)}, none of negatives=[{','.join(there)}]; choose among"
+                " these, add it to negatives, or null for all"
+            )
 
 
 def check_evaluation(node: dict[str, Any]) -> None:

@@ -114,10 +114,16 @@ class TrainingModule(L.LightningModule):
         metrics = by_source(offered, kept, [loss for loss in self.losses.values() if isinstance(loss, Loss)])
         metrics |= {f"{RANDOM_COSINE}/{of}": random_cosine(rows) for of, rows in embeddings.items()}
         if len(parts) > 1:
-            metrics |= {f"train/loss/{name}": part.detach() for name, part in parts.items()}
+            metrics |= {f"train/loss/{name}": self.shown(name, part, kept) for name, part in parts.items()}
         for name, loss in self.losses.items():
             metrics |= {f"train/{key}/{name}": value for key, value in loss.learned().items()}
         self.log_dict(metrics, batch_size=len(kept.scores))
+
+    def shown(self, name: str, part: Tensor, kept: Candidates) -> Tensor:
+        """A loss as it is logged: NaN, not a perfect 0, in a batch without a query of its data sets."""
+        loss = self.losses[name]
+        counted = loss.counted(kept) if isinstance(loss, Loss) else None
+        return part.detach() if counted is None else part.detach().where(counted.any(), torch.nan)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:  # type: ignore[override]
         """Make the optimizer over the groups of weights, and attach the schedule."""

@@ -21,10 +21,12 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Loss
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.per_set import PerSet
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
@@ -42,6 +44,7 @@ class Negatives:
     offline: dict[str, OfflineSource]
     online: dict[str, OnlineSource]
     curriculum: Curriculum | None = None
+    per_set: PerSet | None = None
 
     @property
     def stored(self) -> dict[str, Stored]:
@@ -119,12 +122,13 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     curriculum: Curriculum | None = classes.build(cfg.curriculum) if cfg.get("curriculum") else None
     if curriculum is not None:
         curriculum.fit(sources)
+    per_set = PerSet(setting.training.data.parts, offline)
     check_scores(cfg, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():
         asked.prepare(setting)
-    return Negatives(offline, online, curriculum)
+    return Negatives(offline, online, curriculum, per_set)
 
 
 def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: RetrievalData) -> None:
@@ -149,11 +153,17 @@ def teacher_vectors(cfg: DictConfig, setting: Setting) -> StoredVectors | None:
     return None
 
 
-def objective(cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter]) -> Objective:
+def objective(
+    cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter], data: RetrievalData
+) -> Objective:
     """Make losses, optimizer and schedule."""
+    losses = classes.build_group(cfg.loss, "loss")
+    for loss in losses.values():
+        if isinstance(loss, Loss):
+            loss.over({part.name: part.queries for part in data.mixed})
     return Objective(
         filters=filters,
-        losses=classes.build_group(cfg.loss, "loss"),
+        losses=losses,
         names=negatives.names,
         optimizer=classes.build(optimizer_alone(classes.plain(cfg.optimizer))),
         schedule=classes.build(cfg.schedule),

@@ -74,6 +74,18 @@ def test_a_setting_that_was_renamed_or_came_later_leaves_a_run_what_it_was():
     assert names[0] == names[1] != names[2]
 
 
+def test_losses_by_source_came_later_and_count_where_they_are_asked_for():
+    node = {"_target_": "hardneg.losses.infonce.InfoNCE", "weight": 1.0}
+    was, silent, asked = (
+        identity(CFG | {"loss": {"infonce": {**node, **more}}})
+        for more in ({}, {"sources": None, "sets": None, "several": "each", "focal": 0}, {"sources": ["mined"]})
+    )
+    assert was == silent != asked
+    mix = {"_target_": "hardneg.data.mix.Mix", "temper": 1.0}
+    same = identity(CFG | {"data": mix | {"batches": "same_set", "k": {}}})
+    assert identity(CFG | {"data": mix}) == same != identity(CFG | {"data": mix | {"batches": "blended", "k": {}}})
+
+
 def test_evaluation_by_steps_came_later_and_counts_where_it_is_asked_for():
     before = CFG | {"evaluate": {"every_n_epochs": 1}}
     assert identity(before) == identity(CFG | {"evaluate": {"every_n_epochs": 1, "every_n_steps": None}})

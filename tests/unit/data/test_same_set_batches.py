@@ -102,3 +102,27 @@ def test_a_set_that_fills_no_batch_is_refused():
     loader = Batches(rows, list, batch_size=6, seed=1, order=Order(SIZES))
     with pytest.raises(ConfigError, match="batch_size=6 is more than the 5 training queries of small"):
         loader.train_dataloader()
+
+
+@pytest.mark.parametrize(("temper", "counts"), [(1.0, [21, 5, 10]), (0.0, [12, 12, 12])])
+def test_blended_batches_hold_several_sets_in_the_same_proportion(temper, counts):
+    sampler = EpochSampler(36, 6, 7, order=Order(SIZES, temper, blended=True))
+    found = [[place.row for place in batch] for batch in sampler]
+    assert len(found) == len(sampler) == 6 and all(len(batch) == 6 for batch in found)
+    seen = Counter(map(set_of, chain(*found)))
+    assert [seen[name] for name in SIZES] == counts
+    assert any(len(set(map(set_of, batch))) > 1 for batch in found)
+    assert len(Order(SIZES, blended=True).epoch(7, 0, 5)) == 35, "only the end is cut"
+
+
+def test_ranks_share_a_blended_batch():
+    order = Order(SIZES, blended=True)
+    whole = [list(batch) for batch in EpochSampler(36, 6, 7, order=order)]
+    shares = [list(EpochSampler(36, 3, 7, rank, 2, order)) for rank in range(2)]
+    assert whole == [[*first, *second] for first, second in zip(*shares, strict=True)]
+
+
+def test_blended_sets_may_be_smaller_than_a_batch():
+    Order(SIZES, blended=True).check(30, 1)
+    with pytest.raises(ConfigError, match="36 training queries of all sets"):
+        Order(SIZES, blended=True).check(30, 2)

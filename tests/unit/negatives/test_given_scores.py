@@ -14,6 +14,7 @@ from hardneg.config.run_identity import settings
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.mix import Mix
 from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.table import Table
 from hardneg.data.sampler import Place
 from hardneg.data.tokens import token_tables
 from hardneg.data.training_set import TrainingSet
@@ -289,3 +290,17 @@ def test_scoring_that_was_interrupted_goes_on_where_it_was(tmp_path, monkeypatch
     np.testing.assert_array_equal(found.pairs, expected.pairs)
     np.testing.assert_array_equal(found.scores, (found.pairs >> 32) + (found.pairs & 0xFFFFFFFF))
     assert len(found) == 8
+
+
+def test_scored_pairs_without_negatives_give_their_grades_alone(tmp_path):
+    """Graded similarity: every pair is a positive with its grade, and nothing is drawn."""
+    (tmp_path / "sts.csv").write_text("sentence1,sentence2,score\na,A,4.5\nb,B,0\n")
+    columns = {"query": "sentence1", "positive": "sentence2", "score": "score"}
+    data = Table(
+        path=str(tmp_path / "sts.csv"), columns=columns, positive_from=0.0, dev_share=0.0, test_share=0.0
+    ).load()
+    training, source = TrainingSet(data), Given(k=1)
+    source.prepare(Setting(training, {}, tmp_path))
+    rows = TrainingRows(training, Mixture({"given": source}, ("positive", "given"), seed=1))
+    drawn = rows.__getitems__([Place(0, 0), Place(0, 1)])
+    assert drawn.docs[:, 1].tolist() == [-1, -1] and drawn.teacher[:, 0].tolist() == [4.5, 0.0]

@@ -73,7 +73,9 @@ def test_only_what_a_source_sampled_is_corrected_and_two_sources_are_averaged():
 
 def test_filters_and_other_losses_see_plain_similarities():
     scores = torch.rand(3, 5)
-    corrected = make_candidates(scores, log_q=torch.tensor([[torch.nan, 2.0, 0.0, 1.0, 2.0]]).expand(3, 5), samples=1)
+    corrected = make_candidates(
+        scores, log_q=torch.tensor([[torch.nan, 2.0, 0.0, 1.0, 2.0]]).expand(3, 5), sampled=("it",)
+    )
     assert torch.equal(Triplet()(corrected), Triplet()(make_candidates(scores)))
     assert torch.equal(corrected.lowest_positive, scores[:, :1])
     assert not torch.equal(InfoNCE()(corrected), InfoNCE()(make_candidates(scores)))

@@ -1,0 +1,52 @@
+"""What a config says of single data sets of a mix and cannot be, by the words alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hardneg.errors import ConfigError
+
+
+def check_sets_named(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for sets that there are not, sets that no loss reads, and numbers of no source."""
+    data = node["data"] or {}
+    there = list(data.get("sets") or {})
+    chosen = {name: loss["sets"] for name, loss in (node["loss"] or {}).items() if (loss or {}).get("sets")}
+    for name, asked in chosen.items():
+        if isinstance(asked, list) and (unknown := sorted(set(map(str, asked)) - set(there))):
+            known = f"none of data.sets ({', '.join(there)})" if there else "and there are no sets but with data=mix"
+            raise ConfigError(f"loss.{name}.sets names {', '.join(unknown)}, {known}")
+    read = {one for asked in chosen.values() for one in asked}
+    if node["loss"] and len(chosen) == len(node["loss"]) and (left := [one for one in there if one not in read]):
+        raise ConfigError(
+            f"no loss reads {', '.join(left)} of data.sets: name it in the sets of one of loss=[{','.join(chosen)}],"
+            " or leave its sets at null for all"
+        )
+    if data.get("batches") == "blended":
+        check_blended(node)
+    check_numbers_of_sets(node, data.get("k") or {})
+
+
+def check_blended(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a correction that counts on batches of one set."""
+    for name, source in node["negatives"].items():
+        if (source or {}).get("logq"):
+            raise ConfigError(
+                f"negatives.{name}.logq=true corrects for how often a document comes in batches of one set; set"
+                " data.batches=same_set, or logq to false"
+            )
+
+
+def check_numbers_of_sets(node: dict[str, Any], numbers: dict[str, Any]) -> None:
+    """Raise `ConfigError` for `data.k` of a source that draws nothing here, or whose number a curriculum changes."""
+    drawn = [name for name, source in node["negatives"].items() if "k" in (source or {})]
+    shared = ((node.get("curriculum") or {}).get("share")) or {}
+    for name, of_sources in numbers.items():
+        for source in of_sources:
+            if source not in drawn:
+                raise ConfigError(
+                    f"data.k.{name}.{source}: there is no such source that draws; of negatives there are"
+                    f" {', '.join(drawn) or 'none'}"
+                )
+            if source in shared:
+                raise ConfigError(f"data.k.{name}.{source} and curriculum.share.{source} both say how many; take one")

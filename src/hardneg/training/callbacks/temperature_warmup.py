@@ -1,0 +1,52 @@
+"""Warming a temperature up: blunt at first, and sharper to what the loss is set to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+
+from hardneg.errors import ConfigError
+from hardneg.training.base import TrainingModule
+
+
+class TemperatureWarmup(L.Callback):
+    """Raise the scale, 1 / temperature, from 1 in a line to the loss's own over the first `steps` optimiser steps.
+
+    SimLM's `t_warmup` (arXiv:2207.02578, simlm/src/models/biencoder_model.py): at step s of n a loss of temperature t
+    has the scale max(1, s / n / t). `losses` names those that are warmed up; null: all that have a temperature. A
+    function of the step alone, so a run that goes on has what it would have had.
+    """
+
+    def __init__(self, steps: int, losses: Sequence[str] | None = None) -> None:
+        if steps < 1:
+            raise ConfigError(f"callbacks.temperature_warmup.steps must be 1 or more, got {steps}")
+        self.steps, self.losses = steps, None if losses is None else list(losses)
+        self.final: dict[str, float] = {}
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Note what the losses are set to; comes before a checkpoint's weights, which may hold a warm temperature."""
+        if self.final or not isinstance(pl_module, TrainingModule):
+            return
+        there: dict[str, Any] = {name: loss for name, loss in pl_module.losses.items() if loss.has_temperature}
+        chosen = list(there) if self.losses is None else self.losses
+        if not chosen or (unknown := sorted(set(chosen) - set(there))):
+            names = ", ".join(unknown) if chosen else "all"
+            raise ConfigError(
+                f"callbacks.temperature_warmup.losses names {names}; with a temperature that is set, not learned, there"
+                f" are {', '.join(there) or 'none'}"
+            )
+        self.final = {name: float(there[name].temperature) for name in chosen}
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Set the temperatures of this step."""
+        assert isinstance(pl_module, TrainingModule)
+        if trainer.global_step <= self.steps:
+            for name, value in self.final.items():
+                pl_module.losses[name].set_temperature(self.at(trainer.global_step, value))
+
+    def at(self, step: int, final: float) -> float:
+        """Return the temperature of a step, 0 before the first update."""
+        # Scales below 1 are of temperatures above it, which have nothing to be warmed up to.
+        return final / min(1.0, max(step / self.steps, final)) if final < 1 else final
