@@ -158,26 +158,28 @@ def places(slots: int) -> Tensor:
     return torch.arange(ROWS * SLOTS).reshape(ROWS, SLOTS)[:, :slots]
 
 
-def batch(slots: int = SLOTS, positives: int = 1, teacher: Tensor | None = None) -> Batch:
+def batch(
+    slots: int = SLOTS, positives: int = 1, teacher: Tensor | None = None, rows: range = range(ROWS)
+) -> Batch:
     """The queries, each with its first documents: so many positives, and hard negatives."""
     queries, docs = tokens()
-    ids = places(slots)
+    ids = places(slots)[list(rows)]
     return Batch(
-        queries=queries,
+        queries=queries.part(torch.tensor(rows)),
         docs=docs.part(ids.flatten()),
-        query_ids=torch.arange(ROWS),
+        query_ids=torch.tensor(rows),
         doc_ids=ids,
-        source=(torch.arange(slots) >= positives).long().repeat(ROWS, 1),
+        source=(torch.arange(slots) >= positives).long().repeat(len(rows), 1),
         positive_ids=ids[:, :positives],
         teacher=None if teacher is None else teacher[:, :slots],
         positives=positives,
     )
 
 
-def features(slots: int = SLOTS) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def features(slots: int = SLOTS, rows: range = range(ROWS)) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The same queries and documents as a peer's model takes them."""
-    rows = batch(slots)
-    both = [{"input_ids": t.input_ids, "attention_mask": t.attention_mask.long()} for t in (rows.queries, rows.docs)]
+    held = batch(slots, rows=rows)
+    both = [{"input_ids": t.input_ids, "attention_mask": t.attention_mask.long()} for t in (held.queries, held.docs)]
     return both[0], both[1]
 
 
