@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-
 from FlagEmbedding.finetune.embedder.encoder_only.base.modeling import BiEncoderOnlyEmbedderModel
 from rows import Row, training_row, write
 from tiny import ROWS, TEACHER, Tensor, batch, features, folder, of_step, ours, step, theirs
@@ -84,34 +83,43 @@ def cross_device() -> Row:
 ROWS_OF_TABLE = [
     lambda: row("InfoNCE, in-batch and hard negatives", IN_BATCH, flag()),
     lambda: row("InfoNCE, own hard negatives only (no_in_batch_neg)", OWN, flag(alone=True)),
+    lambda: row("InfoNCE, CLS pooling", f"{IN_BATCH} encoder.pooling=cls", flag(sentence_pooling_method="cls")),
     lambda: row(
-        "InfoNCE, CLS pooling", f"{IN_BATCH} encoder.pooling=cls", flag(sentence_pooling_method="cls")
-    ),
-    lambda: row(
-        "InfoNCE, dot products", "negatives=[in_batch,given] loss.infonce.temperature=1 encoder.normalize=false",
+        "InfoNCE, dot products",
+        "negatives=[in_batch,given] loss.infonce.temperature=1 encoder.normalize=false",
         flag(normalize_embeddings=False, temperature=1.0),
     ),
     lambda: row(
-        "InfoNCE with use_mrl", f"{IN_BATCH} encoder.matryoshka={{4:1,8:1}} loss.infonce.weight={1 / 3!r}",
+        "InfoNCE with use_mrl",
+        f"{IN_BATCH} encoder.matryoshka={{4:1,8:1}} loss.infonce.weight={1 / 3!r}",
         flag(use_mrl=True, mrl_dims=[4, 8, 16]),
         "theirs is the mean over the widths, ours their sum with a weight each: here loss.infonce.weight",
     ),
     lambda: row(
         "m3_kd_loss, the documents in the teacher's order",
         "loss=m3_kd negatives=[in_batch,given] loss.m3_kd.temperature=0.02",
-        flag(teacher=BEST_FIRST, kd_loss_type="m3_kd_loss"), "theirs goes by the order of the data, ours by the teacher's",
+        flag(teacher=BEST_FIRST, kd_loss_type="m3_kd_loss"),
+        "theirs goes by the order of the data, ours by the teacher's",
         BEST_FIRST,
     ),
     cross_device,
     lambda: row(
-        "kl_div beside in-batch InfoNCE", f"loss=[kl,infonce] {IN_BATCH} loss.kl.temperature=0.02", flag(teacher=TEACHER),
-        NO_ENTROPY, TEACHER, ENTROPY,
+        "kl_div beside in-batch InfoNCE",
+        f"loss=[kl,infonce] {IN_BATCH} loss.kl.temperature=0.02",
+        flag(teacher=TEACHER),
+        NO_ENTROPY,
+        TEACHER,
+        ENTROPY,
     ),
     lambda: row(
-        "kl_div beside InfoNCE over own negatives", f"loss=[kl,infonce] {OWN} loss.kl.temperature=0.02",
-        flag(alone=True, teacher=TEACHER), NO_ENTROPY, TEACHER, ENTROPY,
+        "kl_div beside InfoNCE over own negatives",
+        f"loss=[kl,infonce] {OWN} loss.kl.temperature=0.02",
+        flag(alone=True, teacher=TEACHER),
+        NO_ENTROPY,
+        TEACHER,
+        ENTROPY,
     ),
-]  # fmt: skip
+]
 
 if __name__ == "__main__":
     write(ROWS_OF_TABLE)

@@ -51,28 +51,36 @@ def row(what: str, words: str, peer: Any, note: str = "", slots: int = SLOTS, te
 ROWS_OF_TABLE = [
     lambda: row(
         "InBatchCrossEntropy, all others' documents and own negatives",
-        "negatives=[in_batch,given] loss.infonce.temperature=0.05", in_batch_cross_entropy,
+        "negatives=[in_batch,given] loss.infonce.temperature=0.05",
+        in_batch_cross_entropy,
     ),
     lambda: row(
-        "InfoNCE over the list", "negatives=[given] loss.infonce.temperature=0.05",
+        "InfoNCE over the list",
+        "negatives=[given] loss.infonce.temperature=0.05",
         over_list(listwise.InfoNCE(), FIRST, 0.05),
     ),
     lambda: row(
-        "KLDivergence", "loss=kl negatives=[given] loss.kl.temperature=0.05",
-        over_list(listwise.KLDivergence(), TEACHER, 0.05), teacher=TEACHER,
+        "KLDivergence",
+        "loss=kl negatives=[given] loss.kl.temperature=0.05",
+        over_list(listwise.KLDivergence(), TEACHER, 0.05),
+        teacher=TEACHER,
     ),
     lambda: row(
-        "SupervisedMarginMSE, one negative", "loss=margin_mse negatives=[given]",
-        over_list(pairwise.SupervisedMarginMSE(), TEACHER[:, :2].sort(1, descending=True).values), slots=2,
+        "SupervisedMarginMSE, one negative",
+        "loss=margin_mse negatives=[given]",
+        over_list(pairwise.SupervisedMarginMSE(), TEACHER[:, :2].sort(1, descending=True).values),
+        slots=2,
         teacher=TEACHER[:, :2].sort(1, descending=True).values,
         note="of several, theirs compares every pair that the teacher orders, negatives with negatives too; ours, like"
         " sentence-transformers, only the positive with each",
     ),
     lambda: row(
-        "RankNet, labels", "loss=ranknet negatives=[given]", over_list(pairwise.RankNet(), FIRST),
+        "RankNet, labels",
+        "loss=ranknet negatives=[given]",
+        over_list(pairwise.RankNet(), FIRST),
         note="their temperature multiplies, ours divides; with teacher scores as labels theirs orders all pairs",
     ),
-]  # fmt: skip
+]
 
 if __name__ == "__main__":
     write(ROWS_OF_TABLE)

@@ -45,28 +45,35 @@ ROWS_OF_TABLE = [
     lambda: row("infonce, INFONCE_USE_BATCH=False", IN_BATCH.replace("in_batch,", ""), infonce(use_batch="False")),
     lambda: row(
         "infonce, INFONCE_MASK_FAKE_NEGATIVE, margin 0.02",
-        f"{IN_BATCH} {MARGIN} filter.in_batch_margin.sources=[in_batch,given]", infonce(mask_fake_negative="True", fake_neg_margin="0.02"),
+        f"{IN_BATCH} {MARGIN} filter.in_batch_margin.sources=[in_batch,given]",
+        infonce(mask_fake_negative="True", fake_neg_margin="0.02"),
         note="theirs masks a row's own hard negatives too; ours in_batch alone unless `sources` says so",
     ),
     lambda: row(
-        "infonce, INFONCE_INCLUDE_QQ, pairs", f"{BLOCKS} negatives.blocks.of=[query_query]",
-        infonce(1, include_qq="True"), slots=1,
+        "infonce, INFONCE_INCLUDE_QQ, pairs",
+        f"{BLOCKS} negatives.blocks.of=[query_query]",
+        infonce(1, include_qq="True"),
+        slots=1,
     ),
     lambda: row(
         "infonce, INFONCE_INCLUDE_QQ with the mask, pairs",
         f"{BLOCKS} negatives.blocks.of=[query_query] {MARGIN} filter.in_batch_margin.sources=[in_batch,blocks]",
-        infonce(1, include_qq="True", mask_fake_negative="True", fake_neg_margin="0.02"), slots=1,
+        infonce(1, include_qq="True", mask_fake_negative="True", fake_neg_margin="0.02"),
+        slots=1,
     ),
     lambda: row(
-        "infonce, INFONCE_INCLUDE_QQ, hard negatives", f"{BLOCKS.replace('blocks', 'blocks,given')}"
-        " negatives.blocks.of=[query_query]", infonce(include_qq="True"),
+        "infonce, INFONCE_INCLUDE_QQ, hard negatives",
+        f"{BLOCKS.replace('blocks', 'blocks,given')} negatives.blocks.of=[query_query]",
+        infonce(include_qq="True"),
     ),
     lambda: row(
         "infonce, INFONCE_INCLUDE_QQ and _DD, pairs",
-        f"{BLOCKS} negatives.blocks.of=[query_query,document_document]", infonce(1, include_qq="True", include_dd="True"),
-        slots=1, note="with hard negatives their document-document block holds those too, also a row's own",
+        f"{BLOCKS} negatives.blocks.of=[query_query,document_document]",
+        infonce(1, include_qq="True", include_dd="True"),
+        slots=1,
+        note="with hard negatives their document-document block holds those too, also a row's own",
     ),
-]  # fmt: skip
+]
 
 if __name__ == "__main__":
     write(ROWS_OF_TABLE)

@@ -75,28 +75,35 @@ def row(what: str, words: str, peer: Any, note: str = "", **more: Any) -> Row:
 
 ROWS_OF_TABLE = [
     lambda: row(
-        "TripletMarginLoss, cosine, MeanReducer", f"{TRIPLET} loss.triplet.reduction=mean",
+        "TripletMarginLoss, cosine, MeanReducer",
+        f"{TRIPLET} loss.triplet.reduction=mean",
         triplets(reducers.MeanReducer()),
     ),
     lambda: row(
         "TripletMarginLoss, AvgNonZeroReducer (its default) query by query",
-        f"{TRIPLET} loss.triplet.reduction=violating", violating,
+        f"{TRIPLET} loss.triplet.reduction=violating",
+        violating,
         note="over a batch theirs is the mean of all triplets that violate the margin, ours first that of each query's",
     ),
     lambda: row(
-        "TripletMarginLoss, hardest of the given negatives", f"{TRIPLET} loss.triplet.reduction=hardest",
+        "TripletMarginLoss, hardest of the given negatives",
+        f"{TRIPLET} loss.triplet.reduction=hardest",
         triplets(reducers.MeanReducer(), hardest=True),
     ),
     lambda: row(
         "BatchHardMiner and TripletMarginLoss, pairs",
         "loss=triplet negatives=[in_batch] loss.triplet.margin=0.3 loss.triplet.reduction=hardest",
-        in_batch_hardest, slots=1,
+        in_batch_hardest,
+        slots=1,
     ),
     lambda: row(
-        "NTXentLoss, two positives a query", "negatives=[given] loss.infonce.temperature=0.05", several_positives,
-        positives=2, note="over a batch theirs is the mean of all pairs, ours first that of each query's",
+        "NTXentLoss, two positives a query",
+        "negatives=[given] loss.infonce.temperature=0.05",
+        several_positives,
+        positives=2,
+        note="over a batch theirs is the mean of all pairs, ours first that of each query's",
     ),
-]  # fmt: skip
+]
 
 if __name__ == "__main__":
     write(ROWS_OF_TABLE)

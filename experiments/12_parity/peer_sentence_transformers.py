@@ -49,20 +49,22 @@ def hardness(mode: str, sources: str) -> Row:
     """Their three modes name negatives by where they come from; ours by the source's name."""
     words = f"{MNRL} loss.infonce.hardness=5 loss.infonce.hardness_sources={sources}"
     return row(
-        f"MultipleNegativesRankingLoss, hardness_mode={mode}", words,
+        f"MultipleNegativesRankingLoss, hardness_mode={mode}",
+        words,
         lambda m: losses.MultipleNegativesRankingLoss(m, hardness_mode=mode, hardness_strength=5.0),
-    )  # fmt: skip
+    )
 
 
 def blocks() -> Row:
     """Pairs alone: their document-document block holds the others' hard negatives too, ours their positives."""
     words = f"{PAIRS.replace('in_batch', 'in_batch,blocks')} negatives.blocks.of=[query_query,document_document]"
     return row(
-        "MultipleNegativesRankingLoss, joint with query_to_query and doc_to_doc, pairs", words,
+        "MultipleNegativesRankingLoss, joint with query_to_query and doc_to_doc, pairs",
+        words,
         lambda m: losses.MultipleNegativesRankingLoss(m, directions=("query_to_doc", "query_to_query", "doc_to_doc")),
         slots=1,
         note="doc_to_query joint is left out: theirs counts the positive a second time there, ours does not",
-    )  # fmt: skip
+    )
 
 
 def triplet() -> Row:
@@ -70,20 +72,25 @@ def triplet() -> Row:
     words = "loss=triplet loss.triplet.margin=0.5 loss.triplet.reduction=mean negatives=[given]"
     cosine = losses.TripletDistanceMetric.COSINE
     return row(
-        "TripletLoss, cosine distance", words, lambda m: losses.TripletLoss(m, cosine, triplet_margin=0.5), slots=2,
+        "TripletLoss, cosine distance",
+        words,
+        lambda m: losses.TripletLoss(m, cosine, triplet_margin=0.5),
+        slots=2,
         note="our default counts only what is inside the margin (reduction=violating); Euclidean distance we have not",
-    )  # fmt: skip
+    )
 
 
 ROWS_OF_TABLE = [
     lambda: row("MultipleNegativesRankingLoss, pairs", PAIRS, losses.MultipleNegativesRankingLoss, slots=1),
     lambda: row("MultipleNegativesRankingLoss, hard negatives", MNRL, losses.MultipleNegativesRankingLoss),
     lambda: row(
-        "MultipleNegativesSymmetricRankingLoss", f"{MNRL} loss.infonce.symmetric=true",
+        "MultipleNegativesSymmetricRankingLoss",
+        f"{MNRL} loss.infonce.symmetric=true",
         losses.MultipleNegativesSymmetricRankingLoss,
     ),
     lambda: row(
-        "CachedMultipleNegativesRankingLoss, mini-batches of 2", f"{MNRL} encoder.grad_cache=true encoder.tokens=24",
+        "CachedMultipleNegativesRankingLoss, mini-batches of 2",
+        f"{MNRL} encoder.grad_cache=true encoder.tokens=24",
         lambda m: losses.CachedMultipleNegativesRankingLoss(m, mini_batch_size=2),
     ),
     blocks,
@@ -91,25 +98,31 @@ ROWS_OF_TABLE = [
     lambda: hardness("hard_negatives", "[given]"),
     lambda: hardness("all_negatives", "null"),
     lambda: row(
-        "MatryoshkaLoss over MultipleNegativesRankingLoss", f"{MNRL} encoder.matryoshka={{4:0.5,8:1.0}}",
+        "MatryoshkaLoss over MultipleNegativesRankingLoss",
+        f"{MNRL} encoder.matryoshka={{4:0.5,8:1.0}}",
         lambda m: losses.MatryoshkaLoss(m, losses.MultipleNegativesRankingLoss(m), [4, 8, WIDTH], [0.5, 1.0, 1.0]),
     ),
     lambda: row(
-        "MarginMSELoss, several negatives", "loss=margin_mse negatives=[given]",
-        lambda m: losses.MarginMSELoss(m, pairwise_cos_sim), labels=TEACHER,
+        "MarginMSELoss, several negatives",
+        "loss=margin_mse negatives=[given]",
+        lambda m: losses.MarginMSELoss(m, pairwise_cos_sim),
+        labels=TEACHER,
     ),
     lambda: row(
-        "DistillKLDivLoss", "loss=kl negatives=[given] loss.kl.temperature=1 loss.kl.teacher_temperature=1",
-        lambda m: losses.DistillKLDivLoss(m, pairwise_cos_sim), labels=TEACHER,
+        "DistillKLDivLoss",
+        "loss=kl negatives=[given] loss.kl.temperature=1 loss.kl.teacher_temperature=1",
+        lambda m: losses.DistillKLDivLoss(m, pairwise_cos_sim),
+        labels=TEACHER,
     ),
     lambda: row(
         "DistillKLDivLoss, temperatures 0.5 and 2",
         "loss=kl negatives=[given] loss.kl.temperature=0.5 loss.kl.teacher_temperature=2 loss.kl.weight=0.25",
         lambda m: losses.DistillKLDivLoss(m, pairwise_cos_sim, student_temperature=0.5, teacher_temperature=2.0),
-        labels=TEACHER, note="theirs is multiplied by the student's temperature squared: here loss.kl.weight",
+        labels=TEACHER,
+        note="theirs is multiplied by the student's temperature squared: here loss.kl.weight",
     ),
     triplet,
-]  # fmt: skip
+]
 
 if __name__ == "__main__":
     torch.manual_seed(0)

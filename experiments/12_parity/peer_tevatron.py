@@ -30,15 +30,17 @@ def grad_cache_loss(model: BertModel) -> Tensor:
 def whole() -> Row:
     """The model's own loss."""
     words = f"{DOTS} encoder.pooling=cls"
-    return training_row(PEER, "DenseModel, contrastive loss with hard negatives", words, ours(*words.split()),
-                        theirs(dense_model))  # fmt: skip
+    return training_row(
+        PEER, "DenseModel, contrastive loss with hard negatives", words, ours(*words.split()), theirs(dense_model)
+    )
 
 
 def cached() -> Row:
     """The trainer's loss, ours with GradCache on."""
     words = f"{DOTS} encoder.grad_cache=true"
-    return training_row(PEER, "SimpleContrastiveLoss (of its GradCache trainer)", words, ours(*words.split()),
-                        theirs(grad_cache_loss))  # fmt: skip
+    return training_row(
+        PEER, "SimpleContrastiveLoss (of its GradCache trainer)", words, ours(*words.split()), theirs(grad_cache_loss)
+    )
 
 
 if __name__ == "__main__":

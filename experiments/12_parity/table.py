@@ -7,9 +7,17 @@ import sys
 from pathlib import Path
 
 PEERS = (
-    "flag_embedding", "sentence_transformers", "tevatron", "lightning_ir", "ms_swift", "pytorch_metric_learning",
-    "papers", "sentence_transformers_mining", "nemo", "metrics",
-)  # fmt: skip
+    "flag_embedding",
+    "sentence_transformers",
+    "tevatron",
+    "lightning_ir",
+    "ms_swift",
+    "pytorch_metric_learning",
+    "papers",
+    "sentence_transformers_mining",
+    "nemo",
+    "metrics",
+)
 
 
 def number(value: str) -> str:
@@ -36,13 +44,20 @@ def main(folder: Path, table: Path, page: Path) -> int:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    lines = ["| against | what | ours, as typed | numbers | value | gradient | what differs on purpose |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    lines = [
+        "| against | what | ours, as typed | numbers | value | gradient | what differs on purpose |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for row in rows:
         cells = [
-            f"{row['peer']} {row['version']}".strip(), row["what"], f"`{row['here']}`" if row["here"] else "",
-            row["values"], number(row["loss"]), number(row["gradient"]), row["on_purpose"],
-        ]  # fmt: skip
+            f"{row['peer']} {row['version']}".strip(),
+            row["what"],
+            f"`{row['here']}`" if row["here"] else "",
+            row["values"],
+            number(row["loss"]),
+            number(row["gradient"]),
+            row["on_purpose"],
+        ]
         if not holds(row):
             cells[1] = f"**differs:** {cells[1]}"
         lines.append(f"| {' | '.join(cells)} |")

@@ -56,10 +56,16 @@ def folder() -> Path:
     tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)])
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(SPECIAL + WORDS), max_position_embeddings=64, hidden_size=WIDTH, num_hidden_layers=2,
-        num_attention_heads=2, intermediate_size=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        vocab_size=len(SPECIAL + WORDS),
+        max_position_embeddings=64,
+        hidden_size=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
         initializer_range=0.4,  # of 0.02, all texts would have nearly one embedding
-    )  # fmt: skip
+    )
     out = Path(tempfile.mkdtemp(prefix="parity-"))
     BertModel(config, add_pooling_layer=False).float().save_pretrained(out)
     PreTrainedTokenizerFast(
@@ -158,9 +164,7 @@ def places(slots: int) -> Tensor:
     return torch.arange(ROWS * SLOTS).reshape(ROWS, SLOTS)[:, :slots]
 
 
-def batch(
-    slots: int = SLOTS, positives: int = 1, teacher: Tensor | None = None, rows: range = range(ROWS)
-) -> Batch:
+def batch(slots: int = SLOTS, positives: int = 1, teacher: Tensor | None = None, rows: range = range(ROWS)) -> Batch:
     """The queries, each with its first documents: so many positives, and hard negatives."""
     queries, docs = tokens()
     ids = places(slots)[list(rows)]
