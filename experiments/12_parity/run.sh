@@ -20,7 +20,7 @@ if environment swift -r requirements_swift.txt && { [ -f "$envs/swift/.done" ] |
   "$envs/swift/bin/pip" install -q --no-deps -r requirements_nemo.txt; }; then touch "$envs/swift/.done"; fi
 
 mkdir -p "$envs/out"
-for peer in flag_embedding sentence_transformers sentence_transformers_mining tevatron lightning_ir \
+for peer in flag_embedding sentence_transformers sentence_transformers_mining sentence_transformers_folders tevatron lightning_ir \
   pytorch_metric_learning papers metrics ms_swift nemo; do
   case $peer in ms_swift | nemo) where=swift ;; *) where=all ;; esac
   rm -f "$envs/out/$peer.csv"

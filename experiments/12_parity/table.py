@@ -17,6 +17,7 @@ PEERS = (
     "sentence_transformers_mining",
     "nemo",
     "metrics",
+    "sentence_transformers_folders",
 )
 
 
