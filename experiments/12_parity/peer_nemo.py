@@ -29,7 +29,7 @@ def row(what: str, words: str, margin: float, kind: str, note: str = "") -> Row:
 
 
 NEGATIVE = (
-    "a positive below 0: theirs multiplies, which lets more through than the positive itself, ours takes |s| off; a"
+    "a positive below 0: theirs multiplies, which raises the bar above it, ours lowers it; a"
     " short list: theirs is filled with what the rule had thrown out (left out here), ours stays short"
 )
 ROWS_OF_TABLE = [
