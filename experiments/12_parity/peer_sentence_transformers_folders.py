@@ -1,4 +1,4 @@
-"""Embeddings of sentence-transformers folders: their model against ours, over each pooling, Dense, unit vectors, prompts."""
+"""Embeddings of sentence-transformers folders by their model and by ours: poolings, Dense, unit vectors, prompts."""
 
 from __future__ import annotations
 
