@@ -1,0 +1,57 @@
+"""BGE-M3's distillation: every scored candidate against the whole batch, as often as the teacher finds it relevant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hardneg.errors import ConfigError
+from hardneg.losses.base import AtTemperature
+from hardneg.matrix.candidates import Candidates
+
+
+class M3KD(AtTemperature):
+    """Cross-entropy of each candidate that the teacher scored, weighed by the teacher's softmax over them.
+
+    Each is set against the candidates of no score (in-batch documents) and those of the row that come after it; those
+    before it are left out. It is FlagEmbedding's `m3_kd_loss` (BGE-M3, arXiv:2402.03216), which, unlike `kl`, has the
+    batch in the softmax. There the order is that of the data; here it is the teacher's, best first, so that the order
+    in which sources stand does not count. `temperature` divides the student's similarities, `teacher_temperature` the
+    teacher's scores.
+    """
+
+    needs_teacher = True
+
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        teacher_temperature: float = 1.0,
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        for key, value in (("temperature", temperature), ("teacher_temperature", teacher_temperature)):
+            if value <= 0:
+                raise ConfigError(f"loss.m3_kd.{key} must be positive, got {value}")
+        super().__init__(temperature, weight, sources, sets)
+        self.teacher_temperature = teacher_temperature
+
+    def forward(self, c: Candidates) -> Float[Tensor, " B"]:
+        """Return each row's weighed sum, 0 for a row whose positive the teacher has not scored."""
+        if c.teacher is None:
+            return 0.0 * c.scores.sum(dim=1)
+        floor = torch.finfo(c.scores.dtype).min  # finite: a row of which nothing is known has gradient 0, not NaN
+        known = c.valid & ~c.teacher.isnan()
+        teacher = (c.teacher / self.teacher_temperature).masked_fill(~known, floor)
+        order = teacher.argsort(dim=1, descending=True, stable=True)
+        student = c.scores / self.temperature
+        others = student.masked_fill(~(c.negative & ~known), floor).logsumexp(dim=1, keepdim=True)
+        here = known.gather(1, order)
+        ranked = student.gather(1, order).masked_fill(~here, floor)
+        from_here = ranked.flip(1).logcumsumexp(dim=1).flip(1)
+        each = torch.logaddexp(from_here, others) - ranked
+        counted = here & (known & c.positive).any(dim=1, keepdim=True)
+        return (each * teacher.softmax(dim=1).gather(1, order)).masked_fill(~counted, 0.0).sum(dim=1)
