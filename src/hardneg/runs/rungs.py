@@ -73,3 +73,12 @@ def best_until(folder: Path, until: int) -> DevValues:
             raise DataError(f"{path}: no evaluation up to step {until}")
         best = max(steps, key=lambda step: (float(kept[f"{MEAN}{step}"]), -step))
         return DevValues(best, float(kept[f"{MEAN}{best}"]), kept[IDS], kept[str(best)])
+
+
+def curve(folder: Path) -> list[tuple[int, float]]:
+    """Step and mean of every evaluation; empty where there is none."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    with np.load(path, allow_pickle=False) as kept:
+        return sorted((int(key), float(kept[f"{MEAN}{key}"])) for key in kept if key.isdecimal())
