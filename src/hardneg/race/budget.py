@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hardneg.errors import ConfigError
@@ -35,25 +36,37 @@ class Timing:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of each arm's first rung (`unit`), and how long all trains at most."""
+    """The steps of each arm's first rung (`unit`), and how long all trains at most.
+
+    `seeds` is how many the runs at the end are sure to have.
+    """
 
     unit: dict[str, int]
     training: float  # seconds of training of one whole run, the same for all arms
     cost: float  # seconds of one whole run, from its start to its end
     longest: float  # seconds of the race if no arm is told apart, and of the runs at its end
+    seeds: int
 
 
 def runs_at_the_end(arms: int, seeds: int) -> int:
-    """How many runs the budget is made for: the winner and the baseline on all seeds, the runner-up on one."""
+    """How many runs are planned: the winner and the baseline on all seeds, the runner-up on one."""
     return 2 * seeds + (arms > 2)
 
 
 def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float) -> Plan:
     """Find the longest training that fits, the same seconds for every arm; `seconds` is what is left of the budget.
 
-    Counted is the worst case, in which no arm is told apart and each rung keeps all that it may. Raises `ConfigError`
-    with the least budget where not even `LEAST` steps a rung fit.
+    Counted is the worst case, in which no arm is told apart and each rung keeps all that it may. Where it does not fit
+    with `seeds` it is planned with fewer. Raises `ConfigError` with the least budget where one seed and `LEAST` steps
+    a rung do not fit.
     """
+    for count in range(seeds, 1, -1):
+        with suppress(ConfigError):
+            return _plan(timings, rules, count, seconds)
+    return _plan(timings, rules, 1, seconds)
+
+
+def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float) -> Plan:
     count, whole = len(timings), rules.whole
     start = min(timing.start for timing in timings.values())  # the others' had what is made once, and kept
     evaluation = sum(timing.evaluation for timing in timings.values()) / count
@@ -70,11 +83,12 @@ def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float
         raise ConfigError(
             f"{clock(seconds)} are left of the budget, and this race needs {clock(least)} at least: {count} arms, up to"
             f" {slowest:.2g} s a step, {evaluation:.2g} s an evaluation of dev, {ends} runs at the end. Give a longer"
-            f" budget, fewer arms (race=small), seeds=1, or a cheaper evaluation (evaluate.documents=subset)"
+            f" budget, fewer arms (race=small), fewer looks (rungs=3), or a cheaper evaluation"
+            f" (evaluate.documents=subset)"
         )
     training = (seconds - fixed) / lengths
     unit = {name: max(LEAST, math.floor(training / whole / timing.step)) for name, timing in timings.items()}
-    return Plan(unit, training, training + whole * evaluation + start, fixed + lengths * training)
+    return Plan(unit, training, training + whole * evaluation + start, fixed + lengths * training, seeds)
 
 
 def room(left: float, unit_cost: float, rung: int, rules: Rules, ends: float) -> int:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError, JobFailed
+from hardneg.race.record import LOCKS
 from hardneg.runs import status
 from hardneg.sweep.check_jobs import check_job
 from hardneg.sweep.jobs import Job, compose
@@ -71,11 +72,11 @@ class Crew:
 
     def _claim(self, held: ExitStack, waiting: Sequence[Work]) -> list[Work]:
         claimed: list[Work] = []
-        (self.folder / "locks").mkdir(exist_ok=True)
+        (self.folder / LOCKS).mkdir(exist_ok=True)
         for one in waiting:
             if len(claimed) == self.n_jobs:
                 break
-            lock = FileLock(self.folder / "locks" / f"{one.name}.lock")
+            lock = FileLock(self.folder / LOCKS / f"{one.name}.lock")
             with contextlib.suppress(Timeout):
                 held.enter_context(lock.acquire(timeout=0))
                 claimed.append(one)

@@ -26,7 +26,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 SUMMARY, FIGURE, TABLE = "summary.json", "race.png", "compare.md"
-BASELINES = {"bm25": "BM25", "before": "untrained start"}  # rows of a run's test that are no arms
+UNTRAINED = {"before": "untrained start"}  # what that row of a run's test is called here
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,10 @@ def _tested(by_arm: Mapping[str, Arm]) -> dict[str, dict[str, float]]:
     """The test metrics of BM25, the untrained start and each arm, means over the seeds."""
     out: dict[str, dict[str, float]] = {}
     everyone = [run for arm in by_arm.values() for run in arm.runs.values()]
-    for system, shown in BASELINES.items():
-        if rows := [run.summary["test"][system] for run in everyone if system in run.summary["test"]]:
-            out[shown] = _mean(rows)
+    for system in dict.fromkeys(name for run in everyone for name in run.summary["test"]):
+        if not system.startswith("after"):
+            rows = [run.summary["test"][system] for run in everyone if system in run.summary["test"]]
+            out[UNTRAINED.get(system, system)] = _mean(rows)
     return out | {name: _mean([run.summary["test"]["after"] for run in a.runs.values()]) for name, a in by_arm.items()}
 
 

@@ -16,7 +16,7 @@ from hardneg.errors import ConfigError
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
 
-ASKED, PLAN = "asked", "plan"
+ASKED, PLAN, LOCKS = "asked", "plan", "locks"
 
 
 class Stopped(optuna.pruners.BasePruner):
@@ -38,7 +38,8 @@ class Record:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let no other process decide anything meanwhile."""
-        with FileLock(self.folder / "race.lock"):
+        (self.folder / LOCKS).mkdir(exist_ok=True)
+        with FileLock(self.folder / LOCKS / "race.lock"):
             yield
 
     def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:

@@ -185,7 +185,7 @@ class Race:
         seconds = [t.user_attrs[f"seconds_{rung}"] for t in trials if f"seconds_{rung}" in t.user_attrs]
         units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
         cost = float(np.mean(seconds)) / units
-        least = 2 * self.settings.seeds * self.plan.cost
+        least = 2 * self.plan.seeds * self.plan.cost
         return room(self.budget - self.record.spent(), cost, rung, self.rules, least)
 
     def _tell(self, seen: Look) -> None:

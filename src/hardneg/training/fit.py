@@ -85,8 +85,8 @@ def fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        # Where max_steps ends a run Lightning takes a checkpoint of an epoch's end for one of its middle, and would train
-        # on a batch of the next epoch as the last one of this.
+        # Where max_steps ends a run Lightning takes a checkpoint of an epoch's end for one of its middle, and a batch
+        # of the next epoch for the last one of this.
         trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
         write_profile(trainer, folder)
         if cfg.ckpt_path is None:

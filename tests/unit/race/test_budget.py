@@ -37,13 +37,13 @@ def test_every_arm_trains_for_the_same_time_and_the_worst_case_fits():
 
 def test_a_budget_that_is_too_small_is_told_with_the_least():
     timings = dict.fromkeys(["in_batch", "a"], Timing(1.0, 10.0, 5.0))
-    with pytest.raises(
-        ConfigError, match=r"1:00 are left of the budget, and this race needs (\d+:\d+) at least"
-    ) as said:
+    with pytest.raises(ConfigError, match=r"1:00 are left of the budget, and this race needs (\d+:\d+) at") as said:
         plan(timings, Rules(2), 3, 60.0)
     minutes, seconds = str(said.value).split("needs ")[1].split(" ")[0].split(":")
     least = 60 * int(minutes) + int(seconds)
-    assert plan(timings, Rules(2), 3, least + 1.0).unit == {"in_batch": 5, "a": 5}
+    found = plan(timings, Rules(2), 3, least + 1.0)
+    assert found.unit == {"in_batch": 5, "a": 5} and found.seeds == 1
+    assert plan(timings, Rules(2), 3, 3.0 * least).seeds == 3
 
 
 def test_room_is_what_the_time_left_allows_after_two_arms_and_the_end():
