@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,6 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race import run_race
 from hardneg.race.crew import Crew, Work
 from hardneg.race.decide import Rules
 from hardneg.runs import rungs, status
@@ -26,21 +26,20 @@ EASY = np.random.default_rng(0).random(200) * 0.4
 
 
 class Pretended:
-    """Stands in for Hydra's launcher: writes what a run of so good an arm would leave."""
+    """Stands in for the launching of runs: writes what a run of so good an arm would leave."""
 
     def __init__(self, effects, fails=(), stop_after=None):
         self.effects, self.fails, self.stop_after = effects, fails, stop_after
         self.launched = []
 
-    def __call__(self, launcher, job_overrides, initial_job_idx):
-        for words in job_overrides:
-            given = dict(word.lstrip("+").split("=", 1) for word in words)
+    def __call__(self, jobs):
+        for job in jobs:
+            given = dict(word.lstrip("+").split("=", 1) for word in job.overrides)
             place = given["hydra.sweep.subdir"]
-            folder = launcher.config.hydra.sweep.dir + "/" + place
             if self.stop_after == len(self.launched):
                 raise KeyboardInterrupt
             self.launched.append(place)
-            self.run(run_race.Path(folder), place.split("/")[1].split("-s")[0], given)
+            self.run(job.folder, place.split("/")[1].split("-s")[0], given)
 
     def run(self, folder, arm, given):
         part, steps = rungs.part_of(folder), int(given["trainer.max_steps"])
@@ -49,7 +48,7 @@ class Pretended:
         elif part.seconds:
             status.write(folder, state="paused", timing={"step": 0.5, "evaluation": 1.0, "start": 1.0})
         else:
-            rng = np.random.default_rng(abs(hash(str(folder))) % 1000)
+            rng = np.random.default_rng(zlib.crc32(folder.name.encode()))
             for step in range(int(given["evaluate.every_n_steps"]), (part.until or steps) + 1, steps // 2):
                 values = np.clip(EASY + self.effects.get(arm, 0) + 0.05 * rng.normal(size=200), 0, 1)
                 rungs.note(folder, np.arange(200), values, step, float(values.mean()))
@@ -67,7 +66,7 @@ def racing(hardneg, tmp_path, monkeypatch):
 
     def run(*words, code=0, **world):
         pretended = Pretended(**world)
-        monkeypatch.setattr(BasicLauncher, "launch", lambda *given, **named: pretended(*given, **named))
+        monkeypatch.setattr(Crew, "_launch", lambda crew, jobs: pretended(jobs))
         said = hardneg("race", "--config-dir", "own", *WORDS, *words, code=code)
         written = tmp_path / "here" / "summary.json"
         return said, json.loads(written.read_text()) if written.exists() else None, pretended.launched

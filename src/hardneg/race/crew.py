@@ -83,14 +83,17 @@ class Crew:
         return claimed
 
     def _launched(self, works: Sequence[Work]) -> list[tuple[Work, Job, float]]:
+        began = time.monotonic()
         jobs = [self.compose(one.words) for one in works]
         for one, job in zip(works, jobs, strict=True):
             prepare(job, one)
-        began = time.monotonic()
-        with quiet():
-            self.launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=jobs[0].number)
+        self._launch(jobs)
         seconds = time.monotonic() - began
         return [(one, job, seconds) for one, job in zip(works, jobs, strict=True)]
+
+    def _launch(self, jobs: Sequence[Job]) -> None:
+        with quiet():
+            self.launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=jobs[0].number)
 
 
 def prepare(job: Job, work: Work) -> None:

@@ -83,7 +83,8 @@ def write_outcome(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) 
         means = _seed_means(dev)
         found = confirm(_values(dev[outcome.verdict.taken]), _values(dev[outcome.baseline]), means)
     won = found is not None and found.confirms(outcome.settings.alpha)
-    take = outcome.verdict.taken if won else outcome.baseline
+    likely = found is not None and found.p is None and found.difference > 0  # too few seeds to test it
+    take = outcome.verdict.taken if won or likely else outcome.baseline
     why = reason(outcome, found)
     by_arm = _arms(outcome, ends)
     tested = _tested(by_arm)
@@ -125,8 +126,9 @@ def reason(outcome: Outcome, found: Confirmation | None) -> str:
         best = "it is the best on dev itself" if said.leader == base else f"the best on dev was {said.leader}{p}"
         words = f"No winner: nothing is told apart from {base} ({best}). Take {base}, the simplest"
     else:
-        shown = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {found.seeds} new seeds"
-        shown += f", p {found.p:.2g}" if found.p is not None else ", too few to test"
+        seeds = f"{found.seeds} new seed{'s' * (found.seeds > 1)}"
+        shown = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
+        shown += f", p {found.p:.2g}" if found.p is not None else ""
         if found.confirms(outcome.settings.alpha):
             words = f"Winner: {said.taken}, dev {outcome.metric} {shown}, against {base}"
             if others := [name for name in said.tied if name != said.taken]:
@@ -134,6 +136,12 @@ def reason(outcome: Outcome, found: Confirmation | None) -> str:
                     f". Not told apart from the best ({said.leader}): {', '.join(others)}; {said.taken} comes first in"
                     " the portfolio, which goes from the simplest to the dearest"
                 )
+        elif found.p is None and found.difference > 0:
+            words = (
+                f"No winner yet: {said.taken} was told apart from {base} in the race (one seed{p}) and is better anew"
+                f" ({shown}), but the budget had room for too few seeds to test whether that holds for others. Take"
+                f" {said.taken} with that in mind, or give a longer budget"
+            )
         else:
             words = (
                 f"No winner: {said.taken} was told apart from {base} in the race, with one seed, but not on others"

@@ -28,6 +28,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 TIMED = 2.0  # seconds for which an arm's steps are timed
+SEEDS_TO_TEST = 3  # with fewer, two arms say too little of what seeds do (see `decide.confirm`)
 
 
 def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words: Sequence[str]) -> float:
@@ -123,6 +124,11 @@ class Race:
         log.info(
             "plan: %d rungs; a whole run trains for %s, in steps: %s", self.rules.rungs, clock(made.training), steps
         )
+        if made.seeds < SEEDS_TO_TEST:
+            log.warning(
+                "the budget is made for %d new seed%s at the end; a winner is named with %d only, if time is left then",
+                *(made.seeds, "s" * (made.seeds > 1), SEEDS_TO_TEST),
+            )
         return made
 
     # Rungs

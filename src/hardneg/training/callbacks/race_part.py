@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hardneg.training.callbacks.evaluation import Evaluate, at_a_step, measured_
 from hardneg.training.callbacks.remine import Remine
 
 LEAST = 5  # steps that are timed at least
+WINDOWS = 4
 
 
 def race_part(part: rungs.Part | None, folder: Path, evaluate: Evaluate, metric: str) -> list[L.Callback]:
@@ -82,9 +84,7 @@ class TimeSteps(Checkpoint):
     def __init__(self, seconds: float, folder: Path, evaluate: Evaluate) -> None:
         self.seconds, self.folder, self.evaluate = seconds, folder, evaluate
         self.start = 0.0
-        self.began = 0.0
-        self.first = 0  # the step at which the clock was started
-        self.mined = 0.0  # seconds of mining until then
+        self.ends: list[float] = []  # when each step ended, by a clock that stands while something is mined
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note how long it took to come here."""
@@ -92,22 +92,30 @@ class TimeSteps(Checkpoint):
         self.start = max(time.time() - float(since) - _mining_seconds(trainer), 0.0)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Start the clock after the first step, which is slower, and stop when the time is up."""
+        """Note the end of a step, from the first on, which is slower, and stop when the time is up."""
         if not at_a_step(trainer):
             return
-        if not self.first:
-            self.first, self.began, self.mined = trainer.global_step, time.perf_counter(), _mining_seconds(trainer)
+        now = time.perf_counter()
+        self.ends.append(now - _mining_seconds(trainer))
+        up = len(self.ends) > LEAST and self.ends[-1] - self.ends[0] >= self.seconds
+        if not distributed.first(lambda: up):
             return
-        now, steps = time.perf_counter(), trainer.global_step - self.first
-        up = distributed.first(lambda: steps >= LEAST and now - self.began >= self.seconds)
-        if not up:
-            return
-        step = (now - self.began - (_mining_seconds(trainer) - self.mined)) / steps + _mining_a_step(trainer)
+        step = step_seconds(self.ends) + _mining_a_step(trainer)
         self.evaluate.measure(trainer, pl_module)
         found: dict[str, Any] = {"step": step, "evaluation": time.perf_counter() - now, "start": self.start}
         if trainer.is_global_zero:
             status.write(self.folder, timing=found)
         raise Paused
+
+
+def step_seconds(ends: Sequence[float]) -> float:
+    """How long a step takes, by when each of some steps ended: the mean of the quickest quarter of the time.
+
+    Of a machine that does other things too a moment's load says nothing; what an epoch's end costs is in every quarter
+    that is as long as an epoch.
+    """
+    size = max((len(ends) - 1) // WINDOWS, min(LEAST, len(ends) - 1))
+    return min((ends[at + size] - ends[at]) / size for at in range(len(ends) - size))
 
 
 def _mining(trainer: L.Trainer) -> list[Remine]:
