@@ -122,7 +122,7 @@ def test_without_its_baseline_there_is_no_race(racing):
 
 def test_a_budget_that_is_too_small_is_told_after_the_first_arm(racing):
     said, _, launched = racing("budget=30s", effects={}, code=2)
-    assert launched == ["time/in_batch"] and "this race needs " in said.stderr
+    assert "this race needs " in said.stderr and launched == ["time/in_batch"]
 
 
 def test_two_processes_share_the_work_and_each_does_a_run_once(tmp_path, monkeypatch):

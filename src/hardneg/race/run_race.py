@@ -44,6 +44,9 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
     running = Race(config, launcher, settings, words, folder)
     try:
         return running.run()
+    except JobFailed as error:
+        log.error("error: %s", error)
+        raise
     except (KeyboardInterrupt, SystemExit):
         log.warning("stopped; the same command with hydra.sweep.dir=%s goes on where it was", folder)
         raise
