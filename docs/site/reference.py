@@ -20,7 +20,12 @@ from yaml_keys import Described, Key, describe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
-SHOWN_WHOLE = ("experiment", "strategy", "debug")  # options that are settings of other groups: their yaml says it best
+SHOWN_WHOLE = (
+    "experiment",
+    "strategy",
+    "debug",
+    "race",
+)  # options that are settings of other groups: their yaml says it best
 
 PARTS = {
     "Sources of negatives": "hardneg.negatives.base",

@@ -27,6 +27,7 @@ COMMANDS = {
     "probe": "estimate the false-negative rate of mined lists, by hidden positives (a Hydra app)",
     "evaluate": "rank a data set with a checkpoint (a Hydra app)",
     "compare": "put finished runs side by side, with paired tests",
+    "race": "a portfolio of strategies and a budget of time in, a decision out: the losing ones are stopped early",
     "jobs": "show how far the jobs of a sweep are: waiting, running, done, failed",
     "cache": "show what lies in the cache that all runs share, and remove what nobody uses",
     "stages": "run a recipe in stages, as RocketQA: one command after the other, which may be interrupted",
@@ -171,6 +172,8 @@ def _run(command: str, rest: list[str]) -> None:
         command, rest = _command_module("resume").command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
         sys.argv[1:] = [command, *rest]
+    if command == "race":
+        command, rest = _command_module("race").command_of(rest)
     if command in PLAIN or " ".join([command, *rest[:1]]) in PLAIN:
         silence_libraries()
         _command_module(command).main(rest)

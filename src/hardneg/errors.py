@@ -17,6 +17,10 @@ class JobFailed(Exception):
     """A job of a sweep has failed and has said why, on the screen and in its folder; the others go on."""
 
 
+class Paused(Exception):
+    """A run of a race has come to where it waits for the others; it goes on later from its checkpoint."""
+
+
 class Pruned(Exception):
     """A trial of a search was ended early, since others were better; `value` is the best dev metric that it had."""
 

@@ -21,6 +21,7 @@ from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
 from hardneg.preflight.trainer_arguments import REFUSED
+from hardneg.race.portfolio import Settings
 from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name", "data.id": "some/set"}
@@ -67,6 +68,8 @@ def filled(*overrides, name="train"):
     if "teacher=bi_encoder" in overrides:
         overrides = (*overrides, "+encoder@teacher.encoder=minilm")
     overrides += tuple(f"+encoder@{o.replace('=', '.')}.encoder=minilm" for o in overrides if o in BY_ENCODER)
+    if any(override.startswith("race=") for override in overrides):
+        overrides = ("hydra/sweeper=race", *overrides)
     if any(override.startswith("index=") for override in overrides):
         name = "index"
     missing = composition.missing_keys(compose(*overrides, name=name))
@@ -304,7 +307,7 @@ def test_a_key_that_nothing_reads_is_refused(typo):
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_yaml_of_ours_shows_all_that_its_class_takes(choice):
     group = choice.split("=")[0]
-    if group in ("strategy", "experiment", "hparams_search"):
+    if group in ("strategy", "experiment", "hparams_search", "race"):
         return
     node = classes.plain(filled(choice)[group])
     for path, inner in classes.targets(node, group):
@@ -313,8 +316,19 @@ def test_every_yaml_of_ours_shows_all_that_its_class_takes(choice):
             assert not takes.keys() - inner.keys(), path
 
 
+@pytest.mark.parametrize("name", names("race"))
+def test_every_arm_of_a_race_can_run_with_the_encoders_that_it_is_for(name):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("train", ["hydra/sweeper=race", f"race={name}"], return_hydra_config=True)
+        settings = Settings(arms=OmegaConf.to_container(cfg.hydra.sweeper.arms), budget="1m")
+        arms = settings.portfolio()
+        assert next(iter(arms)) == settings.baseline, "from the simplest on"
+    for words in arms.values():
+        check_config(compose(*words, "trainer.max_steps=80", "trainer.max_epochs=-1"))
+
+
 def test_an_option_of_a_group_says_in_its_file_what_it_is():
-    for group in ("negatives", "filter", "data", "encoder", "experiment", "strategy", "trainer", "index"):
+    for group in ("negatives", "filter", "data", "encoder", "experiment", "strategy", "trainer", "index", "race"):
         for name in names(group):
             assert "\n# " in "\n" + (CONF / group / f"{name}.yaml").read_text().replace("# @package", ""), (group, name)
 

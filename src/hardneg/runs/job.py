@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
-from hardneg.errors import ConfigError, JobFailed, Pruned, UserError
+from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, UserError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.runs.trial import is_trial
@@ -154,6 +154,8 @@ def _followed(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
     try:
         planned = launch.decided(DECISION, lambda: _plan(cfg, folder))
         return planned["result"] if "result" in planned else entry(_going_on(cfg, planned))
+    except Paused:
+        return None
     except SystemExit as stop:
         if stop.code == 2 and HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobFailed("given up by rank 0") from stop
@@ -175,6 +177,9 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
     except Pruned as ended:
         status.write(folder, state="pruned", result=ended.value)
         return ended.value
+    except Paused:
+        status.write(folder, state="paused")
+        return None
     except KeyboardInterrupt:
         status.write(folder, state="interrupted")
         log.error("interrupted")

@@ -18,7 +18,7 @@ from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
 
 FILE, LOCK = "status.json", ".lock"
-STATES = ("running", "failed", "interrupted", "waiting", "trial", "pruned", "done")
+STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 
 Status = dict[str, Any]

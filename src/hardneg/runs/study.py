@@ -22,7 +22,7 @@ def open_study(facts: dict[str, Any], folder: Path) -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise UserError("hydra/sweeper=optuna needs Optuna: pip install 'hardneg[search]'") from error
+        raise UserError("a search or a race needs Optuna: pip install 'hardneg[search]'") from error
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 

@@ -18,7 +18,7 @@ from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
 from hardneg.sweep.jobs_table import rows, show
 from hardneg.system.library_messages import silence_libraries
-from hydra_plugins.hardneg import Optuna, Processes
+from hydra_plugins.hardneg import Optuna, Processes, Race
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     `entry` is what the command does with a config.
     """
     composition.register_resolvers()
-    for plugin in (Processes, Optuna):  # Hydra does not see them in an editable install
+    for plugin in (Processes, Optuna, Race):  # Hydra does not see them in an editable install
         Plugins.instance().register(plugin)
     Preflight.sweep = None
     whole = list(sys.argv)
@@ -56,7 +56,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     except hydra.errors.HydraException as error:
         raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
     finally:
-        if Preflight.sweep is not None:
+        if Preflight.sweep is not None and "hydra/sweeper=race" not in rest:  # which says itself what it came to
             _tell(Preflight.sweep, command)
 
 

@@ -23,6 +23,7 @@ STYLES = {
     "done": "green",
     "failed": "red",
     "interrupted": "yellow",
+    "paused": "yellow",
     "trial": "dim",
     "pruned": "dim",
 }

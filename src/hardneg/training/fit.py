@@ -30,6 +30,7 @@ from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
 from hardneg.runs.folder import LAST
 from hardneg.runs.provenance import provenance
+from hardneg.runs.rungs import part_of
 from hardneg.runs.trial import is_trial
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.console import Bar, EpochLine, StepLines
@@ -42,6 +43,7 @@ from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.prune import Prune, trial_of
+from hardneg.training.callbacks.race_part import race_part
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.stop_early import StopEarly
 from hardneg.training.callbacks.throughput import Throughput
@@ -83,6 +85,9 @@ def fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
+        # Where max_steps ends a run Lightning takes a checkpoint of an epoch's end for one of its middle, and a batch
+        # of the next epoch for the last one of this.
+        trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
         write_profile(trainer, folder)
         if cfg.ckpt_path is None:
             report_mining(trainer, negatives)
@@ -190,6 +195,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     if cfg.split.dev is not None:  # first: what the last state knows of the best is then what is there
         own.append(best_checkpoint(kept, cfg.evaluate.best))
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
+    own += race_part(part_of(folder), folder, evaluate, cfg.evaluate.best)
     return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again()]
 
 

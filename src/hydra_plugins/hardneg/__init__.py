@@ -32,6 +32,26 @@ class Processes(Launcher):
         return run(self.config, self.n_jobs, job_overrides, initial_job_idx)
 
 
+class Race(Sweeper):
+    """Lets strategies race within a budget of time; see `hardneg.race`."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives to every sweeper."""
+        self.config: DictConfig = config
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the race; return the dev metric of the arm that is taken. Raises `JobFailed` where it cannot end."""
+        from hardneg.race.run_race import race
+
+        return race(self.config, self.launcher, self.settings, arguments)
+
+
 class Studies(SearchPathPlugin):
     """Lets hardneg's commands find the yamls of packages of one's own; see `hardneg.config.studies`."""
 

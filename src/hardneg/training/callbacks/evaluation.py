@@ -103,7 +103,7 @@ class Evaluate(L.Callback):
         if self.dev is None or not self.every_n_steps or trainer.is_last_batch or not at_a_step(trainer):
             return
         if trainer.global_step % self.every_n_steps == 0:
-            means = self._measure(trainer, pl_module)
+            means = self.measure(trainer, pl_module)
             pl_module.log_dict(means, logger=False)  # for callbacks; Lightning writes rows at steps of its own only
             for logger in trainer.loggers:
                 logger.log_metrics({"epoch": trainer.current_epoch + 1, **means}, step=trainer.global_step)
@@ -117,9 +117,10 @@ class Evaluate(L.Callback):
             done, every = trainer.global_step, self.every_n_steps
         if done % every == 0 or ends_now(trainer):
             # The same on every rank, so there is nothing to reduce.
-            pl_module.log_dict(self._measure(trainer, pl_module), sync_dist=False)
+            pl_module.log_dict(self.measure(trainer, pl_module), sync_dist=False)
 
-    def _measure(self, trainer: L.Trainer, trained: L.LightningModule) -> dict[str, float]:
+    def measure(self, trainer: L.Trainer, trained: L.LightningModule) -> dict[str, float]:
+        """Evaluate on dev now, and note it; return the means."""
         ranker = self._ranker(trainer, trained)
         values = self._measured(self._dev_run(ranker))
         if self.subset is not None and not self.agreed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -55,6 +56,7 @@ class Remine(L.Callback):
         self.warmup_epochs = warmup_epochs
         self.every_n_epochs, self.every_n_steps, self.keep_last = every_n_epochs, every_n_steps, keep_last
         self.round, self.step = 0, 0
+        self.seconds = 0.0  # that this process has spent on mining
         self.stores: dict[str, list[str]] = {name: [] for name in sources}
         self.saved: list[list[str]] = []  # the stores in use when the last two checkpoints were written
 
@@ -110,6 +112,7 @@ class Remine(L.Callback):
         model = replace(self.model, average=None if average is None else average.ranker)
         setting = replace(self.setting, model=model)
         self.round, self.step = self.round + 1, trainer.global_step
+        began = time.perf_counter()
         for name in names:
             source = self.sources[name]
             with stopping_at_once(), split_weights.whole_weights(self.model.towers):
@@ -121,6 +124,7 @@ class Remine(L.Callback):
             log.info("%s at step %d: %s", name, self.step, shown)
             for logger in trainer.loggers:
                 logger.log_metrics(with_former({f"mining/{name}/{k}": v for k, v in numbers.items()}), step=self.step)
+        self.seconds += time.perf_counter() - began
         self._forget()
 
     def _forget(self) -> None:

@@ -1,0 +1,51 @@
+"""hardneg race: a portfolio of strategies and a budget of time in, a decision out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from hardneg.errors import ConfigError
+
+SETTINGS = ("budget", "baseline", "rungs", "growth", "keep", "alpha", "seeds", "storage", "study")
+PLACE = "hydra.sweep.dir="
+EXAMPLES = """words:
+  data=..., encoder=..., any word of hardneg train    the same for all arms
+  budget=30m      the time for everything, as 90s, 30m, 2h
+  race=default    the arms: default, small, static, or a yaml of your own (--config-dir DIR, DIR/race/NAME.yaml)
+  baseline=in_batch alpha=0.05 rungs=4 growth=2 keep=0.5 seeds=3    see conf/hydra/sweeper/race.yaml
+  hydra.sweep.dir=DIR    the race's folder; given again, it goes on there, also in several processes at once
+
+examples:
+  hardneg race data=beir data.path=DIR encoder=static budget=10m
+  hardneg race data.path=faq.csv encoder=minilm evaluate.documents=subset race=small budget=2h
+  hardneg race data=pydocs budget=4m hydra.sweep.dir=multirun/first hydra/launcher=processes hydra.launcher.n_jobs=2
+"""
+
+
+def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the command and the words of the sweep that a race is; answers --help itself."""
+    parser = argparse.ArgumentParser(
+        prog="hardneg race",
+        description="Train a portfolio of strategies within a budget of time, stop those that lose by dev, and say"
+        " which to take, or that nothing is told apart.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="folder with yamls of your own, as race/NAME.yaml")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="see below")
+    given, unknown = parser.parse_known_args(list(arguments))
+    if several := [word for word in unknown if word in ("-m", "--multirun")]:
+        raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it away")
+    asked = [*given.words, *unknown]
+    own = tuple(f"{key}=" for key in SETTINGS)
+    words = [f"hydra.sweeper.{word}" if word.startswith(own) else word for word in asked]
+    if not any(word.startswith("race=") for word in words):
+        words.append("race=default")
+    if not any(word.startswith(PLACE) for word in words):
+        words.append(PLACE + "${paths.output_dir}/multirun/${now:%Y-%m-%d_%H-%M-%S}_race")
+    if not any(word.startswith("hydra.sweeper.budget=") for word in words):
+        raise ConfigError("give a budget of time, as budget=30m (also 90s, 2h)")
+    place = [] if given.config_dir is None else ["--config-dir", given.config_dir]
+    return "train", ["-m", *place, "hydra/sweeper=race", *words]

@@ -1,0 +1,102 @@
+"""How a budget of time is dealt out: how many steps each arm has, so that all train for the same time."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hardneg.errors import ConfigError
+from hardneg.race.decide import Rules
+from hardneg.system.progress import clock
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LEAST = 5  # steps of a first rung: with fewer there is nothing to see
+
+
+def seconds_of(text: object) -> float:
+    """Read 90s, 30m, 2h, 1h30m; raises `ConfigError` for what is no duration."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", str(text))
+    total = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != str(text) or total <= 0:
+        raise ConfigError(f"budget={text}: give a duration, as budget=30m, 2h, 90s or 1h30m")
+    return total
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of an arm: of a step (with its share of mining again), of a dev evaluation, of a run's start."""
+
+    step: float
+    evaluation: float
+    start: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of each arm's first rung (`unit`), and how long all trains at most.
+
+    `seeds` is how many the runs at the end are sure to have.
+    """
+
+    unit: dict[str, int]
+    training: float  # seconds of training of one whole run, the same for all arms
+    cost: float  # seconds of one whole run, from its start to its end
+    longest: float  # seconds of the race if no arm is told apart, and of the runs at its end
+    seeds: int
+
+
+def runs_at_the_end(arms: int, seeds: int) -> int:
+    """How many runs are planned: the winner and the baseline on all seeds, the runner-up on one."""
+    return 2 * seeds + (arms > 2)
+
+
+def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float) -> Plan:
+    """Find the longest training that fits, the same seconds for every arm; `seconds` is what is left of the budget.
+
+    Counted is the worst case, in which no arm is told apart and each rung keeps all that it may. Where it does not fit
+    with `seeds` it is planned with fewer. Raises `ConfigError` with the least budget where one seed and `LEAST` steps
+    a rung do not fit.
+    """
+    for count in range(seeds, 1, -1):
+        with suppress(ConfigError):
+            return _plan(timings, rules, count, seconds)
+    return _plan(timings, rules, 1, seconds)
+
+
+def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float) -> Plan:
+    count, whole = len(timings), rules.whole
+    start = min(timing.start for timing in timings.values())  # the others' had what is made once, and kept
+    evaluation = sum(timing.evaluation for timing in timings.values()) / count
+    arms = {rung: count if rung == 1 else min(count, rules.most(rung - 1)) for rung in range(1, rules.rungs + 1)}
+    parts = {rung: rules.units(rung) - (rules.units(rung - 1) if rung > 1 else 0) for rung in arms}
+    units = sum(arms[rung] * parts[rung] for rung in arms)
+    ends = runs_at_the_end(count, seeds)
+    fixed = units * evaluation + sum(arms.values()) * start
+    fixed += ends * ((whole + 2) * evaluation + start)  # they are tested before and after
+    lengths = units / whole + ends  # of whole trainings
+    slowest = max(timing.step for timing in timings.values())
+    least = fixed + lengths * LEAST * slowest * whole
+    if seconds < least:
+        raise ConfigError(
+            f"{clock(seconds)} are left of the budget, and this race needs {clock(least)} at least: {count} arms, up to"
+            f" {slowest:.2g} s a step, {evaluation:.2g} s an evaluation of dev, {ends} runs at the end. Give a longer"
+            f" budget, fewer arms (race=small), fewer looks (rungs=3), or a cheaper evaluation"
+            f" (evaluate.documents=subset)"
+        )
+    training = (seconds - fixed) / lengths
+    unit = {name: max(LEAST, math.floor(training / whole / timing.step)) for name, timing in timings.items()}
+    return Plan(unit, training, training + whole * evaluation + start, fixed + lengths * training, seeds)
+
+
+def room(left: float, unit_cost: float, rung: int, rules: Rules, ends: float) -> int:
+    """How many arms the time that is left lets go on after a rung.
+
+    Two of them go all the way; `unit_cost` is what the length of a first rung has cost an arm of late, and `ends` the
+    seconds of the runs at the end.
+    """
+    following = (rules.units(rung + 1) - rules.units(rung)) * unit_cost
+    later = 2 * (rules.whole - rules.units(rung + 1)) * unit_cost
+    return max(2, math.floor((left - ends - later) / following)) if following > 0 else 2

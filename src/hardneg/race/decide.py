@@ -1,0 +1,163 @@
+"""Which arms of a race go on, and which is taken: paired tests over dev queries, their error held over all looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from hardneg.compare import statistics
+from hardneg.compare.statistics import LEAST_FREEDOM
+
+Scores = Mapping[str, Float[np.ndarray, " Q"]]  # arm -> dev metric by query, the queries of all arms in one order
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How much error a race may make, and how many arms it lets through.
+
+    `alpha` is the chance that any arm, at any look, is called worse than one that it equals. Each look spends a share
+    of it in proportion to how far the arms have come (the last looks decide most), evenly over all pairs of the arms
+    that were entered: a union bound (Bonferroni), which holds however the looks depend on each other and whichever
+    arms are left.
+    """
+
+    arms: int
+    rungs: int = 4
+    growth: int = 2
+    keep: float = 0.5
+    alpha: float = 0.05
+
+    def units(self, rung: int) -> int:
+        """How far the arms have come at a rung, in lengths of the first one."""
+        return self.growth ** (rung - 1)
+
+    @property
+    def whole(self) -> int:
+        """The length of a whole run in lengths of the first rung."""
+        return self.units(self.rungs)
+
+    def level(self, rung: int) -> float:
+        """The p-value that a pair must come below at this look."""
+        pairs = self.arms * (self.arms - 1) / 2
+        return self.alpha * self.units(rung) / sum(map(self.units, range(1, self.rungs + 1))) / pairs
+
+    def most(self, rung: int) -> int:
+        """How many arms may go on after a rung."""
+        return max(2, math.ceil(self.arms * self.keep**rung))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at a rung: the leader, every arm's p-value against it, and who stops, and why."""
+
+    rung: int
+    leader: str
+    level: float
+    p: dict[str, float]
+    worse: list[str] = field(default_factory=list)  # told apart from the leader
+    no_time: list[str] = field(default_factory=list)  # not told apart, but the budget has room for fewer
+    on: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the last rung says: the arm to take, the winner if one is told apart from the baseline, and the evidence.
+
+    `tied` are the arms that are not told apart from the leader, itself included, as they stand in the portfolio.
+    """
+
+    taken: str
+    leader: str
+    tied: list[str]
+    told_apart: bool
+    p: float | None = None  # of the arm taken against the baseline, where it is another
+
+
+def p_value(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"]) -> float:
+    """The two-sided p-value of Wilcoxon's signed-rank test over paired queries; 1 where means and ranks disagree.
+
+    As in Optuna's `WilcoxonPruner` zeros are split. Two arms that are equal but for chance are exchangeable, so that
+    their differences are symmetric and the test is valid; a difference counts only if the means, which are what is
+    reported, go the same way as the ranks.
+    """
+    d = np.asarray(one, float) - np.asarray(other, float)
+    if not d.any():
+        return 1.0
+    found = stats.wilcoxon(d, zero_method="zsplit", alternative="greater", method="auto")
+    above = float(found.pvalue)
+    toward = 1 if d.mean() > 0 else -1
+    return min(1.0, 2 * (above if toward > 0 else 1 - above))
+
+
+def look(scores: Scores, rung: int, rules: Rules, baseline: str, room: int | None = None) -> Look:
+    """Look at the arms that have come to a rung: who is told apart from the leader stops, then who has no room.
+
+    `room` is how many the time left is enough for; never fewer than two, the leader and the baseline, which always goes
+    on: what is said of it in the end is said at the whole length.
+    """
+    ranked = sorted(scores, key=lambda arm: -float(scores[arm].mean()))
+    leader, level = ranked[0], rules.level(rung)
+    p = {arm: p_value(scores[leader], scores[arm]) for arm in ranked[1:]}
+    worse = [arm for arm in ranked[1:] if p[arm] < level and arm != baseline]
+    on = [arm for arm in ranked if arm not in worse]
+    most = rules.most(rung) if room is None else max(2, min(room, rules.most(rung)))
+    no_time = [arm for arm in on if arm not in (leader, baseline)][::-1][: max(len(on) - most, 0)]
+    return Look(rung, leader, level, p, worse, no_time, [arm for arm in on if arm not in no_time])
+
+
+def verdict(scores: Scores, rules: Rules, baseline: str, portfolio: Sequence[str]) -> Verdict:
+    """Judge the arms that have come to the last rung.
+
+    Where the baseline is not told apart from the leader it is taken. Else the first in the portfolio, which goes from
+    the simplest to the dearest, of those that are not told apart from the leader and are told apart from the baseline.
+    """
+    level = rules.level(rules.rungs)
+    leader = max(scores, key=lambda arm: float(scores[arm].mean()))
+    apart = {arm: arm != leader and p_value(scores[leader], scores[arm]) < level for arm in scores}
+    tied = [arm for arm in portfolio if arm in scores and not apart[arm]]
+    if baseline in tied:
+        p = None if leader == baseline else p_value(scores[leader], scores[baseline])
+        return Verdict(baseline, leader, tied, False, p)
+    against = {arm: p_value(scores[arm], scores[baseline]) for arm in tied}
+    taken = next(arm for arm in tied if arm == leader or against[arm] < level)
+    return Verdict(taken, leader, tied, True, against[taken])
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The arm that was taken against the baseline on seeds that the race had not seen, on dev."""
+
+    difference: float
+    low: float
+    high: float
+    p: float | None  # None: too few seeds
+    seeds: int
+
+    def confirms(self, alpha: float) -> bool:
+        """Whether it is better there too."""
+        return self.p is not None and self.p < alpha and self.difference > 0
+
+
+def confirm(
+    taken: Mapping[int, Float[np.ndarray, " Q"]],
+    baseline: Mapping[int, Float[np.ndarray, " Q"]],
+    means: Float[np.ndarray, "A S"],
+    level: float = 0.95,
+) -> Confirmation:
+    """Test an arm against the baseline over new seeds and the dev queries, both random, as `hardneg compare` does.
+
+    A race trains every arm with one seed, and of equal arms one seed's run may well be better than another's by more
+    than queries explain. So an arm is named the winner only if it is better on others too. `means` are the dev means of
+    all arms trained anew (NaN where one has no such seed), from which the variance between seeds is pooled.
+    """
+    shared = sorted(taken.keys() & baseline.keys())
+    d = np.stack([taken[seed] - baseline[seed] for seed in shared])
+    found = statistics.crossed(d, statistics.pooled_seed_variance(means))
+    low, high = found.interval(level)
+    enough = found.seeds > 1 and found.seed_freedom >= LEAST_FREEDOM
+    return Confirmation(found.mean, low, high, found.p if enough else None, found.seeds)

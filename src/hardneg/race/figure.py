@@ -1,0 +1,56 @@
+"""The figure of a race: dev over the time that each arm has trained, how it ended, and the test of the last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardneg.compare.figures import COLOURS, DASHES
+from hardneg.system.figure_style import style
+
+GREY = "#888888"
+MARKS = {"worse": ("x", "stopped: worse"), "no time": ("|", "stopped: no time"), "whole": ("o", "whole run")}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One arm: seconds of training and dev metric, and how it ended, a key of `MARKS`."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    end: str
+
+
+@style()
+def draw(
+    path: Path, lines: Sequence[Line], tested: Mapping[str, Mapping[str, float]], metric: str, baseline: str
+) -> None:
+    """Draw the race beside the test of those that were trained anew; without a test the race alone."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    panels = 2 if tested else 1
+    figure = Figure(figsize=(6.5 * panels, 3.8), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    left, colours = axes[0], {line.name: COLOURS[n % len(COLOURS)] for n, line in enumerate(lines)}
+    for number, line in enumerate(lines):
+        if not line.points:
+            continue
+        seconds, values = zip(*line.points, strict=True)
+        dash = DASHES[number // len(COLOURS) % len(DASHES)]
+        width = 2.2 if line.name == baseline else 1.3
+        left.plot(seconds, values, linestyle=dash, color=colours[line.name], linewidth=width, label=line.name)
+        left.plot(seconds[-1:], values[-1:], marker=MARKS[line.end][0], color=colours[line.name], markersize=9)
+    left.set(title=f"the race: dev {metric} (one seed)", xlabel="seconds of training")
+    ends = [mark for key, mark in MARKS.items() if any(line.end == key for line in lines)]
+    signs = [Line2D([], [], marker=sign, linestyle="", color=GREY, label=said) for sign, said in ends]
+    left.legend(handles=[*left.get_legend_handles_labels()[0], *signs], fontsize=7)
+    if tested:
+        names = list(tested)
+        bars = axes[1].barh(names, [tested[n][metric] for n in names], color=[colours.get(n, GREY) for n in names])
+        axes[1].bar_label(bars, fmt="%.3f", padding=3)
+        axes[1].set(title=f"test {metric}, trained anew (means over seeds)")
+        axes[1].set_xlim(0, max(tested[n][metric] for n in names) * 1.15 or 1)
+        axes[1].invert_yaxis()
+    figure.savefig(path)

@@ -1,0 +1,124 @@
+"""A race as Optuna keeps it: an arm is a trial, a rung a report, and a pruner says which arms have been stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from hardneg.errors import ConfigError
+from hardneg.race.budget import Timing
+from hardneg.race.decide import Look
+
+ASKED, PLAN, LOCKS = "asked", "plan", "locks"
+
+
+class Stopped(optuna.pruners.BasePruner):
+    """Prunes the arms that a look at their rung has stopped."""
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the last look at this trial stopped it; False where nobody has looked yet."""
+        seen = study.user_attrs.get(f"look_{trial.last_step}")
+        return seen is not None and trial.user_attrs["arm"] in (*seen["worse"], *seen["no_time"])
+
+
+class Record:
+    """What is known of a race, shared by all processes that run it; what was once decided stays."""
+
+    def __init__(self, study: optuna.Study, folder: Path) -> None:
+        self.study, self.folder = study, folder
+        study.pruner = Stopped()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process decide anything meanwhile."""
+        (self.folder / LOCKS).mkdir(exist_ok=True)
+        with FileLock(self.folder / LOCKS / "race.lock"):
+            yield
+
+    def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:
+        """Enter the arms, or take up a race that was begun; raises `ConfigError` if that was another one."""
+        with self.alone():
+            if (before := self.study.user_attrs.get(ASKED)) is None:
+                self.study.set_user_attr(ASKED, dict(asked))
+            elif different := [key for key in asked if before.get(key) != asked[key]]:
+                said = "; ".join(f"{key}={before.get(key)} (now {asked[key]})" for key in different)
+                raise ConfigError(
+                    f"{self.folder} holds a race that was begun with {said}; choose another hydra.sweep.dir"
+                )
+            known = {one.user_attrs.get("arm") for one in self.study.get_trials(deepcopy=False)}
+            for name in arms:
+                if name not in known:
+                    self.study.ask().set_user_attr("arm", name)
+
+    def trials(self) -> dict[str, FrozenTrial]:
+        """The trial of each arm, as it is now."""
+        return {one.user_attrs["arm"]: one for one in self.study.get_trials() if "arm" in one.user_attrs}
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What was noted of an arm."""
+        return self.trials()[name].user_attrs
+
+    def note(self, name: str, **facts: Any) -> None:
+        """Note something of an arm."""
+        trial = self._trial(name)
+        for key, value in facts.items():
+            trial.set_user_attr(key, value)
+
+    def timings(self) -> dict[str, Timing]:
+        """How long things take, of the arms that are known of."""
+        return {n: Timing(**t.user_attrs["timing"]) for n, t in self.trials().items() if "timing" in t.user_attrs}
+
+    def report(self, name: str, rung: int, mean: float, seconds: float) -> None:
+        """Note what an arm has come to."""
+        self._trial(name).report(mean, rung)
+        self.note(name, **{f"seconds_{rung}": seconds})
+
+    def racing(self) -> list[str]:
+        """The arms that have not stopped."""
+        return [name for name, trial in self.trials().items() if trial.state == TrialState.RUNNING]
+
+    def look(self, rung: int) -> Look | None:
+        """What was seen at a rung; None where nobody has looked yet."""
+        seen = self.study.user_attrs.get(f"look_{rung}")
+        return None if seen is None else Look(**seen)
+
+    def looked(self, seen: Look) -> list[str]:
+        """Keep a look, and stop the arms that it stops; returns these."""
+        self.study.set_user_attr(f"look_{seen.rung}", asdict(seen))
+        stopped = [name for name in self.racing() if self._trial(name).should_prune()]
+        for name in stopped:
+            self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
+        return stopped
+
+    def finished(self, name: str, value: float) -> None:
+        """Tell the study what an arm has come to in the end."""
+        self.study.tell(self.trials()[name].number, value, skip_if_finished=True)
+
+    def failed(self, name: str, error: str) -> None:
+        """An arm could not go on."""
+        self.note(name, failed=error)
+        self.study.tell(self.trials()[name].number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Note something of the whole race."""
+        self.study.set_user_attr(key, value)
+
+    def kept(self, key: str) -> Any:
+        """What was noted; None where nothing was."""
+        return self.study.user_attrs.get(key)
+
+    def spent(self) -> float:
+        """The seconds of all runs, those that were cut off left out."""
+        of_arms = [facts.user_attrs for facts in self.trials().values()]
+        attrs = [*of_arms, self.study.user_attrs]
+        return float(sum(v for one in attrs for key, v in one.items() if key.startswith("seconds_")))
+
+    def _trial(self, name: str) -> Trial:
+        return Trial(self.study, self.trials()[name]._trial_id)

@@ -1,0 +1,137 @@
+"""A run that is one of a race: it keeps dev by query and pauses where the race looks at it, or only takes the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+
+from hardneg.errors import Paused
+from hardneg.runs import rungs, status
+from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.system import distributed
+from hardneg.training.callbacks.evaluation import Evaluate, at_a_step, measured_now, measured_within
+from hardneg.training.callbacks.remine import Remine
+
+LEAST = 5  # steps that are timed at least
+WINDOWS = 4
+
+
+def race_part(part: rungs.Part | None, folder: Path, evaluate: Evaluate, metric: str) -> list[L.Callback]:
+    """The callback of a run's part in a race; none for a run of no race."""
+    if part is None:
+        return []
+    if part.seconds is not None:
+        return [TimeSteps(part.seconds, folder, evaluate)]
+    return [PauseAtRung(part.until, folder, evaluate, metric)]
+
+
+class PauseAtRung(Checkpoint):
+    """Keep every dev evaluation query by query; at the step `until` write last.ckpt and raise `Paused`.
+
+    A kind of checkpoint, so that Lightning calls it after those: what it leaves behind knows the best one. The run goes
+    on from there as after an interruption, so that its schedule is that of its whole length.
+    """
+
+    def __init__(self, until: int | None, folder: Path, evaluate: Evaluate, metric: str) -> None:
+        self.until, self.folder, self.evaluate, self.metric = until, folder, evaluate, metric
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Do not train on where the run is there already."""
+        self._pause(trainer)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Look at an evaluation within an epoch."""
+        if measured_within(trainer):
+            self._note(trainer)
+            if self._there(trainer):
+                trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
+                self._pause(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at one at its end, where last.ckpt has just been written."""
+        if measured_now(trainer):
+            self._note(trainer)
+            self._pause(trainer)
+
+    def _there(self, trainer: L.Trainer) -> bool:
+        return self.until is not None and trainer.global_step >= self.until
+
+    def _pause(self, trainer: L.Trainer) -> None:
+        if self._there(trainer):
+            raise Paused
+
+    def _note(self, trainer: L.Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        data, point = self.evaluate.retriever.data, self.evaluate.history[-1]
+        ids = data.queries.ids.take(data.split(str(self.evaluate.dev)).query_rows).to_numpy(zero_copy_only=False)
+        values = self.evaluate.latest[self.metric]
+        rungs.note(self.folder, ids, values, int(point["step"]), float(point[f"val/{self.metric}"]))
+
+
+class TimeSteps(Checkpoint):
+    """Train for some seconds, evaluate dev once, write down how long each takes, and raise `Paused`.
+
+    `timing` in the status: seconds of an optimiser step (`step`, with its share of the mining rounds to come), of an
+    evaluation (`evaluation`), and from the start to the first step without mining (`start`).
+    """
+
+    def __init__(self, seconds: float, folder: Path, evaluate: Evaluate) -> None:
+        self.seconds, self.folder, self.evaluate = seconds, folder, evaluate
+        self.start = 0.0
+        self.ends: list[float] = []  # when each step ended, by a clock that stands while something is mined
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note how long it took to come here."""
+        since = (status.read(self.folder) or {}).get("started", time.time())
+        self.start = max(time.time() - float(since) - _mining_seconds(trainer), 0.0)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Note the end of a step, from the first on, which is slower, and stop when the time is up."""
+        if not at_a_step(trainer):
+            return
+        now = time.perf_counter()
+        self.ends.append(now - _mining_seconds(trainer))
+        up = len(self.ends) > LEAST and self.ends[-1] - self.ends[0] >= self.seconds
+        if not distributed.first(lambda: up):
+            return
+        step = step_seconds(self.ends) + _mining_a_step(trainer)
+        self.evaluate.measure(trainer, pl_module)
+        found: dict[str, Any] = {"step": step, "evaluation": time.perf_counter() - now, "start": self.start}
+        if trainer.is_global_zero:
+            status.write(self.folder, timing=found)
+        raise Paused
+
+
+def step_seconds(ends: Sequence[float]) -> float:
+    """How long a step takes, by when each of some steps ended: the mean of the quickest quarter of the time.
+
+    Of a machine that does other things too a moment's load says nothing; what an epoch's end costs is in every quarter
+    that is as long as an epoch.
+    """
+    size = max((len(ends) - 1) // WINDOWS, min(LEAST, len(ends) - 1))
+    return min((ends[at + size] - ends[at]) / size for at in range(len(ends) - size))
+
+
+def _mining(trainer: L.Trainer) -> list[Remine]:
+    return [one for one in trainer.callbacks if isinstance(one, Remine)]  # type: ignore[attr-defined]
+
+
+def _mining_seconds(trainer: L.Trainer) -> float:
+    return float(sum(one.seconds for one in _mining(trainer)))
+
+
+def _mining_a_step(trainer: L.Trainer) -> float:
+    """The seconds of mining again, spread over the steps between two rounds."""
+    an_epoch = max(len(trainer.train_dataloader) // trainer.accumulate_grad_batches, 1)  # type: ignore[arg-type]
+    total = 0.0
+    for one in _mining(trainer):
+        every = min([one.every_n_steps or 0, (one.every_n_epochs or 0) * an_epoch], key=lambda n: n or float("inf"))
+        if one.round and every:
+            total += one.seconds / one.round / every
+    return total

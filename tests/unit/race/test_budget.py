@@ -1,0 +1,53 @@
+"""A budget becomes steps: the same time for every arm, and what does not fit is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardneg.errors import ConfigError
+from hardneg.race.budget import Timing, plan, room, runs_at_the_end, seconds_of
+from hardneg.race.decide import Rules
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5m", 90), ("1d", 86400)]
+)
+def test_durations(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "-5m", "30 m", "30min", None, "0s"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ConfigError, match="give a duration, as budget=30m"):
+        seconds_of(text)
+
+
+def test_every_arm_trains_for_the_same_time_and_the_worst_case_fits():
+    rules = Rules(4, rungs=3)
+    timings = {"in_batch": Timing(0.01, 0.5, 1.0), "a": Timing(0.02, 0.5, 3.0), "b": Timing(0.04, 0.5, 1.0)}
+    timings["c"] = timings["a"]
+    found = plan(timings, rules, 3, 600.0)
+    assert found.unit["in_batch"] == pytest.approx(4 * found.unit["b"], abs=4)
+    # 4 arms to 1, 2 to 2, 2 to 4 lengths of a first rung, of which a whole run has 4; then 7 whole runs.
+    units, starts, ends = 4 + 2 + 4, 4 + 2 + 2, 7
+    worst = units * (found.training / 4 + 0.5) + starts * 1.0 + ends * (found.training + (4 + 2) * 0.5 + 1.0)
+    assert worst == pytest.approx(600.0) == pytest.approx(found.longest)
+    assert runs_at_the_end(4, 3) == 7 and runs_at_the_end(2, 3) == 6
+
+
+def test_a_budget_that_is_too_small_is_told_with_the_least():
+    timings = dict.fromkeys(["in_batch", "a"], Timing(1.0, 10.0, 5.0))
+    with pytest.raises(ConfigError, match=r"1:00 are left of the budget, and this race needs (\d+:\d+) at") as said:
+        plan(timings, Rules(2), 3, 60.0)
+    minutes, seconds = str(said.value).split("needs ")[1].split(" ")[0].split(":")
+    least = 60 * int(minutes) + int(seconds)
+    found = plan(timings, Rules(2), 3, least + 1.0)
+    assert found.unit == {"in_batch": 5, "a": 5} and found.seeds == 1
+    assert plan(timings, Rules(2), 3, 3.0 * least).seeds == 3
+
+
+def test_room_is_what_the_time_left_allows_after_two_arms_and_the_end():
+    rules = Rules(8, rungs=4)
+    # After rung 1: two arms need 8 - 2 more units of 10 s, the end 100 s; each that goes on 1 unit.
+    assert room(100.0 + 120.0 + 45.0, 10.0, 1, rules, 100.0) == 4
+    assert room(0.0, 10.0, 1, rules, 100.0) == 2

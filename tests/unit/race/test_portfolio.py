@@ -1,0 +1,74 @@
+"""The arms of a race: what is refused, and the command lines that come of them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from confs import CONF
+from hydra import initialize_config_dir
+
+from hardneg.commands.race import command_of
+from hardneg.errors import ConfigError
+from hardneg.race.portfolio import Settings, entries
+
+ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
+
+
+@pytest.fixture(autouse=True)
+def composing():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"budget": None}, "needs a budget of time: give budget=30m"),
+        ({"rungs": 0}, "rungs=0 must be a whole number, 1 or more"),
+        ({"growth": 1}, "growth=1 must be a whole number, 2 or more"),
+        ({"alpha": 0.7}, "alpha=0.7 is a share: above 0, at most 0.5"),
+        ({"keep": 0.0}, "keep=0.0 is a share"),
+        ({"baseline": "bm52"}, "baseline=bm52 is none of the arms; there are in_batch, bm25"),
+        ({"arms": {}}, "baseline=in_batch is none of the arms; there are none"),
+        ({"arms": {"in_batch": []}}, "a race needs two arms or more"),
+        ({"arms": ARMS | {"a/b": []}}, "arm 'a/b': its name becomes a folder's"),
+        ({"arms": ARMS | {"x": "strategy=bm25"}}, "arm x: give a list of words"),
+        ({"arms": ARMS | {"x": ["batch_size=1,2"]}}, "arm x: batch_size=1,2: several values are several arms"),
+        ({"arms": ARMS | {"x": ["trainer.max_steps=5"]}}, "arm x: trainer.max_steps=5: a race has no such word, since"),
+        ({"arms": ARMS | {"x": ["hydra.run.dir=y"]}}, "arm x: hydra.run.dir=y: settings of Hydra"),
+        ({"arms": ARMS | {"x": ["strategy=in_batch"]}}, "arms in_batch and x are the same"),
+    ],
+)
+def test_what_cannot_be_is_refused(given, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        Settings(**{"budget": "1m", "arms": ARMS, **given}).portfolio()
+
+
+def test_an_arm_that_is_null_is_left_out_and_common_words_are_checked():
+    settings = Settings("1m", ARMS | {"x": None})
+    assert list(entries(settings, ["data=toy", "race=default"])) == ["in_batch", "bm25"]
+    with pytest.raises(ConfigError, match=r"^seed=1,2: several values"):
+        entries(settings, ["seed=1,2"])
+
+
+def test_an_arms_words_come_after_those_of_all_and_its_command_has_each_once():
+    arm = entries(Settings("1m", ARMS), ["data=toy", "batch_size=32"])["bm25"]
+    assert arm.raced(10, 8)[:4] == ["data=toy", "batch_size=32", "strategy=bm25", "batch_size=128"]
+    assert {"trainer.max_steps=80", "evaluate.every_n_steps=10", "split.test=null"} <= set(arm.raced(10, 8))
+    assert "split.test=null" not in arm.at_the_end(10, 8, 4) and "seed=4" in arm.at_the_end(10, 8, 4)
+    assert arm.command(10, 8, 4) == (
+        "hardneg train data=toy strategy=bm25 batch_size=128 trainer.max_steps=80 trainer.max_epochs=-1"
+        " evaluate.every_n_steps=10 seed=4"
+    )
+
+
+def test_a_race_is_a_sweep_with_its_own_words():
+    command, words = command_of(["data=toy", "budget=5m", "alpha=0.1", "hydra.sweep.dir=here"])
+    assert (command, words[:2]) == ("train", ["-m", "hydra/sweeper=race"])
+    assert {"hydra.sweeper.budget=5m", "hydra.sweeper.alpha=0.1", "race=default", "data=toy"} <= set(words)
+    assert [word for word in words if word.startswith("hydra.sweep.dir=")] == ["hydra.sweep.dir=here"]
+    assert command_of(["data=toy", "--config-dir", "own", "budget=5m"])[1][:3] == ["-m", "--config-dir", "own"]
+    for wrong, says in ((["-m", "budget=1m"], "leave it away"), (["data=toy"], "give a budget of time")):
+        with pytest.raises(ConfigError, match=says):
+            command_of(wrong)
