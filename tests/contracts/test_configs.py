@@ -45,35 +45,33 @@ def nothing_is_loaded(monkeypatch):
     monkeypatch.setenv("HARDNEG_TARGETS", "newcomers.")
 
 
-BY_ENCODER = ("pairs=consistency", "pairs=score")
 TEACHER = ["negatives=[in_batch,bm25]", "negatives.bm25.teacher={_target_: newcomers.GoodTeacher}"]
+
+
+# What options need beside themselves, by the option, or by its group and "=".
+NEEDS = {
+    **dict.fromkeys(("filter=teacher_score", "loss=kl", "loss=m3_kd", "loss=margin_mse", "loss=cosent"), TEACHER),
+    "loss=embed_distill": ["+encoder@loss.embed_distill.teacher.encoder=minilm"],
+    "loss=gor": ["loss=[infonce,gor]"],
+    "teacher=": ["negatives=[bm25]"],
+    "teacher=bi_encoder": ["+encoder@teacher.encoder=minilm"],
+    "curriculum=": ["negatives=[in_batch,random,bm25,mined]"],
+    "curriculum=custom": ["+curriculum.share.bm25=[0,1]"],
+    "data=mix": ["+data@data.sets.world=toy", "+data@data.sets.code=pydocs"],
+    "pairs=consistency": ["+encoder@pairs.consistency.encoder=minilm"],
+    "pairs=score": ["+encoder@pairs.score.encoder=minilm"],
+    "race=": ["hydra/sweeper=race"],
+}
 
 
 def filled(*overrides, name="train"):
     """Compose, with values for what only the user can know."""
-    if {"filter=teacher_score", "loss=kl", "loss=margin_mse", "loss=cosent"} & set(overrides):
-        overrides = (*overrides, *TEACHER)
-    if "loss=embed_distill" in overrides:
-        overrides = (*overrides, "+encoder@loss.embed_distill.teacher.encoder=minilm")
-    if "loss=gor" in overrides:
-        overrides = (*overrides, "loss=[infonce,gor]")
-    if any(override.startswith("teacher=") for override in overrides):
-        overrides = (*overrides, "negatives=[bm25]")
-    if any(override.startswith("curriculum=") for override in overrides):
-        overrides = (*overrides, "negatives=[in_batch,random,bm25,mined]")
-    if "curriculum=custom" in overrides:
-        overrides = (*overrides, "+curriculum.share.bm25=[0,1]")
-    if "data=mix" in overrides:
-        overrides = (*overrides, "+data@data.sets.world=toy", "+data@data.sets.code=pydocs")
-    if "teacher=bi_encoder" in overrides:
-        overrides = (*overrides, "+encoder@teacher.encoder=minilm")
-    overrides += tuple(f"+encoder@{o.replace('=', '.')}.encoder=minilm" for o in overrides if o in BY_ENCODER)
-    if any(override.startswith("race=") for override in overrides):
-        overrides = ("hydra/sweeper=race", *overrides)
     if any(override.startswith("index=") for override in overrides):
         name = "index"
-    missing = composition.missing_keys(compose(*overrides, name=name))
-    return compose(*overrides, *(f"{key}={FILL[key]}" for key in missing), name=name)
+    groups = [override.split("=")[0] + "=" for override in overrides]
+    more = [word for key in (*groups, *overrides) for word in NEEDS.get(key, ())]
+    missing = composition.missing_keys(compose(*overrides, *more, name=name))
+    return compose(*overrides, *more, *(f"{key}={FILL[key]}" for key in missing), name=name)
 
 
 CHOICES = [
