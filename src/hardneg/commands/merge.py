@@ -43,11 +43,18 @@ def merge(
     from hardneg.encoders import checkpoint
     from hardneg.encoders import merge as merging
     from hardneg.encoders.pretrained import weights_hash
+    from hardneg.encoders.towers import QUERY
     from hardneg.system.atomic_write import atomic_write
 
     read = [_read(path) for path in paths]
     models = [
-        merging.Model(str(path), one.recipe, checkpoint.reading(one.tokenizer.to_str()), one.towers.state_dict())
+        merging.Model(
+            name=str(path),
+            recipe=one.recipe,
+            architecture=one.recipe.architecture(one.towers.tower(QUERY)),
+            reading=checkpoint.reading(one.tokenizer.to_str()),
+            weights=one.towers.state_dict(),
+        )
         for path, one in zip(paths, read, strict=True)
     ]
     merging.check_alike(models)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from hardneg.errors import ConfigError
 
 # Where weights came from, and how many there are, decides no vector once they are there and fit.
 ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
+# What a model's config says of itself that shapes nothing.
+NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
 PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
 
 Weights = Mapping[str, Tensor]
@@ -29,10 +32,10 @@ def average(models: Sequence[Weights], shares: Sequence[float]) -> dict[str, Ten
 
 def _mean(name: str, tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     first = tensors[0]
+    if all(torch.equal(first, other) for other in tensors[1:]):
+        return first.clone()  # to the bit, as frozen documents must stay
     if not first.is_floating_point():
-        if any(not torch.equal(first, other) for other in tensors[1:]):
-            raise ConfigError(f"{name} holds whole numbers that differ between the models; they cannot be averaged")
-        return first.clone()
+        raise ConfigError(f"{name} holds whole numbers that differ between the models; they cannot be averaged")
     total = torch.zeros_like(first, dtype=torch.float64)
     for tensor, share in zip(tensors, shares, strict=True):
         total += share * tensor.double()
@@ -51,7 +54,7 @@ def slerp(first: Weights, second: Weights, share: float) -> dict[str, Tensor]:
 def _arc(name: str, first: Tensor, second: Tensor, share: float) -> Tensor:
     a, b = first.double().flatten(), second.double().flatten()
     lengths = a.norm() * b.norm()
-    if not first.is_floating_point() or lengths == 0:
+    if not first.is_floating_point() or lengths == 0 or torch.equal(first, second):
         return _mean(name, [first, second], [1 - share, share])
     angle = torch.arccos((a @ b / lengths).clamp(-1, 1))
     if angle < PARALLEL or torch.pi - angle < PARALLEL:
@@ -66,6 +69,7 @@ class Model:
 
     name: str
     recipe: EncoderRecipe
+    architecture: Mapping[str, Any]  # what its recipe rebuilds it from
     reading: object  # what decides the tokens of a text
     weights: Weights
 
@@ -92,10 +96,23 @@ def _difference(first: Model, other: Model) -> str | None:
     for key in sorted({*before, *after} - set(ORIGINS)):
         if before.get(key) != after.get(key):
             return f"encoder.{key} is {before.get(key)!r} and {after.get(key)!r}"
+    if found := _unlike("", first.architecture, other.architecture):
+        return found
     if first.reading != other.reading:
         return "they have other tokenizers"
     for key in sorted({*first.weights, *other.weights}):
         shapes = [f"of shape {tuple(m.weights[key].shape)}" if key in m.weights else "missing" for m in (first, other)]
         if shapes[0] != shapes[1]:
             return f"{key} is {shapes[0]} and {shapes[1]}"
+    return None
+
+
+def _unlike(where: str, first: Any, other: Any) -> str | None:
+    """Say the first place in which two nested values differ."""
+    if not (isinstance(first, Mapping) and isinstance(other, Mapping)):
+        return None if first == other else f"{where} is {first!r} and {other!r}"
+    for key in [*first, *(key for key in other if key not in first)]:
+        place = f"{where}.{key}" if where else str(key)
+        if key not in NO_SHAPE and (found := _unlike(place, first.get(key), other.get(key))):
+            return found
     return None

@@ -45,6 +45,12 @@ def test_where_there_is_no_arc_slerp_is_the_straight_line(other):
     torch.testing.assert_close(slerp(first, {"a": other * first["a"]}, 0.25)["a"], (0.75 + 0.25 * other) * first["a"])
 
 
+def test_what_is_equal_stays_to_the_bit():
+    alike = weights(0)
+    for found in (average([alike] * 3, [0.1, 0.7, 0.2]), slerp(alike, alike, 0.37)):
+        assert all(torch.equal(found[name], alike[name]) for name in alike)
+
+
 def test_whole_numbers_stay_if_they_agree():
     counts = torch.tensor([1, 2])
     assert torch.equal(average([weights(0, n=counts), weights(1, n=counts)], [0.5, 0.5])["n"], counts)
@@ -56,13 +62,20 @@ def test_whole_numbers_stay_if_they_agree():
     ("change", "says"),
     [
         ({"recipe": Static(normalize=False)}, "encoder.normalize is True and False"),
+        ({"architecture": {"config": {"heads": 2, "dtype": "bf16"}}}, "config.heads is 1 and 2"),
         ({"reading": {"words": 2}}, "other tokenizers"),
         ({"weights": {"a": torch.zeros(2)}}, r"a is of shape \(3,\) and of shape \(2,\)"),
         ({"weights": {"a": torch.zeros(3), "c": torch.zeros(1)}}, r"c is missing and of shape \(1,\)"),
     ],
 )
 def test_models_that_are_not_alike_are_refused(change, says):
-    first = {"name": "x", "recipe": Static(normalize=True), "reading": {"words": 1}, "weights": {"a": torch.zeros(3)}}
+    first = {
+        "name": "x",
+        "recipe": Static(normalize=True),
+        "architecture": {"config": {"heads": 1}},
+        "reading": {"words": 1},
+        "weights": {"a": torch.zeros(3)},
+    }
     check_alike(
         [Model(**first), Model(**first | {"name": "y", "recipe": Static(dim=8, normalize=True, init="minilm")})]
     )
@@ -71,6 +84,6 @@ def test_models_that_are_not_alike_are_refused(change, says):
 
 
 def test_adapters_are_not_averaged_factor_by_factor():
-    one = Model("x", Static(dim=4), {}, {"q.lora_A.weight": torch.zeros(3)})
+    one = Model("x", Static(dim=4), {}, {}, {"q.lora_A.weight": torch.zeros(3)})
     with pytest.raises(ConfigError, match="x holds adapters alone"):
         check_alike([one, one])
