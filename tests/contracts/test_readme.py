@@ -50,6 +50,8 @@ def commands(*names: str) -> list[str]:
 def test_every_command_of_the_pages_passes_preflight(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
+    (tmp_path / "outputs" / "RUN" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "outputs" / "RUN" / "checkpoints" / "best.ckpt").touch()
     (tmp_path / "pairs.csv").write_text("query,document\n")
     (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\n")
     (tmp_path / "faq.jsonl").write_text("{}\n")

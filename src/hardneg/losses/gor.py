@@ -33,8 +33,8 @@ class GOR(VectorLoss):
 
     def __init__(
         self,
-        mean_weight: float = 1.0,
-        second_moment_weight: float = 1.0,
+        mean_weight: int | float = 1.0,
+        second_moment_weight: int | float = 1.0,
         documents: str = "positives",
         aggregation: str = "mean",
         weight: float = 1.0,

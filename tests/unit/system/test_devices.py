@@ -61,7 +61,7 @@ def test_a_gpu_is_set_before_nccl_begins_and_one_gpu_for_all_is_refused(machine,
     done = []
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: done.append(str(device)))
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **_: done.append(backend))
-    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: done.append("parted"))
+    monkeypatch.setattr(distributed, "part", lambda: done.append("parted"))
     with distributed.from_launcher():
         pass
     assert done == ["cuda:1", "nccl", "parted"]

@@ -39,7 +39,7 @@ class Examples:
     def __init__(
         self,
         columns: Mapping[str, Any] | None = None,
-        positive_from: float | None = None,
+        positive_from: int | float | None = None,
         corpus: Mapping[str, str] | None = None,
     ) -> None:
         self.columns, self.positive_from, self.corpus = names.chosen(columns), positive_from, corpus

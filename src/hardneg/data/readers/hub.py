@@ -54,7 +54,7 @@ class Hub(HoldsOut):
     test_share: int | float = 0.1
     split_seed: int = 0
     columns: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys(ROLES))
-    positive_from: float | None = None
+    positive_from: int | float | None = None
     name: str | None = None
     subset: str | None = None
     revision: str | None = None

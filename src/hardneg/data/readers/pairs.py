@@ -136,7 +136,7 @@ def paired(
     shares: Shares,
     complaints: Complaints,
     columns: Mapping[str, Any] | None = None,
-    positive_from: float | None = None,
+    positive_from: int | float | None = None,
 ) -> RetrievalData:
     """Read each split's rows, then the extra documents; dev and test that are missing are held out of `train`.
 

@@ -45,7 +45,7 @@ class Table(HoldsOut):
 
     path: str
     columns: Mapping[str, Any] = field(default_factory=lambda: dict.fromkeys(ROLES))
-    positive_from: float | None = None
+    positive_from: int | float | None = None
     on_error: str = "raise"
     dev_share: int | float = 0.1
     test_share: int | float = 0.1
