@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from confs import CONF, compose, names
 
@@ -18,8 +19,10 @@ from hardneg.data.tokens import TokenTable
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
 from hardneg.losses.base import Loss
+from hardneg.mining.embedding_teacher import StoredVectors, query_blocks
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
+from hardneg.retrieval.embedding_blocks import document_blocks
 from hardneg.retrieval.model import Model
 from hardneg.testing import Conf
 from hardneg.training.base import Objective
@@ -95,11 +98,24 @@ def make_module(world, sources, losses, filters, optimizer=None):
             source.mine(setting)
     seen = ("positive", *offline, *online)
     mixture = Mixture(offline, seen, seed=1)
-    collate = Collate(world.queries, world.docs, world.training, mixture.has_teacher)
+    collate = Collate(world.queries, world.docs, world.training, mixture.has_teacher, taught(world, losses))
     batches = Batches(TrainingRows(world.training, mixture), collate, batch_size=12, seed=1)
     optimizer = optimizer or partial(torch.optim.SGD, lr=0.1)
     objective = Objective(filters, losses, seen, optimizer, Schedule("constant", 0.0), seed=1)
     return DualEncoder(copy.deepcopy(world.towers), online, objective, card={}), batches
+
+
+def taught(world, losses):
+    """The vectors of the world's own towers where a loss learns vectors; None where none does."""
+    for loss in losses.values():
+        if getattr(loss, "needs_vectors", False):
+            model, cache = world.model, world.setting.cache
+            queries = query_blocks(model, world.training.queries, cache)
+            documents = np.arange(len(world.training.data.corpus), dtype=np.int32)
+            stored = StoredVectors(queries, document_blocks(model, documents, cache / "vectors"), loss.documents)
+            loss.fit(world.towers.dim, stored.dim)
+            return stored
+    return None
 
 
 def train(world, sources, losses, filters):

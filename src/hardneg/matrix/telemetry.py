@@ -61,7 +61,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
         before = (offered.negative & here).sum()
         alone = kept.only(name)
         read = [x.weight * x(alone).mean() for x in losses if x.reads(name)]
-        loss = torch.stack(read).sum() if read else count.new_tensor(torch.nan, dtype=torch.float32)
+        loss = torch.stack(read).sum() if read else count.new_full((), torch.nan, dtype=torch.float32)
         lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
         rows = len(kept.scores)
         metrics |= {
