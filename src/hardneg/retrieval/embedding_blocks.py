@@ -92,7 +92,8 @@ def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarr
     """
     order = np.argsort(positions, kind="stable")
     blocks, starts = np.unique(positions[order] // SIZE, return_index=True)
-    for block, here in zip(blocks.tolist(), np.split(order, starts[1:]), strict=True):
+    for block, start, end in zip(blocks.tolist(), starts, [*starts[1:], len(order)], strict=False):
+        here = order[start:end]
         out[here] = np.load(paths[block], mmap_mode="r")[positions[here] % SIZE]
 
 
