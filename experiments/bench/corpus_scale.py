@@ -22,25 +22,11 @@ import sys
 import time
 from pathlib import Path
 
+from phases import memory, watched
+
 HERE = Path(__file__).parent
 QUIET = ["evaluate.before=false", "evaluate.bm25=null", "alarms.bm25_queries=null", "logger=csv"]
 ALL = ["read", "open", "step", "mine", "margin", "evaluate"]
-OPEN = """
-import json, resource, sys, time
-from pathlib import Path
-from hardneg.data.open_set import open_set
-from hardneg.data.readers.beir import Beir
-def used():
-    now = resource.getrusage(resource.RUSAGE_SELF)
-    return now.ru_utime + now.ru_stime, now.ru_maxrss / 1024
-cpu, imports = used()
-started = time.perf_counter()
-data = open_set(Beir(sys.argv[1]), Path(sys.argv[2]))
-seconds = time.perf_counter() - started
-after, peak = used()
-row = {"seconds": seconds, "cpu": after - cpu, "peak_mb": peak, "held_mb": peak, "imports_mb": imports, "phases": {}}
-Path(sys.argv[3]).write_text(json.dumps(row))
-"""
 
 
 def main() -> None:
@@ -50,11 +36,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--rows", default=",".join(ALL), help="of read, open, step, mine, margin, evaluate, epoch")
     parser.add_argument("--depth", type=int, default=200)
-    parser.add_argument("words", nargs="*", help="after --: encoder.dim=128 search=faiss_ivf ...")
-    options = parser.parse_args()
+    parser.add_argument("--open", help="open the data set in this process: how rows are run")
+    given, words = split(sys.argv[1:])
+    options = parser.parse_args(given)
+    if options.open:
+        open_data(options.data, options.out / "cache", options.out / options.open)
+        return
     data, out = options.data.resolve(), options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    rows = commands(data, out, options.depth, options.words)
+    rows = commands(data, out, options.depth, words)
     for name in options.rows.split(","):
         title, words = rows[name]
         result = out / f"row-{name}.json"
@@ -66,6 +56,12 @@ def main() -> None:
     print(table(found(rows, out)))
 
 
+def split(line: list[str]) -> tuple[list[str], list[str]]:
+    """Cut a command line at `--`: what is ours, and the words of hardneg's commands."""
+    place = line.index("--") if "--" in line else len(line)
+    return line[:place], line[place + 1 :]
+
+
 def commands(data: Path, out: Path, depth: int, words: list[str]) -> dict[str, tuple[str, list[str]]]:
     """Name the rows: what each is called, and its command."""
     hardneg = [sys.executable, str(HERE / "phases.py")]
@@ -75,7 +71,7 @@ def commands(data: Path, out: Path, depth: int, words: list[str]) -> dict[str, t
     trained = f"ckpt_path={out / 'first' / 'checkpoints' / 'last.ckpt'}"
     mined = [f"negatives.mined.depth={depth}", *searched]
     mine = ["mine", *of, trained, "negatives=[mined]", *mined, "filter=[known_positives,relative_margin]"]
-    opened = [sys.executable, "-c", OPEN, str(data), str(out / "cache")]
+    opened = [sys.executable, __file__, str(data), str(out), "--open"]
     step = ["trainer.max_steps=1", "split.dev=null", "split.test=null", f"hydra.run.dir={out / 'first'}"]
     other = ["filter.relative_margin.margin=0.1", f"hydra.run.dir={out / 'mine-2'}"]
     evaluate = ["evaluate", *of, trained, "evaluate.bm25=null", f"hydra.run.dir={out / 'evaluate'}"]
@@ -90,10 +86,22 @@ def commands(data: Path, out: Path, depth: int, words: list[str]) -> dict[str, t
     }
     wrapped = {name: (title, [*hardneg, str(out / f"row-{name}.json"), *line]) for name, (title, line) in rows.items()}
     return {
-        "read": ("read the data the first time", [*opened, str(out / "row-read.json")]),
-        "open": ("open them again", [*opened, str(out / "row-open.json")]),
+        "read": ("read the data the first time", [*opened, "row-read.json"]),
+        "open": ("open them again", [*opened, "row-open.json"]),
         **wrapped,
     }
+
+
+def open_data(data: Path, cache: Path, result: Path) -> None:
+    """Open the data set, and nothing else but what that imports; the seconds are those of opening alone."""
+    from hardneg.data.open_set import open_set
+    from hardneg.data.readers.beir import Beir
+
+    imports, _ = memory()
+    with watched(result):
+        opened = open_set(Beir(str(data)), cache)
+    row = json.loads(result.read_text())
+    result.write_text(json.dumps({**row, "imports_mb": imports, "documents": len(opened.corpus)}, indent=1) + "\n")
 
 
 def run(words: list[str], result: Path, folder: Path) -> None:
@@ -126,7 +134,8 @@ def table(rows: dict[str, dict]) -> str:
 
 def cells(row: dict) -> str:
     """Write seconds, with decimals where they are few, and MB."""
-    times = [row.get("process_seconds", row["seconds"]) if row["seconds"] > 1 else row["seconds"], row["cpu"]]
+    whole = row["seconds"] if "imports_mb" in row else row.get("process_seconds", row["seconds"])
+    times = [whole, row["cpu"] if "imports_mb" not in row else sum(phase["cpu"] for phase in row["phases"].values())]
     shown = [f"{value:.0f}" if value >= 10 else f"{value:.2f}" for value in times]
     return " | ".join([*shown, f"{row['peak_mb']:.0f}", f"{row['held_mb']:.0f}"])
 

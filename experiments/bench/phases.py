@@ -93,35 +93,43 @@ def memory() -> tuple[float, float]:
     return tuple(int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "RssAnon"))  # type: ignore[return-value]
 
 
-def main() -> None:
-    """Time every bar, and run the command."""
-    import hardneg.system.progress as bars
-
-    out, words = Path(sys.argv[1]), sys.argv[2:]
-    phases, shown, over = Phases(), bars.progress, threading.Event()
-
-    @contextmanager
-    def timed(total: int | None, what: str, unit: str = "") -> Iterator[bars.Progress]:
-        with phases.phase(what), shown(total, what, unit) as bar:
-            yield bar
-
-    bars.progress = timed  # before any other module takes its name
+@contextmanager
+def watched(out: Path) -> Iterator[Phases]:
+    """Look at the memory while this runs, and write what was seen to a file."""
+    phases, over = Phases(), threading.Event()
 
     def watch() -> None:
         while not over.wait(EVERY):
             phases.look()
 
     threading.Thread(target=watch, daemon=True).start()
-    sys.argv = ["hardneg", *words]
-    from hardneg.cli import main as command
-
     try:
-        command()
+        yield phases
     finally:
         over.set()
-        rank = int(os.environ.get("RANK", "0"))
-        path = out if rank == 0 else out.with_name(f"{out.stem}-rank{rank}.json")
-        path.write_text(json.dumps(phases.written(), indent=1) + "\n")
+        out.write_text(json.dumps(phases.written(), indent=1) + "\n")
+
+
+def main() -> None:
+    """Time every bar, and run the command."""
+    import hardneg.system.progress as bars
+
+    out, words = Path(sys.argv[1]), sys.argv[2:]
+    rank = int(os.environ.get("RANK", "0"))
+    shown = bars.progress
+
+    with watched(out if rank == 0 else out.with_name(f"{out.stem}-rank{rank}.json")) as phases:
+
+        @contextmanager
+        def timed(total: int | None, what: str, unit: str = "") -> Iterator[bars.Progress]:
+            with phases.phase(what), shown(total, what, unit) as bar:
+                yield bar
+
+        bars.progress = timed  # before any other module takes its name
+        sys.argv = ["hardneg", *words]
+        from hardneg.cli import main as command
+
+        command()
 
 
 if __name__ == "__main__":
