@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--depth", type=int, default=200)
     parser.add_argument("--negatives", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=4096, help="their faiss_batch_size: queries x documents in memory")
     parser.add_argument("--theirs", type=float, help="mine with this margin in this process: how the others are run")
     options = parser.parse_args()
     options.data, options.out = options.data.resolve(), options.out.resolve()
@@ -53,7 +54,8 @@ def command(tool: str, margin: float, options: argparse.Namespace) -> list[str]:
     """Name the command of a row."""
     out = options.out / f"{tool}-{margin}.json"
     if tool != "hardneg":
-        given = [f"--depth={options.depth}", f"--negatives={options.negatives}", f"--theirs={margin}"]
+        given = [f"--depth={options.depth}", f"--negatives={options.negatives}", f"--batch={options.batch}"]
+        given.append(f"--theirs={margin}")
         return [sys.executable, __file__, str(options.data), str(options.out), *given]
     return [
         *(sys.executable, str(HERE / "phases.py"), str(out), "mine", "data=beir", f"data.path={options.data}"),
@@ -109,6 +111,7 @@ def theirs(options: argparse.Namespace) -> None:
                 Dataset.from_dict(columns), SentenceTransformer(str(options.out / "model"), device="cpu"),
                 corpus=list(corpus.values()), range_max=options.depth, num_negatives=options.negatives,
                 relative_margin=options.theirs, output_format="n-tuple", batch_size=256, verbose=False,
+                faiss_batch_size=options.batch,
                 cache_folder=str(options.out / "cache-of-theirs"),
             )  # fmt: skip
         with phases.phase("write"):

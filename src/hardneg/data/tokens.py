@@ -218,11 +218,11 @@ def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, promp
     with progress(len(texts), f"tokenise {what}", "texts") as bar, FlatWriter(folder / "ids.npy", np.int32) as flat:
         for start in range(0, len(texts), BLOCK):
             block = texts.texts.slice(start, BLOCK)
-            before = [tokeniser.side.prompt] * len(block) if prompts else None
+            before = [tokeniser.side.prompt] * len(block)
             for rows, prompt in prompts:
                 for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
                     before[row - start] = prompt
-            ids, counts = tokeniser.block(block, before, cut)
+            ids, counts = tokeniser.block(block, before if prompts else None, cut)
             flat.put(ids)
             lengths[start + 1 : start + 1 + len(counts)] = counts
             bar.update(len(block))

@@ -115,7 +115,8 @@ def _is_in(kinds: set[str], part: Mapping[str, Any] | None) -> bool:
     """Whether a part of a tokenizer, or each of a sequence of them, is of one of these kinds."""
     if part is None:
         return False
-    inside = part.get("normalizers") or part.get("pretokenizers") if part["type"] == "Sequence" else [part]
+    several = part.get("normalizers") or part.get("pretokenizers") or []
+    inside = several if part["type"] == "Sequence" else [part]
     return bool(inside) and all(one["type"] in kinds for one in inside)
 
 
