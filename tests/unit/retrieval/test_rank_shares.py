@@ -75,6 +75,8 @@ def test_the_best_of_all_shares_are_those_of_brute_force(ranks, depth, tmp_path,
     np.testing.assert_array_equal(scores, -np.sort(-whole, axis=1)[:, :depth])
     np.testing.assert_array_equal(np.take_along_axis(whole, positions, axis=1), scores)
     assert all(len(set(row)) == min(depth, 29) for row in positions.tolist()), "a document comes twice"
+    first = np.argsort(-whole, axis=1, kind="stable")[:, :depth]  # of those that are as good as the last
+    np.testing.assert_array_equal(np.sort(found[2], axis=1), np.sort(first, axis=1))
 
 
 class Padded(Exact):
