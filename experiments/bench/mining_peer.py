@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--depth", type=int, default=200)
     parser.add_argument("--negatives", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=16_384, help="their faiss_batch_size: queries x documents in memory")
+    parser.add_argument(
+        "--batch", type=int, default=16_384, help="their faiss_batch_size: queries x documents in memory"
+    )
     parser.add_argument("--theirs", type=float, help="mine with this margin in this process: how the others are run")
     options = parser.parse_args()
     options.data, options.out = options.data.resolve(), options.out.resolve()
