@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.truncation import Truncation
+from hardneg.data.word_by_word import WordByWord
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 from hardneg.system.cache import built_once, fingerprint
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 
 AUTO = "auto"
 CUT = "cut.json"  # in a table's folder: what the longest length took away
-BLOCK = 1024  # texts tokenised at a time: bounds memory and moves the progress bar
+BLOCK = 4096  # texts tokenised at a time: bounds memory and moves the progress bar
 
 Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their texts
 
@@ -76,6 +78,7 @@ class Tokeniser:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(side.longest)
         self._special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self._by_words = WordByWord(tokenizer, side.longest) if WordByWord.suits(tokenizer) else None
 
     def __call__(
         self, texts: Sequence[str], prompts: Sequence[str] | None = None, cut: Truncation | None = None
@@ -100,6 +103,20 @@ class Tokeniser:
             return 0
         encoded = self._tokenizer.encode(prompt)
         return len(encoded) - (encoded.special_tokens_mask[-1:] == [1])
+
+    def block(
+        self, texts: pa.LargeStringArray, prompts: Sequence[str] | None, cut: Truncation
+    ) -> tuple[Int32[np.ndarray, " total"], Int64[np.ndarray, " n"]]:
+        """Return the tokens of these texts one after the other, and how many each has."""
+        if self._by_words is None:
+            ids = self(texts.to_pylist(), prompts, cut)
+            return np.concatenate(ids), np.array([len(row) for row in ids], np.int64)
+        if prompts is not None or self.side.prompt:
+            before = [self.side.prompt] * len(texts) if prompts is None else prompts
+            texts = pa.array([p + text for p, text in zip(before, texts.to_pylist(), strict=True)], pa.large_string())
+        flat, lengths, whole = self._by_words(texts)
+        cut.add_all(lengths, whole)
+        return flat, lengths
 
     def table(self, texts: Sequence[str], cut: Truncation | None = None) -> TokenTable:
         """Tokenise texts into a table in memory; what is cut off is counted in `cut`."""
@@ -200,14 +217,14 @@ def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, promp
     cut = Truncation(tokeniser.side.longest)
     with progress(len(texts), f"tokenise {what}", "texts") as bar, FlatWriter(folder / "ids.npy", np.int32) as flat:
         for start in range(0, len(texts), BLOCK):
-            block = texts.texts.slice(start, BLOCK).to_pylist()
+            block = texts.texts.slice(start, BLOCK)
             before = [tokeniser.side.prompt] * len(block)
             for rows, prompt in prompts:
                 for row in range(max(rows.start, start), min(rows.stop, start + len(block))):
                     before[row - start] = prompt
-            ids = tokeniser(block, before, cut)
-            flat.put(np.concatenate(ids))
-            lengths[start + 1 : start + 1 + len(ids)] = [len(row) for row in ids]
+            ids, counts = tokeniser.block(block, before if prompts else None, cut)
+            flat.put(ids)
+            lengths[start + 1 : start + 1 + len(counts)] = counts
             bar.update(len(block))
     np.save(folder / "offsets.npy", lengths.cumsum())
     cut.write(folder / CUT)

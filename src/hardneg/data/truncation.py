@@ -6,6 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int64
+
 
 @dataclass
 class Truncation:
@@ -23,6 +26,13 @@ class Truncation:
         self.cut += whole > kept
         self.before += whole
         self.after += kept
+
+    def add_all(self, kept: Int64[np.ndarray, " n"], whole: Int64[np.ndarray, " n"]) -> None:
+        """Count texts of which so many of so many tokens are left."""
+        self.texts += len(kept)
+        self.cut += int((whole > kept).sum())
+        self.before += int(whole.sum())
+        self.after += int(kept.sum())
 
     def told(self, what: str, key: str) -> str | None:
         """Say what was cut, naming the setting that decides it; None where nothing was."""

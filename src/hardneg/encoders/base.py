@@ -24,11 +24,13 @@ class Tower(nn.Module):
     """Embeds token ids; `dim` is the width of the embeddings, `normalize` whether they are unit vectors.
 
     One that `takes_lengths` is given the lengths of its texts, on the CPU, in training.
+    `tokens_at_once` are the padded tokens of a part where no gradient is wanted; None: what suits a transformer there.
     """
 
     dim: int
     normalize: bool
     takes_lengths: bool = False
+    tokens_at_once: int | None = None
     include_prompt: bool = True  # false: `forward` takes the number of each row's first tokens that are not pooled
 
     def read(self, tokens: Tokens) -> Tokens:

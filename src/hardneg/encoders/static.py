@@ -16,6 +16,7 @@ from hardneg.data.tokens import Side
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
+from hardneg.system.progress import progress
 
 BLOCK = 4096  # texts handed to the tokenizer's trainer at a time
 
@@ -76,6 +77,9 @@ class Static(EncoderRecipe):
 class StaticTower(Tower):
     """Averages the embeddings of a text's tokens."""
 
+    # A part of a few texts is done in microseconds, which is less than threads take to begin and to end together.
+    tokens_at_once = 65_536
+
     def __init__(self, rows: int, dim: int, normalize: bool) -> None:
         super().__init__()
         self.embedding = nn.Embedding(rows, dim)
@@ -111,5 +115,8 @@ def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:
 
 
 def _blocks(corpus: Texts) -> Iterator[list[str]]:
-    for start in range(0, len(corpus), BLOCK):
-        yield corpus.texts.slice(start, BLOCK).to_pylist()
+    with progress(len(corpus), "learn words", "texts") as bar:
+        for start in range(0, len(corpus), BLOCK):
+            block = corpus.texts.slice(start, BLOCK).to_pylist()
+            yield block
+            bar.update(len(block))

@@ -36,7 +36,7 @@ def embed_rows(
     tower = towers.tower(side)
     device = next(tower.parameters()).device
     out = torch.empty(len(rows), tower.dim, device=device)
-    size = WITHOUT_GRADIENT.get(device.type, 1) * budget(AUTO, device)
+    size = tower.tokens_at_once or WITHOUT_GRADIENT.get(device.type, 1) * budget(AUTO, device)
     training = tower.training
     tower.eval()
     with autocast(precision, device):

@@ -86,9 +86,14 @@ class Blocks:
 
 
 def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarray) -> None:
-    """Fill `out` with the rows at these positions of an array that is cut into files of `SIZE` rows."""
-    for block in np.unique(positions // SIZE):
-        here = np.flatnonzero(positions // SIZE == block)
+    """Fill `out` with the rows at these positions of an array that is cut into files of `SIZE` rows.
+
+    Each file is opened once, and what it takes beside the reading grows with the positions, not with positions x files.
+    """
+    order = np.argsort(positions, kind="stable")
+    blocks, starts = np.unique(positions[order] // SIZE, return_index=True)
+    for block, start, end in zip(blocks.tolist(), starts, [*starts[1:], len(order)], strict=False):
+        here = order[start:end]
         out[here] = np.load(paths[block], mmap_mode="r")[positions[here] % SIZE]
 
 

@@ -23,7 +23,8 @@ from hardneg.system.progress import Progress, progress
 FIND = np.dtype([("score", np.float32), ("position", np.int32)])
 
 # Of query rows (Q,) and K: their embeddings on the CPU, and scores and positions of documents, -1 where there are no
-# more. The K best of each query are among them, in no certain order.
+# more. The K best of each query are among them, in no certain order; where several are as good as the last, it is those
+# that come first, however many ranks have searched.
 Nearest = Callable[
     [Int32[np.ndarray, " Q"], int],
     tuple[Float[Tensor, "Q D"], Float32[np.ndarray, "Q C"], Int[np.ndarray, "Q C"]],
@@ -52,6 +53,9 @@ def nearest_in_shares(
             columns.append(np.empty((len(asked), width), FIND))
             read_rows(share, positions, columns[-1])
         found = np.concatenate(columns, axis=1)
+        if ranks > 1:  # each has kept as many as one alone would
+            best = np.lexsort((found["position"], -found["score"]), axis=1)[:, :k]
+            found = np.take_along_axis(found, best, axis=1)
         return queries.take(asked), found["score"], found["position"]
 
     return nearest

@@ -137,7 +137,10 @@ class Retriever:
         cuts = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
         if self.whole is not None and whole:
             blocks, device = self.whole(towers), next(towers.parameters()).device
-            yield from ((part, blocks.take(part).to(device)) for part in cuts)
+            with progress(len(rows), "rank documents", "texts") as bar:
+                for part in cuts:
+                    yield part, blocks.take(part).to(device)
+                    bar.update(len(part))
             return
         with progress(len(rows), "embed documents", "texts") as bar:
             for part in cuts:

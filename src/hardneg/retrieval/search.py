@@ -144,7 +144,8 @@ class Faiss(Search):
         if not index.is_trained:
             step = -(-len(docs.whole) // SAMPLE)
             try:
-                index.train(torch.cat([block[::step] for block in docs.whole]).numpy())
+                # Copies: a view would keep its whole block in memory, and all views together the corpus.
+                index.train(torch.cat([block[::step].clone() for block in docs.whole]).numpy())
             except RuntimeError as error:
                 raise ConfigError(
                     f"search.index={self.index!r} cannot be trained on {len(docs.whole)} documents ({error}); take"

@@ -7,12 +7,14 @@ import pytest
 import torch
 from synthetic import make_model
 
+from hardneg.encoders.static import StaticTower
 from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
 from hardneg.retrieval import embed_tables, embedding_blocks
 from hardneg.retrieval import retriever as retriever_module
 from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.retriever import Retriever
+from hardneg.system.progress import silent
 
 
 @pytest.fixture
@@ -29,6 +31,25 @@ def embedded(monkeypatch):
     for module in (embed_tables, embedding_blocks, retriever_module):
         monkeypatch.setattr(module, "embed_rows", counting)
     return lambda: sum(counts)
+
+
+def test_a_static_tower_embeds_many_texts_at_a_time_and_the_same_as_few(toy, tmp_path, monkeypatch):
+    model = make_model(toy, tmp_path)
+    tower, rows = model.towers.tower("document"), np.arange(len(toy.corpus))[::-1]
+    sizes, forward = [], StaticTower.forward
+
+    def counting(self, ids, mask):
+        sizes.append(len(ids))
+        return forward(self, ids, mask)
+
+    monkeypatch.setattr(StaticTower, "forward", counting)
+    vectors = [embed_tables.embed_rows(model.towers, model.docs, "document", "32-true", rows, silent())]
+    assert len(sizes) == 1 and tower.tokens_at_once > 10_000
+    for tokens in (None, 50):
+        monkeypatch.setattr(StaticTower, "tokens_at_once", tokens)
+        vectors.append(embed_tables.embed_rows(model.towers, model.docs, "document", "32-true", rows, silent()))
+    assert len(sizes) > 3
+    assert all(torch.equal(vectors[0], other) for other in vectors[1:])
 
 
 def test_evaluation_and_mining_embed_once_and_find_what_they_find_apart(toy, tmp_path, embedded, monkeypatch):

@@ -50,6 +50,16 @@ def whole_numbers(rows, seed):
     return np.random.default_rng(seed).integers(-1, 2, (rows, 3)).astype(np.float32)
 
 
+def test_rows_of_many_files_come_in_the_order_asked_and_each_file_is_opened_once(tmp_path, monkeypatch):
+    d = whole_numbers(29, seed=0)
+    docs, opened, load = blocks(tmp_path, "d", d), [], np.load
+    monkeypatch.setattr(np, "load", lambda path, **how: opened.append(path) or load(path, **how))
+    asked = np.array([28, 3, 3, 17, 0, 28, 9, 1, 20, 2])
+    np.testing.assert_array_equal(docs.take(asked), d[asked])
+    assert sorted(opened) == sorted(docs.paths)
+    np.testing.assert_array_equal(docs.take(asked[:0]), d[:0])
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])
 @pytest.mark.parametrize("depth", [1, 5, 29, 40])
 def test_the_best_of_all_shares_are_those_of_brute_force(ranks, depth, tmp_path, monkeypatch):
@@ -65,6 +75,8 @@ def test_the_best_of_all_shares_are_those_of_brute_force(ranks, depth, tmp_path,
     np.testing.assert_array_equal(scores, -np.sort(-whole, axis=1)[:, :depth])
     np.testing.assert_array_equal(np.take_along_axis(whole, positions, axis=1), scores)
     assert all(len(set(row)) == min(depth, 29) for row in positions.tolist()), "a document comes twice"
+    first = np.argsort(-whole, axis=1, kind="stable")[:, :depth]  # of those that are as good as the last
+    np.testing.assert_array_equal(np.sort(found[2], axis=1), np.sort(first, axis=1))
 
 
 class Padded(Exact):

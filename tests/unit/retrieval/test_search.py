@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -85,3 +87,26 @@ def test_faiss_finds_what_exact_search_finds_in_a_small_corpus(index, tmp_path):
     _, found = search.Faiss(index).over(docs, CPU)(q, 5)
     _, expected = exact(q, docs, 5)
     assert found.tolist() == expected.tolist()
+
+
+class Watched(Blocks):
+    """Notes how many of its blocks somebody still holds when the next one is read."""
+
+    held = 0
+
+    def __iter__(self):
+        read = []
+        for _ in range(12):
+            vectors = np.random.default_rng(len(read)).standard_normal((20, 16)).astype(np.float32)
+            read.append(weakref.ref(vectors))
+            yield torch.from_numpy(vectors)
+            del vectors
+            self.held = max(self.held, sum(one() is not None for one in read))
+
+
+def test_a_sample_to_train_on_does_not_keep_the_corpus_in_memory(monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(search, "SAMPLE", 60)
+    docs = Watched([], np.arange(240), 16)
+    search.Faiss("IVF2,Flat").over(docs, CPU)
+    assert docs.held <= 2

@@ -1,19 +1,32 @@
-"""Columns of texts that grow row by row in Arrow's memory."""
+"""Columns of texts that grow row by row in Arrow's memory, and on disk where they are large."""
 
 from __future__ import annotations
 
+import mmap
+import tempfile
+
+import numpy as np
 import pyarrow as pa
 
 from hardneg.data.equal_texts import BLOCK
+from hardneg.errors import UserError
+
+HELD = 256 * 1024**2  # bytes that are held in memory, beyond which they go to a temporary file
 
 
 class ArrowColumns:
-    """Takes in rows of `width` strings; few of them are Python strings at a time."""
+    """Takes in rows of `width` strings; few of them are Python strings at a time.
+
+    More than `HELD` bytes go to temporary files without a name (in TMPDIR), which are mapped in the end: memory does
+    not grow with the texts, but for 8 bytes a string. Raises `UserError` where there is no room for them.
+    """
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._rows: list[tuple[str, ...]] = []
         self._blocks: list[list[pa.LargeStringArray]] = []
+        self._bytes = 0
+        self._files: list[_File] = []
 
     def add(self, *row: str) -> None:
         """Take in a row."""
@@ -25,9 +38,55 @@ class ArrowColumns:
         columns = zip(*self._rows, strict=True) if self._rows else [()] * self._width
         self._blocks.append([pa.array(column, pa.large_string()) for column in columns])
         self._rows = []
+        self._bytes += sum(column.nbytes for column in self._blocks[-1])
+        if self._bytes > HELD:
+            self._store()
+
+    def _store(self) -> None:
+        self._files = self._files or [_File() for _ in range(self._width)]
+        for file, column in zip(self._files, zip(*self._blocks, strict=True), strict=True):
+            for block in column:
+                file.put(block)
+        self._blocks, self._bytes = [], 0
 
     def joined(self) -> list[pa.LargeStringArray]:
         """Return the columns, each in one piece, and forget them."""
         self._pack()
-        blocks, self._blocks = self._blocks, []
+        if self._files and self._blocks:
+            self._store()
+        blocks, self._blocks, files, self._files = self._blocks, [], self._files, []
+        if files:
+            return [file.mapped() for file in files]
         return [pa.concat_arrays(column) for column in zip(*blocks, strict=True)]
+
+
+class _File:
+    """A column whose letters are on disk, and where each string ends in memory."""
+
+    def __init__(self) -> None:
+        self._letters = tempfile.TemporaryFile()  # noqa: SIM115  (it stays open until it is mapped)
+        self._length = 0
+        self._ends: list[np.ndarray] = [np.zeros(1, np.int64)]
+
+    def put(self, strings: pa.LargeStringArray) -> None:
+        """Append these, which begin where their buffers do."""
+        _, ends, letters = strings.buffers()
+        ends = np.frombuffer(ends, np.int64, len(strings) + 1)
+        try:
+            self._letters.write(memoryview(letters)[: ends[-1]] if letters is not None else b"")
+            self._letters.flush()
+        except OSError as error:
+            where = tempfile.gettempdir()
+            raise UserError(
+                f"{where}: no room for the texts that are being read ({error.strerror}); free some, or set TMPDIR to a"
+                " folder on a disk that has as much room as the data"
+            ) from error
+        self._ends.append(ends[1:] + self._length)
+        self._length += int(ends[-1])
+
+    def mapped(self) -> pa.LargeStringArray:
+        """Return the column; the file goes when nobody looks at it any more."""
+        ends = np.concatenate(self._ends)
+        letters = mmap.mmap(self._letters.fileno(), self._length, access=mmap.ACCESS_READ) if self._length else b""
+        self._letters.close()
+        return pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(letters))
