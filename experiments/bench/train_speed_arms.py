@@ -222,7 +222,7 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str], compiler: 
     batches = Batches(TrainingRows(work.training, mixture), collate, job.batch, cfg.seed, cfg.num_workers)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     encoder = EncoderParts(recipe, work.tokenizer, work.queries, work.docs, precision)
-    module = make_module(cfg, encoder, negatives, filters)
+    module = make_module(cfg, encoder, negatives, filters, work.training)
     if compiler:
         for network in (part for part in module.modules() if isinstance(part, PreTrainedModel)):
             network.compile(dynamic=True, backend=compiler)

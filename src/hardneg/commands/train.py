@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
+from hardneg.filters.base import CandidateFilter
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import Setting
@@ -72,7 +74,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting)
     vectors = teacher_vectors(cfg, setting)
     batches = make_batches(cfg, training, encoder, negatives, vectors)
-    module = make_module(cfg, encoder, negatives, setting, vectors)
+    module = make_module(cfg, encoder, negatives, setting.filters, training, vectors)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
@@ -168,7 +170,8 @@ def make_module(
     cfg: DictConfig,
     encoder: EncoderParts,
     negatives: Negatives,
-    setting: Setting,
+    filters: Mapping[str, CandidateFilter],
+    training: TrainingSet,
     vectors: StoredVectors | None = None,
 ) -> DualEncoder:
     """Load the starting weights and put the training step together; `vectors` are those of a teacher, if any."""
@@ -178,7 +181,7 @@ def make_module(
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.trainer.get("compile"):
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
-    made = objective(cfg, negatives, setting.filters, setting.training.data)
+    made = objective(cfg, negatives, filters, training.data)
     for loss in made.losses.values():
         if isinstance(loss, EmbedDistill) and vectors is not None:
             loss.fit(towers.dim, vectors.dim)
