@@ -7,12 +7,15 @@ from functools import partial
 import lightning as L
 import pytest
 import torch
-from combinations import QUIET, make_module, refused
+from combinations import QUIET, make_module, refused, together
 from confs import names
 
 from hardneg.matrix.telemetry import by_source, random_cosine
 
 STEPS = 3
+MET: dict[tuple[str, str], list[str]] = {}
+for a_source, a_loss, a_rule in together(names("negatives"), names("loss"), names("filter")):
+    MET.setdefault((a_source, a_loss), []).append(a_rule)
 
 
 def parts_of(world, source, loss, rules):
@@ -60,7 +63,7 @@ def losses_and_weights(world, parts, device, stand=None):
 @pytest.mark.parametrize("loss", names("loss"))
 def test_every_combination_gives_the_numbers_of_the_cpu_and_never_waits(world, device, source, loss, monkeypatch):
     monkeypatch.setenv("HARDNEG_TARGETS", "newcomers.")
-    for rule in names("filter"):
+    for rule in MET[source, loss]:
         parts = parts_of(world, source, loss, [rule])
         if refused(parts["negatives"][source], parts["loss"][loss], parts["filter"][rule]):
             continue

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
-from combinations import CASES, make_world, refused, train
+from combinations import CASES, LOSSES, make_world, refused, train
+from confs import names
 from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError
@@ -34,3 +37,11 @@ def test_every_combination_that_is_admitted_trains(world, name, loss_name, filte
     assert all(tensor.isfinite().all() for tensor in after.values())
     if value > 0 and metrics[f"negatives/{name}/count"] > 0:
         assert any(not torch.equal(before[key], after[key]) for key in before), "nothing was learnt"
+
+
+def test_every_two_parts_meet():
+    """Of three in ten triples: whatever two parts do to each other is seen, whoever the third is."""
+    for kinds in (0, 1), (0, 2), (1, 2):
+        asked = {tuple(case[kind] for kind in kinds) for case in CASES}
+        groups = [names("negatives"), LOSSES, names("filter")]
+        assert asked == set(product(*(groups[kind] for kind in kinds)))
