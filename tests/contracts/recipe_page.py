@@ -42,8 +42,10 @@ lie. Its own data are named under "sources"; the lines here take a folder of MS 
 given in [their own way](../../docs/guides/data.md), several sets as `data=mix`.
 
 What was verified of them: the sources were read (below); losses, mining and metrics equal the reference code's where
-it can be installed ([experiments/12_parity](../../experiments/12_parity)); the small forms are run to their end
-([experiments/15_recipes](../../experiments/15_recipes)); none was run in full, so no published score is claimed.
+it can be installed ([experiments/12_parity](../../experiments/12_parity)); the small forms are composed and checked by
+the tests, and some are run there for a few steps; [experiments/15_recipes](../../experiments/15_recipes) runs them to
+their end beside an in-batch baseline, and says of which that was done. None was run in full: no published score is
+claimed.
 
 Memory is of one GPU and time of one H100, both **estimated, not measured**: 6 operations a weight and token (8 where
 activations are computed again), texts at their full length, 40% of the peak in bfloat16, 500,000 queries an epoch,
