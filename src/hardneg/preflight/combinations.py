@@ -24,6 +24,7 @@ from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
+from hardneg.preflight.temperatures import check_temperatures
 from hardneg.retrieval.metrics import names_of
 from hardneg.training.dev_subset import SubsetSize
 from hardneg.training.schedule import Plateau
@@ -86,6 +87,7 @@ def check_combination(node: dict[str, Any]) -> None:
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
     check_losses(losses, sources)
+    check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
     if node["data"].get("sets") and isinstance(queue := sources.get("queue"), Queue) and queue.logq:
         raise ConfigError(

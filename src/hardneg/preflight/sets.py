@@ -16,15 +16,19 @@ def check_sets_named(node: dict[str, Any]) -> None:
         if isinstance(asked, list) and (unknown := sorted(set(map(str, asked)) - set(there))):
             known = f"none of data.sets ({', '.join(there)})" if there else "and there are no sets but with data=mix"
             raise ConfigError(f"loss.{name}.sets names {', '.join(unknown)}, {known}")
-    read = {one for asked in chosen.values() for one in asked}
-    if node["loss"] and len(chosen) == len(node["loss"]) and (left := [one for one in there if one not in read]):
+    lists = [
+        asked for asked in chosen.values() if isinstance(asked, list)
+    ]  # of others the loss itself says what is wrong
+    read = {one for asked in lists for one in asked}
+    if node["loss"] and len(lists) == len(node["loss"]) and (left := [one for one in there if one not in read]):
         raise ConfigError(
             f"no loss reads {', '.join(left)} of data.sets: name it in the sets of one of loss=[{','.join(chosen)}],"
             " or leave its sets at null for all"
         )
     if data.get("batches") == "blended":
         check_blended(node)
-    check_numbers_of_sets(node, data.get("k") or {})
+    numbers = data.get("k")
+    check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # of others the mix says what is wrong
 
 
 def check_blended(node: dict[str, Any]) -> None:
@@ -42,7 +46,7 @@ def check_numbers_of_sets(node: dict[str, Any], numbers: dict[str, Any]) -> None
     drawn = [name for name, source in node["negatives"].items() if "k" in (source or {})]
     shared = ((node.get("curriculum") or {}).get("share")) or {}
     for name, of_sources in numbers.items():
-        for source in of_sources:
+        for source in of_sources if isinstance(of_sources, dict) else ():
             if source not in drawn:
                 raise ConfigError(
                     f"data.k.{name}.{source}: there is no such source that draws; of negatives there are"

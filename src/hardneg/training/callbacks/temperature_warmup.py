@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -29,15 +29,19 @@ class TemperatureWarmup(L.Callback):
         """Note what the losses are set to; comes before a checkpoint's weights, which may hold a warm temperature."""
         if self.final or not isinstance(pl_module, TrainingModule):
             return
-        there: dict[str, Any] = {name: loss for name, loss in pl_module.losses.items() if loss.has_temperature}
-        chosen = list(there) if self.losses is None else self.losses
-        if not chosen or (unknown := sorted(set(chosen) - set(there))):
-            names = ", ".join(unknown) if chosen else "all"
+        self.final = self.chosen(pl_module.losses)
+
+    def chosen(self, losses: Mapping[str, Any]) -> dict[str, float]:
+        """Return the losses that are warmed up, and their temperatures; raises `ConfigError` for one that has none."""
+        there = {name: loss for name, loss in losses.items() if loss.has_temperature}
+        names = list(there) if self.losses is None else self.losses
+        if not names or (unknown := sorted(set(names) - set(there))):
+            asked = ", ".join(unknown) if names else "all"
             raise ConfigError(
-                f"callbacks.temperature_warmup.losses names {names}; with a temperature that is set, not learned, there"
+                f"callbacks.temperature_warmup.losses names {asked}; with a temperature that is set, not learned, there"
                 f" are {', '.join(there) or 'none'}"
             )
-        self.final = {name: float(there[name].temperature) for name in chosen}
+        return {name: float(there[name].temperature) for name in names}
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Set the temperatures of this step."""
