@@ -29,7 +29,7 @@ class TemperatureWarmup(L.Callback):
         """Note what the losses are set to; comes before a checkpoint's weights, which may hold a warm temperature."""
         if self.final or not isinstance(pl_module, TrainingModule):
             return
-        self.final = self.chosen(pl_module.losses)
+        self.final = self.chosen(dict(pl_module.losses.items()))
 
     def chosen(self, losses: Mapping[str, Any]) -> dict[str, float]:
         """Return the losses that are warmed up, and their temperatures; raises `ConfigError` for one that has none."""
