@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import CHECKPOINTS, checkpoint_of
 
@@ -35,7 +36,7 @@ def merge(
     first of two sources to the second. Raises `ConfigError` for models that are not alike, naming the first difference.
     """
     paths = sources_of(sources)
-    shares = _shares(len(paths), weights, slerp)
+    shares = shares_of(len(paths), weights, slerp)
     if to.exists() and not force:
         raise ConfigError(f"{to} exists; choose another name or give --force")
     import torch
@@ -92,21 +93,6 @@ def sources_of(sources: Sequence[Path]) -> list[Path]:
             f"there is nothing to merge: {', '.join(map(str, sources))} names one encoder; give two or more"
         )
     return found
-
-
-def _shares(count: int, weights: Sequence[float] | None, slerp: float | None) -> list[float]:
-    if slerp is not None:
-        if count != 2 or weights is not None:
-            raise ConfigError(f"--slerp lies between two models, without --weights; there are {count}")
-        if not 0 <= slerp <= 1:
-            raise ConfigError(f"--slerp must be between 0 (the first model) and 1 (the second), got {slerp}")
-        return [1 - slerp, slerp]
-    weights = [1.0] * count if weights is None else weights
-    if len(weights) != count:
-        raise ConfigError(f"--weights gives {len(weights)} numbers for {count} models")
-    if min(weights) < 0 or sum(weights) <= 0:
-        raise ConfigError(f"--weights must not be negative, and not all 0, got {' '.join(map(str, weights))}")
-    return [weight / sum(weights) for weight in weights]
 
 
 def _read(path: Path) -> Trained:

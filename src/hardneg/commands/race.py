@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 
-from hardneg.errors import ConfigError
+from hardneg.errors import ConfigError, UserError
 
 SETTINGS = ("budget", "baseline", "rungs", "growth", "keep", "alpha", "seeds", "storage", "study")
 PLACE = "hydra.sweep.dir="
@@ -38,6 +39,8 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     given, unknown = parser.parse_known_args(list(arguments))
     if several := [word for word in unknown if word in ("-m", "--multirun")]:
         raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it away")
+    if find_spec("optuna") is None:
+        raise UserError("a race needs Optuna: pip install 'hardneg[search]'")
     asked = [*given.words, *unknown]
     own = tuple(f"{key}=" for key in SETTINGS)
     words = [f"hydra.sweeper.{word}" if word.startswith(own) else word for word in asked]

@@ -124,7 +124,8 @@ def verdict(scores: Scores, rules: Rules, baseline: str, portfolio: Sequence[str
         p = None if leader == baseline else p_value(scores[leader], scores[baseline])
         return Verdict(baseline, leader, tied, False, p)
     against = {arm: p_value(scores[arm], scores[baseline]) for arm in tied}
-    taken = next(arm for arm in tied if arm == leader or against[arm] < level)
+    better = {arm for arm in tied if scores[arm].mean() > scores[baseline].mean() and against[arm] < level}
+    taken = next(arm for arm in tied if arm == leader or arm in better)
     return Verdict(taken, leader, tied, True, against[taken])
 
 

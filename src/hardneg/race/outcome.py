@@ -16,7 +16,7 @@ from hardneg.compare import contrasts, tables
 from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.race import figure
-from hardneg.race.budget import Plan
+from hardneg.race.budget import Plan, seconds_of
 from hardneg.race.decide import Confirmation, Verdict, confirm
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import Record
@@ -52,7 +52,9 @@ class Outcome:
         others = {
             name: trial
             for name, trial in self.record.trials().items()
-            if name not in (self.verdict.taken, self.baseline) and trial.intermediate_values
+            if name not in (self.verdict.taken, self.baseline)
+            and trial.intermediate_values
+            and "failed" not in trial.user_attrs  # it would fail again
         }
         return max(others, key=lambda name: _standing(others[name]), default=None)
 
@@ -99,7 +101,7 @@ def write_outcome(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) 
         "metric": outcome.metric,
         "baseline": outcome.baseline,
         "runner_up": outcome.runner_up,
-        "budget_seconds": outcome.record.kept("asked")["budget"],
+        "budget_seconds": seconds_of(outcome.record.kept("asked")["budget"]),
         "spent_seconds": round(outcome.record.spent(), 1),
         "verdict": asdict(outcome.verdict),
         "on_other_seeds": None if found is None else asdict(found),

@@ -210,7 +210,8 @@ class Race:
         if arm == self.baseline:
             raise JobFailed(f"{arm}, the baseline, failed: {error}; see {job.folder}")
         log.warning("%s failed and is out of the race: %s; see %s", arm, error, job.folder)
-        if len(self.record.racing()) < 2:
+        others = [trial for name, trial in self.record.trials().items() if name != self.baseline]
+        if all("failed" in trial.user_attrs for trial in others):  # those that were stopped have raced
             raise JobFailed("all arms but the baseline have failed")
 
     # The end

@@ -13,11 +13,13 @@ from yaml import YAMLError
 
 from hardneg.config import studies
 from hardneg.config.composition import key_of, quoted
+from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 
 LIST = "stages.yaml"  # of a recipe: the stages in order, each with its command
 MERGE = "merge"  # its yaml names earlier stages: {of: [1_first, 2_second], weights: [0.3, 0.7]} or {of, slerp: 0.5}
+KEYS = {"of", "weights", "slerp"}
 COMMANDS = ("train", "train-teacher", MERGE)
 OURS = ("experiment", "stages", "ckpt_path")  # what the plan itself gives
 
@@ -85,6 +87,8 @@ def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: P
     stages: list[Stage] = []
     for name, command in commands.items():
         if command == MERGE:
+            if own := [override for override in overrides if _stage_of(override) == name]:
+                raise ConfigError(f"{own[0]}: {name} merges earlier stages and takes no overrides; see its yaml")
             words = _merging(there[recipe].with_name(f"{name}.yaml"), folder, [stage.name for stage in stages])
             stages.append(Stage(name, command, folder / name, words))
             continue
@@ -97,11 +101,18 @@ def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: P
 def _merging(path: Path, folder: Path, earlier: Sequence[str]) -> tuple[str, ...]:
     """Return the words of a stage that merges earlier ones."""
     how = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(how, dict) or not {"of"} <= how.keys() <= {"of", "weights", "slerp"}:
+    if not isinstance(how, dict) or not {"of"} <= how.keys() <= KEYS or not isinstance(how["of"], list):
         raise ConfigError(f"{path} must be as {{of: [1_first, 2_second]}}, with weights: or slerp: if they are given")
     unknown = [name for name in how["of"] if name not in earlier]
     if unknown:
         raise ConfigError(f"{path}: of: {unknown[0]} is no earlier stage; there are {', '.join(earlier) or 'none'}")
+    weights, slerp = how.get("weights"), how.get("slerp")
+    weights = None if weights is None else [float(weight) for weight in weights]
+    slerp = None if slerp is None else float(slerp)
+    try:
+        shares_of(len(how["of"]), weights, slerp)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     more = [str(word) for key in ("weights", "slerp") if how.get(key) is not None for word in _listed(key, how[key])]
     return (*(str(folder / name) for name in how["of"]), *more)
 

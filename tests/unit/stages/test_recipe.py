@@ -108,3 +108,20 @@ def test_a_signal_is_passed_on_and_the_stage_ends_in_its_own_way(tmp_path, monke
     with run_stages.alone(tmp_path) as lock:
         assert run_stages.launch(["train"], lock) == (143, number)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(
+    ("how", "overrides", "says"),
+    [
+        ("{of: [1_first], weights: [1]}", ["3_merged:seed=1"], "3_merged merges earlier stages and takes no overrides"),
+        ("{of: 1_first}", [], "must be as"),
+        ("{of: [1_first, 4_last]}", [], "4_last is no earlier stage"),
+        ("{of: [1_first, 2_second], weights: [1]}", [], "gives 1 numbers for 2 models"),
+        ("{of: [1_first, 2_second], slerp: 2}", [], "between 0"),
+    ],
+)
+def test_a_stage_that_cannot_merge_is_told_before_any_runs(own, tmp_path, how, overrides, says):
+    (own / "experiment/two/stages.yaml").write_text("1_first: train\n2_second: train\n3_merged: merge\n")
+    (own / "experiment/two/3_merged.yaml").write_text(how)
+    with pytest.raises(ConfigError, match=says):
+        make_plan("two", overrides, tmp_path / "run", own)
