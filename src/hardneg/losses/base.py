@@ -131,13 +131,36 @@ class AtTemperature(Loss):
     ) -> None:
         super().__init__(weight, sources, sets)
         if temperature <= 0:
-            name = type(self).__name__.lower()
-            raise ConfigError(f"loss.{name}.temperature must be positive, got {temperature}")
+            raise ConfigError(f"loss.{self.key}.temperature must be positive, got {temperature}")
         self.temperature = temperature
+
+    @property
+    def key(self) -> str:
+        """What the config calls it: the name of its file."""
+        return type(self).__module__.rpartition(".")[2]
 
     def set_temperature(self, value: float) -> None:
         """Take this temperature."""
         self.temperature = value
+
+
+class OfTeacher(AtTemperature):
+    """A loss that holds the student's similarities, over one temperature, to a teacher's scores over another."""
+
+    needs_teacher = True
+
+    def __init__(
+        self,
+        temperature: float = 0.05,
+        teacher_temperature: float = 1.0,
+        weight: float = 1.0,
+        sources: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(temperature, weight, sources, sets)
+        if teacher_temperature <= 0:
+            raise ConfigError(f"loss.{self.key}.teacher_temperature must be positive, got {teacher_temperature}")
+        self.teacher_temperature = teacher_temperature
 
 
 def named(names: Sequence[str] | None, key: str, what: str) -> tuple[str, ...] | None:

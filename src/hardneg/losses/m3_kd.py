@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hardneg.errors import ConfigError
-from hardneg.losses.base import AtTemperature
+from hardneg.losses.base import OfTeacher
 from hardneg.matrix.candidates import Candidates
 
 
-class M3KD(AtTemperature):
+class M3KD(OfTeacher):
     """Cross-entropy of each candidate that the teacher scored, weighed by the teacher's softmax over them.
 
     Each is set against the candidates of no score (in-batch documents) and those of the row that come after it; those
@@ -22,22 +19,6 @@ class M3KD(AtTemperature):
     in which sources stand does not count. `temperature` divides the student's similarities, `teacher_temperature` the
     teacher's scores.
     """
-
-    needs_teacher = True
-
-    def __init__(
-        self,
-        temperature: float = 0.05,
-        teacher_temperature: float = 1.0,
-        weight: float = 1.0,
-        sources: Sequence[str] | None = None,
-        sets: Sequence[str] | None = None,
-    ) -> None:
-        for key, value in (("temperature", temperature), ("teacher_temperature", teacher_temperature)):
-            if value <= 0:
-                raise ConfigError(f"loss.m3_kd.{key} must be positive, got {value}")
-        super().__init__(temperature, weight, sources, sets)
-        self.teacher_temperature = teacher_temperature
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's weighed sum, 0 for a row whose positive the teacher has not scored."""

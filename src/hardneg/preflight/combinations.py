@@ -12,8 +12,7 @@ from hardneg.data.workers import AUTO
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
-from hardneg.losses.base import Loss, VectorLoss, Weighed
-from hardneg.losses.embed_distill import EmbedDistill
+from hardneg.losses.base import VectorLoss, Weighed
 from hardneg.matrix.telemetry import FORMER, METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
@@ -23,6 +22,7 @@ from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
+from hardneg.preflight.losses import check_losses, may_teach
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
 from hardneg.preflight.temperatures import check_temperatures
 from hardneg.retrieval.metrics import names_of
@@ -60,11 +60,6 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
                 " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
             )
     return sources
-
-
-def may_teach(source: Any) -> bool:
-    """Whether a source has teacher scores, or may have once the data are read."""
-    return getattr(source, "may_have_teacher", source.has_teacher)
 
 
 def needs_average(source: Any) -> bool:
@@ -222,19 +217,6 @@ def check_subset(node: dict[str, Any]) -> None:
         raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")
 
 
-def check_vectors(losses: dict[str, Any]) -> None:
-    """Raise `ConfigError` where nobody is said to be the teacher of vectors, or several are."""
-    taught = [name for name, loss in losses.items() if isinstance(loss, EmbedDistill)]
-    for name in taught:
-        if losses[name].teacher is None or not losses[name].teacher.chosen:
-            raise ConfigError(
-                f"loss.{name}.teacher is nobody: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
-                f" +encoder@loss.{name}.teacher.encoder=transformer loss.{name}.teacher.encoder.model=FOLDER"
-            )
-    if len(taught) > 1:
-        raise ConfigError(f"loss=[{','.join(taught)}] has two teachers of vectors, and a batch brings those of one")
-
-
 def check_remine(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for settings that cannot work."""
     for key, least in {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": 1, "keep_last": 2}.items():
@@ -243,48 +225,3 @@ def check_remine(node: dict[str, Any]) -> None:
             continue
         if not isinstance(value, int) or value < least:
             raise ConfigError(f"remine.{key}={value!r} must be a whole number, {least} or more")
-
-
-def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a loss that the chosen sources cannot feed, or for a correction that no loss reads."""
-    if not losses:
-        raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
-    for name, loss in losses.items():
-        if not isinstance(loss, Loss | VectorLoss):
-            raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
-        if isinstance(loss, Loss):
-            check_loss(name, loss, {key: source for key, source in sources.items() if loss.reads(key)})
-    check_vectors(losses)
-    if not any(isinstance(loss, Loss) or loss.alone for loss in losses.values()):
-        raise ConfigError(
-            f"loss=[{','.join(losses)}] only spreads vectors out, whatever is relevant; add another, as in"
-            f" loss=[infonce,{','.join(losses)}]"
-        )
-    corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
-    softmax = [loss for loss in losses.values() if loss.corrects_sampling]
-    if void := [name for name in corrected if not any(loss.reads(name) for loss in softmax)]:
-        raise ConfigError(
-            f"negatives.{void[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none that reads it;"
-            f" add infonce, or set negatives.{void[0]}.logq=false"
-        )
-
-
-def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a loss that the sources which it reads cannot feed."""
-    listed = ",".join(read)
-    if loss.needs_teacher and not any(may_teach(source) for source in read.values()):
-        raise ConfigError(
-            f"loss={name} reads teacher scores, but none of negatives=[{listed}] has them; add a source"
-            " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
-            " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
-        )
-    if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(read):
-        raise ConfigError(
-            f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives=[{listed}]"
-            + ("" if loss.sources is None else f", which loss.{name}.sources leaves")
-        )
-    if loss.needs_reverse and not any(isinstance(source, InBatch) for source in read.values()):
-        raise ConfigError(
-            f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
-            f" negatives=[{listed}]; add it, or set loss.{name}.symmetric=false"
-        )

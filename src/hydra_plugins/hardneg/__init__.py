@@ -32,8 +32,8 @@ class Processes(Launcher):
         return run(self.config, self.n_jobs, job_overrides, initial_job_idx)
 
 
-class Race(Sweeper):
-    """Lets strategies race within a budget of time; see `hardneg.race`."""
+class OverLauncher(Sweeper):
+    """A sweeper that starts its jobs by the launcher that was chosen; a base, which Hydra leaves alone: no `sweep`."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -44,6 +44,10 @@ class Race(Sweeper):
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
+
+
+class Race(OverLauncher):
+    """Lets strategies race within a budget of time; see `hardneg.race`."""
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the race; return the dev metric of the arm that is taken. Raises `JobFailed` where it cannot end."""
@@ -64,18 +68,8 @@ class Studies(SearchPathPlugin):
                 search_path.append(package, f"file://{folder}")
 
 
-class Optuna(Sweeper):
+class Optuna(OverLauncher):
     """Lets Optuna choose the values of a sweep, trial by trial; see `hardneg.sweep.search`."""
-
-    def __init__(self, **settings: Any) -> None:
-        self.settings = settings
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives to every sweeper."""
-        self.config: DictConfig = config
-        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the trials; return the best dev metric. Raises `JobFailed` where trials failed."""

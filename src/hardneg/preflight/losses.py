@@ -1,0 +1,73 @@
+"""What losses need of the sources that they read, of a teacher, and of each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hardneg.errors import ConfigError
+from hardneg.losses.base import Loss, VectorLoss
+from hardneg.losses.embed_distill import EmbedDistill
+from hardneg.negatives.in_batch import InBatch
+
+
+def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that the chosen sources cannot feed, or for a correction that no loss reads."""
+    if not losses:
+        raise ConfigError("loss=[] leaves nothing to train on; choose at least one, as in loss=infonce")
+    for name, loss in losses.items():
+        if not isinstance(loss, Loss | VectorLoss):
+            raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
+        if isinstance(loss, Loss):
+            check_loss(name, loss, {key: source for key, source in sources.items() if loss.reads(key)})
+    check_vectors(losses)
+    if not any(isinstance(loss, Loss) or loss.alone for loss in losses.values()):
+        raise ConfigError(
+            f"loss=[{','.join(losses)}] only spreads vectors out, whatever is relevant; add another, as in"
+            f" loss=[infonce,{','.join(losses)}]"
+        )
+    corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
+    softmax = [loss for loss in losses.values() if loss.corrects_sampling]
+    if void := [name for name in corrected if not any(loss.reads(name) for loss in softmax)]:
+        raise ConfigError(
+            f"negatives.{void[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none that reads it;"
+            f" add infonce, or set negatives.{void[0]}.logq=false"
+        )
+
+
+def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a loss that the sources which it reads cannot feed."""
+    listed = ",".join(read)
+    if loss.needs_teacher and not any(may_teach(source) for source in read.values()):
+        raise ConfigError(
+            f"loss={name} reads teacher scores, but none of negatives=[{listed}] has them; add a source"
+            " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
+            " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
+        )
+    if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(read):
+        raise ConfigError(
+            f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives=[{listed}]"
+            + ("" if loss.sources is None else f", which loss.{name}.sources leaves")
+        )
+    if loss.needs_reverse and not any(isinstance(source, InBatch) for source in read.values()):
+        raise ConfigError(
+            f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
+            f" negatives=[{listed}]; add it, or set loss.{name}.symmetric=false"
+        )
+
+
+def check_vectors(losses: dict[str, Any]) -> None:
+    """Raise `ConfigError` where nobody is said to be the teacher of vectors, or several are."""
+    taught = [name for name, loss in losses.items() if isinstance(loss, EmbedDistill)]
+    for name in taught:
+        if losses[name].teacher is None or not losses[name].teacher.chosen:
+            raise ConfigError(
+                f"loss.{name}.teacher is nobody: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
+                f" +encoder@loss.{name}.teacher.encoder=transformer loss.{name}.teacher.encoder.model=FOLDER"
+            )
+    if len(taught) > 1:
+        raise ConfigError(f"loss=[{','.join(taught)}] has two teachers of vectors, and a batch brings those of one")
+
+
+def may_teach(source: Any) -> bool:
+    """Whether a source has teacher scores, or may have once the data are read."""
+    return getattr(source, "may_have_teacher", source.has_teacher)
