@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 from hardneg.stages.recipe import LIST, read_list
 
 RECIPES = Path(str(resources.files("hardneg.conf"))) / "experiment"
-STEPS = 100  # of each stage
-PLAIN = ["data=beir", "logger=csv", "trainer.enable_progress_bar=false"]
+STEPS = 50  # of each stage, in place of the small forms' 60 to 100
+PLAIN = ["data=beir", "logger=csv", "trainer.enable_progress_bar=false", f"trainer.max_steps={STEPS}"]
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         else:
             line("train", [f"experiment={name}_small", *common], f"{out}/{name}/recipe-{seed}")
             baseline, longer = [f"experiment={name}_small"], []
-        words = [*baseline, *in_batch(baseline), *longer, *common, "evaluate.before=true"]
+        words = [*baseline, *in_batch(baseline), *common, *longer, "evaluate.before=true"]
         line("train", words, f"{out}/{name}/baseline-{seed}")
 
 
