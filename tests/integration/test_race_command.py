@@ -86,7 +86,8 @@ def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing
     assert summary["arms"]["random"]["state"] == "pruned"
     assert status.read(tmp_path / "here/arms/random")["state"] == "pruned"
     assert "Winner: bm25, dev ndcg@10 +0." in said.stderr
-    assert summary["command"].startswith("hardneg train data=toy logger=csv strategy=bm25 trainer.max_steps=")
+    own = f"hardneg train --config-dir {tmp_path}/own data=toy"
+    assert summary["command"].startswith(f"{own} logger=csv strategy=bm25 trainer.max_steps=")
     assert list(summary["test"]) == ["BM25", "untrained start", "bm25", "in_batch", "random"]
     assert all((tmp_path / "here" / name).exists() for name in ("race.png", "compare.md", "study.log"))
     (trial,) = (one for one in study(tmp_path).get_trials() if one.user_attrs["arm"] == "random")

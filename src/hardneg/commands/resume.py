@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from hardneg.config.composition import quoted
+from hardneg.config.composition import config_dir_words, quoted
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import CHECKPOINTS, LAST
@@ -42,6 +42,5 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     if last.exists():
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
         overrides.append(f"ckpt_path={quoted(last.resolve())}")
-    own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
-    more = ["--config-dir", own[0]] if own else []
-    return hydra.job.config_name.replace("_", "-"), [*more, *overrides, f"hydra.run.dir={quoted(run.resolve())}"]
+    words = [*config_dir_words(hydra), *overrides, f"hydra.run.dir={quoted(run.resolve())}"]
+    return hydra.job.config_name.replace("_", "-"), words

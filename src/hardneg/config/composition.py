@@ -52,6 +52,12 @@ def output_folder() -> str:
     return os.environ.get("HARDNEG_OUTPUT") or "."
 
 
+def config_dir_words(hydra: DictConfig) -> list[str]:
+    """`--config-dir DIR` as the command line had it, by Hydra's own config; empty where it had none."""
+    own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    return ["--config-dir", str(own[0])] if own else []
+
+
 def check_keys(node: Mapping[str, Any], primary: str) -> None:
     """Raise `ConfigError` for a key that nothing reads, which Hydra's `+key=value` would let in.
 

@@ -100,6 +100,7 @@ class Entry:
     name: str
     common: tuple[str, ...]
     own: tuple[str, ...]
+    place: tuple[str, ...] = ()  # --config-dir DIR, as the race had it
 
     @property
     def words(self) -> list[str]:
@@ -130,7 +131,8 @@ class Entry:
         """The command that trains such a run by hand."""
         keys = {key_of(word) for word in self.own}
         words = [word for word in self.common if key_of(word) not in keys or word.startswith(("+", "~"))]
-        return shlex.join(["hardneg", "train", *words, *self.own, *_length(unit * whole, unit), f"seed={seed}"])
+        length = _length(unit * whole, unit)
+        return shlex.join(["hardneg", "train", *self.place, *words, *self.own, *length, f"seed={seed}"])
 
     def _place(self, kind: str, folder: str) -> list[str]:
         return [f"run_name={folder}", f"hydra.sweep.subdir={kind}/{folder}", QUIET]
@@ -144,8 +146,8 @@ def _untested() -> list[str]:
     return ["split.test=null", "evaluate.before=false"]
 
 
-def entries(settings: Settings, words: Sequence[str]) -> dict[str, Entry]:
-    """The arms as they are entered; `words` are the command line's, but for race=NAME."""
+def entries(settings: Settings, words: Sequence[str], place: Sequence[str] = ()) -> dict[str, Entry]:
+    """The arms as they are entered; `words` are the command line's, but for race=NAME, `place` its --config-dir."""
     common = tuple(word for word in words if key_of(word) != "race")
     check_words(common)
-    return {name: Entry(name, common, tuple(own)) for name, own in settings.portfolio().items()}
+    return {name: Entry(name, common, tuple(own), tuple(place)) for name, own in settings.portfolio().items()}

@@ -89,13 +89,18 @@ class Record:
         seen = self.study.user_attrs.get(f"look_{rung}")
         return None if seen is None else Look(**seen)
 
-    def looked(self, seen: Look) -> list[str]:
-        """Keep a look, and stop the arms that it stops; returns these."""
+    def looked(self, seen: Look) -> None:
+        """Keep a look."""
         self.study.set_user_attr(f"look_{seen.rung}", asdict(seen))
-        stopped = [name for name in self.racing() if self._trial(name).should_prune()]
-        for name in stopped:
-            self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
-        return stopped
+
+    def stopped(self, rung: int) -> list[str]:
+        """The arms that the look at a rung has stopped and that are still down as racing."""
+        there = self.trials()
+        return [n for n in self.racing() if there[n].last_step == rung and self._trial(n).should_prune()]
+
+    def stop(self, name: str) -> None:
+        """Write down that an arm has stopped."""
+        self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
 
     def finished(self, name: str, value: float) -> None:
         """Tell the study what an arm has come to in the end."""

@@ -12,6 +12,7 @@ import numpy as np
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.composition import config_dir_words
 from hardneg.errors import ConfigError, DataError, JobFailed
 from hardneg.race.budget import Plan, Timing, plan, room, seconds_of
 from hardneg.race.crew import Crew, Work, ended, forget
@@ -59,7 +60,7 @@ class Race:
         self, config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path
     ) -> None:
         self.settings, self.folder, self.rules = settings, folder, settings.rules()
-        self.entries = entries(settings, words)
+        self.entries = entries(settings, words, config_dir_words(config.hydra))
         self.baseline = settings.baseline
         self.crew = Crew(config, launcher, folder)
         self.budget = seconds_of(settings.budget) * self.crew.n_jobs
@@ -184,9 +185,11 @@ class Race:
         with self.record.alone():
             if (seen := self.record.look(rung)) is None:
                 seen = look(self._scores(rung), rung, self.rules, self.baseline, self._room(rung))
-                for name in self.record.looked(seen):
-                    facts = {"state": "pruned", "result": self._dev(name, rung).mean}
-                    status.write(self.folder / "arms" / name, **facts)
+                self.record.looked(seen)
+            for name in self.record.stopped(rung):  # also what a process that was killed after its look has left
+                facts = {"state": "pruned", "result": self._dev(name, rung).mean}
+                status.write(self.folder / "arms" / name, **facts)
+                self.record.stop(name)
         self._tell(seen)
 
     def _room(self, rung: int) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.composition import config_dir_words
 from hardneg.errors import JobFailed
 from hardneg.runs import status
 from hardneg.runs.job import INTERRUPTED, WATCH, finished
@@ -112,12 +113,10 @@ class Crew:
     def _words(self, job: Job) -> list[str]:
         """The job's command line: command, search path, its words, and those of Hydra's not about the sweep."""
         app = self.config.hydra
-        sources = [source.path for source in app.runtime.config_sources if source.provider == "command-line"]
-        flags = [word for path in sources for word in ("--config-dir", str(path))]
         kept = [word for word in app.overrides.hydra if not word.lstrip("+~").startswith(ABOUT_SWEEPS)]
         folder = str(job.folder).replace("'", "\\'")
         place = [f"hydra.run.dir='{folder}'", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
-        return [str(app.job.config_name).replace("_", "-"), *flags, *job.overrides, *kept, *place]
+        return [str(app.job.config_name).replace("_", "-"), *config_dir_words(app), *job.overrides, *kept, *place]
 
     @contextmanager
     def _signals(self, running: list[Running]) -> Iterator[None]:

@@ -63,6 +63,11 @@ def test_an_arms_words_come_after_those_of_all_and_its_command_has_each_once():
     )
 
 
+def test_the_command_names_the_folder_of_own_yamls():
+    arm = entries(Settings("1m", ARMS), ["data=toy"], ["--config-dir", "/own conf"])["bm25"]
+    assert arm.command(10, 8, 4).startswith("hardneg train --config-dir '/own conf' data=toy strategy=bm25")
+
+
 def test_a_race_is_a_sweep_with_its_own_words():
     command, words = command_of(["data=toy", "budget=5m", "alpha=0.1", "hydra.sweep.dir=here"])
     assert (command, words[:2]) == ("train", ["-m", "hydra/sweeper=race"])

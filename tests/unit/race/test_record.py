@@ -1,0 +1,31 @@
+"""What is known of a race, also after a kill at any moment."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from hardneg.race.decide import Look
+from hardneg.race.record import Record
+
+
+@pytest.fixture
+def record(tmp_path):
+    record = Record(optuna.create_study(direction="maximize"), tmp_path)
+    record.enter({"in_batch": [], "random": [], "bm25": []}, {"budget": "1m"})
+    for name, mean in (("in_batch", 0.5), ("random", 0.2), ("bm25", 0.6)):
+        record.report(name, 1, mean, seconds=1.0)
+    return record
+
+
+def test_a_look_whose_stops_a_kill_has_cut_off_is_carried_out_by_the_next_process(record, tmp_path):
+    seen = Look(1, "bm25", 0.01, {"random": 0.001}, ["random"], [], ["in_batch", "bm25"])
+    assert record.stopped(1) == []
+    record.looked(seen)
+    again = Record(record.study, tmp_path)  # the first was killed here
+    assert again.look(1) == seen and again.racing() == ["in_batch", "random", "bm25"]
+    assert again.stopped(1) == ["random"]
+    again.stop("random")
+    assert again.racing() == ["in_batch", "bm25"] and again.stopped(1) == []
+    again.report("bm25", 2, 0.7, seconds=1.0)
+    assert again.stopped(1) == again.stopped(2) == []
