@@ -16,6 +16,7 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
 from yaml_keys import Described, Key, describe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +111,14 @@ def groups() -> list[str]:
     return sorted(group for group in folders if not group.startswith("experiment/") and "_logging" not in group)
 
 
+def groups_of_several() -> list[str]:
+    """The groups of which several options are chosen at once: those whose default in train.yaml is a list."""
+    defaults = yaml.safe_load((CONF / "train.yaml").read_text())["defaults"]
+    return [
+        group for one in defaults if isinstance(one, dict) for group, chosen in one.items() if isinstance(chosen, list)
+    ]
+
+
 def page_of(group: str) -> str:
     """A group's page, never index.md, which is the list; a group within a group has one of its own."""
     return f"{group.replace('/', '-')}-options"
@@ -132,8 +141,8 @@ def config_index() -> str:
         for group in groups()
     ]
     head = (
-        "# Configuration\n\nAn option of a group is chosen by `GROUP=OPTION`, or several by `'GROUP=[A,B]'` for"
-        " `negatives`, `loss`, `filter`, `logger` and `callbacks`; its keys are then given as `KEY=VALUE`."
+        "# Configuration\n\nAn option of a group is chosen by `GROUP=OPTION`, or several by `'GROUP=[A,B]'` of"
+        f" {', '.join(f'`{group}`' for group in groups_of_several())}; its keys are then given as `KEY=VALUE`."
         " `hardneg train ... --cfg job` prints what a command line means. Keys of no group are on the pages of the"
         " [commands](../commands/index.md).\n\n"
     )

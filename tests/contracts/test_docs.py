@@ -71,6 +71,13 @@ def test_every_group_of_conf_has_a_page():
     assert {g for g in groups - logging if not g.startswith("experiment/")} == set(reference.groups())
 
 
+def test_help_and_reference_name_the_groups_that_take_lists():
+    groups = reference.groups_of_several()
+    assert {"pairs", "negatives", "callbacks"} <= set(groups)
+    assert f"; {', '.join(groups[:-1])} and {groups[-1]} also take lists" in reference.help_of("train")
+    assert ", ".join(f"`{group}`" for group in groups) in reference.config_index()
+
+
 @pytest.mark.parametrize("command", reference.commands())
 def test_the_reference_has_every_command_with_its_help_and_keys(command):
     page = reference.pages()[reference.command_page_of(command)]
