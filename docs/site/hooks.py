@@ -40,14 +40,13 @@ def generated() -> dict[str, str]:
 
 
 def nav_of_reference() -> list[Any]:
-    """The reference's part of the navigation, in front of what mkdocs.yml puts there."""
+    """The reference's part of the navigation, in front of what mkdocs.yml puts there; Python comes behind it."""
     commands = [reference.command_page_of(name) for name in reference.commands()]
     config = [{f"{group}=": f"reference/config/{reference.page_of(group)}.md"} for group in reference.groups()]
     return [
+        "reference/index.md",
         {"Commands": ["reference/commands/index.md", *commands]},
         {"Configuration": ["reference/config/index.md", *config, {"Recipes": SHOWN["conf/experiment/README.md"]}]},
-        {"Python": "reference/python.md"},
-        {"Parts": "reference/parts.md"},
     ]
 
 
@@ -55,7 +54,12 @@ def with_generated(nav: list[Any]) -> list[Any]:
     """The navigation, with the pages that are not files."""
     studies = [{PurePosixPath(page).stem: page} for page in STUDIES.values()]
     before = {"Reference": nav_of_reference()}
-    after = {"Contribute": CONTRIBUTE, "Evidence": [{"Studies": studies}]}
+    rooms = [{room: reference.room_page_of(room)} for room in reference.ROOMS]
+    after = {
+        "Reference": [{"Python": ["reference/python/index.md", *rooms]}],
+        "Contribute": CONTRIBUTE,
+        "Evidence": [{"Studies": studies}],
+    }
 
     def whole(title: str, part: Any) -> Any:
         return part if isinstance(part, str) else before.get(title, []) + part + after.get(title, [])
