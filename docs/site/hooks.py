@@ -16,6 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import notebooks
 import reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,20 +24,39 @@ STUDIES = {
     path.relative_to(ROOT).as_posix(): f"studies/{path.parent.name}.md"
     for path in sorted(ROOT.glob("experiments/*/README.md"))
 }
+# In the order of the guides that they go with.
+NOTEBOOKS = [
+    ROOT / "notebooks" / f"{name}.ipynb"
+    for name in ("quickstart", "look_at_negatives", "compare_strategies", "write_a_source")
+]
 # Files outside docs/ that the site shows as pages.
 SHOWN = {
+    "notebooks/README.md": "notebooks/index.md",
+    **{path.relative_to(ROOT).as_posix(): f"notebooks/{path.stem}.md" for path in NOTEBOOKS},
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "conf/experiment/README.md": "reference/config/recipes.md",
     **STUDIES,
 }
 CONTRIBUTE = [{"How to contribute": "contributing.md"}, {"Changes": "changelog.md"}]
+PICTURES = (".png", ".svg")
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\\.)*)\]\(([^)\s]+)\)")
+
+
+def titled(path: Path) -> str:
+    """What the navigation calls a notebook."""
+    return path.stem.replace("_", " ").capitalize()
 
 
 def generated() -> dict[str, str]:
     """Every page that is not a file under docs/."""
-    return reference.pages() | {page: (ROOT / path).read_text() for path, page in SHOWN.items()}
+    return reference.pages() | {page: text_of(path) for path, page in SHOWN.items()}
+
+
+def text_of(path: str) -> str:
+    """A file outside docs/ as Markdown."""
+    there = ROOT / path
+    return notebooks.markdown(there) if there.suffix == ".ipynb" else there.read_text()
 
 
 def nav_of_reference() -> list[Any]:
@@ -108,7 +128,7 @@ def _on_site(there: str) -> tuple[str | None, str]:
         return SHOWN.get(there) or SHOWN[f"{there}/README.md"], ""
     if path.parts[0] == "docs":
         return str((path / "README.md" if (ROOT / there).is_dir() else path).relative_to("docs")), ""
-    if path.suffix == ".png":
+    if path.suffix in PICTURES:
         return picture(there), ""
     if path.parts[0] == "conf" and path.name in ("train.yaml", "mine.yaml", "probe.yaml", "evaluate.yaml"):
         return reference.command_page_of(path.stem), ""
@@ -126,8 +146,17 @@ def picture(there: str) -> str:
 
 def pictures() -> list[str]:
     """The pictures that pages from outside docs/ show."""
-    found = ((path, target) for path in SHOWN for _, _, target in LINK.findall((ROOT / path).read_text()))
-    return sorted({os.path.normpath(PurePosixPath(path).parent / to) for path, to in found if to.endswith(".png")})
+    pages = [path for path in SHOWN if path.endswith(".md")]
+    found = ((path, target) for path in pages for _, _, target in LINK.findall((ROOT / path).read_text()))
+    return sorted({os.path.normpath(PurePosixPath(path).parent / to) for path, to in found if to.endswith(PICTURES)})
+
+
+def notebook_files() -> dict[str, bytes]:
+    """The notebooks themselves, and the pictures that they made."""
+    files = {f"notebooks/{path.name}": path.read_bytes() for path in NOTEBOOKS}
+    for path in NOTEBOOKS:
+        files |= {picture(f"notebooks/{name}"): content for name, content in notebooks.pictures(path).items()}
+    return files
 
 
 # What MkDocs calls.
@@ -147,6 +176,8 @@ def on_files(files: Any, config: Any) -> Any:
         files.append(File.generated(config, page, content=text))
     for there in pictures():
         files.append(File.generated(config, picture(there), abs_src_path=str(ROOT / there)))
+    for there, content in notebook_files().items():
+        files.append(File.generated(config, there, content=content))
     files.append(File.generated(config, "site.css", content=(Path(__file__).parent / "site.css").read_text()))
     return files
 

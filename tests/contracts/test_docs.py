@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -20,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "site"))
 
 import hooks  # noqa: E402
+import notebooks  # noqa: E402
 import reference  # noqa: E402
 from yaml_keys import describe  # noqa: E402
 
@@ -125,7 +128,7 @@ def test_the_navigation_names_every_page_once():
 
 def test_every_link_of_the_site_leads_to_a_page_of_it():
     generated = hooks.generated()
-    there = {*WRITTEN, *generated, *map(hooks.picture, hooks.pictures())}
+    there = {*WRITTEN, *generated, *map(hooks.picture, hooks.pictures()), *hooks.notebook_files()}
     sources = {shown: path for path, shown in hooks.SHOWN.items()}
     for page in [*WRITTEN, *generated]:
         text = generated.get(page) or (ROOT / "docs" / page).read_text()
@@ -142,6 +145,11 @@ def test_every_link_of_the_site_leads_to_a_page_of_it():
         ("[keys](../../conf/filter)", "[keys](../reference/config/filter-options.md)"),
         ("[one](../../conf/loss/kl.yaml)", "[one](../reference/config/loss-options.md#kl)"),
         ("[train](../../conf/train.yaml)", "[train](../reference/commands/hardneg-train.md)"),
+        (
+            "[keys](../../conf/filter/relative_margin.yaml)",
+            "[keys](../reference/config/filter-options.md#relative_margin)",
+        ),
+        ("[see](../../notebooks/quickstart.ipynb)", "[see](../notebooks/quickstart.md)"),
         ("[a study](../../experiments/04_aa)", "[a study](../studies/04_aa.md)"),
         ("[`code`](../../src/hardneg/cli.py)", "`code` (`src/hardneg/cli.py`)"),
         ("[near](data.md#split)", "[near](data.md#split)"),
@@ -158,6 +166,37 @@ def test_a_file_of_the_repository_is_linked_where_the_repository_is_known(monkey
     monkeypatch.setattr(hooks, "repository_url", lambda: "https://example.org/repo")
     linked = hooks.relinked("[code](../../src/a.py)", "docs/guides/page.md", "guides/page.md")
     assert linked == "[code](https://example.org/repo/blob/main/src/a.py)"
+
+
+def test_a_notebook_is_a_page_with_what_it_printed(tmp_path, monkeypatch):
+    code = {"cell_type": "code", "source": ["print(1)"], "metadata": {}}
+    cells = [{"cell_type": "markdown", "source": "# Title\n\nText.", "metadata": {}}, code]
+    path, ran = tmp_path / "one.ipynb", tmp_path / "ran"
+    path.write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(notebooks, "EXECUTED", ran)
+    page = notebooks.markdown(path)
+    assert page.startswith("# Title\n\n*A notebook") and "Text.\n\n```python\nprint(1)\n```\n" in page
+    ran.mkdir()
+    outputs = [
+        {"output_type": "stream", "text": ["10%\r", "\x1b[1m100%\x1b[0m\n"]},
+        {
+            "output_type": "execute_result",
+            "data": {"text/html": '<style>a</style><table border="1" class="dataframe">'},
+        },
+        {
+            "output_type": "display_data",
+            "data": {"image/png": base64.b64encode(b"png").decode(), "text/plain": "<Figure>"},
+        },
+    ]
+    first = {"cell_type": "code", "source": "%reset", "metadata": {}}
+    (ran / "one.ipynb").write_text(json.dumps({"cells": [first, cells[0], code | {"outputs": outputs}]}))
+    page = notebooks.markdown(path)
+    assert "```text\n100%\n```\n\n<table>\n\n![output of the cell above](one-1-2.png)\n" in page
+    notebooks.pictures.cache_clear()
+    assert notebooks.pictures(path) == {"one-1-2.png": b"png"}
+    code["source"] = "print(2)"
+    path.write_text(json.dumps({"cells": cells}))
+    assert "100%" not in notebooks.markdown(path), "outputs of other code"
 
 
 @pytest.mark.slow
