@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import sys
+import textwrap
 import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,6 +41,7 @@ SHOWN = {
 }
 CONTRIBUTE = [{"How to contribute": "contributing.md"}, {"Changes": "changelog.md"}]
 PICTURES = (".png", ".svg")
+WIDTH = 88  # characters of code that a page has room for
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\\.)*)\]\(([^)\s]+)\)")
 
 
@@ -75,7 +77,9 @@ def with_generated(nav: list[Any]) -> list[Any]:
     studies = [{PurePosixPath(page).stem: page} for page in STUDIES.values()]
     before = {"Reference": nav_of_reference()}
     rooms = [{room: reference.room_page_of(room)} for room in reference.ROOMS]
+    shown = ["notebooks/index.md", *({titled(path): f"notebooks/{path.stem}.md"} for path in NOTEBOOKS)]
     after = {
+        "Guides": [{"Notebooks": shown}],
         "Reference": [{"Python": ["reference/python/index.md", *rooms]}],
         "Contribute": CONTRIBUTE,
         "Evidence": [{"Studies": studies}],
@@ -139,6 +143,25 @@ def _on_site(there: str) -> tuple[str | None, str]:
     return None, ""
 
 
+def comments_above(text: str) -> str:
+    """A page whose shell comments stand above their command where a line is too wide to be seen whole."""
+    return re.sub(r"```bash\n(.*?)```", lambda block: f"```bash\n{_narrow(block.group(1))}```", text, flags=re.DOTALL)
+
+
+def _narrow(block: str) -> str:
+    if max(map(len, block.splitlines()), default=0) <= WIDTH:
+        return block
+    block = re.sub(r"\n\s+#(?=\s)", "", block)  # a comment that goes on below
+    above = []
+    for line in block.splitlines():
+        command, _, comment = line.partition("  # ")
+        if comment and command.strip():
+            above += textwrap.wrap(comment.strip(), WIDTH, initial_indent="# ", subsequent_indent="# ")
+            line = command.rstrip()
+        above.append(line)
+    return "\n".join([*above, ""])
+
+
 def picture(there: str) -> str:
     """Where the site has a picture that lies outside docs/."""
     return f"pictures/{there}"
@@ -183,7 +206,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Let links lead somewhere on the site."""
+    """Let links lead somewhere on the site, and code be seen whole."""
     at = page.file.src_uri
+    if at == "README.md":
+        page.meta["hide"] = ["navigation", "toc"]  # they would name the page itself
     source = next((path for path, shown in SHOWN.items() if shown == at), f"docs/{at}")
-    return relinked(markdown, source, at)
+    return comments_above(relinked(markdown, source, at))

@@ -15,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / "build" / "notebooks"
+HERE = re.compile(r"/\S*/test_a_notebook_runs\w*/")  # the folder that the test runs it in
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -64,8 +65,15 @@ def _cell(cell: dict[str, Any], name: str) -> list[str]:
     source = _joined(cell["source"])
     if cell["cell_type"] == "markdown":
         return [source]
-    outputs = [_output(output, _picture(name, m)) for m, output in enumerate(cell.get("outputs", ()))]
-    return [f"```python\n{source}\n```", *filter(None, outputs)]
+    shown = [f"```python\n{source}\n```"]
+    printed: list[str] = []
+    for m, output in enumerate(cell.get("outputs", ())):
+        if output.get("output_type") == "stream":
+            printed.append(_joined(output["text"]))
+            continue
+        shown += [_text("".join(printed)), _output(output, _picture(name, m))]
+        printed = []
+    return [*filter(None, shown), *filter(None, [_text("".join(printed))])]
 
 
 def _output(output: dict[str, Any], picture: str) -> str:
@@ -75,7 +83,12 @@ def _output(output: dict[str, Any], picture: str) -> str:
         return f"![output of the cell above]({picture})"
     if "text/html" in data:
         return _table(_joined(data["text/html"]))
-    text = COLOURS.sub("", _joined(output.get("text") or data.get("text/plain", "")))
+    return _text(_joined(data.get("text/plain", "")))
+
+
+def _text(printed: str) -> str:
+    """What was printed, as it stands on a screen in the end; empty for nothing."""
+    text = HERE.sub("", COLOURS.sub("", printed))
     lines = [line.rpartition("\r")[2].rstrip() for line in text.replace("\r\n", "\n").splitlines()]
     said = "\n".join(lines).strip("\n")
     return f"```text\n{said}\n```" if said else ""

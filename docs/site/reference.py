@@ -258,7 +258,7 @@ def room_page_of(room: str) -> str:
 
 def room_page(room: str) -> str:
     """All that a room offers, module by module."""
-    lines = [f"# hardneg.{room}", f"{about_rooms()[room]}."]
+    lines = [f"# hardneg.{room}", f"The room of {escaped(about_rooms()[room])}."]
     lines += (
         ["::: hardneg.testing\n    options: {show_root_heading: false, members: false}"] if room == "testing" else []
     )

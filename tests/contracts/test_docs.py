@@ -74,6 +74,17 @@ def test_every_group_of_conf_has_a_page():
     assert {g for g in groups - logging if not g.startswith("experiment/")} == set(reference.groups())
 
 
+def test_the_guide_to_training_names_every_option_of_the_groups_that_it_lists():
+    page = (ROOT / "docs" / "guides" / "train.md").read_text()
+    listed = {
+        group: set(re.findall(r"`(\w+)`", row)) for group, row in re.findall(r"^\| `(\w+)=` \| (.+?) \|", page, re.M)
+    }
+    assert {"data", "pairs", "negatives", "loss", "filter"} <= set(listed)
+    assert {group: {*names, "none"} for group, names in listed.items()} == {
+        group: {*reference.names(group), "none"} for group in listed
+    }
+
+
 def test_help_and_reference_name_the_groups_that_take_lists():
     groups = reference.groups_of_several()
     assert {"pairs", "negatives", "callbacks"} <= set(groups)
