@@ -89,7 +89,7 @@ def _output(output: dict[str, Any], picture: str) -> str:
 def _text(printed: str) -> str:
     """What was printed, as it stands on a screen in the end; empty for nothing."""
     text = HERE.sub("", COLOURS.sub("", printed))
-    lines = [line.rpartition("\r")[2].rstrip() for line in text.replace("\r\n", "\n").splitlines()]
+    lines = [line.rpartition("\r")[2].rstrip() for line in text.replace("\r\n", "\n").split("\n")]
     said = "\n".join(lines).strip("\n")
     return f"```text\n{said}\n```" if said else ""
 

@@ -123,6 +123,37 @@ def test_a_comment_goes_to_its_own_key(tmp_path):
     ]
 
 
+def test_the_page_of_metrics_has_every_name_that_is_logged():
+    """A name in the code's f-strings, as `mining/{name}/staleness`, is on the page with any word for its <part>."""
+    named = re.compile(r'f?"((?:train|val|test|mining|negatives|positives|curriculum|device)/[\w{}/\[\]\'.]+)"')
+    source = ROOT / "src" / "hardneg"
+    rooms = ("matrix", "negatives", "training", "mining")
+    found = {
+        name for room in rooms for path in (source / room).rglob("*.py") for name in named.findall(path.read_text())
+    }
+    keys = set(re.findall(r'^ +"(\w+)": |out\["(\w+)"\] = ', (source / "mining" / "health.py").read_text(), re.M))
+    found |= {f"mining/{{name}}/{one or other}" for one, other in keys}
+    assert len(found) > 25
+    page = re.sub(r"<\w+>", "<>", (ROOT / "docs" / "metrics.md").read_text())
+    shown = set(re.findall(r"`([\w<>/@]+)`", page))
+    told = [re.sub(r"\{[^}]*\}", "<>", name) for name in found if not name.endswith("/")]
+    missing = {name for name in told if not any(re.fullmatch(one.replace("<>", r"[\w<>/@]+"), name) for one in shown)}
+    assert not missing
+
+
+@pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="pip install sentence-transformers")
+def test_what_the_page_calls_theirs_is_in_sentence_transformers():
+    """Read, not imported: it would take seconds."""
+    page = (ROOT / "docs" / "coming_from" / "sentence_transformers.md").read_text()
+    theirs = " ".join(re.findall(r"^\| (.*?) \|", page, re.M)) + " ".join(re.findall(r"^# (.*)", page, re.M)[1:])
+    code = " ".join(re.findall(r"`([^`]+)`", theirs)) + " ".join(re.findall(r"\w+\([^)]*\)", theirs))
+    named = set(re.findall(r"\b(?:[A-Z]\w+(?:Loss|Evaluator|Trainer|Samplers)|\w+(?==)|\w+_\w+)\b", code))
+    (home,) = find_spec("sentence_transformers").submodule_search_locations
+    package = "\n".join(path.read_text() for path in Path(home).rglob("*.py"))
+    arguments = {"per_device_train_batch_size", "warmup_ratio"}  # of transformers
+    assert len(named) > 25 and not {name for name in named - arguments if not re.search(rf"\b{name}\b", package)}
+
+
 def pages_of(nav):
     for one in nav:
         if isinstance(one, str):
