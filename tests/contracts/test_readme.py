@@ -14,17 +14,19 @@ from pathlib import Path
 
 import confs
 import pytest
+import yaml
 from hydra import initialize_config_dir
 from patience import patience
 
 from hardneg import cli
 from hardneg.cli import COMMANDS
 from hardneg.commands import inspect, race
-from hardneg.config import composition
+from hardneg.config import classes, composition
 from hardneg.data.readers.guess import with_kind
 from hardneg.preflight.config import check_config
 from hardneg.sweep import jobs
 from hardneg.sweep.check_jobs import fixed
+from hardneg.testing import check_loss
 
 ROOT = Path(__file__).parents[2]
 
@@ -175,12 +177,24 @@ def test_every_guide_is_reached_from_the_front_page():
     ]
 
 
+def test_the_loss_of_the_guide_to_own_parts_holds_its_contract(tmp_path, monkeypatch):
+    page = "docs/guides/your_own_parts.md"
+    (code,) = [block for block in blocks(page, "python") if "class MyLoss" in block]
+    (written,) = blocks(page, "yaml")
+    (tmp_path / "my_study").mkdir()
+    (tmp_path / "my_study" / "loss.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HARDNEG_TARGETS", "my_study.")
+    assert written.startswith("# @package loss.my_loss\n")
+    check_loss(classes.build(yaml.safe_load(written)))
+
+
 def test_the_source_of_contributing_works_as_printed(tmp_path):
-    (code,), (yaml,) = blocks("CONTRIBUTING.md", "python"), blocks("CONTRIBUTING.md", "yaml")
+    (code,), (config,) = blocks("CONTRIBUTING.md", "python"), blocks("CONTRIBUTING.md", "yaml")
     (tmp_path / "popular.py").write_text(code)
     extra = tmp_path / "conf" / "negatives"
     extra.mkdir(parents=True)
-    (extra / "popular.yaml").write_text(yaml.replace("hardneg.negatives.popular", "popular"))
+    (extra / "popular.yaml").write_text(config.replace("hardneg.negatives.popular", "popular"))
     done = subprocess.run(
         [
             sys.executable, "-m", "hardneg.cli", "train", "--config-dir", str(tmp_path / "conf"), "data=toy",
