@@ -10,12 +10,14 @@ import functools
 import os
 import re
 import sys
+import textwrap
 import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import notebooks
 import reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,31 +25,50 @@ STUDIES = {
     path.relative_to(ROOT).as_posix(): f"studies/{path.parent.name}.md"
     for path in sorted(ROOT.glob("experiments/*/README.md"))
 }
+# In the order of the guides that they go with.
+NOTEBOOKS = [
+    ROOT / "notebooks" / f"{name}.ipynb"
+    for name in ("quickstart", "look_at_negatives", "compare_strategies", "write_a_source")
+]
 # Files outside docs/ that the site shows as pages.
 SHOWN = {
+    "notebooks/README.md": "notebooks/index.md",
+    **{path.relative_to(ROOT).as_posix(): f"notebooks/{path.stem}.md" for path in NOTEBOOKS},
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "conf/experiment/README.md": "reference/config/recipes.md",
     **STUDIES,
 }
 CONTRIBUTE = [{"How to contribute": "contributing.md"}, {"Changes": "changelog.md"}]
+PICTURES = (".png", ".svg")
+WIDTH = 88  # characters of code that a page has room for
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\\.)*)\]\(([^)\s]+)\)")
+
+
+def titled(path: Path) -> str:
+    """What the navigation calls a notebook."""
+    return path.stem.replace("_", " ").capitalize()
 
 
 def generated() -> dict[str, str]:
     """Every page that is not a file under docs/."""
-    return reference.pages() | {page: (ROOT / path).read_text() for path, page in SHOWN.items()}
+    return reference.pages() | {page: text_of(path) for path, page in SHOWN.items()}
+
+
+def text_of(path: str) -> str:
+    """A file outside docs/ as Markdown."""
+    there = ROOT / path
+    return notebooks.markdown(there) if there.suffix == ".ipynb" else there.read_text()
 
 
 def nav_of_reference() -> list[Any]:
-    """The reference's part of the navigation, in front of what mkdocs.yml puts there."""
+    """The reference's part of the navigation, in front of what mkdocs.yml puts there; Python comes behind it."""
     commands = [reference.command_page_of(name) for name in reference.commands()]
     config = [{f"{group}=": f"reference/config/{reference.page_of(group)}.md"} for group in reference.groups()]
     return [
+        "reference/index.md",
         {"Commands": ["reference/commands/index.md", *commands]},
         {"Configuration": ["reference/config/index.md", *config, {"Recipes": SHOWN["conf/experiment/README.md"]}]},
-        {"Python": "reference/python.md"},
-        {"Parts": "reference/parts.md"},
     ]
 
 
@@ -55,7 +76,14 @@ def with_generated(nav: list[Any]) -> list[Any]:
     """The navigation, with the pages that are not files."""
     studies = [{PurePosixPath(page).stem: page} for page in STUDIES.values()]
     before = {"Reference": nav_of_reference()}
-    after = {"Contribute": CONTRIBUTE, "Evidence": [{"Studies": studies}]}
+    rooms = [{room: reference.room_page_of(room)} for room in reference.ROOMS]
+    shown = ["notebooks/index.md", *({titled(path): f"notebooks/{path.stem}.md"} for path in NOTEBOOKS)]
+    after = {
+        "Guides": [{"Notebooks": shown}],
+        "Reference": [{"Python": ["reference/python/index.md", *rooms]}],
+        "Contribute": CONTRIBUTE,
+        "Evidence": [{"Studies": studies}],
+    }
 
     def whole(title: str, part: Any) -> Any:
         return part if isinstance(part, str) else before.get(title, []) + part + after.get(title, [])
@@ -104,7 +132,7 @@ def _on_site(there: str) -> tuple[str | None, str]:
         return SHOWN.get(there) or SHOWN[f"{there}/README.md"], ""
     if path.parts[0] == "docs":
         return str((path / "README.md" if (ROOT / there).is_dir() else path).relative_to("docs")), ""
-    if path.suffix == ".png":
+    if path.suffix in PICTURES:
         return picture(there), ""
     if path.parts[0] == "conf" and path.name in ("train.yaml", "mine.yaml", "probe.yaml", "evaluate.yaml"):
         return reference.command_page_of(path.stem), ""
@@ -115,6 +143,25 @@ def _on_site(there: str) -> tuple[str | None, str]:
     return None, ""
 
 
+def comments_above(text: str) -> str:
+    """A page whose shell comments stand above their command where a line is too wide to be seen whole."""
+    return re.sub(r"```bash\n(.*?)```", lambda block: f"```bash\n{_narrow(block.group(1))}```", text, flags=re.DOTALL)
+
+
+def _narrow(block: str) -> str:
+    if max(map(len, block.splitlines()), default=0) <= WIDTH:
+        return block
+    block = re.sub(r"\n\s+#(?=\s)", "", block)  # a comment that goes on below
+    above = []
+    for line in block.splitlines():
+        command, _, comment = line.partition("  # ")
+        if comment and command.strip():
+            above += textwrap.wrap(comment.strip(), WIDTH, initial_indent="# ", subsequent_indent="# ")
+            line = command.rstrip()
+        above.append(line)
+    return "\n".join([*above, ""])
+
+
 def picture(there: str) -> str:
     """Where the site has a picture that lies outside docs/."""
     return f"pictures/{there}"
@@ -122,8 +169,17 @@ def picture(there: str) -> str:
 
 def pictures() -> list[str]:
     """The pictures that pages from outside docs/ show."""
-    found = ((path, target) for path in SHOWN for _, _, target in LINK.findall((ROOT / path).read_text()))
-    return sorted({os.path.normpath(PurePosixPath(path).parent / to) for path, to in found if to.endswith(".png")})
+    pages = [path for path in SHOWN if path.endswith(".md")]
+    found = ((path, target) for path in pages for _, _, target in LINK.findall((ROOT / path).read_text()))
+    return sorted({os.path.normpath(PurePosixPath(path).parent / to) for path, to in found if to.endswith(PICTURES)})
+
+
+def notebook_files() -> dict[str, bytes]:
+    """The notebooks themselves, and the pictures that they made."""
+    files = {f"notebooks/{path.name}": path.read_bytes() for path in NOTEBOOKS}
+    for path in NOTEBOOKS:
+        files |= {picture(f"notebooks/{name}"): content for name, content in notebooks.pictures(path).items()}
+    return files
 
 
 # What MkDocs calls.
@@ -143,12 +199,16 @@ def on_files(files: Any, config: Any) -> Any:
         files.append(File.generated(config, page, content=text))
     for there in pictures():
         files.append(File.generated(config, picture(there), abs_src_path=str(ROOT / there)))
+    for there, content in notebook_files().items():
+        files.append(File.generated(config, there, content=content))
     files.append(File.generated(config, "site.css", content=(Path(__file__).parent / "site.css").read_text()))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Let links lead somewhere on the site."""
+    """Let links lead somewhere on the site, and code be seen whole."""
     at = page.file.src_uri
+    if at == "README.md":
+        page.meta["hide"] = ["navigation", "toc"]  # they would name the page itself
     source = next((path for path, shown in SHOWN.items() if shown == at), f"docs/{at}")
-    return relinked(markdown, source, at)
+    return comments_above(relinked(markdown, source, at))

@@ -16,6 +16,8 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
+from cross_links import ROOMS, linked, modules_of, target
 from yaml_keys import Described, Key, describe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,16 +29,19 @@ SHOWN_WHOLE = (
     "race",
 )  # options that are settings of other groups: their yaml says it best
 
+# What a part of one's own is made from: what it is derived from, or takes.
 PARTS = {
-    "Sources of negatives": "hardneg.negatives.base",
-    "Losses": "hardneg.losses.base",
-    "Filters": "hardneg.filters.base",
-    "Miners": "hardneg.mining.base",
-    "Teachers": "hardneg.mining.teacher",
-    "Encoders": "hardneg.encoders.base",
-    "Batches": "hardneg.matrix.batch",
-    "The score matrix": "hardneg.matrix.candidates",
-    "Errors": "hardneg.errors",
+    "a source of negatives": "hardneg.negatives.base",
+    "a curriculum's pace": "hardneg.negatives.curriculum_pace",
+    "a loss": "hardneg.losses.base",
+    "a filter": "hardneg.filters.base",
+    "a rule for pairs": "hardneg.pairs.base",
+    "a miner": "hardneg.mining.base",
+    "a teacher": "hardneg.mining.teacher",
+    "an encoder": "hardneg.encoders.base",
+    "an index": "hardneg.serving.backends.base",
+    "what all of them see: the batch": "hardneg.matrix.batch",
+    "the score matrix": "hardneg.matrix.candidates",
 }
 
 
@@ -47,7 +52,24 @@ def pages() -> dict[str, str]:
     found |= {command_page_of(name): command_page(name) for name in commands()}
     found |= {"reference/config/index.md": config_index()}
     found |= {f"reference/config/{page_of(group)}.md": group_page(group) for group in groups()}
-    return found | {"reference/python.md": python_page(), "reference/parts.md": parts_page()}
+    found |= {room_page_of(room): room_page(room) for room in ROOMS}
+    return found | {"reference/python/index.md": python_page(), "reference/index.md": index()}
+
+
+def index() -> str:
+    """Where what is."""
+    rows = [
+        (
+            "[Commands](commands/index.md)",
+            "what each does and takes, as `--help` prints it; the keys of `hardneg train` ...",
+        ),
+        ("[Configuration](config/index.md)", "every group, option and key, with default and meaning"),
+        ("[Metrics](../metrics.md)", "every column of `metrics.csv`, and what W&B shows"),
+        ("[Files of a run](../guides/runs.md)", "checkpoints, results, mined lists, the cache"),
+        ("[Python](python/index.md)", "`import hardneg`; what sources, losses and filters of one's own are made from"),
+    ]
+    head = "# Reference\n\nWritten from the code, the comments of its configuration and its docstrings.\n\n"
+    return head + table(("", ""), rows)
 
 
 # Commands
@@ -110,6 +132,14 @@ def groups() -> list[str]:
     return sorted(group for group in folders if not group.startswith("experiment/") and "_logging" not in group)
 
 
+def groups_of_several() -> list[str]:
+    """The groups of which several options are chosen at once: those whose default in train.yaml is a list."""
+    defaults = yaml.safe_load((CONF / "train.yaml").read_text())["defaults"]
+    return [
+        group for one in defaults if isinstance(one, dict) for group, chosen in one.items() if isinstance(chosen, list)
+    ]
+
+
 def page_of(group: str) -> str:
     """A group's page, never index.md, which is the list; a group within a group has one of its own."""
     return f"{group.replace('/', '-')}-options"
@@ -132,8 +162,8 @@ def config_index() -> str:
         for group in groups()
     ]
     head = (
-        "# Configuration\n\nAn option of a group is chosen by `GROUP=OPTION`, or several by `'GROUP=[A,B]'` for"
-        " `negatives`, `loss`, `filter`, `logger` and `callbacks`; its keys are then given as `KEY=VALUE`."
+        "# Configuration\n\nAn option of a group is chosen by `GROUP=OPTION`, or several by `'GROUP=[A,B]'` of"
+        f" {', '.join(f'`{group}`' for group in groups_of_several())}; its keys are then given as `KEY=VALUE`."
         " `hardneg train ... --cfg job` prints what a command line means. Keys of no group are on the pages of the"
         " [commands](../commands/index.md).\n\n"
     )
@@ -176,10 +206,12 @@ def inherited(group: str, described: Described) -> tuple[str, list[str]]:
     return described.about, bases
 
 
-def of_class(target: str) -> str:
+def of_class(made: str) -> str:
     """The class that an option makes, with its docstring where it is ours."""
-    doc = docstring(target)
-    return f"Makes a `{target}`." + (f"\n\n{quoted(doc)}" if doc else "")
+    doc = docstring(made)
+    module = made.rpartition(".")[0]
+    name = f"[`{made}`][{made}]" if target(made, module) else f"`{made}`"
+    return f"Makes a {name}." + (f"\n\n{linked(quoted(doc), module)}" if doc else "")
 
 
 def docstring(target: str) -> str:
@@ -204,24 +236,40 @@ def without_head(path: Path) -> str:
 
 
 def python_page() -> str:
-    """What `import hardneg` offers."""
+    """What `import hardneg` offers, and where the rest is."""
     import hardneg
 
     homes = hardneg._HOMES
-    lines = ["# Python", "`import hardneg` offers these; [the guide](../guides/python.md) shows them at work."]
+    lines = ["# Python", "`import hardneg` offers these; [the guide](../../guides/python.md) shows them at work."]
     lines += [f"::: {homes[name]}.{name}" for name in hardneg.__all__ if name in homes]
+    lines += ["## Errors", "::: hardneg.errors\n    options: {heading_level: 3, show_root_heading: false}"]
+    lines += ["## Parts of one's own", "[How](../../guides/your_own_parts.md); what each is derived from, or takes:"]
+    rows = [(f"[{what}][{module}]", f"`{module}`") for what, module in PARTS.items()]
+    lines += [table(("", ""), [*rows, ("[their contracts, for tests](testing.md)", "`hardneg.testing`")])]
+    lines += ["## By room", "[The map of the code](../../architecture.md) says which room imports which."]
+    lines += [table(("", ""), [(f"[{room}]({room}.md)", escaped(about_rooms()[room])) for room in ROOMS])]
     return "\n\n".join(lines) + "\n"
 
 
-def parts_page() -> str:
-    """The interfaces of parts, and the contracts they are held to."""
-    lines = ["# Parts: interfaces and contracts"]
-    lines += ["What one's own source, loss or filter is made from; [how](../guides/your_own_parts.md)."]
-    for title, module in PARTS.items():
-        lines += [f"## {title}", f"::: {module}\n    options:\n      heading_level: 3\n      show_root_heading: false"]
-    lines += ["## Contracts for tests of one's own"]
-    lines += ["::: hardneg.testing\n    options:\n      heading_level: 3\n      show_root_heading: false"]
-    return "\n\n".join(lines) + "\n"
+def room_page_of(room: str) -> str:
+    """Where a room's page is."""
+    return f"reference/python/{room}.md"
+
+
+def room_page(room: str) -> str:
+    """All that a room offers, module by module."""
+    lines = [f"# hardneg.{room}", f"The room of {escaped(about_rooms()[room])}."]
+    lines += (
+        ["::: hardneg.testing\n    options: {show_root_heading: false, members: false}"] if room == "testing" else []
+    )
+    return "\n\n".join([*lines, *(f"::: {module}" for module in modules_of(room))]) + "\n"
+
+
+@functools.cache
+def about_rooms() -> dict[str, str]:
+    """What the map of the code says of each room."""
+    said = re.search(r"```rooms\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), flags=re.DOTALL)
+    return dict(line.split(maxsplit=1) for line in said.group(1).splitlines()) if said else {}
 
 
 # Markdown

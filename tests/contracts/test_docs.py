@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -20,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "site"))
 
 import hooks  # noqa: E402
+import notebooks  # noqa: E402
 import reference  # noqa: E402
 from yaml_keys import describe  # noqa: E402
 
@@ -71,6 +74,24 @@ def test_every_group_of_conf_has_a_page():
     assert {g for g in groups - logging if not g.startswith("experiment/")} == set(reference.groups())
 
 
+def test_the_guide_to_training_names_every_option_of_the_groups_that_it_lists():
+    page = (ROOT / "docs" / "guides" / "train.md").read_text()
+    listed = {
+        group: set(re.findall(r"`(\w+)`", row)) for group, row in re.findall(r"^\| `(\w+)=` \| (.+?) \|", page, re.M)
+    }
+    assert {"data", "pairs", "negatives", "loss", "filter"} <= set(listed)
+    assert {group: {*names, "none"} for group, names in listed.items()} == {
+        group: {*reference.names(group), "none"} for group in listed
+    }
+
+
+def test_help_and_reference_name_the_groups_that_take_lists():
+    groups = reference.groups_of_several()
+    assert {"pairs", "negatives", "callbacks"} <= set(groups)
+    assert f"; {', '.join(groups[:-1])} and {groups[-1]} also take lists" in reference.help_of("train")
+    assert ", ".join(f"`{group}`" for group in groups) in reference.config_index()
+
+
 @pytest.mark.parametrize("command", reference.commands())
 def test_the_reference_has_every_command_with_its_help_and_keys(command):
     page = reference.pages()[reference.command_page_of(command)]
@@ -102,6 +123,37 @@ def test_a_comment_goes_to_its_own_key(tmp_path):
     ]
 
 
+def test_the_page_of_metrics_has_every_name_that_is_logged():
+    """A name in the code's f-strings, as `mining/{name}/staleness`, is on the page with any word for its <part>."""
+    named = re.compile(r'f?"((?:train|val|test|mining|negatives|positives|curriculum|device)/[\w{}/\[\]\'.]+)"')
+    source = ROOT / "src" / "hardneg"
+    rooms = ("matrix", "negatives", "training", "mining")
+    found = {
+        name for room in rooms for path in (source / room).rglob("*.py") for name in named.findall(path.read_text())
+    }
+    keys = set(re.findall(r'^ +"(\w+)": |out\["(\w+)"\] = ', (source / "mining" / "health.py").read_text(), re.M))
+    found |= {f"mining/{{name}}/{one or other}" for one, other in keys}
+    assert len(found) > 25
+    page = re.sub(r"<\w+>", "<>", (ROOT / "docs" / "metrics.md").read_text())
+    shown = set(re.findall(r"`([\w<>/@]+)`", page))
+    told = [re.sub(r"\{[^}]*\}", "<>", name) for name in found if not name.endswith("/")]
+    missing = {name for name in told if not any(re.fullmatch(one.replace("<>", r"[\w<>/@]+"), name) for one in shown)}
+    assert not missing
+
+
+@pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="pip install sentence-transformers")
+def test_what_the_page_calls_theirs_is_in_sentence_transformers():
+    """Read, not imported: it would take seconds."""
+    page = (ROOT / "docs" / "coming_from" / "sentence_transformers.md").read_text()
+    theirs = " ".join(re.findall(r"^\| (.*?) \|", page, re.M)) + " ".join(re.findall(r"^# (.*)", page, re.M)[1:])
+    code = " ".join(re.findall(r"`([^`]+)`", theirs)) + " ".join(re.findall(r"\w+\([^)]*\)", theirs))
+    named = set(re.findall(r"\b(?:[A-Z]\w+(?:Loss|Evaluator|Trainer|Samplers)|\w+(?==)|\w+_\w+)\b", code))
+    (home,) = find_spec("sentence_transformers").submodule_search_locations
+    package = "\n".join(path.read_text() for path in Path(home).rglob("*.py"))
+    arguments = {"per_device_train_batch_size", "warmup_ratio"}  # of transformers
+    assert len(named) > 25 and not {name for name in named - arguments if not re.search(rf"\b{name}\b", package)}
+
+
 def pages_of(nav):
     for one in nav:
         if isinstance(one, str):
@@ -118,7 +170,7 @@ def test_the_navigation_names_every_page_once():
 
 def test_every_link_of_the_site_leads_to_a_page_of_it():
     generated = hooks.generated()
-    there = {*WRITTEN, *generated, *map(hooks.picture, hooks.pictures())}
+    there = {*WRITTEN, *generated, *map(hooks.picture, hooks.pictures()), *hooks.notebook_files()}
     sources = {shown: path for path, shown in hooks.SHOWN.items()}
     for page in [*WRITTEN, *generated]:
         text = generated.get(page) or (ROOT / "docs" / page).read_text()
@@ -135,6 +187,11 @@ def test_every_link_of_the_site_leads_to_a_page_of_it():
         ("[keys](../../conf/filter)", "[keys](../reference/config/filter-options.md)"),
         ("[one](../../conf/loss/kl.yaml)", "[one](../reference/config/loss-options.md#kl)"),
         ("[train](../../conf/train.yaml)", "[train](../reference/commands/hardneg-train.md)"),
+        (
+            "[keys](../../conf/filter/relative_margin.yaml)",
+            "[keys](../reference/config/filter-options.md#relative_margin)",
+        ),
+        ("[see](../../notebooks/quickstart.ipynb)", "[see](../notebooks/quickstart.md)"),
         ("[a study](../../experiments/04_aa)", "[a study](../studies/04_aa.md)"),
         ("[`code`](../../src/hardneg/cli.py)", "`code` (`src/hardneg/cli.py`)"),
         ("[near](data.md#split)", "[near](data.md#split)"),
@@ -151,6 +208,37 @@ def test_a_file_of_the_repository_is_linked_where_the_repository_is_known(monkey
     monkeypatch.setattr(hooks, "repository_url", lambda: "https://example.org/repo")
     linked = hooks.relinked("[code](../../src/a.py)", "docs/guides/page.md", "guides/page.md")
     assert linked == "[code](https://example.org/repo/blob/main/src/a.py)"
+
+
+def test_a_notebook_is_a_page_with_what_it_printed(tmp_path, monkeypatch):
+    code = {"cell_type": "code", "source": ["print(1)"], "metadata": {}}
+    cells = [{"cell_type": "markdown", "source": "# Title\n\nText.", "metadata": {}}, code]
+    path, ran = tmp_path / "one.ipynb", tmp_path / "ran"
+    path.write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(notebooks, "EXECUTED", ran)
+    page = notebooks.markdown(path)
+    assert page.startswith("# Title\n\n*A notebook") and "Text.\n\n```python\nprint(1)\n```\n" in page
+    ran.mkdir()
+    outputs = [
+        {"output_type": "stream", "text": ["10%\r", "\x1b[1m100%\x1b[0m\n"]},
+        {
+            "output_type": "execute_result",
+            "data": {"text/html": '<style>a</style><table border="1" class="dataframe">'},
+        },
+        {
+            "output_type": "display_data",
+            "data": {"image/png": base64.b64encode(b"png").decode(), "text/plain": "<Figure>"},
+        },
+    ]
+    first = {"cell_type": "code", "source": "%reset", "metadata": {}}
+    (ran / "one.ipynb").write_text(json.dumps({"cells": [first, cells[0], code | {"outputs": outputs}]}))
+    page = notebooks.markdown(path)
+    assert "```text\n100%\n```\n\n<table>\n\n![output of the cell above](one-1-2.png)\n" in page
+    notebooks.pictures.cache_clear()
+    assert notebooks.pictures(path) == {"one-1-2.png": b"png"}
+    code["source"] = "print(2)"
+    path.write_text(json.dumps({"cells": cells}))
+    assert "100%" not in notebooks.markdown(path), "outputs of other code"
 
 
 @pytest.mark.slow

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
 import confs
 import pytest
+import yaml
 from hydra import initialize_config_dir
 from patience import patience
 
+from hardneg import cli
 from hardneg.cli import COMMANDS
-from hardneg.config import composition
+from hardneg.commands import inspect, race
+from hardneg.config import classes, composition
 from hardneg.data.readers.guess import with_kind
 from hardneg.preflight.config import check_config
 from hardneg.sweep import jobs
 from hardneg.sweep.check_jobs import fixed
+from hardneg.testing import check_loss
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,9 +36,13 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+BESIDE = ["CONTRIBUTING.md", "conf/experiment/README.md", "notebooks/README.md"]  # pages of the site too
+STUDIES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "experiments").glob("*/README.md"))
+HELP = [*sorted((ROOT / "src" / "hardneg" / "commands").glob("*.py")), *sorted((ROOT / "conf").glob("*.yaml"))]
+APPS = ("train", "train-teacher", "mine", "probe", "evaluate", "index", "check")
 
 
-def lines(pages: Iterable[str] = PAGES) -> list[str]:
+def lines(pages: Iterable[str] = (*PAGES, *BESIDE, *STUDIES)) -> list[str]:
     """Every line of a shell that a page shows, whole, each once."""
     shown = [line for page in pages for block in blocks(page, "bash") for line in whole(block).splitlines()]
     return list(dict.fromkeys(line.split(" #")[0].strip() for line in shown if not line.startswith("#")))
@@ -42,30 +52,96 @@ def whole(block: str) -> str:
     return re.sub(r"\\\n\s*", "", block)
 
 
-def commands(*names: str) -> list[str]:
-    return [line for line in lines() if any(line.startswith(f"hardneg {name} ") for name in names)]
+def examples() -> list[str]:
+    """Every line that a command's help shows, which the reference prints."""
+    shown = [line for path in HELP for line in re.findall(r"^ +(hardneg \S+ .*)", path.read_text(), re.MULTILINE)]
+    return [line.split(" #")[0].rstrip() for line in shown if "..." not in line and ";" not in line]
 
 
-@pytest.mark.parametrize("line", commands("train", "train-teacher", "mine", "probe"))
-def test_every_command_of_the_pages_passes_preflight(line, tmp_path, monkeypatch):
+def commands() -> list[str]:
+    """Every command that is shown anywhere, once, without what a shell does around it."""
+    shown = [line[line.index("hardneg ") :] for line in lines() if re.match(r"(\S+=\S* |.* \* {2})?hardneg \S", line)]
+    return list(dict.fromkeys(re.split(r" [>|&]| {2,}\(", line)[0].strip() for line in [*shown, *examples()]))
+
+
+def is_app(line: str) -> bool:
+    return line.split()[1] in (*APPS, "race") and line.split()[2:3] not in (["switch"], ["rollback"], ["list"])
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The files that the pages speak of, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
-    (tmp_path / "outputs" / "RUN" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "outputs" / "RUN" / "checkpoints" / "best.ckpt").touch()
-    (tmp_path / "pairs.csv").write_text("query,document\n")
+    monkeypatch.setenv("HARDNEG_TARGETS", "mypackage.")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mypackage").mkdir()
+    (tmp_path / "mypackage" / "metrics.py").write_text("def first_hit(judged, ranked):\n    return 0.0\n")
+    for run in ("outputs/teacher", "RUN"):
+        (tmp_path / run / "teacher").mkdir(parents=True)  # what train-teacher leaves
+    for run in ("outputs/RUN", "outputs/first", "RUN", "A", "B"):
+        (tmp_path / run / "checkpoints").mkdir(parents=True)
+        (tmp_path / run / "checkpoints" / "best.ckpt").touch()
+    (tmp_path / "soup.ckpt").touch()
+    for table in ("pairs.csv", "my_pairs.csv", "more.csv", "faq.csv"):
+        (tmp_path / table).write_text("query,document\n")
     (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\n")
-    (tmp_path / "faq.jsonl").write_text("{}\n")
-    (tmp_path / "pairs.jsonl").write_text("{}\n")
+    for table in ("faq.jsonl", "pairs.jsonl"):
+        (tmp_path / table).write_text("{}\n")
     for folder in ("DIR", "NFCORPUS"):  # in BEIR layout
         (tmp_path / folder / "qrels").mkdir(parents=True)
         for name in ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv"):
             (tmp_path / folder / name).touch()
-    words = [word for word in with_kind(shlex.split(line)[2:])[0] if word != "-m" and not word.startswith("hydra.")]
+
+
+@pytest.mark.parametrize("line", filter(is_app, commands()))
+def test_every_command_of_the_pages_passes_preflight(line, files):
+    command, *words = shlex.split(re.sub(r"\bFILE\b", "pairs.csv", line))[1:]
+    if command == "race":
+        command, words = race.command_of(words)
+    if command == "check":
+        words = [word if "=" in word else f"path={word}" for word in words]
+    words = [word for word in with_kind(words)[0] if word != "-m" and not word.startswith("hydra.")]
     composition.register_resolvers()
     searched = any(word.startswith(("hydra/sweeper=", "hparams_search=")) for word in words)
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):
         for job in jobs.expand(fixed(words) if searched else words):
-            check_config(composition.compose(line.split()[1].replace("-", "_"), job))
+            check_config(composition.compose(command.replace("-", "_"), job))
+
+
+class Understood(Exception):
+    """The arguments have been read."""
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if not is_app(line)])
+def test_every_other_command_of_the_pages_is_understood(line, files, monkeypatch):
+    def read(self, arguments=None, namespace=None):
+        _, unknown = known(self, arguments, namespace)
+        if any(not re.match(r"[\w.@/:+~-]+=", word) for word in unknown):
+            self.error(f"unknown: {unknown}")
+        raise Understood
+
+    known = argparse.ArgumentParser.parse_known_args
+    for name in ("parse_args", "parse_known_intermixed_args"):
+        monkeypatch.setattr(argparse.ArgumentParser, name, read)
+    command, *words = shlex.split(line)[1:]
+    with pytest.raises(Understood):
+        cli._run(command, words)
+    if command == "stages":
+        assert (ROOT / "conf" / "experiment" / words[0] / "stages.yaml").exists()
+    if command == "inspect":
+        inspect.config_words([word for word in words if not word.startswith("--")])
+
+
+def test_the_pages_name_commands_targets_and_extras_that_there_are():
+    everywhere = "\n".join((ROOT / page).read_text() for page in (*PAGES, *BESIDE, *STUDIES))
+    written = "\n".join((ROOT / page).read_text() for page in (*PAGES, *BESIDE))
+    assert set(re.findall(r"`hardneg ([a-z][\w-]*)[ `]", written)) <= {*COMMANDS}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    typed = lines(page for page in (*PAGES, *BESIDE, *STUDIES) if "your_own_parts" not in page)  # a study has its own
+    named = re.findall(r"(?:hardneg|\.)\[([\w,-]+)\]'", "\n".join([everywhere.replace("'.[", ""), *typed]))
+    assert {one for extras in named for one in extras.split(",")} <= {*project["optional-dependencies"]}
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert {word for line in typed for word in re.findall(r"^(?:\S+=\S+ )?make ([\w-]+)", line)} <= set(targets)
 
 
 def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_names():
@@ -77,7 +153,7 @@ def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_name
     assert set(re.findall(r"\bmake (\w+)", "\n".join(blocks("README.md", "bash")))) <= set(targets)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "conf/experiment/README.md", *PAGES[1:]])
+@pytest.mark.parametrize("page", [*PAGES, *BESIDE, *STUDIES])
 def test_every_link_of_a_page_leads_somewhere(page):
     """Files, folders and headings within the repository; the web is not asked."""
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.DOTALL)
@@ -101,12 +177,24 @@ def test_every_guide_is_reached_from_the_front_page():
     ]
 
 
+def test_the_loss_of_the_guide_to_own_parts_holds_its_contract(tmp_path, monkeypatch):
+    page = "docs/guides/your_own_parts.md"
+    (code,) = [block for block in blocks(page, "python") if "class MyLoss" in block]
+    (written,) = blocks(page, "yaml")
+    (tmp_path / "my_study").mkdir()
+    (tmp_path / "my_study" / "loss.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HARDNEG_TARGETS", "my_study.")
+    assert written.startswith("# @package loss.my_loss\n")
+    check_loss(classes.build(yaml.safe_load(written)))
+
+
 def test_the_source_of_contributing_works_as_printed(tmp_path):
-    (code,), (yaml,) = blocks("CONTRIBUTING.md", "python"), blocks("CONTRIBUTING.md", "yaml")
+    (code,), (config,) = blocks("CONTRIBUTING.md", "python"), blocks("CONTRIBUTING.md", "yaml")
     (tmp_path / "popular.py").write_text(code)
     extra = tmp_path / "conf" / "negatives"
     extra.mkdir(parents=True)
-    (extra / "popular.yaml").write_text(yaml.replace("hardneg.negatives.popular", "popular"))
+    (extra / "popular.yaml").write_text(config.replace("hardneg.negatives.popular", "popular"))
     done = subprocess.run(
         [
             sys.executable, "-m", "hardneg.cli", "train", "--config-dir", str(tmp_path / "conf"), "data=toy",

@@ -34,7 +34,7 @@ def simulated(
 def logged(path: Path) -> tuple[str, list[Impression]]:
     """Read a click log in JSON lines; return what counts as one draw (`user` where all lines name one, else `query`).
 
-    Raises `DataError` with file and line for a broken line.
+    Raises `DataError` with file and line for a broken line; `UserError` where there is no such file.
     """
     if not path.is_file():
         raise UserError(f"--clicks {path}: no such file; {LAYOUT}")

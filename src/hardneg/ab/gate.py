@@ -21,6 +21,8 @@ class Gate:
     `delta`: what the lower end of the 95% interval of the difference must not fall below, as -0.01. `lost`: the largest
     share of queries that may lose a relevant document from the first k. `slice`: what the difference of no slice may
     fall below, of slices with at least `least` queries: smaller ones fall by chance.
+
+    Raises `UserError` for limits outside their range.
     """
 
     delta: float | None = None

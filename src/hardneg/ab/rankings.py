@@ -22,7 +22,8 @@ def ranked(run: Run, data: RetrievalData) -> Rankings:
 def read_qrels(path: Path) -> dict[str, dict[str, int | float]]:
     """Read judgements (BEIR's three columns or TREC's four) as query -> document -> grade; 0: not relevant.
 
-    Raises `DataError` with file and line for a broken row, and for one that contradicts an earlier one.
+    Raises `DataError` with file and line for a broken row, and for one that contradicts an earlier one; `UserError`
+    where there is no such file.
     """
     if not path.is_file():
         raise UserError(f"--qrels {path}: no such file")

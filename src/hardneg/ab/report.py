@@ -34,6 +34,8 @@ class Plan:
     `k` are the results that a user sees: what is lost, gained, common and interleaved. `cluster` is a file of query ids
     and clusters, `cluster_positives` joins queries that share a relevant document. `user` simulates clicks on
     `impressions` interleaved lists a query (null: none), unless `clicks` names a log.
+
+    Raises `UserError` for numbers that are too small, no metric or one twice, and an unknown user.
     """
 
     metrics: Sequence[str] = ("ndcg@10",)

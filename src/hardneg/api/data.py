@@ -173,7 +173,10 @@ class Data:
 
 
 def words_for(data: Any, cache: str | Path | None) -> list[str]:
-    """The words that name what `hardneg.train` is given: data, a path, or the name of a built-in set."""
+    """The words that name what `hardneg.train` is given: data, a path, or the name of a built-in set.
+
+    Raises `ConfigError` for data with a test split alone.
+    """
     from hardneg.data.readers.guess import with_kind
 
     if isinstance(data, str | os.PathLike):

@@ -37,7 +37,10 @@ def embedded_corpus(encoder: TextEncoder, data: RetrievalData, cache: Path) -> F
 def evaluated(
     run: Run, given: Any, split: str | None, metrics: Sequence[str] | None, depth: int | None
 ) -> dict[str, float]:
-    """Rank a split of the data, by default the run's own; see `Run.evaluate`."""
+    """Rank a split of the data, by default the run's own; see `Run.evaluate`.
+
+    Raises `UserError` where the run has no test split and none is named.
+    """
     asked = run.config.evaluate
     names, deep = [_metric(one) for one in (metrics or asked.metrics)], depth or int(asked.depth)
     check(names)

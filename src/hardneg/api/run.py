@@ -159,6 +159,8 @@ class Run:
         """Find the k best documents of the run's own corpus, exactly; the corpus is embedded at the first call.
 
         One query gives one list, several give one each. For a corpus of millions, or to serve: `hardneg index`.
+
+        Raises `UserError` for a `k` that is no whole number above 0.
         """
         import torch
 

@@ -25,7 +25,10 @@ from hardneg.serving.text_encoder import TextEncoder
 
 
 def check(cfg: DictConfig) -> None:
-    """Print what was looked at; exit with 1 if the index is stale."""
+    """Print what was looked at; exit with 1 if the index is stale.
+
+    Raises `ConfigError` for a sample of nothing, and where the checkpoint has gone.
+    """
     check_config(cfg)
     cfg = with_checkpoint(cfg)
     if cfg.sample < 1:

@@ -78,7 +78,10 @@ def merge(
 
 
 def sources_of(sources: Sequence[Path]) -> list[Path]:
-    """Return a checkpoint or sentence-transformers folder for each source; a sweep's folder stands for its runs."""
+    """Return a checkpoint or sentence-transformers folder for each source; a sweep's folder stands for its runs.
+
+    Raises `ConfigError` for fewer than two encoders.
+    """
     found: list[Path] = []
     for source in sources:
         jobs = sorted(path.parent for path in source.glob(f"*/{CHECKPOINTS}")) if source.is_dir() else []

@@ -46,7 +46,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def write(folder: Path) -> list[str]:
-    """Write the study whole or not at all; return its files, relative to the folder."""
+    """Write the study whole or not at all; return its files, relative to the folder.
+
+    Raises `UserError` for a folder that is there already, or cannot be written.
+    """
     check_name(folder.name)
     if folder.exists():
         raise UserError(f"{folder} is there already; choose another name, or move it away")

@@ -33,7 +33,10 @@ HEADER = ("filters", "hidden positives that leak", "false negatives drawn", "dra
 
 
 def probe(cfg: DictConfig) -> None:
-    """Print, per source and filter setting, what share of hidden positives comes back as negatives."""
+    """Print, per source and filter setting, what share of hidden positives comes back as negatives.
+
+    Raises `ConfigError` for a share outside 0 to 1.
+    """
     check_config(cfg)
     cfg = with_checkpoint(cfg)
     if not 0 < cfg.share < 1:

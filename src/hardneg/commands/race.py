@@ -25,7 +25,10 @@ examples:
 
 
 def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the command and the words of the sweep that a race is; answers --help itself."""
+    """Return the command and the words of the sweep that a race is; answers --help itself.
+
+    Raises `ConfigError` without a budget or with -m, `UserError` without Optuna.
+    """
     parser = argparse.ArgumentParser(
         prog="hardneg race",
         description="Train a portfolio of strategies within a budget of time, stop those that lose by dev, and say"

@@ -19,6 +19,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     """Return the command and the overrides that repeat the run in its folder, from its last checkpoint if it has one.
 
     Changes to the directory that the run was started in, where its relative paths start.
+
+    Raises `ConfigError` for a folder that holds no run, or a complete one.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Go on with an interrupted run.")
     parser.add_argument(

@@ -21,7 +21,8 @@ from hardneg.runs.saved_config import open_data, read_config
 def read(path: Path) -> dict[str, str]:
     """Read query id -> cluster from a JSON object, or from lines `query_id<TAB>cluster` (.csv: a comma).
 
-    Raises `DataError` with file and line for a line of another form, or a query in two clusters.
+    Raises `DataError` with file and line for a line of another form, or a query in two clusters; `UserError` where
+    there is no such file.
     """
     if not path.is_file():
         raise UserError(f"--cluster {path}: no such file")

@@ -40,7 +40,10 @@ def build(node: Any, **extra: Any) -> Any:
 
 
 def build_group(nodes: Mapping[str, Any] | None, group: str) -> dict[str, Any]:
-    """Make every object of a multi-select group, by name."""
+    """Make every object of a multi-select group, by name.
+
+    Raises `ConfigError` for settings of what was not chosen, and what the classes refuse, under their key.
+    """
     out = {}
     for name, node in (nodes or {}).items():
         if node is None or "_target_" not in node:

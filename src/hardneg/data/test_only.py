@@ -47,6 +47,8 @@ def open_for_testing(recipe: Readable, cache: Path, own: Own, said: bool, key: s
 
     What the run was trained on keeps its splits: its training queries are no test. `key` is where the config has the
     set, such as evaluate.also.faq. Raises what reading raises, with the keys of that place.
+
+    Raises `DataError` and `ConfigError` as reading does.
     """
     recipe = _with_columns(recipe, own, key)
     try:

@@ -39,6 +39,8 @@ class Side:
     """How one side (queries or documents) becomes tokens: a prompt in front, and a longest length in tokens.
 
     Either may be `auto`, until the encoder's recipe says what it is (`EncoderRecipe.resolved`).
+
+    Raises `ConfigError` for fewer than 2 tokens.
     """
 
     prompt: str = ""

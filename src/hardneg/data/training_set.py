@@ -21,6 +21,8 @@ class TrainingSet:
 
     A query with several positives shows others each epoch, in turn. `kept` marks which of the labelled `pairs` are
     trained on (null: all): the others are no positives, and no negatives either.
+
+    Raises `DataError` for a split in which no query has a relevant document.
     """
 
     data: RetrievalData

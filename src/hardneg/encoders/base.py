@@ -63,6 +63,8 @@ class EncoderRecipe(ABC):
     vectors, at every width.
 
     What a recipe leaves open (`auto`), `resolved` finds out.
+
+    Raises `ConfigError` for settings out of range, or that exclude each other.
     """
 
     query: Side = Side(max_length=LENGTHS["query"])

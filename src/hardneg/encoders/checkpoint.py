@@ -91,7 +91,10 @@ def _recipe(state: dict[str, Any]) -> EncoderRecipe:
 
 
 def read(path: str | Path, key: str = "ckpt_path") -> dict[str, Any]:
-    """Return what a dual encoder's checkpoint holds; `key` is what the config calls it."""
+    """Return what a dual encoder's checkpoint holds; `key` is what the config calls it.
+
+    Raises `ConfigError` for a file that is not ours.
+    """
     state = _opened(path, key)
     if KEY not in state:
         raise ConfigError(f"{key}={path} was not written by hardneg")

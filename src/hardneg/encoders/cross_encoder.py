@@ -102,6 +102,8 @@ class CrossEncoder(nn.Module):
 
     A model with one label scores by its logit, one with two by their difference (relevant is the second, as in
     monoBERT, arXiv:1901.04085). Weights without a classifier, as of a pretrained language model, get a fresh one.
+
+    Raises `ConfigError` for a model with more than two labels.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
@@ -210,6 +212,8 @@ class PairRecipe:
     `model` is what it starts from, `layers` keeps only the first so many, `max_length` counts the tokens of query and
     document together; `tokens` and `grad_cache` are those of `EncoderRecipe`, `lr` is where optimizer.lr starts.
     `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which is run.
+
+    Raises `ConfigError` for fewer than 8 tokens or no layer.
     """
 
     model: str

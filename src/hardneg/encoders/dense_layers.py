@@ -23,6 +23,8 @@ class Dense:
 
     `activation` is the name of a class in torch.nn that needs no argument, such as Tanh, GELU or Identity.
     `in_features` may be left out: it is then the width of what comes before.
+
+    Raises `ConfigError` for widths below 1.
     """
 
     in_features: int | None = None
@@ -41,7 +43,10 @@ class Dense:
 
     @classmethod
     def of(cls, given: Dense | Mapping[str, Any]) -> Dense:
-        """Make one of a config's words, as {out_features: 256, activation: Identity}."""
+        """Make one of a config's words, as {out_features: 256, activation: Identity}.
+
+        Raises `ConfigError` for words that a layer does not take.
+        """
         if isinstance(given, Dense):
             return given
         try:

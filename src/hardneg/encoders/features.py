@@ -33,6 +33,8 @@ class Features(EncoderRecipe):
     vocabulary. A feature outside it counts as [UNK], which is nothing (zero) unless `unknown` is above 0: that share of
     the features is then hidden in training, so that [UNK] learns to stand for the unseen (as in DropoutNet, Volkovs et
     al. 2017).
+
+    Raises `ConfigError` for widths below 1, an unknown pooling, and an `unknown` that is no share.
     """
 
     dim: int = 64

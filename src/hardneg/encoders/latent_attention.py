@@ -18,6 +18,8 @@ class Latents:
     """Describes the dictionary of `pooling=latent_attention`: `count` latent vectors, looked up by `heads` heads.
 
     `expansion` is the width of the MLP behind it, in widths of the model.
+
+    Raises `ConfigError` for numbers below 1.
     """
 
     count: int = 512
@@ -32,7 +34,10 @@ class Latents:
             )
 
     def build(self, dim: int) -> LatentAttention:
-        """Make the pooling for hidden states of this width, with random weights."""
+        """Make the pooling for hidden states of this width, with random weights.
+
+        Raises `ConfigError` where the heads do not divide the width.
+        """
         if dim % self.heads:
             raise ConfigError(f"encoder.latents.heads={self.heads} must divide the model's width, {dim}")
         return LatentAttention(dim, self.count, self.heads, self.expansion)

@@ -21,6 +21,8 @@ class LoRA:
 
     `r` is their rank, `alpha` / r scales what they add, `dropout` is that of their input. `targets` are the ends of the
     names of the layers to adapt, as peft takes them, or "all-linear".
+
+    Raises `ConfigError` for numbers out of range, no targets, and where peft is not installed.
     """
 
     r: int | None = None
@@ -39,7 +41,10 @@ class LoRA:
             raise ConfigError(f"encoder.lora.r={self.r} needs peft: pip install 'hardneg[lora]', or set it to null")
 
     def adapt(self, model: Any) -> Adapted:
-        """Freeze the model and put adapters in; those, and only those, are trained, as float32."""
+        """Freeze the model and put adapters in; those, and only those, are trained, as float32.
+
+        Raises `ConfigError` for targets that the model does not have.
+        """
         from peft import LoraConfig, inject_adapter_in_model
 
         base = weights_hash(model)

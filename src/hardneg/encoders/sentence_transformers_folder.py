@@ -52,7 +52,10 @@ class ModuleChain:
 
     @classmethod
     def read(cls, folder: Path) -> ModuleChain | None:
-        """Read the list of modules; None for a folder that is none of sentence-transformers'."""
+        """Read the list of modules; None for a folder that is none of sentence-transformers'.
+
+        Raises `ConfigError` for a list that cannot be read.
+        """
         listed = read_json(folder / MODULES)
         if listed is None:
             return None
@@ -122,7 +125,10 @@ class ModuleChain:
         return [path for name, (_, path) in zip(self.names, self.modules, strict=True) if name == "Dense"]
 
     def normalizes(self) -> bool:
-        """Whether scores are cosines: it normalises, or its similarity does (which is cosine where it says nothing)."""
+        """Whether scores are cosines: it normalises, or its similarity does (which is cosine where it says nothing).
+
+        Raises `ConfigError` for another similarity than cosine and dot product.
+        """
         self.check()
         similarity = self.settings.get("similarity_fn_name") or "cosine"
         if similarity not in ("cosine", "dot"):

@@ -27,6 +27,8 @@ class Static(EncoderRecipe):
 
     `init` null starts from random embeddings with a tokenizer trained on the corpus (`vocab_size` and `dim` count);
     a folder, a hub name or "minilm" starts from that transformer's word embeddings and takes its tokenizer.
+
+    Raises `ConfigError` for a width below 1 or a vocabulary below 100.
     """
 
     init: str | None = None

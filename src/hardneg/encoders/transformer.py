@@ -52,6 +52,8 @@ class Transformer(EncoderRecipe):
     Of decoders, `append_eos` and `bidirectional` (see `encoders.decoder`), `pooling` "latent_attention" with `latents`.
     With `lora` only adapters and pooling are trained, the model itself stays, held as `dtype`; what is trained is
     float32.
+
+    Raises `ConfigError` for settings out of range, or that exclude each other.
     """
 
     model: str
@@ -147,7 +149,7 @@ class Transformer(EncoderRecipe):
         return self.lora if self.lora is not None and self.lora.r is not None else None
 
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
-        """Load the model's own tokenizer."""
+        """Load the model's own tokenizer; raises `ConfigError` for a model without a fast one."""
         from transformers import AutoTokenizer
 
         folder = self._folder()

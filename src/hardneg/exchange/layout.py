@@ -41,7 +41,10 @@ TOWER_TYPES = ("Transformer", "StaticEmbedding")  # the first module of a chain:
 
 @contextmanager
 def export_folder(folder: Path, force: bool) -> Iterator[Path]:
-    """Give a folder to write to, which takes the other's place once it is complete."""
+    """Give a folder to write to, which takes the other's place once it is complete.
+
+    Raises `ConfigError` for a folder that holds something else, or an export unless `force`.
+    """
     used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if used and not force:
         raise ConfigError(f"{folder} is not empty; choose another folder, or give --force to replace an export")

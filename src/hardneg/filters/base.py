@@ -21,6 +21,8 @@ class CandidateFilter(ABC):
 
     `at` says where the rule is applied: to `mined` lists, whose scores are the miner's, to `live` batches, whose scores
     are the model's of this step, or to `both`. `needs_teacher`: reads teacher scores, and keeps what has none.
+
+    Raises `ConfigError` for another `at`.
     """
 
     at: str = "both"

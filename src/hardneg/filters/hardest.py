@@ -17,6 +17,8 @@ class Hardest(CandidateFilter):
     With more drawn than trained on this is SimLM's forward factor (arXiv:2207.02578: 64 passages a query for its
     cross-encoder, of which the hardest 16 count). What is dropped gets no gradient. Of equal scores at the edge all
     stay. Behind filters that drop false negatives it chooses among what they leave.
+
+    Raises `ConfigError` for an `n` below 1.
     """
 
     def __init__(self, n: int = 4, sources: list[str] | None = None, at: str = "live") -> None:

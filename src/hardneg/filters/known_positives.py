@@ -28,6 +28,8 @@ class KnownPositives(CandidateFilter):
     was judged for the query, `only_judged_negatives` keeps only what was judged and found not relevant.
 
     Of columns that are no document beside the query (negatives=blocks) it drops what the labels hold together.
+
+    Raises `ConfigError` for another `mode`.
     """
 
     def __init__(self, mode: str = "drop_positives", at: str = "both") -> None:

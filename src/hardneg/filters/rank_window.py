@@ -15,6 +15,8 @@ class RankWindow(CandidateFilter):
     """Keep ranks `skip` to `last` of the miner's list, counted from 0 (BGE mines 10-210; NV-Retriever's "shift").
 
     The cheapest remedy for false negatives, and blind: it drops true hard negatives and keeps deep false ones.
+
+    Raises `ConfigError` unless 0 <= `skip` < `last`.
     """
 
     def __init__(self, skip: int = 10, last: int | None = None, at: str = "mined") -> None:

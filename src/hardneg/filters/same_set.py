@@ -22,6 +22,8 @@ class SameSet(CandidateFilter):
     Documents of other sets are too easy, and give away the set instead of the answer; batches are of one set already,
     a queue is not. `offline_only` switches the online sources (in-batch, queue) off where other queries' documents are
     often relevant too, as where documents are class labels (NV-Embed, arXiv:2405.17428; BGE's `no_in_batch_neg`).
+
+    Raises `ConfigError` for an `offline_only` that is no list.
     """
 
     def __init__(self, offline_only: Sequence[str] = (), at: str = "live") -> None:

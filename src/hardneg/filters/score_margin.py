@@ -14,6 +14,8 @@ class AbsoluteMargin(CandidateFilter):
     """Keep scores of at most the positive's minus `margin` ("TopK-MarginPos", NV-Retriever, arXiv:2407.15831).
 
     Of several positives the `min`, `mean` or `max` counts (`positive`); min is the strictest.
+
+    Raises `ConfigError` for a negative `margin`.
     """
 
     def __init__(self, margin: float = 0.05, positive: str = "min", at: str = "mined") -> None:
@@ -32,6 +34,8 @@ class RelativeMargin(CandidateFilter):
     """Keep scores of at most `1 - margin` of the positive's ("TopK-PercPos", NV-Retriever; 0.05 is its 95%).
 
     The threshold is s - |s| * margin: multiplying a negative score by 0.95 would raise it and let everything pass.
+
+    Raises `ConfigError` for a `margin` outside 0 to 1.
     """
 
     def __init__(self, margin: float = 0.05, positive: str = "min", at: str = "mined") -> None:

@@ -15,6 +15,8 @@ class ScoreWindow(CandidateFilter):
     """Keep scores from `low` to `high` (null: no bound); `high` 0.7 is NV-Retriever's "TopK-Abs" (arXiv:2407.15831).
 
     The numbers are on the miner's scale: what suits one encoder is wrong for another, and for BM25.
+
+    Raises `ConfigError` unless `low` < `high`.
     """
 
     def __init__(self, low: float | None = None, high: float | None = 0.7, at: str = "mined") -> None:

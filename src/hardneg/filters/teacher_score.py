@@ -16,6 +16,8 @@ class TeacherScore(CandidateFilter):
 
     RocketQA keeps below 0.1 of a probability (arXiv:2010.08191); sentence-transformers' MS MARCO recipes a margin of 3
     logits. Candidates without a teacher score are kept: unknown is not relevant.
+
+    Raises `ConfigError` where `high` and `margin` are null.
     """
 
     needs_teacher = True

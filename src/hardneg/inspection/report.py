@@ -21,7 +21,10 @@ SCRIPT_TEXTS = 2000  # of either side, whose letters are counted
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much is looked at, at most: queries of each split and documents by BM25, texts of either side by length."""
+    """How much is looked at, at most: queries of each split and documents by BM25, texts of either side by length.
+
+    Raises `ConfigError` for numbers below 1.
+    """
 
     queries: int = 500
     documents: int = 100_000

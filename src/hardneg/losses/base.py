@@ -19,6 +19,8 @@ class Weighed(nn.Module):
     """What a run's loss is summed of.
 
     A module, so that what it learns (a temperature) follows device and checkpoint.
+
+    Raises `ConfigError` for a weight of 0 or less.
     """
 
     needs_teacher: bool = False
@@ -118,7 +120,10 @@ class VectorLoss(Weighed, ABC):
 
 
 class AtTemperature(Loss):
-    """A loss that divides scores by a temperature which is set, not learned."""
+    """A loss that divides scores by a temperature which is set, not learned.
+
+    Raises `ConfigError` for a temperature of 0 or less.
+    """
 
     has_temperature = True
 
@@ -145,7 +150,10 @@ class AtTemperature(Loss):
 
 
 class OfTeacher(AtTemperature):
-    """A loss that holds the student's similarities, over one temperature, to a teacher's scores over another."""
+    """A loss that holds the student's similarities, over one temperature, to a teacher's scores over another.
+
+    Raises `ConfigError` for a temperature of 0 or less.
+    """
 
     needs_teacher = True
 

@@ -29,6 +29,8 @@ class EmbedDistill(VectorLoss):
     `teacher` says whose vectors they are; they come with the batch. Where theirs are wider or narrower than ours a
     linear `projection` of ours, trained along, is compared ("auto"); it is no part of the model. Only vectors of the
     full width are compared.
+
+    Raises `ConfigError` for another `distance`, `documents` or `projection`.
     """
 
     alone = True
@@ -59,7 +61,10 @@ class EmbedDistill(VectorLoss):
         return self.wanted is not False
 
     def fit(self, ours: int, theirs: int) -> None:
-        """Make the projection for vectors of these widths, with random weights; before the optimizer is made."""
+        """Make the projection for vectors of these widths, with random weights; before the optimizer is made.
+
+        Raises `ConfigError` for different widths where there is to be none.
+        """
         if self.wanted is True or (self.wanted == "auto" and ours != theirs):
             self.projection = nn.Linear(ours, theirs)
         elif ours != theirs:

@@ -29,6 +29,8 @@ class GOR(VectorLoss):
     moment alone, of queries and positives, and their sum: mean_weight=0, aggregation=sum.
 
     Pairs that are one query, or one document, do not count. Queries and documents of all ranks are taken together.
+
+    Raises `ConfigError` for negative weights, two of 0, and other `documents` or `aggregation`.
     """
 
     def __init__(

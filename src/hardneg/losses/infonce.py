@@ -39,6 +39,9 @@ class InfoNCE(Loss):
 
     Columns that carry a `log_q` are corrected by it (see `Candidates`); in the other direction, queries come equally
     often and need none.
+
+    Raises `ConfigError` for a `temperature` of 0 or less (learned: below 0.01), a negative `hardness` or `focal`, and
+    another `several`.
     """
 
     corrects_sampling = True

@@ -19,6 +19,8 @@ class MarginMSE(Loss):
     and a row whose positive is unknown to the teacher has no loss. `scale` multiplies the student's similarities: a
     teacher speaks in logits, whose margins reach 10 and more, which dot products can follow (scale 1) and cosines,
     within -1 and 1, cannot.
+
+    Raises `ConfigError` for a `scale` of 0 or less.
     """
 
     needs_teacher = True

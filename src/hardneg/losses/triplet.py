@@ -20,6 +20,8 @@ class Triplet(Loss):
     Scores are cosines when `encoder.normalize` is true and dot products when it is false; the margin is in the same
     unit. `reduction` says which negatives of a row count: all (`mean`), those inside the margin (`violating`), or the
     worst one (`hardest`, Hermans et al. 2017, arXiv:1703.07737). Of several positives the lowest counts.
+
+    Raises `ConfigError` for a `margin` of 0 or less, and another `reduction`.
     """
 
     def __init__(

@@ -32,6 +32,8 @@ class Thresholds:
     BM25's. `random_cosine`: the mean cosine of random queries, or of random documents, is higher. `p`: a change for the
     worse (of dev metrics, paired by query, or of the loss of hard negatives within a round), or a lead of BM25, would
     be that unlikely by chance. `samples`: negatives listed in the audit that follows a drop.
+
+    Raises `ConfigError` for what is neither a share nor null.
     """
 
     kept: float | None = 0.1

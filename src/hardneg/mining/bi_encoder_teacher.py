@@ -25,6 +25,8 @@ class BiEncoderTeacher(Teacher):
     """Scores pairs by the similarity of a checkpoint of ours (`ckpt_path`) or of another `encoder`.
 
     Similarities are multiplied by `scale`: distillation compares them with a temperature of its own.
+
+    Raises `ConfigError` where neither is given.
     """
 
     def __init__(

@@ -38,6 +38,8 @@ class BM25(Miner):
     Lao, Khmer, Burmese) are cut into pairs of characters; `auto`, which is `by_script` where such a script is among the
     texts; into `pairs` of characters in all scripts; or as an encoder does, by the tokenizer.json of a model's folder,
     whose tokens are neither stemmed nor left out as stop words.
+
+    Raises `ConfigError` for `k1` or `b` out of range, and a language without a stemmer.
     """
 
     k1: float = 1.2

@@ -31,6 +31,8 @@ class CrossEncoderTeacher(Teacher):
     `max_length` counts the tokens of query and document together; "auto": as the folder was saved, else 256.
     `precision` is "32-true", "bf16-mixed" or "auto". `revision` is that of a hub name, `trust_remote_code` lets a model
     bring its own Python, which is run.
+
+    Raises `ConfigError` for fewer than 8 tokens, and a folder that is not there.
     """
 
     def __init__(

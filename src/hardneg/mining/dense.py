@@ -33,6 +33,8 @@ class Dense(Miner):
     `ckpt_path` and `encoder` null: the model as it is when a round begins. `encoder` is a recipe, as a group option
     describes one. `precision` is what a miner of its own computes in. `weights` may be `average`: those of the model's
     moving average, which `callbacks=ema` keeps, for lists that jump about less from round to round.
+
+    Raises `ConfigError` for `ckpt_path` and `encoder` at once, another `weights`, and a checkpoint that is not there.
     """
 
     ckpt_path: str | None = None
@@ -66,7 +68,10 @@ class Dense(Miner):
         return self.weights == "average"
 
     def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> Dense:
-        """Load the miner's own weights, or take the model's as they are now."""
+        """Load the miner's own weights, or take the model's as they are now.
+
+        Raises `ConfigError` where there is no model yet, or no average of it.
+        """
         if self.follows_model:
             if model is None:
                 raise ConfigError("there is no model to mine with yet; give the miner a ckpt_path or an encoder")

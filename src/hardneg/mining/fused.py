@@ -21,6 +21,8 @@ class Fused(Miner):
 
     Lexical and dense lists overlap little (ANCE counts 15%), so their union holds hard negatives of both kinds. Scores
     are on the scale of the sum, for hits and positives alike; a document that a list does not reach gets nothing there.
+
+    Raises `ConfigError` for fewer than two miners, and a `constant` below 1.
     """
 
     def __init__(self, miners: Sequence[Miner], constant: int = 60) -> None:

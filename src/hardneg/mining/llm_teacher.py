@@ -33,6 +33,8 @@ class LLMTeacher(Teacher):
     wants. `precision` "bf16-true" also holds the weights in bfloat16; "auto" is that where the processor computes it,
     else "32-true". `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which is
     run.
+
+    Raises `ConfigError` for another `style` or `precision`, numbers below their least, and a folder that is not there.
     """
 
     def __init__(

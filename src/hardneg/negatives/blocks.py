@@ -26,6 +26,8 @@ class Blocks(OnlineSource):
     drop: queries with a known positive in common, a document and a query that knows it, and two documents of which the
     query of one knows the other. With `hard` the columns of document_document are the other rows' drawn negatives too,
     as in Qwen3-Embedding's equation 1.
+
+    Raises `ConfigError` for other blocks.
     """
 
     def __init__(self, of: Sequence[str] = BLOCKS, hard: bool = False) -> None:

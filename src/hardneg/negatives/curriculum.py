@@ -28,6 +28,8 @@ class Curriculum:
     exact. An online source is on (1) or off (0). `window`: by mined source, the [first, end) places of the kept list
     that are drawn from, in place of its pool. `temperature`: by loss. Sources and losses that are not named stay as
     they are.
+
+    Raises `ConfigError` for another `shape`, no slots, and where nothing moves.
     """
 
     def __init__(

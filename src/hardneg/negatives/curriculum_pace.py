@@ -81,6 +81,8 @@ class Measured(Pace):
     `negatives/bm25/loss` (these negatives have been learnt) or `mining/mined/kept` (the lists are clean enough);
     of several the mean of those that are known counts. As with self-paced learning (Kumar et al., NeurIPS 2010), the
     model decides when it is ready for harder ones.
+
+    Raises `ConfigError` for no metric, both bounds or none, and numbers below 1.
     """
 
     def __init__(

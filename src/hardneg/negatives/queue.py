@@ -28,6 +28,8 @@ class Queue(OnlineSource):
     in the batch at hand, or a later one in the queue or in the same batch, replaces the earlier, whose place stays
     empty until its turn. So with `logq` a positive is corrected by the chance that the rows seen hold it at all. What
     the batch holds is left to in_batch.
+
+    Raises `ConfigError` for a `size` below 1 and a negative `warmup_steps`.
     """
 
     emb: Float[Tensor, "S D"]

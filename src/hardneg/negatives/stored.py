@@ -35,6 +35,8 @@ class Stored(OfflineSource):
 
     With a miner that follows the model in training there is nothing to draw before the first round: the slots stay
     empty, and `Remine` says when to mine.
+
+    Raises `ConfigError` for another `sampling`, and for what needs a teacher without one.
     """
 
     def __init__(

@@ -32,6 +32,8 @@ class Consistency(ByEncoder):
     for all queries, `seed` chooses it; of several data sets each query has one of its own set. Other documents that are
     known to be relevant to the query, and the document that it is itself, stand in nobody's way; of equal scores the
     pair's own document comes first. Work grows with pairs x sample x dimensions.
+
+    Raises `ConfigError` for numbers below 1, and a `top` that keeps everything.
     """
 
     def __init__(

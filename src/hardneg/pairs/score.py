@@ -22,6 +22,8 @@ class Score(ByEncoder):
 
     Qwen3-Embedding keeps synthetic pairs above 0.7 (arXiv:2506.05176). Cosines of another encoder lie elsewhere: look
     at the quantiles in the report first.
+
+    Raises `ConfigError` for no bound, and `low` above `high`.
     """
 
     def __init__(

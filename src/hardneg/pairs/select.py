@@ -59,7 +59,7 @@ def select(rules: Mapping[str, PairFilter], training: TrainingSet, cache: Path, 
     """Apply the rules in their order, each to what those before it kept; what was selected before is not again.
 
     Of several processes that ask together one works and the others wait; ranks share the work. Raises `DataError` where
-    no pair is left.
+    no pair is left; `ConfigError` for more than 127 rules.
     """
     if len(rules) > 127:
         raise ConfigError(f"pairs names {len(rules)} rules; 127 can be told apart")

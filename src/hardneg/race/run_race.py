@@ -54,7 +54,10 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
 
 
 class Race:
-    """One race, and this process's part in it."""
+    """One race, and this process's part in it.
+
+    Raises `ConfigError` without a dev split.
+    """
 
     def __init__(
         self, config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path

@@ -102,7 +102,10 @@ class Faiss(Search):
     ef_search: int = 128
 
     def check(self, documents: int, dim: int, device: torch.device) -> None:
-        """Refuse a string that faiss does not know, more cells than documents, and a graph on a GPU."""
+        """Refuse a string that faiss does not know, more cells than documents, and a graph on a GPU.
+
+        Raises `ConfigError`, which says what to take instead.
+        """
         faiss = load_faiss()
         cells = faiss.try_extract_index_ivf(self._empty(dim))
         if cells is not None and cells.nlist > documents:
@@ -133,6 +136,8 @@ class Faiss(Search):
         """Train the index on an even sample and add all; raises `UserError` where faiss is not installed.
 
         A share is indexed as the whole would be, after the same training: shares find together what the whole would.
+
+        Raises `ConfigError` for too few documents to train on.
         """
         faiss = load_faiss()
         self.check(len(docs.whole), docs.dim, device)

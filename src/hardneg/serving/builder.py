@@ -34,6 +34,8 @@ class Builder:
 
     `shard` is the number of documents in a shard. With `rebuild` nothing that is there is used: not the vectors of
     unchanged documents, and not the live build even if it is of the same corpus.
+
+    Raises `ConfigError` for an empty `shard`.
     """
 
     folder: IndexFolder

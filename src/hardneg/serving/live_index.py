@@ -178,7 +178,7 @@ class LiveIndex:
         return self._opened.freshness
 
     def search(self, queries: Sequence[str], k: int = 10) -> list[Answer]:
-        """Return the `k` best documents of each query."""
+        """Return the `k` best documents of each query; raises `ConfigError` for a `k` below 1."""
         if k < 1:
             raise ConfigError(f"k={k} must be 1 or more")
         self.follow()

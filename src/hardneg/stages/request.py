@@ -15,7 +15,7 @@ PLACE = "hydra.run.dir="
 
 
 def note(plan: Plan, arguments: Sequence[str]) -> None:
-    """Write what was asked for, and where, for `again`."""
+    """Write what was asked for, and where, for `again`; raises `ConfigError` for the folder of a run."""
     if (plan.folder / ".hydra").exists():
         raise ConfigError(f"{plan.folder} is the folder of a run; give another hydra.run.dir for the stages")
     plan.folder.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,10 @@ class Preflight(Callback):
     sweep: Path | None = None  # the folder of the last sweep that passed, for the table at its end
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse a config that cannot work, and a folder with another run's results; take a folder of its own."""
+        """Refuse a config that cannot work, and a folder with another run's results; take a folder of its own.
+
+        Raises `ConfigError` for a search without -m.
+        """
         training = str(config.hydra.job.config_name).startswith("train")
         if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
             return

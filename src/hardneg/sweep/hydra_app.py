@@ -27,6 +27,8 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     """Start a command as a Hydra app over conf/; a sweep ends with a table of its jobs, and with 1 if any failed.
 
     `entry` is what the command does with a config.
+
+    Raises `ConfigError`, in plain words, for what Hydra cannot compose.
     """
     composition.register_resolvers()
     for plugin in (Processes, Optuna, Race):  # Hydra does not see them in an editable install

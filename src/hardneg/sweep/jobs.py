@@ -33,7 +33,10 @@ class Job:
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
-    """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does."""
+    """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does.
+
+    Raises `ConfigError` for ranges that only a search takes.
+    """
     choices = {}  # a later word replaces an earlier one of the same key
     loader = GlobalHydra.instance().config_loader()  # knows the options that glob(*) stands for
     for override in OverridesParser.create(loader).parse_overrides(overrides):

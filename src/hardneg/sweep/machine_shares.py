@@ -38,7 +38,10 @@ class Gpus:
         self.used: Counter[str] = Counter()
 
     def wanted(self, node: Mapping[str, Any], jobs: int) -> int:
-        """How many a job asks for by its config; `auto` and -1 are its share of all, and a list chooses for itself."""
+        """How many a job asks for by its config; `auto` and -1 are its share of all, and a list chooses for itself.
+
+        Raises `ConfigError` for more than there are.
+        """
         trainer = node.get("trainer") or {"accelerator": node.get("device", "auto"), "devices": 1}
         if trainer["accelerator"] == "cpu" or not self.names:
             return 0

@@ -104,6 +104,8 @@ def taking_turns(folder: Path) -> Iterator[None]:
     """Let one run at a time fill a folder whose files are each whole or not there; what it left, the next one finds.
 
     Every rank of a run asks; rank 0 has the lock for all of them. Notes that the folder was used now.
+
+    Raises `ConfigError` where the folder cannot be written.
     """
     with ExitStack() as held:
 

@@ -33,6 +33,8 @@ class Schedule:
 
     `warmup_steps` gives the length of the warm-up in optimiser steps, in place of the share; where the run is no longer
     than that, so that its rate would never be reached, the share is taken after all.
+
+    Raises `ConfigError` for another `shape` and negative steps.
     """
 
     shape: str = "linear"
@@ -80,6 +82,8 @@ class WarmupStableDecay(Schedule):
 
     The fall is along `shape` (of the share x of it that is done: 1 - x, half a cosine, or 1 - sqrt(x)) and ends at
     `floor` of the rate; the warm-up begins there too.
+
+    Raises `ConfigError` for shares that are more than the run together.
     """
 
     shape: str = "1-sqrt"
@@ -112,6 +116,8 @@ class Plateau(Schedule):
 
     That is for more than `patience` evaluations, each of which counts once, within epochs too (see `FollowPlateau`).
     A new best must be higher by `threshold`, an absolute difference. No rate falls below `min_lr`.
+
+    Raises `ConfigError` for a `factor` outside 0 to 1, and negative numbers.
     """
 
     shape: str = "constant"
@@ -155,6 +161,8 @@ class AnyScheduler:
 
     It makes a step after each optimiser step or epoch (`interval`). The run's length, in these, is filled in where the
     scheduler asks for one and is given none (`total_steps`, `T_max`, `num_training_steps`).
+
+    Raises `ConfigError` for another `interval`, and a scheduler without `_partial_: true`.
     """
 
     scheduler: Callable[..., LRScheduler]

@@ -57,6 +57,8 @@ class Backend(ABC):
     """Describes a vector database; the constructor is cheap. `path` is the folder of the index.
 
     Every build has a place of its own: a folder, or a name at a server.
+
+    Raises `ConfigError` for an empty `path`.
     """
 
     path: str

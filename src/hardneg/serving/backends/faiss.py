@@ -103,7 +103,7 @@ class FaissVectors(Vectors):
         return bool(self.index.is_trained)
 
     def train(self, sample: Float32[np.ndarray, "S D"]) -> None:
-        """Find cells and codes."""
+        """Find cells and codes; raises `ConfigError` for too few documents."""
         try:
             self.index.train(np.ascontiguousarray(sample))
         except RuntimeError as error:

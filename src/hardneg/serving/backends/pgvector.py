@@ -25,9 +25,10 @@ class PgVector(Backend):
 
     `dsn` is libpq's (empty: what PGHOST, PGDATABASE, ... say); it is kept in the manifest, so a password in it is
     refused. With `hnsw` a graph is built (at most 2,000 dimensions), searched `ef_search` wide or as wide as documents
-    are asked for (at most 1,000 either way); else search is exact. Manifest, texts and shards lie in `path`, whose
-    hash is <index>: a folder that is moved must be indexed again. Two indexes at one server need two names to have a
-    view each. Raises `UserError` where the server or its extension is not there.
+    are asked for (at most 1,000 either way); else search is exact. Manifest, texts and shards lie in `path`, whose hash
+    is <index>: a folder that is moved must be indexed again. Two indexes at one server need two names to have a view
+    each. Raises `UserError` where the server or its extension is not there; `ConfigError` for a password in `dsn`, a
+    name that PostgreSQL does not take, and an `ef_search` out of range.
     """
 
     dsn: str = ""
@@ -103,7 +104,10 @@ class PgVector(Backend):
 
 
 class PgVectors(Vectors):
-    """A connection to one build's table."""
+    """A connection to one build's table.
+
+    Raises `UserError` where there is no such table.
+    """
 
     def __init__(self, connection: Any, table: str, recipe: PgVector) -> None:
         self.connection, self.table, self.recipe = connection, table, recipe

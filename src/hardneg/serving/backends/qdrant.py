@@ -30,7 +30,8 @@ class Qdrant(Backend):
     folder that is moved must be indexed again. Two indexes at one server need two names to have an alias each.
 
     Without `url` each collection is a folder in `path` (local mode), searched exactly; it holds all in memory and lets
-    one process in at a time. Raises `UserError` for a second one, and for a server that is not there or refuses.
+    one process in at a time. Raises `UserError` for a second one, and for a server that is not there or refuses;
+    `ConfigError` for a name that Qdrant does not take, and an `ef_search` below 1.
     """
 
     url: str | None = None

@@ -78,7 +78,10 @@ class QdrantVectors(Vectors):
             return int(self.client.count(self.collection).count)
 
     def save(self) -> None:
-        """Wait until the graph is built: until then what is not in it is scanned, and would be measured as exact."""
+        """Wait until the graph is built: until then what is not in it is scanned, and would be measured as exact.
+
+        Raises `UserError` where the server gives up.
+        """
         status, woken, said = self.models.CollectionStatus, False, False
         while (info := self._info()).status != status.GREEN:
             if info.status == status.RED:

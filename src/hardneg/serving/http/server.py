@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Take the port before the model is loaded; it is listened on when the model is there."""
+    """Take the port before the model is loaded; it is listened on when the model is there.
+
+    Raises `UserError` where it cannot be had.
+    """
     try:
         if not 0 <= port < 65_536:  # the resolver takes it modulo that
             raise OSError("ports are 0 to 65535")

@@ -17,6 +17,8 @@ class TemperatureWarmup(L.Callback):
     SimLM's `t_warmup` (arXiv:2207.02578, simlm/src/models/biencoder_model.py): at step s of n a loss of temperature t
     has the scale max(1, s / n / t). `losses` names those that are warmed up; null: all that have a temperature. A
     function of the step alone, so a run that goes on has what it would have had.
+
+    Raises `ConfigError` for `steps` below 1.
     """
 
     def __init__(self, steps: int, losses: Sequence[str] | None = None) -> None:
