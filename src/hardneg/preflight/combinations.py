@@ -177,6 +177,11 @@ def check_pairs(node: dict[str, Any]) -> None:
             f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"
             f" +encoder@negatives.{name}.miner.encoder=minilm"
         )
+    if swapping := [name for name, source in sources.items() if getattr(source, "swap", None) is not None]:
+        raise ConfigError(
+            f"negatives.{swapping[0]}.swap is by similarities of a dual encoder in training; set"
+            f" negatives.{swapping[0]}.swap.every_n_steps=null"
+        )
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
     if of_vectors := [name for name, loss in losses.items() if isinstance(loss, VectorLoss)]:
