@@ -113,6 +113,8 @@ def test_every_option_composes_and_can_run(choice):
         (["remine.keep_last=1"], "remine.keep_last=1 must be a whole number, 2 or more"),
         (["negatives=[mined]", "negatives.mined.miner.ckpt_path=nowhere"], "ckpt_path=nowhere: there is no such file"),
         (["negatives=[mined]", "negatives.mined.pool=500"], "k <= pool <= depth"),
+        (["negatives=[mined]", "negatives.mined.swap.every_n_steps=0"], "swap.every_n_steps must be a whole number"),
+        (["negatives=[bm25]", "negatives.bm25.swap.every_n_steps=9", "negatives.bm25.depth=4"], "k=4 is depth=4"),
     ],
 )
 def test_mining_that_cannot_work_is_refused(overrides, says):

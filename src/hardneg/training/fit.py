@@ -159,7 +159,7 @@ def chooser(cfg: DictConfig, retriever: Ranks) -> Chooser:
 def mining(
     cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model, evaluate: Evaluate
 ) -> list[L.Callback]:
-    """The callbacks that follow a curriculum, watch the mined sources, mine with the model, and swap what became easy."""
+    """The callbacks that follow a curriculum, watch the mined sources, mine with the model, and swap what is easy."""
     stored = negatives.stored
     following = {name: source for name, source in stored.items() if source.follows_model}
     at = Thresholds(**cfg.alarms)
