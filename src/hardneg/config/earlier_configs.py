@@ -50,6 +50,7 @@ LATER: dict[str, dict[str, Any]] = {
             **{"every_n_steps": None, "ratio": 1.15, "ceiling": 0.8, "floor": None},
         }
     },
+    "hardneg.training.schedule.WarmupStableDecay": {"decay_steps": None},
     "hardneg.data.mix.Mix": {"batches": "same_set", "k": {}},
     **{
         f"hardneg.losses.{path}": {"sources": None, "sets": None}
