@@ -78,6 +78,7 @@ def check_combination(node: dict[str, Any]) -> None:
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
     check_mining(node, following)
+    check_swap(node, sources)
     check_split(node)
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
@@ -132,6 +133,18 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
             f"remine.warmup_epochs={warmup} leaves none of trainer.max_epochs={epochs} for negatives="
             f"{','.join(following)}; train longer or warm up less"
         )
+
+
+def check_swap(node: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` where lists are new before a negative could be drawn twice, so that none becomes easy."""
+    if node["remine"]["every_n_epochs"] != 1 or node["data"].get("sets"):  # in a mix, small sets come often in an epoch
+        return
+    for name, source in sources.items():
+        if isinstance(source, Stored) and source.follows_model and source.swap and source.swap.floor is None:
+            raise ConfigError(
+                f"negatives.{name}.swap compares what a negative scores with what it did an epoch before, and"
+                " remine.every_n_epochs=1 gives each epoch lists of its own; set remine.every_n_epochs=null, or more"
+            )
 
 
 def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Weighed]) -> None:
