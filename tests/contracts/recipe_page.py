@@ -33,6 +33,10 @@ A recipe holds what its source says of the encoder, the negatives and the traini
 hold: AdamW with weight decay 0.01, a linear fall after a tenth of warm-up, gradients clipped at 1. Known positives are
 masked in the live batch by all of them; of the sources only STAR, Qwen3-Embedding and NeMo do something like it. "Not
 confirmed" is what is remembered of a paper and was not read there again.
+
+Conan-embedding's swap of negatives that became easy is a setting of every mined source, as in
+`negatives.mined.swap.every_n_steps=100` ([how](../../docs/guides/mining.md)); what else it sets is not known here, so
+there is no recipe of it.
 """
 
 RUNNING = """\

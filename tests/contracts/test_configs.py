@@ -113,11 +113,32 @@ def test_every_option_composes_and_can_run(choice):
         (["remine.keep_last=1"], "remine.keep_last=1 must be a whole number, 2 or more"),
         (["negatives=[mined]", "negatives.mined.miner.ckpt_path=nowhere"], "ckpt_path=nowhere: there is no such file"),
         (["negatives=[mined]", "negatives.mined.pool=500"], "k <= pool <= depth"),
+        (["negatives=[mined]", "negatives.mined.swap.every_n_steps=0"], "swap.every_n_steps must be a whole number"),
+        (["negatives=[bm25]", "negatives.bm25.swap.every_n_steps=9", "negatives.bm25.depth=4"], "k=4 is depth=4"),
+        (
+            ["negatives=[mined]", "negatives.mined.swap.every_n_steps=9"],
+            "remine.every_n_epochs=1 gives each epoch",
+        ),
     ],
 )
 def test_mining_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
         check_config(compose(*overrides))
+
+
+SWAP = ["negatives=[mined]", "negatives.mined.swap.every_n_steps=9"]
+
+
+@pytest.mark.parametrize(
+    "more", ["remine.every_n_epochs=null", "remine.every_n_epochs=2", "negatives.mined.swap.floor=0.4"]
+)
+def test_negatives_are_swapped_where_some_are_drawn_twice(more):
+    check_config(compose(*SWAP, more))
+
+
+def test_a_cross_encoder_swaps_nothing():
+    with pytest.raises(ConfigError, match=r"negatives\.bm25\.swap is by similarities of a dual encoder"):
+        check_config(compose("negatives=[bm25]", "negatives.bm25.swap.every_n_steps=9", name="train_teacher"))
 
 
 AVERAGE = "+callbacks.other={{_target_: lightning.pytorch.callbacks.{}}}"

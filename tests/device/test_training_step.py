@@ -11,6 +11,8 @@ from combinations import QUIET, make_module, refused, together
 from confs import names
 
 from hardneg.matrix.telemetry import by_source, random_cosine
+from hardneg.negatives.swap import Swap
+from hardneg.training.callbacks.swap_negatives import SwapNegatives
 
 STEPS = 3
 MET: dict[tuple[str, str], list[str]] = {}
@@ -94,3 +96,25 @@ def test_lightning_does_not_wait_between_steps_either(world, device, source, mon
     arguments = {"max_steps": STEPS, "log_every_n_steps": 1, "gradient_clip_val": 1.0, "callbacks": [waits]}
     L.Trainer(**arguments, **device.trainer(), **QUIET).fit(module, batches)
     assert waits.counted == {}
+
+
+def test_swapping_waits_only_when_the_steps_are_up(world, device, monkeypatch):
+    """Between the looks nothing does; with a look at every step the negatives swapped are those of the CPU."""
+    monkeypatch.setenv("HARDNEG_TARGETS", "newcomers.")
+
+    def trained(every, **arguments):
+        parts = parts_of(world, "bm25", "infonce", [])
+        source = parts["negatives"]["bm25"]
+        source.swap = Swap(every, floor=0.5)
+        module, batches = make_module(world, *parts.values())
+        swapping = SwapNegatives(parts["negatives"], module.names)
+        callbacks = [swapping, *arguments.pop("callbacks", ())]
+        L.Trainer(max_steps=STEPS, callbacks=callbacks, **arguments, **QUIET).fit(module, batches)
+        return source.swapped.out(world.training.queries)
+
+    waits = Waits(device)
+    assert not trained(100, callbacks=[waits], **device.trainer()).any() and waits.counted == {}
+    out = trained(1, **device.trainer())
+    assert out.any()
+    if device.exact:
+        assert (out == trained(1, accelerator="cpu")).all()

@@ -44,6 +44,13 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
     "hardneg.negatives.blocks.Blocks": {"hard": False},
+    "hardneg.negatives.stored.Stored": {
+        "swap": {
+            "_target_": "hardneg.negatives.swap.Swap",
+            **{"every_n_steps": None, "ratio": 1.15, "ceiling": 0.8, "floor": None},
+        }
+    },
+    "hardneg.training.schedule.WarmupStableDecay": {"decay_steps": None},
     "hardneg.data.mix.Mix": {"batches": "same_set", "k": {}},
     **{
         f"hardneg.losses.{path}": {"sources": None, "sets": None}

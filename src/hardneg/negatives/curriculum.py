@@ -135,6 +135,10 @@ class Curriculum:
         first, end = (round(self._value([pair[side] for pair in self.window[name]], progress)) for side in (0, 1))
         return first, end
 
+    def skipped(self, name: str) -> int:
+        """The places at the head of a source's list that its deepest window leaves out."""
+        return max((int(pair[0]) for pair in self.window.get(name, ())), default=0)
+
     def temperatures(self, progress: float) -> dict[str, float]:
         """Return the temperature of each loss that has one here."""
         return {name: self._value(values, progress) for name, values in self.temperature.items()}

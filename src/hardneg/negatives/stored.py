@@ -20,6 +20,7 @@ from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, pad, shuffled
 from hardneg.negatives.stratified import stratified
+from hardneg.negatives.swap import Judged, Scored, Swap, Swapped
 
 SAMPLING = ("uniform", "top", "stratified")
 
@@ -31,7 +32,8 @@ class Stored(OfflineSource):
     top 200, arXiv:2007.00808), `top`, always the hardest, or `stratified` over the range of the teacher's scores.
     `documents` may be mined: `all`, `not_held_out` (without those that are relevant only to queries of other splits) or
     a file of ids. `teacher` scores the pairs, for filters and for distillation. What it scores `relabel` or more is a
-    positive until the next round: no source's negative, and shown in turn with the labelled ones.
+    positive until the next round: no source's negative, and shown in turn with the labelled ones. `swap` says which
+    negatives became easy: they are drawn no more, and the next of the list move up, into the pool or a window.
 
     With a miner that follows the model in training there is nothing to draw before the first round: the slots stay
     empty, and `Remine` says when to mine.
@@ -49,8 +51,10 @@ class Stored(OfflineSource):
         documents: str = "all",
         teacher: Teacher | None = None,
         relabel: float | None = None,
+        swap: Swap | None = None,
     ) -> None:
         self.depth, self.pool = depth, depth if pool is None else pool
+        self.swap = swap if swap is not None and swap.every_n_steps is not None else None
         super().__init__(k)
         if sampling not in SAMPLING:
             raise ConfigError(f"sampling must be one of {', '.join(SAMPLING)}, got {sampling!r}")
@@ -64,6 +68,7 @@ class Stored(OfflineSource):
         self.has_teacher, self.relabels = teacher is not None, relabel is not None
         self.store: Store | None = None
         self.previous: Store | None = None
+        self.swapped: Swapped | None = None  # of the present store, with `swap`
         self.findable: Ragged | None = None  # the known positives that the miner should find
 
     def resize(self, k: int) -> None:
@@ -72,6 +77,10 @@ class Stored(OfflineSource):
         if not k <= self.pool <= self.depth:
             numbers = f"k={k}, pool={self.pool}, depth={self.depth}"
             raise ConfigError(f"a mined source needs k <= pool <= depth, got {numbers}")
+        if self.swap is not None and k == self.depth:
+            raise ConfigError(
+                f"swap has no others to put in the place of easy negatives: k={k} is depth={k}; mine more"
+            )
 
     @property
     def follows_model(self) -> bool:
@@ -113,8 +122,19 @@ class Stored(OfflineSource):
     def use(self, store: Store) -> Store:
         """Draw from this store."""
         self.previous, self.store = self.store, store
+        self.swapped = None if self.swap is None else Swapped(store)
         self.version += 1
         return store
+
+    def judge(self, seen: Scored, skipped: int = 0) -> Judged:
+        """Have the negatives that became easy give way to others, by what they scored when they were drawn.
+
+        A list keeps `k` documents behind the first `skipped`, those that no window of a curriculum reaches.
+        """
+        assert self.swap is not None and self.swapped is not None, "there is a rule, and a store"
+        judged = self.swapped.judge(self.swap, skipped + self.k, seen)
+        self.version += judged.swapped > 0
+        return judged
 
     def draw(self, query: int, rng: np.random.Generator, window: tuple[int, int] | None = None) -> Draw:
         """Draw from the kept part of the query's list; a list left short by the filters stays short.
@@ -123,17 +143,21 @@ class Stored(OfflineSource):
         """
         if self.store is None:
             return Draw(pad([], self.k))
+        ids, teacher = self.store.kept(query), self.store.teacher(query)
+        if self.swapped is not None:
+            stays = ~self.swapped.out(np.array([query]))[0][self.store.keeps(query)]
+            ids, teacher = ids[stays], None if teacher is None else teacher[stays]
         places = slice(*(window or (0, self.pool)))
-        ids, teacher = self.store.kept(query)[places], self.store.teacher(query)
+        ids, teacher = ids[places], None if teacher is None else teacher[places]
         if self.sampling == "stratified" and teacher is not None:
-            order = stratified(teacher[places], self.k, rng)
+            order = stratified(teacher, self.k, rng)
         else:
             order = np.arange(len(ids)) if self.sampling == "top" else rng.permutation(len(ids))
         order = order[: self.k]
         if teacher is None:
             return Draw(pad(ids[order], self.k))
         scores = np.full(self.k, np.nan, np.float32)
-        scores[: len(order)] = teacher[places][order]
+        scores[: len(order)] = teacher[order]
         return Draw(pad(ids[order], self.k), scores)
 
     def draw_batch(
@@ -143,7 +167,10 @@ class Stored(OfflineSource):
         if self.store is None or self.sampling == "stratified":
             return super().draw_batch(queries, rngs, **window)
         lists = self.store.ids[queries]
-        rows, columns = np.nonzero((lists >= 0) & (self.store.reasons[queries] == KEPT))
+        drawable = (lists >= 0) & (self.store.reasons[queries] == KEPT)
+        if self.swapped is not None:
+            drawable &= ~self.swapped.out(queries)
+        rows, columns = np.nonzero(drawable)
         kept = np.bincount(rows, minlength=len(queries))
         first, end = window.get("window") or (0, self.pool)
         counts = (np.minimum(kept, end) - first).clip(min=0)

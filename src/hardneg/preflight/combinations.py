@@ -78,6 +78,7 @@ def check_combination(node: dict[str, Any]) -> None:
             " and there are no others; add some, as in negatives=[in_batch,mined]"
         )
     check_mining(node, following)
+    check_swap(node, sources)
     check_split(node)
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
@@ -134,6 +135,18 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
         )
 
 
+def check_swap(node: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` where lists are new before a negative could be drawn twice, so that none becomes easy."""
+    if node["remine"]["every_n_epochs"] != 1 or node["data"].get("sets"):  # in a mix, small sets come often in an epoch
+        return
+    for name, source in sources.items():
+        if isinstance(source, Stored) and source.follows_model and source.swap and source.swap.floor is None:
+            raise ConfigError(
+                f"negatives.{name}.swap compares what a negative scores with what it did an epoch before, and"
+                " remine.every_n_epochs=1 gives each epoch lists of its own; set remine.every_n_epochs=null, or more"
+            )
+
+
 def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Weighed]) -> None:
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
@@ -176,6 +189,11 @@ def check_pairs(node: dict[str, Any]) -> None:
         raise ConfigError(
             f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"
             f" +encoder@negatives.{name}.miner.encoder=minilm"
+        )
+    if swapping := [name for name, source in sources.items() if getattr(source, "swap", None) is not None]:
+        raise ConfigError(
+            f"negatives.{swapping[0]}.swap is by similarities of a dual encoder in training; set"
+            f" negatives.{swapping[0]}.swap.every_n_steps=null"
         )
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")

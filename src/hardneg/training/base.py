@@ -53,6 +53,7 @@ class TrainingModule(L.LightningModule):
         self.names = objective.names
         self.make_optimizer, self.groups, self.schedule = objective.optimizer, objective.groups, objective.schedule
         self.seed = objective.seed
+        self.watchers: list[Callable[[Candidates], None]] = []  # see each step's candidates before the filters do
 
     @property
     def ranker(self) -> Any:
@@ -87,6 +88,8 @@ class TrainingModule(L.LightningModule):
         `embeddings` are what the log looks at for a collapse, by name, a row each. `of_vectors` are losses that are
         there already, weighed: those that read no scores.
         """
+        for watch in self.watchers:
+            watch(offered)
         views = [(1.0, kept)] if nested is None else nested
         parts = {
             name: loss.weight * torch.stack([weight * loss(view).mean() for weight, view in views]).sum()

@@ -46,6 +46,7 @@ from hardneg.training.callbacks.prune import Prune, trial_of
 from hardneg.training.callbacks.race_part import race_part
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.stop_early import StopEarly
+from hardneg.training.callbacks.swap_negatives import SwapNegatives
 from hardneg.training.callbacks.throughput import Throughput
 from hardneg.training.callbacks.watch_collapse import WatchCollapse
 from hardneg.training.callbacks.watch_mining import Alarms
@@ -158,7 +159,7 @@ def chooser(cfg: DictConfig, retriever: Ranks) -> Chooser:
 def mining(
     cfg: DictConfig, folder: Path, negatives: Negatives, setting: Setting, model: Model, evaluate: Evaluate
 ) -> list[L.Callback]:
-    """The callbacks that follow a curriculum, watch the mined sources, and mine for those that follow the model."""
+    """The callbacks that follow a curriculum, watch the mined sources, mine with the model, and swap what is easy."""
     stored = negatives.stored
     following = {name: source for name, source in stored.items() if source.follows_model}
     at = Thresholds(**cfg.alarms)
@@ -173,6 +174,8 @@ def mining(
         found.append(Alarms(stored, evaluate, setting.training, folder, at, metrics, beside))
     if following:
         found.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
+    if any(source.swap is not None for source in stored.values()):
+        found.append(SwapNegatives(stored, negatives.names, negatives.curriculum))
     return found
 
 

@@ -81,13 +81,15 @@ class WarmupStableDecay(Schedule):
     """Warm up, stay at the full rate, and fall over the last `decay` of the steps (MiniCPM, arXiv:2404.06395).
 
     The fall is along `shape` (of the share x of it that is done: 1 - x, half a cosine, or 1 - sqrt(x)) and ends at
-    `floor` of the rate; the warm-up begins there too.
+    `floor` of the rate; the warm-up begins there too. `decay_steps` gives the length of the fall in optimiser steps, in
+    place of the share; it is no longer than what the warm-up leaves of the run.
 
     Raises `ConfigError` for shares that are more than the run together.
     """
 
     shape: str = "1-sqrt"
     decay: float = 0.2
+    decay_steps: int | None = None
     floor: float = 0.0
     shapes: ClassVar[tuple[str, ...]] = DECAYS
 
@@ -95,7 +97,9 @@ class WarmupStableDecay(Schedule):
         super().__post_init__()
         for name, value in (("decay", self.decay), ("floor", self.floor)):
             check_share(name, value)
-        if self.warmup + self.decay > 1:
+        if self.decay_steps is not None and self.decay_steps < 0:
+            raise ConfigError(f"schedule.decay_steps must be 0 or more, or null, got {self.decay_steps}")
+        if self.decay_steps is None and self.warmup + self.decay > 1:
             raise ConfigError(
                 f"schedule.warmup={self.warmup} and schedule.decay={self.decay} are shares of one run, and more than it"
             )
@@ -105,7 +109,8 @@ class WarmupStableDecay(Schedule):
         from transformers import get_wsd_schedule
 
         warmup = self.warmup_of(steps)
-        falls = min(round(self.decay * steps), steps - warmup)
+        falls = round(self.decay * steps) if self.decay_steps is None else self.decay_steps
+        falls = min(falls, steps - warmup)
         shape: dict[str, Any] = {"decay_type": self.shape, "min_lr_ratio": self.floor}
         return get_wsd_schedule(optimizer, warmup, falls, num_training_steps=steps, **shape)
 

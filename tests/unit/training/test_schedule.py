@@ -86,6 +86,8 @@ def test_warm_up_stable_decay_is_its_formula():
     for step, rate in enumerate(found):
         wanted = step / 10 if step < 10 else 1.0 if step < 80 else 1 - math.sqrt((step - 80) / 20)
         assert rate == pytest.approx(2 * wanted), step
+    assert rates(WarmupStableDecay(warmup=0.1, decay=0.9, decay_steps=20)) == found
+    assert rates(WarmupStableDecay(warmup_steps=40, decay_steps=500))[70] == pytest.approx(2 * (1 - math.sqrt(0.5)))
     line = rates(WarmupStableDecay(shape="linear", warmup=0.0, decay=0.5, floor=0.1))
     assert line[:51] == [2.0] * 51 and line[75] == pytest.approx(2 * 0.55) and line[100] == pytest.approx(0.2)
 
@@ -122,6 +124,7 @@ def test_any_scheduler_goes_by_steps_or_epochs_and_is_told_the_length():
     [
         (lambda: WarmupStableDecay(warmup=0.5, decay=0.6), "schedule.decay"),
         (lambda: WarmupStableDecay(shape="step"), "schedule.shape"),
+        (lambda: WarmupStableDecay(decay_steps=-1), "schedule.decay_steps"),
         (lambda: WarmupStableDecay(floor=1.0), "schedule.floor"),
         (lambda: Plateau(factor=1.0), "schedule.factor"),
         (lambda: Plateau(patience=-1), "schedule.patience"),

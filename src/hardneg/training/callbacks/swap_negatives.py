@@ -1,0 +1,134 @@
+"""Looking, every so many steps, at how the drawn negatives score, so that those that became easy are swapped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from hardneg.matrix.candidates import Candidates
+from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.stored import Stored
+from hardneg.negatives.swap import Scored, Swapped
+from hardneg.system import collectives, distributed
+from hardneg.training.base import TrainingModule
+
+
+class SwapNegatives(L.Callback):
+    """Keep what each step's drawn negatives scored, and have their sources judge it when their steps are up.
+
+    The scores are those that the step has anyway, before any live filter, and stay on the device until then, so that
+    the host waits for them once in so many steps. All ranks judge what all of them have seen. The checkpoint holds what
+    has given way, and what waits to be judged. Logs `negatives/<source>/easy`, the share of what was looked at that
+    counts as easy, and `negatives/<source>/swapped`, the share that gave way: less where lists are used up.
+
+    Comes after `Remine`: in a new store nothing has given way, and what was drawn from the old one is forgotten.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Stored], names: tuple[str, ...], curriculum: Curriculum | None = None
+    ) -> None:
+        self.sources = {name: source for name, source in sources.items() if source.swap is not None}
+        self.labels = {name: names.index(name) for name in self.sources}
+        self.skipped = {name: 0 if curriculum is None else curriculum.skipped(name) for name in self.sources}
+        self.fresh: dict[str, list[tuple[Tensor, ...]]] = {
+            name: [] for name in self.sources
+        }  # a step each, of this rank
+        self.held: dict[str, list[Scored]] = {name: [] for name in self.sources}  # of all ranks
+        self.of: dict[str, Swapped | None] = dict.fromkeys(self.sources)  # what these were drawn under
+        self.judged_at = -1
+        self.resumed: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Look at the steps from now on; take up what a checkpoint says, where the stores are those that it names."""
+        assert isinstance(pl_module, TrainingModule)
+        pl_module.watchers.append(self.see)
+        for name, state in self.resumed.items():
+            source = self.sources.get(name)
+            if source is None or source.swapped is None or source.swapped.store.folder.name != state["store"]:
+                continue
+            source.swapped.restore(state["swapped"])
+            self._follow(name)
+            self.held[name] = [Scored(*(state["held"][field].numpy() for field in Scored._fields))]
+        self.resumed = {}
+
+    def see(self, offered: Candidates) -> None:
+        """Keep a step's own documents, without the columns beside them, which would be held with them."""
+        own = slice(None, offered.slots)
+        step = (offered.query_ids, *(x[:, own].detach().clone() for x in (offered.ids, offered.scores, offered.source)))
+        for name in self.sources:
+            self._follow(name)
+            if self.of[name] is not None:
+                self.fresh[name].append(step)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Judge if the steps are up."""
+        step = trainer.global_step
+        if step == 0 or step == self.judged_at:  # several batches make a step where gradients are accumulated
+            return
+        due = [name for name, one in self.sources.items() if one.swap and step % (one.swap.every_n_steps or 0) == 0]
+        if due:
+            self.judged_at = step
+        for name in due:
+            self._follow(name)
+            self._collect(name)
+            held, self.held[name] = self.held[name], []
+            if not held:
+                continue
+            judged = self.sources[name].judge(_joined(held), self.skipped[name])
+            shares = {"easy": judged.easy, "swapped": judged.swapped}
+            for logger in trainer.loggers if judged.looked_at else ():
+                numbers = {f"negatives/{name}/{key}": value / judged.looked_at for key, value in shares.items()}
+                logger.log_metrics(numbers, step=step)
+
+    def _follow(self, name: str) -> None:
+        """Forget what was drawn from lists that are no more."""
+        now = self.sources[name].swapped
+        if now is not self.of[name]:
+            self.of[name], self.fresh[name], self.held[name] = now, [], []
+
+    def _collect(self, name: str) -> None:
+        """Bring together what all ranks have seen since this was last done; every rank must."""
+        fresh, self.fresh[name] = self.fresh[name], []
+        if not fresh:
+            return
+        queries, docs, scores, labels = (_of_all_ranks(torch.stack(parts)) for parts in zip(*fresh, strict=True))
+        rows, places = np.nonzero((labels == self.labels[name]) & (docs >= 0))
+        self.held[name].append(Scored(queries[rows], docs[rows, places], scores[rows, places]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has given way, the first scores, and what waits to be judged; every rank is asked."""
+        sources = {}
+        for name in self.sources:
+            self._follow(name)
+            self._collect(name)
+            if (swapped := self.of[name]) is None:
+                continue
+            held = _joined(self.held[name])._asdict()
+            sources[name] = {
+                "store": swapped.store.folder.name,
+                "swapped": swapped.state(),
+                "held": {field: torch.from_numpy(array) for field, array in held.items()},
+            }
+        return {"judged_at": self.judged_at, "sources": sources}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up when training starts, and the stores are open."""
+        self.judged_at, self.resumed = state_dict["judged_at"], state_dict["sources"]
+
+
+def _of_all_ranks(x: Shaped[Tensor, "S B *rest"]) -> np.ndarray:
+    """Gather steps of rows, as one process with all the ranks' rows would have had them."""
+    ranks = collectives.gather(x).unflatten(0, (distributed.world_size(), len(x)))
+    found: np.ndarray = ranks.transpose(0, 1).flatten(0, 2).cpu().numpy()
+    return found
+
+
+def _joined(held: list[Scored]) -> Scored:
+    none = Scored(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    return Scored(*(np.concatenate(parts) for parts in zip(none, *held, strict=True)))
