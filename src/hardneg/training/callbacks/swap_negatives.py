@@ -59,6 +59,7 @@ class SwapNegatives(L.Callback):
 
     def see(self, offered: Candidates) -> None:
         """Keep a step's own documents, without the columns beside them, which would be held with them."""
+        assert offered.query_ids is not None, "steps of a dual encoder name their queries"
         own = slice(None, offered.slots)
         step = (offered.query_ids, *(x[:, own].detach().clone() for x in (offered.ids, offered.scores, offered.source)))
         for name in self.sources:
