@@ -24,9 +24,13 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
+from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.per_set import PerSet
+from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
@@ -107,10 +111,13 @@ def own_device(cfg: DictConfig) -> str:
 
 
 def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
-    """Make the filters and let them build what they look up."""
+    """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
     filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
     for rule in filters.values():
         rule.prepare(training)
+    sources = classes.build_group(cfg.negatives, "negatives").values()
+    of_rows = all(isinstance(source, InBatch | Queue | Blocks) for source in sources)  # nothing but others' documents
+    guide(filters, training, "positives" if of_rows else "all", Path(cfg.cache), own_device(cfg))
     return filters
 
 
