@@ -95,6 +95,7 @@ def make_world(data, cache, *overrides):
             source["teacher"] = TEACHER
         if "depth" in source:
             source["depth"] = 12
+    node["filter"]["guide"]["encoder"] = {"_target_": "hardneg.encoders.static.Static"}  # `make_module` has its vectors
     recipe = classes.build(cfg.encoder).resolved()
     tokenizer = recipe.tokenizer(data.corpus)
     torch.manual_seed(0)
