@@ -17,6 +17,13 @@ IN_BATCH = "negatives=[in_batch,given] loss.infonce.temperature=0.1"
 MARGIN = "filter=[known_positives,in_batch_margin] filter.in_batch_margin.margin=0.02"
 BLOCKS = "loss.infonce.temperature=0.1 negatives=[in_batch,blocks]"
 
+EQUATION_1 = (
+    f"{BLOCKS.replace('blocks', 'blocks,given')} negatives.blocks.of=[query_query]"
+    " +negatives@negatives.documents=blocks negatives.documents.of=[document_document]"
+    " negatives.documents.hard=true negatives.documents.own=true"
+    f" {MARGIN} filter.in_batch_margin.sources=[in_batch,given,blocks]"
+)
+
 
 def infonce(slots: int = SLOTS, **switches: str) -> Any:
     """A function from BERT to their loss, which is set by the environment."""
@@ -71,7 +78,13 @@ ROWS_OF_TABLE = [
         f"{BLOCKS} negatives.blocks.of=[query_query,document_document]",
         infonce(1, include_qq="True", include_dd="True"),
         slots=1,
-        note="with hard negatives their document-document block holds those too, also a row's own",
+    ),
+    lambda: row(
+        "infonce, INFONCE_INCLUDE_QQ and _DD with the mask, hard negatives (Qwen3-Embedding's equation 1)",
+        EQUATION_1,
+        infonce(include_qq="True", include_dd="True", mask_fake_negative="True", fake_neg_margin="0.02"),
+        note="theirs has a row's own hard negatives in the document-document block, the paper and experiment=qwen3 have"
+        " not: here negatives.documents.own=true",
     ),
 ]
 

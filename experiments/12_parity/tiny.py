@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from hardneg.config import classes, composition
-from hardneg.data.tables import Texts
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.tokens import TokenTable
+from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.encode import budget, encode
 from hardneg.encoders.towers import Towers
 from hardneg.matrix.batch import Batch, Tokens
+from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import OnlineSource
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder
@@ -49,12 +52,12 @@ TEACHER = torch.randn(ROWS, SLOTS, generator=torch.Generator().manual_seed(3)) *
 
 
 @functools.cache
-def folder() -> Path:
-    """Write the model and its tokenizer where both sides load them from."""
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(SPECIAL + WORDS)}, unk_token="[UNK]"))
+def folder(seed: int = 0, words: tuple[str, ...] = tuple(WORDS)) -> Path:
+    """Write a model and its tokenizer, with the words in this order, where both sides load them from."""
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate([*SPECIAL, *words])}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)])
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(SPECIAL + WORDS),
         max_position_embeddings=64,
@@ -101,9 +104,23 @@ class Step(DualEncoder):
         """Nothing is logged."""
 
 
-def ours(*words: str, slots: int = SLOTS, positives: int = 1, teacher: Tensor | None = None) -> Outcome:
-    """Run our step with the losses, online sources and filters that these words of a command line choose."""
-    return of_step(step(*words), batch(slots, positives, teacher))
+def ours(
+    *words: str,
+    slots: int = SLOTS,
+    positives: int = 1,
+    teacher: Tensor | None = None,
+    vectors: tuple[Tensor, Tensor] | None = None,
+    projection: nn.Linear | None = None,
+) -> Outcome:
+    """Run our step with the losses, online sources and filters that these words of a command line choose.
+
+    `vectors` are a teacher's, of queries and documents, which ours are compared with after `projection`.
+    """
+    module, rows = step(*words), batch(slots, positives, teacher)
+    if vectors is not None:
+        rows = replace(rows, teacher_queries=vectors[0], teacher_docs=vectors[1])
+        module.losses["embed_distill"].projection = projection
+    return of_step(module, rows)
 
 
 def composed(*words: str) -> Any:
@@ -122,10 +139,30 @@ def step(*words: str) -> Step:
     tower = recipe.build(recipe.tokenizer(Texts.of(["d"], ["w1"]))).double()
     online = {k: s for k, s in classes.build_group(cfg.negatives, "negatives").items() if isinstance(s, OnlineSource)}
     filters = classes.build_group(cfg.filter, "filter")
+    with in_float32():
+        guide(filters, training(), "all", folder() / "cache", "cpu")
     losses = classes.build_group(cfg.loss, "loss")
     names = ("positive", "given", *online)
     made: Any = None  # no optimizer and no schedule: nothing is trained
     return Step(DoubleTowers(recipe, tower), online, Objective(filters, losses, names, made, made, 0), {})
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """What encodes and is not trained is in float32, as in a run."""
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float64)
+
+
+@functools.cache
+def training() -> TrainingSet:
+    """The texts as our data: of each query's documents the first is its positive."""
+    columns = [Texts.of([f"{i}" for i in range(len(rows))], rows) for rows in (DOCUMENTS, QUERIES)]
+    labels = Qrels(np.arange(ROWS, dtype=np.int32), np.arange(0, ROWS * SLOTS, SLOTS, dtype=np.int32), np.ones(ROWS))
+    return TrainingSet(RetrievalData("tiny", *columns, {"train": labels}))
 
 
 def of_step(module: Step, rows: Batch) -> Outcome:

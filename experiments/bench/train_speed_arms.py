@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from hardneg.commands.train import EncoderParts, make_module, prepare_negatives
+from hardneg.commands.train import EncoderParts, make_losses, make_module, prepare_negatives
 from hardneg.config import classes, composition
 from hardneg.config.refused_arguments import lightnings
 from hardneg.data.datamodule import Batches
@@ -216,13 +216,14 @@ def ours(work: Workload, job: Job, clock: Clock, settings: list[str], compiler: 
     L.seed_everything(cfg.seed, verbose=False)
     recipe = classes.build(cfg.encoder).resolved()
     filters = classes.build_group(cfg.filter, "filter")
-    negatives = prepare_negatives(cfg, Setting(work.training, filters, Path(cfg.cache)))
+    terms = make_losses(cfg, work.training.data)
+    negatives = prepare_negatives(cfg, Setting(work.training, filters, Path(cfg.cache)), terms)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed)
     collate = Collate(work.queries, work.docs, work.training, mixture.has_teacher)
     batches = Batches(TrainingRows(work.training, mixture), collate, job.batch, cfg.seed, cfg.num_workers)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     encoder = EncoderParts(recipe, work.tokenizer, work.queries, work.docs, precision)
-    module = make_module(cfg, encoder, negatives, filters, work.training)
+    module = make_module(cfg, encoder, negatives, filters, terms)
     if compiler:
         for network in (part for part in module.modules() if isinstance(part, PreTrainedModel)):
             network.compile(dynamic=True, backend=compiler)

@@ -20,8 +20,10 @@ from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
+from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss
 from hardneg.mining.embedding_teacher import StoredVectors, query_blocks
+from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.retrieval.embedding_blocks import document_blocks
@@ -93,6 +95,7 @@ def make_world(data, cache, *overrides):
             source["teacher"] = TEACHER
         if "depth" in source:
             source["depth"] = 12
+    node["filter"]["guide"]["encoder"] = {"_target_": "hardneg.encoders.static.Static"}  # `make_module` has its vectors
     recipe = classes.build(cfg.encoder).resolved()
     tokenizer = recipe.tokenizer(data.corpus)
     torch.manual_seed(0)
@@ -111,6 +114,8 @@ def make_module(world, sources, losses, filters, optimizer=None):
     """A training module over the world's towers, copied, and its batches."""
     for rule in filters.values():
         rule.prepare(world.training)
+        if isinstance(rule, Guide):
+            rule.read(LookedUp.of(world.model, world.training, "all", world.setting.cache))
     setting = replace(world.setting, filters=filters)
     offline = {key: source for key, source in sources.items() if isinstance(source, OfflineSource)}
     online = {key: source for key, source in sources.items() if key not in offline}

@@ -52,6 +52,7 @@ TEACHER = ["negatives=[in_batch,bm25]", "negatives.bm25.teacher={_target_: newco
 NEEDS = {
     **dict.fromkeys(("filter=teacher_score", "loss=kl", "loss=m3_kd", "loss=margin_mse", "loss=cosent"), TEACHER),
     "loss=embed_distill": ["+encoder@loss.embed_distill.teacher.encoder=minilm"],
+    "filter=guide": ["+encoder@filter.guide.encoder=minilm"],
     "loss=gor": ["loss=[infonce,gor]"],
     "teacher=": ["negatives=[bm25]"],
     "teacher=bi_encoder": ["+encoder@teacher.encoder=minilm"],
@@ -102,6 +103,8 @@ def test_every_option_composes_and_can_run(choice):
         (["negatives=[in_batch,mined]", "remine.warmup_epochs=3"], "leaves none of trainer.max_epochs=3"),
         (["negatives=[in_batch,mined]", "negatives.mined.miner.weights=average"], "add callbacks=[ema]"),
         (["filter=[in_batch_margin]", "filter.in_batch_margin.sources=[inbatch]"], "sources names inbatch"),
+        (["filter=[guide]"], "filter.guide has no guide"),
+        (["filter=[guide]", "filter.guide.ckpt_path=none.ckpt"], "ckpt_path=none.ckpt: there is no such file"),
         (["alarms.p=1.5"], "alarms.p is a share"),
         (["evaluate.every_n_steps=0"], "evaluate.every_n_steps=0 must be a whole number, 1 or more"),
         (["evaluate.every_n_epochs=null"], "evaluate.every_n_epochs=None must be a whole number, 1 or more"),

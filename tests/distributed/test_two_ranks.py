@@ -23,6 +23,7 @@ from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
+from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.training.base import Objective
@@ -52,6 +53,10 @@ COMBINATIONS = {
     "both losses": ["negatives=[in_batch,bm25]", "loss=[infonce,triplet]"],
     "several positives": ["negatives=[in_batch,bm25]", "negatives.in_batch.hard=false", "loss.infonce.symmetric=true"],
     "blocks": ["negatives=[in_batch,blocks,bm25]", "encoder.matryoshka=[8]"],
+    "guide": [
+        *("negatives=[in_batch,blocks,bm25,queue]", "filter=[known_positives,guide]", "negatives.queue.size=50"),
+        *("+encoder@filter.guide.encoder=static", "filter.guide.encoder.dim=8", "filter.guide.precision=32-true"),
+    ],
     "queue": ["negatives=[in_batch,queue]", "negatives.queue.size=50"],
     "momentum": ["negatives=[queue]", "negatives.queue.size=40", "encoder.momentum=0.5"],
     "frozen documents": ["negatives=[in_batch,queue,bm25]", "negatives.queue.size=50", "encoder.freeze=document"],
@@ -59,7 +64,7 @@ COMBINATIONS = {
     "kl": ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", TEACHER, "negatives.bm25.relabel=390.0"],
     "margin_mse": ["negatives=[in_batch,bm25]", "loss=margin_mse", TEACHER, "negatives.bm25.sampling=stratified"],
 }
-STEPS = {"queue": 4, "frozen documents": 4, "momentum": 4}
+STEPS = {"queue": 4, "guide": 4, "frozen documents": 4, "momentum": 4}
 POSITIVES = {"several positives": 2, "kl": 2}
 
 
@@ -77,6 +82,7 @@ def gradients(name, cache, rank=0, world=1):
     docs = TokenTable.build(training.data.corpus, tokenizer, recipe.document, cache, "documents")
     sources = classes.build_group(cfg.negatives, "negatives")
     filters = classes.build_group(cfg.filter, "filter")
+    guide(filters, training, "all", cache, "cpu")
     losses = classes.build_group(cfg.loss, "loss")
     offline = {name: s for name, s in sources.items() if isinstance(s, OfflineSource)}
     for source in sources.values():

@@ -70,6 +70,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         arguments = ["data=interactions", "data.users=400", "encoder=features", *arguments[1:], "encoder.unknown=0.2"]
         arguments += ["negatives=[in_batch,queue,random]", "negatives.queue.size=100", "encoder.matryoshka=[8]"]
         arguments += ["negatives.in_batch.logq=true", "negatives.queue.logq=true", "loss.infonce.hardness=5.0"]
+        arguments += ["filter=[known_positives,guide]", "+encoder@filter.guide.encoder=static"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: {step}, signal_name: {name}}}"
     done = hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=code)

@@ -14,14 +14,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.mining.base import mining_pool
 from hardneg.mining.hidden_positives import Hidden, Leak, hide
 from hardneg.mining.hidden_positives import probe as measure
 from hardneg.mining.relabel import with_relabelling
-from hardneg.negatives.mining_setting import open_setting, stored_sources
+from hardneg.negatives.mining_setting import open_setting, prepared_filters, stored_sources
 from hardneg.preflight.config import check_config
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
@@ -45,9 +44,7 @@ def probe(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     setting = open_setting(cfg, sources, vectors=opens(cfg.from_index))
     hidden = hide(setting.training, cfg.share, cfg.seed)
-    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
-    for rule in filters.values():
-        rule.prepare(hidden.training)
+    filters = prepared_filters(cfg, hidden.training)
     found = {}
     for name, source in sources.items():
         settings = filter_settings(with_relabelling(filters, source.relabel))

@@ -24,12 +24,14 @@ from hardneg.encoders.fixed_shapes import Compiler
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
+from hardneg.losses.base import Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
+from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
@@ -45,6 +47,7 @@ from hardneg.training.setup import (
     Negatives,
     begin,
     check_groups,
+    make_losses,
     objective,
     own_device,
     prepare_filters,
@@ -69,12 +72,13 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
-    check_groups(cfg, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
+    losses = make_losses(cfg, training.data)
+    check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = open_setting(cfg, folder, training)
-    negatives = prepare_negatives(cfg, setting)
-    vectors = teacher_vectors(cfg, setting)
+    negatives = prepare_negatives(cfg, setting, losses)
+    vectors = teacher_vectors(losses, setting)
     batches = make_batches(cfg, training, encoder, negatives, vectors)
-    module = make_module(cfg, encoder, negatives, setting.filters, training, vectors)
+    module = make_module(cfg, encoder, negatives, setting.filters, losses, vectors)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
     watching = mining(cfg, folder, negatives, setting, model, evaluate)
@@ -98,6 +102,8 @@ class EncoderParts:
     def of(cls, cfg: DictConfig, training: TrainingSet) -> EncoderParts:
         """Make what the config describes, and tokenise the data or open their tables."""
         recipe: EncoderRecipe = classes.build(cfg.encoder).resolved()
+        if cfg.trainer.get("compile"):  # a model of the hub says now what one in a folder has said before
+            check_compiled_prompt(getattr(recipe, "pools_prompt", True))
         if recipe.starts_random and cfg.init_from is not None:  # words made from a corpus stay those of the checkpoint
             tokenizer = checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
         else:
@@ -171,7 +177,7 @@ def make_module(
     encoder: EncoderParts,
     negatives: Negatives,
     filters: Mapping[str, CandidateFilter],
-    training: TrainingSet,
+    losses: Mapping[str, Weighed],
     vectors: StoredVectors | None = None,
 ) -> DualEncoder:
     """Load the starting weights and put the training step together; `vectors` are those of a teacher, if any."""
@@ -181,13 +187,12 @@ def make_module(
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.trainer.get("compile"):
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
-    made = objective(cfg, negatives, filters, training.data)
-    for loss in made.losses.values():
+    for loss in losses.values():
         if isinstance(loss, EmbedDistill) and vectors is not None:
             loss.fit(towers.dim, vectors.dim)
     return DualEncoder(
         towers=towers,
         sources=negatives.online,
-        objective=made,
+        objective=objective(cfg, negatives, filters, losses),
         card=checkpoint.card(classes.plain(cfg.encoder), recipe, tokenizer, towers),
     )

@@ -26,7 +26,15 @@ from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
 from hardneg.training.ranks import joined
-from hardneg.training.setup import begin, check_groups, objective, own_device, prepare_filters, prepare_negatives
+from hardneg.training.setup import (
+    begin,
+    check_groups,
+    make_losses,
+    objective,
+    own_device,
+    prepare_filters,
+    prepare_negatives,
+)
 
 
 def train_teacher(cfg: DictConfig) -> float | None:
@@ -44,15 +52,16 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
-    check_groups(cfg, recipe.build)
+    losses = make_losses(cfg, training.data)
+    check_groups(cfg, losses, recipe.build)
     filters = prepare_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
-    negatives = prepare_negatives(cfg, setting)
+    negatives = prepare_negatives(cfg, setting, losses)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, per_set=negatives.per_set)
     network = recipe.build()
     rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
-    module = PairModule(network, recipe, objective(cfg, negatives, filters, training.data))
+    module = PairModule(network, recipe, objective(cfg, negatives, filters, losses))
     bm25 = classes.build(cfg.evaluate.bm25)
 
     def ranks(data: RetrievalData) -> Reranker:

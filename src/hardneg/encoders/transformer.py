@@ -106,6 +106,11 @@ class Transformer(EncoderRecipe):
         """Whether something that decides the embeddings is `auto`."""
         return AUTO in (self.pooling, self.dense, self.include_prompt) or super().leaves_open
 
+    @property
+    def pools_prompt(self) -> bool:
+        """Whether a prompt's tokens are pooled like all others, or the pooling takes one token anyway."""
+        return self.include_prompt is not False or self.pooling in ("cls", "last")
+
     def resolved(self) -> Transformer:
         """Take from the model's folder what the recipe leaves open, say so, and check that lengths fit the model.
 
@@ -264,7 +269,7 @@ class Transformer(EncoderRecipe):
         # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
         tower = TransformerTower(model, pool, self.unit_vectors, first_position)
         # A first or last token is the same whatever is left out before it.
-        tower.include_prompt = self.include_prompt is not False or self.pooling in ("cls", "last")
+        tower.include_prompt = self.pools_prompt
         tower.project(self.layers_behind)
         return tower.train()
 

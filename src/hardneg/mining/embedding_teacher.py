@@ -1,4 +1,4 @@
-"""A bi-encoder whose vectors are learnt: they are computed once, and read back batch by batch."""
+"""A bi-encoder whose vectors are learnt, or judged by: they are computed once, and read back batch by batch."""
 
 from __future__ import annotations
 
@@ -46,14 +46,23 @@ class EmbeddingTeacher:
 
         Each rank does a share. An attempt that was interrupted is gone on with.
         """
+        return stored_vectors(self.model(training, cache, device), training, documents, cache)
+
+    def model(self, training: TrainingSet, cache: Path, device: str) -> Model:
+        """Load the weights onto the device, and tokenise the data as they want it."""
         model = self.source().ready(training.data, None, cache, device).model
         assert model is not None
-        queries = query_blocks(model, training.queries, cache)
-        if documents == "none":
-            return StoredVectors(queries, None, documents)
-        corpus = np.arange(len(training.data.corpus), dtype=np.int32)
-        asked = np.unique(training.positives.values).astype(np.int32) if documents == "positives" else corpus
-        return StoredVectors(queries, document_blocks(model, asked, cache / "vectors"), documents)
+        return model
+
+
+def stored_vectors(model: Model, training: TrainingSet, documents: str, cache: Path) -> StoredVectors:
+    """Embed the training queries and the documents with this model, as far as it has not been done yet."""
+    queries = query_blocks(model, training.queries, cache)
+    if documents == "none":
+        return StoredVectors(queries, None, documents)
+    corpus = np.arange(len(training.data.corpus), dtype=np.int32)
+    asked = np.unique(training.positives.values).astype(np.int32) if documents == "positives" else corpus
+    return StoredVectors(queries, document_blocks(model, asked, cache / "vectors"), documents)
 
 
 def query_blocks(model: Model, rows: Int[np.ndarray, " N"], cache: Path) -> Blocks:
@@ -80,16 +89,16 @@ class StoredVectors:
 
     def of_queries(self, rows: Int[np.ndarray, " B"]) -> Float32[np.ndarray, "B T"]:
         """Read those of queries."""
-        return self._read(self.queries, rows)
+        return self.read(self.queries, rows)
 
     def of_documents(self, rows: Int[np.ndarray, "B G"], positives: int) -> Float32[np.ndarray, "B S T"] | None:
         """Read those of the positives of each row, or of all its slots; None where none are wanted."""
         if self.docs is None:
             return None
         wanted = rows if self.documents == "all" else rows[:, :positives]
-        return self._read(self.docs, wanted.ravel()).reshape(*wanted.shape, self.dim)
+        return self.read(self.docs, wanted.ravel()).reshape(*wanted.shape, self.dim)
 
-    def _read(self, blocks: Blocks, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n T"]:
+    def read(self, blocks: Blocks, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n T"]:
         """Read rows, NaN for those that are not there."""
         out = np.full((len(rows), self.dim), np.nan, np.float32)
         there = np.flatnonzero(blocks.has(rows))

@@ -25,16 +25,18 @@ class Blocks(OnlineSource):
     are Qwen3-Embedding's (arXiv:2506.05176). What the labels hold together is `related`, for filter=known_positives to
     drop: queries with a known positive in common, a document and a query that knows it, and two documents of which the
     query of one knows the other. With `hard` the columns of document_document are the other rows' drawn negatives too,
-    as in Qwen3-Embedding's equation 1.
+    as in Qwen3-Embedding's equation 1; with `own` the row's own too, as in its training code (ms-swift).
 
-    Raises `ConfigError` for other blocks.
+    Raises `ConfigError` for other blocks, and for `own` without `hard`.
     """
 
-    def __init__(self, of: Sequence[str] = BLOCKS, hard: bool = False) -> None:
+    def __init__(self, of: Sequence[str] = BLOCKS, hard: bool = False, own: bool = False) -> None:
         super().__init__()
         if isinstance(of, str) or not of or not set(of) <= set(BLOCKS):
             raise ConfigError(f"negatives.blocks.of must be a list of {', '.join(BLOCKS)}, got {of!r}")
-        self.of, self.hard = tuple(dict.fromkeys(of)), hard
+        if own and not hard:
+            raise ConfigError("negatives.blocks.own=true is of drawn negatives, and needs negatives.blocks.hard=true")
+        self.of, self.hard, self.own = tuple(dict.fromkeys(of)), hard, own
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer W*B columns of each block, W*B*G of document_document with `hard`."""
@@ -46,6 +48,9 @@ class Blocks(OnlineSource):
         emb = {"query": collectives.gather(q), "document": collectives.gather(d[:, :slots].flatten(0, 1))}
         ids = {"query": collectives.gather(batch.query_ids), "document": collectives.gather(docs)}
         owners = {"query": owner, "document": owner.repeat_interleave(slots)}
+        if self.own:
+            drawn = torch.arange(slots, device=q.device).repeat(len(owner)) >= batch.positives
+            owners["document"] = owners["document"].masked_fill(drawn, -1)
         related = self._related(batch, ids["document"], known)
         places = [
             torch.full_like(owners[side], PAIRINGS.index(block)) for side, block in zip(sides, self.of, strict=True)

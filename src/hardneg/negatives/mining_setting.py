@@ -18,6 +18,8 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
+from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model, VectorSource
@@ -44,14 +46,22 @@ def open_setting(
     data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split)
     log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
-    filters = classes.build_group(cfg.filter, "filter")
-    for rule in filters.values():
-        rule.prepare(training)
+    filters = prepared_filters(cfg, training)
     wanted = any(source.follows_model for source in sources.values())
     model = open_model(cfg, data) if wanted else None
     if model is not None and vectors is not None:
         model = replace(model, embedded=vectors(data))
     return Setting(training, filters, Path(cfg.cache), model, owner, cfg.device)
+
+
+def prepared_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
+    """Make the filters and let them build what they look up; a guide embeds the corpus where it judges mined lists."""
+    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
+    for rule in filters.values():
+        rule.prepare(training)
+    judging = {name: rule for name, rule in filters.items() if rule.at != "live"}
+    guide(judging, training, "all", Path(cfg.cache), cfg.device)
+    return filters
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:

@@ -10,7 +10,6 @@ from lightning.pytorch.callbacks import WeightAveraging
 from hardneg.config import classes
 from hardneg.data.workers import AUTO
 from hardneg.errors import ConfigError
-from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import VectorLoss, Weighed
 from hardneg.matrix.telemetry import FORMER, METRICS
@@ -22,7 +21,8 @@ from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
-from hardneg.preflight.losses import check_losses, may_teach
+from hardneg.preflight.filters import check_filters
+from hardneg.preflight.losses import check_losses
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
 from hardneg.preflight.temperatures import check_temperatures
 from hardneg.retrieval.metrics import names_of
@@ -47,18 +47,7 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
             f"negatives.{averaged[0]} mines with weights=average, and nothing keeps a moving average here; in hardneg"
             " train add callbacks=[ema], elsewhere take weights=current"
         )
-    for name, rule in classes.build_group(node["filter"], "filter").items():
-        if not isinstance(rule, CandidateFilter):
-            raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
-        if unknown := set(getattr(rule, "sources", ())) - {*sources, "in_batch"}:
-            raise ConfigError(
-                f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
-            )
-        if rule.needs_teacher and not any(may_teach(source) for source in sources.values()):
-            raise ConfigError(
-                f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
-                " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
-            )
+    check_filters(classes.build_group(node["filter"], "filter"), sources)
     return sources
 
 

@@ -16,9 +16,11 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.file_hashes import check_intact
+from hardneg.encoders.pretrained import name_of
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
 from hardneg.preflight.optimizer import check_installed, check_optimizer
+from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.metrics import resolve
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
@@ -39,6 +41,7 @@ def check_parts(node: dict[str, Any]) -> None:
     classes.build_group(node.get("pairs"), "pairs")
     check_evaluated(node.get("evaluate") or {})
     check_models(node)
+    check_compiled_encoder(node)
     check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
@@ -74,6 +77,17 @@ def check_models(node: dict[str, Any]) -> None:
                 classes.build(inner).check_model()
             except UserError as error:
                 raise ConfigError(str(error) if path == "encoder" else f"{path}: {error}") from error
+
+
+def check_compiled_encoder(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` where a model's folder that is here says what cannot run compiled."""
+    if not (node.get("trainer") or {}).get("compile") or "encoder" not in node:
+        return
+    recipe = classes.build(node["encoder"])
+    if (model := getattr(recipe, "model", None)) and Path(name_of(model)).is_dir():
+        with without_messages("hardneg"):  # the run says it
+            recipe = recipe.resolved()
+        check_compiled_prompt(getattr(recipe, "pools_prompt", True))
 
 
 def check_checkpoints(node: dict[str, Any]) -> None:

@@ -58,7 +58,18 @@ def check_compile(node: dict[str, Any]) -> None:
         )
     if encoder.get("unpad"):
         raise ConfigError(f"trainer.compile needs few shapes, which padding gives: set encoder.unpad=false, {off}")
+    if encoder.get("include_prompt") is False and encoder.get("pooling") not in ("auto", "cls", "last"):
+        check_compiled_prompt(False)
     if isinstance(node["trainer"].get("strategy"), dict):
         raise ConfigError(
             f"trainer.compile was not tried with weights that are split over devices: set trainer=default, {off}"
+        )
+
+
+def check_compiled_prompt(pooled: bool) -> None:
+    """Raise `ConfigError` where what runs compiled leaves the prompt's tokens out of the pooling."""
+    if not pooled:
+        raise ConfigError(
+            "trainer.compile does not tell a prompt's tokens from others: set encoder.include_prompt=true, which pools"
+            " them, or leave trainer.compile=false"
         )

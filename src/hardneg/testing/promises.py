@@ -12,7 +12,9 @@ from typing import Any
 
 from hardneg.config import classes
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss, VectorLoss
+from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.testing.filters import FILTER
 from hardneg.testing.losses import LOSS
@@ -57,7 +59,7 @@ def check_filter(rule: CandidateFilter, setting: Setting | None = None) -> None:
     `setting` holds the training set that it is prepared with (`check_source`).
     """
     kind_of(rule, "filter")
-    rule.prepare((setting or default_setting()).training)
+    _prepare_filter(rule, setting or default_setting())
     _hold_all(rule, FILTER, rule)
 
 
@@ -126,8 +128,14 @@ def _prepared(conf: Conf, group: str, name: str) -> Any:
     if isinstance(part, OfflineSource):
         _prepare_source(part, default_setting())
     elif isinstance(part, CandidateFilter):
-        part.prepare(default_setting().training)
+        _prepare_filter(part, default_setting())
     return part
+
+
+def _prepare_filter(rule: CandidateFilter, setting: Setting) -> None:
+    rule.prepare(setting.training)
+    if isinstance(rule, Guide) and setting.model is not None:  # whoever the guide may be
+        rule.read(LookedUp.of(setting.model, setting.training, "all", setting.cache))
 
 
 def _prepare_source(source: Any, setting: Setting) -> None:

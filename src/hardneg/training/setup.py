@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning as L
 import torch
@@ -21,12 +22,16 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
+from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.per_set import PerSet
+from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
@@ -107,14 +112,26 @@ def own_device(cfg: DictConfig) -> str:
 
 
 def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
-    """Make the filters and let them build what they look up."""
+    """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
     filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
     for rule in filters.values():
         rule.prepare(training)
+    sources = classes.build_group(cfg.negatives, "negatives").values()
+    of_rows = all(isinstance(source, InBatch | Queue | Blocks) for source in sources)  # nothing but others' documents
+    guide(filters, training, "positives" if of_rows else "all", Path(cfg.cache), own_device(cfg))
     return filters
 
 
-def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
+def make_losses(cfg: DictConfig, data: RetrievalData) -> dict[str, Weighed]:
+    """Make the losses, and tell them which queries each data set has."""
+    losses: dict[str, Weighed] = classes.build_group(cfg.loss, "loss")
+    for loss in losses.values():
+        if isinstance(loss, Loss):
+            loss.over({part.name: part.queries for part in data.mixed})
+    return losses
+
+
+def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, Weighed]) -> Negatives:
     """Make the sources and let them get ready: the offline ones mine or open what they draw from."""
     sources = classes.build_group(cfg.negatives, "negatives")
     offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
@@ -123,7 +140,7 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     if curriculum is not None:
         curriculum.fit(sources)
     per_set = PerSet(setting.training.data.parts, offline)
-    check_scores(cfg, offline, setting.training.data)
+    check_scores(losses, setting.filters, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():
@@ -131,36 +148,45 @@ def prepare_negatives(cfg: DictConfig, setting: Setting) -> Negatives:
     return Negatives(offline, online, curriculum, per_set)
 
 
-def check_scores(cfg: DictConfig, offline: dict[str, OfflineSource], data: RetrievalData) -> None:
-    """Raise `ConfigError`, before anything is mined, where a loss waits for scores that the data do not have."""
-    if data.scored is not None or any(source.has_teacher for source in offline.values()):
-        return
-    for group in ("loss", "filter"):
-        for name, part in classes.build_group(cfg.get(group), group).items():
-            if part.needs_teacher:
-                raise ConfigError(
-                    f"{group}={name} reads teacher scores, and the data {data.name!r} have none with their negatives;"
-                    " add them (pos_scores and neg_scores in each line), or take teacher=file teacher.path=SCORES,"
-                    " or teacher=cross_encoder teacher.model=FOLDER"
-                )
+def check_scores(
+    losses: Mapping[str, Weighed],
+    filters: Mapping[str, CandidateFilter],
+    offline: Mapping[str, OfflineSource],
+    data: RetrievalData,
+) -> None:
+    """Raise `ConfigError`, before anything is mined, where a loss or filter waits for scores that nobody gives.
+
+    Only those of the sources that a loss reads are any use to it.
+    """
+    graded = data.scored is not None
+    giving = [name for name, s in offline.items() if s.has_teacher or (graded and s.may_have_teacher)]
+    waiting = [
+        f"loss={name}"
+        for name, loss in losses.items()
+        if loss.needs_teacher and not any(loss.reads(source) for source in giving)
+    ]
+    waiting += [f"filter={name}" for name, rule in filters.items() if rule.needs_teacher and not giving]
+    if waiting:
+        of = f" ({', '.join(giving)} has scores, but the loss does not read it)" if giving else ""
+        raise ConfigError(
+            f"{waiting[0]} reads teacher scores, and the data {data.name!r} have none with their negatives{of};"
+            " add them (pos_scores and neg_scores in each line), or take teacher=file teacher.path=SCORES,"
+            " or teacher=cross_encoder teacher.model=FOLDER"
+        )
 
 
-def teacher_vectors(cfg: DictConfig, setting: Setting) -> StoredVectors | None:
+def teacher_vectors(losses: Mapping[str, Weighed], setting: Setting) -> StoredVectors | None:
     """The vectors that a loss wants ours to be like, embedded now or before; None where none does."""
-    for loss in classes.build_group(cfg.loss, "loss").values():
+    for loss in losses.values():
         if isinstance(loss, EmbedDistill):
             return loss.teacher.vectors(setting.training, loss.documents, setting.cache, setting.device)
     return None
 
 
 def objective(
-    cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter], data: RetrievalData
+    cfg: DictConfig, negatives: Negatives, filters: Mapping[str, CandidateFilter], losses: Mapping[str, Weighed]
 ) -> Objective:
-    """Make losses, optimizer and schedule."""
-    losses = classes.build_group(cfg.loss, "loss")
-    for loss in losses.values():
-        if isinstance(loss, Loss):
-            loss.over({part.name: part.queries for part in data.mixed})
+    """Make optimizer and schedule, beside what they minimise."""
     return Objective(
         filters=filters,
         losses=losses,
@@ -172,14 +198,18 @@ def objective(
     )
 
 
-def check_groups(cfg: DictConfig, make: Callable[[], nn.Module]) -> None:
+def check_groups(cfg: DictConfig, losses: Mapping[str, Weighed], make: Callable[[], nn.Module]) -> None:
     """Raise `ConfigError`, before anything is mined, for groups of weights that the model does not have.
 
-    Makes the model once for that, by `make`, and only where all weights are not treated alike.
+    Makes the model once for that, by `make`, and only where all weights are not treated alike. What a loss may learn
+    once the widths of vectors are known counts as learned.
     """
     groups = ParameterGroups.of(classes.plain(cfg.optimizer))
     if groups.plain:
         return
     with torch.random.fork_rng():
-        losses = cast(dict[str, nn.Module], classes.build_group(cfg.loss, "loss"))
-        groups.over(nn.ModuleDict({"towers": make(), "losses": nn.ModuleDict(losses)}), 1.0)
+        learning: dict[str, nn.Module] = {name: copy.deepcopy(loss) for name, loss in losses.items()}
+        for loss in learning.values():
+            if isinstance(loss, EmbedDistill) and loss.may_learn:
+                loss.fit(1, 2)
+        groups.over(nn.ModuleDict({"towers": make(), "losses": nn.ModuleDict(learning)}), 1.0)

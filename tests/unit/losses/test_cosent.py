@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from synthetic import make_candidates
+from synthetic import make_candidates, random_units
 
 from hardneg.losses.cosent import CoSENT
 
@@ -41,6 +41,19 @@ def test_it_is_the_formula(grades, temperature):
     torch.testing.assert_close(value, expected.expand(len(grades)))
     ours, theirs = (torch.autograd.grad(x, c.scores, retain_graph=True) for x in (value.mean(), expected))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_it_is_that_of_sentence_transformers():
+    losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses")
+    q, d = random_units(5, 4), random_units(5, 1, 4, seed=1)
+    grades = torch.tensor([5.0, 1.0, 3.5, 1.0, 2.0])
+    theirs = losses.CoSENTLoss(None, 20.0, lambda a, b: (a * b).sum(-1))
+    expected = theirs.compute_loss_from_embeddings([q, d[:, 0]], grades)
+    c = make_candidates(torch.einsum("bd,bgd->bg", q, d), teacher=grades[:, None], slots=1)
+    value = CoSENT(0.05)(c).mean()
+    torch.testing.assert_close(value, expected)
+    for one, two in zip(*(torch.autograd.grad(x, [q, d]) for x in (value, expected)), strict=True):
+        torch.testing.assert_close(one, two)
 
 
 def test_a_number_by_hand():

@@ -22,6 +22,9 @@ from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError, DataError
+from hardneg.filters.known_positives import KnownPositives
+from hardneg.filters.teacher_score import TeacherScore
+from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.kl import KL
 from hardneg.losses.margin_mse import MarginMSE
 from hardneg.matrix.candidates import Candidates
@@ -206,9 +209,21 @@ def test_one_prompt_stands_before_every_query_and_several_are_left_out_with_a_wo
 def test_data_without_scores_are_refused_before_anything_is_mined(tmp_path):
     data = read(tmp_path, [{key: value for key, value in line.items() if "scores" not in key} for line in LINES])
     with pytest.raises(ConfigError, match=r"loss=kl reads teacher scores, and the data 'flag' have none"):
-        check_scores(compose("negatives=[given]", "loss=[kl]"), {"given": Given(1)}, data)
-    check_scores(compose("negatives=[given]", "loss=[kl]"), {"given": Given(1)}, read(tmp_path))
-    check_scores(compose("negatives=[given]"), {"given": Given(1)}, data)
+        check_scores({"kl": KL()}, {}, {"given": Given(1)}, data)
+    with pytest.raises(ConfigError, match=r"filter=teacher_score reads teacher scores"):
+        check_scores({}, {"teacher_score": TeacherScore()}, {"given": Given(1)}, data)
+    check_scores({"kl": KL()}, {"teacher_score": TeacherScore()}, {"given": Given(1)}, read(tmp_path))
+    check_scores({"infonce": InfoNCE()}, {"known_positives": KnownPositives()}, {"given": Given(1)}, data)
+
+
+def test_scores_of_a_source_that_the_loss_does_not_read_are_no_use_to_it(tmp_path):
+    data = read(tmp_path, [{key: value for key, value in line.items() if "scores" not in key} for line in LINES])
+    scored = Given(1, FileTeacher.__new__(FileTeacher))  # whoever it is
+    sources = {"given": Given(1), "bm25": scored}
+    check_scores({"kl": KL()}, {}, sources, data)
+    check_scores({"kl": KL(sources=["bm25"])}, {}, sources, data)
+    with pytest.raises(ConfigError, match=r"loss=kl .* \(bm25 has scores, but the loss does not read it\)"):
+        check_scores({"kl": KL(sources=["given"])}, {}, sources, data)
 
 
 @pytest.mark.parametrize("by", ["id", "text"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from hardneg.config.refused_arguments import lightnings
+from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
+from hardneg.preflight.parts import check_compiled_encoder
 from hardneg.preflight.trainer_arguments import check_compile
 
 TRANSFORMER = {"_target_": "hardneg.encoders.transformer.Transformer", "grad_cache": False}
@@ -18,6 +22,7 @@ TRANSFORMER = {"_target_": "hardneg.encoders.transformer.Transformer", "grad_cac
         ({"_target_": "hardneg.encoders.cross_encoder.PairRecipe"}, {}, "is for dual encoders"),
         (TRANSFORMER | {"grad_cache": True}, {}, "encoder.grad_cache=false"),
         (TRANSFORMER | {"gradient_checkpointing": True}, {}, "encoder.gradient_checkpointing=false"),
+        (TRANSFORMER | {"include_prompt": False, "pooling": "mean"}, {}, "encoder.include_prompt=true"),
         (TRANSFORMER | {"unpad": True}, {}, "encoder.unpad=false"),
         (TRANSFORMER, {"strategy": {"_target_": "hardneg.training.fsdp.FSDP2"}}, "trainer=default"),
         (TRANSFORMER, {"compile": "yes"}, "must be true or false"),
@@ -26,6 +31,17 @@ TRANSFORMER = {"_target_": "hardneg.encoders.transformer.Transformer", "grad_cac
 def test_it_is_refused_with_the_way_out(encoder, trainer, said):
     with pytest.raises(ConfigError, match=said):
         check_compile({"encoder": encoder, "trainer": {"compile": True, **trainer}})
+
+
+@pytest.mark.parametrize(("pooling", "refused"), [("mean", True), ("cls", False)])
+def test_what_a_models_folder_says_of_its_prompt_counts(tmp_path, monkeypatch, pooling, refused):
+    told = Transformer(model=str(tmp_path), include_prompt=False, pooling=pooling)
+    monkeypatch.setattr(Transformer, "resolved", lambda self: told)
+    encoder = {**TRANSFORMER, "model": str(tmp_path)}
+    check_compiled_encoder({"encoder": encoder, "trainer": {}})
+    context = pytest.raises(ConfigError, match=r"encoder\.include_prompt=true") if refused else nullcontext()
+    with context:
+        check_compiled_encoder({"encoder": encoder, "trainer": {"compile": True}})
 
 
 def test_a_transformer_may_be_compiled_and_the_key_is_not_lightnings():

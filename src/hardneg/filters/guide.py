@@ -1,0 +1,137 @@
+"""The guide: another encoder says which candidates are too close to the positive to be negatives (GIST)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter, check_reduce
+from hardneg.matrix.candidates import Candidates
+
+STRATEGIES = ("absolute", "relative")
+AT_ONCE = 2**25  # components of documents' vectors that are held for a block of rows
+
+
+@runtime_checkable
+class GuideVectors(Protocol):
+    """What the guide has made of the texts; rows of NaN for what it has not embedded."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the vectors, as plain values."""
+
+    def queries(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
+        """Those of rows of the query table, on their device."""
+
+    def documents(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
+        """Those of rows of the document table, on their device."""
+
+
+class Guide(CandidateFilter):
+    """Keep what another encoder places at most at its similarity of the row's query and positive, less the margin.
+
+    GISTEmbed (Solatorio 2024, arXiv:2402.16829), and the margins of sentence-transformers' `GISTEmbedLoss`: with s the
+    positive's similarity the threshold is s - margin (`absolute`) or s - |s| * margin (`relative`); of several
+    positives the `min`, `mean` or `max` counts (`positive`). The guide is a checkpoint of ours (`ckpt_path`) or an
+    `encoder` as it comes, which computes in `precision`. Similarity is its own: the dot product of its vectors.
+
+    It judges the candidates of these `sources` (null: of all), whoever offers them: a row's drawn negatives, the other
+    rows' documents on all ranks, a queue, and with negatives=blocks queries beside queries and documents beside
+    documents. Its vectors are made before training, once a text, and come with `read`; what it has not embedded is
+    unknown and kept, as is all of a row whose positive is unknown.
+    """
+
+    def __init__(
+        self,
+        ckpt_path: str | None = None,
+        encoder: Any = None,
+        precision: str = "auto",
+        margin_strategy: str = "absolute",
+        margin: float = 0.0,
+        positive: str = "min",
+        sources: Sequence[str] | None = None,
+        at: str = "live",
+    ) -> None:
+        super().__init__(at)
+        check_reduce(positive)
+        if margin_strategy not in STRATEGIES:
+            raise ConfigError(f"margin_strategy must be one of {', '.join(STRATEGIES)}, got {margin_strategy!r}")
+        if margin_strategy == "relative" and not 0 <= margin < 1:
+            raise ConfigError(f"a relative margin is a share of the positive's similarity, 0 to 1, got {margin}")
+        if isinstance(sources, str):
+            raise ConfigError(f"sources is a list, so write [{sources}]")
+        self.ckpt_path, self.encoder, self.precision = ckpt_path, encoder, precision
+        self.margin_strategy, self.margin, self.positive = margin_strategy, float(margin), positive
+        self.only = sources if sources is None else list(sources)
+        self._vectors: GuideVectors | None = None
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it is said who the guide is."""
+        return self.ckpt_path is not None or self.encoder is not None
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources it judges, for the check that there are such; empty: all."""
+        return self.only or []
+
+    def read(self, vectors: GuideVectors) -> None:
+        """Judge by these vectors from now on; called once, before the first candidates."""
+        self._vectors = vectors
+
+    def identity(self) -> dict[str, Any]:
+        """The settings, and the guide by its weights and tokens instead of by its place."""
+        assert self._vectors is not None, "read() comes first"
+        place = ("ckpt_path", "encoder", "precision")
+        settings = {key: value for key, value in super().identity().items() if key not in place}
+        return settings | {"guide": self._vectors.identity()}
+
+    def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
+        """Return False where the candidate is of such a source and above the threshold."""
+        keep = torch.ones_like(c.valid)
+        if c.query_ids is None:
+            return keep
+        scores = self.similarities(c)
+        positive = c.positive_score(self.positive, scores)
+        lower = self.margin if self.margin_strategy == "absolute" else positive.abs() * self.margin
+        threshold = (positive - lower).where(positive.isfinite(), positive)
+        keep = (scores <= threshold) | scores.isnan()
+        return keep if self.only is None else keep | ~self._of_sources(c)
+
+    def _of_sources(self, c: Candidates) -> Bool[Tensor, "B N"]:
+        asked = torch.zeros_like(c.valid)
+        for label, name in enumerate(c.names):
+            if self.only is not None and name in self.only:
+                asked |= c.source == label
+        return asked
+
+    def similarities(self, c: Candidates) -> Float[Tensor, "B N"]:
+        """The guide's similarity of every row and candidate, in the roles that the step sets them in."""
+        assert self._vectors is not None and c.query_ids is not None, "read() comes first"
+        q = self._vectors.queries(c.query_ids)
+        own = c.ids.shape[1] if c.slots is None else c.slots
+        scores = self._of_own(q, c.ids[:, :own])
+        if own == c.ids.shape[1]:
+            return scores
+        ids = c.ids[0, own:]  # what online sources offer they offer to every row
+        if c.pairing is None or c.of_query is None:
+            return torch.cat([scores, q @ self._vectors.documents(ids).T], dim=1)
+        pairing, of_query = c.pairing[own:], c.of_query[own:]
+        asked = self._vectors.queries(ids.masked_fill(~of_query, -1))
+        columns = torch.where(of_query[:, None], asked, self._vectors.documents(ids.masked_fill(of_query, -1)))
+        firsts = self._vectors.documents(c.ids[:, 0])
+        return torch.cat([scores, torch.where(pairing >= 2, firsts @ columns.T, q @ columns.T)], dim=1)
+
+    def _of_own(self, q: Float[Tensor, "B T"], ids: Int[Tensor, "B G"]) -> Float[Tensor, "B G"]:
+        """Each row's similarity to documents of its own; of long lists a block of rows at a time."""
+        assert self._vectors is not None
+        rows = max(AT_ONCE // max(ids.shape[1] * q.shape[1], 1), 1)
+        parts = [
+            torch.einsum("bt,bgt->bg", some, self._vectors.documents(of_them))
+            for some, of_them in zip(q.split(rows), ids.split(rows), strict=True)
+        ]
+        return torch.cat(parts)

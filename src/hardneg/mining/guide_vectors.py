@@ -1,0 +1,86 @@
+"""The vectors of a filter's guide: made once, and looked up for batches on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hardneg.data.training_set import TrainingSet
+from hardneg.filters.base import CandidateFilter
+from hardneg.filters.guide import Guide
+from hardneg.mining.embedding_teacher import EmbeddingTeacher, StoredVectors, stored_vectors
+from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.model import Model
+
+WHOLE = 2 * 2**30  # bytes: vectors of a table that take no more are copied to a GPU whole
+
+
+def guide(
+    filters: Mapping[str, CandidateFilter], training: TrainingSet, documents: str, cache: Path, device: str
+) -> None:
+    """Have every guide among the filters embed the training queries and documents, as far as nobody has yet.
+
+    `documents` are `positives`, where nothing else can be a candidate, or `all`. Ranks share the work.
+    """
+    for rule in filters.values():
+        if isinstance(rule, Guide):
+            encoder = EmbeddingTeacher(rule.ckpt_path, rule.encoder, rule.precision)
+            rule.read(LookedUp.of(encoder.model(training, cache, device), training, documents, cache))
+
+
+class LookedUp:
+    """Vectors by row number, for tensors of rows on any device.
+
+    A GPU gets a copy of a table of up to `WHOLE` bytes. Of a larger one the rows of each step are read from the disk,
+    for which the device waits.
+    """
+
+    def __init__(self, stored: StoredVectors, identity: dict[str, Any]) -> None:
+        self.stored, self._identity = stored, identity
+        self._copies: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def of(cls, model: Model, training: TrainingSet, documents: str, cache: Path) -> LookedUp:
+        """Embed with this model what is not embedded yet."""
+        return cls(stored_vectors(model, training, documents, cache), model.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the vectors, as plain values."""
+        return self._identity
+
+    def queries(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
+        """Those of training queries; NaN for other rows."""
+        return self._take("queries", self.stored.queries, rows)
+
+    def documents(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
+        """Those of the documents that were embedded; NaN for other rows."""
+        assert self.stored.docs is not None
+        return self._take("documents", self.stored.docs, rows)
+
+    def _take(self, table: str, blocks: Blocks, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
+        if rows.device.type == "cpu" or len(blocks) * blocks.dim * 4 > WHOLE:
+            found = torch.from_numpy(self.stored.read(blocks, rows.cpu().numpy().ravel()))
+            return found.to(rows.device).reshape(*rows.shape, blocks.dim)
+        if (key := (table, rows.device)) not in self._copies:
+            self._copies[key] = _copied(blocks, rows.device)
+        vectors, places = self._copies[key]
+        place = places[rows.clamp(-1, len(places) - 1)]  # the last is of what is not there, -1 too
+        return vectors[place]
+
+
+def _copied(blocks: Blocks, device: torch.device) -> tuple[Float[Tensor, "N1 T"], Int[Tensor, " R"]]:
+    """Copy vectors to a device, a row of NaN behind them, and where each row of the table is among them."""
+    vectors = torch.full((len(blocks) + 1, blocks.dim), torch.nan, device=device)
+    start = 0
+    for block in blocks:
+        vectors[start : start + len(block)] = block.to(device)
+        start += len(block)
+    places = np.full(int(blocks.rows.max(initial=-1)) + 2, len(blocks))
+    places[blocks.rows] = np.arange(len(blocks))
+    return vectors, torch.from_numpy(places).to(device)

@@ -1,0 +1,43 @@
+"""What filters need of the sources that they judge, of a teacher, and of a guide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hardneg.errors import ConfigError
+from hardneg.filters.base import CandidateFilter
+from hardneg.filters.guide import Guide
+from hardneg.mining.embedding_teacher import EmbeddingTeacher
+from hardneg.preflight.losses import may_teach
+
+
+def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a filter that the sources cannot feed, or that does not say whom it asks."""
+    for name, rule in filters.items():
+        if not isinstance(rule, CandidateFilter):
+            raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
+        if unknown := set(getattr(rule, "sources", ())) - {*sources, "in_batch"}:
+            raise ConfigError(
+                f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
+            )
+        if rule.needs_teacher and not any(may_teach(source) for source in sources.values()):
+            raise ConfigError(
+                f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
+                " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"
+            )
+        if isinstance(rule, Guide):
+            check_guide(name, rule)
+
+
+def check_guide(name: str, rule: Guide) -> None:
+    """Raise `ConfigError` for a guide that is nobody, two at once, or a checkpoint that is not there."""
+    if not rule.chosen:
+        raise ConfigError(
+            f"filter.{name} has no guide: give a checkpoint, as filter.{name}.ckpt_path=RUN/checkpoints/best.ckpt, or"
+            f" an encoder, as +encoder@filter.{name}.encoder=minilm"
+        )
+    try:
+        EmbeddingTeacher(rule.ckpt_path, rule.encoder, rule.precision)
+    except ConfigError as error:
+        said = str(error).replace("a dense miner takes", "a guide takes")
+        raise ConfigError(f"filter.{name}: {said}") from error
