@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -13,6 +12,7 @@ import lightning as L
 import numpy as np
 import torch
 from confs import CONF, compose, names
+from every import EVERY
 
 from hardneg.config import classes
 from hardneg.data.datamodule import Batches
@@ -36,7 +36,6 @@ from hardneg.training.schedule import Schedule
 TEACHER = {"_target_": "newcomers.GoodTeacher"}
 # Those that read scores: a loss over vectors meets neither sources nor filters.
 LOSSES = [name for name in names("loss") if issubclass(Conf(CONF).target("loss", name), Loss)]
-EVERY = bool(os.environ.get("HARDNEG_TEST_EVERY"))  # all triples: minutes more, for a change to what all parts share
 STEPS_ASIDE = (0, 3, 7)
 
 

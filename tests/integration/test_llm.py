@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from decoders import save_decoder
-from test_resume import SIGKILL, end_state, same
+from test_resume import CODES, end_state, same
 
 from hardneg.data.toy import Toy
 
@@ -58,7 +58,7 @@ def test_a_run_with_adapters_that_was_killed_ends_with_the_same_weights(hardneg,
     arguments += ["evaluate.before=false"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGKILL}"
-    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
+    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=CODES["SIGKILL"])
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
 

@@ -74,6 +74,7 @@ def racing(hardneg, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.draws
 def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing, tmp_path):
     effects = {"bm25": 0.2, "random": -0.3}
     said, _, first = racing(effects=effects, stop_after=5, code=130)

@@ -7,8 +7,9 @@ import json
 
 import pytest
 import torch
+from every import in_turn
 
-SIGKILL, SIGTERM = -9, 143
+CODES = {"SIGKILL": -9, "SIGTERM": 143}
 COMMON = ["negatives=[in_batch,bm25,random]", "trainer.max_epochs=2", "logger=csv", "checkpoint.every_n_steps=4"]
 
 
@@ -51,10 +52,12 @@ def tiny_model(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("encoder", ["static", "transformer", "momentum", "features"])
-@pytest.mark.parametrize(("step", "name", "code"), [(7, "SIGKILL", SIGKILL), (7, "SIGTERM", SIGTERM)])
+ENCODERS = ["static", "transformer", "momentum", "features"]
+
+
+@pytest.mark.parametrize(("encoder", "name"), in_turn(ENCODERS, list(CODES)))
 def test_interrupted_and_resumed_equals_uninterrupted(
-    hardneg, hardneg_process, small, tmp_path, tiny_model, encoder, step, name, code
+    hardneg, hardneg_process, small, tmp_path, tiny_model, encoder, name
 ):
     arguments = [*small, *COMMON]
     if encoder == "transformer":
@@ -72,8 +75,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         arguments += ["negatives.in_batch.logq=true", "negatives.queue.logq=true", "loss.infonce.hardness=5.0"]
         arguments += ["filter=[known_positives,guide]", "+encoder@filter.guide.encoder=static"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
-    stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: {step}, signal_name: {name}}}"
-    done = hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=code)
+    stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: 7, signal_name: {name}}}"
+    done = hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=CODES[name])
     if name == "SIGTERM":
         assert "hardneg resume" in done.stderr
     hardneg("resume", "cut")
@@ -96,7 +99,7 @@ def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, hardneg_pro
     stop = (
         "+callbacks.stop={_target_: interrupts.Interrupt, step: 12, signal_name: SIGKILL}"  # the second epoch's first
     )
-    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
+    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=CODES["SIGKILL"])
     assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 11
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
@@ -123,7 +126,7 @@ def test_a_kill_before_the_epochs_evaluation_does_not_lose_it(hardneg, hardneg_p
     arguments = [*small, *COMMON, "checkpoint.every_n_steps=11"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     kill = "+callbacks.kill={_target_: interrupts.KillInEvaluation}"
-    hardneg_process("train", *arguments, kill, "hydra.run.dir=cut", code=SIGKILL)
+    hardneg_process("train", *arguments, kill, "hydra.run.dir=cut", code=CODES["SIGKILL"])
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
     one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("whole", "cut"))

@@ -13,6 +13,7 @@ from hardneg.data.toy import Toy
 from hardneg.runlog import wandb_read
 
 
+@pytest.mark.draws
 def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_path):
     shown = hardneg("train", *small, "strategy=bm25_random", "trainer.max_epochs=2", "logger=csv", "hydra.run.dir=run")
     run = tmp_path / "run"

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from test_resume import SIGKILL, end_state, same
+from test_resume import CODES, end_state, same
 
 SMALL = ["encoder.dim=16", "batch_size=8", "optimizer.lr=0.01", "trainer.log_every_n_steps=1", "logger=csv"]
 NEGATIVES = ["negatives=[in_batch,queue,mined,random]", "negatives.queue.size=40", "negatives.mined.depth=20"]
@@ -77,7 +77,7 @@ def test_an_interrupted_mix_ends_as_if_it_had_not_been(hardneg, hardneg_process,
     arguments = [*mixed, *SMALL, *NEGATIVES, "data.temper=0.5", "trainer.max_epochs=2", "checkpoint.every_n_steps=2"]
     hardneg("train", *arguments, f"cache={tmp_path}/one", "hydra.run.dir=whole")
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 9, signal_name: SIGKILL}"
-    hardneg_process("train", *arguments, stop, f"cache={tmp_path}/two", "hydra.run.dir=cut", code=SIGKILL)
+    hardneg_process("train", *arguments, stop, f"cache={tmp_path}/two", "hydra.run.dir=cut", code=CODES["SIGKILL"])
     assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 8
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
