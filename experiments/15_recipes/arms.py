@@ -10,9 +10,10 @@ import shlex
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from hardneg.stages.recipe import LIST, read_list
 
@@ -50,8 +51,7 @@ def recipes() -> dict[str, dict[str, str]]:
 
 def in_batch(words: list[str]) -> list[str]:
     """Return what makes a recipe its in-batch baseline."""
-    with initialize_config_module("hardneg.conf", version_base="1.3"):
-        cfg = OmegaConf.to_container(compose("train", words, return_hydra_config=False), resolve=False)
+    cfg, choices = composed(words)
     left = {"negatives": "in_batch", "loss": "infonce", "filter": "known_positives"}
     changes = []
     for group, name in left.items():
@@ -59,8 +59,21 @@ def in_batch(words: list[str]) -> list[str]:
     if "infonce" not in cfg["loss"] or cfg["loss"]["infonce"]["temperature"] == 1:  # of sums, not of cosines
         changes.append("loss.infonce.temperature=0.02" if cfg["encoder"]["normalize"] else "loss.infonce.temperature=1")
     if cfg.get("teacher"):
-        changes += ["teacher=null"]
+        chosen = [f"~{group}" for group in ("teacher", "encoder@teacher.encoder") if choices.get(group)]
+        rest, _ = composed([*words, *chosen])
+        changes += [*chosen, *(f"~teacher.{key}" for key in rest["teacher"] or {})]  # what the recipe itself sets of it
     return changes
+
+
+def composed(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the config of a run, unresolved, and what is chosen of each group."""
+    with initialize_config_module("hardneg.conf", version_base="1.3"):
+        cfg = compose("train", words, return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    return plain, choices
 
 
 def line(command: str, words: list[str], folder: str) -> None:

@@ -14,6 +14,7 @@ for seed in ${SEEDS:-1 2}; do
     echo "$folder"
     if eval "hardneg $command" >> "$folder/said.log" 2>&1; then
       touch "$folder/done"
+      find "$folder" -name '*.ckpt' -delete  # half a gigabyte a run, tested already
     else
       echo "  failed: see $folder/said.log"
     fi
