@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,9 @@ def register_resolvers() -> None:
     # Hydra 1.3 must be told whose defaults are meant, which Hydra 1.4 speaks of as a thing of the past.
     warnings.filterwarnings("ignore", message="The version_base parameter is deprecated")
     Plugins.instance().register(Studies)  # Hydra 1.3 does not see it in an editable install
-    register = getattr(OmegaConf, "register_resolver", OmegaConf.register_new_resolver)  # its name from 2.4 on
+    # What OmegaConf 2.3 calls register_new_resolver is register_resolver in 2.4; in 2.3 that is one of another kind.
+    renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
+    register: Any = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
     register("cache_folder", lambda: str(cache_folder()), replace=True)
     register("output_folder", output_folder, replace=True)
     register("keys", lambda node: "+".join(node) if node else "none", replace=True)
