@@ -19,7 +19,9 @@ SHOWN = ("Summary", "Requires-Python", "License-Expression", "Description-Conten
 def committed(source: Path) -> set[str]:
     """The files that the wheel must hold, by the names that they have there."""
     code = [path for path in (source / "src").rglob("*") if path.suffix in KINDS]
-    configs = [path.relative_to(source / "conf") for path in (source / "conf").rglob("*.yaml")]
+    configs = [
+        path.relative_to(source / "conf") for path in (source / "conf").rglob("*") if path.suffix in (".yaml", ".py")
+    ]
     names = {path.relative_to(source / "src").as_posix() for path in code}
     return names | {f"hardneg/conf/{path.as_posix()}" for path in configs}
 
