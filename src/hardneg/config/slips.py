@@ -14,6 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config.refused_arguments import REFUSED
 
+# Launchers of packages beside Hydra: their options are there once they are installed.
+OF_THE_EXTRA_SWEEP = ("joblib", "submitit_local", "submitit_slurm")
+
 
 def in_plain_words(error: Exception, command: str | None = None) -> str:
     """Say what Hydra finds wrong with a command line; for an unknown key or option with what is near.
@@ -77,6 +80,8 @@ def _unknown_key(full: str, node: Any, command: str | None) -> str:
 
 
 def _unknown_option(group: str, name: str, options: Sequence[str]) -> str:
+    if group == "hydra/launcher" and name in OF_THE_EXTRA_SWEEP:
+        return f"{group}={name} needs the package of its launcher: pip install 'hardneg[sweep]'"
     close = near(name, options)
     meant = f"; did you mean {close}?" if close else "."
     return f"Could not find '{group}/{name}'{meant} Available options in '{group}': {' '.join(options)}"

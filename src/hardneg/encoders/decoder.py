@@ -48,13 +48,13 @@ def attend_both_ways(model: Any) -> None:
     """Let every token see those after it too (LLM2Vec, arXiv:2404.05961; NV-Embed, arXiv:2405.17428).
 
     A sliding window stays, to both sides. Raises `ConfigError` if the model is as causal as before: some
-    implementations, and transformers before version 5, do not read the setting.
+    implementations, and older versions of transformers (5.0 too), do not read the setting.
     """
     mark_both_ways(model)
     if not _sees_what_comes_later(model):
         raise ConfigError(
             f"encoder.bidirectional=true has no effect on a {type(model).__name__} with this version of transformers;"
-            " update it (5.0 or later), or set it to false"
+            " update it (5.23 does it, 5.0 not), or set it to false"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
 from hardneg.config.composition import as_in_a_job
@@ -71,14 +71,14 @@ class Preflight(Callback):
             if not launch.first_rank():
                 check_alike(chosen["settings"], run_identity.settings(config))
                 follow(config)
-        with open_dict(config.hydra.run):
+        with writable(config.hydra.run):
             config.hydra.run.dir = chosen["folder"]
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs and their folders; a bad one ends the sweep here."""
         with stopping_at_errors():  # first: jobs take over the time in it, as it was found here
             folder = Path(launch.decided("sweep", lambda: str(config.hydra.sweep.dir)))
-        with open_dict(config.hydra):
+        with writable(config.hydra):
             config.hydra.sweep.dir = str(folder)
             if not launch.first_rank():
                 follow(config)
@@ -115,12 +115,19 @@ def follow(config: DictConfig) -> None:
 
     The ranks that Lightning starts are told so by it.
     """
-    with open_dict(config.hydra):
+    with writable(config.hydra):
         OmegaConf.update(config.hydra, "job_logging.handlers.console.level", "WARNING")
     if (here := launch.place()) is not None:
-        with open_dict(config.hydra):
+        with writable(config.hydra):
             config.hydra.output_subdir = None
             config.hydra.job.name = f"{config.hydra.job.name}_rank_{here.rank}"
+
+
+@contextmanager
+def writable(node: DictConfig) -> Iterator[None]:
+    """Let a part of Hydra's own config be changed: it is closed, and from Hydra 1.4 on read-only."""
+    with read_write(node), open_dict(node):
+        yield
 
 
 @contextmanager

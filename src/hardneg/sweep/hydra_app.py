@@ -12,6 +12,7 @@ import hydra
 from hydra.core.plugins import Plugins
 
 from hardneg.config import composition
+from hardneg.config.classes import hydras_own_whitelist_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.runs.job import Entry, run
@@ -45,9 +46,9 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
     try:
-        hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")(
-            task
-        )()
+        app = hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")
+        with hydras_own_whitelist_off():
+            app(task)()
     except JobFailed:  # it has said why
         sys.exit(1)
     except ValueError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.composition import as_in_a_job
 from hardneg.config.run_identity import identity
@@ -55,7 +55,7 @@ def compose(
 ) -> Job:
     """Compose one job of a sweep as Hydra's launchers do, find out where it will run, and `check` its config."""
     config = GlobalHydra.instance().config_loader().load_sweep_config(sweep, list(overrides))
-    with open_dict(config):
+    with open_dict(config), read_write(config.hydra):
         config.hydra.job.num = number
         config.hydra.job.id = str(number)
     with as_in_a_job(config, "hydra.sweep.dir", "hydra.sweep.subdir") as folder:
