@@ -121,6 +121,16 @@ def test_only_the_own_documents_are_held(lists):
     assert sizes == [1, 4, 4, 4] and not any(x.requires_grad for x in world.callback.fresh["mined"][0])
 
 
+def test_many_steps_do_not_pile_up_on_the_device(lists, monkeypatch):
+    monkeypatch.setattr("hardneg.training.callbacks.swap_negatives.MOST", 1)
+    world = World(lists())
+    world.begin()
+    for scores in ([0.7, 0.7], [0.6, 0.7]):
+        world.train(1, scores)
+        assert world.callback.fresh["mined"] == []
+    assert world.drawn(1) == [12, 13]
+
+
 @pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
 def test_a_run_that_is_cut_at_any_step_goes_on_as_if_it_was_not(lists, at):
     steps = [(1, [0.7, 0.7]), (1, [0.65, 0.7]), (1, [0.5, 0.4]), (2, [0.9, 0.9]), (2, [0.5, 0.75]), (1, [0.1, 0.3])]

@@ -18,6 +18,9 @@ from hardneg.negatives.swap import Scored, Swapped
 from hardneg.system import collectives, distributed
 from hardneg.training.base import TrainingModule
 
+Step = tuple[Tensor, ...]  # its queries, their documents, what these scored, and which source each is of
+MOST = 100  # steps that are kept on the device, whatever `every_n_steps` is
+
 
 class SwapNegatives(L.Callback):
     """Keep what each step's drawn negatives scored, and have their sources judge it when their steps are up.
@@ -33,13 +36,13 @@ class SwapNegatives(L.Callback):
     def __init__(
         self, sources: Mapping[str, Stored], names: tuple[str, ...], curriculum: Curriculum | None = None
     ) -> None:
-        self.sources = {name: source for name, source in sources.items() if source.swap is not None}
+        rules = {name: source.swap for name, source in sources.items() if source.swap is not None}
+        self.every = {name: rule.every_n_steps for name, rule in rules.items() if rule.every_n_steps is not None}
+        self.sources = {name: sources[name] for name in self.every}
         self.labels = {name: names.index(name) for name in self.sources}
         self.skipped = {name: 0 if curriculum is None else curriculum.skipped(name) for name in self.sources}
-        self.fresh: dict[str, list[tuple[Tensor, ...]]] = {
-            name: [] for name in self.sources
-        }  # a step each, of this rank
-        self.held: dict[str, list[Scored]] = {name: [] for name in self.sources}  # of all ranks
+        self.fresh: dict[str, list[Step]] = {name: [] for name in self.sources}  # of this rank, on its device
+        self.held: dict[str, list[Scored]] = {name: [] for name in self.sources}  # of all ranks, in main memory
         self.of: dict[str, Swapped | None] = dict.fromkeys(self.sources)  # what these were drawn under
         self.judged_at = -1
         self.resumed: dict[str, Any] = {}
@@ -47,7 +50,8 @@ class SwapNegatives(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the steps from now on; take up what a checkpoint says, where the stores are those that it names."""
         assert isinstance(pl_module, TrainingModule)
-        pl_module.watchers.append(self.see)
+        if self.see not in pl_module.watchers:
+            pl_module.watchers.append(self.see)
         for name, state in self.resumed.items():
             source = self.sources.get(name)
             if source is None or source.swapped is None or source.swapped.store.folder.name != state["store"]:
@@ -69,10 +73,13 @@ class SwapNegatives(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Judge if the steps are up."""
+        for name in self.sources:
+            if len(self.fresh[name]) >= MOST:
+                self._collect(name)
         step = trainer.global_step
         if step == 0 or step == self.judged_at:  # several batches make a step where gradients are accumulated
             return
-        due = [name for name, one in self.sources.items() if one.swap and step % (one.swap.every_n_steps or 0) == 0]
+        due = [name for name, steps in self.every.items() if step % steps == 0]
         if due:
             self.judged_at = step
         for name in due:
