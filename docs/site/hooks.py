@@ -128,6 +128,8 @@ def _link(found: re.Match[str], source: str, page: str) -> str:
 def _on_site(there: str) -> tuple[str | None, str]:
     """The page of the site that shows a file or folder of the repository, if one does, and the section of it."""
     path = PurePosixPath(there)
+    if there == "conf":
+        return "reference/config/index.md", ""
     if there in SHOWN or f"{there}/README.md" in SHOWN:
         return SHOWN.get(there) or SHOWN[f"{there}/README.md"], ""
     if path.parts[0] == "docs":

@@ -110,11 +110,11 @@ def command_page(name: str) -> str:
 
 
 def help_of(name: str) -> str:
-    """What `hardneg NAME --help` prints, at a width of 110."""
+    """What `hardneg NAME --help` prints, as wide as a page is."""
     from hardneg.cli import run
 
     printed, before = io.StringIO(), os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "110"
+    os.environ["COLUMNS"] = "96"
     try:
         with contextlib.redirect_stdout(printed):
             run(*name.split(), "--help")

@@ -184,6 +184,7 @@ def test_every_link_of_the_site_leads_to_a_page_of_it():
 @pytest.mark.parametrize(
     ("link", "becomes"),
     [
+        ("[groups](../../conf)", "[groups](../reference/config/index.md)"),
         ("[keys](../../conf/filter)", "[keys](../reference/config/filter-options.md)"),
         ("[one](../../conf/loss/kl.yaml)", "[one](../reference/config/loss-options.md#kl)"),
         ("[train](../../conf/train.yaml)", "[train](../reference/commands/hardneg-train.md)"),

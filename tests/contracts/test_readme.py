@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import confs
@@ -68,6 +68,15 @@ def is_app(line: str) -> bool:
     return line.split()[1] in (*APPS, "race") and line.split()[2:3] not in (["switch"], ["rollback"], ["list"])
 
 
+def with_new_words(jobs: list[list[str]]) -> Iterator[list[str]]:
+    """The jobs of a sweep that have a word which none before had."""
+    seen: set[str] = set()
+    for job in jobs:
+        if not seen.issuperset(job):
+            yield job
+        seen.update(job)
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """The files that the pages speak of, in the current folder."""
@@ -76,9 +85,8 @@ def files(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mypackage").mkdir()
     (tmp_path / "mypackage" / "metrics.py").write_text("def first_hit(judged, ranked):\n    return 0.0\n")
-    for run in ("outputs/teacher", "RUN"):
-        (tmp_path / run / "teacher").mkdir(parents=True)  # what train-teacher leaves
-    for run in ("outputs/RUN", "outputs/first", "RUN", "A", "B"):
+    (tmp_path / "outputs" / "teacher" / "teacher").mkdir(parents=True)  # what train-teacher leaves
+    for run in ("outputs/RUN", "outputs/NEW", "outputs/first", "RUN", "A", "B"):
         (tmp_path / run / "checkpoints").mkdir(parents=True)
         (tmp_path / run / "checkpoints" / "best.ckpt").touch()
     (tmp_path / "soup.ckpt").touch()
@@ -95,7 +103,8 @@ def files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("line", filter(is_app, commands()))
 def test_every_command_of_the_pages_passes_preflight(line, files):
-    command, *words = shlex.split(re.sub(r"\bFILE\b", "pairs.csv", line))[1:]
+    line = re.sub(r"\bFILE\b", "faq.jsonl" if "=jsonl" in line else "pairs.csv", line)
+    command, *words = shlex.split(line.replace("=RUN/teacher", "=outputs/teacher/teacher"))[1:]
     if command == "race":
         command, words = race.command_of(words)
     if command == "check":
@@ -104,7 +113,7 @@ def test_every_command_of_the_pages_passes_preflight(line, files):
     composition.register_resolvers()
     searched = any(word.startswith(("hydra/sweeper=", "hparams_search=")) for word in words)
     with initialize_config_dir(str(confs.CONF), version_base="1.3"):
-        for job in jobs.expand(fixed(words) if searched else words):
+        for job in with_new_words(jobs.expand(fixed(words) if searched else words)):
             check_config(composition.compose(command.replace("-", "_"), job))
 
 

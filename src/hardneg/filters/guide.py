@@ -43,6 +43,9 @@ class Guide(CandidateFilter):
     rows' documents on all ranks, a queue, and with negatives=blocks queries beside queries and documents beside
     documents. Its vectors are made before training, once a text, and come with `read`; what it has not embedded is
     unknown and kept, as is all of a row whose positive is unknown.
+
+    Raises `ConfigError` for another `margin_strategy`, a relative `margin` that is no share, and `sources` that are no
+    list.
     """
 
     def __init__(
