@@ -90,7 +90,10 @@ def home(study: Study, out: Path, start: str, data: str) -> Path:
 
 
 def job(study: Study, out: Path, start: str, data: str, arm: str, rate: float, seed: int) -> Job:
-    """Say where one training lies and what its words are; `{miner}` is the checkpoint that was kept, `{truth}` all judgements."""
+    """Say where one training lies and what its words are.
+
+    In them `{miner}` is the checkpoint that was kept, `{truth}` a file with all judgements, `{out}` OUT.
+    """
     there = home(study, out, start, data)
     folder = there / arm / f"lr{rate:g}-s{seed}"
     words = [*study.shared, *study.starts[start].words, *study.sets[data], *study.common, *study.arms[arm]]

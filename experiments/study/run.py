@@ -1,6 +1,6 @@
 """Train the arms of a study, each at the better of its learning rates by dev, and write its table.
 
-    python experiments/study/run.py experiments/17_ladder DATA OUT [--start static] [--sets nl2bash,obliqa] [--seeds 1,2,3]
+    python experiments/study/run.py experiments/17_ladder DATA OUT [--start static] [--sets nl2bash]
 
 The first seed tries all rates; the others are trained at the best of them. What is done is left alone; a run that was
 interrupted goes on. `--table` only reads what is there.

@@ -33,7 +33,8 @@ def points(d: Difference) -> str:
 
 def levels(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
     """The mean of each arm, and the rate that dev chose."""
-    lines = [f"## Test {study.metric}, mean over seeds (and the learning rate that dev chose)", "", "| arm | " + " | ".join(one.data for one in sets) + " |", "|" + " --- |" * (len(sets) + 1)]
+    lines = [f"## Test {study.metric}, mean over seeds (and the learning rate that dev chose)", ""]
+    lines += ["| arm | " + " | ".join(one.data for one in sets) + " |", "|" + " --- |" * (len(sets) + 1)]
     for arm in study.arms:
         cells = []
         for one in sets:
