@@ -1,4 +1,4 @@
-"""How much of an oracle's gain each filter recovers: (filter - naive) / (oracle - naive), by a bootstrap.
+"""How much of an oracle's gain each filter recovers, (filter - naive) / (oracle - naive); dose and response.
 
 usage: recovery.py DATA OUT [START]      (as study/run.py; writes START-recovery.md)
 """
@@ -34,9 +34,26 @@ def main(data: Path, out: Path, start: str) -> None:
         "Share of the oracle's gain over naive mining; 95% intervals, seeds and clusters of queries drawn anew.",
     ]
     lines += ["No share where the oracle's gain is not above 0 in 95% of the draws."]
+    lines += ["", dose(study, [one for one in sets if one.data.startswith("toy")])]
     text = "\n".join([*lines, ""])
     (HERE / f"{start}-recovery.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def dose(study: design.Study, sets: list[contrasts.OneSet]) -> str:
+    """The slope of naive mining's gain over the share of unlabelled positives; the worlds taken as independent."""
+    x = np.array([float(one.data.removeprefix("toy-")) for one in sets])
+    if len(sets) < 2:
+        return ""
+    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum() / 10  # for ten points of the share
+    found = [contrasts.test(one, {"naive": 1, "in_batch": -1}, study.metric) for one in sets]
+    pairs = [(w, d) for w, d in zip(weights, found, strict=True) if d is not None]
+    slope = sum(w * d.mean for w, d in pairs)
+    half = 1.96 * float(np.sqrt(sum((w * d.error) ** 2 for w, d in pairs)))
+    said = f"{100 * slope:+.2f} [{100 * (slope - half):+.2f}, {100 * (slope + half):+.2f}] points"
+    return (
+        f"Naive mining against in-batch, for each further 10% of the neighbours that are unlabelled positives: {said}."
+    )
 
 
 def cell(one: contrasts.OneSet, arm: str, metric: str) -> str:
@@ -52,8 +69,8 @@ def cell(one: contrasts.OneSet, arm: str, metric: str) -> str:
         columns = draw.integers(0, gain.shape[1], gain.shape[1])
         top, bottom = gain[rows][:, columns].sum(), best[rows][:, columns].sum()
         positive += bottom > 0
-        shares.append(top / bottom)
-    if positive < 0.95 * DRAWS:
+        shares.append(top / bottom if bottom else np.nan)
+    if positive <= 0.95 * DRAWS:
         return "no gain to recover"
     low, high = np.quantile(shares, [0.025, 0.975])
     return f"{gain.sum() / best.sum():.0%} [{low:.0%}, {high:.0%}]"

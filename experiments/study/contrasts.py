@@ -30,6 +30,8 @@ class Contrast:
         d, p = self.difference, self.difference.p if self.p_holm is None else self.p_holm
         if p < ALPHA:
             return "above 0" if d.mean > 0 else "below 0"
+        if d.p < ALPHA:
+            return "not after correction"
         if d.p_equivalent(smallest) < ALPHA:
             return "none as large as that of interest"
         return f"not resolved: finds {100 * d.detectable():.1f} points"

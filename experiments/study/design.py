@@ -36,6 +36,7 @@ class Study:
     smallest: float  # effect of interest (SESOI)
     seeds: Sequence[int]
     keep: Sequence[str]  # arms whose best checkpoint others mine with
+    mean: bool  # whether the sets are alike, so that the mean over them says something
     runs: str  # the study whose runs these are: its own name, unless it shares another's
 
 
@@ -75,6 +76,7 @@ def read(folder: Path, data: Path) -> Study:
         smallest=plain["smallest"],
         seeds=plain["seeds"],
         keep=plain.get("keep", []),
+        mean=plain.get("mean", True),
         runs=plain.get("runs", folder.name),
     )
 

@@ -60,7 +60,7 @@ def tested(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
         for one in mine:
             cells = (name, one.data, points(one.difference), f"{one.p_holm:.2g}", one.verdict(study.smallest))
             lines.append("| " + " | ".join(cells) + " |")
-        if len(mine) > 1:
+        if len(mine) > 1 and study.mean:
             mean, low, high = (100 * x for x in contrasts.over_sets([one.difference for one in mine]))
             lines.append(f"| {name} | mean of {len(mine)} sets | {mean:+.2f} [{low:+.2f}, {high:+.2f}] | | |")
     return "\n".join([*lines, "", f"Holm over {len(found)} contrasts. Intervals are not corrected."])
