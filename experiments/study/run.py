@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import design
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--sets", help="only these, with commas")
     parser.add_argument("--arms", help="only these, with commas")
     parser.add_argument("--seeds", help="other seeds than the study's, with commas")
+    parser.add_argument("--rates", help="other learning rates than the start's, with commas")
     parser.add_argument("--table", action="store_true", help="train nothing, write the table of what is there")
     given = parser.parse_args()
     sys.path.insert(0, str(given.study.resolve()))  # parts of the study's own, as oracle.py
@@ -41,17 +43,19 @@ def main() -> None:
     out = given.out.resolve()
     sets = given.sets.split(",") if given.sets else list(study.sets)
     arms = given.arms.split(",") if given.arms else list(study.arms)
+    rates = [float(rate) for rate in given.rates.split(",")] if given.rates else study.starts[given.start].rates
     seeds = [int(seed) for seed in given.seeds.split(",")] if given.seeds else list(study.seeds)
     if not given.table:
         for data in sets:
             for arm in arms:
-                train_arm(study, out, given.start, data, arm, seeds)
+                train_arm(study, out, given.start, data, arm, seeds, rates)
     table.write(study, out, given.start)
 
 
-def train_arm(study: design.Study, out: Path, start: str, data: str, arm: str, seeds: list[int]) -> None:
+def train_arm(
+    study: design.Study, out: Path, start: str, data: str, arm: str, seeds: Sequence[int], rates: Sequence[float]
+) -> None:
     """Train one arm on one set: all rates with the first seed, the best of them with the others."""
-    rates = study.starts[start].rates
     first = {rate: design.job(study, out, start, data, arm, rate, seeds[0]) for rate in rates}
     for one in first.values():
         train(one, keep=arm in study.keep)
