@@ -67,7 +67,8 @@ def load(study: design.Study, out: Path, start: str, data: str) -> OneSet | None
         return None
     ids = next(iter(next(iter(chosen.values())).runs.values()))
     assert ids.per_query is not None
-    together = clusters.sharing_positives(ids, ids.per_query.ids)
+    alone = data in study.by_query
+    together = np.arange(len(ids.per_query.ids)) if alone else clusters.sharing_positives(ids, ids.per_query.ids)
     spread = statistics.pooled_seed_variance(seed_table(chosen, study.metric))
     return OneSet(data, chosen, trials, together, spread)
 

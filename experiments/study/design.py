@@ -37,6 +37,7 @@ class Study:
     seeds: Sequence[int]
     keep: Sequence[str]  # arms whose best checkpoint others mine with
     mean: bool  # whether the sets are alike, so that the mean over them says something
+    by_query: Sequence[str]  # sets whose test queries count one by one although they share positives
     runs: str  # the study whose runs these are: its own name, unless it shares another's
 
 
@@ -77,6 +78,7 @@ def read(folder: Path, data: Path) -> Study:
         seeds=plain["seeds"],
         keep=plain.get("keep", []),
         mean=plain.get("mean", True),
+        by_query=shared["by_query"],
         runs=plain.get("runs", folder.name),
     )
 
