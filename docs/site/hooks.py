@@ -37,6 +37,7 @@ SHOWN = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "conf/experiment/README.md": "reference/config/recipes.md",
+    "experiments/README.md": "studies/index.md",
     **STUDIES,
 }
 CONTRIBUTE = [{"How to contribute": "contributing.md"}, {"Changes": "changelog.md"}]
@@ -82,7 +83,7 @@ def with_generated(nav: list[Any]) -> list[Any]:
         "Guides": [{"Notebooks": shown}],
         "Reference": [{"Python": ["reference/python/index.md", *rooms]}],
         "Contribute": CONTRIBUTE,
-        "Evidence": [{"Studies": studies}],
+        "Evidence": [{"Studies": ["studies/index.md", *studies]}],
     }
 
     def whole(title: str, part: Any) -> Any:

@@ -1,0 +1,67 @@
+"""How hard the mined negatives are as training goes on: loss share, similarity and hit rate by thirds of the training.
+
+usage: decay.py DATA OUT [START]      (as study/run.py; writes START-decay.md)
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "study"))
+
+import contrasts  # noqa: E402
+import design  # noqa: E402
+
+from hardneg.compare.finished_runs import FinishedRun  # noqa: E402
+
+WHAT = {
+    "similarity to the query": "negatives/mined/similarity",
+    "margin of the positive": "negatives/mined/margin",
+    "loss of the mined": "negatives/mined/loss",
+}
+EPOCHS = (2, 4, 6)
+
+
+def main(data: Path, out: Path, start: str) -> None:
+    """Write one table a set."""
+    study = design.read(HERE, data)
+    parts = []
+    for name in study.sets:
+        one = contrasts.load(study, out, start, name)
+        if one is None:
+            continue
+        head = ["arm", *(f"{what}, epochs {', '.join(map(str, EPOCHS))}" for what in WHAT), "seconds"]
+        lines = [f"**{name}**, means over seeds", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for arm, found in one.arms.items():
+            runs = list(found.runs.values())
+            if runs[0].history("negatives/mined/margin")[1]:
+                lines.append(line(arm, runs))
+        parts.append("\n".join(lines))
+    text = "\n\n".join(parts) + "\n"
+    (HERE / f"{start}-decay.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def line(arm: str, runs: list[FinishedRun]) -> str:
+    """One arm."""
+    cells = [
+        ", ".join(f"{np.mean([at(run, key, epoch) for run in runs]):.2f}" for epoch in EPOCHS) for key in WHAT.values()
+    ]
+    seconds = np.mean([run.summary["seconds"] for run in runs])
+    return f"| {arm} | " + " | ".join(cells) + f" | {seconds:.0f} |"
+
+
+def at(run: FinishedRun, key: str, epoch: int) -> float:
+    """The mean of a metric over one epoch of six."""
+    steps, values = (np.array(x) for x in run.history(key))
+    share = steps / run.summary["steps"] * 6
+    inside = (share > epoch - 1) & (share <= epoch)
+    return float(values[inside].mean()) if inside.any() else float("nan")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]).resolve(), sys.argv[3] if len(sys.argv) > 3 else "static")

@@ -1,0 +1,87 @@
+"""experiments/*/study.yaml: every arm's words compose and pass the checks, and every contrast is one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from confs import compose
+
+from hardneg.preflight.config import check_config
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+STUDIES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/study.yaml"))
+
+
+@pytest.fixture
+def study_modules(monkeypatch):
+    """The driver of the studies, which leaves no trace."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "study"))
+    monkeypatch.setenv("HARDNEG_WEAKER", "somewhere")
+    import contrasts
+    import design
+
+    yield design, contrasts
+    for name in set(sys.modules) - before:
+        if name in ("contrasts", "design", "oracle"):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_contrasts_name_arms_and_add_up_to_nothing(study_modules, name, tmp_path):
+    """Primary contrasts are of arms that there are, and their weights sum to 0."""
+    study = study_modules[0].read(EXPERIMENTS / name, tmp_path)
+    assert study.baseline in study.arms
+    for said, weights in study.primary.items():
+        assert set(weights) <= set(study.arms), said
+        assert abs(sum(weights.values())) < 1e-9, said
+
+
+def test_arms_compose(study_modules, tmp_path, monkeypatch):
+    """The words of arms are keys that there are; of arms that differ in numbers alone one is looked at."""
+    design = study_modules[0]
+    monkeypatch.setenv("HARDNEG_TARGETS", "oracle.")
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "18_false_negatives"))
+    seen = set()
+    for study in (design.read(EXPERIMENTS / name, tmp_path) for name in STUDIES):
+        data = next(one for one in study.sets if not one.startswith("toy"))
+        for arm, own in study.arms.items():
+            kind = frozenset(word.rstrip("0123456789.") for word in own)
+            if kind not in seen:
+                words = design.job(study, tmp_path, "static", data, arm, 0.01, 1).words
+                words = [word for word in words if not word.startswith("hydra.") and "miner.ckpt" not in word]
+                check_config(compose(*words, name="train"))
+            seen.add(kind)
+
+
+def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
+    """The contrast a - b is `hardneg compare`'s difference of a to the baseline b."""
+    from hardneg.compare.arms import Arm
+    from hardneg.compare.contrasts import Plan, compare
+    from hardneg.compare.finished_runs import FinishedRun, PerQuery
+    from hardneg.compare.statistics import pooled_seed_variance
+
+    contrasts = study_modules[1]
+    draw, ids = np.random.default_rng(0), np.arange(50).astype(str)
+    arms = {}
+    for name in ("a", "b", "c"):
+        runs = {}
+        for seed in (1, 2, 3):
+            values = {"ndcg@10": draw.random(50)}
+            summary = {"test": {"after": {"ndcg@10": float(values["ndcg@10"].mean())}}, "data": "d", "seed": seed}
+            run = FinishedRun(tmp_path, summary, {})
+            run.__dict__["per_query"] = PerQuery(ids, values)
+            runs[seed] = run
+        arms[name] = Arm(name, runs)
+    means = np.array([arm.means("ndcg@10") for arm in arms.values()])
+    one = contrasts.OneSet("d", arms, {}, np.arange(50), pooled_seed_variance(means))
+    ours = contrasts.test(one, {"a": 1, "b": -1}, "ndcg@10")
+    theirs = compare("d", arms, Plan("ndcg@10", baseline="b")).contrasts["a"].difference
+    assert ours.mean == pytest.approx(theirs.mean)
+    assert ours.error == pytest.approx(theirs.error)
+    assert ours.freedom == pytest.approx(theirs.freedom)
+    double = contrasts.test(one, {"a": 2, "b": -2}, "ndcg@10")
+    assert double.error == pytest.approx(2 * ours.error)
