@@ -14,6 +14,7 @@ from hardneg.matrix.batch import Tokens
 
 FEW = 4  # shares of a full part that the last one is filled up to
 SHAPES = 128  # compiled at most, and then run as they are; torch would stop at 8
+LIMITS = ("recompile_limit", "cache_size_limit")  # what torch calls it, and torch 2.6 did
 
 
 def bucket(lengths: Int[Tensor, " R"], longest: int | None = None) -> Int[Tensor, " R"]:
@@ -49,7 +50,8 @@ class Compiler:
     def __call__(self, network: nn.Module) -> Any:
         """Return the network's compiled form, which has the same weights."""
         if id(network) not in self._made:
-            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
+            limit = next(name for name in LIMITS if hasattr(torch._dynamo.config, name))
+            setattr(torch._dynamo.config, limit, max(getattr(torch._dynamo.config, limit), SHAPES))
             self._made[id(network)] = torch.compile(network, dynamic=False, backend=self.backend)
         return self._made[id(network)]
 
