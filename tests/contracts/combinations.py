@@ -25,6 +25,7 @@ from hardneg.losses.base import Loss
 from hardneg.mining.embedding_teacher import StoredVectors, query_blocks
 from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, Setting
+from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.mixture import Mixture
 from hardneg.retrieval.embedding_blocks import document_blocks
 from hardneg.retrieval.model import Model
@@ -89,8 +90,8 @@ def make_world(data, cache, *overrides):
     small = () if any("encoder=" in one for one in overrides) else ("encoder.dim=8", "encoder.vocab_size=300")
     cfg = compose(*groups.values(), "logger=csv", "batch_size=12", *small, *overrides)
     node = classes.plain(cfg)
-    for source in node["negatives"].values():
-        if "teacher" in source:
+    for name, source in node["negatives"].items():
+        if "teacher" in source and name != "in_batch":  # whose teacher is a bi-encoder, where `overrides` give one
             source["teacher"] = TEACHER
         if "depth" in source:
             source["depth"] = 12
@@ -120,8 +121,12 @@ def make_module(world, sources, losses, filters, optimizer=None):
     online = {key: source for key, source in sources.items() if key not in offline}
     for source in (*offline.values(), *online.values()):
         source.prepare(setting)
+        if getattr(source, "teaches_live", False):
+            source.read(LookedUp.of(world.model, world.training, "all", world.setting.cache))
         if getattr(source, "follows_model", False):
             source.mine(setting)
+    for name, loss in losses.items():
+        loss.live_teacher = learns_live(name, loss, sources, [key for key, one in offline.items() if one.has_teacher])
     seen = ("positive", *offline, *online)
     mixture = Mixture(offline, seen, seed=1)
     collate = Collate(world.queries, world.docs, world.training, mixture.has_teacher, taught(world, losses))

@@ -36,15 +36,19 @@ OPTIONS = {
     "logq": ["negatives.queue.logq=true", "negatives.in_batch.logq=true", "negatives.queue.size=30"],
     "symmetric": ["loss.infonce.symmetric=true", "loss.infonce.learn_temperature=true"],
     "hardness": ["loss.infonce.hardness=5.0", "loss.infonce.hardness_sources=[in_batch]"],
+    "in-batch teacher": [
+        *("+teacher@negatives.in_batch.teacher=bi_encoder", "+encoder@negatives.in_batch.teacher.encoder=static"),
+        "loss.margin_mse.sources=[in_batch]",
+    ],
     "judged": ["filter.known_positives.mode=drop_judged"],
     "bert": ["encoder=transformer", "encoder.model=BERT", "encoder.tokens=128"],
     "bert, grad cache": ["encoder=transformer", "encoder.model=BERT", "encoder.grad_cache=true", "encoder.tokens=64"],
 }
 
 
-def trained(world, arguments, *callbacks, sources=("in_batch", "queue", "bm25")):
+def trained(world, arguments, *callbacks, sources=("in_batch", "queue", "bm25"), losses=("infonce",)):
     """Train by Lightning with all that the options touch."""
-    chosen = {"negatives": sources, "loss": ["infonce"], "filter": ["known_positives"]}
+    chosen = {"negatives": sources, "loss": losses, "filter": ["known_positives"]}
     parts = {g: {n: world.parts(**{g: n})[1][g][n] for n in picked} for g, picked in chosen.items()}
     module, batches = make_module(world, *parts.values(), optimizer=ADAM)
     limits = {"max_steps": STEPS, "log_every_n_steps": 1, "gradient_clip_val": 1.0}
@@ -74,7 +78,11 @@ def test_every_option_trains_as_on_the_cpu_and_never_waits(name, toy, bert, tmp_
         options.append("encoder.dropout=0.0")  # its dice are others
     world = make_world(toy, tmp_path, *options)
     waits = Waits(device)
-    here, there = trained(world, device.trainer(), waits), trained(world, {"accelerator": "cpu"})
+    losses = ("infonce", "margin_mse") if "teacher" in name else ("infonce",)
+    here, there = (
+        trained(world, device.trainer(), waits, losses=losses),
+        trained(world, {"accelerator": "cpu"}, losses=losses),
+    )
     assert not waits.counted
     for one, two in zip(here.parameters(), there.parameters(), strict=True):
         device.same(one, two, rtol=1e-5, atol=1e-6)

@@ -23,7 +23,7 @@ from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
-from hardneg.mining.guide_vectors import guide
+from hardneg.mining.guide_vectors import guide, taught_by
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.training.base import Objective
@@ -57,6 +57,12 @@ COMBINATIONS = {
         *("negatives=[in_batch,blocks,bm25,queue]", "filter=[known_positives,guide]", "negatives.queue.size=50"),
         *("+encoder@filter.guide.encoder=static", "filter.guide.encoder.dim=8", "filter.guide.precision=32-true"),
     ],
+    "in-batch teacher": [
+        *("negatives=[in_batch,bm25]", "loss=margin_mse", "+loss@loss.margin_mse_in_batch=margin_mse", TEACHER),
+        *("loss.margin_mse.sources=[bm25]", "loss.margin_mse_in_batch.sources=[in_batch]"),
+        *("+teacher@negatives.in_batch.teacher=bi_encoder", "+encoder@negatives.in_batch.teacher.encoder=static"),
+        *("negatives.in_batch.teacher.encoder.dim=8", "negatives.in_batch.teacher.precision=32-true"),
+    ],
     "queue": ["negatives=[in_batch,queue]", "negatives.queue.size=50"],
     "momentum": ["negatives=[queue]", "negatives.queue.size=40", "encoder.momentum=0.5"],
     "frozen documents": ["negatives=[in_batch,queue,bm25]", "negatives.queue.size=50", "encoder.freeze=document"],
@@ -88,6 +94,9 @@ def gradients(name, cache, rank=0, world=1):
     for source in sources.values():
         source.prepare(Setting(training, filters, cache))
     online = {name: s for name, s in sources.items() if name not in offline}
+    if getattr(online.get("in_batch"), "teaches_live", False):
+        online["in_batch"].read(taught_by(online["in_batch"].teacher, training, "all", cache, "cpu"))
+        losses["margin_mse_in_batch"].live_teacher = True
     names = ("positive", *offline, *online)
     mixture = Mixture(offline, names, seed=1)
     rows = TrainingRows(training, mixture, positives)

@@ -43,6 +43,7 @@ LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.table.Table": {"config": None, "split": "train", "revision": None},
     "hardneg.data.readers.jsonl.Jsonl": {"split_seed": 0},
     "hardneg.mining.bm25.BM25": {"tokens": "auto"},
+    "hardneg.negatives.in_batch.InBatch": {"teacher": None},
     "hardneg.negatives.blocks.Blocks": {"hard": False, "own": False},
     "hardneg.negatives.stored.Stored": {
         "swap": {

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, check_reduce
 from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.other_encoder import OtherVectors, similarities
 
 STRATEGIES = ("absolute", "relative")
-AT_ONCE = 2**25  # components of documents' vectors that are held for a block of rows
-
-
-@runtime_checkable
-class GuideVectors(Protocol):
-    """What the guide has made of the texts; rows of NaN for what it has not embedded."""
-
-    def identity(self) -> dict[str, Any]:
-        """All that decides the vectors, as plain values."""
-
-    def queries(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
-        """Those of rows of the query table, on their device."""
-
-    def documents(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
-        """Those of rows of the document table, on their device."""
 
 
 class Guide(CandidateFilter):
@@ -70,7 +56,7 @@ class Guide(CandidateFilter):
         self.ckpt_path, self.encoder, self.precision = ckpt_path, encoder, precision
         self.margin_strategy, self.margin, self.positive = margin_strategy, float(margin), positive
         self.only = sources if sources is None else list(sources)
-        self._vectors: GuideVectors | None = None
+        self._vectors: OtherVectors | None = None
 
     @property
     def chosen(self) -> bool:
@@ -82,7 +68,7 @@ class Guide(CandidateFilter):
         """The sources it judges, for the check that there are such; empty: all."""
         return self.only or []
 
-    def read(self, vectors: GuideVectors) -> None:
+    def read(self, vectors: OtherVectors) -> None:
         """Judge by these vectors from now on; called once, before the first candidates."""
         self._vectors = vectors
 
@@ -98,7 +84,8 @@ class Guide(CandidateFilter):
         keep = torch.ones_like(c.valid)
         if c.query_ids is None:
             return keep
-        scores = self.similarities(c)
+        assert self._vectors is not None, "read() comes first"
+        scores = similarities(self._vectors, c)
         positive = c.positive_score(self.positive, scores)
         lower = self.margin if self.margin_strategy == "absolute" else positive.abs() * self.margin
         threshold = (positive - lower).where(positive.isfinite(), positive)
@@ -111,30 +98,3 @@ class Guide(CandidateFilter):
             if self.only is not None and name in self.only:
                 asked |= c.source == label
         return asked
-
-    def similarities(self, c: Candidates) -> Float[Tensor, "B N"]:
-        """The guide's similarity of every row and candidate, in the roles that the step sets them in."""
-        assert self._vectors is not None and c.query_ids is not None, "read() comes first"
-        q = self._vectors.queries(c.query_ids)
-        own = c.ids.shape[1] if c.slots is None else c.slots
-        scores = self._of_own(q, c.ids[:, :own])
-        if own == c.ids.shape[1]:
-            return scores
-        ids = c.ids[0, own:]  # what online sources offer they offer to every row
-        if c.pairing is None or c.of_query is None:
-            return torch.cat([scores, q @ self._vectors.documents(ids).T], dim=1)
-        pairing, of_query = c.pairing[own:], c.of_query[own:]
-        asked = self._vectors.queries(ids.masked_fill(~of_query, -1))
-        columns = torch.where(of_query[:, None], asked, self._vectors.documents(ids.masked_fill(of_query, -1)))
-        firsts = self._vectors.documents(c.ids[:, 0])
-        return torch.cat([scores, torch.where(pairing >= 2, firsts @ columns.T, q @ columns.T)], dim=1)
-
-    def _of_own(self, q: Float[Tensor, "B T"], ids: Int[Tensor, "B G"]) -> Float[Tensor, "B G"]:
-        """Each row's similarity to documents of its own; of long lists a block of rows at a time."""
-        assert self._vectors is not None
-        rows = max(AT_ONCE // max(ids.shape[1] * q.shape[1], 1), 1)
-        parts = [
-            torch.einsum("bt,bgt->bg", some, self._vectors.documents(of_them))
-            for some, of_them in zip(q.split(rows), ids.split(rows), strict=True)
-        ]
-        return torch.cat(parts)

@@ -53,11 +53,13 @@ class Loss(Weighed, ABC):
 
     With `sources` it sees the positives and the negatives of these sources alone, whatever `forward` does; null: of
     all. With `sets` (data=mix) it counts the queries of these data sets alone; others have loss 0, and every query
-    weighs the same in a batch's mean.
+    weighs the same in a batch's mean. With `live_teacher` the scores that it reads, of the positives too, are those of
+    the in-batch teacher (`negatives.in_batch.teacher`), not those that come with drawn negatives, on another scale.
     """
 
     sources: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
+    live_teacher: bool = False  # the run says it, by what the loss reads
     rows: Int[Tensor, "S 2"] | None
 
     def __init__(
@@ -94,6 +96,7 @@ class Loss(Weighed, ABC):
     def read(self, c: Candidates) -> Candidates:
         """Return what the loss sees of the candidates."""
         counted = self.counted(c)
+        c = c.by_live_teacher() if self.live_teacher else c
         c = c if counted is None else c.of_rows(counted)
         return c if self.sources is None else c.of_sources(self.sources)
 

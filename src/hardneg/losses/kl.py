@@ -14,8 +14,9 @@ class KL(OfTeacher):
     """KL divergence from the teacher's softmax to the student's, over the candidates whose teacher score is known.
 
     As in SimLM (arXiv:2207.02578) and BGE, with a temperature for each side: `temperature` divides the student's
-    similarities, `teacher_temperature` the teacher's scores. In-batch documents have no teacher score: they are
-    unknown, not irrelevant, and stay outside; add infonce for them, as in loss=[kl,infonce] loss.infonce.weight=0.2.
+    similarities, `teacher_temperature` the teacher's scores. In-batch documents have no teacher score, but with
+    negatives.in_batch.teacher: they are unknown, not irrelevant, and stay outside; add infonce for them, as in
+    loss=[kl,infonce] loss.infonce.weight=0.2.
     """
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:

@@ -52,6 +52,9 @@ class Candidates:
     `related` (see `Columns`) exist only when a source's columns are more than documents beside the query. Positives lie
     among the first `positives` columns, and all own documents among the first `slots`; None: anywhere.
 
+    `live_teacher` are the scores of a teacher that knows every pair of the step (see `InBatch`), on a scale of its own:
+    of positives, drawn negatives and columns alike.
+
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
     `logits`. `sampled` are the sources that have one.
     """
@@ -73,6 +76,7 @@ class Candidates:
     related: Bool[Tensor, "B N"] | None = None
     positives: int | None = None
     slots: int | None = None
+    live_teacher: Float[Tensor, "B N"] | None = None
 
     @classmethod
     def own(
@@ -161,6 +165,10 @@ class Candidates:
     def scored_by(self, teacher: Float[Tensor, "B N"]) -> Candidates:
         """Attach a teacher's scores, NaN where unknown."""
         return replace(self, teacher=teacher)
+
+    def by_live_teacher(self) -> Candidates:
+        """Take the live teacher's scores for the teacher's, of the positives too."""
+        return replace(self, teacher=self.live_teacher)
 
     @property
     def negative(self) -> Bool[Tensor, "B N"]:

@@ -43,6 +43,13 @@ class BiEncoderTeacher(Teacher):
         self.model: Model | None = None
         self.docs: Blocks | None = None
 
+    def same_as(self, other: object) -> bool:
+        """Whether another teacher is described in the same words, so that their scores are on one scale."""
+        if not isinstance(other, BiEncoderTeacher):
+            return False
+        described = [(one.source.ckpt_path, one.source.encoder, one.source.precision) for one in (self, other)]
+        return described[0] == described[1] and self.scale == other.scale
+
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
         """Load the weights and tokenise, or bring the weights back to the device."""
         self.model = self.source.ready(data, None, cache, device).model

@@ -1,4 +1,4 @@
-"""The vectors of a filter's guide: made once, and looked up for batches on any device."""
+"""The vectors of a filter's guide, or of an in-batch teacher: made once, and looked up for batches on any device."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
+from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.embedding_teacher import EmbeddingTeacher, StoredVectors, stored_vectors
 from hardneg.retrieval.embedding_blocks import Blocks
 from hardneg.retrieval.model import Model
@@ -32,6 +33,13 @@ def guide(
         if isinstance(rule, Guide):
             encoder = EmbeddingTeacher(rule.ckpt_path, rule.encoder, rule.precision)
             rule.read(LookedUp.of(encoder.model(training, cache, device), training, documents, cache))
+
+
+def taught_by(teacher: BiEncoderTeacher, training: TrainingSet, documents: str, cache: Path, device: str) -> LookedUp:
+    """Have a teacher embed what it may be asked about in training, as `guide` does."""
+    source = teacher.source
+    encoder = EmbeddingTeacher(source.ckpt_path, source.encoder, source.precision)
+    return LookedUp.of(encoder.model(training, cache, device), training, documents, cache)
 
 
 class LookedUp:

@@ -17,7 +17,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.matrix.batch import Batch
-from hardneg.matrix.candidates import Columns
+from hardneg.matrix.candidates import Candidates, Columns
 from hardneg.retrieval.model import Model
 
 
@@ -143,6 +143,7 @@ class OnlineSource(nn.Module, ABC):
     """
 
     has_teacher: bool = False
+    teaches_live: bool = False  # brings a teacher that scores every pair of a step
     popularity: Float[Tensor, " C"] | None
 
     def __init__(self, logq: bool = False) -> None:
@@ -164,6 +165,10 @@ class OnlineSource(nn.Module, ABC):
     @abstractmethod
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer columns to every row of this rank."""
+
+    def teacher_scores(self, c: Candidates) -> Float[Tensor, "B N"]:
+        """What its teacher says of every row and candidate of a step, NaN where unknown; only where `teaches_live`."""
+        raise NotImplementedError
 
     def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
         """Take in this step's documents, after the loss."""

@@ -8,8 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Batch
-from hardneg.matrix.candidates import Columns
+from hardneg.matrix.candidates import Candidates, Columns
+from hardneg.matrix.other_encoder import OtherVectors, similarities
+from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
+from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import OnlineSource
 from hardneg.system import collectives, distributed
 
@@ -19,11 +23,38 @@ class InBatch(OnlineSource):
 
     Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows. With
     `logq` the positives are corrected for their popularity; drawn negatives do not come by it.
+
+    A `teacher` scores every query of the step against every candidate, so that in-batch negatives are distilled too
+    (TAS-B, arXiv:2104.06967). It is a bi-encoder: its vectors are made once, before training, and a step looks them up.
+    A loss that reads this source's negatives takes all scores from it, also the positive's.
+
+    Raises `ConfigError` for a teacher that reads pairs.
     """
 
-    def __init__(self, hard: bool = True, logq: bool = False) -> None:
+    def __init__(self, hard: bool = True, logq: bool = False, teacher: Teacher | None = None) -> None:
         super().__init__(logq)
-        self.hard = hard
+        if teacher is not None and not isinstance(teacher, BiEncoderTeacher):
+            raise ConfigError(
+                f"a {type(teacher).__name__} cannot score every pair of every batch; an in-batch teacher is a"
+                " bi-encoder: +teacher@negatives.in_batch.teacher=bi_encoder +encoder@negatives.in_batch.teacher.encoder=minilm,"
+                " or with negatives.in_batch.teacher.ckpt_path=RUN/checkpoints/best.ckpt for the encoder"
+            )
+        self.hard, self.teacher = hard, teacher
+        self._vectors: OtherVectors | None = None
+
+    @property
+    def teaches_live(self) -> bool:  # type: ignore[override]
+        """Whether it has a teacher."""
+        return self.teacher is not None
+
+    def read(self, vectors: OtherVectors) -> None:
+        """Take the teacher's vectors; called once, before the first step."""
+        self._vectors = vectors
+
+    def teacher_scores(self, c: Candidates) -> Float[Tensor, "B N"]:
+        """Return the teacher's similarity of every row and candidate, times its scale."""
+        assert self.teacher is not None and self._vectors is not None, "read() comes first"
+        return similarities(self._vectors, c) * self.teacher.scale
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
         """Offer W*B*G documents, or the W*B*P positives without `hard`."""

@@ -8,6 +8,7 @@ from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss, VectorLoss
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.live_teacher import learns_live
 
 
 def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
@@ -19,6 +20,7 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
             raise ConfigError(f"loss.{name} is a {type(loss).__name__}, not a loss")
         if isinstance(loss, Loss):
             check_loss(name, loss, {key: source for key, source in sources.items() if loss.reads(key)})
+    check_live_teacher(losses, sources)
     check_vectors(losses)
     if not any(isinstance(loss, Loss) or loss.alone for loss in losses.values()):
         raise ConfigError(
@@ -37,11 +39,13 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
 def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
     """Raise `ConfigError` for a loss that the sources which it reads cannot feed."""
     listed = ",".join(read)
-    if loss.needs_teacher and not any(may_teach(source) for source in read.values()):
+    live = any(teaches_live(source) for source in read.values())
+    if loss.needs_teacher and not live and not any(may_teach(source) for source in read.values()):
         raise ConfigError(
             f"loss={name} reads teacher scores, but none of negatives=[{listed}] has them; add a source"
             " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
-            " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or choose another loss"
+            " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or an in-batch teacher,"
+            " +teacher@negatives.in_batch.teacher=bi_encoder, or choose another loss"
         )
     if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(read):
         raise ConfigError(
@@ -66,6 +70,23 @@ def check_vectors(losses: dict[str, Any]) -> None:
             )
     if len(taught) > 1:
         raise ConfigError(f"loss=[{','.join(taught)}] has two teachers of vectors, and a batch brings those of one")
+
+
+def check_live_teacher(losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for an in-batch teacher that no loss learns from, or that meets another teacher in one."""
+    giving = [name for name, source in sources.items() if source.has_teacher]
+    live = [learns_live(name, loss, sources, giving) for name, loss in losses.items() if isinstance(loss, Loss)]
+    for name, source in sources.items():
+        if teaches_live(source) and not any(live):
+            raise ConfigError(
+                f"negatives.{name}.teacher is given, and loss=[{','.join(losses)}] holds none that learns from it; add"
+                f" one, as +loss@loss.margin_mse_{name}=margin_mse loss.margin_mse_{name}.sources=[{name}]"
+            )
+
+
+def teaches_live(source: Any) -> bool:
+    """Whether a source brings a teacher that scores every pair of a step."""
+    return bool(getattr(source, "teaches_live", False))
 
 
 def may_teach(source: Any) -> bool:

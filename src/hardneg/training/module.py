@@ -61,7 +61,7 @@ class DualEncoder(TrainingModule):
         d = d.unflatten(0, batch.doc_ids.shape)
         with torch.autocast(self.device.type, enabled=False):
             embedded = self.asked(q, d, batch)
-            offered = embedded.candidates(batch, self.names)
+            offered = self.taught(embedded.candidates(batch, self.names))
             kept = self.filtered(offered, batch)
             widths = self.at_widths(embedded)
             nested = self.nested(widths, kept, batch)
@@ -78,6 +78,13 @@ class DualEncoder(TrainingModule):
         symmetric = any(loss.needs_reverse for loss in self.losses.values())
         wanted = symmetric and any(isinstance(source, InBatch) for source in on.values())
         return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
+
+    def taught(self, offered: Candidates) -> Candidates:
+        """Add what the in-batch teacher says of them, if there is one; drawn negatives are its too where it rests."""
+        for source in self.sources.values():
+            if source.teaches_live:
+                return replace(offered, live_teacher=source.teacher_scores(offered))
+        return offered
 
     def at_widths(self, embedded: Embedded) -> list[tuple[float, Embedded]]:
         """Weigh the vectors at each width, narrowest first; at the full one they are what they were."""

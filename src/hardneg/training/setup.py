@@ -25,11 +25,12 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
-from hardneg.mining.guide_vectors import guide
+from hardneg.mining.guide_vectors import guide, taught_by
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.per_set import PerSet
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
@@ -140,12 +141,25 @@ def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, We
     if curriculum is not None:
         curriculum.fit(sources)
     per_set = PerSet(setting.training.data.parts, offline)
+    giving = giving_scores(offline, setting.training.data)
+    for name, loss in losses.items():
+        if isinstance(loss, Loss):
+            loss.live_teacher = learns_live(name, loss, sources, giving)
     check_scores(losses, setting.filters, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():
         asked.prepare(setting)
+        if isinstance(asked, InBatch) and asked.teacher is not None:
+            documents = "all" if offline else "positives"  # without drawn negatives nothing else is a candidate
+            asked.read(taught_by(asked.teacher, setting.training, documents, setting.cache, setting.device))
     return Negatives(offline, online, curriculum, per_set)
+
+
+def giving_scores(offline: Mapping[str, OfflineSource], data: RetrievalData) -> list[str]:
+    """The sources whose negatives bring a teacher's scores with them."""
+    graded = data.scored is not None
+    return [name for name, source in offline.items() if source.has_teacher or (graded and source.may_have_teacher)]
 
 
 def check_scores(
@@ -156,14 +170,13 @@ def check_scores(
 ) -> None:
     """Raise `ConfigError`, before anything is mined, where a loss or filter waits for scores that nobody gives.
 
-    Only those of the sources that a loss reads are any use to it.
+    Only those of the sources that a loss reads are any use to it, or those of an in-batch teacher.
     """
-    graded = data.scored is not None
-    giving = [name for name, s in offline.items() if s.has_teacher or (graded and s.may_have_teacher)]
+    giving = giving_scores(offline, data)
     waiting = [
         f"loss={name}"
         for name, loss in losses.items()
-        if loss.needs_teacher and not any(loss.reads(source) for source in giving)
+        if loss.needs_teacher and not any(map(loss.reads, giving)) and not getattr(loss, "live_teacher", False)
     ]
     waiting += [f"filter={name}" for name, rule in filters.items() if rule.needs_teacher and not giving]
     if waiting:

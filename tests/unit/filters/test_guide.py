@@ -11,6 +11,7 @@ from hardneg.errors import ConfigError
 from hardneg.filters.guide import Guide
 from hardneg.losses.infonce import InfoNCE
 from hardneg.matrix.embedded import Embedded
+from hardneg.matrix.other_encoder import similarities
 from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
@@ -174,9 +175,10 @@ def test_only_the_named_sources_are_judged():
 
 def test_long_lists_are_judged_a_block_of_rows_at_a_time(monkeypatch):
     _, _, (gq, gd), c, _ = step("in_batch")
-    before = guided(gq, gd).similarities(c)
-    monkeypatch.setattr("hardneg.filters.guide.AT_ONCE", 40)
-    torch.testing.assert_close(guided(gq, gd).similarities(c), before)
+    vectors = Vectors(gq, gd.reshape(-1, gd.shape[-1]))
+    before = similarities(vectors, c)
+    monkeypatch.setattr("hardneg.matrix.other_encoder.AT_ONCE", 40)
+    torch.testing.assert_close(similarities(vectors, c), before)
 
 
 def test_its_identity_is_that_of_its_weights():
