@@ -15,6 +15,7 @@ from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.other_sets import splits_of
+from hardneg.data.same_set_batches import Order
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.data.training_set import TrainingSet
@@ -45,6 +46,7 @@ from hardneg.training.module import DualEncoder
 from hardneg.training.ranks import joined
 from hardneg.training.setup import (
     Negatives,
+    batch_order,
     begin,
     check_groups,
     make_losses,
@@ -75,9 +77,10 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = open_setting(cfg, folder, training)
+    order = batch_order(cfg, training)
     negatives = prepare_negatives(cfg, setting, losses)
     vectors = teacher_vectors(losses, setting)
-    batches = make_batches(cfg, training, encoder, negatives, vectors)
+    batches = make_batches(cfg, training, encoder, negatives, vectors, order)
     module = make_module(cfg, encoder, negatives, setting.filters, losses, vectors)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
@@ -159,8 +162,9 @@ def make_batches(
     encoder: EncoderParts,
     negatives: Negatives,
     vectors: StoredVectors | None = None,
+    order: Order | None = None,
 ) -> Batches:
-    """Draw from the offline sources, look up the tokens, and stack."""
+    """Draw from the offline sources, look up the tokens, and stack; `order` null: that of the data sets."""
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum, negatives.per_set)
     return Batches(
         TrainingRows(training, mixture, cfg.positives),
@@ -168,7 +172,7 @@ def make_batches(
         cfg.batch_size,
         cfg.seed,
         cfg.num_workers,
-        training.order,
+        order or training.order,
     )
 
 

@@ -63,6 +63,7 @@ LATER: dict[str, dict[str, Any]] = {
 LATER_KEYS: dict[str, Any] = {
     "trainer.compile": False,
     "pairs": {},
+    "batches": None,
     "evaluate.every_n_steps": None,
     "evaluate.documents": "all",
     **{"evaluate.subset.bm25": 100, "evaluate.subset.model": 100},

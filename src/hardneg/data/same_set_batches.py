@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int, Int64
 
+from hardneg.data.topic_batches import by_topic
 from hardneg.errors import ConfigError
 
 
@@ -21,11 +22,14 @@ class Order:
     batch; below 1 small sets are gone through several times and large ones not to the end.
 
     `blended` does the same by rows in place of batches: each comes where it falls, and only the epoch's end is cut.
+
+    With `topics`, a number for each row, a batch is of one topic too, as far as there are rows of it (see `by_topic`).
     """
 
     sets: Mapping[str, int]
     temper: float = 1.0
     blended: bool = False
+    topics: Int[np.ndarray, " rows"] | None = field(default=None, compare=False)
 
     def check(self, batch_size: int, ranks: int) -> None:
         """Raise `ConfigError` where the queries, of one set unless blended, do not fill one batch over all ranks."""
@@ -60,7 +64,10 @@ class Order:
         drawn for a query that comes twice in an epoch is drawn anew. Every time the set comes in another order.
         """
         if self.blended:
-            rows = replace(self, blended=False).epoch(seed, epoch, 1)
+            rows = replace(self, blended=False, topics=None).epoch(seed, epoch, 1)
+            if self.topics is not None:
+                rng = np.random.default_rng((seed, epoch, len(self.sets) + 1))
+                return rows[by_topic(np.arange(len(rows)), self.topics[rows[:, 1]], width, rng)]
             return rows[: len(rows) // width * width]
         whole, counts = self._whole(width), self.batches(width)
         starts = accumulate(self.sets.values(), initial=0)
@@ -70,8 +77,11 @@ class Order:
             passes = []
             for time in range(times):
                 # Trailing zeros do not change a seed: the first set's first pass is what it would be alone.
-                rows = np.random.default_rng((seed, epoch, number, time)).permutation(size)
-                rows = rows[: whole[number] * width] + start
+                rng = np.random.default_rng((seed, epoch, number, time))
+                rows = rng.permutation(size) + start
+                if self.topics is not None:
+                    rows = by_topic(rows, self.topics[rows], width, rng)
+                rows = rows[: whole[number] * width]
                 passes.append(np.stack([np.full_like(rows, epoch * times + time), rows], axis=1))
             if passes:
                 of_set.append(np.concatenate(passes)[: counts[number] * width].reshape(-1, width, 2))

@@ -36,8 +36,9 @@ class InBatch(OnlineSource):
         if teacher is not None and not isinstance(teacher, BiEncoderTeacher):
             raise ConfigError(
                 f"a {type(teacher).__name__} cannot score every pair of every batch; an in-batch teacher is a"
-                " bi-encoder: +teacher@negatives.in_batch.teacher=bi_encoder +encoder@negatives.in_batch.teacher.encoder=minilm,"
-                " or with negatives.in_batch.teacher.ckpt_path=RUN/checkpoints/best.ckpt for the encoder"
+                " bi-encoder: +teacher@negatives.in_batch.teacher=bi_encoder, and"
+                " +encoder@negatives.in_batch.teacher.encoder=minilm or"
+                " negatives.in_batch.teacher.ckpt_path=RUN/checkpoints/best.ckpt"
             )
         self.hard, self.teacher = hard, teacher
         self._vectors: OtherVectors | None = None

@@ -38,6 +38,8 @@ def check_parts(node: dict[str, Any]) -> None:
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
             classes.build(node[key])
+    if node.get("batches"):
+        classes.build(node["batches"])
     classes.build_group(node.get("pairs"), "pairs")
     check_evaluated(node.get("evaluate") or {})
     check_models(node)

@@ -27,6 +27,8 @@ def check_sets_named(node: dict[str, Any]) -> None:
         )
     if data.get("batches") == "blended":
         check_blended(node)
+    if node.get("batches"):
+        check_topics(node)
     numbers = data.get("k")
     check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # of others the mix says what is wrong
 
@@ -38,6 +40,16 @@ def check_blended(node: dict[str, Any]) -> None:
             raise ConfigError(
                 f"negatives.{name}.logq=true corrects for how often a document comes in batches of one set; set"
                 " data.batches=same_set, or logq to false"
+            )
+
+
+def check_topics(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a correction that counts on batches of any topic."""
+    for name, source in node["negatives"].items():
+        if (source or {}).get("logq"):
+            raise ConfigError(
+                f"negatives.{name}.logq=true corrects for how often a document comes in batches of any topic; set"
+                " batches=null, or logq to false"
             )
 
 

@@ -206,14 +206,14 @@ def faiss_for_gpus(cuda: str | None) -> str:
     return f"PyPI has no faiss for GPUs with CUDA {cuda}: take search=exact, which uses the GPU, or conda's faiss-gpu"
 
 
-def load_faiss(setting: str = "search=faiss_*") -> Any:
-    """Import faiss; raises `UserError` that says what to install for what was asked."""
+def load_faiss(setting: str = "search=faiss_*", otherwise: str = "search=exact needs no more than torch") -> Any:
+    """Import faiss; raises `UserError` that says what to install for what was asked, or what does `otherwise`."""
     try:
         import faiss
     except ImportError as error:
         raise UserError(
             f"{setting} needs faiss: pip install 'hardneg[faiss]' (or, on GPUs, 'hardneg[faiss-gpu]', not both);"
-            " search=exact needs no more than torch"
+            f" {otherwise}"
         ) from error
     # Since 1.14 faiss leaves BLAS for small blocks of queries, which is several times slower at our sizes.
     if hasattr(faiss.cvar, "distance_compute_blas_threshold"):

@@ -22,6 +22,7 @@ LAYERS = {
     "tokens": "texts as token ids",
     "vectors": "documents embedded by finished models",
     "measures": "what pair filters measured of pairs",
+    "topics": "training queries in clusters",
     "pairs": "which pairs are trained on",
     "rankings": "what miners ranked, before filters",
     "stores": "mined lists, filtered and scored",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 from hardneg.config import classes, run_identity
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
+from hardneg.data.same_set_batches import Order
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
@@ -26,6 +27,7 @@ from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.mining.guide_vectors import guide, taught_by
+from hardneg.mining.topics import Topics
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
@@ -97,6 +99,14 @@ def check_batch_size(cfg: Any, training: TrainingSet) -> None:
     devices, nodes = cfg["trainer"]["devices"], cfg["trainer"]["num_nodes"]
     ranks = max(devices, 1) * nodes if isinstance(devices, int) else 1
     training.order.check(cfg["batch_size"], max(ranks, distributed.world_size()))
+
+
+def batch_order(cfg: DictConfig, training: TrainingSet) -> Order:
+    """Say which rows come together in batches: any, those of one data set, or of one topic, which are found first."""
+    if cfg.get("batches") is None:
+        return training.order
+    topics: Topics = classes.build(cfg.batches)
+    return replace(training.order, topics=topics.of(training, Path(cfg.cache), own_device(cfg)))
 
 
 def describe(data: RetrievalData) -> str:

@@ -1,0 +1,28 @@
+"""TAS-B's two parts in one run: batches of one topic, and in-batch pairs that a second teacher has scored."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+
+
+def test_a_run_draws_by_topic_and_learns_from_two_teachers(hardneg, small, tmp_path):
+    shown = hardneg(
+        "train", *small, "negatives=[in_batch,bm25]", "loss=[margin_mse]", "+loss@loss.margin_mse_in_batch=margin_mse",
+        "loss.margin_mse.sources=[bm25]", "loss.margin_mse_in_batch.sources=[in_batch]", "batches=topics",
+        "loss.margin_mse_in_batch.weight=0.75", "+encoder@batches.encoder=static", "batches.clusters=4",
+        "teacher=bi_encoder", "+encoder@teacher.encoder=static", "+teacher@negatives.in_batch.teacher=bi_encoder",
+        "+encoder@negatives.in_batch.teacher.encoder=static", "negatives.in_batch.teacher.scale=1.0",
+        "trainer.max_epochs=1", "trainer.log_every_n_steps=1", "logger=csv", "hydra.run.dir=run",
+        f"cache={tmp_path}/cache",
+    )  # fmt: skip
+    assert "after" in shown.stdout and json.loads((tmp_path / "run/summary.json").read_text())["test"]["after"]
+    with (tmp_path / "run/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in ("margin_mse", "margin_mse_in_batch"):
+        values = [float(row[f"train/loss/{name}"]) for row in rows if row.get(f"train/loss/{name}")]
+        assert values and min(values) > 0, name
+    (topics,) = (tmp_path / "cache/topics").glob("*/topics.npy")
+    assert set(np.load(topics)) <= {0, 1, 2, 3}
