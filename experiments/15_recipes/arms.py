@@ -62,6 +62,10 @@ def in_batch(words: list[str]) -> list[str]:
         chosen = [f"~{group}" for group in ("teacher", "encoder@teacher.encoder") if choices.get(group)]
         rest, _ = composed([*words, *chosen])
         changes += [*chosen, *(f"~teacher.{key}" for key in rest["teacher"] or {})]  # what the recipe itself sets of it
+    if (cfg["negatives"].get("in_batch") or {}).get("teacher"):
+        changes += ["negatives.in_batch.teacher=null"]
+    if cfg.get("batches"):
+        changes += ["batches.clusters=null"]
     return changes
 
 

@@ -25,7 +25,7 @@ SIZES = re.compile(
     r"encoder\.(model|layers|pooling|bidirectional|append_eos|dtype|gradient_checkpointing|grad_cache|momentum|matryoshka"
     r"|latents\.count|max_length|(query|document)\.max_length)|batch_size|optimizer\.lr|encoder\.lr"
     r"|schedule\.(warmup|decay)_steps|evaluate\.(before|depth)|trainer\.(max_(epochs|steps)|accumulate_grad_batches)|curriculum\.at|remine\.every_n_steps"
-    r"|negatives\.\w+\.(k|depth|size|miner\..*|teacher\..*)|pairs\.consistency\.sample|filter\.score_window\.high|teacher\..*"
+    r"|negatives\.\w+\.(k|depth|size|miner\..*|teacher\..*)|pairs\.consistency\.sample|filter\.score_window\.high|teacher\..*|batches\..*"
 )
 
 

@@ -25,52 +25,56 @@ class Topics:
     The queries are embedded once by a checkpoint of ours (`ckpt_path`) or an `encoder` as it comes, which computes in
     `precision`, and clustered by faiss with this `seed`. The result lies in the cache.
 
+    `clusters` null: batches are of any topic, as without.
+
     Raises `ConfigError` where nobody is to embed them, for both at once, and for fewer than two clusters.
     """
 
-    clusters: int = 2000
+    clusters: int | None = 2000
     ckpt_path: str | None = None
     encoder: EncoderRecipe | None = None
     precision: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.clusters is None:
+            return
         if self.ckpt_path is None and self.encoder is None:
             raise ConfigError(
                 "batches=topics clusters the training queries by somebody's vectors: give a checkpoint, as"
                 " batches.ckpt_path=RUN/checkpoints/best.ckpt, or an encoder, as +encoder@batches.encoder=minilm"
             )
         if self.clusters < 2:
-            raise ConfigError(
-                f"batches.clusters={self.clusters} must be 2 or more; batches=null for batches of any topic"
-            )
+            raise ConfigError(f"batches.clusters={self.clusters} must be 2 or more; null for batches of any topic")
         self._by()  # which refuses both, and a file that is not there
 
     def _by(self) -> EmbeddingTeacher:
         return EmbeddingTeacher(self.ckpt_path, self.encoder, self.precision)
 
-    def of(self, training: TrainingSet, cache: Path, device: str) -> Int32[np.ndarray, " n"]:
-        """Return the topic of each training query, in their order; topics with numbers near each other are alike.
+    def of(self, training: TrainingSet, cache: Path, device: str) -> Int32[np.ndarray, " n"] | None:
+        """Return the topic of each training query, in their order, if any; numbers near each other are of like topics.
 
         Raises `ConfigError` for more clusters than queries, and `UserError` where faiss is not installed.
         """
-        rows = training.queries
-        if self.clusters > len(rows):
-            raise ConfigError(f"batches.clusters={self.clusters} is more than the {len(rows)} training queries")
-        load_faiss("batches=topics", "batches=null needs none")  # now, not after the queries are embedded
+        rows, clusters = training.queries, self.clusters
+        if clusters is None:
+            return None
+        if clusters > len(rows):
+            raise ConfigError(f"batches.clusters={clusters} is more than the {len(rows)} training queries")
+        load_faiss("batches=topics", "batches.clusters=null needs none")  # now, not after the queries are embedded
         model = self._by().model(training, cache, device)
         vectors = query_blocks(model, rows, cache)
-        name = fingerprint([model.identity(), rows.tolist(), self.clusters, self.seed, ITERATIONS])
+        name = fingerprint([model.identity(), rows.tolist(), clusters, self.seed, ITERATIONS])
 
         def build(folder: Path) -> None:
-            np.save(folder / "topics.npy", clustered(vectors.take(rows).numpy(), self.clusters, self.seed))
+            np.save(folder / "topics.npy", clustered(vectors.take(rows).numpy(), clusters, self.seed))
 
         return np.load(built_once(cache / "topics" / name, build) / "topics.npy")
 
 
 def clustered(vectors: Float32[np.ndarray, "n D"], clusters: int, seed: int) -> Int32[np.ndarray, " n"]:
     """Return the cluster of each vector by k-means, numbered along a path from centre to nearest centre."""
-    faiss = load_faiss("batches=topics", "batches=null needs none")
+    faiss = load_faiss("batches=topics", "batches.clusters=null needs none")
     vectors = np.ascontiguousarray(vectors, np.float32)
     kmeans = faiss.Kmeans(vectors.shape[1], clusters, niter=ITERATIONS, seed=seed, min_points_per_centroid=1)
     kmeans.train(vectors)

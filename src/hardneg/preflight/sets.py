@@ -27,7 +27,7 @@ def check_sets_named(node: dict[str, Any]) -> None:
         )
     if data.get("batches") == "blended":
         check_blended(node)
-    if node.get("batches"):
+    if (node.get("batches") or {}).get("clusters"):
         check_topics(node)
     numbers = data.get("k")
     check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # of others the mix says what is wrong
@@ -49,7 +49,7 @@ def check_topics(node: dict[str, Any]) -> None:
         if (source or {}).get("logq"):
             raise ConfigError(
                 f"negatives.{name}.logq=true corrects for how often a document comes in batches of any topic; set"
-                " batches=null, or logq to false"
+                " batches.clusters=null, or logq to false"
             )
 
 

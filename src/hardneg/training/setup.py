@@ -103,7 +103,7 @@ def check_batch_size(cfg: Any, training: TrainingSet) -> None:
 
 def batch_order(cfg: DictConfig, training: TrainingSet) -> Order:
     """Say which rows come together in batches: any, those of one data set, or of one topic, which are found first."""
-    if cfg.get("batches") is None:
+    if not cfg.get("batches"):
         return training.order
     topics: Topics = classes.build(cfg.batches)
     return replace(training.order, topics=topics.of(training, Path(cfg.cache), own_device(cfg)))

@@ -48,5 +48,6 @@ def test_what_cannot_be_is_refused(toy, tmp_path):
     ):
         with pytest.raises(ConfigError, match=said):
             Topics(**settings)
+    assert Topics(clusters=None).of(TrainingSet(toy), tmp_path, "cpu") is None
     with pytest.raises(ConfigError, match=r"batches.clusters=9999 is more than the"):
         Topics(clusters=9999, encoder=ENCODER).of(TrainingSet(toy), tmp_path, "cpu")
