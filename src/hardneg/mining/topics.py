@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.mining.embedding_teacher import EmbeddingTeacher, query_blocks
 from hardneg.retrieval.search import load_faiss
+from hardneg.system import distributed
 from hardneg.system.cache import built_once, fingerprint
+
+log = logging.getLogger(__name__)
 
 ITERATIONS = 25
 
@@ -69,7 +73,12 @@ class Topics:
         def build(folder: Path) -> None:
             np.save(folder / "topics.npy", clustered(vectors.take(rows).numpy(), clusters, self.seed))
 
-        return np.load(built_once(cache / "topics" / name, build) / "topics.npy")
+        found = np.load(built_once(cache / "topics" / name, build) / "topics.npy")
+        if distributed.rank() == 0:
+            sizes = np.bincount(found, minlength=clusters)
+            told = f"{sizes.min()} to {sizes.max()} each, half of them {int(np.median(sizes))} or more"
+            log.info("batches=topics: %d training queries in %d clusters, %s", len(rows), clusters, told)
+        return found
 
 
 def clustered(vectors: Float32[np.ndarray, "n D"], clusters: int, seed: int) -> Int32[np.ndarray, " n"]:
