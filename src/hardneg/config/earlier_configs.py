@@ -69,6 +69,8 @@ LATER_KEYS: dict[str, Any] = {
     **{"evaluate.subset.size": 10_000, "evaluate.subset.seed": 0},
     **{"optimizer.groups": None, "optimizer.layer_decay": None},
 }
+# Keys whose default is another one since: a run that goes on keeps what it was begun with.
+CHANGED_DEFAULTS = ("batch_size",)
 
 
 def as_before(node: Any) -> Any:

@@ -53,6 +53,10 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """
     if cfg.batch_size != AUTO:
         return cfg
+    if sum(order.sets.values()) < 2 and all(_of_batch(source) for source in cfg.get("negatives", {}).values()):
+        raise ConfigError(
+            "there is one training query, which leaves a batch no negatives; add a source, as in negatives=[random]"
+        )
     began = _began_with(cfg)
     asked = int(cfg.encoder.get("batch_size") or BATCH)
     number = planned(AUTO, cfg.encoder, order, distributed.world_size()) if began is None else began
@@ -146,6 +150,11 @@ def longest_batch(
             towers.compiler = compiler
             towers.zero_grad(set_to_none=True)
             towers.to("cpu")
+
+
+def _of_batch(source: Any) -> bool:
+    """Whether a source's config takes its documents from the batch alone."""
+    return str(source.get("_target_")).endswith((".InBatch", ".Blocks"))
 
 
 def _began_with(cfg: DictConfig) -> int | None:

@@ -88,6 +88,14 @@ def test_a_run_from_before_there_was_auto_goes_on_with_its_number(folder, tmp_pa
     assert settle(elsewhere, folder, order(100_000)).batch_size == 12
 
 
+def test_one_query_needs_negatives_that_are_not_of_its_batch(folder):
+    in_batch = {"_target_": "hardneg.negatives.in_batch.InBatch"}
+    with pytest.raises(ConfigError, match="one training query"):
+        settle(config(negatives={"in_batch": in_batch}), folder, order(1))
+    others = {"in_batch": in_batch, "random": {"_target_": "hardneg.negatives.random.Random"}}
+    assert settle(config(negatives=others), folder, order(1)).batch_size == 1
+
+
 def short_of(limit, error=None):
     """Fake a device that has memory for `limit` queries."""
     tried = []
