@@ -2,8 +2,8 @@
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature bm25 mined judge)
 
-A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here reads:
-dev is evaluated at the end alone, so the last weights are those that are tested.
+A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
+reads: dev is evaluated at the end alone, so the last weights are those that are tested.
 """
 
 from __future__ import annotations

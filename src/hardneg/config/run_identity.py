@@ -22,6 +22,7 @@ KEPT_AND_SHOWN = (
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
     *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
+    *("alarms.idle.", "alarms.above_positive."),
 )
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
 
