@@ -9,6 +9,7 @@ ARMS = {
     "bm25_64": [*OLD, "strategy=bm25"],
     "bm25_all": [*NEW, "strategy=bm25"],
     "bm25": [*NEW, "strategy=bm25", "filter=[known_positives,rank_window]"],
+    "random": [*NEW, "strategy=random"],
     "mined_64": [*OLD, "strategy=mined"],
-    "mined": [*NEW, "strategy=mined", "remine.warmup_epochs=1"],
+    "mined": [*NEW, "strategy=mined"],
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
@@ -19,6 +20,7 @@ TUNED = ("or-sharc", "scifact", "nl2bash", "medquad")
 JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
 LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each epoch's batches, beyond the first step
 SEEDS = (1, 2, 3)
+BATCH = ("in_batch_64", "in_batch")
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
 OLD, NEW = ["batch_size=64"], ["batch_size=auto"]
@@ -82,11 +84,11 @@ def runs(step: str) -> Iterator[tuple[str, list[str]]]:
     if step == "judge":
         from judged import ARMS as judged_arms
 
-        for seed in SEEDS:
-            for name in JUDGED:
-                for arm, words in judged_arms.items():
-                    named = [f"strategy_name={arm}", f"seed={seed}"]
-                    yield f"judge/{name}/{arm}/{seed}", [*words, *at_the_end(words), *named, *part(name)]
+        for seed in SEEDS:  # the batch first: it is the default of every strategy
+            for arms in (BATCH, [arm for arm in judged_arms if arm not in BATCH]):
+                for name, arm in product(JUDGED, arms):
+                    words = [*judged_arms[arm], f"strategy_name={arm}", f"seed={seed}"]
+                    yield f"judge/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
         return
     for name in TUNED:
         for arm, words in ARMS[step].items():

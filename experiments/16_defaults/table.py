@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from judged import ARMS as JUDGED_ARMS
 from scipy import stats
 from study import ARMS, JUDGED, TUNED
 
@@ -16,9 +17,12 @@ from hardneg.compare.contrasts import Plan, compare
 from hardneg.compare.finished_runs import find
 from hardneg.compare.statistics import Difference
 
-METRIC = "ndcg@10"
-PAIRS = {"in_batch": "in_batch_64", "bm25": "bm25_64", "mined": "mined_64"}  # new default, old default
-BESIDE = {"bm25": "in_batch", "mined": "in_batch"}  # drawn negatives, and the same defaults without
+METRIC, LOSS = "ndcg@10", "-infonce"  # what compare adds to the name of an arm
+CONTRASTS = [
+    *(("in_batch", "in_batch_64"), ("bm25_all", "bm25_64"), ("mined", "mined_64")),  # what the batch does
+    *(("bm25", "bm25_all"), ("bm25", "bm25_64")),  # what leaving out the first ranks does, and both together
+    *((name, "in_batch") for name in ("random", "bm25_all", "bm25", "mined")),  # what drawn negatives do
+]
 
 
 def tuned(root: Path) -> None:
@@ -46,14 +50,13 @@ def of_run(folder: Path) -> str:
 
 def judged(root: Path) -> None:
     """New against old, and with against without, on the test queries of the sets that nothing was tuned on."""
-    found = {name: arms(find([root / "judge" / name]).runs) for name in JUDGED if (root / "judge" / name).is_dir()}
-    by_set = {name: {key.removesuffix("-infonce"): arm for key, arm in of.items()} for name, of in found.items()}
+    by_set = {name: arms(find([root / "judge" / name]).runs) for name in JUDGED if (root / "judge" / name).is_dir()}
     print(f"**means**: test {METRIC}\n\n| arm | {' | '.join(by_set)} |\n| --- |" + " --- |" * len(by_set))
-    for arm in (*PAIRS.values(), *PAIRS):
+    for arm in JUDGED_ARMS:
         print(f"| {arm} | {' | '.join(mean(of, arm) for of in by_set.values())} |")
     print(f"\n**differences**, 95% interval\n\n| contrast | {' | '.join(by_set)} | mean of the sets |")
     print("| --- |" + " --- |" * (len(by_set) + 1))
-    for new, old in [*PAIRS.items(), *BESIDE.items()]:
+    for new, old in CONTRASTS:
         differences = {name: difference(of, new, old) for name, of in by_set.items()}
         cells = [said(one) for one in differences.values()]
         there = [one for one in differences.values() if one is not None]
@@ -63,15 +66,14 @@ def judged(root: Path) -> None:
 
 def mean(of: Mapping, arm: str) -> str:
     """The mean over the seeds, and how many there are."""
-    return "" if arm not in of else f"{of[arm].means(METRIC).mean():.3f} ({len(of[arm].runs)})"
+    return "" if (one := of.get(arm + LOSS)) is None else f"{one.means(METRIC).mean():.3f} ({len(one.runs)})"
 
 
 def difference(of: Mapping, new: str, old: str) -> Difference | None:
     """The difference of two arms on one set, by `hardneg compare`'s statistics; None where an arm is missing."""
-    if new not in of or old not in of:
+    if new + LOSS not in of or old + LOSS not in of:
         return None
-    contrasts = compare("", of, Plan(METRIC, old, [], None, 0.01, None)).contrasts
-    return contrasts[new].difference
+    return compare("", of, Plan(METRIC, old + LOSS, [], None, 0.01, None)).contrasts[new + LOSS].difference
 
 
 def said(one: Difference | None) -> str:

@@ -165,7 +165,7 @@ def _began_with(cfg: DictConfig) -> int | None:
     noted = run_identity.found_batch_size(folder)
     written = folder / ".hydra" / "config.yaml"
     if noted is None and written.is_file():
-        noted = OmegaConf.load(written).get("batch_size")
+        noted = OmegaConf.select(OmegaConf.load(written), "batch_size")
     # Before there was `auto` no batch was made smaller for few queries.
     return noted if isinstance(noted, int) else int(cfg.encoder.get("batch_size") or BATCH)
 
