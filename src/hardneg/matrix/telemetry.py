@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from hardneg.matrix.candidates import Candidates
 
 # Of each source, as negatives/<source>/<metric>.
-METRICS = ("count", "filtered", "kept", "margin", "above_positive", "similarity", "loss")
+METRICS = ("count", "filtered", "kept", "above_positive", "margin", "similarity", "loss")
 FORMER = {"hit_rate": "kept"}  # what a metric was called in the version before, which is still logged
 
 
