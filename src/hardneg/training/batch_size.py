@@ -49,7 +49,8 @@ def planned(batch_size: int | str, encoder: Any, order: Order, ranks: int) -> in
 def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """Return the config with the number that `auto` stands for here, and note it in the run's folder.
 
-    A run that goes on takes the number that it began with, whatever it would find today.
+    A run that goes on takes the number that it began with, whatever it would find today. Raises `ConfigError` where one
+    training query leaves a batch no negatives.
     """
     if cfg.batch_size != AUTO:
         return cfg
