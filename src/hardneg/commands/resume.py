@@ -8,7 +8,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from hardneg.config.composition import config_dir_words, quoted
+from hardneg.config.composition import config_dir_words, key_of, quoted
+from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import CHECKPOINTS, LAST
@@ -37,6 +38,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
     overrides = [todays_word(str(item)) for item in OmegaConf.load(written)]
+    overrides += _as_it_began(run, {key_of(word) for word in overrides})
     run = run.resolve()
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
     os.chdir(hydra.runtime.cwd)  # where relative paths lead to
@@ -46,3 +48,11 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         overrides.append(f"ckpt_path={quoted(last.resolve())}")
     words = [*config_dir_words(hydra), *overrides, f"hydra.run.dir={quoted(run.resolve())}"]
     return hydra.job.config_name.replace("_", "-"), words
+
+
+def _as_it_began(run: Path, given: set[str]) -> list[str]:
+    """Words for settings that the run had by a default which may be another one today."""
+    written = run / ".hydra" / "config.yaml"
+    config = OmegaConf.load(written) if written.exists() else OmegaConf.create()
+    found = {key: OmegaConf.select(config, key) for key in CHANGED_DEFAULTS if key not in given}
+    return [f"{key}={value}" for key, value in found.items() if isinstance(value, int | float)]

@@ -41,6 +41,7 @@ from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system import distributed
 from hardneg.system.cache import owner_name
+from hardneg.training.batch_size import settle, trial_of, within_memory
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.module import DualEncoder
 from hardneg.training.ranks import joined
@@ -72,6 +73,7 @@ def train(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
+    asked, cfg = cfg, settle(cfg, folder, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)
@@ -80,8 +82,12 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     order = batch_order(cfg, training)
     negatives = prepare_negatives(cfg, setting, losses)
     vectors = teacher_vectors(losses, setting)
-    batches = make_batches(cfg, training, encoder, negatives, vectors, order)
     module = make_module(cfg, encoder, negatives, setting.filters, losses, vectors)
+    group = cfg.positives + sum(source.k for source in negatives.offline.values())
+    device = distributed.device(own_device(cfg))
+    tries = trial_of(asked, module.towers, (encoder.queries, encoder.docs), encoder.precision, device, group)
+    cfg = within_memory(cfg, folder, cfg.batch_size, tries)
+    batches = make_batches(cfg, training, encoder, negatives, vectors, order)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))
     watching = mining(cfg, folder, negatives, setting, model, evaluate)

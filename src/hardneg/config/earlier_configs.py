@@ -8,6 +8,7 @@ from typing import Any
 
 AUTO = "auto"
 TRANSFORMER = "hardneg.encoders.transformer.Transformer"
+ENCODERS = (TRANSFORMER, "hardneg.encoders.static.Static", "hardneg.encoders.features.Features")
 TEACHER = "CrossEncoderTeacher"
 MINILM = "minilm"  # its folder is known: it averages, without prompts or layers, to unit vectors; at most 256 tokens
 CROSS_ENCODERS = ("PairRecipe", TEACHER)
@@ -70,6 +71,8 @@ LATER_KEYS: dict[str, Any] = {
     **{"evaluate.subset.size": 10_000, "evaluate.subset.seed": 0},
     **{"optimizer.groups": None, "optimizer.layer_decay": None},
 }
+# Keys whose default is another one since: a run that goes on keeps what it was begun with.
+CHANGED_DEFAULTS = ("batch_size",)
 
 
 def as_before(node: Any) -> Any:
@@ -82,6 +85,8 @@ def as_before(node: Any) -> Any:
         target = str(node.get("_target_"))
         silent = LATER.get(target, {})
         inner = {k: as_before(v) for k, v in node.items() if k not in silent or v != silent[k]}
+        if target in ENCODERS:  # what `batch_size=auto` takes: the run's own batch_size is what counts
+            inner.pop("batch_size", None)
         if target == TRANSFORMER:
             return _transformer(inner)
         if target.endswith(CROSS_ENCODERS):

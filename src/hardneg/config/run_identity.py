@@ -14,12 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.config.earlier_configs import LATER_KEYS, as_before
 from hardneg.config.moved import first_key, first_path
 
+AUTO, BATCH = "auto", 64  # a batch to be found; what it is before, of an encoder that has no batch_size of its own
+STATUS = "status.json"  # of a run's folder (`hardneg.runs.status`)
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
     *("paths.", *(f"callbacks.{name}." for name in SHOWING)),
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
-    *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
+    *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
+    *("alarms.idle.", "alarms.above_positive."),
 )
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
 
@@ -45,9 +48,12 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """Return the settings that decide a run, under dotted keys, interpolations as they are written.
 
     `folder` is the run's: a `ckpt_path` in it is that of a run that goes on, not one that it was asked to start from.
+    `batch_size=auto` counts as the number that was found for the run in it, before that as the encoder's.
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
+    if node.get("batch_size") == AUTO:
+        node = {**node, "batch_size": found_batch_size(folder) or (node.get("encoder") or {}).get("batch_size", BATCH)}
     node = as_before(node)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
@@ -62,6 +68,15 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     if node.get("pairs"):  # once there were none
         kept["pairs"] = chosen(node["pairs"])
     return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}
+
+
+def found_batch_size(folder: Path | None) -> int | None:
+    """Return the batch that `batch_size=auto` has found for the run in this folder; None where it has not yet."""
+    try:
+        found = json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    return found.get("batch_size")
 
 
 def chosen(group: Mapping[str, Any] | None) -> str:

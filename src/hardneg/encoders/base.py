@@ -50,13 +50,14 @@ class Tower(nn.Module):
 class EncoderRecipe(ABC):
     """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
 
-    `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one. `separate` gives
-    queries and documents a tower each, both from the same start. `momentum` has training documents embedded by a tower
-    that follows the trained one as its moving average, without gradient (see `Towers`). `freeze` may be "document":
-    only queries are trained, and documents keep the vectors that they start with. `tokens` is the size of the
-    length-sorted parts in which a training batch is encoded ("auto" suits the device, null is one part, see
-    `embed.budget`); with `grad_cache` their activations are computed again instead of kept, for batches of thousands in
-    the memory of one part.
+    `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one; `batch_size` is
+    what `batch_size=auto` takes, queries a rank and step, where data and memory are enough. `separate` gives queries
+    and documents a tower each, both from the same start. `momentum` has training documents embedded by a tower that
+    follows the trained one as its moving average, without gradient (see `Towers`). `freeze` may be "document": only
+    queries are trained, and documents keep the vectors that they start with. `tokens` is the size of the length-sorted
+    parts in which a training batch is encoded ("auto" suits the device, null is one part, see `embed.budget`); with
+    `grad_cache` their activations are computed again instead of kept, for batches of thousands in the memory of one
+    part.
 
     `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are
     summed over them and the full width (Kusupati et al. 2022, arXiv:2205.13147). `normalize` makes embeddings unit
@@ -73,6 +74,7 @@ class EncoderRecipe(ABC):
     momentum: float | None = None
     freeze: str | None = None
     lr: float = 2e-5
+    batch_size: int = 64
     tokens: int | str | None = AUTO
     grad_cache: bool = False
     matryoshka: Sequence[int] | Mapping[int, float] | None = None
@@ -82,6 +84,10 @@ class EncoderRecipe(ABC):
 
     def __post_init__(self) -> None:
         check_tokens(self.tokens)
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise ConfigError(
+                f"encoder.batch_size={self.batch_size!r} is a whole number of queries, which batch_size=auto takes"
+            )
         if self.grad_cache and self.tokens is None:
             raise ConfigError("encoder.grad_cache=true works part by part: set encoder.tokens=auto or a number")
         if self.momentum is not None and not 0 <= self.momentum < 1:
@@ -178,6 +184,7 @@ class EncoderRecipe(ABC):
 
 TRAINING_ONLY = (
     "lr",
+    "batch_size",
     "dropout",
     "tokens",
     "momentum",

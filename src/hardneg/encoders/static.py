@@ -34,6 +34,7 @@ class Static(EncoderRecipe):
     init: str | None = None
     dim: int = 256
     vocab_size: int = 30_000
+    batch_size: int = 256
 
     gains_from_bf16: ClassVar[bool] = False  # no matrix product in it
 

@@ -14,7 +14,6 @@ from hardneg.inspection.findings import likely_false_negatives
 from hardneg.inspection.opened import Opened
 
 HELD_OUT = (0.1, 0.2, 0.3)  # shares that are tried until one holds queries out of so few
-BATCH = 64  # batch_size in conf/train.yaml
 PLAIN = re.compile(r"^[\w./~+-]+$")
 
 
@@ -49,15 +48,12 @@ def in_shell(word: str) -> str:
 def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
     words = [plain(word) for word in opened.words]
     given = {key_of(word) for word in words}
-    wanted, queries = _splits(opened)
-    wanted = _columns(report) + wanted
+    wanted = _columns(report) + _splits(opened)
     if opened.first_bad is not None:
         wanted.append("data.on_error=skip")
     wanted.append(f"encoder={opened.chosen}")
     wanted += [f"encoder.{side}.max_length={report['lengths'][side]['fits']}" for side in ("query", "document")]
     wanted += _negatives(opened.data, report)
-    if queries < BATCH:
-        wanted.append(f"batch_size={min(max(queries // 4, 2), queries)}")
     return words + [word for word in wanted if key_of(word) not in given]
 
 
@@ -75,11 +71,10 @@ def _names(names: list[str]) -> str:
     return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 
 
-def _splits(opened: Opened) -> tuple[list[str], int]:
-    """Say what dev and test are where the data have none, and how many training queries are left (of the least set)."""
+def _splits(opened: Opened) -> list[str]:
+    """Say what dev and test are where the data have none."""
     data, train = opened.data, str(opened.split["train"])
     rows = data.qrels[train].query_rows
-    left = min(here.stop - here.start for _, here in data.by_part(rows))  # a batch is of one set
     roles = {"dev": opened.split["dev"], "test": opened.split["test"]}
     missing = [role for role, name in roles.items() if name is not None and name not in data.qrels]
     if missing and opened.holds_out and train == TRAIN and [roles[role] for role in missing] == missing:
@@ -88,8 +83,8 @@ def _splits(opened: Opened) -> tuple[list[str], int]:
             shares = Shares(share if "dev" in missing else 0.0, share if "test" in missing else 0.0)
             drawn = Counter(split_of(text, shares) for text in texts)
             if all(drawn[name] for name in (TRAIN, *missing)):
-                return [f"data.{role}_share={share}" for role in missing], drawn[TRAIN]
-    return [f"split.{role}=null" for role in missing], left
+                return [f"data.{role}_share={share}" for role in missing]
+    return [f"split.{role}=null" for role in missing]
 
 
 def _negatives(data: RetrievalData, report: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from hardneg.matrix.candidates import Candidates
 
 # Of each source, as negatives/<source>/<metric>.
-METRICS = ("count", "filtered", "kept", "margin", "similarity", "loss")
+METRICS = ("count", "filtered", "kept", "above_positive", "margin", "similarity", "loss")
 FORMER = {"hit_rate": "kept"}  # what a metric was called in the version before, which is still logged
 
 
@@ -46,7 +46,8 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
 
     count: negatives kept per query. filtered: negatives dropped by the filters per query. kept: the share of what was
     offered that the filters have kept (NaN when nothing was offered). margin: mean lead of the positive over the kept
-    negatives, in similarity; similarity: their own mean, as `positives/similarity` is of the positives: a margin is
+    negatives, in similarity; above_positive: the share of these that score above the row's lowest positive: wrong yet,
+    or wrongly labelled; similarity: their own mean, as `positives/similarity` is of the positives: a margin is
     small too where everything is alike. loss: the weighted losses that read this source on its negatives alone,
     comparable between steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or where
     no loss reads it).
@@ -63,12 +64,14 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
         read = [x.weight * x(alone).mean() for x in losses if x.reads(name)]
         loss = torch.stack(read).sum() if read else count.new_full((), torch.nan, dtype=torch.float32)
         lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
+        above = (alone.negative & (kept.scores > kept.lowest_positive)).sum()
         rows = len(kept.scores)
         metrics |= {
             f"negatives/{name}/count": count / rows,
             f"negatives/{name}/filtered": (before - count) / rows,
             f"negatives/{name}/kept": count / before,
             f"negatives/{name}/margin": lead / count,
+            f"negatives/{name}/above_positive": above / count,
             f"negatives/{name}/similarity": kept.scores.masked_fill(~alone.negative, 0.0).sum() / count,
             f"negatives/{name}/loss": loss.where(count > 0, torch.nan),
         }

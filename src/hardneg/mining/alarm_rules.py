@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ class Thresholds:
     worse (of dev metrics, paired by query, or of the loss of hard negatives within a round), or a lead of BM25, would
     be that unlikely by chance. `samples`: negatives listed in the audit that follows a drop.
 
+    Of the last third of the training: `idle`: drawn negatives had a smaller share of the loss; `above_positive`: a
+    larger share of them scored above the positive. Both are rules of thumb.
+
     Raises `ConfigError` for what is neither a share nor null.
     """
 
@@ -43,9 +47,11 @@ class Thresholds:
     random_cosine: float | None = 0.95
     p: float | None = 0.05
     samples: int = 20
+    idle: float | None = 0.05
+    above_positive: float | None = 0.3
 
     def __post_init__(self) -> None:
-        for key in ("kept", "queries_short", "recall", "random_cosine", "p"):
+        for key in ("kept", "queries_short", "recall", "random_cosine", "p", "idle", "above_positive"):
             value = getattr(self, key)
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"alarms.{key} is a share between 0 and 1 or null, got {value}")
@@ -140,3 +146,35 @@ def fall(losses: Sequence[float]) -> float:
         return float("nan")
     first = float(np.mean(losses[:third]))
     return (float(np.mean(losses[-third:])) - first) / first if first else float("nan")
+
+
+def at_the_end(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[Alarm]:
+    """Judge a source's drawn negatives by their `loss_share` and `above_positive` in the last third of the training.
+
+    A number that is NaN or not there says nothing.
+    """
+    found = []
+    share, above = numbers.get("loss_share", math.nan), numbers.get("above_positive", math.nan)
+    if at.idle is not None and share < at.idle:
+        text = f"its negatives were idle: {share:.1%} of the loss over the last third of the training"
+        mend = f"they are too easy, or learnt: mine nearer ones (negatives.{source}.pool), again (remine), or none"
+        found.append(Alarm("idle", f"{text}; {mend}"))
+    if at.above_positive is not None and above > at.above_positive:
+        text = f"{above:.1%} of its negatives scored above their positive over the last third of the training"
+        mend = "many may be false: look at them (hardneg mine), and take filter=[known_positives,relative_margin]"
+        found.append(Alarm("above_positive", f"{text}; {mend}"))
+    return found
+
+
+def best_before(name: str, history: Sequence[Mapping[str, int | float]], first: int) -> list[Alarm]:
+    """Judge dev's curve in `name` where the first round of mined negatives came at step `first` of a training."""
+    points = [(point["step"], point[name]) for point in history if name in point and point["step"] > 0]
+    if first <= 0 or not points or points[-1][0] <= first:
+        return []
+    step, best = max(points, key=lambda point: point[1])
+    if step > first or best <= points[-1][1]:
+        return []
+    text = (
+        f"{name} was best, {best:.4f}, at step {step}, before the first of these negatives, and {points[-1][1]:.4f} at"
+    )
+    return [Alarm("best_before", f"{text} the end: they did not help here")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -82,10 +83,10 @@ def check_combination(node: dict[str, Any]) -> None:
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_frozen(node)
-    check_numbers(node)
+    check_numbers(node, ("num_workers", "batch_size"))
     check_subset(node)
     of_batch = all(isinstance(source, InBatch | Blocks) for source in sources.values())
-    if node["batch_size"] < (2 if of_batch else 1):
+    if node["batch_size"] != AUTO and node["batch_size"] < (2 if of_batch else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
         )
@@ -191,11 +192,14 @@ def check_pairs(node: dict[str, Any]) -> None:
     check_losses(losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
-    check_numbers(node)
+    check_numbers(node, ("num_workers",))
 
 
-def check_numbers(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for numbers that cannot be, and for a schedule that waits for some that will not come."""
+def check_numbers(node: dict[str, Any], autos: Sequence[str]) -> None:
+    """Raise `ConfigError` for numbers that cannot be, and for a schedule that waits for some that will not come.
+
+    `autos` are the keys that may be found out when the run begins.
+    """
     if isinstance(classes.build(node["schedule"]), Plateau) and node["split"]["dev"] is None:
         raise ConfigError("schedule=plateau follows the dev split, and split.dev is null; choose schedule=constant")
     names = names_of(node["evaluate"]["metrics"])
@@ -204,10 +208,10 @@ def check_numbers(node: dict[str, Any]) -> None:
             f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
         )
     for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
-        if key == "num_workers" and node[key] == AUTO:
+        if key in autos and node[key] == AUTO:
             continue
         if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
-            word = ", or auto" if key == "num_workers" else ""
+            word = ", or auto" if key in autos else ""
             raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more{word}")
 
 

@@ -24,6 +24,7 @@ from hardneg.runs.provenance import other_paths
 from hardneg.system import distributed, split_weights
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.callbacks.judge_negatives import judged
 from hardneg.training.callbacks.throughput import overall
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ def final_test(
                 "steps": trainer.global_step,
                 "seconds": round(seconds, 1),
                 "throughput": overall(trainer),
+                **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
                 "dev": {"best": best, "history": evaluate.history, **dev},
                 "test": means,
                 **({"test_by_set": sets} if sets else {}),

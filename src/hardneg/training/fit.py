@@ -38,6 +38,7 @@ from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.follow_plateau import FollowPlateau
 from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
+from hardneg.training.callbacks.judge_negatives import JudgeNegatives
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
@@ -101,7 +102,11 @@ def fit(
             name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
             log.info("%s: %d steps done, in %s; a trial has no results", name, trainer.global_step, folder)
             return None
-        return final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started, told)
+        best = final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started, told)
+        for one in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(one, JudgeNegatives):
+                one.tell(trainer, cfg, folder)
+        return best
 
 
 def write_profile(trainer: L.Trainer, folder: Path) -> None:
@@ -164,6 +169,8 @@ def mining(
     following = {name: source for name, source in stored.items() if source.follows_model}
     at = Thresholds(**cfg.alarms)
     found: list[L.Callback] = [WatchCollapse(at)]
+    if negatives.offline:
+        found.append(JudgeNegatives(negatives.names[1:], negatives.offline, evaluate, at))
     if negatives.curriculum is not None:
         found.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:

@@ -40,6 +40,7 @@ from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
 from hardneg.system import distributed
 from hardneg.training.base import Objective
+from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ def check_batch_size(cfg: Any, training: TrainingSet) -> None:
     """Raise `ConfigError` if a set has too few training queries for one batch over all ranks that are known of."""
     devices, nodes = cfg["trainer"]["devices"], cfg["trainer"]["num_nodes"]
     ranks = max(devices, 1) * nodes if isinstance(devices, int) else 1
-    training.order.check(cfg["batch_size"], max(ranks, distributed.world_size()))
+    ranks = max(ranks, distributed.world_size())
+    training.order.check(planned(cfg["batch_size"], cfg["encoder"], training.order, ranks), ranks)
 
 
 def batch_order(cfg: DictConfig, training: TrainingSet) -> Order:

@@ -163,3 +163,22 @@ def test_the_shipped_encoders_keep_their_identity():
 def test_a_run_that_is_not_compiled_is_the_one_from_before_it_could_be():
     assert identity(CFG | {"trainer": {**CFG["trainer"], "compile": False}}) == identity(CFG)
     assert identity(CFG | {"trainer": {**CFG["trainer"], "compile": True}}) != identity(CFG)
+
+
+def test_auto_counts_as_the_encoders_batch_and_leaves_runs_of_the_old_default_what_they_were():
+    encoder = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "minilm", "lr": 2e-5}
+    before = CFG | {"batch_size": 64, "encoder": encoder}
+    now = CFG | {"batch_size": "auto", "encoder": {**encoder, "batch_size": 64}}
+    assert identity(before) == identity(now) == identity(CFG | {"batch_size": "auto", "encoder": encoder})
+    assert identity(now) != identity(CFG | {"batch_size": "auto", "encoder": {**encoder, "batch_size": 256}})
+    assert identity(CFG | {"batch_size": 32, "encoder": {**encoder, "batch_size": 64}}) == identity(
+        CFG | {"batch_size": 32, "encoder": {**encoder, "batch_size": 8}}
+    ), "where the batch is given, the encoder's is not taken"
+
+
+def test_a_miners_encoder_has_no_batch():
+    node = {"_target_": "hardneg.encoders.static.Static", "init": None}
+    of = [
+        CFG | {"negatives": {"mined": {"miner": {"encoder": {**node, **more}}}}} for more in ({}, {"batch_size": 256})
+    ]
+    assert identity(of[0]) == identity(of[1])

@@ -26,6 +26,7 @@ def test_every_number_of_a_source():
             "bm25/kept": 2 / 3,
             "bm25/hit_rate": 2 / 3,  # its name in the version before
             "bm25/margin": (0.4 - 0.1) / 2,
+            "bm25/above_positive": 1 / 2,
             "bm25/similarity": (0.5 + 0.7) / 2,
             "bm25/loss": 2 * (0.0 + 0.4) / 2,
             "in_batch/count": 1.5,
@@ -33,6 +34,7 @@ def test_every_number_of_a_source():
             "in_batch/kept": 1.0,
             "in_batch/hit_rate": 1.0,
             "in_batch/margin": (0.8 + 0.4 + 0.6) / 3,
+            "in_batch/above_positive": 0.0,
             "in_batch/similarity": (0.1 + 0.2 + 0.0) / 3,
             "in_batch/loss": 0.0,
         }

@@ -84,3 +84,26 @@ def test_a_rising_loss_is_an_alarm_once_there_is_enough_of_it():
 def test_limits_are_shares():
     with pytest.raises(ConfigError, match=r"alarms\.kept is a share between 0 and 1 or null, got 2"):
         Thresholds(kept=2.0)
+
+
+def test_negatives_that_are_idle_or_above_their_positive_at_the_end_are_an_alarm():
+    (idle,) = alarm_rules.at_the_end("bm25", {"loss_share": 0.02, "above_positive": 0.0}, AT)
+    assert idle.name == "idle" and "were idle: 2.0% of the loss" in idle.text and "negatives.bm25.pool" in idle.text
+    (false,) = alarm_rules.at_the_end("mined", {"loss_share": 0.5, "above_positive": 0.4}, AT)
+    assert false.name == "above_positive" and "40.0% of its negatives scored above their positive" in false.text
+    assert not alarm_rules.at_the_end("bm25", {"loss_share": 0.05, "above_positive": 0.3}, AT)
+    assert not alarm_rules.at_the_end("bm25", {"loss_share": float("nan")}, AT), "what was not measured says nothing"
+    off = Thresholds(idle=None, above_positive=None)
+    assert not alarm_rules.at_the_end("bm25", {"loss_share": 0.0, "above_positive": 1.0}, off)
+    with pytest.raises(ConfigError, match=r"alarms\.idle is a share"):
+        Thresholds(idle=5.0)
+
+
+def test_dev_that_was_best_before_the_first_round_is_an_alarm():
+    curve = [{"step": step, "val/x": value} for step, value in ((0, 0.9), (5, 0.5), (10, 0.6), (20, 0.4), (30, 0.55))]
+    (alarm,) = alarm_rules.best_before("val/x", curve, 10)
+    assert "val/x was best, 0.6000, at step 10, before the first of these negatives, and 0.5500 at" in alarm.text
+    assert not alarm_rules.best_before("val/x", [*curve[:-1], {"step": 30, "val/x": 0.6}], 10), "as good at the end"
+    assert not alarm_rules.best_before("val/x", curve, 5), "the best came with them"
+    assert not alarm_rules.best_before("val/x", curve, 0), "they were there from the first step"
+    assert not alarm_rules.best_before("val/x", curve[:3], 10) and not alarm_rules.best_before("val/x", [], 10)

@@ -1,0 +1,15 @@
+"""The arms that are judged, once, on sets that nothing was tuned on: the defaults as they were, and as they are."""
+
+from __future__ import annotations
+
+OLD, NEW = ["batch_size=64"], ["batch_size=auto"]
+ARMS = {
+    "in_batch_64": [*OLD, "strategy=in_batch"],
+    "in_batch": [*NEW, "strategy=in_batch"],
+    "bm25_64": [*OLD, "strategy=bm25"],
+    "bm25_all": [*NEW, "strategy=bm25"],
+    "bm25": [*NEW, "strategy=bm25", "filter=[known_positives,rank_window]"],
+    "random": [*NEW, "strategy=random"],
+    "mined_64": [*OLD, "strategy=mined"],
+    "mined": [*NEW, "strategy=mined"],
+}

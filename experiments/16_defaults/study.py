@@ -1,0 +1,142 @@
+"""The runs of the study, one after the other in one process; what is done is not done again.
+
+usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature bm25 mined judge)
+
+A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
+reads: dev is evaluated at the end alone, so the last weights are those that are tested.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+
+TUNED = ("or-sharc", "scifact", "nl2bash", "medquad")
+JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
+LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each epoch's batches, beyond the first step
+SEEDS = (1, 2, 3)
+BATCH = ("in_batch_64", "in_batch")
+COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
+COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
+OLD, NEW = ["batch_size=64"], ["batch_size=auto"]
+SKIP, MARGIN = "filter.rank_window.skip", "filter.relative_margin.margin"
+WINDOW, BOTH = "filter=[known_positives,rank_window]", "filter=[known_positives,relative_margin,rank_window]"
+
+
+def bm25(k: int, *words: str) -> list[str]:
+    """The words of an arm with BM25's negatives."""
+    return [*NEW, "strategy=bm25", f"negatives.bm25.k={k}", *words]
+
+
+def mined(k: int, warmup: int, *words: str) -> list[str]:
+    """The words of an arm with negatives of the model's own."""
+    return [*NEW, "strategy=mined", f"negatives.mined.k={k}", f"remine.warmup_epochs={warmup}", *words]
+
+
+# Of each step the arms, by name, with what they add to `COMMON`.
+ARMS: dict[str, dict[str, list[str]]] = {
+    "batch": {
+        f"{batch} at {rate}": [f"batch_size={batch}", f"optimizer.lr={rate}"]
+        for batch in (64, 128, 256, 512)
+        for rate in (0.005, 0.01, 0.02)
+    },
+    "seconds": {  # 8 epochs of 256 take the seconds of 3 of 64
+        f"256 at {rate}, 8 epochs": ["batch_size=256", f"optimizer.lr={rate}", "trainer.max_epochs=8"]
+        for rate in (0.005, 0.01)
+    },
+    "temperature": {str(t): [*NEW, f"loss.infonce.temperature={t}"] for t in (0.03, 0.05, 0.1)},
+    "bm25": {
+        "none": [*NEW],
+        "random, 4": [*NEW, "strategy=random"],
+        "1": bm25(1),
+        "4": bm25(4),
+        "1, below rank 10": bm25(1, WINDOW),
+        "4, below rank 10": bm25(4, WINDOW),
+        "4, below rank 30": bm25(4, WINDOW, f"{SKIP}=30"),
+    },
+    "mined": {
+        "4, at once": mined(4, 0),
+        "4": mined(4, 1),
+        "1": mined(1, 1),
+        "4, margin .2": mined(4, 1, f"{MARGIN}=0.2"),
+        "4, below rank 10": mined(4, 1, BOTH),
+        "4, below rank 30": mined(4, 1, BOTH, f"{SKIP}=30"),
+    },
+}
+
+
+def main() -> None:
+    """Run the steps that are asked for, of what is not done yet."""
+    data, out, steps = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), sys.argv[3:] or [*ARMS, "judge"]
+    without_what_nobody_reads()
+    for folder, words in (run for step in steps for run in runs(step)):
+        if not (out / folder / "summary.json").exists():
+            train([*COMMON, *words], data / folder.split("/")[1], out / folder)
+
+
+def runs(step: str) -> Iterator[tuple[str, list[str]]]:
+    """The folder of each run of a step, STEP/SET/ARM/SEED, and its words."""
+    if step == "judge":
+        from judged import ARMS as judged_arms
+
+        for seed in SEEDS:  # the batch first: it is the default of every strategy
+            for arms in (BATCH, [arm for arm in judged_arms if arm not in BATCH]):
+                for name, arm in product(JUDGED, arms):
+                    words = [*judged_arms[arm], f"strategy_name={arm}", f"seed={seed}"]
+                    yield f"judge/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
+        return
+    for name in TUNED:
+        for arm, words in ARMS[step].items():
+            if step in ("batch", "seconds") and name == "medquad" and arm not in ("64 at 0.01", "256 at 0.01"):
+                continue  # long documents: half a minute each
+            share = [] if step in ("batch", "seconds") else part(name)
+            yield f"{step}/{name}/{arm.replace(' ', '_')}/1", [*words, *at_the_end(words), "split.test=null", *share]
+
+
+def at_the_end(words: list[str]) -> list[str]:
+    """Evaluate dev once, after the last epoch."""
+    epochs = next((word.partition("=")[2] for word in words if word.startswith("trainer.max_epochs=")), "3")
+    return [f"evaluate.every_n_epochs={epochs}"]
+
+
+def part(name: str) -> list[str]:
+    """Train on a part of a large set."""
+    return [f"+trainer.limit_train_batches={LARGE[name]}"] if name in LARGE else []
+
+
+def train(words: list[str], data: Path, folder: Path) -> None:
+    """Run `hardneg train` and say how long it took."""
+    from hardneg import cli
+
+    began, cpu = time.monotonic(), time.process_time()
+    sys.argv = ["hardneg", "train", *words, f"data.path={data}", f"hydra.run.dir='{folder}'"]
+    try:
+        cli.main()
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    finally:
+        GlobalHydra.instance().clear()
+    seconds = time.monotonic() - began
+    print(f"{folder}: {seconds:.1f} s, {time.process_time() - cpu:.1f} of the processor", file=sys.stderr)
+
+
+def without_what_nobody_reads() -> None:
+    """Write no checkpoints and no figures."""
+    import lightning as L
+
+    from hardneg.runs import figure
+    from hardneg.training import fit
+
+    figure.draw = lambda *_: None  # type: ignore[assignment]
+    fit.last_checkpoints = lambda *_: []  # type: ignore[assignment]
+    fit.best_checkpoint = lambda *_: L.Callback()  # type: ignore[assignment, return-value]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Print the tables of the study: `table.py OUT tuned` and `table.py OUT judged`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from judged import ARMS as JUDGED_ARMS
+from scipy import stats
+from study import ARMS, JUDGED, TUNED
+
+from hardneg.compare.arms import arms
+from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.finished_runs import find
+from hardneg.compare.statistics import Difference
+
+METRIC, LOSS = "ndcg@10", "-infonce"  # what compare adds to the name of an arm
+CONTRASTS = [
+    *(("in_batch", "in_batch_64"), ("bm25_all", "bm25_64"), ("mined", "mined_64")),  # what the batch does
+    *(("bm25", "bm25_all"), ("bm25", "bm25_64")),  # what leaving out the first ranks does, and both together
+    *((name, "in_batch") for name in ("random", "bm25_all", "bm25", "mined")),  # what drawn negatives do
+]
+
+
+def tuned(root: Path) -> None:
+    """The dev metric of every arm of every step on the sets that were tuned on; one seed."""
+    for step, by_arm in ARMS.items():
+        sets = [name for name in TUNED if (root / step / name).is_dir()]
+        if not sets:
+            continue
+        print(f"**{step}**: dev {METRIC}, optimiser steps in brackets\n\n| arm | {' | '.join(sets)} |")
+        print("| --- |" + " --- |" * len(sets))
+        for arm in by_arm:
+            cells = [of_run(root / step / name / arm.replace(" ", "_") / "1") for name in sets]
+            if any(cells):
+                print(f"| {arm} | {' | '.join(cells)} |")
+        print()
+
+
+def of_run(folder: Path) -> str:
+    """The best dev metric of a run and its steps; nothing where it was not run."""
+    if not (folder / "summary.json").exists():
+        return ""
+    summary = json.loads((folder / "summary.json").read_text())
+    return f"{summary['dev']['best']:.3f} ({summary['steps']})"
+
+
+def judged(root: Path) -> None:
+    """New against old, and with against without, on the test queries of the sets that nothing was tuned on."""
+    by_set = {name: arms(find([root / "judge" / name]).runs) for name in JUDGED if (root / "judge" / name).is_dir()}
+    print(f"**means**: test {METRIC}\n\n| arm | {' | '.join(by_set)} |\n| --- |" + " --- |" * len(by_set))
+    for arm in JUDGED_ARMS:
+        print(f"| {arm} | {' | '.join(mean(of, arm) for of in by_set.values())} |")
+    print(f"\n**differences**, 95% interval\n\n| contrast | {' | '.join(by_set)} | mean of the sets |")
+    print("| --- |" + " --- |" * (len(by_set) + 1))
+    for new, old in CONTRASTS:
+        differences = {name: difference(of, new, old) for name, of in by_set.items()}
+        cells = [said(one) for one in differences.values()]
+        there = [one for one in differences.values() if one is not None]
+        whole = mean_of(there) if len(there) == len(differences) else ""
+        print(f"| {new} - {old} | {' | '.join(cells)} | {whole} |")
+
+
+def mean(of: Mapping, arm: str) -> str:
+    """The mean over the seeds, and how many there are."""
+    return "" if (one := of.get(arm + LOSS)) is None else f"{one.means(METRIC).mean():.3f} ({len(one.runs)})"
+
+
+def difference(of: Mapping, new: str, old: str) -> Difference | None:
+    """The difference of two arms on one set, by `hardneg compare`'s statistics; None where an arm is missing."""
+    if new + LOSS not in of or old + LOSS not in of:
+        return None
+    return compare("", of, Plan(METRIC, old + LOSS, [], None, 0.01, None)).contrasts[new + LOSS].difference
+
+
+def said(one: Difference | None) -> str:
+    """A difference with its interval, in points."""
+    return "" if one is None else in_points(one.mean, *one.interval())
+
+
+def in_points(middle: float, low: float, high: float) -> str:
+    """Numbers as points of the metric."""
+    return f"{100 * middle:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def mean_of(differences: Sequence[Difference]) -> str:
+    """The mean over independent sets, each counting the same, of these sets and not of others."""
+    variances = np.array([one.error**2 for one in differences])
+    error = np.sqrt(variances.sum()) / len(variances)
+    freedom = variances.sum() ** 2 / sum(v**2 / one.freedom for v, one in zip(variances, differences, strict=True))
+    middle, half = float(np.mean([one.mean for one in differences])), float(stats.t.ppf(0.975, freedom) * error)
+    return in_points(middle, middle - half, middle + half)
+
+
+if __name__ == "__main__":
+    {"tuned": tuned, "judged": judged}[sys.argv[2]](Path(sys.argv[1]))

@@ -1,0 +1,188 @@
+"""`batch_size=auto`: the encoder's batch, or less where there are few training queries or, on a GPU, little memory."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from hardneg.config import run_identity
+from hardneg.config.run_identity import AUTO, BATCH
+from hardneg.data.same_set_batches import Order
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.towers import Towers
+from hardneg.errors import ConfigError
+from hardneg.runs import status
+from hardneg.system import distributed
+from hardneg.system.atomic_write import atomic_write
+
+log = logging.getLogger(__name__)
+
+STEPS = 8  # an epoch should have so many: with fewer the rate has no time to rise and fall (experiments/16_defaults)
+LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
+MOMENTS = 2  # numbers that an optimiser like Adam keeps of each weight, which memory must hold too
+
+
+def planned(batch_size: int | str, encoder: Any, order: Order, ranks: int) -> int:
+    """Return the batch that `batch_size` stands for; `encoder` is its config.
+
+    `auto` is the encoder's own (`encoder.batch_size`), but no more than lets an epoch have `STEPS` of them, as a power
+    of two, and never more than the queries fill.
+    """
+    if batch_size != AUTO:
+        return int(batch_size)
+    asked = int(encoder.get("batch_size") or BATCH)
+    total, least = sum(order.sets.values()), min(order.sets.values(), default=0)
+    steady = 2 ** int(np.log2(max(total // (STEPS * ranks), 1)))
+    fill = (total if order.blended else least) // ranks
+    return max(min(asked, max(steady, LEAST), fill), 1)
+
+
+def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
+    """Return the config with the number that `auto` stands for here, and note it in the run's folder.
+
+    A run that goes on takes the number that it began with, whatever it would find today. Raises `ConfigError` where one
+    training query leaves a batch no negatives.
+    """
+    if cfg.batch_size != AUTO:
+        return cfg
+    if sum(order.sets.values()) < 2 and all(_of_batch(source) for source in cfg.get("negatives", {}).values()):
+        raise ConfigError(
+            "there is one training query, which leaves a batch no negatives; add a source, as in negatives=[random]"
+        )
+    began = _began_with(cfg)
+    asked = int(cfg.encoder.get("batch_size") or BATCH)
+    number = planned(AUTO, cfg.encoder, order, distributed.world_size()) if began is None else began
+    if began is None and distributed.rank() == 0:
+        queries = sum(order.sets.values())
+        few = f", fewer than encoder.batch_size={asked} for {queries:,} training queries" if number < asked else ""
+        log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
+    return _noted(cfg, folder, number)
+
+
+def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[int], None] | None) -> DictConfig:
+    """Halve the batch until `tries` takes it without running out of memory; all ranks take the smallest.
+
+    `tries` is None where there is nothing to try (see `trial_of`). Raises `ConfigError` where no batch fits.
+    """
+    if tries is None:
+        return cfg
+    fits = min(distributed.everyone(halved(tries, number)))
+    if fits < number and distributed.rank() == 0:
+        log.warning(
+            "batch_size: %d, since this device has no memory for %d (encoder.batch_size); encoder.grad_cache=true"
+            " trains on the larger batch in the memory of a part, in about twice the time",
+            *(fits, number),
+        )
+    return _noted(cfg, folder, fits)
+
+
+def halved(tries: Callable[[int], None], start: int) -> int:
+    """Return the first of start, start/2, ... that `tries` takes without running out of memory."""
+    number = start
+    while True:
+        try:
+            tries(number)
+            return number
+        except (RuntimeError, MemoryError) as error:
+            if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or is_oom_error(error)):
+                raise
+            if number < 4:
+                raise ConfigError(
+                    "this device has no memory for a batch of two queries: take encoder.grad_cache=true, smaller"
+                    " encoder.document.max_length, or fewer negatives a query"
+                ) from error
+            number //= 2
+        finally:
+            garbage_collection_cuda()
+
+
+def trial_of(
+    cfg: DictConfig, towers: Towers, tables: Sequence[TokenTable], precision: str, device: torch.device, group: int
+) -> Callable[[int], None] | None:
+    """Return what tries a batch of the longest texts, forward and backward.
+
+    `tables` are the tokens of queries and documents, `group` is the number of documents a query.
+
+    None where nothing needs to be tried: on a CPU, whose memory other things share; where the batch was given; in a run
+    that goes on; and where weights are split over devices, so that no single one could hold them.
+    """
+    split = isinstance(cfg.trainer.get("strategy"), DictConfig)
+    if cfg.batch_size != AUTO or device.type != "cuda" or cfg.get("ckpt_path") or split:
+        return None
+    half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
+    return lambda number: longest_batch(towers, tables, number, group, device, half)
+
+
+def longest_batch(
+    towers: Towers,
+    tables: Sequence[TokenTable],
+    number: int,
+    group: int,
+    device: torch.device,
+    half: torch.dtype | None = None,
+) -> None:
+    """Embed the `number` longest queries and `group` times as many documents, and take the gradient.
+
+    Memory holds what an optimiser keeps of the weights meanwhile. Weights, gradients and random numbers are left as
+    they were.
+    """
+    longest = [np.argsort(-table.lengths, kind="stable") for table in tables]
+    rows = [np.resize(order, count) for order, count in zip(longest, (number, number * group), strict=True)]
+    computing = torch.autocast(device.type, dtype=half) if half is not None else nullcontext()
+    compiler, towers.compiler = towers.compiler, None
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        try:
+            towers.to(device)
+            held = [torch.empty_like(p) for p in towers.parameters() if p.requires_grad for _ in range(MOMENTS)]
+            with computing:
+                q, d = towers.both(*(table.batch(some).to(device) for table, some in zip(tables, rows, strict=True)))
+            (q @ d.T).logsumexp(dim=1).mean().backward()
+            del held
+        finally:
+            towers.compiler = compiler
+            towers.zero_grad(set_to_none=True)
+            towers.to("cpu")
+
+
+def _of_batch(source: Any) -> bool:
+    """Whether a source's config takes its documents from the batch alone."""
+    return str(source.get("_target_")).endswith((".InBatch", ".Blocks"))
+
+
+def _began_with(cfg: DictConfig) -> int | None:
+    """The number that a run which goes on began with; None for a new run."""
+    if not cfg.get("ckpt_path"):
+        return None
+    folder = Path(str(cfg.ckpt_path)).resolve().parent.parent
+    noted = run_identity.found_batch_size(folder)
+    written = folder / ".hydra" / "config.yaml"
+    if noted is None and written.is_file():
+        noted = OmegaConf.select(OmegaConf.load(written), "batch_size")
+    # Before there was `auto` no batch was made smaller for few queries.
+    return noted if isinstance(noted, int) else int(cfg.encoder.get("batch_size") or BATCH)
+
+
+def _noted(cfg: DictConfig, folder: Path, number: int) -> DictConfig:
+    """Return the config with the number, which the folder's config and status then have too."""
+    distributed.agree("the batch size", number)
+    cfg = copy.deepcopy(cfg)
+    with open_dict(cfg), read_write(cfg):
+        cfg.batch_size = number
+    if distributed.rank() == 0 and status.read(folder) is not None:
+        status.write(folder, batch_size=number, identity=run_identity.identity(cfg, folder))
+        written = folder / ".hydra" / "config.yaml"
+        if written.is_file():
+            saved = OmegaConf.load(written)
+            saved.batch_size = number
+            with atomic_write(written) as draft:
+                OmegaConf.save(saved, draft)
+    return cfg

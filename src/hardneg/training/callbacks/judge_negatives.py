@@ -1,0 +1,101 @@
+"""What the drawn negatives did in the end: idle, at work, or suspected to be false."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+from omegaconf import DictConfig
+
+from hardneg.mining import alarm_rules
+from hardneg.mining.alarm_rules import Thresholds
+from hardneg.negatives.base import OfflineSource
+from hardneg.runs.without_negatives import commands_without
+from hardneg.training.base import logs_now
+from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.callbacks.raise_alarms import raise_alarms
+
+log = logging.getLogger(__name__)
+
+WATCHED = ("loss", "above_positive", "margin")
+LEAST = 9  # logged steps with a source's negatives, of which the last third is judged
+
+
+class JudgeNegatives(L.Callback):
+    """Collect what every source's negatives did, as often as it is logged, and say at the end what the `drawn` did.
+
+    `drawn` are the sources that name documents (BM25, mined, random, given), which cost an encoding each; `names` are
+    all. The share of the loss is of the sum over the sources of the losses on their negatives alone.
+    """
+
+    def __init__(
+        self, names: Sequence[str], drawn: Mapping[str, OfflineSource], evaluate: Evaluate, thresholds: Thresholds
+    ) -> None:
+        self.names, self.drawn, self.evaluate, self.at = list(names), dict(drawn), evaluate, thresholds
+        self.seen: dict[str, dict[str, list[float]]] = {name: {what: [] for what in WATCHED} for name in names}
+        self.first: dict[str, int] = {}  # the step after which a source first had something to draw from
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Note which sources have something to draw from by now."""
+        for name, source in self.drawn.items():
+            if name not in self.first and getattr(source, "store", source) is not None:
+                self.first[name] = trainer.global_step
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Take what was logged at this step; NaN where a source had no negatives."""
+        if not logs_now(trainer):
+            return
+        for name, of_source in self.seen.items():
+            for what, values in of_source.items():
+                value = trainer.callback_metrics.get(f"negatives/{name}/{what}")
+                values.append(math.nan if value is None else float(value))
+
+    def numbers(self) -> dict[str, dict[str, float]]:
+        """Of each drawn source its `loss_share`, `above_positive` and `margin` over the last third of its steps."""
+        return {name: found for name in self.drawn if (found := self._of(name))}
+
+    def _of(self, name: str) -> dict[str, float]:
+        there = np.flatnonzero(np.isfinite(self.seen[name]["margin"]))
+        if len(there) < LEAST:
+            return {}
+        last = there[-(len(there) // 3) :]
+        values = {what: np.array(self.seen[name][what])[last] for what in WATCHED}
+        total = np.nansum([np.array(self.seen[other]["loss"])[last] for other in self.names])
+        share = float(np.nansum(values["loss"]) / total) if total > 0 else math.nan
+        means = {what: float(np.nanmean(values[what])) for what in WATCHED[1:]}
+        return {"loss_share": share, **means}
+
+    def tell(self, trainer: L.Trainer, cfg: DictConfig, folder: Path) -> None:
+        """Say what the drawn negatives did, with alarms where they were no help, and how to measure what they did."""
+        numbers = self.numbers()
+        if not numbers or not trainer.is_global_zero:
+            return
+        best = f"val/{self.evaluate.best}"
+        for name, found in numbers.items():
+            log.info(
+                "%s: %.0f%% of the loss, %.0f%% of its negatives above their positive (last third of the training)",
+                *(name, 100 * found["loss_share"], 100 * found["above_positive"]),
+            )
+            told = alarm_rules.at_the_end(name, found, self.at)
+            raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
+        if commands := commands_without(cfg, folder, self.drawn):
+            log.info("whether %s helped, the same run without tells:\n  %s", ", ".join(numbers), "\n  ".join(commands))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run goes on from."""
+        return {"seen": self.seen, "first": self.first}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up."""
+        self.seen, self.first = state_dict["seen"], state_dict["first"]
+
+
+def judged(trainer: L.Trainer) -> dict[str, dict[str, float]]:
+    """The numbers of the run's drawn negatives; empty where there are none, or too few steps were logged."""
+    found = [one for one in trainer.callbacks if isinstance(one, JudgeNegatives)]  # type: ignore[attr-defined]
+    return found[0].numbers() if found else {}

@@ -1,0 +1,55 @@
+"""The same run without what it drew, as a command."""
+
+from __future__ import annotations
+
+import pytest
+from confs import compose
+
+from hardneg.runs import without_negatives
+from hardneg.runs.without_negatives import words_without
+
+
+@pytest.fixture
+def composed(monkeypatch):
+    """Compose as the tests do: no Hydra app runs."""
+    from omegaconf import OmegaConf
+
+    monkeypatch.setattr(
+        without_negatives, "_composed", lambda words: OmegaConf.to_container(compose(*words), resolve=False)
+    )
+
+    def words(*given, drawn):
+        return words_without(compose(*given), given, drawn)
+
+    return words
+
+
+def test_the_other_words_stay(composed):
+    words = composed(
+        "data=toy", "strategy=mined", "negatives.mined.k=2", "remine.warmup_epochs=1", "seed=3", drawn=["mined"]
+    )
+    assert words == ["data=toy", "seed=3", "negatives=[in_batch]"]
+
+
+def test_settings_of_a_recipe_are_taken_away(composed):
+    words = composed("data=toy", "experiment=dpr", drawn=["bm25"])
+    assert words[:3] == ["data=toy", "experiment=dpr", "negatives=[in_batch]"]
+    cfg = compose(*words)
+    assert list(cfg.negatives) == ["in_batch"]
+
+
+def test_settings_of_what_is_left_stay(composed):
+    words = composed("data=toy", "negatives=[in_batch,bm25]", "negatives.in_batch.hard=false", drawn=["bm25"])
+    assert words == ["data=toy", "negatives=[in_batch]", "negatives.in_batch.hard=false"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["negatives=[bm25]"],
+        ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", "teacher=cross_encoder", "teacher.model=minilm"],
+        ["negatives=[in_batch,bm25]", "loss.infonce.sources=[bm25]"],
+    ],
+)
+def test_where_nothing_would_be_left_to_learn_from_there_is_no_command(composed, given):
+    assert composed("data=toy", *given, drawn=["bm25"]) is None

@@ -1,0 +1,159 @@
+"""`batch_size=auto`: a number from the encoder, the queries and the memory, the same when a run goes on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from hardneg.config.run_identity import identity
+from hardneg.data.same_set_batches import Order
+from hardneg.data.tokens import TokenTable
+from hardneg.encoders.static import Static
+from hardneg.encoders.towers import Towers
+from hardneg.errors import ConfigError
+from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_of, within_memory
+
+ENCODER = {"_target_": "hardneg.encoders.static.Static", "batch_size": 256}
+
+
+def order(*sizes, **more):
+    return Order({str(number): size for number, size in enumerate(sizes)}, **more)
+
+
+@pytest.mark.parametrize(
+    ("queries", "ranks", "found"),
+    [
+        *((100_000, 1, 256), (2048, 1, 256), (2047, 1, 128), (360, 1, 32), (128, 1, 16)),
+        *((40, 1, 16), (9, 1, 9), (1, 1, 1)),  # at least 16, if there are so many
+        *((2048, 2, 128), (20, 2, 10)),
+    ],
+)
+def test_an_epoch_has_eight_steps_if_it_can(queries, ranks, found):
+    assert planned("auto", ENCODER, order(queries), ranks) == found
+    order(queries).check(found, ranks) if queries >= ranks else None
+
+
+def test_a_number_is_taken_as_it_is_and_the_encoder_says_the_most():
+    assert planned(300, ENCODER, order(100), 1) == 300
+    assert planned("auto", {**ENCODER, "batch_size": 48}, order(10_000), 1) == 48
+    assert planned("auto", {"_target_": "mine.Encoder"}, order(10_000), 1) == 64
+
+
+def test_of_several_sets_each_fills_a_batch_unless_they_are_blended():
+    assert planned("auto", ENCODER, order(10_000, 100), 1) == 100
+    assert planned("auto", ENCODER, order(10_000, 100, blended=True), 1) == 256
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("# a comment\nseed: 1\nbatch_size: auto\n")
+    (tmp_path / "status.json").write_text('{"state": "running", "pid": 1}')
+    return tmp_path
+
+
+def config(**more):
+    return OmegaConf.create({"seed": 1, "batch_size": "auto", "encoder": ENCODER, "ckpt_path": None, **more})
+
+
+def test_the_number_is_written_down_and_becomes_part_of_what_the_run_is(folder):
+    cfg = config()
+    found = settle(cfg, folder, order(1000))
+    assert (found.batch_size, cfg.batch_size) == (64, "auto")
+    assert OmegaConf.load(folder / ".hydra" / "config.yaml").batch_size == 64
+    noted = json.loads((folder / "status.json").read_text())
+    assert noted["batch_size"] == 64 and noted["pid"] == 1
+    assert noted["identity"] == identity(cfg, folder) == identity(config(batch_size=64))
+    assert identity(cfg) == identity(config(batch_size=256)) != identity(cfg, folder), "before it is found"
+
+
+def test_a_run_that_goes_on_takes_the_number_it_began_with(folder):
+    going_on = config(ckpt_path=str(folder / "checkpoints" / "last.ckpt"))
+    settle(config(), folder, order(1000))
+    (folder / ".hydra" / "config.yaml").write_text("batch_size: auto\n")  # as Hydra writes it again
+    assert settle(going_on, folder, order(100_000)).batch_size == 64
+
+
+def test_a_run_from_before_there_was_auto_goes_on_with_its_number(folder, tmp_path):
+    going_on = config(ckpt_path=str(folder / "checkpoints" / "last.ckpt"))
+    assert settle(going_on, folder, order(100)).batch_size == 256, "no batch was made smaller then"
+    old = tmp_path / "old" / ".hydra"
+    old.mkdir(parents=True)
+    (old / "config.yaml").write_text("batch_size: 12\n")
+    elsewhere = config(ckpt_path=str(old.parent / "checkpoints" / "last.ckpt"))
+    assert settle(elsewhere, folder, order(100_000)).batch_size == 12
+
+
+def test_one_query_needs_negatives_that_are_not_of_its_batch(folder):
+    in_batch = {"_target_": "hardneg.negatives.in_batch.InBatch"}
+    with pytest.raises(ConfigError, match="one training query"):
+        settle(config(negatives={"in_batch": in_batch}), folder, order(1))
+    others = {"in_batch": in_batch, "random": {"_target_": "hardneg.negatives.random.Random"}}
+    assert settle(config(negatives=others), folder, order(1)).batch_size == 1
+
+
+def short_of(limit, error=None):
+    """Fake a device that has memory for `limit` queries."""
+    tried = []
+
+    def tries(number):
+        tried.append(number)
+        if number > limit:
+            raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+
+    return tries, tried
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("CUDA error: out of memory"), MemoryError()])
+def test_the_batch_is_halved_until_memory_is_enough(error):
+    tries, tried = short_of(40, error)
+    assert halved(tries, 256) == 32 and tried == [256, 128, 64, 32]
+
+
+def test_other_errors_are_told_and_no_memory_for_two_queries_is_an_error():
+    with pytest.raises(RuntimeError, match="shapes"):
+        halved(short_of(1, RuntimeError("shapes differ"))[0], 64)
+    with pytest.raises(ConfigError, match=r"encoder\.grad_cache=true"):
+        halved(short_of(1)[0], 64)
+
+
+def test_what_memory_allows_is_noted_and_told(folder, caplog):
+    cfg = within_memory(config(batch_size=64), folder, 64, short_of(20)[0])
+    assert cfg.batch_size == 16 == json.loads((folder / "status.json").read_text())["batch_size"]
+    assert "batch_size: 16, since this device has no memory for 64" in caplog.text
+    assert "encoder.grad_cache=true" in caplog.text
+    assert within_memory(cfg, folder, 16, None) is cfg, "nothing to try"
+
+
+@pytest.fixture
+def towers(toy):
+    recipe = Static(dim=4, vocab_size=200)
+    return Towers(recipe, recipe.build(recipe.tokenizer(toy.corpus)))
+
+
+def test_only_a_gpu_is_tried_and_only_where_the_batch_is_to_be_found(towers):
+    trainer = {"strategy": "auto"}
+    asked = {"auto": config(trainer=trainer), "given": config(trainer=trainer, batch_size=8)}
+    asked["going on"] = config(trainer=trainer, ckpt_path="x/checkpoints/last.ckpt")
+    asked["split"] = config(trainer={"strategy": {"_target_": "hardneg.training.fsdp.FSDP2"}})
+    cuda = torch.device("cuda")
+    tried = [name for name, cfg in asked.items() if trial_of(cfg, towers, [], "32-true", cuda, 1)]
+    assert tried == ["auto"]
+    assert trial_of(asked["auto"], towers, [], "32-true", torch.device("cpu"), 1) is None
+
+
+@pytest.mark.parametrize("half", [None, torch.bfloat16])
+def test_a_trial_takes_the_longest_texts_and_leaves_all_as_it_was(toy, towers, tmp_path, monkeypatch, half):
+    recipe = Static(dim=4, vocab_size=200)
+    table = TokenTable.build(toy.corpus, recipe.tokenizer(toy.corpus), recipe.document, tmp_path, "texts")
+    before = {name: value.clone() for name, value in towers.state_dict().items()}
+    random, tried, both = torch.get_rng_state(), [], towers.both
+    monkeypatch.setattr(towers, "both", lambda q, d: tried.append((len(q), len(d), int(d.lengths.min()))) or both(q, d))
+    longest_batch(towers, (table, table), 3, 2, torch.device("cpu"), half)
+    assert tried == [(3, 6, int(np.sort(table.lengths)[-6]))]
+    assert all(torch.equal(value, before[name]) for name, value in towers.state_dict().items())
+    assert all(p.grad is None for p in towers.parameters()) and torch.equal(torch.get_rng_state(), random)

@@ -1,0 +1,107 @@
+"""What is said of drawn negatives when a run ends."""
+
+from __future__ import annotations
+
+import logging
+
+import lightning as L
+import pytest
+from omegaconf import OmegaConf
+
+from hardneg.mining.alarm_rules import Thresholds
+from hardneg.negatives.random import Random
+from hardneg.training.callbacks import judge_negatives
+from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.callbacks.judge_negatives import JudgeNegatives, judged
+
+
+class Logger:
+    def __init__(self):
+        self.logged = {}
+
+    def log_metrics(self, metrics, step):
+        self.logged |= metrics
+
+
+class Trainer(L.Trainer):
+    """What a callback reads of one."""
+
+    global_step = loggers = is_global_zero = callback_metrics = log_every_n_steps = None
+
+    def __init__(self, callbacks):
+        self.global_step, self.log_every_n_steps, self.is_global_zero = 0, 1, True
+        self.loggers, self.callbacks, self.callback_metrics = [Logger()], callbacks, {}
+
+
+class Curve(Evaluate):
+    """A dev curve, without what draws one."""
+
+    def __init__(self, history):
+        self.best, self.history = "ndcg@10", list(history)
+
+
+class Late(Random):
+    """A source that has nothing to draw from at first."""
+
+    store = None
+
+
+def trained(steps, history=(), source=None):
+    """A callback after steps with these (loss of random, loss of in_batch, share above the positive)."""
+    source = source or Random(k=1)
+    judge = JudgeNegatives(["random", "in_batch"], {"random": source}, Curve(history), Thresholds())
+    trainer = Trainer([judge])
+    go_on(judge, trainer, steps)
+    return judge, trainer
+
+
+def go_on(judge, trainer, steps):
+    for mine, others, above in steps:
+        judge.on_train_batch_start(trainer, L.LightningModule())
+        trainer.global_step += 1
+        trainer.callback_metrics = {"negatives/random/loss": mine, "negatives/in_batch/loss": others}
+        if mine is not None:
+            trainer.callback_metrics |= {"negatives/random/above_positive": above, "negatives/random/margin": 0.2}
+        judge.on_train_batch_end(trainer, L.LightningModule())
+
+
+def test_the_last_third_counts():
+    judge, trainer = trained([(9.0, 1.0, 0.9)] * 6 + [(0.5, 1.5, 0.1)] * 3)
+    assert judge.numbers() == {"random": pytest.approx({"loss_share": 0.25, "above_positive": 0.1, "margin": 0.2})}
+    assert judged(trainer) == judge.numbers()
+
+
+def test_a_few_steps_say_nothing():
+    judge, trainer = trained([(1.0, 1.0, 0.0)] * 8)
+    assert judge.numbers() == {} == judged(trainer)
+
+
+def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: ["hardneg train x", "hardneg compare a b"])
+    judge, trainer = trained([(0.01, 1.0, 0.5)] * 9)
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    assert "random: 1% of the loss, 50% of its negatives above their positive" in caplog.text
+    assert "ALARM random: its negatives were idle" in caplog.text
+    assert "the same run without tells:\n  hardneg train x\n  hardneg compare a b" in caplog.text
+    assert trainer.loggers[0].logged == {"alarms/random/idle": 1.0, "alarms/random/above_positive": 1.0}
+
+
+def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: None)
+    source = Late(k=1)
+    history = [{"step": step, "val/ndcg@10": value} for step, value in ((0, 0.1), (1, 0.6), (12, 0.5))]
+    judge, trainer = trained([(None, 1.0, None)], history, source)
+    source.store = "mined"
+    go_on(judge, trainer, [(1.0, 1.0, 0.0)] * 12)
+    assert judge.first == {"random": 1}
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    assert "val/ndcg@10 was best, 0.6000, at step 1, before the first of these negatives" in caplog.text
+    assert "whether" not in caplog.text
+
+
+def test_a_resumed_run_knows_what_was_seen():
+    judge, _ = trained([(1.0, 1.0, 0.0)] * 9)
+    again, _ = trained([])
+    again.load_state_dict(judge.state_dict())
+    assert again.numbers() == judge.numbers() and again.first == {"random": 0}
