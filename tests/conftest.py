@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once():
+    """Parse each yaml once: a config takes forty of them, which was a seventh of a small run's time."""
+    known, parse = {}, yaml.load
+
+    def load(stream, Loader):
+        text = stream.read() if hasattr(stream, "read") else stream
+        key = (Loader.__name__, text)
+        if key not in known:
+            known[key] = parse(text, Loader=Loader)
+        return copy.deepcopy(known[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "load", load)
+        yield
 
 
 @pytest.fixture(autouse=True)

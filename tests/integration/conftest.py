@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import copy
 import io
 import os
 import signal
@@ -17,7 +16,6 @@ from types import SimpleNamespace
 
 import pytest
 import warm
-import yaml
 from matplotlib.figure import Figure
 from patience import patience
 
@@ -26,23 +24,6 @@ HERE = Path(__file__).parent
 
 # A picture of one pixel.
 DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def parsed_once():
-    """Parse each yaml once: a run of a second reads forty, which took a seventh of it."""
-    known, parse = {}, yaml.load
-
-    def load(stream, Loader):
-        text = stream.read() if hasattr(stream, "read") else stream
-        key = (Loader.__name__, text)
-        if key not in known:
-            known[key] = parse(text, Loader=Loader)
-        return copy.deepcopy(known[key])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml, "load", load)
-        yield
 
 
 @pytest.fixture(scope="session")
