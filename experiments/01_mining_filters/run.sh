@@ -4,7 +4,7 @@
 # usage: run.sh DATA_FOLDER OUT_FOLDER
 set -euo pipefail
 data=$1 out=$2 name=$(basename "$1") here=$(dirname "$0")
-set_up=(data=beir data.path="$data" encoder=static encoder.init=minilm)
+set_up=(data=beir data.path="$data" encoder=static encoder.init=minilm batch_size=64)
 lists=(negatives.mined.k=4 negatives.mined.depth=100 negatives.mined.pool=20)
 common=("${set_up[@]}" optimizer.lr=0.01 trainer.max_epochs=3 evaluate.before=false logger=csv)
 sweep() { hardneg train -m "${common[@]}" seed=1,2,3 hydra.sweep.dir="$out/$1" "${@:2}"; }

@@ -4,7 +4,7 @@
 set -euo pipefail
 data=$1 out=$2 name=$(basename "$1") here=$(dirname "$0")
 set_up=(data=beir data.path="$data" logger=csv seed=1)
-hardneg train "${set_up[@]}" encoder=static encoder.init=minilm optimizer.lr=0.01 trainer.max_epochs=3 \
+hardneg train "${set_up[@]}" encoder=static encoder.init=minilm batch_size=64 optimizer.lr=0.01 trainer.max_epochs=3 \
     negatives=in_batch evaluate.before=false evaluate.bm25=null hydra.run.dir="$out/student"
 ckpt=$out/student/checkpoints/best.ckpt
 hardneg train-teacher "${set_up[@]}" 'negatives=[mined,bm25]' negatives.mined.miner.ckpt_path="$ckpt" \

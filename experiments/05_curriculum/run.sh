@@ -4,7 +4,7 @@
 # usage: run.sh OUT_FOLDER SEEDS NAME OVERRIDE...     as in: run.sh out 1,2,3 nl2bash data=beir data.path=DIR
 set -euo pipefail
 out=$1/$3 seeds=$2 name=$3 here=$(dirname "$0")
-common=(encoder=static optimizer.lr=0.01 trainer.max_epochs=3 evaluate.before=false logger=csv "${@:4}")
+common=(encoder=static batch_size=64 optimizer.lr=0.01 trainer.max_epochs=3 evaluate.before=false logger=csv "${@:4}")
 hardneg train "${common[@]}" strategy=in_batch hydra.run.dir="$out/miner"
 arms=("${common[@]}" strategy=easy_to_hard negatives.bm25.pool=20 negatives.mined.depth=100 negatives.mined.pool=20)
 arms+=(negatives.mined.miner.ckpt_path="$out/miner/checkpoints/best.ckpt")
