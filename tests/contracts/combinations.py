@@ -125,8 +125,10 @@ def make_module(world, sources, losses, filters, optimizer=None):
             source.read(LookedUp.of(world.model, world.training, "all", world.setting.cache))
         if getattr(source, "follows_model", False):
             source.mine(setting)
+    giving = [key for key, one in offline.items() if one.has_teacher]
     for name, loss in losses.items():
-        loss.live_teacher = learns_live(name, loss, sources, [key for key, one in offline.items() if one.has_teacher])
+        if isinstance(loss, Loss):
+            loss.live_teacher = learns_live(name, loss, sources, giving)
     seen = ("positive", *offline, *online)
     mixture = Mixture(offline, seen, seed=1)
     collate = Collate(world.queries, world.docs, world.training, mixture.has_teacher, taught(world, losses))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_resume import SIGKILL, end_state, same
+from test_resume import CODES, end_state, same
 
 from hardneg.encoders import checkpoint
 from hardneg.encoders.pretrained import weights_hash
@@ -26,7 +26,7 @@ def test_an_interrupted_run_on_queries_alone_ends_the_same_and_leaves_documents_
     arguments += ["checkpoint.every_n_steps=4", "evaluate.before=false", "optimizer.weight_decay=0.1"]
     hardneg("train", *arguments, "hydra.run.dir=whole")
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGKILL}"
-    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=SIGKILL)
+    hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=CODES["SIGKILL"])
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
 

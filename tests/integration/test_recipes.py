@@ -103,10 +103,12 @@ def found(node, path=()):
 
 
 def users(experiment, command="train"):
-    """What only the user can give: a teacher, where a recipe names none; and a limit for a judge of four steps."""
+    """What only the user can give: a teacher, where a recipe names none; a limit for a judge of four steps; topics."""
     cfg = compose(f"experiment={experiment}", "stages=x", name=command.replace("-", "_"))
     missing = OmegaConf.is_missing(cfg.get("teacher") or OmegaConf.create(), "model")
     given = {"teacher": {"model": "given by the user"}} if missing else {}
+    if cfg.get("batches"):  # as many topics as a small set has
+        given |= {"batches": {"clusters": 3}}
     return given | ({"pairs": {"consistency": {"top": 100}}} if cfg.get("pairs") else {})
 
 

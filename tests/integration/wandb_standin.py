@@ -56,6 +56,7 @@ class Server(ThreadingHTTPServer):
         self.artifacts: list[dict[str, Any]] = []
         self.again: list[str] = []  # uploaded although it was there
         self.unknown: list[str] = []
+        self.alerts: list[dict[str, Any]] = []
 
 
 @contextmanager
@@ -166,6 +167,10 @@ class Handler(BaseHTTPRequestHandler):
         node |= {"createdAt": "2026-01-01T00:00:00Z", "isBenchmark": False, "user": None}
         page = {"hasNextPage": False, "endCursor": None, "__typename": "PageInfo"}
         return {"models": {"pageInfo": page, "edges": [{"node": node}]}}
+
+    def op_NotifyScriptableRunAlert(self, given):
+        self.server.alerts.append(given)
+        return {"notifyScriptableRunAlert": {"success": True}}
 
     def op_Viewer(self, _):
         return {"viewer": {"id": "v1", "entity": "tester", "username": "tester", "flags": "{}", "teams": {"edges": []}}}

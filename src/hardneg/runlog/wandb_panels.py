@@ -57,7 +57,8 @@ def sections(best: str) -> dict[str, list[Panel]]:
             Curve("norm of the gradient, before clipping", metric="train/grad_norm"),
         ],
         "Negatives by source": [
-            *by_source("negatives", "loss", "margin", "similarity", "kept", "filtered", "count"),
+            *by_source("negatives", "loss", "margin", "similarity", "kept", "filtered", "count", "above_positive"),
+            *by_source("negatives", "easy", "swapped"),
             Curve("similarity of positives", regex="^positives/similarity$"),
             Curve("mean cosine of random pairs", regex="^train/random_cosine/"),
         ],
