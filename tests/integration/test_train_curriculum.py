@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from every import some
 from test_remine import rows, stores
 from test_resume import end_state, same
 
@@ -45,7 +46,10 @@ def test_an_online_source_goes_off_and_a_temperature_falls(hardneg, small, separ
     assert loss["losses.infonce.log_temperature"].exp().item() == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("moves", [SELF_PACED, ON_DEV, MOVING], ids=["self_paced", "on_dev", "moving"])
+MOVES = {"moving": MOVING, "self_paced": SELF_PACED, "on_dev": ON_DEV}
+
+
+@pytest.mark.parametrize("moves", [MOVES[name] for name in some(list(MOVES))])
 def test_a_killed_run_goes_on_at_its_place_in_the_curriculum(
     hardneg, hardneg_process, small, separate, tmp_path, moves
 ):
@@ -66,7 +70,7 @@ def test_workers_follow_a_measured_pace_at_once(hardneg, small, separate, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moves", [SELF_PACED, MOVING], ids=["self_paced", "moving"])
+@pytest.mark.parametrize("moves", some([SELF_PACED, MOVING]))
 def test_two_ranks_go_through_it_as_one(hardneg, hardneg_process, small, separate, tmp_path, moves):
     common = [*small, *moves, "trainer.max_epochs=2", "trainer.precision=32-true"]
     hardneg("train", *common, *separate("one"))
