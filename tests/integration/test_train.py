@@ -21,7 +21,7 @@ def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_pat
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
     for word in ("BM25", "before", "after", "ndcg@10"):
         assert word in shown.stdout
-    without = shown.stderr.split("whether bm25, random helped, the same run without tells:\n  ")[1].splitlines()[0]
+    without = shown.stderr.split("the same run without tells, for this seed:\n  ")[1].splitlines()[0]
     assert without.startswith("hardneg train data=toy encoder.dim=32") and "'negatives=[in_batch]'" in without
     assert "strategy" not in without and without.endswith(f"hydra.run.dir={run}_without")
 

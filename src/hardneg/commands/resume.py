@@ -38,12 +38,12 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
     overrides = [todays_word(str(item)) for item in OmegaConf.load(written)]
-    overrides += _as_it_began(run, {key_of(word) for word in overrides})
     run = run.resolve()
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
     os.chdir(hydra.runtime.cwd)  # where relative paths lead to
     last = run / CHECKPOINTS / LAST
-    if last.exists():
+    if last.exists():  # without a checkpoint it begins anew, and finds its batch anew
+        overrides += _as_it_began(run, {key_of(word) for word in overrides})
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
         overrides.append(f"ckpt_path={quoted(last.resolve())}")
     words = [*config_dir_words(hydra), *overrides, f"hydra.run.dir={quoted(run.resolve())}"]

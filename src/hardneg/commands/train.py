@@ -73,7 +73,7 @@ def train(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
-    asked, cfg = cfg, settle(cfg, folder, training.order)
+    as_asked, cfg = cfg, settle(cfg, folder, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)
@@ -83,9 +83,9 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting, losses)
     vectors = teacher_vectors(losses, setting)
     module = make_module(cfg, encoder, negatives, setting.filters, losses, vectors)
-    group = cfg.positives + sum(source.k for source in negatives.offline.values())
+    group = cfg.positives + negatives.drawn
     device = distributed.device(own_device(cfg))
-    tries = trial_of(asked, module.towers, (encoder.queries, encoder.docs), encoder.precision, device, group)
+    tries = trial_of(as_asked, module.towers, (encoder.queries, encoder.docs), encoder.precision, device, group)
     cfg = within_memory(cfg, folder, cfg.batch_size, tries)
     batches = make_batches(cfg, training, encoder, negatives, vectors, order)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -59,7 +60,7 @@ def output_folder() -> str:
     return os.environ.get("HARDNEG_OUTPUT") or "."
 
 
-def config_dir_words(hydra: DictConfig) -> list[str]:
+def config_dir_words(hydra: DictConfig | HydraConf) -> list[str]:
     """`--config-dir DIR` as the command line had it, by Hydra's own config; empty where it had none."""
     own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     return ["--config-dir", str(own[0])] if own else []

@@ -53,6 +53,12 @@ class Guide(CandidateFilter):
             raise ConfigError(f"a relative margin is a share of the positive's similarity, 0 to 1, got {margin}")
         if isinstance(sources, str):
             raise ConfigError(f"sources is a list, so write [{sources}]")
+        if sources is not None and not sources:
+            raise ConfigError("sources=[] judges nothing: leave sources out to judge all, or the filter")
+        if sources is not None and at != "live":
+            raise ConfigError(
+                f"sources chooses among those of live batches, and at={at}: leave it out, or take at=live"
+            )
         self.ckpt_path, self.encoder, self.precision = ckpt_path, encoder, precision
         self.margin_strategy, self.margin, self.positive = margin_strategy, float(margin), positive
         self.only = sources if sources is None else list(sources)

@@ -157,11 +157,11 @@ def at_the_end(source: str, numbers: Mapping[str, float], at: Thresholds) -> lis
     share, above = numbers.get("loss_share", math.nan), numbers.get("above_positive", math.nan)
     if at.idle is not None and share < at.idle:
         text = f"its negatives were idle: {share:.1%} of the loss over the last third of the training"
-        mend = f"they are too easy, or learnt: mine nearer ones (negatives.{source}.pool), again (remine), or none"
+        mend = "they are too easy, or learnt: take nearer ones (a smaller pool, a new round, another source), or none"
         found.append(Alarm("idle", f"{text}; {mend}"))
     if at.above_positive is not None and above > at.above_positive:
         text = f"{above:.1%} of its negatives scored above their positive over the last third of the training"
-        mend = "many may be false: look at them (hardneg mine), and take filter=[known_positives,relative_margin]"
+        mend = "many may be false: look at some of them, and take a filter, as filter=[known_positives,relative_margin]"
         found.append(Alarm("above_positive", f"{text}; {mend}"))
     return found
 

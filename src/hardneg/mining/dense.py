@@ -48,6 +48,11 @@ class Dense(Miner):
     collective: ClassVar[bool] = True  # type: ignore[misc]
 
     def __post_init__(self) -> None:
+        if isinstance(self.encoder, str):
+            raise ConfigError(
+                f"encoder={self.encoder}: an encoder here is chosen as a group, with + and where it goes, as in"
+                f" +encoder@filter.guide.encoder={self.encoder} or +encoder@negatives.mined.miner.encoder={self.encoder}"
+            )
         if self.ckpt_path is not None and self.encoder is not None:
             raise ConfigError("a dense miner takes either ckpt_path or encoder, not both")
         if self.weights not in ("current", "average"):
@@ -55,7 +60,9 @@ class Dense(Miner):
         if self.weights == "average" and not self.follows_model:
             raise ConfigError("weights=average is of the model in training; leave ckpt_path and encoder null")
         if self.ckpt_path is not None and not Path(self.ckpt_path).is_file():
-            raise ConfigError(f"ckpt_path={self.ckpt_path}: there is no such file")
+            inside = Path(self.ckpt_path) / "checkpoints" / "best.ckpt"
+            said = f"that is a run's folder; take {inside}" if inside.is_file() else "there is no such file"
+            raise ConfigError(f"ckpt_path={self.ckpt_path}: {said}")
 
     @property
     def follows_model(self) -> bool:  # type: ignore[override]

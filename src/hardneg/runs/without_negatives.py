@@ -18,6 +18,7 @@ from hardneg.config.composition import key_of, quoted
 from hardneg.errors import UserError
 
 OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups that say nothing without them
+OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
 ENDING = "_without"  # of the other run's folder
 PLAIN = re.compile(r"[\w./~+-]+")  # a path that Hydra reads without quotes
 
@@ -31,8 +32,10 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
     left = [name for name in node["negatives"] if name not in drawn]
     if not left or _reads(node, drawn):
         return None
-    kept = [word for word in words if key_of(word).split(".")[0].split("@")[0] not in OF_NEGATIVES]
+    kept = [word for word in words if key_of(word).split(".")[0].split("@")[0] not in OF_NEGATIVES + OF_RESUMING]
     kept += [f"negatives=[{','.join(left)}]"]
+    if isinstance(node.get("batch_size"), int) and not any(key_of(word) == "batch_size" for word in kept):
+        kept += [f"batch_size={node['batch_size']}"]  # another one may fit without them
     own = [word for word in words if key_of(word).startswith(tuple(f"negatives.{name}." for name in left))]
     try:
         rest = _composed(kept)
@@ -57,7 +60,7 @@ def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> l
         return None
     other = folder.with_name(folder.name + ENDING)
     place = f"hydra.run.dir={other if PLAIN.fullmatch(str(other)) else quoted(other)}"
-    train = shlex.join(["hardneg", "train", *words, place])
+    train = shlex.join(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
     return [train, shlex.join(["hardneg", "compare", str(folder), str(other)])]
 
 

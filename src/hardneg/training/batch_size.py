@@ -54,16 +54,22 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """
     if cfg.batch_size != AUTO:
         return cfg
-    if sum(order.sets.values()) < 2 and all(_of_batch(source) for source in cfg.get("negatives", {}).values()):
-        raise ConfigError(
-            "there is one training query, which leaves a batch no negatives; add a source, as in negatives=[random]"
-        )
     began = _began_with(cfg)
     asked = int(cfg.encoder.get("batch_size") or BATCH)
-    number = planned(AUTO, cfg.encoder, order, distributed.world_size()) if began is None else began
+    ranks = distributed.world_size()
+    number = planned(AUTO, cfg.encoder, order, ranks) if began is None else began
+    queries = f"{sum(order.sets.values()):,} training queries"
+    smallest, size = min(order.sets.items(), key=lambda item: item[1], default=("", 0))
+    if len(order.sets) > 1 and not order.blended and number == size // ranks:
+        queries = (
+            f"the {size:,} training queries of {smallest}, as a batch is of one set (data.batches=blended: of all)"
+        )
+    if number * ranks < 2 and all(_of_batch(source) for source in cfg.get("negatives", {}).values()):
+        raise ConfigError(
+            f"a batch for {queries} has no negatives; add a source, as in negatives=[random], or leave the set out"
+        )
     if began is None and distributed.rank() == 0:
-        queries = sum(order.sets.values())
-        few = f", fewer than encoder.batch_size={asked} for {queries:,} training queries" if number < asked else ""
+        few = f", fewer than encoder.batch_size={asked} for {queries}" if number < asked else ""
         log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
     return _noted(cfg, folder, number)
 
@@ -86,7 +92,10 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
 
 
 def halved(tries: Callable[[int], None], start: int) -> int:
-    """Return the first of start, start/2, ... that `tries` takes without running out of memory."""
+    """Return the first of start, start/2, ... that `tries` takes without running out of memory.
+
+    Raises `ConfigError` where two queries are too many.
+    """
     number = start
     while True:
         try:

@@ -56,6 +56,13 @@ class Negatives:
     per_set: PerSet | None = None
 
     @property
+    def drawn(self) -> int:
+        """How many negatives are drawn for a row; sources that a curriculum moves share their slots."""
+        sharing = [] if self.curriculum is None else self.curriculum.drawn(self.offline)
+        alone = sum(source.k for name, source in self.offline.items() if name not in sharing)
+        return alone + ((self.curriculum.slots or 0) if self.curriculum is not None and sharing else 0)
+
+    @property
     def stored(self) -> dict[str, Stored]:
         """Those that draw from mined lists."""
         return {name: source for name, source in self.offline.items() if isinstance(source, Stored)}

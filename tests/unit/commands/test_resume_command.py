@@ -18,6 +18,8 @@ def run(tmp_path, monkeypatch):
     (hydra / "hydra.yaml").write_text(
         f"hydra:\n  job: {{config_name: train}}\n  runtime: {{cwd: {tmp_path}, config_sources: []}}\n"
     )
+    (tmp_path / "run" / "checkpoints").mkdir()
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
     return tmp_path / "run"
 
 
@@ -34,3 +36,9 @@ def test_what_was_given_is_given_again_alone(run):
 def test_a_number_that_was_never_found_is_found_then(run):
     (run / ".hydra" / "config.yaml").write_text("batch_size: auto\n")
     assert command_of([str(run)])[1][:2] == ["data=toy", "seed=2"]
+
+
+def test_a_run_without_a_checkpoint_begins_anew_and_finds_its_batch_anew(run):
+    (run / "checkpoints" / "last.ckpt").unlink()
+    assert command_of([str(run)])[1][:2] == ["data=toy", "seed=2"]
+    assert not [word for word in command_of([str(run)])[1] if word.startswith(("batch_size=", "ckpt_path="))]

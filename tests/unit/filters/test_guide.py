@@ -200,6 +200,8 @@ def test_its_identity_is_that_of_its_weights():
         ({"margin_strategy": "relative", "margin": 1.0}, "a relative margin is a share"),
         ({"positive": "first"}, "positive must be one of"),
         ({"sources": "in_batch"}, r"write \[in_batch\]"),
+        ({"sources": []}, "judges nothing"),
+        ({"sources": ["bm25"], "at": "both"}, "at=both: leave it out, or take at=live"),
     ],
 )
 def test_what_it_cannot_be_is_refused(settings, said):

@@ -88,7 +88,7 @@ def test_limits_are_shares():
 
 def test_negatives_that_are_idle_or_above_their_positive_at_the_end_are_an_alarm():
     (idle,) = alarm_rules.at_the_end("bm25", {"loss_share": 0.02, "above_positive": 0.0}, AT)
-    assert idle.name == "idle" and "were idle: 2.0% of the loss" in idle.text and "negatives.bm25.pool" in idle.text
+    assert idle.name == "idle" and "were idle: 2.0% of the loss" in idle.text and "take nearer ones" in idle.text
     (false,) = alarm_rules.at_the_end("mined", {"loss_share": 0.5, "above_positive": 0.4}, AT)
     assert false.name == "above_positive" and "40.0% of its negatives scored above their positive" in false.text
     assert not alarm_rules.at_the_end("bm25", {"loss_share": 0.05, "above_positive": 0.3}, AT)

@@ -196,3 +196,10 @@ def test_a_list_without_others_is_refused():
     with pytest.raises(ConfigError, match="k=8 is depth=8"):
         Stored(8, BM25(), depth=8, swap=V1)
     assert Stored(8, BM25(), depth=8, swap=Swap()).swap is None
+
+
+def test_of_dot_products_below_zero_what_became_harder_is_not_easy():
+    rule = Swap(every_n_steps=1, ceiling=None)
+    first = np.array([-10.0, -0.1, -10.0, 0.5, 0.5], np.float32)
+    now = np.array([-9.0, -0.1, -13.0, 0.4, 0.45], np.float32)
+    assert rule.easy(first, now).tolist() == [False, False, True, True, False]

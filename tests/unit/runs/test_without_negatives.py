@@ -38,6 +38,13 @@ def test_settings_of_a_recipe_are_taken_away(composed):
     assert list(cfg.negatives) == ["in_batch"]
 
 
+def test_it_begins_where_the_run_began_with_the_batch_that_it_had(composed):
+    going_on = ["data=toy", "strategy=bm25", "ckpt_path=run/checkpoints/last.ckpt"]
+    assert composed(*going_on, drawn=["bm25"]) == ["data=toy", "negatives=[in_batch]"]
+    settled = compose("data=toy", "strategy=bm25", "batch_size=32")
+    assert words_without(settled, ["data=toy", "strategy=bm25"], ["bm25"])[-1] == "batch_size=32"
+
+
 def test_settings_of_what_is_left_stay(composed):
     words = composed("data=toy", "negatives=[in_batch,bm25]", "negatives.in_batch.hard=false", drawn=["bm25"])
     assert words == ["data=toy", "negatives=[in_batch]", "negatives.in_batch.hard=false"]

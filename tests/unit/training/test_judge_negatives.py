@@ -83,7 +83,7 @@ def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_
     judge.tell(trainer, OmegaConf.create(), tmp_path)
     assert "random: 1% of the loss, 50% of its negatives above their positive" in caplog.text
     assert "ALARM random: its negatives were idle" in caplog.text
-    assert "the same run without tells:\n  hardneg train x\n  hardneg compare a b" in caplog.text
+    assert "the same run without tells, for this seed:\n  hardneg train x\n  hardneg compare a b" in caplog.text
     assert trainer.loggers[0].logged == {"alarms/random/idle": 1.0, "alarms/random/above_positive": 1.0}
 
 

@@ -38,6 +38,7 @@ class JudgeNegatives(L.Callback):
     ) -> None:
         self.names, self.drawn, self.evaluate, self.at = list(names), dict(drawn), evaluate, thresholds
         self.seen: dict[str, dict[str, list[float]]] = {name: {what: [] for what in WATCHED} for name in names}
+        self.taken_at = -1
         self.first: dict[str, int] = {}  # the step after which a source first had something to draw from
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
@@ -48,8 +49,12 @@ class JudgeNegatives(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Take what was logged at this step; NaN where a source had no negatives."""
-        if not logs_now(trainer):
+        step = trainer.global_step
+        if (
+            not logs_now(trainer) or step == self.taken_at
+        ):  # several batches make a step where gradients are accumulated
             return
+        self.taken_at = step
         for name, of_source in self.seen.items():
             for what, values in of_source.items():
                 value = trainer.callback_metrics.get(f"negatives/{name}/{what}")
@@ -77,14 +82,14 @@ class JudgeNegatives(L.Callback):
             return
         best = f"val/{self.evaluate.best}"
         for name, found in numbers.items():
-            log.info(
-                "%s: %.0f%% of the loss, %.0f%% of its negatives above their positive (last third of the training)",
-                *(name, 100 * found["loss_share"], 100 * found["above_positive"]),
-            )
+            share = "" if math.isnan(found["loss_share"]) else f"{found['loss_share']:.0%} of the loss, "
+            above = f"{found['above_positive']:.0%} of its negatives above their positive"
+            log.info("%s: %s%s (last third of the training)", name, share, above)
             told = alarm_rules.at_the_end(name, found, self.at)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
         if commands := commands_without(cfg, folder, self.drawn):
-            log.info("whether %s helped, the same run without tells:\n  %s", ", ".join(numbers), "\n  ".join(commands))
+            names, typed = ", ".join(numbers), "\n  ".join(commands)
+            log.info("what %s did for dev and test, the same run without tells, for this seed:\n  %s", names, typed)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
