@@ -50,8 +50,8 @@ class Dense(Miner):
     def __post_init__(self) -> None:
         if isinstance(self.encoder, str):
             raise ConfigError(
-                f"encoder={self.encoder}: an encoder here is chosen as a group, with + and where it goes, as in"
-                f" +encoder@filter.guide.encoder={self.encoder} or +encoder@negatives.mined.miner.encoder={self.encoder}"
+                f"encoder={self.encoder}: an encoder is chosen as a group here, with + and where it goes, as in"
+                f" +encoder@negatives.mined.miner.encoder={self.encoder} or +encoder@filter.guide.encoder={self.encoder}"
             )
         if self.ckpt_path is not None and self.encoder is not None:
             raise ConfigError("a dense miner takes either ckpt_path or encoder, not both")
