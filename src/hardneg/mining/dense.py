@@ -49,9 +49,10 @@ class Dense(Miner):
 
     def __post_init__(self) -> None:
         if isinstance(self.encoder, str):
+            name = self.encoder
             raise ConfigError(
-                f"encoder={self.encoder}: an encoder is chosen as a group here, with + and where it goes, as in"
-                f" +encoder@negatives.mined.miner.encoder={self.encoder} or +encoder@filter.guide.encoder={self.encoder}"
+                f"encoder={name}: an encoder is chosen as a group here, with + and where it goes, as in"
+                f" +encoder@negatives.mined.miner.encoder={name} or +encoder@filter.guide.encoder={name}"
             )
         if self.ckpt_path is not None and self.encoder is not None:
             raise ConfigError("a dense miner takes either ckpt_path or encoder, not both")
