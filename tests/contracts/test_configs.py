@@ -97,7 +97,10 @@ def test_every_option_composes_and_can_run(choice):
     ("overrides", "says"),
     [
         (["negatives=[in_batch,bm25]", "filter=teacher_score"], "none of negatives=[in_batch,bm25] has a teacher"),
-        (["teacher=bi_encoder", "negatives=[bm25]"], "needs teacher.ckpt_path or teacher.encoder"),
+        (
+            ["teacher=bi_encoder", "negatives=[bm25]"],
+            "teacher=bi_encoder needs weights: a checkpoint, as teacher.ckpt_path=FILE",
+        ),
         (["teacher=cross_encoder", "teacher.model=x"], "none of negatives=[in_batch] has lists that it could score"),
         (["loss=kl"], "loss=kl reads teacher scores"),
         (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),

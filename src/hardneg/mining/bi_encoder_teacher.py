@@ -38,7 +38,10 @@ class BiEncoderTeacher(Teacher):
     ) -> None:
         self.source = Dense(ckpt_path, encoder, precision)
         if self.source.follows_model:
-            raise ConfigError("teacher=bi_encoder needs teacher.ckpt_path or teacher.encoder")
+            raise ConfigError(
+                "teacher=bi_encoder needs weights: a checkpoint, as teacher.ckpt_path=FILE, or an encoder, as"
+                " +encoder@teacher.encoder=minilm (for negatives.in_batch.teacher write that in place of teacher)"
+            )
         self.scale = scale
         self.model: Model | None = None
         self.docs: Blocks | None = None
