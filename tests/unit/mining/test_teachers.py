@@ -101,7 +101,7 @@ def test_a_bi_encoder_scores_by_scaled_similarity(toy, bert, tmp_path):
         d = towers(teacher.model.docs.batch(np.array([3, 7])), "document")
     np.testing.assert_allclose(found[0, :2], 10 * (q @ d.T)[0], rtol=1e-4)
     assert np.isnan(found[PAIRS < 0]).all()
-    with pytest.raises(ConfigError, match=r"needs teacher\.ckpt_path"):
+    with pytest.raises(ConfigError, match=r"needs weights.*teacher\.ckpt_path=FILE"):
         BiEncoderTeacher()
 
 
