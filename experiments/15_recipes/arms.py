@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 
+from hardneg.config.composition import words_off
 from hardneg.stages.recipe import LIST, read_list
 
 RECIPES = Path(str(resources.files("hardneg.conf"))) / "experiment"
@@ -51,17 +52,14 @@ def recipes() -> dict[str, dict[str, str]]:
 
 def in_batch(words: list[str]) -> list[str]:
     """Return what makes a recipe its in-batch baseline."""
-    cfg, choices = composed(words)
+    cfg = composed(words)
     left = {"negatives": "in_batch", "loss": "infonce", "filter": "known_positives"}
     changes = []
     for group, name in left.items():
         changes += [f"{group}=[{name}]", *(f"~{group}.{key}" for key in cfg[group] if key != name)]
     if "infonce" not in cfg["loss"] or cfg["loss"]["infonce"]["temperature"] == 1:  # of sums, not of cosines
         changes.append("loss.infonce.temperature=0.02" if cfg["encoder"]["normalize"] else "loss.infonce.temperature=1")
-    if cfg.get("teacher"):
-        chosen = [f"~{group}" for group in ("teacher", "encoder@teacher.encoder") if choices.get(group)]
-        rest, _ = composed([*words, *chosen])
-        changes += [*chosen, *(f"~teacher.{key}" for key in rest["teacher"] or {})]  # what the recipe itself sets of it
+    changes += words_off("teacher", words, composed)
     if (cfg["negatives"].get("in_batch") or {}).get("teacher"):
         changes += ["negatives.in_batch.teacher=null"]
     if cfg.get("batches"):
@@ -69,15 +67,11 @@ def in_batch(words: list[str]) -> list[str]:
     return changes
 
 
-def composed(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the config of a run, unresolved, and what is chosen of each group."""
+def composed(words: list[str]) -> dict[str, Any]:
+    """Return the config of a run, unresolved."""
     with initialize_config_module("hardneg.conf", version_base="1.3"):
-        cfg = compose("train", words, return_hydra_config=True)
-    choices = dict(cfg.hydra.runtime.choices)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    plain: Any = OmegaConf.to_container(cfg, resolve=False)
-    return plain, choices
+        plain: Any = OmegaConf.to_container(compose("train", words, return_hydra_config=False), resolve=False)
+    return plain
 
 
 def line(command: str, words: list[str], folder: str) -> None:

@@ -6,7 +6,7 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -105,6 +105,17 @@ def quoted(value: object) -> str:
     """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
     text = str(value).replace("'", "\\'")
     return f"'{text}'"
+
+
+def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapping[str, Any]]) -> list[str]:
+    """The words that take away what `words` choose and set of a group; none where that is nothing.
+
+    `composed` makes a plain config of words. `GROUP=null` is not one that Hydra takes.
+    """
+    if not composed(words).get(group):
+        return []
+    rest = composed([*words, f"~{group}"]).get(group)
+    return [f"~{group}", *(f"~{group}.{key}" for key in rest or {})]
 
 
 def missing_keys(cfg: DictConfig) -> list[str]:

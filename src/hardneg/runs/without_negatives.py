@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
-from hardneg.config.composition import key_of, quoted
+from hardneg.config.composition import key_of, quoted, words_off
 from hardneg.errors import UserError
 
 OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups that say nothing without them
@@ -32,13 +32,14 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
     left = [name for name in node["negatives"] if name not in drawn]
     if not left or _reads(node, drawn):
         return None
-    kept = [word for word in words if key_of(word).split(".")[0].split("@")[0] not in OF_NEGATIVES + OF_RESUMING]
+    kept = [word for word in words if _place(word).split(".")[0] not in OF_NEGATIVES + OF_RESUMING]
     kept += [f"negatives=[{','.join(left)}]"]
     if isinstance(node.get("batch_size"), int) and not any(key_of(word) == "batch_size" for word in kept):
         kept += [f"batch_size={node['batch_size']}"]  # another one may fit without them
-    own = [word for word in words if key_of(word).startswith(tuple(f"negatives.{name}." for name in left))]
+    own = [word for word in words if _place(word).startswith(tuple(f"negatives.{name}." for name in left))]
     try:
         rest = _composed(kept)
+        off = [word for group in ("teacher", "curriculum") for word in words_off(group, kept, _composed)]
     except (HydraException, OmegaConfBaseException, UserError):
         return None
     unused = [
@@ -47,8 +48,12 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
         for name, one in rest.get(group, {}).items()
         if "_target_" not in (one or {})
     ]
-    off = [f"{key}=null" for key in ("teacher", "curriculum") if rest.get(key)]
     return [*kept, *own, *(f"~{name}" for name in unused), *off]
+
+
+def _place(word: str) -> str:
+    """Where in the config a word puts something, as negatives.mined.miner.encoder for encoder@that=minilm."""
+    return key_of(word).rpartition("@")[2]
 
 
 def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> list[str] | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from confs import compose
+from omegaconf import OmegaConf
 
+from hardneg.config.composition import words_off
 from hardneg.runs import without_negatives
 from hardneg.runs.without_negatives import words_without
 
@@ -12,8 +14,6 @@ from hardneg.runs.without_negatives import words_without
 @pytest.fixture
 def composed(monkeypatch):
     """Compose as the tests do: no Hydra app runs."""
-    from omegaconf import OmegaConf
-
     monkeypatch.setattr(
         without_negatives, "_composed", lambda words: OmegaConf.to_container(compose(*words), resolve=False)
     )
@@ -60,3 +60,22 @@ def test_settings_of_what_is_left_stay(composed):
 )
 def test_where_nothing_would_be_left_to_learn_from_there_is_no_command(composed, given):
     assert composed("data=toy", *given, drawn=["bm25"]) is None
+
+
+def test_the_teacher_of_what_is_gone_goes_and_that_of_what_is_left_stays(composed):
+    gone = ["teacher=bi_encoder", "+encoder@teacher.encoder=static"]
+    words = ["data=toy", "negatives=[in_batch,bm25]", *gone]
+    assert composed(*words, drawn=["bm25"]) == ["data=toy", "negatives=[in_batch]"]
+    live = "+teacher@negatives.in_batch.teacher=bi_encoder"
+    own = [live, "+encoder@negatives.in_batch.teacher.encoder=static"]
+    assert composed("data=toy", "negatives=[in_batch,bm25]", *own, drawn=["bm25"])[-2:] == own
+
+
+def test_a_recipes_teacher_is_taken_away_by_words_that_hydra_takes():
+    def plain(words):
+        return OmegaConf.to_container(compose(*words), resolve=False)
+
+    words = ["data=toy", "experiment=gpl_small"]
+    off = words_off("teacher", words, plain)
+    assert off == ["~teacher", "~teacher.encoder"]
+    assert not plain([*words, *off])["teacher"] and words_off("teacher", ["data=toy"], plain) == []
