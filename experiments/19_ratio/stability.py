@@ -13,8 +13,8 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "study"))
 
-import contrasts  # noqa: E402
 import design  # noqa: E402
+import table  # noqa: E402
 
 from hardneg.compare.finished_runs import FinishedRun  # noqa: E402
 
@@ -23,18 +23,7 @@ HEAD = ("arm", "own hard : all others", "loss, first and last tenth", "gradient 
 
 def main(data: Path, out: Path, start: str) -> None:
     """Write one table a set."""
-    study = design.read(HERE, data)
-    parts = []
-    for name in study.sets:
-        one = contrasts.load(study, out, start, name)
-        if one is None:
-            continue
-        lines = [f"**{name}**, means over seeds", "", "| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
-        lines += [line(arm, list(found.runs.values())) for arm, found in one.arms.items()]
-        parts.append("\n".join(lines))
-    text = "\n\n".join(parts) + "\n"
-    (HERE / f"{start}-stability.md").write_text(text, encoding="utf-8")
-    print(text)
+    table.by_set(design.read(HERE, data), out, start, "stability", HEAD, line)
 
 
 def line(arm: str, runs: list[FinishedRun]) -> str:

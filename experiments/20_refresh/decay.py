@@ -13,8 +13,8 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "study"))
 
-import contrasts  # noqa: E402
 import design  # noqa: E402
+import table  # noqa: E402
 
 from hardneg.compare.finished_runs import FinishedRun  # noqa: E402
 
@@ -28,26 +28,14 @@ EPOCHS = (2, 4, 6)
 
 def main(data: Path, out: Path, start: str) -> None:
     """Write one table a set."""
-    study = design.read(HERE, data)
-    parts = []
-    for name in study.sets:
-        one = contrasts.load(study, out, start, name)
-        if one is None:
-            continue
-        head = ["arm", *(f"{what}, epochs {', '.join(map(str, EPOCHS))}" for what in WHAT), "seconds"]
-        lines = [f"**{name}**, means over seeds", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-        for arm, found in one.arms.items():
-            runs = list(found.runs.values())
-            if runs[0].history("negatives/mined/margin")[1]:
-                lines.append(line(arm, runs))
-        parts.append("\n".join(lines))
-    text = "\n\n".join(parts) + "\n"
-    (HERE / f"{start}-decay.md").write_text(text, encoding="utf-8")
-    print(text)
+    head = ["arm", *(f"{what}, epochs {', '.join(map(str, EPOCHS))}" for what in WHAT), "seconds"]
+    table.by_set(design.read(HERE, data), out, start, "decay", head, line)
 
 
 def line(arm: str, runs: list[FinishedRun]) -> str:
-    """One arm."""
+    """One arm, if it has mined negatives."""
+    if not runs[0].history("negatives/mined/margin")[1]:
+        return ""
     cells = [
         ", ".join(f"{np.mean([at(run, key, epoch) for run in runs]):.2f}" for epoch in EPOCHS) for key in WHAT.values()
     ]

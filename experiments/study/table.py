@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import contrasts
 import design
 
+from hardneg.compare.finished_runs import FinishedRun
 from hardneg.compare.statistics import Difference
 
 
@@ -21,6 +22,28 @@ def write(study: design.Study, out: Path, start: str) -> None:
     parts += [exploratory(study, sets), costs(study, out, start)]
     text = "\n\n".join(parts) + "\n"
     (study.folder / f"{start}.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def by_set(
+    study: design.Study,
+    out: Path,
+    start: str,
+    kind: str,
+    head: Sequence[str],
+    line: Callable[[str, list[FinishedRun]], str],
+) -> None:
+    """Write `START-KIND.md`: one table a set, of which `line` makes an arm's line, empty for one that has none."""
+    parts = []
+    for data in study.sets:
+        one = contrasts.load(study, out, start, data)
+        if one is None:
+            continue
+        lines = [f"**{data}**, means over seeds", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        lines += filter(None, (line(arm, list(found.runs.values())) for arm, found in one.arms.items()))
+        parts.append("\n".join(lines))
+    text = "\n\n".join(parts) + "\n"
+    (study.folder / f"{start}-{kind}.md").write_text(text, encoding="utf-8")
     print(text)
 
 
