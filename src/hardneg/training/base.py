@@ -177,6 +177,16 @@ def logs_now(trainer: L.Trainer) -> bool:
     return every > 0 and trainer.global_step % every == 0
 
 
+def at_a_step(trainer: L.Trainer) -> bool:
+    """Whether the batch whose end this is ended an optimiser step, and not one of those that are accumulated."""
+    return not trainer.fit_loop._should_accumulate()
+
+
+def just_logged(trainer: L.Trainer) -> bool:
+    """Whether the batch whose end this is ended a step of which there is a row: once a row, however many batches."""
+    return logs_now(trainer) and at_a_step(trainer)
+
+
 def next_is_logged(trainer: L.Trainer) -> bool:
     """Whether what is logged at the step that is being made will be written."""
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]

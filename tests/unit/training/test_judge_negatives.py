@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -26,11 +27,13 @@ class Logger:
 class Trainer(L.Trainer):
     """What a callback reads of one."""
 
-    global_step = loggers = is_global_zero = callback_metrics = log_every_n_steps = None
+    global_step = loggers = is_global_zero = callback_metrics = log_every_n_steps = fit_loop = None
 
     def __init__(self, callbacks):
         self.global_step, self.log_every_n_steps, self.is_global_zero = 0, 1, True
         self.loggers, self.callbacks, self.callback_metrics = [Logger()], callbacks, {}
+        self.accumulates = False
+        self.fit_loop = SimpleNamespace(_should_accumulate=lambda: self.accumulates)
 
 
 class Curve(Evaluate):
@@ -69,6 +72,16 @@ def test_the_last_third_counts():
     judge, trainer = trained([(9.0, 1.0, 0.9)] * 6 + [(0.5, 1.5, 0.1)] * 3)
     assert judge.numbers() == {"random": pytest.approx({"loss_share": 0.25, "above_positive": 0.1, "margin": 0.2})}
     assert judged(trainer) == judge.numbers()
+
+
+def test_a_step_counts_once_however_many_batches_make_it():
+    judge, trainer = trained([])
+    for _ in range(9):
+        trainer.accumulates = True
+        judge.on_train_batch_end(trainer, L.LightningModule())
+        trainer.accumulates = False
+        go_on(judge, trainer, [(1.0, 1.0, 0.0)])
+    assert [len(values) for values in judge.seen["random"].values()] == [9, 9, 9]
 
 
 def test_a_few_steps_say_nothing():

@@ -16,7 +16,7 @@ from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.retrieval.test_sets import TestSet
 from hardneg.system import distributed
-from hardneg.training.base import TrainingModule, ends_now
+from hardneg.training.base import TrainingModule, at_a_step, ends_now
 from hardneg.training.callbacks.moving_average import averaged
 from hardneg.training.dev_subset import Chooser, DevSubset, agreement
 
@@ -202,11 +202,6 @@ def _tensors(values: Values) -> dict[str, torch.Tensor]:
 
 def _arrays(values: Mapping[str, torch.Tensor]) -> Values:
     return {name: value.numpy() for name, value in values.items()}
-
-
-def at_a_step(trainer: L.Trainer) -> bool:
-    """Whether the batch whose end this is ended an optimiser step, and not one of those that are accumulated."""
-    return not trainer.fit_loop._should_accumulate()
 
 
 def measured_within(trainer: L.Trainer) -> bool:

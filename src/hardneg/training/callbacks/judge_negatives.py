@@ -16,7 +16,7 @@ from hardneg.mining import alarm_rules
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource
 from hardneg.runs.without_negatives import commands_without
-from hardneg.training.base import logs_now
+from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.raise_alarms import raise_alarms
 
@@ -38,7 +38,6 @@ class JudgeNegatives(L.Callback):
     ) -> None:
         self.names, self.drawn, self.evaluate, self.at = list(names), dict(drawn), evaluate, thresholds
         self.seen: dict[str, dict[str, list[float]]] = {name: {what: [] for what in WATCHED} for name in names}
-        self.taken_at = -1
         self.first: dict[str, int] = {}  # the step after which a source first had something to draw from
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
@@ -49,12 +48,8 @@ class JudgeNegatives(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Take what was logged at this step; NaN where a source had no negatives."""
-        step = trainer.global_step
-        if (
-            not logs_now(trainer) or step == self.taken_at
-        ):  # several batches make a step where gradients are accumulated
+        if not just_logged(trainer):
             return
-        self.taken_at = step
         for name, of_source in self.seen.items():
             for what, values in of_source.items():
                 value = trainer.callback_metrics.get(f"negatives/{name}/{what}")

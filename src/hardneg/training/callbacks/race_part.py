@@ -14,7 +14,8 @@ from hardneg.errors import Paused
 from hardneg.runs import rungs, status
 from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.system import distributed
-from hardneg.training.callbacks.evaluation import Evaluate, at_a_step, measured_now, measured_within
+from hardneg.training.base import at_a_step
+from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.remine import Remine
 
 LEAST = 5  # steps that are timed at least

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 
 from hardneg.mining.alarm_rules import COSINES, Thresholds, of_embeddings
-from hardneg.training.base import RANDOM_COSINE, logs_now
+from hardneg.training.base import RANDOM_COSINE, just_logged
 from hardneg.training.callbacks.raise_alarms import raise_alarms
 
 
@@ -21,7 +21,7 @@ class WatchCollapse(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Look at the mean cosines as often as they are logged."""
-        if self.at.random_cosine is None or not logs_now(trainer):
+        if self.at.random_cosine is None or not just_logged(trainer):
             return
         for of, cosines in self.cosines.items():
             if (value := trainer.callback_metrics.get(f"{RANDOM_COSINE}/{of}")) is None:

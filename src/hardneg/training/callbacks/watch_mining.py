@@ -21,7 +21,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
-from hardneg.training.base import logs_now
+from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.raise_alarms import raise_alarms
 
@@ -74,7 +74,7 @@ class Alarms(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Collect the losses by source, as often as they are logged; judge an evaluation within an epoch."""
-        for name, losses in self.losses.items() if logs_now(trainer) else ():
+        for name, losses in self.losses.items() if just_logged(trainer) else ():
             value = trainer.callback_metrics.get(f"negatives/{name}/loss")
             if value is not None and math.isfinite(value):
                 losses.append(float(value))
