@@ -29,7 +29,7 @@ from hardneg.losses.base import Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import Setting
-from hardneg.negatives.mixture import Mixture
+from hardneg.negatives.mixture import Mixture, slots
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
@@ -83,7 +83,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting, losses)
     vectors = teacher_vectors(losses, setting)
     module = make_module(cfg, encoder, negatives, setting.filters, losses, vectors)
-    group = cfg.positives + negatives.drawn
+    group = cfg.positives + slots(negatives.offline, negatives.curriculum)
     device = distributed.device(own_device(cfg))
     tries = trial_of(as_asked, module.towers, (encoder.queries, encoder.docs), encoder.precision, device, group)
     cfg = within_memory(cfg, folder, cfg.batch_size, tries)

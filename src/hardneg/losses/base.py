@@ -35,6 +35,11 @@ class Weighed(nn.Module):
             raise ConfigError(f"loss weight must be positive, got {weight}; leave the loss out instead")
         self.weight = weight
 
+    @property
+    def key(self) -> str:
+        """What the config calls its kind: the name of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
     def reads(self, source: str) -> bool:
         """Whether the loss sees this source's negatives."""
         return False
@@ -141,11 +146,6 @@ class AtTemperature(Loss):
         if temperature <= 0:
             raise ConfigError(f"loss.{self.key}.temperature must be positive, got {temperature}")
         self.temperature = temperature
-
-    @property
-    def key(self) -> str:
-        """What the config calls it: the name of its file."""
-        return type(self).__module__.rpartition(".")[2]
 
     def set_temperature(self, value: float) -> None:
         """Take this temperature."""

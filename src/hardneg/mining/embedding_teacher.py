@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -31,6 +32,11 @@ class EmbeddingTeacher:
 
     def __post_init__(self) -> None:
         self.source()  # which refuses both, and a file that is not there
+
+    @classmethod
+    def of(cls, described: Any) -> EmbeddingTeacher:
+        """Make the one that something else describes by the same three settings: a guide, topics, a miner."""
+        return cls(described.ckpt_path, described.encoder, described.precision)
 
     @property
     def chosen(self) -> bool:

@@ -31,15 +31,12 @@ def guide(
     """
     for rule in filters.values():
         if isinstance(rule, Guide):
-            encoder = EmbeddingTeacher(rule.ckpt_path, rule.encoder, rule.precision)
-            rule.read(LookedUp.of(encoder.model(training, cache, device), training, documents, cache))
+            rule.read(LookedUp.by(rule, training, documents, cache, device))
 
 
 def taught_by(teacher: BiEncoderTeacher, training: TrainingSet, documents: str, cache: Path, device: str) -> LookedUp:
     """Have a teacher embed what it may be asked about in training, as `guide` does."""
-    source = teacher.source
-    encoder = EmbeddingTeacher(source.ckpt_path, source.encoder, source.precision)
-    return LookedUp.of(encoder.model(training, cache, device), training, documents, cache)
+    return LookedUp.by(teacher.source, training, documents, cache, device)
 
 
 class LookedUp:
@@ -57,6 +54,11 @@ class LookedUp:
     def of(cls, model: Model, training: TrainingSet, documents: str, cache: Path) -> LookedUp:
         """Embed with this model what is not embedded yet."""
         return cls(stored_vectors(model, training, documents, cache), model.identity())
+
+    @classmethod
+    def by(cls, described: Any, training: TrainingSet, documents: str, cache: Path, device: str) -> LookedUp:
+        """Embed with the encoder that something describes (`EmbeddingTeacher.of`)."""
+        return cls.of(EmbeddingTeacher.of(described).model(training, cache, device), training, documents, cache)
 
     def identity(self) -> dict[str, Any]:
         """All that decides the vectors, as plain values."""

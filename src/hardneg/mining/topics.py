@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int32
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
+from hardneg.mining.dense import check_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher, query_blocks
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
@@ -51,10 +52,8 @@ class Topics:
             )
         if self.clusters < 2:
             raise ConfigError(f"batches.clusters={self.clusters} must be 2 or more; null for batches of any topic")
-        self._by()  # which refuses both, and a file that is not there
-
-    def _by(self) -> EmbeddingTeacher:
-        return EmbeddingTeacher(self.ckpt_path, self.encoder, self.precision)
+        check_one(self.ckpt_path, self.encoder, "batches=topics")
+        EmbeddingTeacher.of(self)  # which refuses a file that is not there
 
     def of(self, training: TrainingSet, cache: Path, device: str) -> Int32[np.ndarray, " n"] | None:
         """Return the topic of each training query, in their order, if any; numbers near each other are of like topics.
@@ -67,7 +66,7 @@ class Topics:
         if clusters > len(rows):
             raise ConfigError(f"batches.clusters={clusters} is more than the {len(rows)} training queries")
         load_faiss("batches=topics", "batches.clusters=null needs none")  # now, not after the queries are embedded
-        model = self._by().model(training, cache, device)
+        model = EmbeddingTeacher.of(self).model(training, cache, device)
         vectors = query_blocks(model, rows, cache)
         name = fingerprint([model.identity(), rows.tolist(), clusters, self.seed, ITERATIONS])
 

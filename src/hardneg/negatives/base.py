@@ -143,6 +143,7 @@ class OnlineSource(nn.Module, ABC):
     """
 
     has_teacher: bool = False
+    of_batch: bool = False  # offers what is in the batch, and nothing else
     teaches_live: bool = False  # brings a teacher that scores every pair of a step
     popularity: Float[Tensor, " C"] | None
 

@@ -30,6 +30,8 @@ class Blocks(OnlineSource):
     Raises `ConfigError` for other blocks, and for `own` without `hard`.
     """
 
+    of_batch = True
+
     def __init__(self, of: Sequence[str] = BLOCKS, hard: bool = False, own: bool = False) -> None:
         super().__init__()
         if isinstance(of, str) or not of or not set(of) <= set(BLOCKS):

@@ -31,6 +31,8 @@ class InBatch(OnlineSource):
     Raises `ConfigError` for a teacher that reads pairs.
     """
 
+    of_batch = True
+
     def __init__(self, hard: bool = True, logq: bool = False, teacher: Teacher | None = None) -> None:
         super().__init__(logq)
         if teacher is not None and not isinstance(teacher, BiEncoderTeacher):

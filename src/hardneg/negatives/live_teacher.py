@@ -23,10 +23,9 @@ def learns_live(name: str, loss: Loss, sources: Mapping[str, Any], giving: Colle
         return False
     teacher = sources[live].teacher
     if others := [key for key in giving if key in read and not teacher.same_as(getattr(read[key], "teacher", None))]:
-        kind = type(loss).__module__.rpartition(".")[2]
         raise ConfigError(
             f"loss={name} reads {others[0]} and {live}, whose teachers differ, and scores of two teachers cannot be"
             f" compared; give each a loss of its own: loss.{name}.sources=[{','.join(others)}]"
-            f" +loss@loss.{name}_{live}={kind} loss.{name}_{live}.sources=[{live}]"
+            f" +loss@loss.{name}_{live}={loss.key} loss.{name}_{live}.sources=[{live}]"
         )
     return True

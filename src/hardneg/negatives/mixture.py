@@ -16,6 +16,13 @@ from hardneg.negatives.row_streams import RowStreams
 ROUNDING = zlib.crc32(b"curriculum")  # the stream that rounds a curriculum's shares to whole slots
 
 
+def slots(sources: Mapping[str, OfflineSource], curriculum: Curriculum | None = None) -> int:
+    """How many negatives are drawn for a row; sources that a curriculum moves share its slots."""
+    sharing = [] if curriculum is None else curriculum.drawn(sources)
+    alone = sum(source.k for name, source in sources.items() if name not in sharing)
+    return alone + ((curriculum.slots or 0) if curriculum is not None and sharing else 0)
+
+
 class Mixture:
     """Draw from each source in turn; `k` per source makes the hard:random ratio two numbers.
 
@@ -38,8 +45,7 @@ class Mixture:
         self.seed, self.curriculum, self.rows = seed, curriculum, RowStreams(seed)
         self.per_set = per_set
         self.sharing = [] if curriculum is None else curriculum.drawn(sources)
-        alone = sum(source.k for name, source in sources.items() if name not in self.sharing)
-        self.k = alone + ((curriculum.slots or 0) if curriculum is not None and self.sharing else 0)
+        self.k = slots(sources, curriculum)
         self.has_teacher = any(source.has_teacher for source in sources.values())
         self.relabels = any(source.relabels for source in sources.values())
 

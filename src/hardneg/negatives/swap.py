@@ -24,8 +24,8 @@ class Swap:
     With S_0 its similarity to the query when it was first drawn, and S_i when it was last: `ratio` * S_i < S_0 and
     |S_i| < `ceiling`. A negative S_i is raised by as much, so that what became harder is never easy. That is
     Conan-embedding (arXiv:2408.15710): every 100 iterations, 1.15 and 0.8. With `floor` it is easy from the start where
-    S_0 < `floor`; the second version has 0.4, and 1.2 and 0.7 for the others. These are
-    cosines; `ceiling` null sets no bound.
+    S_0 < `floor`; the second version has 0.4, and 1.2 and 0.7 for the others. These are cosines; `ceiling` null
+    sets no bound.
 
     Raises `ConfigError` for `every_n_steps` or `ratio` below 1, and a `ceiling` of 0 or less.
     """

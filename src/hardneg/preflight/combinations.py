@@ -16,9 +16,7 @@ from hardneg.losses.base import VectorLoss, Weighed
 from hardneg.matrix.telemetry import FORMER, METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
-from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
-from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
@@ -85,7 +83,7 @@ def check_combination(node: dict[str, Any]) -> None:
     check_frozen(node)
     check_numbers(node, ("num_workers", "batch_size"))
     check_subset(node)
-    of_batch = all(isinstance(source, InBatch | Blocks) for source in sources.values())
+    of_batch = all(getattr(source, "of_batch", False) for source in sources.values())
     if node["batch_size"] != AUTO and node["batch_size"] < (2 if of_batch else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"

@@ -7,6 +7,7 @@ from typing import Any
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
+from hardneg.mining.dense import check_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher
 from hardneg.preflight.losses import may_teach
 
@@ -37,7 +38,7 @@ def check_guide(name: str, rule: Guide) -> None:
             f" an encoder, as +encoder@filter.{name}.encoder=minilm"
         )
     try:
-        EmbeddingTeacher(rule.ckpt_path, rule.encoder, rule.precision)
+        check_one(rule.ckpt_path, rule.encoder, "a guide")
+        EmbeddingTeacher.of(rule)
     except ConfigError as error:
-        said = str(error).replace("a dense miner takes", "a guide takes")
-        raise ConfigError(f"filter.{name}: {said}") from error
+        raise ConfigError(f"filter.{name}: {error}") from error

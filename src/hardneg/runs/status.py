@@ -14,10 +14,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hardneg.config.run_identity import STATUS
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
 
-FILE, LOCK = "status.json", ".lock"
+FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hardneg.config import run_identity
+from hardneg.config import classes, run_identity
 from hardneg.config.run_identity import AUTO, BATCH
 from hardneg.data.same_set_batches import Order
 from hardneg.data.tokens import TokenTable
@@ -64,7 +64,7 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
         queries = (
             f"the {size:,} training queries of {smallest}, as a batch is of one set (data.batches=blended: of all)"
         )
-    if number * ranks < 2 and all(_of_batch(source) for source in cfg.get("negatives", {}).values()):
+    if number * ranks < 2 and _all_of_batch(cfg):
         raise ConfigError(
             f"a batch for {queries} has no negatives; add a source, as in negatives=[random], or leave the set out"
         )
@@ -162,9 +162,10 @@ def longest_batch(
             towers.to("cpu")
 
 
-def _of_batch(source: Any) -> bool:
-    """Whether a source's config takes its documents from the batch alone."""
-    return str(source.get("_target_")).endswith((".InBatch", ".Blocks"))
+def _all_of_batch(cfg: DictConfig) -> bool:
+    """Whether no source has documents but those of the batch."""
+    sources = classes.build_group(cfg.get("negatives"), "negatives").values()
+    return all(getattr(source, "of_batch", False) for source in sources)
 
 
 def _began_with(cfg: DictConfig) -> int | None:

@@ -23,6 +23,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
@@ -54,13 +55,6 @@ class Negatives:
     online: dict[str, OnlineSource]
     curriculum: Curriculum | None = None
     per_set: PerSet | None = None
-
-    @property
-    def drawn(self) -> int:
-        """How many negatives are drawn for a row; sources that a curriculum moves share their slots."""
-        sharing = [] if self.curriculum is None else self.curriculum.drawn(self.offline)
-        alone = sum(source.k for name, source in self.offline.items() if name not in sharing)
-        return alone + ((self.curriculum.slots or 0) if self.curriculum is not None and sharing else 0)
 
     @property
     def stored(self) -> dict[str, Stored]:
@@ -136,9 +130,10 @@ def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, Candida
     filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
     for rule in filters.values():
         rule.prepare(training)
-    sources = classes.build_group(cfg.negatives, "negatives").values()
-    of_rows = all(isinstance(source, InBatch | Queue | Blocks) for source in sources)  # nothing but others' documents
-    guide(filters, training, "positives" if of_rows else "all", Path(cfg.cache), own_device(cfg))
+    if any(isinstance(rule, Guide) for rule in filters.values()):
+        sources = classes.build_group(cfg.negatives, "negatives").values()
+        of_rows = all(isinstance(source, InBatch | Queue | Blocks) for source in sources)  # others' documents alone
+        guide(filters, training, "positives" if of_rows else "all", Path(cfg.cache), own_device(cfg))
     return filters
 
 

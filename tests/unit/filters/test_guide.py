@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from other_vectors import Vectors
 from synthetic import make_batch, make_candidates, random_units
 from torch.nn import functional as F
 
@@ -19,22 +20,6 @@ from hardneg.negatives.queue import Queue
 B, G = 5, 3  # queries, and documents of each: the positive and two negatives
 NONE = torch.full((1, 1), -1)
 NAN = torch.nan
-
-
-class Vectors:
-    """A guide's vectors, by row; NaN for -1."""
-
-    def __init__(self, q, d):
-        self.q, self.d = (torch.cat([rows, torch.full((1, rows.shape[1]), NAN)]) for rows in (q, d))
-
-    def identity(self):
-        return {"weights": "these"}
-
-    def queries(self, rows):
-        return self.q[rows]
-
-    def documents(self, rows):
-        return self.d[rows]
 
 
 class Model(list):

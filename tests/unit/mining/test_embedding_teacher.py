@@ -15,23 +15,9 @@ from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.embedding_teacher import EmbeddingTeacher
-from hardneg.retrieval import embed_tables, embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
 
 TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-true")
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """How many texts are embedded."""
-    seen = []
-
-    def embed(towers, table, side, precision, rows, bar):
-        seen.append(len(rows))
-        return embed_tables.embed_rows(towers, table, side, precision, rows, bar)
-
-    monkeypatch.setattr(embedding_blocks, "embed_rows", embed)
-    return seen
 
 
 def test_vectors_are_those_of_the_teachers_towers_and_are_made_once(toy, tmp_path, counted):

@@ -16,23 +16,9 @@ from hardneg.filters.guide import Guide
 from hardneg.mining import guide_vectors
 from hardneg.mining.guide_vectors import LookedUp, guide
 from hardneg.preflight.filters import check_filters
-from hardneg.retrieval import embed_tables, embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
 
 ENCODER = Static(dim=8, vocab_size=300)  # its own tokenizer and width, whatever is trained
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """How many texts are embedded."""
-    seen = []
-
-    def embed(towers, table, side, precision, rows, bar):
-        seen.append(len(rows))
-        return embed_tables.embed_rows(towers, table, side, precision, rows, bar)
-
-    monkeypatch.setattr(embedding_blocks, "embed_rows", embed)
-    return seen
 
 
 def test_it_embeds_once_and_only_what_may_be_a_candidate(toy, tmp_path, counted):

@@ -13,7 +13,7 @@ from test_mixture import NAMES, Dice
 
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.curriculum_pace import Measured, Time
-from hardneg.negatives.mixture import Mixture
+from hardneg.negatives.mixture import Mixture, slots
 from hardneg.negatives.queue import Queue
 from hardneg.training.callbacks.follow_curriculum import planned_batches
 
@@ -69,6 +69,14 @@ def test_the_sources_of_a_curriculum_share_the_slots_and_the_others_keep_theirs(
     assert last.tolist()[:3] == [4, 4, 4] and (ids[:3] >= 0).all() and (ids[3:] == -1).all()
     assert 0 not in last, "an empty slot would be taken for a positive"
     assert np.isnan(teacher).all()
+
+
+def test_a_row_has_the_slots_that_sources_share_and_those_of_the_others():
+    one = over_time(share={"a": [1, 0], "b": [0, 1]}, slots=4)
+    sources = {"a": Dice(4), "b": Dice(4), "c": Dice(3)}
+    assert slots(sources) == 11
+    one.fit(sources)
+    assert slots(sources, one) == Mixture(sources, NAMES, 1, one).k == 7
 
 
 def test_what_a_source_draws_does_not_depend_on_what_the_others_get():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from other_vectors import Vectors
 from synthetic import make_batch, random_units
 
 from hardneg.data.training_set import TrainingSet
@@ -35,22 +36,6 @@ GIVEN = torch.tensor([[5.0, 1.0], [4.0, 3.0], [2.0, torch.nan]])  # the other te
 
 def in_batch(scale=10.0, **more):
     return InBatch(teacher=BiEncoderTeacher(encoder=ENCODER, scale=scale), **more)
-
-
-class Vectors:
-    """A teacher's vectors, by row."""
-
-    def __init__(self, q, d):
-        self.q, self.d = q, d
-
-    def identity(self):
-        return {"weights": "these"}
-
-    def queries(self, rows):
-        return self.q[rows]
-
-    def documents(self, rows):
-        return self.d[rows]
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_one_query_needs_negatives_that_are_not_of_its_batch(folder):
     sets = Order({"large": 100_000, "tiny": 1}, blended=False)
     with pytest.raises(ConfigError, match="the 1 training queries of tiny, as a batch is of one set"):
         settle(config(negatives={"in_batch": in_batch}), folder, sets)
-    others = {"in_batch": in_batch, "random": {"_target_": "hardneg.negatives.random.Random"}}
+    others = {"in_batch": in_batch, "random": {"_target_": "hardneg.negatives.random.Random", "k": 1}}
     assert settle(config(negatives=others), folder, order(1)).batch_size == 1
 
 

@@ -1,0 +1,20 @@
+"""What tests of miners and of other encoders' vectors share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many texts are embedded."""
+    from hardneg.retrieval import embed_tables, embedding_blocks
+
+    seen = []
+
+    def embed(towers, table, side, precision, rows, bar):
+        seen.append(len(rows))
+        return embed_tables.embed_rows(towers, table, side, precision, rows, bar)
+
+    monkeypatch.setattr(embedding_blocks, "embed_rows", embed)
+    return seen
