@@ -28,7 +28,8 @@ EASY = np.random.default_rng(0).random(200) * 0.4
 class Pretended:
     """Stands in for the launching of runs: writes what a run of so good an arm would leave."""
 
-    def __init__(self, effects, fails=(), stop_after=None):
+    def __init__(self, effects, fails=(), stop_after=None, alike=None):
+        self.alike = alike  # an arm whose run comes to the baseline's
         self.effects, self.fails, self.stop_after = effects, fails, stop_after
         self.launched = []
 
@@ -46,7 +47,8 @@ class Pretended:
         if arm in self.fails:
             status.write(folder, state="failed", error="out of memory")
         elif part.seconds:
-            status.write(folder, state="paused", timing={"step": 0.5, "evaluation": 1.0, "start": 1.0})
+            same = {"identity": "as in_batch"} if arm in ("in_batch", self.alike) else {}
+            status.write(folder, **same, state="paused", timing={"step": 0.5, "evaluation": 1.0, "start": 1.0})
         else:
             rng = np.random.default_rng(zlib.crc32(folder.name.encode()))
             for step in range(int(given["evaluate.every_n_steps"]), (part.until or steps) + 1, steps // 2):
@@ -116,6 +118,22 @@ def test_of_equal_arms_the_baseline_is_taken_and_an_arm_that_fails_is_out(racing
         "No winner: nothing is told apart from in_batch" in said.stderr and "Take in_batch, the simplest" in said.stderr
     )
     assert "strategy=in_batch" in summary["command"] and summary["arms"]["random"]["error"] == "out of memory"
+
+
+def test_an_arm_that_comes_to_the_run_of_another_is_timed_only(racing):
+    alike = "+hydra.sweeper.arms.alike=['strategy=in_batch','encoder.batch_size=512']"
+    said, summary, launched = racing(alike, effects={}, alike="alike", stop_after=5, code=130)
+    assert "alike is left out: on these data and this machine its run is that of in_batch" in said.stderr
+    assert "time/alike" in launched and "arms/alike" not in launched
+    said, summary, launched = racing(alike, effects={}, alike="alike")
+    assert "time/alike" not in launched and summary["arms"]["alike"]["same_as"] == "in_batch"
+    assert summary["looks"][0]["level"] == pytest.approx(0.05 / 3 / 3), "of three arms at the first of two looks"
+
+
+def test_a_race_of_one_run_is_refused(racing):
+    said, _, launched = racing("++hydra.sweeper.arms.random=null", effects={}, alike="bm25", code=2)
+    assert "all arms come to the same run as in_batch" in said.stderr
+    assert launched == ["time/in_batch", "time/bm25"]
 
 
 def test_without_its_baseline_there_is_no_race(racing):

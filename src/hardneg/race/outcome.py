@@ -17,7 +17,7 @@ from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.race import figure
 from hardneg.race.budget import Plan, seconds_of
-from hardneg.race.decide import Confirmation, Verdict, confirm
+from hardneg.race.decide import Confirmation, Rules, Verdict, confirm
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import Record
 from hardneg.runs import results, rungs
@@ -40,6 +40,7 @@ class Outcome:
     record: Record
     plan: Plan
     verdict: Verdict
+    rules: Rules
 
     @property
     def baseline(self) -> str:
@@ -90,7 +91,7 @@ def write_outcome(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) 
     why = reason(outcome, found)
     by_arm = _arms(outcome, ends)
     tested = _tested(by_arm)
-    command = outcome.entries[take].command(outcome.plan.unit[take], outcome.settings.rules().whole, seed)
+    command = outcome.entries[take].command(outcome.plan.unit[take], outcome.rules.whole, seed)
     _show(outcome, by_arm, tested, take)
     figure.draw(outcome.folder / FIGURE, _lines(outcome), tested, outcome.metric, outcome.baseline)
     summary = {
@@ -122,7 +123,7 @@ def write_outcome(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) 
 def reason(outcome: Outcome, found: Confirmation | None) -> str:
     """Say who wins and how sure that is, or that nothing is told apart, and what is to be taken then."""
     said, base = outcome.verdict, outcome.baseline
-    level = outcome.settings.rules().level(outcome.settings.rungs)
+    level = outcome.rules.level(outcome.settings.rungs)
     p = "" if said.p is None else f", p {said.p:.2g}, which must be below {level:.2g} after so many looks and arms"
     if found is None:
         best = "it is the best on dev itself" if said.leader == base else f"the best on dev was {said.leader}{p}"
@@ -159,7 +160,7 @@ def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[s
     """Dev by arm and seed, of the checkpoint that was tested."""
     out: dict[str, dict[int, rungs.DevValues]] = {}
     for name, seed in ends:
-        whole = outcome.plan.unit[name] * outcome.settings.rules().whole
+        whole = outcome.plan.unit[name] * outcome.rules.whole
         found = rungs.best_until(outcome.folder / "end" / f"{name}-s{seed}", whole)
         out.setdefault(name, {})[seed] = found
     return out
@@ -224,7 +225,8 @@ def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any
         "words": list(outcome.entries[name].own),
         "state": trial.state.name.lower(),
         "error": attrs.get("failed"),
-        "steps": None if unit is None else unit * outcome.settings.rules().whole,
+        "same_as": attrs.get("same"),
+        "steps": None if unit is None else unit * outcome.rules.whole,
         "timing": attrs.get("timing"),
         "dev": {str(rung): value for rung, value in sorted(trial.intermediate_values.items())},
         "seconds": round(sum(v for key, v in attrs.items() if key.startswith("seconds_")), 1),
@@ -238,7 +240,7 @@ def _lines(outcome: Outcome) -> list[figure.Line]:
     no_time = {name for seen in looks if seen is not None for name in seen.no_time}
     out = []
     for name, unit in outcome.plan.unit.items():
-        whole = unit * outcome.settings.rules().whole
+        whole = unit * outcome.rules.whole
         points = [
             (outcome.plan.training * step / whole, mean) for step, mean in rungs.curve(outcome.folder / "arms" / name)
         ]

@@ -81,6 +81,18 @@ class Settings:
         return arms
 
 
+def the_same(identities: Mapping[str, str], baseline: str) -> dict[str, str]:
+    """Of the arms whose runs would be the same, by `run_identity.identity`, all but one, each with the one that stays.
+
+    That is the baseline, else the first. Words that differ may come to the same: a batch for few queries is small,
+    whatever the encoder's would be.
+    """
+    stays: dict[str, str] = {}
+    for name in sorted(identities, key=lambda name: name != baseline):  # stable: else as they stand in the portfolio
+        stays.setdefault(identities[name], name)
+    return {name: stays[own] for name, own in identities.items() if stays[own] != name}
+
+
 def check_words(words: Sequence[str], where: str = "") -> None:
     """Raise `ConfigError` for what a race sets itself, and for several values of a key."""
     for override in OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(words)):

@@ -16,7 +16,7 @@ from hardneg.errors import ConfigError
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
 
-ASKED, PLAN, LOCKS = "asked", "plan", "locks"
+ASKED, PLAN, SAME, LOCKS = "asked", "plan", "same", "locks"
 
 
 class Stopped(optuna.pruners.BasePruner):
@@ -73,7 +73,12 @@ class Record:
 
     def timings(self) -> dict[str, Timing]:
         """How long things take, of the arms that are known of."""
-        return {n: Timing(**t.user_attrs["timing"]) for n, t in self.trials().items() if "timing" in t.user_attrs}
+        known = {n: t.user_attrs for n, t in self.trials().items() if "timing" in t.user_attrs}
+        return {n: Timing(**attrs["timing"]) for n, attrs in known.items() if "same" not in attrs}
+
+    def identities(self) -> dict[str, str]:
+        """What each arm's run came to when it was timed, its batch settled; races of before did not note it."""
+        return {n: t.user_attrs["identity"] for n, t in self.trials().items() if "identity" in t.user_attrs}
 
     def report(self, name: str, rung: int, mean: float, seconds: float) -> None:
         """Note what an arm has come to."""
@@ -101,6 +106,11 @@ class Record:
     def stop(self, name: str) -> None:
         """Write down that an arm has stopped."""
         self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
+
+    def leave_out(self, name: str, same: str) -> None:
+        """Take an arm out whose runs would be the same as another's."""
+        self.note(name, same=same)
+        self.stop(name)
 
     def finished(self, name: str, value: float) -> None:
         """Tell the study what an arm has come to in the end."""

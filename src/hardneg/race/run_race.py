@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from hardneg.race.budget import Plan, Timing, plan, room, seconds_of
 from hardneg.race.crew import Crew, Work, ended, forget
 from hardneg.race.decide import Look, Verdict, look, verdict
 from hardneg.race.outcome import Outcome, write_outcome
-from hardneg.race.portfolio import Settings, entries
-from hardneg.race.record import PLAN, Record
+from hardneg.race.portfolio import Settings, entries, the_same
+from hardneg.race.record import PLAN, SAME, Record
 from hardneg.runs import rungs, status
 from hardneg.runs.rungs import DevValues
 from hardneg.runs.study import open_study
@@ -84,13 +84,16 @@ class Race:
         count = len(self.entries)
         log.info("race in %s: %d arms, a budget of %s", self.folder, count, clock(self.budget))
         self.crew.work_off(self._untimed, self._timed)
+        self._leave_out_the_same()
         self.plan = self._plan()
         for rung in range(1, self.rules.rungs + 1):
             self._train_to(rung)
             if rung < self.rules.rungs:
                 self._look(rung)
         said = self._verdict()
-        outcome = Outcome(self.folder, self.metric, self.settings, self.entries, self.record, self.plan, said)
+        outcome = Outcome(
+            self.folder, self.metric, self.settings, self.entries, self.record, self.plan, said, self.rules
+        )
         self.crew.work_off(lambda: self._wanted_at_the_end(outcome), self._ended)
         with self.record.alone():
             return write_outcome(outcome, self._ends(outcome), self.first_seed)
@@ -107,8 +110,9 @@ class Race:
         if (error := ended(job, ["paused"])) is not None:
             self._failed(work.arm, error, job)
             return
-        timing = (status.read(job.folder) or {})["timing"]
-        self.record.note(work.arm, timing=timing, seconds_0=seconds)
+        found = status.read(job.folder) or {}
+        timing = found["timing"]
+        self.record.note(work.arm, timing=timing, identity=found["identity"], seconds_0=seconds)
         forget(job)
         known = self.record.timings()
         log.info(
@@ -118,6 +122,23 @@ class Race:
         if len(known) == 1:  # a budget that is far too small is told at once, as if all were like the first
             alike = dict.fromkeys(self.record.racing(), Timing(**timing))
             plan(alike, self.rules, self.settings.seeds, self.budget - self.record.spent())
+
+    def _leave_out_the_same(self) -> None:
+        """Train once what several arms come to, which is known when each has settled its batch; see `the_same`."""
+        with self.record.alone():
+            known = self.record.kept(SAME)
+            if known is None:  # a race of before, which has a plan already, goes on as it was
+                known = the_same(self.record.identities(), self.baseline) if self.record.kept(PLAN) is None else {}
+                self.record.keep(SAME, known)
+            for name in [name for name in self.record.racing() if name in known]:  # also what a kill has left
+                self.record.leave_out(name, known[name])
+        for name, other in known.items():
+            log.info(
+                "%s is left out: on these data and this machine its run is that of %s, batch included", name, other
+            )
+        self.rules = replace(self.rules, arms=len(self.entries) - len(known))
+        if self.rules.arms < 2:
+            raise ConfigError(f"all arms come to the same run as {self.baseline}; choose others (race=NAME)")
 
     def _plan(self) -> Plan:
         with self.record.alone():

@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 
 from hardneg.commands.race import command_of
 from hardneg.errors import ConfigError
-from hardneg.race.portfolio import Settings, entries
+from hardneg.race.portfolio import Settings, entries, the_same
 
 ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
 
@@ -50,6 +50,12 @@ def test_an_arm_that_is_null_is_left_out_and_common_words_are_checked():
     assert list(entries(settings, ["data=toy", "race=default"])) == ["in_batch", "bm25"]
     with pytest.raises(ConfigError, match=r"^seed=1,2: several values"):
         entries(settings, ["seed=1,2"])
+
+
+def test_of_arms_that_come_to_the_same_run_the_baseline_stays_or_the_first():
+    assert the_same({"a": "x", "b": "y", "c": "x", "d": "x"}, "b") == {"c": "a", "d": "a"}
+    assert the_same({"a": "x", "b": "y", "c": "x", "d": "x"}, "c") == {"a": "c", "d": "c"}
+    assert the_same({"a": "x", "b": "y"}, "a") == {}
 
 
 def test_an_arms_words_come_after_those_of_all_and_its_command_has_each_once():
