@@ -15,40 +15,67 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
 from hardneg.config.composition import key_of, quoted, words_off
+from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
 
 OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups that say nothing without them
 OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
+OF_PARTS = ("filter", "loss")  # groups of which a strategy chooses parts too
 ENDING = "_without"  # of the other run's folder
 PLAIN = re.compile(r"[\w./~+-]+")  # a path that Hydra reads without quotes
 
 
-def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str]) -> list[str] | None:
-    """Return the words of the same run without the sources `drawn`; None where nothing would be left to learn from.
+class NothingWithout(UserError):
+    """There is no run without these negatives: the message says why."""
 
-    That is where they are all that there is, or where a loss or filter reads them, or their teacher's scores.
+
+def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str]) -> list[str]:
+    """Return the words of the same run without the sources `drawn`.
+
+    Words of parts that only their strategy chose go with it. Raises `NothingWithout` where they are all that there is
+    to learn from, where a loss or filter reads them, or their teacher's scores, and where the other words say nothing
+    without them.
     """
     node = classes.plain(cfg)
     left = [name for name in node["negatives"] if name not in drawn]
-    if not left or _reads(node, drawn):
-        return None
+    if not left:
+        raise NothingWithout("the run has no other negatives")
+    _check_unread(node, drawn)
+    number = node.get("batch_size")
     kept = [word for word in words if _place(word).split(".")[0] not in OF_NEGATIVES + OF_RESUMING]
+    kept = [word for word in kept if key_of(word) != "batch_size" or not isinstance(number, int)]
     kept += [f"negatives=[{','.join(left)}]"]
-    if isinstance(node.get("batch_size"), int) and not any(key_of(word) == "batch_size" for word in kept):
-        kept += [f"batch_size={node['batch_size']}"]  # another one may fit without them
+    kept += [f"batch_size={number}"] if isinstance(number, int) else []  # another one may fit without them
     own = [word for word in words if _place(word).startswith(tuple(f"negatives.{name}." for name in left))]
     try:
+        kept = _of_chosen(kept)
         rest = _composed(kept)
         off = [word for group in ("teacher", "curriculum") for word in words_off(group, kept, _composed)]
-    except (HydraException, OmegaConfBaseException, UserError):
-        return None
-    unused = [
-        f"{group}.{name}"
-        for group in ("negatives", "filter")
-        for name, one in rest.get(group, {}).items()
-        if "_target_" not in (one or {})
-    ]
-    return [*kept, *own, *(f"~{name}" for name in unused), *off]
+        unused = [
+            f"~{group}.{name}"
+            for group in ("negatives", "filter")
+            for name, one in rest.get(group, {}).items()
+            if "_target_" not in (one or {})
+        ]
+        _composed(found := [*kept, *own, *unused, *off])
+    except (HydraException, OmegaConfBaseException, UserError) as error:
+        raise NothingWithout(f"its other words do not go together without them ({in_plain_words(error)})") from error
+    return found
+
+
+def _of_chosen(words: list[str]) -> list[str]:
+    """Leave out the words of parts that no other word chooses, as `filter.NAME.margin=0.1` of a strategy's filter."""
+
+    def part(word: str) -> tuple[str, str] | None:
+        group, *name = _place(word).split(".")
+        return (group, name[0]) if group in OF_PARTS and (name[1:] or (name and word[0] == "~")) else None
+
+    made = {part(word) for word in words if _place(word).endswith("._target_")}
+    if all(part(word) in {None, *made} for word in words):
+        return words
+    chosen = _composed([word for word in words if part(word) in {None, *made}])
+    there = made | {None} | {(group, name) for group in OF_PARTS for name in chosen.get(group) or ()}
+    return [word for word in words if part(word) in there]
 
 
 def _place(word: str) -> str:
@@ -56,26 +83,30 @@ def _place(word: str) -> str:
     return key_of(word).rpartition("@")[2]
 
 
-def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> list[str] | None:
-    """Return what to type to train the run in `folder` without these sources, and to compare the two."""
+def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> list[str]:
+    """Return what to type to train the run in `folder` without these sources, and to compare the two.
+
+    Empty where no command began the run. Raises `NothingWithout` where there is no such run.
+    """
     if not HydraConfig.initialized():
-        return None
+        return []
     words = words_without(cfg, list(HydraConfig.get().overrides.task), drawn)
-    if words is None:
-        return None
     other = folder.with_name(folder.name + ENDING)
     place = f"hydra.run.dir={other if PLAIN.fullmatch(str(other)) else quoted(other)}"
     train = shlex.join(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
     return [train, shlex.join(["hardneg", "compare", str(folder), str(other)])]
 
 
-def _reads(node: dict[str, Any], drawn: Collection[str]) -> bool:
-    """Whether a loss or filter names one of the sources, or needs a teacher that only they have."""
-    parts = [*(node.get("loss") or {}).values(), *(node.get("filter") or {}).values()]
-    named = {str(name) for one in parts for key in ("sources", "hardness_sources") for name in one.get(key) or ()}
-    made = [*classes.build_group(node.get("loss"), "loss").values()]
-    made += classes.build_group(node.get("filter"), "filter").values()
-    return bool(named & set(drawn)) or any(getattr(one, "needs_teacher", False) for one in made)
+def _check_unread(node: dict[str, Any], drawn: Collection[str]) -> None:
+    """Raise `NothingWithout` for a loss or filter that names one of the sources, or needs a teacher that they have."""
+    for group in OF_PARTS:
+        made = classes.build_group(node.get(group), group)
+        for name, one in (node.get(group) or {}).items():
+            named = {str(read) for key in ("sources", "hardness_sources") for read in one.get(key) or ()}
+            if read := sorted(named & set(drawn)):
+                raise NothingWithout(f"{group}.{name} reads {', '.join(read)}")
+            if getattr(made[name], "needs_teacher", False):
+                raise NothingWithout(f"{group}.{name} learns from a teacher's scores of them")
 
 
 def _composed(words: list[str]) -> Any:

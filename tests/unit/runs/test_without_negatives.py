@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from confs import compose
 from omegaconf import OmegaConf
 
 from hardneg.config.composition import words_off
 from hardneg.runs import without_negatives
-from hardneg.runs.without_negatives import words_without
+from hardneg.runs.without_negatives import NothingWithout, words_without
 
 
 @pytest.fixture
@@ -42,7 +44,9 @@ def test_it_begins_where_the_run_began_with_the_batch_that_it_had(composed):
     going_on = ["data=toy", "strategy=bm25", "ckpt_path=run/checkpoints/last.ckpt"]
     assert composed(*going_on, drawn=["bm25"]) == ["data=toy", "negatives=[in_batch]"]
     settled = compose("data=toy", "strategy=bm25", "batch_size=32")
-    assert words_without(settled, ["data=toy", "strategy=bm25"], ["bm25"])[-1] == "batch_size=32"
+    for given in ([], ["batch_size=auto"]):
+        words = words_without(settled, ["data=toy", "strategy=bm25", *given], ["bm25"])
+        assert words == ["data=toy", "negatives=[in_batch]", "batch_size=32"]
 
 
 def test_settings_of_what_is_left_stay(composed):
@@ -51,15 +55,33 @@ def test_settings_of_what_is_left_stay(composed):
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "why"),
     [
-        ["negatives=[bm25]"],
-        ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", "teacher=cross_encoder", "teacher.model=minilm"],
-        ["negatives=[in_batch,bm25]", "loss.infonce.sources=[bm25]"],
+        (["negatives=[bm25]"], "the run has no other negatives"),
+        (
+            ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", "teacher=cross_encoder", "teacher.model=minilm"],
+            "loss.kl learns from a teacher's scores of them",
+        ),
+        (["negatives=[in_batch,bm25]", "loss.infonce.sources=[bm25]"], "loss.infonce reads bm25"),
     ],
 )
-def test_where_nothing_would_be_left_to_learn_from_there_is_no_command(composed, given):
-    assert composed("data=toy", *given, drawn=["bm25"]) is None
+def test_where_there_is_no_run_without_them_it_says_why(composed, given, why):
+    with pytest.raises(NothingWithout, match=re.escape(why)):
+        composed("data=toy", *given, drawn=["bm25", "mined"])
+
+
+def test_where_the_other_words_say_nothing_without_them_it_says_why(composed):
+    with pytest.raises(NothingWithout, match=r"its other words do not go together without them .*sead"):
+        words_without(compose("data=toy", "strategy=bm25"), ["data=toy", "strategy=bm25", "sead=3"], ["bm25"])
+
+
+def test_words_of_a_filter_that_their_strategy_chose_go_with_it(composed):
+    words = ["data=toy", "strategy=mined_random", "filter.relative_margin.margin=0.1", "loss.infonce.temperature=0.1"]
+    assert composed(*words, drawn=["mined", "random"]) == [words[0], words[3], "negatives=[in_batch]"]
+    taken_away = ["data=toy", "strategy=mined", "~filter.relative_margin"]
+    assert composed(*taken_away, drawn=["mined"]) == ["data=toy", "negatives=[in_batch]"]
+    own = ["data=toy", "strategy=mined", "filter=[relative_margin]", "filter.relative_margin.margin=0.1"]
+    assert composed(*own, drawn=["mined"]) == [own[0], *own[2:], "negatives=[in_batch]"]
 
 
 def test_the_teacher_of_what_is_gone_goes_and_that_of_what_is_left_stays(composed):

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.random import Random
+from hardneg.runs.without_negatives import NothingWithout
 from hardneg.training.callbacks import judge_negatives
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.judge_negatives import JudgeNegatives, judged
@@ -101,7 +102,7 @@ def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_
 
 
 def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: None)
+    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: [])
     source = Late(k=1)
     history = [{"step": step, "val/ndcg@10": value} for step, value in ((0, 0.1), (1, 0.6), (12, 0.5))]
     judge, trainer = trained([(None, 1.0, None)], history, source)
@@ -111,6 +112,17 @@ def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, m
     judge.tell(trainer, OmegaConf.create(), tmp_path)
     assert "val/ndcg@10 was best, 0.6000, at step 1, before the first of these negatives" in caplog.text
     assert "whether" not in caplog.text
+
+
+def test_where_there_is_no_run_without_them_that_is_said(tmp_path, caplog, monkeypatch):
+    def none(*_):
+        raise NothingWithout("loss.kl reads random")
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(judge_negatives, "commands_without", none)
+    judge, trainer = trained([(1.0, 1.0, 0.0)] * 9)
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    assert "what random did for dev and test no run without tells: loss.kl reads random" in caplog.text
 
 
 def test_a_resumed_run_knows_what_was_seen():

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from hardneg.mining import alarm_rules
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource
-from hardneg.runs.without_negatives import commands_without
+from hardneg.runs.without_negatives import NothingWithout, commands_without
 from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.raise_alarms import raise_alarms
@@ -82,8 +82,14 @@ class JudgeNegatives(L.Callback):
             log.info("%s: %s%s (last third of the training)", name, share, above)
             told = alarm_rules.at_the_end(name, found, self.at)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
-        if commands := commands_without(cfg, folder, self.drawn):
-            names, typed = ", ".join(numbers), "\n  ".join(commands)
+        names = ", ".join(numbers)
+        try:
+            commands = commands_without(cfg, folder, self.drawn)
+        except NothingWithout as why:
+            log.info("what %s did for dev and test no run without tells: %s", names, why)
+            return
+        if commands:
+            typed = "\n  ".join(commands)
             log.info("what %s did for dev and test, the same run without tells, for this seed:\n  %s", names, typed)
 
     def state_dict(self) -> dict[str, Any]:
