@@ -85,9 +85,18 @@ def test_a_step_counts_once_however_many_batches_make_it():
     assert [len(values) for values in judge.seen["random"].values()] == [9, 9, 9]
 
 
-def test_a_few_steps_say_nothing():
+def test_a_few_steps_say_only_that_they_are_too_few(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     judge, trainer = trained([(1.0, 1.0, 0.0)] * 8)
     assert judge.numbers() == {} == judged(trainer)
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    trainer.log_every_n_steps = 5
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    told = "random: too few steps with its negatives were logged to judge them (8, of 9 at least); "
+    assert [record.message for record in caplog.records] == [
+        f"{told}train longer",
+        f"{told}trainer.log_every_n_steps=1 logs each",
+    ]
 
 
 def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_path, caplog, monkeypatch):

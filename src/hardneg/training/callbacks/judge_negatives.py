@@ -70,10 +70,20 @@ class JudgeNegatives(L.Callback):
         means = {what: float(np.nanmean(values[what])) for what in WATCHED[1:]}
         return {"loss_share": share, **means}
 
+    def _too_few(self, name: str, every: int) -> str:
+        """Say why a source is not judged, and what would let it be."""
+        there = int(np.isfinite(self.seen[name]["margin"]).sum())
+        mend = "trainer.log_every_n_steps=1 logs each" if every > 1 else "train longer"
+        return f"too few steps with its negatives were logged to judge them ({there}, of {LEAST} at least); {mend}"
+
     def tell(self, trainer: L.Trainer, cfg: DictConfig, folder: Path) -> None:
         """Say what the drawn negatives did, with alarms where they were no help, and how to measure what they did."""
         numbers = self.numbers()
-        if not numbers or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
+            return
+        for name in [name for name in self.drawn if name not in numbers]:
+            log.info("%s: %s", name, self._too_few(name, trainer.log_every_n_steps))  # type: ignore[attr-defined]
+        if not numbers:
             return
         best = f"val/{self.evaluate.best}"
         for name, found in numbers.items():
