@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from hardneg.system.cache_folder import cache_folder
 from hydra_plugins.hardneg import Studies
 
 CONFIG_PATH = "pkg://hardneg.conf"
+PLAIN = re.compile(r"[\w./~+-]+")  # a path or name that Hydra reads the same without quotes
 
 
 def register_resolvers() -> None:
@@ -105,6 +107,11 @@ def quoted(value: object) -> str:
     """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
     text = str(value).replace("'", "\\'")
     return f"'{text}'"
+
+
+def as_value(value: object) -> str:
+    """A path or name for a word of the command line, quoted only where it must be."""
+    return str(value) if PLAIN.fullmatch(str(value)) else quoted(value)
 
 
 def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapping[str, Any]]) -> list[str]:

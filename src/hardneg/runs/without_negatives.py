@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
-from hardneg.config.composition import key_of, quoted, words_off
+from hardneg.config.composition import as_value, key_of, words_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
 
@@ -22,7 +21,6 @@ OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # g
 OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
 OF_PARTS = ("filter", "loss")  # groups of which a strategy chooses parts too
 ENDING = "_without"  # of the other run's folder
-PLAIN = re.compile(r"[\w./~+-]+")  # a path that Hydra reads without quotes
 
 
 class NothingWithout(UserError):
@@ -92,7 +90,7 @@ def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> l
         return []
     words = words_without(cfg, list(HydraConfig.get().overrides.task), drawn)
     other = folder.with_name(folder.name + ENDING)
-    place = f"hydra.run.dir={other if PLAIN.fullmatch(str(other)) else quoted(other)}"
+    place = f"hydra.run.dir={as_value(other)}"
     train = shlex.join(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
     return [train, shlex.join(["hardneg", "compare", str(folder), str(other)])]
 

@@ -41,3 +41,13 @@ def test_in_the_config_of_a_run_folder(tmp_path):
     OmegaConf.save(OmegaConf.create(cfg), tmp_path / ".hydra" / "config.yaml")
     OmegaConf.save(OmegaConf.create(app), tmp_path / ".hydra" / "hydra.yaml")
     assert read_config(tmp_path).data.name == "train in /runs/1"
+
+
+def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
+    assert composition.as_value("/runs/first_1.0~a+b") == "/runs/first_1.0~a+b"
+    assert [composition.as_value(text) for text in ("a b", "x=1", "[a]", "it's")] == [
+        "'a b'",
+        "'x=1'",
+        "'[a]'",
+        "'it\\'s'",
+    ]
