@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.composition import as_in_a_job
-from hardneg.config.run_identity import identity
+from hardneg.config.run_identity import AUTO, BATCH, identity
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.runs.job import check_same
@@ -75,9 +75,20 @@ def check_folders(jobs: Iterable[Job]) -> None:
             same = identity(other.cfg) == identity(job.cfg)
             raise ConfigError(
                 f"jobs {other.number} ({one}) and {job.number} ({two}) "
-                + ("are the same" if same else f"would share {job.folder}; choose another hydra.sweep.subdir")
+                + (_same(other, job) if same else f"would share {job.folder}; choose another hydra.sweep.subdir")
             )
         check_same(job.folder, job.cfg)
+
+
+def _same(one: Job, other: Job) -> str:
+    """Say that two jobs are the same run, and how that comes where only one of them names its batch."""
+    if (one.cfg.get("batch_size") == AUTO) == (other.cfg.get("batch_size") == AUTO):
+        return "are the same"
+    number = OmegaConf.select(one.cfg, "encoder.batch_size", default=BATCH)
+    return (
+        f"are the same as far as can be told before they run: batch_size=auto is {number} here (encoder.batch_size),"
+        " or less where queries or memory are few; leave one of the two out"
+    )
 
 
 def announce(sweep: Path, jobs: Sequence[Job]) -> None:
