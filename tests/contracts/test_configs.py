@@ -102,6 +102,7 @@ def test_every_option_composes_and_can_run(choice):
             "teacher=bi_encoder needs weights: a checkpoint, as teacher.ckpt_path=FILE",
         ),
         (["teacher=cross_encoder", "teacher.model=x"], "none of negatives=[in_batch] has lists that it could score"),
+        (["teacher=cross_encoder", "teacher.model=x"], "pairs is +teacher@negatives.in_batch.teacher=bi_encoder"),
         (["loss=kl"], "loss=kl reads teacher scores"),
         (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),
         (["negatives=[in_batch,mined]", "remine.warmup_epochs=3"], "leaves none of trainer.max_epochs=3"),

@@ -84,7 +84,7 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
     fits = min(distributed.everyone(halved(tries, number)))
     if fits < number and distributed.rank() == 0:
         log.warning(
-            "batch_size: %d, since this device has no memory for %d (encoder.batch_size); encoder.grad_cache=true"
+            "batch_size: %d, since this device has no memory for %d; encoder.grad_cache=true"
             " trains on the larger batch in the memory of a part, in about twice the time",
             *(fits, number),
         )
@@ -94,7 +94,7 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
 def halved(tries: Callable[[int], None], start: int) -> int:
     """Return the first of start, start/2, ... that `tries` takes without running out of memory.
 
-    Raises `ConfigError` where two queries are too many.
+    The last that is tried is 2, without which in-batch negatives are none. Raises `ConfigError` where that is too many.
     """
     number = start
     while True:
@@ -104,12 +104,12 @@ def halved(tries: Callable[[int], None], start: int) -> int:
         except (RuntimeError, MemoryError) as error:
             if not (isinstance(error, torch.OutOfMemoryError | MemoryError) or is_oom_error(error)):
                 raise
-            if number < 4:
+            if number <= 2:
                 raise ConfigError(
-                    "this device has no memory for a batch of two queries: take encoder.grad_cache=true, smaller"
+                    f"this device has no memory for a batch of {number}: take encoder.grad_cache=true, smaller"
                     " encoder.document.max_length, or fewer negatives a query"
                 ) from error
-            number //= 2
+            number = max(number // 2, 2)
         finally:
             garbage_collection_cuda()
 

@@ -120,15 +120,18 @@ def test_the_batch_is_halved_until_memory_is_enough(error):
 def test_other_errors_are_told_and_no_memory_for_two_queries_is_an_error():
     with pytest.raises(RuntimeError, match="shapes"):
         halved(short_of(1, RuntimeError("shapes differ"))[0], 64)
-    with pytest.raises(ConfigError, match=r"encoder\.grad_cache=true"):
-        halved(short_of(1)[0], 64)
+    for start in (64, 3, 1):
+        tries, tried = short_of(1 if start > 1 else 0)
+        with pytest.raises(ConfigError, match=rf"no memory for a batch of {min(start, 2)}: .*encoder\.grad_cache=true"):
+            halved(tries, start)
+        assert tried[-1] == min(start, 2), "what is named was tried"
 
 
 def test_what_memory_allows_is_noted_and_told(folder, caplog):
     cfg = within_memory(config(batch_size=64), folder, 64, short_of(20)[0])
     assert cfg.batch_size == 16 == json.loads((folder / "status.json").read_text())["batch_size"]
     assert "batch_size: 16, since this device has no memory for 64" in caplog.text
-    assert "encoder.grad_cache=true" in caplog.text
+    assert "no memory for 64; encoder.grad_cache=true" in caplog.text
     assert within_memory(cfg, folder, 16, None) is cfg, "nothing to try"
 
 
