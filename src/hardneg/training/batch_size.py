@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from hardneg.system.atomic_write import atomic_write
 log = logging.getLogger(__name__)
 
 STEPS = 8  # an epoch should have so many: with fewer the rate has no time to rise and fall (experiments/16_defaults)
+SMALL = 64  # a batch below which it is warned that one small set of a mix makes it so for all
 LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
 MOMENTS = 2  # numbers that an optimiser like Adam keeps of each weight, which memory must hold too
 
@@ -59,19 +61,33 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     ranks = distributed.world_size()
     number = planned(AUTO, cfg.encoder, order, ranks) if began is None else began
     queries = f"{sum(order.sets.values()):,} training queries"
-    smallest, size = min(order.sets.items(), key=lambda item: item[1], default=("", 0))
-    if len(order.sets) > 1 and not order.blended and number == size // ranks:
-        queries = (
-            f"the {size:,} training queries of {smallest}, as a batch is of one set (data.batches=blended: of all)"
-        )
+    smallest = _set_that_caps(order, number, ranks)
+    if smallest is not None:
+        queries = f"the {order.sets[smallest]:,} training queries of {smallest}, as a batch is of one set"
     if number * ranks < 2 and _all_of_batch(cfg):
         raise ConfigError(
             f"a batch for {queries} has no negatives; add a source, as in negatives=[random], or leave the set out"
+            + (" (data.batches=blended: a batch is of all)" if smallest is not None else "")
         )
     if began is None and distributed.rank() == 0:
         few = f", fewer than encoder.batch_size={asked} for {queries}" if number < asked else ""
         log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
+        whole = planned(AUTO, cfg.encoder, replace(order, blended=True), ranks)
+        if smallest is not None and number < min(whole, SMALL):
+            log.warning(
+                "batch_size: %d in every set, since %s has no more queries, where all together allow %d: take"
+                " data.batches=blended (a batch is of all sets), or leave %s out",
+                *(number, smallest, whole, smallest),
+            )
     return _noted(cfg, folder, number)
+
+
+def _set_that_caps(order: Order, number: int, ranks: int) -> str | None:
+    """The set that lets no batch be larger than `number`, as each is of one set; None where none does."""
+    if len(order.sets) < 2 or order.blended:
+        return None
+    name, size = min(order.sets.items(), key=lambda item: item[1])
+    return name if number == size // ranks else None
 
 
 def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[int], None] | None) -> DictConfig:

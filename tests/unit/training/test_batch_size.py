@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,20 @@ def test_one_query_needs_negatives_that_are_not_of_its_batch(folder):
         settle(config(negatives={"in_batch": in_batch}), folder, sets)
     others = {"in_batch": in_batch, "random": {"_target_": "hardneg.negatives.random.Random", "k": 1}}
     assert settle(config(negatives=others), folder, order(1)).batch_size == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "warned"), [((100_000, 20), 20), ((100_000, 100), None), ((300, 20), 20), ((40, 16), None)]
+)
+def test_a_small_set_that_makes_batches_small_in_all_is_named(folder, caplog, sizes, warned):
+    sets = Order(dict(zip(("large", "tiny"), sizes, strict=True)))
+    settle(config(), folder, sets)
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == (warned is not None)
+    assert not told or told[0].startswith(f"batch_size: {warned} in every set, since tiny has no more queries")
+    caplog.clear()
+    settle(config(), folder, replace(sets, blended=True))
+    assert not caplog.records
 
 
 def short_of(limit, error=None):
