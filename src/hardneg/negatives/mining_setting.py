@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
+from hardneg.filters.same_set import SameSet
 from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
@@ -47,6 +48,7 @@ def open_setting(
     training = TrainingSet(data, cfg.split)
     log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
     filters = prepared_filters(cfg, training)
+    warn_of_live(filters)
     wanted = any(source.follows_model for source in sources.values())
     model = open_model(cfg, data) if wanted else None
     if model is not None and vectors is not None:
@@ -62,6 +64,17 @@ def prepared_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, Candid
     judging = {name: rule for name, rule in filters.items() if rule.at != "live"}
     guide(judging, training, "all", Path(cfg.cache), cfg.device)
     return filters
+
+
+def warn_of_live(filters: Mapping[str, CandidateFilter]) -> None:
+    """Warn of filters that judge live batches alone, of which mining on its own has none."""
+    for name, rule in filters.items():
+        if rule.at == "live" and not isinstance(rule, SameSet):  # mined lists are of one set anyway
+            log.warning(
+                "filter=%s does nothing here: it judges live batches alone (filter.%s.at=live), and there are only"
+                " mined lists; filter.%s.at=mined has it judge these",
+                *(name, name, name),
+            )
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
