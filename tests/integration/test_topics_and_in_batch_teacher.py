@@ -19,6 +19,7 @@ def test_a_run_draws_by_topic_and_learns_from_two_teachers(hardneg, small, tmp_p
         f"cache={tmp_path}/cache",
     )  # fmt: skip
     assert "360 training queries in 4 clusters" in shown.stdout + shown.stderr
+    assert "of the batches are of one topic" in shown.stdout + shown.stderr
     assert json.loads((tmp_path / "run/summary.json").read_text())["test"]["after"]
     with (tmp_path / "run/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -56,6 +56,7 @@ from hardneg.training.setup import (
     prepare_filters,
     prepare_negatives,
     teacher_vectors,
+    tell_topics,
 )
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     device = distributed.device(own_device(cfg))
     tries = trial_of(as_asked, module.towers, (encoder.queries, encoder.docs), encoder.precision, device, group)
     cfg = within_memory(cfg, folder, cfg.batch_size, tries)
+    tell_topics(order, cfg.seed, cfg.batch_size * distributed.world_size())
     batches = make_batches(cfg, training, encoder, negatives, vectors, order)
     model = encoder.model(cfg, training, module.towers, corpus_vectors(cfg, folder, negatives))
     evaluate = evaluation(cfg, training.data, also, lambda data: encoder.retriever(cfg, training, model, data))

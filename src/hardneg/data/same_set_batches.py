@@ -94,5 +94,11 @@ class Order:
             out[turns == number] = batches
         return out.reshape(-1, 2)
 
+    def share_of_one_topic(self, seed: int, width: int) -> float:
+        """The share of the first epoch's batches that are of one topic; 1 where it has none."""
+        assert self.topics is not None, "there are no topics"
+        found = self.topics[self.epoch(seed, 0, width)[:, 1]].reshape(-1, width)
+        return float((found == found[:, :1]).all(axis=1).mean()) if len(found) else 1.0
+
     def _whole(self, width: int) -> Int64[np.ndarray, " sets"]:
         return np.array(list(self.sets.values()), np.int64) // width

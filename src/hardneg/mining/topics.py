@@ -21,7 +21,6 @@ from hardneg.system.cache import built_once, fingerprint
 log = logging.getLogger(__name__)
 
 ITERATIONS = 25
-FEW = 64  # queries a topic, below which batches of usual sizes cannot be of one
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,6 @@ class Topics:
             sizes = np.bincount(found, minlength=clusters)
             told = f"{sizes.min()} to {sizes.max()} each, half of them {int(np.median(sizes))} or more"
             log.info("batches=topics: %d training queries in %d clusters, %s", len(rows), clusters, told)
-            if len(rows) < FEW * clusters:
-                fewer = f"take fewer, as batches.clusters={max(len(rows) // 1000, 2)}"
-                log.warning("batches=topics: most batches will be of several such small topics; %s", fewer)
         return found
 
 

@@ -46,6 +46,9 @@ from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
 
 log = logging.getLogger(__name__)
 
+HALF = 0.5  # of the batches, below which topics do next to nothing
+BATCHES = 4  # that a topic of middling size should fill
+
 
 @dataclass(frozen=True)
 class Negatives:
@@ -110,6 +113,21 @@ def batch_order(cfg: DictConfig, training: TrainingSet) -> Order:
         return training.order
     topics: Topics = classes.build(cfg.batches)
     return replace(training.order, topics=topics.of(training, Path(cfg.cache), own_device(cfg)))
+
+
+def tell_topics(order: Order, seed: int, width: int) -> None:
+    """Say which share of the batches, of `width` queries on all ranks, are of one topic; warn where few are."""
+    if order.topics is None or distributed.rank():
+        return
+    share, clusters = order.share_of_one_topic(seed, width), int(order.topics.max()) + 1
+    log.info("batches=topics: %.0f%% of the batches are of one topic", 100 * share)
+    if share < HALF:
+        fewer = max(len(order.topics) // (BATCHES * width), 2)
+        mend = f"take fewer, larger ones, as batches.clusters={fewer}" if fewer < clusters else "take smaller batches"
+        log.warning(
+            "batches=topics: the other batches mix what is left of %d topics, too small for %d queries a step; %s",
+            *(clusters, width, mend),
+        )
 
 
 def describe(data: RetrievalData) -> str:

@@ -83,3 +83,9 @@ def test_blended_batches_are_of_one_topic_of_several_sets():
 def test_without_topics_nothing_has_changed():
     rows = np.random.default_rng((3, 0, 0, 0)).permutation(36)
     assert batches(order=Order({"it": 36})) == rows.reshape(-1, 4).tolist()
+
+
+@pytest.mark.parametrize("blended", [False, True])
+def test_the_share_of_batches_of_one_topic(blended):
+    assert Order({"it": len(TOPICS)}, topics=TOPICS, blended=blended).share_of_one_topic(3, 4) == pytest.approx(8 / 9)
+    assert Order({"it": 30}, topics=np.arange(30) // 2, blended=blended).share_of_one_topic(3, 4) == 0.0
