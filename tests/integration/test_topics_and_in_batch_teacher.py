@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
+import torch
+
+from hardneg.mining import topics
 
 
 def test_a_run_draws_by_topic_and_learns_from_two_teachers(hardneg, small, tmp_path):
@@ -28,3 +32,33 @@ def test_a_run_draws_by_topic_and_learns_from_two_teachers(hardneg, small, tmp_p
         assert values and min(values) > 0, name
     (topics,) = (tmp_path / "cache/topics").glob("*/topics.npy")
     assert set(np.load(topics)) <= {0, 1, 2, 3}
+
+
+def weights(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_run_that_goes_on_keeps_its_topics_also_without_the_cache(hardneg, small, tmp_path, monkeypatch):
+    words = [
+        *small, "batches=topics", "+encoder@batches.encoder=static", "batches.clusters=4", "trainer.max_epochs=2",
+        "checkpoint.every_n_steps=4", "logger=csv", "split.test=null", f"cache={tmp_path}/cache",
+    ]  # fmt: skip
+    hardneg("train", *words, "hydra.run.dir=whole")
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGINT}"
+    hardneg("train", *words, stop, "hydra.run.dir=cut", code=130)
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr(topics, "clustered", None)
+    hardneg("resume", "cut")
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+
+
+def test_grad_cache_takes_the_gradient_of_an_in_batch_teacher_too(hardneg, small, tmp_path):
+    words = [
+        *small, "loss=[margin_mse]", "+teacher@negatives.in_batch.teacher=bi_encoder", "trainer.max_steps=3",
+        "+encoder@negatives.in_batch.teacher.encoder=static", "logger=csv", "split.test=null", "split.dev=null",
+    ]  # fmt: skip
+    hardneg("train", *words, "hydra.run.dir=whole")
+    hardneg("train", *words, "encoder.grad_cache=true", "encoder.tokens=400", "hydra.run.dir=parts")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.allclose(value, parts[name], atol=1e-5) for name, value in whole.items())

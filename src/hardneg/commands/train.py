@@ -80,7 +80,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = open_setting(cfg, folder, training)
-    order = batch_order(cfg, training)
+    order = batch_order(cfg, training, folder)
     negatives = prepare_negatives(cfg, setting, losses)
     vectors = teacher_vectors(losses, setting)
     module = make_module(cfg, encoder, negatives, setting.filters, losses, vectors)

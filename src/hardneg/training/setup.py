@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -40,12 +41,14 @@ from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
 from hardneg.system import distributed
+from hardneg.system.atomic_write import atomic_write
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
 
 log = logging.getLogger(__name__)
 
+TOPICS = "topics.npy"  # of the training queries, in a run's folder
 HALF = 0.5  # of the batches, below which topics do next to nothing
 BATCHES = 4  # that a topic of middling size should fill
 
@@ -107,12 +110,23 @@ def check_batch_size(cfg: Any, training: TrainingSet) -> None:
     training.order.check(planned(cfg["batch_size"], cfg["encoder"], training.order, ranks), ranks)
 
 
-def batch_order(cfg: DictConfig, training: TrainingSet) -> Order:
-    """Say which rows come together in batches: any, those of one data set, or of one topic, which are found first."""
+def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
+    """Say which rows come together in batches: any, those of one data set, or of one topic, which are found first.
+
+    They lie in the run's folder too: a run that goes on, on another machine and without the cache, keeps them.
+    """
     if not cfg.get("batches"):
         return training.order
-    topics: Topics = classes.build(cfg.batches)
-    return replace(training.order, topics=topics.of(training, Path(cfg.cache), own_device(cfg)))
+    began = folder if cfg.ckpt_path is None else Path(str(cfg.ckpt_path)).resolve().parent.parent
+    if cfg.ckpt_path is not None and (began / TOPICS).is_file():
+        found = np.load(began / TOPICS)
+    else:
+        topics: Topics = classes.build(cfg.batches)
+        found = topics.of(training, Path(cfg.cache), own_device(cfg))
+    if found is not None and distributed.rank() == 0:
+        with atomic_write(folder / TOPICS) as draft, draft.open("wb") as file:
+            np.save(file, found)
+    return replace(training.order, topics=found)
 
 
 def tell_topics(order: Order, seed: int, width: int) -> None:
