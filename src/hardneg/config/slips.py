@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config.refused_arguments import REFUSED
 
+BEGINNING = 3  # letters with which a word says what is meant
 # Launchers of packages beside Hydra: their options are there once they are installed.
 OF_THE_EXTRA_SWEEP = ("joblib", "submitit_local", "submitit_slurm")
 
@@ -52,8 +53,10 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is nearest to one with a slip in it; None where none is near."""
-    return next(iter(get_close_matches(word, list(known), n=1)), None)
+    """The known word that is nearest to one with a slip in it, or that begins so; None where none is near."""
+    known = list(known)
+    begins = [one for one in known if len(word) >= BEGINNING and one.startswith(word)]
+    return next(iter([*get_close_matches(word, known, n=1), *sorted(begins, key=len)]), None)
 
 
 def _unknown_key(full: str, node: Any, command: str | None) -> str:

@@ -36,6 +36,7 @@ def answer(*words, command="train"):
         (["curriculum.steps=8"], "no curriculum is chosen; choose one, as in curriculum="),
         (["data=toy", "data.path=x"], "there is no key data.path, which is a setting of data=beir"),
         (["optimizer.lrr=1"], "did you mean optimizer.lr?"),
+        (["negatives=[mined]", "negatives.mined.swap.every=9"], "did you mean negatives.mined.swap.every_n_steps?"),
         (["bm25"], "bm25: a command takes words like KEY=VALUE"),
         (["data.path=a=b"], "quote what holds"),
         (["experiment=rocketqa_small"], "hardneg stages rocketqa_small"),
