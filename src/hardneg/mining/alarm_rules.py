@@ -148,20 +148,34 @@ def fall(losses: Sequence[float]) -> float:
     return (float(np.mean(losses[-third:])) - first) / first if first else float("nan")
 
 
-def at_the_end(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[Alarm]:
+NEARER = "draw from the nearest alone (negatives.{source}.pool=20, negatives.{source}.sampling=top)"
+IDLE = {  # by the kind of a source, what to do where its negatives are idle
+    "following": f"they are too easy, or learnt: {NEARER}, mine again sooner (remine), or leave them out",
+    "listed": f"they are too easy, or learnt: {NEARER}, take mined ones (strategy=mined), or leave them out",
+    "given": "they are too easy, or learnt: take mined ones beside them (negatives=[in_batch,given,mined]), or leave"
+    " them out",
+    "random": "random documents are easy: take nearer ones (strategy=bm25 or mined), or none",
+    "other": "they are too easy, or learnt: take nearer ones, or none",
+}
+OF_LISTS = "take a filter of mined lists, as filter=[known_positives,relative_margin]"
+OF_BATCHES = "have another encoder judge them, by filter=[known_positives,guide]"
+FALSE = {"following": OF_LISTS, "listed": OF_LISTS}  # and where they are suspected of being false; else the other
+
+
+def at_the_end(source: str, numbers: Mapping[str, float], at: Thresholds, kind: str = "other") -> list[Alarm]:
     """Judge a source's drawn negatives by their `loss_share` and `above_positive` in the last third of the training.
 
-    A number that is NaN or not there says nothing.
+    A number that is NaN or not there says nothing. What is advised goes by the `kind` of the source: `listed` (from
+    mined lists), `following` (from lists that are mined again), `given`, `random` or `other`.
     """
     found = []
     share, above = numbers.get("loss_share", math.nan), numbers.get("above_positive", math.nan)
     if at.idle is not None and share < at.idle:
         text = f"its negatives were idle: {share:.1%} of the loss over the last third of the training"
-        mend = "they are too easy, or learnt: take nearer ones (a smaller pool, a new round, another source), or none"
-        found.append(Alarm("idle", f"{text}; {mend}"))
+        found.append(Alarm("idle", f"{text}; {IDLE[kind].format(source=source)}"))
     if at.above_positive is not None and above > at.above_positive:
         text = f"{above:.1%} of its negatives scored above their positive over the last third of the training"
-        mend = "many may be false: look at some of them, and take a filter, as filter=[known_positives,relative_margin]"
+        mend = f"many may be false: look at some of them, and {FALSE.get(kind, OF_BATCHES)}"
         found.append(Alarm("above_positive", f"{text}; {mend}"))
     return found
 

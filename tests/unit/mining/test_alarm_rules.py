@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from confs import compose
 
 from hardneg.errors import ConfigError
 from hardneg.mining import alarm_rules
@@ -107,3 +110,22 @@ def test_dev_that_was_best_before_the_first_round_is_an_alarm():
     assert not alarm_rules.best_before("val/x", curve, 5), "the best came with them"
     assert not alarm_rules.best_before("val/x", curve, 0), "they were there from the first step"
     assert not alarm_rules.best_before("val/x", curve[:3], 10) and not alarm_rules.best_before("val/x", [], 10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "idle", "false"),
+    [
+        ("following", "mined", "(remine)", "relative_margin"),
+        ("listed", "bm25", "negatives.bm25.pool=20", "relative_margin"),
+        ("given", "given", "negatives=[in_batch,given,mined]", "guide"),
+        ("random", "random", "strategy=bm25", "guide"),
+        ("other", "mine", "take nearer ones, or none", "guide"),
+    ],
+)
+def test_advice_names_what_such_a_source_has(kind, source, idle, false):
+    found = alarm_rules.at_the_end(source, {"loss_share": 0.0, "above_positive": 0.9}, AT, kind)
+    assert idle in found[0].text and false in found[1].text
+    advice = " ".join(one.text for one in found)
+    for key in re.findall(r"(?:strategy|negatives|filter)[\w.]*=(?:\[[^]]*\]|\w+)", advice):
+        if not key.endswith("guide]"):  # which asks for an encoder too
+            compose(*([f"negatives=[{source}]"] if key.startswith("negatives.") else []), key)

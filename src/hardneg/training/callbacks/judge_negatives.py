@@ -15,6 +15,9 @@ from omegaconf import DictConfig
 from hardneg.mining import alarm_rules
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource
+from hardneg.negatives.given import Given
+from hardneg.negatives.random import Random
+from hardneg.negatives.stored import Stored
 from hardneg.runs.without_negatives import NothingWithout, commands_without
 from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -90,7 +93,7 @@ class JudgeNegatives(L.Callback):
             share = "" if math.isnan(found["loss_share"]) else f"{found['loss_share']:.0%} of the loss, "
             above = f"{found['above_positive']:.0%} of its negatives above their positive"
             log.info("%s: %s%s (last third of the training)", name, share, above)
-            told = alarm_rules.at_the_end(name, found, self.at)
+            told = alarm_rules.at_the_end(name, found, self.at, _kind(self.drawn[name]))
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
         names = ", ".join(numbers)
         try:
@@ -109,6 +112,13 @@ class JudgeNegatives(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take it up."""
         self.seen, self.first = state_dict["seen"], state_dict["first"]
+
+
+def _kind(source: OfflineSource) -> str:
+    """What an alarm's advice goes by."""
+    if isinstance(source, Stored):
+        return "following" if source.follows_model else "listed"
+    return "given" if isinstance(source, Given) else "random" if isinstance(source, Random) else "other"
 
 
 def judged(trainer: L.Trainer) -> dict[str, dict[str, float]]:
