@@ -40,6 +40,19 @@ def test_queries_are_clustered_once(toy, tmp_path, monkeypatch):
     np.testing.assert_array_equal(asked.of(training, tmp_path, "cpu"), found)
 
 
+def test_the_encoder_of_topics_computes_in_the_precision_that_is_asked_for(toy, tmp_path, monkeypatch):
+    seen, blocks = [], topics.query_blocks
+
+    def looking(model, *rest):
+        seen.append(model.precision)
+        return blocks(model, *rest)
+
+    monkeypatch.setattr(topics, "query_blocks", looking)
+    for precision in ("32-true", "bf16-mixed"):
+        Topics(clusters=5, encoder=ENCODER, precision=precision).of(TrainingSet(toy), tmp_path, "cpu")
+    assert seen == ["32-true", "bf16-mixed"]
+
+
 def test_what_cannot_be_is_refused(toy, tmp_path):
     for settings, said in (
         ({}, r"batches=topics clusters.*\+encoder@batches.encoder=minilm"),
