@@ -12,10 +12,12 @@ from synthetic import make_candidates
 from torch import nn
 
 from hardneg.mining.bm25 import BM25
+from hardneg.mining.dense import Dense
 from hardneg.mining.store import Store
 from hardneg.negatives.stored import Stored
 from hardneg.negatives.swap import Swap
 from hardneg.training.base import TrainingModule
+from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.swap_negatives import SwapNegatives
 
 NAMES = ("positive", "bm25", "mined", "in_batch")
@@ -60,14 +62,15 @@ class World:
         self.source.use(store)
         sources = {"mined": self.source, "bm25": Stored(2, BM25(), depth=6)}
         self.callback, self.module, self.log = SwapNegatives(sources, NAMES), Module(), Log()
-        self.step = 0
+        self.step, self.others = 0, []
 
     def begin(self):
         self.callback.on_train_start(self.trainer, self.module)
 
     @property
     def trainer(self):
-        return Mock(spec=L.Trainer, global_step=self.step, loggers=[self.log])
+        numbers = {"num_training_batches": 20, "accumulate_grad_batches": 2, "is_global_zero": True}
+        return Mock(spec=L.Trainer, global_step=self.step, loggers=[self.log], callbacks=self.others, **numbers)
 
     def train(self, query, scores, ends=True):
         """A batch of one query: a positive, a document of bm25's, the two drawn of mined's, and one of the batch."""
@@ -178,3 +181,13 @@ def test_without_lists_nothing_is_held(lists):
     world.begin()
     world.train(1, [0.7, 0.7])
     assert world.callback.fresh["mined"] == [] and world.callback.state_dict()["sources"] == {}
+
+
+@pytest.mark.parametrize(("every", "more", "warned"), [(10, {}, True), (11, {}, False), (10, {"floor": 0.4}, False)])
+def test_lists_that_are_new_within_an_epoch_are_warned_of(lists, caplog, every, more, warned):
+    world = World(lists(), **more)
+    world.source.miner = Dense()  # of the model in training
+    world.others = [Mock(spec=Remine, every_n_steps=every)]
+    world.begin()
+    said = f"negatives.mined.swap: remine.every_n_steps={every} gives new lists within an epoch of 10 steps"
+    assert (said in caplog.text) == warned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from hardneg.negatives.stored import Stored
 from hardneg.negatives.swap import Scored, Swapped
 from hardneg.system import collectives, distributed
 from hardneg.training.base import TrainingModule
+from hardneg.training.callbacks.remine import Remine
+
+log = logging.getLogger(__name__)
 
 Step = tuple[Tensor, ...]  # its queries, their documents, what these scored, and which source each is of
 MOST = 100  # steps that are kept on the device, whatever `every_n_steps` is
@@ -60,6 +64,22 @@ class SwapNegatives(L.Callback):
             self._follow(name)
             self.held[name] = [Scored(*(state["held"][field].numpy() for field in Scored._fields))]
         self.resumed = {}
+        self._warn_of_new_lists(trainer)
+
+    def _warn_of_new_lists(self, trainer: L.Trainer) -> None:
+        """Warn of lists that are new within an epoch: what is easy shows when it is drawn again, an epoch later."""
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        new = [one.every_n_steps for one in callbacks if isinstance(one, Remine) and one.every_n_steps]
+        epoch = int(trainer.num_training_batches) // trainer.accumulate_grad_batches
+        if not new or new[0] > epoch or not trainer.is_global_zero:
+            return
+        for name, source in self.sources.items():
+            if source.follows_model and source.swap is not None and source.swap.floor is None:
+                log.warning(
+                    "negatives.%s.swap: remine.every_n_steps=%d gives new lists within an epoch of %d steps, so that"
+                    " few negatives are drawn twice from a list and become easy; mine less often, or set swap.floor",
+                    *(name, new[0], epoch),
+                )
 
     def see(self, offered: Candidates) -> None:
         """Keep a step's own documents, without the columns beside them, which would be held with them."""
