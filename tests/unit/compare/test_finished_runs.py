@@ -114,6 +114,13 @@ def test_a_part_that_some_leave_out_tells_arms_apart(tmp_path):
     assert named == {"a-infonce curriculum=None": [1, 2], "a-infonce curriculum=given": [1, 2]}
 
 
+def test_a_part_that_only_some_have_is_named_by_what_it_is(tmp_path):
+    topics = {"batches": {"_target_": "hardneg.mining.topics.Topics", "clusters": 4}}
+    for name, config in (("with", topics), ("without", {"batches": None})):
+        run_folder(tmp_path / name, "a", 1, [0.1, 0.2], config=config)
+    assert set(arms(find([tmp_path]).runs)) == {"a-infonce batches=topics", "a-infonce batches=None"}
+
+
 def test_arms_with_another_encoder_are_named_by_its_class_alone(tmp_path):
     run_folder(tmp_path / "0", "bm25", 1, [1.0], config={"encoder": {"_target_": "a.Static", "lr": 0.1}})
     run_folder(tmp_path / "1", "bm25", 1, [1.0], config={"encoder": {"_target_": "a.Transformer", "lr": 0.2}})
