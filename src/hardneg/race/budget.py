@@ -13,6 +13,7 @@ from hardneg.race.decide import Rules
 from hardneg.system.progress import clock
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SMALL = 4  # arms of race=small
 LEAST = 5  # steps of a first rung: with fewer there is nothing to see
 
 
@@ -80,11 +81,11 @@ def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: floa
     slowest = max(timing.step for timing in timings.values())
     least = fixed + lengths * LEAST * slowest * whole
     if seconds < least:
+        fewer = "fewer arms (race=small), " if count > SMALL else "fewer arms, " if count > 2 else ""
         raise ConfigError(
             f"{clock(seconds)} are left of the budget, and this race needs {clock(least)} at least: {count} arms, up to"
             f" {slowest:.2g} s a step, {evaluation:.2g} s an evaluation of dev, {ends} runs at the end. Give a longer"
-            f" budget, fewer arms (race=small), fewer looks (rungs=3), or a cheaper evaluation"
-            f" (evaluate.documents=subset)"
+            f" budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
         )
     training = (seconds - fixed) / lengths
     unit = {name: max(LEAST, math.floor(training / whole / timing.step)) for name, timing in timings.items()}

@@ -125,12 +125,18 @@ class Record:
         """Note something of the whole race."""
         self.study.set_user_attr(key, value)
 
+    def keep_first(self, key: str, value: Any) -> None:
+        """Note something of the whole race, unless it is known."""
+        with self.alone():
+            if self.kept(key) is None:
+                self.keep(key, value)
+
     def kept(self, key: str) -> Any:
         """What was noted; None where nothing was."""
         return self.study.user_attrs.get(key)
 
     def spent(self) -> float:
-        """The seconds of all runs, those that were cut off left out."""
+        """The seconds of the checks before the first run and of all runs, those that were cut off left out."""
         of_arms = [facts.user_attrs for facts in self.trials().values()]
         attrs = [*of_arms, self.study.user_attrs]
         return float(sum(v for one in attrs for key, v in one.items() if key.startswith("seconds_")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 TIMED = 2.0  # seconds for which an arm's steps are timed
+CLOSING = 5.0  # seconds that are kept for looks, the last tables and the figure
 SEEDS_TO_TEST = 3  # with fewer, two arms say too little of what seeds do (see `decide.confirm`)
 
 
@@ -62,6 +64,7 @@ class Race:
     def __init__(
         self, config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path
     ) -> None:
+        began = time.monotonic()
         self.settings, self.folder, self.rules = settings, folder, settings.rules()
         self.entries = entries(settings, words, config_dir_words(config.hydra))
         self.baseline = settings.baseline
@@ -78,6 +81,7 @@ class Race:
         asked = {key: value for key, value in asdict(settings).items() if key not in ("storage", "study", "arms")}
         arms = {name: list(one.own) for name, one in self.entries.items()}
         self.record.enter(arms, {**asked, "arms": arms, "words": list(self.entries[self.baseline].common)})
+        self.record.keep_first("seconds_checks", time.monotonic() - began)
 
     def run(self) -> float:
         """Run what is not done yet."""
@@ -97,6 +101,10 @@ class Race:
         self.crew.work_off(lambda: self._wanted_at_the_end(outcome), self._ended)
         with self.record.alone():
             return write_outcome(outcome, self._ends(outcome), self.first_seed)
+
+    def _left(self) -> float:
+        """The seconds of the budget that runs may still take."""
+        return self.budget - self.record.spent() - CLOSING
 
     # Timing
 
@@ -121,7 +129,7 @@ class Race:
         )
         if len(known) == 1:  # a budget that is far too small is told at once, as if all were like the first
             alike = dict.fromkeys(self.record.racing(), Timing(**timing))
-            plan(alike, self.rules, self.settings.seeds, self.budget - self.record.spent())
+            plan(alike, self.rules, self.settings.seeds, self._left())
 
     def _leave_out_the_same(self) -> None:
         """Train once what several arms come to, which is known when each has settled its batch; see `the_same`."""
@@ -143,8 +151,7 @@ class Race:
     def _plan(self) -> Plan:
         with self.record.alone():
             if (known := self.record.kept(PLAN)) is None:
-                left = self.budget - self.record.spent()
-                made = plan(self.record.timings(), self.rules, self.settings.seeds, left)
+                made = plan(self.record.timings(), self.rules, self.settings.seeds, self._left())
                 known = asdict(made)
                 self.record.keep(PLAN, known)
         made = Plan(**known)
@@ -222,7 +229,7 @@ class Race:
         units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
         cost = float(np.mean(seconds)) / units
         least = 2 * self.plan.seeds * self.plan.cost
-        return room(self.budget - self.record.spent(), cost, rung, self.rules, least)
+        return room(self._left(), cost, rung, self.rules, least)
 
     def _tell(self, seen: Look) -> None:
         said = [f"rung {seen.rung} of {self.rules.rungs}: {seen.leader} leads"]
@@ -260,7 +267,7 @@ class Race:
         known = self.record.kept("ends") or {}
         times = [value for key, value in self.record.study.user_attrs.items() if key.startswith("seconds_end_")]
         cost = float(np.mean(times)) if times else self.plan.cost
-        left, out = self.budget - self.record.spent(), list[Work]()
+        left, out = self._left(), list[Work]()
         for number, (name, seed) in enumerate(outcome.queue(self.first_seed)):
             if f"{name}-s{seed}" in known:
                 continue

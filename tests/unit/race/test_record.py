@@ -29,3 +29,10 @@ def test_a_look_whose_stops_a_kill_has_cut_off_is_carried_out_by_the_next_proces
     assert again.racing() == ["in_batch", "bm25"] and again.stopped(1) == []
     again.report("bm25", 2, 0.7, seconds=1.0)
     assert again.stopped(1) == again.stopped(2) == []
+
+
+def test_what_checks_took_is_spent_once(record):
+    assert record.spent() == 3.0
+    for seconds in (7.0, 9.0):  # of the first process, and of one that joins
+        record.keep_first("seconds_checks", seconds)
+    assert record.spent() == 10.0
