@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,17 @@ def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, Candida
     for rule in filters.values():
         rule.prepare(training)
     if any(isinstance(rule, Guide) for rule in filters.values()):
-        sources = classes.build_group(cfg.negatives, "negatives").values()
-        of_rows = all(isinstance(source, InBatch | Queue | Blocks) for source in sources)  # others' documents alone
-        guide(filters, training, "positives" if of_rows else "all", Path(cfg.cache), own_device(cfg))
+        documents = candidates_of(classes.build_group(cfg.negatives, "negatives").values())
+        guide(filters, training, documents, Path(cfg.cache), own_device(cfg))
     return filters
+
+
+def candidates_of(sources: Iterable[object]) -> str:
+    """Which documents a step may hold, so that another encoder must know them: the `positives` alone, or `all`.
+
+    In-batch negatives, a queue and blocks offer what other rows hold; all others may name any document.
+    """
+    return "positives" if all(isinstance(source, InBatch | Queue | Blocks) for source in sources) else "all"
 
 
 def make_losses(cfg: DictConfig, data: RetrievalData) -> dict[str, Weighed]:
@@ -197,7 +204,7 @@ def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, We
     for asked in online.values():
         asked.prepare(setting)
         if isinstance(asked, InBatch) and asked.teacher is not None:
-            documents = "all" if offline else "positives"  # without drawn negatives nothing else is a candidate
+            documents = candidates_of(sources.values())
             asked.read(taught_by(asked.teacher, setting.training, documents, setting.cache, setting.device))
     return Negatives(offline, online, curriculum, per_set)
 

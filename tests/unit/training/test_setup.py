@@ -13,7 +13,11 @@ from hardneg.data.same_set_batches import Order
 from hardneg.data.toy import Toy
 from hardneg.errors import ConfigError
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.training.setup import Negatives, check_groups, make_losses, objective, tell_topics
+from hardneg.negatives.blocks import Blocks
+from hardneg.negatives.in_batch import InBatch
+from hardneg.negatives.queue import Queue
+from hardneg.negatives.random import Random
+from hardneg.training.setup import Negatives, candidates_of, check_groups, make_losses, objective, tell_topics
 
 DISTILLED = ("loss=[infonce,embed_distill]", "+encoder@loss.embed_distill.teacher.encoder=static")
 
@@ -44,6 +48,11 @@ def test_a_run_says_which_share_of_its_batches_are_of_one_topic(caplog):
     caplog.clear()
     tell_topics(Order({"it": 60}), 1, 10)
     assert not caplog.records
+
+
+def test_another_encoder_must_know_what_a_step_may_hold():
+    assert candidates_of([InBatch(), Queue(), Blocks()]) == "positives"
+    assert candidates_of([InBatch(), Random(k=1)]) == candidates_of([InBatch(), object()]) == "all"
 
 
 def test_the_losses_of_a_run_are_made_once():
