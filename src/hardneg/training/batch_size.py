@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +21,14 @@ from hardneg.data.same_set_batches import Order
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
+from hardneg.negatives.queue import Queue
 from hardneg.runs import status
 from hardneg.system import distributed
 from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
-STEPS = 8  # an epoch should have so many: with fewer the rate has no time to rise and fall (experiments/16_defaults)
+STEPS = 8  # an epoch should have so many batches: with fewer the rate has no time to rise and fall (experiments/16_defaults)
 SMALL = 64  # a batch below which it is warned that one small set of a mix makes it so for all
 LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
 MOMENTS = 2  # numbers that an optimiser like Adam keeps of each weight, which memory must hold too
@@ -131,11 +132,18 @@ def halved(tries: Callable[[int], None], start: int) -> int:
 
 
 def trial_of(
-    cfg: DictConfig, towers: Towers, tables: Sequence[TokenTable], precision: str, device: torch.device, group: int
+    cfg: DictConfig,
+    towers: Towers,
+    tables: Sequence[TokenTable],
+    precision: str,
+    device: torch.device,
+    group: int,
+    sources: Iterable[object] = (),
 ) -> Callable[[int], None] | None:
     """Return what tries a batch of the longest texts, forward and backward.
 
-    `tables` are the tokens of queries and documents, `group` is the number of documents a query.
+    `tables` are the tokens of queries and documents, `group` is the number of documents a query, `sources` those of
+    negatives, of which a queue takes memory. See `longest_batch` for what is counted.
 
     None where nothing needs to be tried: on a CPU, whose memory other things share; where the batch was given; in a run
     that goes on; and where weights are split over devices, so that no single one could hold them.
@@ -144,7 +152,8 @@ def trial_of(
     if cfg.batch_size != AUTO or device.type != "cuda" or cfg.get("ckpt_path") or split:
         return None
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
-    return lambda number: longest_batch(towers, tables, number, group, device, half)
+    queued = sum(source.size for source in sources if isinstance(source, Queue))
+    return lambda number: longest_batch(towers, tables, number, group, device, half, queued)
 
 
 def longest_batch(
@@ -154,11 +163,14 @@ def longest_batch(
     group: int,
     device: torch.device,
     half: torch.dtype | None = None,
+    queued: int = 0,
 ) -> None:
     """Embed the `number` longest queries and `group` times as many documents, and take the gradient.
 
-    Memory holds what an optimiser keeps of the weights meanwhile. Weights, gradients and random numbers are left as
-    they were.
+    Memory holds meanwhile what an optimiser keeps of the weights, on several ranks the gradients that they exchange,
+    and a queue of so many documents. Not counted are vectors of a guide or an in-batch teacher (up to 2 GiB a table),
+    a moving average of the weights, and scores against other ranks' documents. Weights, gradients and random numbers
+    are left as they were.
     """
     longest = [np.argsort(-table.lengths, kind="stable") for table in tables]
     rows = [np.resize(order, count) for order, count in zip(longest, (number, number * group), strict=True)]
@@ -167,7 +179,9 @@ def longest_batch(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
             towers.to(device)
-            held = [torch.empty_like(p) for p in towers.parameters() if p.requires_grad for _ in range(MOMENTS)]
+            copies = MOMENTS + (distributed.world_size() > 1)
+            held = [torch.empty_like(p) for p in towers.parameters() if p.requires_grad for _ in range(copies)]
+            held.append(torch.empty(queued, towers.dim, device=device))
             with computing:
                 q, d = towers.both(*(table.batch(some).to(device) for table, some in zip(tables, rows, strict=True)))
             (q @ d.T).logsumexp(dim=1).mean().backward()

@@ -16,6 +16,8 @@ from hardneg.data.tokens import TokenTable
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
+from hardneg.negatives.queue import Queue
+from hardneg.training import batch_size
 from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_of, within_memory
 
 ENCODER = {"_target_": "hardneg.encoders.static.Static", "batch_size": 256}
@@ -165,6 +167,22 @@ def test_only_a_gpu_is_tried_and_only_where_the_batch_is_to_be_found(towers):
     tried = [name for name, cfg in asked.items() if trial_of(cfg, towers, [], "32-true", cuda, 1)]
     assert tried == ["auto"]
     assert trial_of(asked["auto"], towers, [], "32-true", torch.device("cpu"), 1) is None
+
+
+@pytest.mark.parametrize(("ranks", "copies"), [(1, 2), (2, 3)])
+def test_a_trial_holds_what_training_holds_beside_the_batch(toy, towers, tmp_path, monkeypatch, ranks, copies):
+    recipe, held, like, empty = Static(dim=4, vocab_size=200), [], torch.empty_like, torch.empty
+    table = TokenTable.build(toy.corpus, recipe.tokenizer(toy.corpus), recipe.document, tmp_path, "texts")
+    monkeypatch.setattr("hardneg.system.distributed.world_size", lambda: ranks)
+    monkeypatch.setattr(torch, "empty_like", lambda p: held.append(tuple(p.shape)) or like(p))
+    monkeypatch.setattr(torch, "empty", lambda *shape, **how: held.append(shape) or empty(*shape, **how))
+    asked = (config(trainer={"strategy": "auto"}), towers, (table, table), "32-true", torch.device("cuda"), 1)
+    tried = []
+    monkeypatch.setattr(batch_size, "longest_batch", lambda *given: tried.append(given))
+    trial_of(*asked, [Queue(size=50), object()])(3)
+    assert tried[0][2] == 3 and tried[0][-1] == 50
+    longest_batch(towers, (table, table), 3, 1, torch.device("cpu"), queued=50)
+    assert held.count((50, 4)) == 1 and held.count(tuple(next(towers.parameters()).shape)) == copies
 
 
 @pytest.mark.parametrize("half", [None, torch.bfloat16])
