@@ -28,7 +28,7 @@ from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
-STEPS = 8  # an epoch should have so many batches: with fewer the rate has no time to rise and fall (experiments/16_defaults)
+STEPS = 8  # an epoch should have so many batches, for the rate to rise and fall in (experiments/16_defaults)
 SMALL = 64  # a batch below which it is warned that one small set of a mix makes it so for all
 LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
 MOMENTS = 2  # numbers that an optimiser like Adam keeps of each weight, which memory must hold too
