@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import gc
 import os
 import sys
 from pathlib import Path
@@ -14,22 +14,29 @@ import yaml
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
+# Hundreds of processes are started, each of which would compile all modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the garbage collector from what stays to the end, modules and tests: a look at it all takes two seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once():
-    """Parse each yaml once: a config takes forty of them, which was a seventh of a small run's time."""
-    known, parse = {}, yaml.load
-
-    def load(stream, Loader):
-        text = stream.read() if hasattr(stream, "read") else stream
-        key = (Loader.__name__, text)
-        if key not in known:
-            known[key] = parse(text, Loader=Loader)
-        return copy.deepcopy(known[key])
+    """Parse each yaml once."""
+    import quick
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml, "load", load)
+        patch.setattr(yaml, "load", quick.parsing_once())
         yield
 
 

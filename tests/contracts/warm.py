@@ -23,6 +23,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import quick
+from hydra._internal.hydra import Hydra
 from torch.multiprocessing import start_processes
 
 SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydra_app", "transformers.trainer_utils"]
@@ -126,6 +128,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     if os.environ.get("LOCAL_RANK", "0") == "0":  # other ranks start nothing
         WarmPopen.zygote = Zygote.forked()
         subprocess.Popen = WarmPopen
+    Hydra.get_mode = quick.composing_once()
     sys.argv = [order["module"], *order["words"]]
     code = 1
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import quick
 import warm
 from matplotlib.figure import Figure
 from patience import patience
@@ -66,6 +67,8 @@ def environment(request, tmp_path, cache, zygote, monkeypatch):
 @pytest.fixture
 def hardneg(environment, monkeypatch):
     """Run `hardneg ...` in an empty folder and in this process (importing takes seconds); checks the exit code."""
+
+    monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", quick.composing_once())
 
     def run(*arguments: str, code: int = 0):
         from hydra.core.global_hydra import GlobalHydra

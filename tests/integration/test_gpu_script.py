@@ -78,6 +78,7 @@ def test_a_part_that_fails_or_is_too_slow_does_not_stop_the_next(tmp_path, monke
         (tmp_path / f"part_{name}.py").write_text(code)
     monkeypatch.setattr(run, "HERE", tmp_path)
     monkeypatch.setattr(run, "PARTS", {"slow": 5, "broken": 30, "good": 30})
+    monkeypatch.setattr(run, "SLOWER", 1)
     monkeypatch.setattr(
         sys, "argv", ["run.py", "--smoke", "--device", "cpu", "--out", str(tmp_path), "--parts", *parts]
     )
