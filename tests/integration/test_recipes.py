@@ -69,8 +69,9 @@ def run(bert, decoder, cache, tmp_path, monkeypatch):
     # Nobody looks at it, and drawing takes longer than training.
     monkeypatch.setattr("hardneg.training.final_test.figure.draw", lambda *_: None)
 
-    def train_tiny(experiment, folder, command="train", **given):
+    def train_tiny(experiment, folder, command="train"):
         cfg = compose(f"experiment={experiment}", "data=toy", f"stages={tmp_path}", name=command.replace("-", "_"))
+        given = users(cfg)
         references = {key: value for key, value in found(classes.plain(OmegaConf.merge(cfg, given))) if "/" in value}
         node: Any = classes.plain(OmegaConf.merge(cfg, given, TINY, {"cache": str(cache)}))
         shrink(node, bert, decoder)
@@ -102,9 +103,8 @@ def found(node, path=()):
         yield path, node
 
 
-def users(experiment, command="train"):
+def users(cfg):
     """What only the user can give: a teacher, where a recipe names none; a limit for a judge of four steps; topics."""
-    cfg = compose(f"experiment={experiment}", "stages=x", name=command.replace("-", "_"))
     missing = OmegaConf.is_missing(cfg.get("teacher") or OmegaConf.create(), "model")
     given = {"teacher": {"model": "given by the user"}} if missing else {}
     if cfg.get("batches"):  # as many topics as a small set has
@@ -114,7 +114,7 @@ def users(experiment, command="train"):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains(name, run, tmp_path):
-    summary = run(name, "run", **users(name))
+    summary = run(name, "run")
     assert summary["steps"] == STEPS
     state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert all(value.isfinite().all() for value in state["state_dict"].values() if value.is_floating_point())
@@ -123,6 +123,5 @@ def test_a_recipe_trains(name, run, tmp_path):
 @pytest.mark.parametrize("name", STAGED)
 def test_a_recipe_in_stages_trains_stage_by_stage(name, run, tmp_path):
     for stage, command in read_list(CONF / "experiment" / name / LIST).items():
-        given = users(f"{name}/{stage}", command)
-        assert run(f"{name}/{stage}", stage, command, **given)["steps"] == STEPS
+        assert run(f"{name}/{stage}", stage, command)["steps"] == STEPS
         assert (tmp_path / stage / "teacher").exists() == (command == "train-teacher")

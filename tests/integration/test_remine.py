@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,18 @@ def separate(tmp_path):
     return lambda name: [f"cache={tmp_path / name}-cache", f"hydra.run.dir={name}"]
 
 
+WHOLE: dict[str, Any] = {}
+
+
+@pytest.fixture
+def whole(hardneg, small, separate, tmp_path):
+    """The stores and the end state of the run that nothing interrupted; it is trained once."""
+    if not WHOLE:
+        hardneg("train", *small, *MINED, *separate("whole"))
+        WHOLE.update(stores=stores(tmp_path / "whole"), end=end_state(tmp_path / "whole"))
+    return WHOLE
+
+
 @pytest.mark.parametrize(
     ("stop", "code"),
     [
@@ -47,19 +60,17 @@ def separate(tmp_path):
     ids=["kill", "term_at_the_epochs_end", "kill_while_mining"],
 )
 def test_an_interrupted_run_mines_and_draws_what_it_would_have(
-    hardneg, hardneg_process, small, separate, tmp_path, stop, code
+    hardneg, hardneg_process, small, separate, tmp_path, whole, stop, code
 ):
-    hardneg("train", *small, *MINED, *separate("whole"))
     hardneg_process("train", *small, *MINED, stop, *separate("cut"), code=code)
     hardneg("resume", "cut")
-    assert stores(tmp_path / "whole") == stores(tmp_path / "cut")
-    assert len(stores(tmp_path / "whole")["mined"]) == 3
-    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+    assert whole["stores"] == stores(tmp_path / "cut")
+    assert len(whole["stores"]["mined"]) == 3
+    assert same(whole["end"], end_state(tmp_path / "cut")) is None
     assert not list((tmp_path / "cut-cache" / "work").iterdir()), "an orphan is left"
 
 
-def test_ctrl_c_and_sigterm_end_a_round_at_once_and_keep_what_it_has(hardneg, small, separate, tmp_path):
-    hardneg("train", *small, *MINED, *separate("whole"))
+def test_ctrl_c_and_sigterm_end_a_round_at_once_and_keep_what_it_has(hardneg, small, separate, whole, tmp_path):
     for name, code in (("SIGINT", 130), ("SIGTERM", 143)):
         stop = f"+callbacks.stop={{_target_: interrupts.KillInMining, signal_name: {name}}}"
         said = hardneg("train", *small, *MINED, stop, *separate(name), code=code).stderr
@@ -68,8 +79,8 @@ def test_ctrl_c_and_sigterm_end_a_round_at_once_and_keep_what_it_has(hardneg, sm
         assert not (tmp_path / name / "interrupted_too_late").exists()
         assert len(list((tmp_path / f"{name}-cache" / "work").glob("*/filtered-*.npz"))) == 1
         hardneg("resume", name)
-        assert stores(tmp_path / "whole") == stores(tmp_path / name)
-        assert same(end_state(tmp_path / "whole"), end_state(tmp_path / name)) is None
+        assert whole["stores"] == stores(tmp_path / name)
+        assert same(whole["end"], end_state(tmp_path / name)) is None
 
 
 def test_a_run_killed_while_its_teacher_scores_ends_the_same(hardneg, hardneg_process, small, separate, tmp_path):

@@ -48,14 +48,16 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
     try:
         kept = _of_chosen(kept)
         rest = _composed(kept)
-        off = [word for group in ("teacher", "curriculum") for word in words_off(group, kept, _composed)]
+        chosen = [group for group in ("teacher", "curriculum") if rest.get(group)]  # composing takes a while
+        off = [word for group in chosen for word in words_off(group, kept, _composed)]
         unused = [
             f"~{group}.{name}"
             for group in ("negatives", "filter")
             for name, one in rest.get(group, {}).items()
             if "_target_" not in (one or {})
         ]
-        _composed(found := [*kept, *own, *unused, *off])
+        if (found := [*kept, *own, *unused, *off]) != kept:
+            _composed(found)
     except (HydraException, OmegaConfBaseException, UserError) as error:
         raise NothingWithout(f"its other words do not go together without them ({in_plain_words(error)})") from error
     return found
