@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hardneg.compare.across_sets import Across
     from hardneg.compare.arms import Arm
-    from hardneg.compare.contrasts import Comparison
+    from hardneg.compare.comparison import Comparison
     from hardneg.compare.finished_runs import FinishedRun
 
 EXAMPLES = """examples:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hardneg.compare.arms import Arm
-from hardneg.compare.contrasts import Comparison, Plan, Row, compare
+from hardneg.compare.comparison import Comparison, Plan, Row
+from hardneg.compare.contrasts import compare
 from hardneg.compare.statistics import ALPHA
 
 MEAN = "mean"

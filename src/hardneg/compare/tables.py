@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hardneg.compare.contrasts import Comparison, Contrast, Row, freedom
+from hardneg.compare.comparison import Comparison, Contrast, Row
+from hardneg.compare.notes import freedom
 from hardneg.compare.statistics import ALPHA
 
 WIDTH = 180  # of a pipe or a log file, which have none: do not cut names to 80 columns there

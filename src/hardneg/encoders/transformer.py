@@ -1,4 +1,4 @@
-"""A transformer tower: any Hugging Face `AutoModel` with a pooling."""
+"""The recipe of a transformer tower: any Hugging Face `AutoModel` with a pooling."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
 from tokenizers import Tokenizer
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS, EncoderRecipe, Tower
 from hardneg.encoders.decoder import append_eos, attend_both_ways, mark_both_ways
-from hardneg.encoders.dense_layers import Dense, alike, in_a_row, load_dense
+from hardneg.encoders.dense_layers import Dense, alike, load_dense
 from hardneg.encoders.file_hashes import TOKENIZER, WEIGHTS, check_hashes
 from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
-from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, Pooling
+from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS
 from hardneg.encoders.pretrained import check_loaded, locate, name_of, unavailable, without_load_report
-from hardneg.encoders.unpadded import attend_unpadded, run_unpadded
+from hardneg.encoders.transformer_tower import TransformerTower, width_of
+from hardneg.encoders.unpadded import attend_unpadded
 from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -272,53 +270,3 @@ class Transformer(EncoderRecipe):
         tower.include_prompt = self.pools_prompt
         tower.project(self.layers_behind)
         return tower.train()
-
-
-class TransformerTower(Tower):
-    """Runs the model, pools, goes through the linear layers, if there are any, and normalises.
-
-    With a `first_position` (the number of a text's first token) the model can do without padding, given `lengths`.
-    """
-
-    def __init__(self, model: nn.Module, pool: Pooling, normalize: bool, first_position: int | None = None) -> None:
-        super().__init__()
-        self.first_position, self.takes_lengths = first_position, first_position is not None
-        self.model, self.pool, self.normalize = model, pool, normalize
-        self.dense, self.dim = nn.Sequential(), width_of(model)
-
-    def project(self, layers: Sequence[Dense]) -> None:
-        """Put linear layers behind the pooling, with random weights."""
-        self.dense = in_a_row(layers, self.dim)
-        self.dim = layers[-1].out_features if layers else self.dim
-
-    def forward(
-        self,
-        input_ids: Int[Tensor, "R L"],
-        attention_mask: Bool[Tensor, "R L"],
-        lengths: Int[Tensor, " R"] | None = None,
-        prompt: Int[Tensor, " R"] | None = None,
-    ) -> Float[Tensor, "R D"]:
-        """Embed each row; by `lengths`, which are on the CPU, without computing the padding.
-
-        The first `prompt` tokens are read like all others and left out of the pooling.
-        """
-        if self.first_position is None or lengths is None:
-            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        else:
-            hidden = run_unpadded(self.model, input_ids, lengths, self.first_position)
-        pooled_mask = attention_mask
-        if prompt is not None:
-            pooled_mask = attention_mask & (torch.arange(input_ids.shape[1], device=prompt.device) >= prompt[:, None])
-        pooled = self.dense(self.pool(hidden, pooled_mask))
-        return F.normalize(pooled, dim=-1) if self.normalize else pooled
-
-    def blocks(self) -> list[nn.Module]:
-        """The layers, by the names that transformers gives for this purpose."""
-        network = getattr(self.model, "model", self.model)
-        names = set(getattr(network, "_no_split_modules", None) or ())
-        return [module for module in network.modules() if type(module).__name__ in names]
-
-
-def width_of(model: Any) -> int:
-    """The width of a model's hidden states; of one for several kinds of input, that of its text."""
-    return int(model.config.get_text_config().hidden_size)

@@ -27,7 +27,7 @@ from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
 from hardneg.encoders.static import StaticTower
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.encoders.transformer import TransformerTower
+from hardneg.encoders.transformer_tower import TransformerTower
 from hardneg.errors import UserError
 from hardneg.exchange.layout import TOWER_TYPES
 from hardneg.exchange.write import is_routed

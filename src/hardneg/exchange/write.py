@@ -19,7 +19,8 @@ from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.encoders.transformer import Transformer, width_of
+from hardneg.encoders.transformer import Transformer
+from hardneg.encoders.transformer_tower import width_of
 from hardneg.errors import ConfigError
 from hardneg.exchange import layout
 

@@ -7,11 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
-from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from omegaconf import DictConfig
 
 from hardneg.config import classes
@@ -54,10 +52,11 @@ from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.dev_subset import Chooser, SubsetSize
 from hardneg.training.final_test import best_dev, final_test
 from hardneg.training.precision import trainer_arguments
+from hardneg.training.profile import show_profile, write_profile
+from hardneg.training.run_facts import facts
 from hardneg.training.setup import Negatives
 
 log = logging.getLogger(__name__)
-PROFILE_ROWS = 15  # of a profile that are shown
 
 
 def fit(
@@ -107,28 +106,6 @@ def fit(
             if isinstance(one, JudgeNegatives):
                 one.tell(trainer, cfg, folder)
         return best
-
-
-def write_profile(trainer: L.Trainer, folder: Path) -> None:
-    """Have a profiler (`+trainer.profiler=simple`) write into the run's folder, where it names no file of its own.
-
-    Lightning would write to its log, which is quiet here.
-    """
-    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
-    if not isinstance(profiler, PassThroughProfiler) and profiler.filename is None:
-        profiler.dirpath, profiler.filename = profiler.dirpath or folder, "profile"
-
-
-def show_profile(trainer: L.Trainer) -> None:
-    """Say where the profile lies, and show where most of the time went."""
-    profiler: Profiler = trainer.profiler  # type: ignore[attr-defined]
-    if isinstance(profiler, PassThroughProfiler) or not trainer.is_global_zero:
-        return
-    for path in sorted(Path(str(profiler.dirpath)).glob(f"*-{profiler.filename}*.txt")):
-        lines = [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip("- ")]
-        rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[:PROFILE_ROWS]]
-        shown = [f"{row[0][:60]:<60}" + "".join(f"{cell:>20}" for cell in row[1:]) for row in rows]
-        log.info("%s\nthe whole profile: %s", "\n".join(line.rstrip() for line in shown), path)
 
 
 def evaluation(
@@ -207,40 +184,6 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     own += race_part(part_of(folder), folder, evaluate, cfg.evaluate.best)
     return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again()]
-
-
-def facts(cfg: DictConfig, folder: Path, data: RetrievalData, told: dict[str, Any]) -> dict[str, Any]:
-    """What a logger may want to know of the run; `told` is where it comes from."""
-    sweep = (folder.parent / "multirun.yaml").exists()
-    flat = {
-        "run_folder": str(folder),  # where `hardneg compare` finds the per-query values of a W&B run
-        "data_id": data.name,
-        "encoder_id": str(cfg.encoder.get("model") or cfg.encoder._target_.rsplit(".", 1)[-1].lower()),
-        "negatives_id": "+".join(cfg.negatives),
-        "loss_id": "+".join(cfg.loss),
-        "filter_id": "+".join(cfg.filter),
-    }
-    return {
-        "folder": folder,
-        "name": cfg.run_name,
-        "group": folder.parent.name if sweep else None,
-        "tags": [*cfg.negatives, *cfg.loss, data.name],
-        "config": {**classes.plain(cfg), **flat, "provenance": told},
-        "inputs": inputs(classes.plain(cfg)),
-        "best": [f"val/{metric}" for metric in names_of(cfg.evaluate.metrics)],
-    }
-
-
-def inputs(node: dict[str, Any]) -> dict[str, str]:
-    """The checkpoints that a run takes from others, by config key: to start from, to mine and to score with."""
-    found: dict[str, str] = {}
-    if node.get("init_from"):
-        found["init_from"] = node["init_from"]
-    for path, inner in classes.targets(node):
-        given = inner.get("ckpt_path")
-        if given is not None and given not in found.values():  # a teacher stands in each source that asks it, too
-            found[f"{path}.ckpt_path"] = given
-    return found
 
 
 def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:

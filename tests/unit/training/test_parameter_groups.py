@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 from hardneg.encoders.dense_layers import Dense
 from hardneg.encoders.pooling import POOLINGS
 from hardneg.encoders.static import StaticTower
-from hardneg.encoders.transformer import TransformerTower
+from hardneg.encoders.transformer_tower import TransformerTower
 from hardneg.errors import ConfigError
 from hardneg.training.parameter_groups import ParameterGroups
 

@@ -1,0 +1,110 @@
+"""What a comparison asks and finds: the plan, a row for every arm, and what may be said of its difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hardneg.compare.statistics import ALPHA, LEAST_FREEDOM, Difference
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked, decided before looking: the metric, the baseline, the primary arms, the margin that matters.
+
+    `primary` empty: all arms. `margin` is the smallest difference of interest (SESOI); without one, equivalence is not
+    tested, and power is spoken of for `target`. `clusters` numbers the test queries, in the order of their sorted ids.
+    """
+
+    metric: str
+    baseline: str | None = None
+    primary: Sequence[str] = ()
+    margin: float | None = None
+    tie: float = 0.01
+    clusters: np.ndarray | None = None
+
+    @property
+    def target(self) -> float:
+        """The difference that the design should resolve: the margin, or one point."""
+        return self.margin or 0.01
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An arm against the baseline; `p_holm`, and with a margin the other two, are corrected where it is primary."""
+
+    difference: Difference
+    primary: bool
+    p_holm: float | None = None
+    p_not_worse: float | None = None
+    p_equivalent: float | None = None
+    dz: float | None = None
+    wins: tuple[int, int, int] | None = None
+
+    @property
+    def tested(self) -> bool:
+        """Whether there is enough to test: of two arms with two seeds, what seeds do is known from one number only."""
+        return self.difference.seeds == 1 or self.difference.seed_freedom >= LEAST_FREEDOM
+
+    @property
+    def p(self) -> float:
+        """The p-value that decides: corrected for primary contrasts; 1 where nothing can be tested."""
+        if not self.tested:
+            return 1.0
+        return self.difference.p if self.p_holm is None else self.p_holm
+
+    @property
+    def verdict(self) -> str:
+        """What may be said at 5%: a difference that was not found is not evidence of none."""
+        if not self.tested:
+            return "none (too few seeds)"
+        said = []
+        if self.p < ALPHA:
+            said.append("better" if self.difference.mean > 0 else "worse")
+        if self.p_equivalent is not None and self.p_equivalent < ALPHA:
+            said.append("equivalent")
+        elif self.p_not_worse is not None and self.p_not_worse < ALPHA and "better" not in said:
+            said.append("not worse")
+        words = ", ".join(said) or "open"
+        return (
+            f"{words} ({'this seed only' if self.difference.seeds == 1 else 'exploratory'})" if self._hedged else words
+        )
+
+    @property
+    def _hedged(self) -> bool:
+        return self.difference.seeds == 1 or not self.primary
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm: its seeds, mean and standard deviation between seeds; `contrast` is None for the baseline."""
+
+    arm: str
+    seeds: tuple[int, ...]
+    mean: float
+    spread: float
+    contrast: Contrast | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One table: the arms on one data set in one metric, best first, and what must be said about it."""
+
+    data: str
+    plan: Plan
+    baseline: str
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    sets: int = 0  # how many test sets the metric is the mean of; 0: it is of one
+
+    @property
+    def contrasts(self) -> dict[str, Contrast]:
+        """By arm."""
+        return {row.arm: row.contrast for row in self.rows if row.contrast is not None}
+
+    @property
+    def alpha(self) -> float:
+        """What a single primary contrast has to reach in the worst case of Holm's correction."""
+        return ALPHA / max(1, sum(contrast.primary for contrast in self.contrasts.values()))
