@@ -74,7 +74,8 @@ def train(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
-    as_asked, cfg = cfg, settle(cfg, folder, training.order)
+    asked = cfg
+    cfg = settle(asked, folder, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)
@@ -88,7 +89,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     device = distributed.device(own_device(cfg))
     tables = (encoder.queries, encoder.docs)
     online = negatives.online.values()
-    tries = trial_of(as_asked, module.towers, tables, encoder.precision, device, group, online)
+    tries = trial_of(asked, module.towers, tables, encoder.precision, device, group, online)
     cfg = within_memory(cfg, folder, cfg.batch_size, tries)
     tell_topics(order, cfg.seed, cfg.batch_size * distributed.world_size())
     batches = make_batches(cfg, training, encoder, negatives, vectors, order)

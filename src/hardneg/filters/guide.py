@@ -61,7 +61,7 @@ class Guide(CandidateFilter):
             )
         self.ckpt_path, self.encoder, self.precision = ckpt_path, encoder, precision
         self.margin_strategy, self.margin, self.positive = margin_strategy, float(margin), positive
-        self.only = sources if sources is None else list(sources)
+        self.only = sources if sources is None else list(sources)  # a name in the fingerprints of stores
         self._vectors: OtherVectors | None = None
 
     @property
@@ -96,11 +96,4 @@ class Guide(CandidateFilter):
         lower = self.margin if self.margin_strategy == "absolute" else positive.abs() * self.margin
         threshold = (positive - lower).where(positive.isfinite(), positive)
         keep = (scores <= threshold) | scores.isnan()
-        return keep if self.only is None else keep | ~self._of_sources(c)
-
-    def _of_sources(self, c: Candidates) -> Bool[Tensor, "B N"]:
-        asked = torch.zeros_like(c.valid)
-        for label, name in enumerate(c.names):
-            if self.only is not None and name in self.only:
-                asked |= c.source == label
-        return asked
+        return keep if self.only is None else keep | ~c.offered_by(self.only)

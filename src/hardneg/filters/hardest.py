@@ -25,6 +25,7 @@ class Hardest(CandidateFilter):
         super().__init__(at)
         if n < 1:
             raise ConfigError(f"n must be 1 or more, got {n}")
+        # `only` is a name in the fingerprints of stores.
         self.n, self.only = int(n), sources if sources is None else list(sources)
 
     @property
@@ -34,13 +35,7 @@ class Hardest(CandidateFilter):
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate is of such a source and not among the row's hardest."""
-        asked = c.negative
-        if self.only is not None:
-            named = torch.zeros_like(asked)
-            for label, name in enumerate(c.names):
-                if name in self.only:
-                    named |= c.source == label
-            asked = asked & named
+        asked = c.negative if self.only is None else c.negative & c.offered_by(self.only)
         scores = c.scores.masked_fill(~asked, -torch.inf)
         edge = scores.topk(min(self.n, scores.shape[1]), dim=1).values[:, -1:]
         return ~asked | (scores >= edge)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -22,8 +21,4 @@ class InBatchMargin(CandidateFilter):
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate is of such a source and above the threshold."""
-        asked = torch.zeros_like(c.valid)
-        for label, name in enumerate(c.names):
-            if name in self.sources:
-                asked |= c.source == label
-        return ~asked | (c.scores <= c.lowest_positive + self.margin)
+        return ~c.offered_by(self.sources) | (c.scores <= c.lowest_positive + self.margin)

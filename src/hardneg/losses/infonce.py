@@ -128,8 +128,4 @@ class InfoNCE(Loss):
         weight = self.hardness * c.scores.detach()
         if self.hardness_sources is None:
             return weight
-        weighed = torch.zeros_like(c.valid)
-        for label, name in enumerate(c.names):
-            if name in self.hardness_sources:
-                weighed |= c.source == label
-        return weight.masked_fill(~weighed, 0.0)
+        return weight.masked_fill(~c.offered_by(self.hardness_sources), 0.0)

@@ -201,17 +201,21 @@ class Candidates:
             found = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
         return found.where(known.any(dim=1, keepdim=True), torch.inf)
 
+    def offered_by(self, names: Sequence[str]) -> Bool[Tensor, "B N"]:
+        """Mark the candidates of these sources."""
+        mask = torch.zeros_like(self.valid)
+        for label, name in enumerate(self.names):
+            if name in names:
+                mask |= self.source == label
+        return mask
+
     def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
         """Drop the negatives outside `mask`; a positive is never dropped."""
         return replace(self, valid=self.valid & (mask | self.positive))
 
     def of_sources(self, names: Sequence[str]) -> Candidates:
         """Keep the positives and the negatives of these sources; of samples, these alone are averaged."""
-        mask = torch.zeros_like(self.valid)
-        for label, name in enumerate(self.names):
-            if name in names:
-                mask |= self.source == label
-        kept = self.keep(mask)
+        kept = self.keep(self.offered_by(names))
         left = sum(name in names for name in self.sampled)
         if self.log_q is None or left in (0, len(self.sampled)):
             return kept

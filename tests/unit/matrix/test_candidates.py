@@ -77,6 +77,12 @@ def test_only_leaves_one_source_and_the_positives():
     assert alone.reverse is None and c.reverse is not None
 
 
+def test_the_candidates_of_some_sources_are_marked():
+    c = make_candidates(torch.rand(1, 4), source=[[0, 1, 2, 1]], names=NAMES)
+    assert c.offered_by(["drawn"]).tolist() == [[name == "drawn" for name in (NAMES[i] for i in (0, 1, 2, 1))]]
+    assert c.offered_by(NAMES).all() and not c.offered_by([]).any()
+
+
 def test_lowest_positive_is_the_worst_placed_one():
     c = make_candidates([[0.9, 0.1, 0.5], [0.2, 0.9, 0.0]], [[True, False, True], [True, False, False]])
     torch.testing.assert_close(c.lowest_positive, torch.tensor([[0.5], [0.2]]))
