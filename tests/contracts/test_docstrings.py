@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,14 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "hardneg"
-MODULES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
 ERRORS = {"UserError", "ConfigError", "DataError"}
 DEFINED = (ast.ClassDef, ast.FunctionDef)
+
+
+@functools.cache
+def modules() -> dict[Path, ast.Module]:
+    """All of the source, parsed: not when tests are collected, which each process of them does."""
+    return {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
 
 
 def public(body: list[ast.stmt], of: tuple[ast.ClassDef, ...] = ()) -> Iterator[tuple[ast.FunctionDef, str]]:
@@ -32,7 +38,7 @@ def raised(function: ast.FunctionDef) -> set[str]:
 def test_a_docstring_names_the_errors_that_a_user_can_mend():
     silent = [
         f"{path.relative_to(SOURCE)}: {function.name} raises {error}"
-        for path, module in MODULES.items()
+        for path, module in modules().items()
         for function, said in public(module.body)
         for error in raised(function)
         if error not in said and (path.parent.name, function.name) != ("commands", "main")  # all of them do
@@ -46,9 +52,9 @@ def there(name: str) -> bool:
     for n in range(len(parts), 0, -1):
         stem = SOURCE.joinpath(*parts[:n])
         path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
-        if path not in MODULES:
+        if path not in modules():
             continue
-        body: list[ast.stmt] = MODULES[path].body
+        body: list[ast.stmt] = modules()[path].body
         for part in parts[n:]:
             names = {node.name: node for node in body if isinstance(node, DEFINED)}
             assigned = re.search(rf"^\s*(self\.)?{part}\b.*[:=]", path.read_text(), flags=re.MULTILINE)
@@ -63,7 +69,7 @@ def there(name: str) -> bool:
 def test_a_docstring_names_code_that_is_there(room):
     named = {
         (path.relative_to(SOURCE), name)
-        for path, module in MODULES.items()
+        for path, module in modules().items()
         if path.parent == SOURCE / room or SOURCE / room in path.parents
         for node in ast.walk(module)
         if isinstance(node, (ast.Module, *DEFINED))

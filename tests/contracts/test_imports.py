@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ FILES = {".".join(path.relative_to(SRC).with_suffix("").parts): path for path in
 MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
 
 
+@functools.cache
 def imported(path, *, late):
     """The modules that a file imports when it is itself imported; with `late` also those inside functions."""
 
