@@ -20,6 +20,7 @@ from hardneg.stages.recipe import LIST, read_list
 
 RECIPES = Path(str(resources.files("hardneg.conf"))) / "experiment"
 STEPS = 50  # of each stage, in place of the small forms' 60 to 100
+OWN_STEPS = {"e5": ["2_teacher:trainer.max_steps=100"]}  # its loss is at chance for the first 20
 PLAIN = ["data=beir", "logger=csv", "trainer.enable_progress_bar=false", f"trainer.max_steps={STEPS}"]
 
 
@@ -33,7 +34,7 @@ def main() -> None:
         if stages:
             (*_, last) = (stage for stage, command in stages.items() if command == "train")
             dual = sum(command == "train" for command in stages.values())
-            line("stages", [f"{name}_small", *common], f"{out}/{name}/recipe-{seed}")
+            line("stages", [f"{name}_small", *common, *OWN_STEPS.get(name, [])], f"{out}/{name}/recipe-{seed}")
             baseline = [f"experiment={name}_small/{last}", f"stages={out}/{name}/recipe-{seed}"]
             longer = [f"trainer.max_steps={STEPS * dual}", "init_from=null"]
         else:

@@ -31,8 +31,9 @@ class InfoNCE(Loss):
     cosines. The positive has no such weight.
 
     `several` "lse_pair" takes a row's positives together instead: log(1 + sum over positives and negatives of
-    exp((negative - positive) / temperature)), the log-sum-exp pairwise loss of arXiv:2602.12727, which looks at the
-    positive that lies lowest. With one positive both are the same.
+    exp((negative - positive) / temperature)), which looks at the positive that lies lowest: the log-sum-exp pairwise
+    loss (LSEPair) of arXiv:2602.12727, of which the abstract was read and the equations were not. With one positive
+    both are the same.
 
     `focal` gamma weighs each term by (1 - p)^gamma, p the positive's probability (Lin et al. 2017, arXiv:1708.02002;
     KaLM-Embedding-V2, arXiv:2506.20923): what is learned already counts less. 0: no weight.
