@@ -73,7 +73,7 @@ def serve(words: list[str]) -> None:
         answer = ask(server, f"{address}/search", {"query": "split a path into a pair", "k": 3})
     finally:
         server.terminate()
-    assert len(answer["results"]) == 3, answer
+    assert len(answer["answers"][0]["hits"]) == 3, answer
     assert server.wait(60) == 0, "a server that is told to stop ends well"
 
 
