@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart check test lint format bench docs docs-serve release-check test-oldest test-newest clean
+.PHONY: quickstart check test lint format bench docs docs-serve release-check release-extras test-oldest test-newest clean
 
 quickstart: $(VENV)/.minilm    ## train the main job on the built-in real data set, CPU only, in minutes
 	$(BIN)/hardneg train experiment=quickstart hydra.run.dir=outputs/quickstart_$$(date +%Y-%m-%d_%H-%M-%S)
@@ -52,6 +52,9 @@ test-newest:                   ## and on the newest that there are, in .venv-new
 
 release-check: $(VENV)/bin/python   ## build sdist and wheel, install the wheel elsewhere, and do there what a newcomer does
 	tests/release/check.sh $(VENV)/bin/python
+
+release-extras: $(VENV)/bin/python  ## the wheel with every extra that fits together, in an empty environment: imports, a run
+	tests/release/extras.sh $(VENV)/bin/python
 
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest build

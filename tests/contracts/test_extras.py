@@ -118,6 +118,24 @@ def test_the_lowest_versions_are_those_that_are_tested():
         assert re.fullmatch(rf"{re.escape(version)}(\.0)*", tested), f"{name}>={version}, but {tested} is tested"
 
 
+def built_nightly(line):
+    """Whether a pin is of a nightly build: an index deletes these after a while, and nobody can install the pins."""
+    name, _, version = line.partition("==")
+    return "nightly" in name or bool(re.search(r"\.?dev\d*", version))
+
+
+@pytest.mark.parametrize("line", ["keras-nightly==3.16.0", "tf-keras==2.23.0.dev2026102618", "numpy==2.0.0dev1"])
+def test_a_nightly_build_is_known(line):
+    assert built_nightly(line)
+    assert not built_nightly("opentelemetry-semantic-conventions==0.66b2")
+
+
+@pytest.mark.parametrize("constraints", ["constraints.txt", "constraints-oldest.txt"])
+def test_no_pin_is_of_a_nightly_build(constraints):
+    lines = [line for line in (ROOT / constraints).read_text().splitlines() if "==" in line]
+    assert not [line for line in lines if built_nightly(line)]
+
+
 @pytest.mark.parametrize("where", ["README.md", "CONTRIBUTING.md", "docs", "conf", "src", "notebooks"])
 def test_every_extra_that_is_named_exists(where):
     place = ROOT / where

@@ -186,6 +186,28 @@ def test_every_guide_is_reached_from_the_front_page():
     ]
 
 
+def linked(page: str) -> set[str]:
+    """The files, folders and headings that a page links to, as paths from the repository's root."""
+    links = re.findall(r"\]\(([^)\s:]+)\)", (ROOT / page).read_text())
+    return {os.path.normpath(Path(page).parent / path) for link in links for path in (link, link.partition("#")[0])}
+
+
+@pytest.mark.parametrize("start", ["README.md", "docs/README.md"])
+@pytest.mark.parametrize(
+    ("asked", "page"),
+    {
+        "how do I bring a CSV": "docs/guides/data.md",
+        "what does relative_margin do": "docs/guides/false_negatives.md",
+        "how do I add a loss": "docs/guides/your_own_parts.md",
+        "how do I go on after an interruption": "docs/guides/runs.md#go-on-after-an-interruption",
+        "how do I compare": "docs/guides/sweeps.md",
+        "how do I serve": "docs/guides/serve.md",
+    }.items(),
+)  # fmt: skip
+def test_a_strangers_question_is_one_click_from_the_front_pages(asked, page, start):
+    assert page in linked(start), asked
+
+
 def test_the_loss_of_the_guide_to_own_parts_holds_its_contract(tmp_path, monkeypatch):
     page = "docs/guides/your_own_parts.md"
     (code,) = [block for block in blocks(page, "python") if "class MyLoss" in block]

@@ -1,7 +1,8 @@
 """Do what a page says, in the folder and environment that this runs in: `python first_page.py PAGE [PAIRS]`.
 
-Every block of Python and of a shell runs as written, but for three things: nothing is installed, the table that the
-page writes is cut to PAIRS rows (200), and a server is asked a question and stopped.
+Every block of Python and of a shell runs as written, but for four things: nothing is installed, the table that the
+page writes is cut to PAIRS rows (200), a run that the page resumes is stopped before, and a server is asked a question
+and stopped.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import csv
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ PATIENCE = 600.0  # seconds for a server to load its model and index
 
 def follow(page: Path, pairs: int) -> None:
     """Run the blocks of a page, one after the other; the first that fails ends it."""
+    resumed = re.findall(r"^hardneg resume (\S+)", page.read_text(), flags=re.MULTILINE)
     for language, block in re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), flags=re.DOTALL):
         if language == "python":
             subprocess.run([sys.executable, "-c", block], check=True)
@@ -33,8 +36,11 @@ def follow(page: Path, pairs: int) -> None:
             if not words or words[:2] == ["pip", "install"]:
                 continue
             print(f"$ {line}", flush=True)
+            runs = [Path(run) for run in resumed if f"hydra.run.dir={run}" in words]
             if words[:2] == ["hardneg", "serve"]:
                 serve(words)
+            elif runs:
+                train_and_stop(words, runs[0])
             else:
                 subprocess.run(words, check=True)
 
@@ -47,6 +53,18 @@ def cut(table: Path, rows: int) -> None:
         csv.writer(file).writerows(kept)
 
 
+def train_and_stop(words: list[str], run: Path) -> None:
+    """Train until there is a checkpoint, and stop as with Ctrl-C, so that there is something to go on with."""
+    training = subprocess.Popen(words)
+    while training.poll() is None and not any(run.glob("checkpoints/*.ckpt")):
+        time.sleep(0.1)
+    if training.poll() is None:
+        training.send_signal(signal.SIGINT)
+    ended, summary = training.wait(PATIENCE), run / "summary.json"
+    assert summary.is_file() == (ended == 0), f"it ended with {ended}"
+    summary.unlink(missing_ok=True)  # of a run that was faster than the signal: resume refuses what is complete
+
+
 def serve(words: list[str]) -> None:
     """Start a server, ask it a question, and stop it as an operator would."""
     address = f"http://127.0.0.1:{words[words.index('--port') + 1]}"
@@ -55,7 +73,7 @@ def serve(words: list[str]) -> None:
         answer = ask(server, f"{address}/search", {"query": "split a path into a pair", "k": 3})
     finally:
         server.terminate()
-    assert len(answer["results"]) == 3, answer
+    assert len(answer["answers"][0]["hits"]) == 3, answer
     assert server.wait(60) == 0, "a server that is told to stop ends well"
 
 

