@@ -21,7 +21,7 @@ class Clock:
 
     def __init__(self, budget: float) -> None:
         self.budget, self.goes, self.passed, self.at = budget, False, 0.0, 0.0
-        self.first: float | None = None  # when the first step was made
+        self.first: float | None = None  # what had passed after the first step
 
     @property
     def used(self) -> float:
@@ -45,9 +45,10 @@ class Clock:
     def rate(self, *_: object) -> float:
         """Say by what the learning rate is multiplied now: it rises to 1, then falls to 0 at the end of the budget.
 
-        It begins when it is asked for the first time: what went before, such as mining, has no steps.
+        It begins after the first step: what went before, such as mining, has none.
         """
-        self.first = self.used if self.first is None else self.first
+        if self.first is None:
+            return 0.0
         done = (self.used - self.first) / max(self.budget - self.first, 1e-9)
         return max(min(done / WARM_UP, (1 - done) / (1 - WARM_UP)), 0.0)
 
@@ -63,6 +64,8 @@ class Watch:
         """Count a step that was made; return whether it was the last. `encoder` makes what encodes as of now."""
         self.steps += 1
         used = self.clock.used
+        if self.clock.first is None:
+            self.clock.first = used
         over = used >= self.clock.budget
         if over or (self.shares and used >= self.shares[0] * self.clock.budget):
             self.shares = [share for share in self.shares if share * self.clock.budget > used]

@@ -2,8 +2,8 @@
 
     python experiments/22_equal_time/study.py DATA OUT [--sets nl2bash,conala] [--table]
 
-DATA holds the sets in BEIR layout. On each set both sides make their tries in turns (first seed), the best of each by dev
-goes on with the other seeds, beside our defaults, in turns again. What is done is left alone; `--table` trains nothing.
+DATA holds the sets in BEIR layout. On each set both sides make their tries in turns (first seed); the best of each by dev
+goes on with the other seeds beside our defaults. What is done is left alone; `--table` trains nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
 os.environ["HARDNEG_TARGETS"] = "ours."
 
-import plan  # noqa: E402
+import plan
 
 SIDES = ("ours", "theirs")
 
@@ -104,7 +104,7 @@ def trained(data: Path, side: str, setting: plan.Try, seed: int, budget: float, 
     torch.set_num_threads(1)
     judge, clock, before = Judge(data), Clock(budget), time.process_time()
     watch = Watch(clock, judge.look, looks)
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         if side == "ours":
             words = [*setting["words"], f"optimizer.lr={setting['rate']:g}"]  # type: ignore[misc]
             ours.train(words, data, seed, watch)
@@ -114,7 +114,7 @@ def trained(data: Path, side: str, setting: plan.Try, seed: int, budget: float, 
         "setting": setting,
         "points": watch.points,
         "steps": watch.steps,
-        "before_first_step": clock.first,
+        "after_first_step": clock.first,
         "processor": time.process_time() - before,
         "test": judge.test,
     }
