@@ -1,9 +1,9 @@
 """Train both sides for equal time of one thread, on one set after the other, and write the tables and the figure.
 
-    python experiments/22_equal_time/study.py DATA OUT [--sets nl2bash,conala] [--table]
+    python experiments/22_equal_time/study.py DATA OUT [--sets conala] [--table]
 
-DATA holds the sets in BEIR layout. On each set both sides make their tries in turns (first seed); the best of each by dev
-goes on with the other seeds beside our defaults. What is done is left alone; `--table` trains nothing.
+DATA holds the sets in BEIR layout. On each set both sides make their tries in turns (first seed); the best of each by
+dev goes on with the other seeds beside our defaults. What is done is left alone; `--table` trains nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ import json
 import os
 import sys
 import time
-from itertools import zip_longest
 from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
 os.environ["HARDNEG_TARGETS"] = "ours."
 
 import plan
-
-SIDES = ("ours", "theirs")
 
 
 def main() -> None:
@@ -38,9 +35,10 @@ def main() -> None:
         runs = Runs(data, out)
         for name in given.sets.split(","):
             runs.one_set(name)
-    import table
+            runs.longer(name)
+    import report
 
-    table.write(data, out)
+    report.write(data, out)
 
 
 class Runs:
@@ -51,31 +49,41 @@ class Runs:
 
     def one_set(self, name: str) -> None:
         """Make the tries and the runs of the other seeds."""
-        tries = {side: plan.first(side) for side in SIDES}
+        tries = {side: plan.first(side) for side in plan.SIDES}
         self.in_turns(name, tries, plan.SEEDS[0])
-        more = {side: plan.second(side, tries[side][best(self.out, name, side, tries[side])]) for side in SIDES}
+        more = {
+            side: plan.second(side, tries[side][plan.best(self.out, name, side, tries[side])]) for side in plan.SIDES
+        }
         self.in_turns(name, more, plan.SEEDS[0])
-        arms = chosen(self.out, name)
+        arms = plan.chosen(self.out, name)
         for number, seed in enumerate(plan.SEEDS[1:]):
             for arm in list(arms) if number % 2 == 0 else reversed(arms):
                 side, one, setting = arms[arm]
                 self.run(name, side, one, setting, seed)
 
-    def in_turns(self, name: str, tries: dict[str, dict[str, plan.Try]], seed: int) -> None:
-        """Run a try of one side, then one of the other; who begins changes."""
-        for number, pair in enumerate(zip_longest(*(tries[side].items() for side in SIDES))):
-            for side, (one, setting) in list(zip(SIDES, pair, strict=True))[:: 1 if number % 2 == 0 else -1]:
-                self.run(name, side, one, setting, seed)
+    def longer(self, name: str) -> None:
+        """Give some tries more time, where the plan says so."""
+        if name in plan.LONGER:
+            tries = {side: plan.longer(self.out, name, side) for side in plan.SIDES}
+            self.in_turns(name, tries, plan.SEEDS[0], plan.LONGER[name])
 
-    def run(self, name: str, side: str, one: str, setting: plan.Try, seed: int) -> None:
-        """Train once, unless that is done, and write what came of it."""
-        path = plan.result(self.out, name, side, one, seed)
+    def in_turns(
+        self, name: str, tries: dict[str, dict[str, plan.Try]], seed: int, seconds: float | None = None
+    ) -> None:
+        """Run a try of one side, then one of the other; who begins changes."""
+        for number, pair in enumerate(zip(*(tries[side].items() for side in plan.SIDES), strict=True)):
+            for side, (one, setting) in list(zip(plan.SIDES, pair, strict=True))[:: 1 if number % 2 == 0 else -1]:
+                self.run(name, side, one, setting, seed, seconds)
+
+    def run(self, name: str, side: str, one: str, setting: plan.Try, seed: int, seconds: float | None = None) -> None:
+        """Train once, unless that is done, and write what came of it; `seconds` are the set's own unless given."""
+        path = plan.result(self.out, name, side, one, seed, seconds)
         if path.exists():
             return
         if not self.warm:
             self.warm_up()
         looks = plan.LOOKS if seed == plan.SEEDS[1] else ()
-        found = trained(self.data / name, side, setting, seed, plan.BUDGET[name], looks)
+        found = trained(self.data / name, side, setting, seed, seconds or plan.BUDGET[name], looks)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(found) + "\n", encoding="utf-8")
@@ -86,7 +94,7 @@ class Runs:
     def warm_up(self) -> None:
         """Train every kind for a moment, so that no run pays for what is imported or compiled late."""
         tries = [
-            (side, {**kind, "rate": 0.01}) for side in SIDES for kind in plan.second(side, {"rate": 0.01}).values()
+            (side, {**kind, "rate": 0.01}) for side in plan.SIDES for kind in plan.second(side, {"rate": 0.01}).values()
         ]
         for side, setting in tries:
             trained(self.data / "conala", side, setting, 1, 0.3, ())
@@ -118,29 +126,6 @@ def trained(data: Path, side: str, setting: plan.Try, seed: int, budget: float, 
         "processor": time.process_time() - before,
         "test": judge.test,
     }
-
-
-def dev(out: Path, data: str, side: str, one: str) -> float:
-    """What dev said of a try at its end."""
-    found = json.loads(plan.result(out, data, side, one, plan.SEEDS[0]).read_text(encoding="utf-8"))
-    return float(found["points"][-1][1])
-
-
-def best(out: Path, data: str, side: str, tries: dict[str, plan.Try]) -> str:
-    """The try that dev likes best."""
-    return max(tries, key=lambda one: dev(out, data, side, one))
-
-
-def chosen(out: Path, data: str) -> dict[str, tuple[str, str, plan.Try]]:
-    """The arms, each with its side, its try and that one's settings."""
-    found = {}
-    for side, arm in zip(SIDES, ("tuned", "theirs"), strict=True):
-        tries = plan.first(side)
-        tries |= plan.second(side, tries[best(out, data, side, tries)])
-        one = best(out, data, side, tries)
-        found[arm] = (side, one, tries[one])
-    name, setting = next(iter(plan.first("ours").items()))
-    return {"defaults": ("ours", name, setting), **found}
 
 
 if __name__ == "__main__":
