@@ -42,12 +42,13 @@ class Contrast:
     def not_worse(self, margin: float) -> str:
         """What may be said at 5% of being worse by the margin; "worse" and "better" where the interval says so too."""
         d, (low, high) = self.difference, self.difference.interval()
-        if self.p_holm is not None and self.p_holm < ALPHA:
-            return "not worse by the margin" + ("; better" if low > 0 else "; worse within it" if high < 0 else "")
         if high < -margin:
             return "worse by more than the margin"
+        sign = "; better" if low > 0 else "" if high >= 0 else "; worse within it"
+        if self.p_holm is not None and self.p_holm < ALPHA:
+            return f"not worse by the margin{sign}"
         if d.p_not_worse(margin) < ALPHA:
-            return "not worse by the margin, but not after correction"
+            return f"not worse by the margin, but not after correction{sign}"
         return "not resolved" + ("; worse" if high < 0 else "")
 
 
