@@ -1,6 +1,7 @@
 """The runs of the study, one after the other in one process; what is done is not done again.
 
-usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature bm25 mined judge)
+usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
+                                                              judge_batch judge)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -49,7 +50,11 @@ ARMS: dict[str, dict[str, list[str]]] = {
         f"256 at {rate}, 8 epochs": ["batch_size=256", f"optimizer.lr={rate}", "trainer.max_epochs=8"]
         for rate in (0.005, 0.01)
     },
-    "temperature": {str(t): [*NEW, f"loss.infonce.temperature={t}"] for t in (0.03, 0.05, 0.1)},
+    "temperature_warmup": {
+        "temperature .05, warm-up .1": [*NEW],
+        **{f"temperature {t}": [*NEW, f"loss.infonce.temperature={t}"] for t in (0.03, 0.1)},
+        **{f"warm-up {share}": [*NEW, f"schedule.warmup={share}"] for share in (0, 0.3)},
+    },
     "bm25": {
         "none": [*NEW],
         "random, 4": [*NEW, "strategy=random"],
@@ -72,7 +77,11 @@ ARMS: dict[str, dict[str, list[str]]] = {
 
 def main() -> None:
     """Run the steps that are asked for, of what is not done yet."""
-    data, out, steps = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), sys.argv[3:] or [*ARMS, "judge"]
+    data, out, steps = (
+        Path(sys.argv[1]).resolve(),
+        Path(sys.argv[2]).resolve(),
+        sys.argv[3:] or [*ARMS, "judge_batch", "judge"],
+    )
     without_what_nobody_reads()
     for folder, words in (run for step in steps for run in runs(step)):
         if not (out / folder / "summary.json").exists():
@@ -81,14 +90,14 @@ def main() -> None:
 
 def runs(step: str) -> Iterator[tuple[str, list[str]]]:
     """The folder of each run of a step, STEP/SET/ARM/SEED, and its words."""
-    if step == "judge":
+    if step.startswith("judge"):
         from judged import ARMS as judged_arms
 
+        rest = [arm for arm in judged_arms if arm not in BATCH]
         for seed in SEEDS:  # the batch first: it is the default of every strategy
-            for arms in (BATCH, [arm for arm in judged_arms if arm not in BATCH]):
-                for name, arm in product(JUDGED, arms):
-                    words = [*judged_arms[arm], f"strategy_name={arm}", f"seed={seed}"]
-                    yield f"judge/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
+            for name, arm in product(JUDGED, BATCH if step == "judge_batch" else rest):
+                words = [*judged_arms[arm], f"strategy_name={arm}", f"seed={seed}"]
+                yield f"judge/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
         return
     for name in TUNED:
         for arm, words in ARMS[step].items():

@@ -24,9 +24,12 @@ class Contrast:
     data: str
     difference: Difference
     p_holm: float | None = None
+    noninferior: bool = False  # whether `p_holm` is of being worse by the smallest effect of interest or more
 
     def verdict(self, smallest: float) -> str:
         """What may be said at 5% of an effect of interest."""
+        if self.noninferior:
+            return self.not_worse(smallest)
         d, p = self.difference, self.difference.p if self.p_holm is None else self.p_holm
         if p < ALPHA:
             return "above 0" if d.mean > 0 else "below 0"
@@ -35,6 +38,18 @@ class Contrast:
         if d.p_equivalent(smallest) < ALPHA:
             return "none as large as that of interest"
         return f"not resolved: finds {100 * d.detectable():.1f} points"
+
+    def not_worse(self, margin: float) -> str:
+        """What may be said at 5% of being worse by the margin; "worse" and "better" where the interval says so too."""
+        d, (low, high) = self.difference, self.difference.interval()
+        if high < -margin:
+            return "worse by more than the margin"
+        sign = "; better" if low > 0 else "" if high >= 0 else "; worse within it"
+        if self.p_holm is not None and self.p_holm < ALPHA:
+            return f"not worse by the margin{sign}"
+        if d.p_not_worse(margin) < ALPHA:
+            return f"not worse by the margin, but not after correction{sign}"
+        return "not resolved" + ("; worse" if high < 0 else "")
 
 
 @dataclass(frozen=True)
@@ -94,15 +109,20 @@ def values(arm: Arm, seeds: Sequence[int], metric: str) -> np.ndarray:
 
 
 def primary(study: design.Study, sets: Sequence[OneSet]) -> list[Contrast]:
-    """The contrasts named before, on every set, corrected over all of them."""
+    """The contrasts named before, on every set, corrected over all of them.
+
+    p is of no difference, two-sided; of a study of non-inferiority, of being worse by `smallest` or more, one-sided.
+    """
     found = []
     for name, weights in study.primary.items():
         for one in sets:
             d = test(one, weights, study.metric)
             if d is not None:
                 found.append(Contrast(name, one.data, d))
-    corrected = statistics.holm([one.difference.p for one in found])
-    return [Contrast(one.name, one.data, one.difference, p) for one, p in zip(found, corrected, strict=True)]
+    asked = study.noninferior
+    each = [one.difference.p_not_worse(study.smallest) if asked else one.difference.p for one in found]
+    corrected = statistics.holm(each)
+    return [Contrast(one.name, one.data, one.difference, p, asked) for one, p in zip(found, corrected, strict=True)]
 
 
 def over_sets(found: Sequence[Difference]) -> tuple[float, float, float]:

@@ -75,7 +75,8 @@ def levels(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
 
 def tested(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
     """The contrasts named before."""
-    lines = [f"## Primary contrasts, points; smallest effect of interest {100 * study.smallest:g}", ""]
+    asked = "margin of non-inferiority" if study.noninferior else "smallest effect of interest"
+    lines = [f"## Primary contrasts, points; {asked} {100 * study.smallest:g}", ""]
     lines += ["| contrast | set | difference and 95% interval | p Holm | verdict |", "| --- | --- | --- | --- | --- |"]
     found = contrasts.primary(study, sets)
     for name in study.primary:
@@ -86,7 +87,10 @@ def tested(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
         if len(mine) > 1 and study.mean:
             mean, low, high = (100 * x for x in contrasts.over_sets([one.difference for one in mine]))
             lines.append(f"| {name} | mean of {len(mine)} sets | {mean:+.2f} [{low:+.2f}, {high:+.2f}] | | |")
-    return "\n".join([*lines, "", f"Holm over {len(found)} contrasts. Intervals are not corrected."])
+    said = f"Holm over {len(found)} contrasts. Intervals are not corrected."
+    if study.noninferior:
+        said += " p: one-sided, of being worse by the margin or more."
+    return "\n".join([*lines, "", said])
 
 
 def exploratory(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:

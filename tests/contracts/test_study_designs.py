@@ -85,3 +85,23 @@ def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
     assert ours.freedom == pytest.approx(theirs.freedom)
     double = contrasts.test(one, {"a": 2, "b": -2}, "ndcg@10")
     assert double.error == pytest.approx(2 * ours.error)
+
+
+@pytest.mark.parametrize(
+    ("mean", "p_holm", "said"),
+    [
+        (0.004, 0.001, "not worse by the margin"),
+        (0.02, 0.001, "not worse by the margin; better"),
+        (-0.004, 0.01, "not worse by the margin; worse within it"),
+        (-0.006, 0.06, "not worse by the margin, but not after correction; worse within it"),
+        (-0.008, 0.3, "not resolved; worse"),
+        (-0.02, 1.0, "worse by more than the margin"),
+    ],
+)
+def test_non_inferiority_goes_by_the_margin(study_modules, mean, p_holm, said):
+    """The verdicts at a margin of a point, for an error of .2 points (but .3 where nothing is known of the sign)."""
+    from hardneg.compare.statistics import Components, Difference
+
+    error = 0.003 if mean == 0.004 else 0.002
+    difference = Difference(mean, error, 1000.0, 3, 1000, Components(0.0, 0.0, 0.0))
+    assert study_modules[1].Contrast("a - b", "d", difference, p_holm, noninferior=True).verdict(0.01) == said

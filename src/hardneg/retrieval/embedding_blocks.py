@@ -67,7 +67,7 @@ class Blocks:
         order = np.argsort(self.rows, kind="stable")
         return self.rows[order], order
 
-    def has(self, documents: Int[np.ndarray, "..."]) -> np.ndarray:
+    def has(self, documents: Int[np.ndarray, "*any"]) -> np.ndarray:
         """Whether each document is among them."""
         rows, _ = self._sorted
         found = np.searchsorted(rows, documents)
