@@ -19,7 +19,7 @@ SEVERAL = (
     "logger",
     "callbacks",
 )  # groups of which several options may be chosen
-PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
+PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 MEAN_SOMETHING = ("true", "false", "null", "nan", "inf")
 
 

@@ -42,12 +42,12 @@ from hardneg.serving.from_index import opens
 from hardneg.system import distributed
 from hardneg.system.cache import owner_name
 from hardneg.training.batch_size import settle, trial_of, within_memory
+from hardneg.training.batch_topics import batch_order, tell_topics
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.module import DualEncoder
 from hardneg.training.ranks import joined
 from hardneg.training.setup import (
     Negatives,
-    batch_order,
     begin,
     check_groups,
     make_losses,
@@ -56,7 +56,6 @@ from hardneg.training.setup import (
     prepare_filters,
     prepare_negatives,
     teacher_vectors,
-    tell_topics,
 )
 
 log = logging.getLogger(__name__)

@@ -146,7 +146,7 @@ def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
             # A part that only some have and others leave out by null, as a curriculum, would be seen by nothing else.
             left_out = [key for key in keys if {_has(run, key) for run in some} >= {True, False}]
             for run in some:
-                out[" ".join([name, *(f"{key}={_what(run, key)}" for key in left_out)])].append(run)
+                out[" ".join([name, *(f"{key}={_label(run, key)}" for key in left_out)])].append(run)
     return out
 
 
@@ -157,8 +157,8 @@ def _has(run: FinishedRun, key: str) -> bool | None:
     return False if key in run.config and not run.config[key] else None
 
 
-def _what(run: FinishedRun, key: str) -> str:
-    """What a run has of a part that others leave out: its class, as the config's word for it, where that says more."""
+def _label(run: FinishedRun, key: str) -> str:
+    """Name what a run has of a part that others leave out: its class, where that says more than the part's own name."""
     if not _has(run, key):
         return "None"
     own = _class_of(run, f"{key}.").lower()

@@ -16,6 +16,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -27,7 +28,7 @@ from hardneg.system.cache_folder import cache_folder
 from hydra_plugins.hardneg import Studies
 
 CONFIG_PATH = "pkg://hardneg.conf"
-PLAIN = re.compile(r"[\w./~+-]+")  # a path or name that Hydra reads the same without quotes
+BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list
 
 
 def register_resolvers() -> None:
@@ -110,8 +111,11 @@ def quoted(value: object) -> str:
 
 
 def as_value(value: object) -> str:
-    """A path or name for a word of the command line, quoted only where it must be."""
-    return str(value) if PLAIN.fullmatch(str(value)) else quoted(value)
+    """A text for a word of the command line, quoted only where Hydra reads the bare one otherwise, as 10 or null."""
+    text = str(value)
+    if BARE.fullmatch(text) and OverridesParser.create().parse_override(f"_={text}").value() == text:
+        return text
+    return quoted(text)
 
 
 def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapping[str, Any]]) -> list[str]:

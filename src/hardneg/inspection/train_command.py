@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from typing import Any
 
-from hardneg.config.composition import PLAIN, key_of, quoted
+from hardneg.config.composition import as_value, key_of, quoted
 from hardneg.data.held_out import TRAIN, Shares, split_of
 from hardneg.data.tables import RetrievalData
 from hardneg.inspection.findings import likely_false_negatives
@@ -33,7 +33,7 @@ def plain(word: str) -> str:
     """Take away the quotes of a value that means the same without them."""
     key, equals, value = word.partition("=")
     bare = value[1:-1] if len(value) > 2 and value[0] == value[-1] == "'" else value
-    return f"{key}{equals}{bare}" if PLAIN.fullmatch(bare) else word
+    return f"{key}{equals}{bare}" if as_value(bare) == bare else word
 
 
 def in_shell(word: str) -> str:

@@ -26,7 +26,7 @@ from hardneg.system import distributed
 from hardneg.system.progress import silent
 
 
-def check_one(ckpt_path: object, encoder: object, who: str) -> None:
+def check_at_most_one(ckpt_path: object, encoder: object, who: str) -> None:
     """Raise `ConfigError` where `who` is to embed is said twice."""
     if ckpt_path is not None and encoder is not None:
         raise ConfigError(f"{who} takes either ckpt_path or encoder, not both")
@@ -60,7 +60,7 @@ class Dense(Miner):
                 f"encoder={name}: an encoder is chosen as a group here, with + and where it goes, as in"
                 f" +encoder@negatives.mined.miner.encoder={name} or +encoder@filter.guide.encoder={name}"
             )
-        check_one(self.ckpt_path, self.encoder, "a dense miner")
+        check_at_most_one(self.ckpt_path, self.encoder, "a dense miner")
         if self.weights not in ("current", "average"):
             raise ConfigError(f"weights must be current or average, got {self.weights!r}")
         if self.weights == "average" and not self.follows_model:

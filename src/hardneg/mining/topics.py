@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int32
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
-from hardneg.mining.dense import check_one
+from hardneg.mining.dense import check_at_most_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher, query_blocks
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
@@ -51,7 +51,7 @@ class Topics:
             )
         if self.clusters < 2:
             raise ConfigError(f"batches.clusters={self.clusters} must be 2 or more; null for batches of any topic")
-        check_one(self.ckpt_path, self.encoder, "batches=topics")
+        check_at_most_one(self.ckpt_path, self.encoder, "batches=topics")
         EmbeddingTeacher.of(self)  # which refuses a file that is not there
 
     def of(self, training: TrainingSet, cache: Path, device: str) -> Int32[np.ndarray, " n"] | None:

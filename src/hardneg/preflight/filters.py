@@ -7,7 +7,7 @@ from typing import Any
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
-from hardneg.mining.dense import check_one
+from hardneg.mining.dense import check_at_most_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher
 from hardneg.preflight.losses import may_teach
 
@@ -38,7 +38,7 @@ def check_guide(name: str, rule: Guide) -> None:
             f" an encoder, as +encoder@filter.{name}.encoder=minilm"
         )
     try:
-        check_one(rule.ckpt_path, rule.encoder, "a guide")
+        check_at_most_one(rule.ckpt_path, rule.encoder, "a guide")
         EmbeddingTeacher.of(rule)
     except ConfigError as error:
         raise ConfigError(f"filter.{name}: {error}") from error

@@ -38,7 +38,7 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
     left = [name for name in node["negatives"] if name not in drawn]
     if not left:
         raise NothingWithout("the run has no other negatives")
-    _check_unread(node, drawn)
+    _check_unread(node, drawn, left)
     number = node.get("batch_size")
     kept = [word for word in words if _place(word).split(".")[0] not in OF_NEGATIVES + OF_RESUMING]
     kept = [word for word in kept if key_of(word) != "batch_size" or not isinstance(number, int)]
@@ -59,7 +59,9 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
         if (found := [*kept, *own, *unused, *off]) != kept:
             _composed(found)
     except (HydraException, OmegaConfBaseException, UserError) as error:
-        raise NothingWithout(f"its other words do not go together without them ({in_plain_words(error)})") from error
+        raise NothingWithout(
+            f"the remaining words cannot be composed without them ({in_plain_words(error)})"
+        ) from error
     return found
 
 
@@ -97,16 +99,20 @@ def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> l
     return [train, shlex.join(["hardneg", "compare", str(folder), str(other)])]
 
 
-def _check_unread(node: dict[str, Any], drawn: Collection[str]) -> None:
-    """Raise `NothingWithout` for a loss or filter that names one of the sources, or needs a teacher that they have."""
+def _check_unread(node: dict[str, Any], drawn: Collection[str], left: Collection[str]) -> None:
+    """Raise `NothingWithout` for a loss or filter that names one of the sources, or needs a teacher that they have.
+
+    An in-batch teacher, which stays, gives a loss scores too.
+    """
+    live = any(node["negatives"][name].get("teacher") for name in left)
     for group in OF_PARTS:
         made = classes.build_group(node.get(group), group)
         for name, one in (node.get(group) or {}).items():
             named = {str(read) for key in ("sources", "hardness_sources") for read in one.get(key) or ()}
             if read := sorted(named & set(drawn)):
                 raise NothingWithout(f"{group}.{name} reads {', '.join(read)}")
-            if getattr(made[name], "needs_teacher", False):
-                raise NothingWithout(f"{group}.{name} learns from a teacher's scores of them")
+            if getattr(made[name], "needs_teacher", False) and not (live and group == "loss"):
+                raise NothingWithout(f"{group}.{name} reads a teacher's scores of them")
 
 
 def _composed(words: list[str]) -> Any:

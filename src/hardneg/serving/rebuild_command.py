@@ -18,7 +18,7 @@ def is_data(word: str) -> bool:
 def path_word(key: str, path: object) -> str:
     """A path in a command: Hydra wants one with =, commas or brackets quoted (best of epoch=3.ckpt, say)."""
     text = str(path)
-    if re.fullmatch(r"[\w /.:+~@%-]+", text):
+    if re.fullmatch(r"[\w /.:+@%-]+", text, re.ASCII):
         return f"{key}={text}"
     return f'{key}="{text}"'
 

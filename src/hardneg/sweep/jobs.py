@@ -84,10 +84,11 @@ def _same(one: Job, other: Job) -> str:
     """Say that two jobs are the same run, and how that comes where only one of them names its batch."""
     if (one.cfg.get("batch_size") == AUTO) == (other.cfg.get("batch_size") == AUTO):
         return "are the same"
-    number = OmegaConf.select(one.cfg, "encoder.batch_size", default=BATCH)
+    auto = one if one.cfg.get("batch_size") == AUTO else other
+    number = OmegaConf.select(auto.cfg, "encoder.batch_size", default=BATCH)
     return (
         f"are the same as far as can be told before they run: batch_size=auto is {number} here (encoder.batch_size),"
-        " or less where queries or memory are few; leave one of the two out"
+        " or less where there are few queries or little memory; leave one of the two out"
     )
 
 

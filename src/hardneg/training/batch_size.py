@@ -29,8 +29,8 @@ from hardneg.system.atomic_write import atomic_write
 log = logging.getLogger(__name__)
 
 STEPS = 8  # an epoch should have so many batches, for the rate to rise and fall in (experiments/16_defaults)
-SMALL = 64  # a batch below which it is warned that one small set of a mix makes it so for all
 LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
+SMALL = 64  # a batch below which it is warned that one small set of a mix makes it so for all
 MOMENTS = 2  # numbers that an optimiser like Adam keeps of each weight, which memory must hold too
 
 
@@ -75,10 +75,14 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
         log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
         whole = planned(AUTO, cfg.encoder, replace(order, blended=True), ranks)
         if smallest is not None and number < min(whole, SMALL):
+            of_sets = any(
+                (source or {}).get("logq") for source in (cfg.get("negatives") or {}).values()
+            )  # what blended refuses
             log.warning(
-                "batch_size: %d in every set, since %s has no more queries, where all together allow %d: take"
-                " data.batches=blended (a batch is of all sets), or leave %s out",
-                *(number, smallest, whole, smallest),
+                "batch_size: %d in every set, since %s has no more queries, where all together allow %d:"
+                " %sleave %s out",
+                *(number, smallest, whole),
+                *("" if of_sets else "take data.batches=blended (a batch is of all sets), or ", smallest),
             )
     return _noted(cfg, folder, number)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -19,7 +18,6 @@ from torch import nn
 from hardneg.config import classes, run_identity
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
-from hardneg.data.same_set_batches import Order
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
@@ -29,9 +27,7 @@ from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.mining.guide_vectors import guide, taught_by
-from hardneg.mining.topics import Topics
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
-from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
@@ -41,16 +37,11 @@ from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
 from hardneg.system import distributed
-from hardneg.system.atomic_write import atomic_write
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
 
 log = logging.getLogger(__name__)
-
-TOPICS = "topics.npy"  # of the training queries, in a run's folder
-HALF = 0.5  # of the batches, below which topics do next to nothing
-BATCHES = 4  # that a topic of middling size should fill
 
 
 @dataclass(frozen=True)
@@ -110,40 +101,6 @@ def check_batch_size(cfg: Any, training: TrainingSet) -> None:
     training.order.check(planned(cfg["batch_size"], cfg["encoder"], training.order, ranks), ranks)
 
 
-def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
-    """Say which rows come together in batches: any, those of one data set, or of one topic, which are found first.
-
-    They lie in the run's folder too: a run that goes on, on another machine and without the cache, keeps them.
-    """
-    if not cfg.get("batches"):
-        return training.order
-    began = folder if cfg.ckpt_path is None else Path(str(cfg.ckpt_path)).resolve().parent.parent
-    if cfg.ckpt_path is not None and (began / TOPICS).is_file():
-        found = np.load(began / TOPICS)
-    else:
-        topics: Topics = classes.build(cfg.batches)
-        found = topics.of(training, Path(cfg.cache), own_device(cfg))
-    if found is not None and distributed.rank() == 0:
-        with atomic_write(folder / TOPICS) as draft, draft.open("wb") as file:
-            np.save(file, found)
-    return replace(training.order, topics=found)
-
-
-def tell_topics(order: Order, seed: int, width: int) -> None:
-    """Say which share of the batches, of `width` queries on all ranks, are of one topic; warn where few are."""
-    if order.topics is None or distributed.rank():
-        return
-    share, clusters = order.share_of_one_topic(seed, width), int(order.topics.max()) + 1
-    log.info("batches=topics: %.0f%% of the batches are of one topic", 100 * share)
-    if share < HALF:
-        fewer = max(len(order.topics) // (BATCHES * width), 2)
-        mend = f"take fewer, larger ones, as batches.clusters={fewer}" if fewer < clusters else "take smaller batches"
-        log.warning(
-            "batches=topics: the other batches mix what is left of %d topics, too small for %d queries a step; %s",
-            *(clusters, width, mend),
-        )
-
-
 def describe(data: RetrievalData) -> str:
     """Say in one line what is trained on."""
     splits = ", ".join(f"{name} {len(qrels.query_rows)}" for name, qrels in data.qrels.items())
@@ -173,7 +130,8 @@ def candidates_of(sources: Iterable[object]) -> str:
 
     In-batch negatives, a queue and blocks offer what other rows hold; all others may name any document.
     """
-    return "positives" if all(isinstance(source, InBatch | Queue | Blocks) for source in sources) else "all"
+    of_rows = all(getattr(source, "of_batch", False) or isinstance(source, Queue) for source in sources)
+    return "positives" if of_rows else "all"
 
 
 def make_losses(cfg: DictConfig, data: RetrievalData) -> dict[str, Weighed]:

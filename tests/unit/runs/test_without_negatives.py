@@ -60,7 +60,7 @@ def test_settings_of_what_is_left_stay(composed):
         (["negatives=[bm25]"], "the run has no other negatives"),
         (
             ["negatives=[in_batch,bm25]", "loss=[infonce,kl]", "teacher=cross_encoder", "teacher.model=minilm"],
-            "loss.kl learns from a teacher's scores of them",
+            "loss.kl reads a teacher's scores of them",
         ),
         (["negatives=[in_batch,bm25]", "loss.infonce.sources=[bm25]"], "loss.infonce reads bm25"),
     ],
@@ -71,7 +71,7 @@ def test_where_there_is_no_run_without_them_it_says_why(composed, given, why):
 
 
 def test_where_the_other_words_say_nothing_without_them_it_says_why(composed):
-    with pytest.raises(NothingWithout, match=r"its other words do not go together without them .*sead"):
+    with pytest.raises(NothingWithout, match=r"the remaining words cannot be composed without them .*sead"):
         words_without(compose("data=toy", "strategy=bm25"), ["data=toy", "strategy=bm25", "sead=3"], ["bm25"])
 
 
@@ -101,3 +101,9 @@ def test_a_recipes_teacher_is_taken_away_by_words_that_hydra_takes():
     off = words_off("teacher", words, plain)
     assert off == ["~teacher", "~teacher.encoder"]
     assert not plain([*words, *off])["teacher"] and words_off("teacher", ["data=toy"], plain) == []
+
+
+def test_a_loss_may_learn_from_the_teacher_of_the_batch_that_stays(composed):
+    own = ["+teacher@negatives.in_batch.teacher=bi_encoder", "+encoder@negatives.in_batch.teacher.encoder=static"]
+    words = composed("data=toy", "negatives=[in_batch,bm25]", "loss=[margin_mse]", *own, drawn=["bm25"])
+    assert "loss=[margin_mse]" in words and words[-2:] == own

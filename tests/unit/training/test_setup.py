@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
-import numpy as np
 import pytest
 from confs import compose
 from torch import nn
 
-from hardneg.data.same_set_batches import Order
 from hardneg.data.toy import Toy
 from hardneg.errors import ConfigError
 from hardneg.losses.embed_distill import EmbedDistill
@@ -17,7 +13,7 @@ from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.random import Random
-from hardneg.training.setup import Negatives, candidates_of, check_groups, make_losses, objective, tell_topics
+from hardneg.training.setup import Negatives, candidates_of, check_groups, make_losses, objective
 
 DISTILLED = ("loss=[infonce,embed_distill]", "+encoder@loss.embed_distill.teacher.encoder=static")
 
@@ -34,20 +30,6 @@ def test_a_group_may_name_the_projection_that_is_made_once_the_widths_are_known(
     assert losses["embed_distill"].projection is None, "the run's own loss was changed"
     with pytest.raises(ConfigError, match="matches no trained weight"):
         check_groups(cfg, {"embed_distill": EmbedDistill(projection=False)}, make)
-
-
-def test_a_run_says_which_share_of_its_batches_are_of_one_topic(caplog):
-    caplog.set_level(logging.INFO)
-    tell_topics(Order({"it": 60}, topics=np.repeat([0, 1], 30)), 1, 10)
-    assert [record.message for record in caplog.records] == ["batches=topics: 100% of the batches are of one topic"]
-    caplog.clear()
-    tell_topics(Order({"it": 60}, topics=np.arange(60) // 5), 1, 10)
-    assert "batches=topics: 0% of the batches are of one topic" in caplog.text
-    assert "what is left of 12 topics, too small for 10 queries a step" in caplog.text
-    assert "take fewer, larger ones, as batches.clusters=2" in caplog.text
-    caplog.clear()
-    tell_topics(Order({"it": 60}), 1, 10)
-    assert not caplog.records
 
 
 def test_another_encoder_must_know_what_a_step_may_hold():

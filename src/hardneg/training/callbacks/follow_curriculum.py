@@ -13,7 +13,7 @@ from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.system import collectives
-from hardneg.training.base import logs_now
+from hardneg.training.base import just_logged
 from hardneg.training.module import DualEncoder
 
 
@@ -46,7 +46,7 @@ class FollowCurriculum(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
     ) -> None:
         """Log, and let the pace look at what was measured, as often as that is logged."""
-        if not logs_now(trainer):
+        if not just_logged(trainer):
             return
         pl_module.log_dict(self.curriculum.numbers(self._progress(trainer, batch_idx)))
         pace = self.curriculum.pace
