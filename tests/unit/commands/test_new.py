@@ -26,6 +26,7 @@ def test_it_writes_a_package_and_says_what_is_next(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["clicks", "a_b_study", "long_tail_of_queries"])
 def test_what_it_writes_is_clean_whatever_it_is_called(tmp_path, name):
+    pytest.importorskip("ruff")  # of the extra `dev`, not of `test`
     new.write(tmp_path / name)
     for words in (
         ["check", "--select", "E,F,I,B,UP,SIM,RUF,ANN001,D100,D101,D102,D103"],
