@@ -75,9 +75,8 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
         log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
         whole = planned(AUTO, cfg.encoder, replace(order, blended=True), ranks)
         if smallest is not None and number < min(whole, SMALL):
-            of_sets = any(
-                (source or {}).get("logq") for source in (cfg.get("negatives") or {}).values()
-            )  # what blended refuses
+            sources = (cfg.get("negatives") or {}).values()
+            of_sets = any((source or {}).get("logq") for source in sources)  # which blended batches refuse
             log.warning(
                 "batch_size: %d in every set, since %s has no more queries, where all together allow %d:"
                 " %sleave %s out",
