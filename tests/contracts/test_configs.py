@@ -102,7 +102,11 @@ def test_every_option_composes_and_can_run(choice):
             "teacher=bi_encoder needs weights: a checkpoint, as teacher.ckpt_path=FILE",
         ),
         (["teacher=cross_encoder", "teacher.model=x"], "none of negatives=[in_batch] has lists that it could score"),
-        (["teacher=cross_encoder", "teacher.model=x"], "pairs is +teacher@negatives.in_batch.teacher=bi_encoder"),
+        (
+            ["teacher=cross_encoder", "teacher.model=x"],
+            "write, in place of teacher=, +teacher@negatives.in_batch.teacher=bi_encoder"
+            " +encoder@negatives.in_batch.teacher.encoder=minilm",
+        ),
         (["loss=kl"], "loss=kl reads teacher scores"),
         (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),
         (["negatives=[in_batch,mined]", "remine.warmup_epochs=3"], "leaves none of trainer.max_epochs=3"),

@@ -36,7 +36,10 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(source, OfflineSource | OnlineSource):
             raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
     if node.get("teacher") and not any(source.has_teacher for source in sources.values()):
-        live = "; a teacher of the batch's own pairs is +teacher@negatives.in_batch.teacher=bi_encoder"
+        live = (
+            "; for a teacher of the batch's own pairs write, in place of teacher=,"
+            " +teacher@negatives.in_batch.teacher=bi_encoder +encoder@negatives.in_batch.teacher.encoder=minilm"
+        )
         raise ConfigError(
             f"teacher is given, but none of negatives=[{','.join(sources)}] has lists that it could score; add one, as"
             f" in negatives=[in_batch,bm25]{live if 'in_batch' in sources else ''}"

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from confs import compose
 from omegaconf import OmegaConf
+from synthetic import make_candidates
 
-from hardneg.negatives.mining_setting import open_setting
+from hardneg.filters.duplicates import Duplicates
+from hardneg.filters.guide import Guide
+from hardneg.filters.hardest import Hardest
+from hardneg.filters.in_batch_margin import InBatchMargin
+from hardneg.negatives.mining_setting import open_setting, warn_of_live
+
+MEND = "filter.rule.at=mined has it judge these"
 
 
 def test_a_filter_of_live_batches_alone_is_warned_of_once(tmp_path, caplog):
@@ -15,4 +23,22 @@ def test_a_filter_of_live_batches_alone_is_warned_of_once(tmp_path, caplog):
     open_setting(cfg, {})
     (told,) = (record.message for record in caplog.records if record.levelname == "WARNING")
     assert told.startswith("filter=in_batch_margin does nothing here: it judges live batches alone")
-    assert told.endswith("filter.in_batch_margin.at=mined has it judge these")
+    assert told.endswith("there are only mined lists")
+
+
+@pytest.mark.parametrize("rule", [Duplicates("live"), Guide(), Hardest()])
+def test_a_rule_of_all_candidates_may_judge_mined_lists_instead(caplog, rule):
+    warn_of_live({"rule": rule})
+    assert caplog.messages[0].endswith(f"there are only mined lists; {MEND}")
+
+
+@pytest.mark.parametrize("rule", [InBatchMargin(), Guide(sources=["in_batch"]), Hardest(sources=["bm25"])])
+def test_a_rule_of_some_sources_is_not_advised_to(caplog, rule):
+    warn_of_live({"rule": rule})
+    assert caplog.messages[0].endswith("there are only mined lists")
+
+
+@pytest.mark.parametrize("rule", [InBatchMargin(at="mined"), Hardest(1, ["bm25"], at="mined")])
+def test_as_it_would_judge_nothing_there(rule):
+    listed = make_candidates([[0.1, 0.9, 0.8]], source=[[0, 1, 1]], names=("positive", "mined"))
+    assert rule(listed, listed.ids[:, :1]).all()
