@@ -138,6 +138,12 @@ def test_mining_that_cannot_work_is_refused(overrides, says):
         check_config(compose(*overrides))
 
 
+def test_a_teacher_without_lists_to_score_is_refused_with_words_that_work():
+    with pytest.raises(ConfigError) as refused:
+        check_config(compose("loss=margin_mse", "teacher=cross_encoder", "teacher.model=x"))
+    check_config(compose("loss=margin_mse", *re.findall(r"\+\S+", str(refused.value))))
+
+
 SWAP = ["negatives=[mined]", "negatives.mined.swap.every_n_steps=9"]
 
 
