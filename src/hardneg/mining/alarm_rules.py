@@ -148,34 +148,44 @@ def fall(losses: Sequence[float]) -> float:
     return (float(np.mean(losses[-third:])) - first) / first if first else float("nan")
 
 
-NEARER = "draw from the nearest alone (negatives.{source}.pool=20, negatives.{source}.sampling=top)"
+NEAREST = "always draw the nearest (negatives.{source}.sampling=top), "
 IDLE = {  # by the kind of a source, what to do where its negatives are idle
-    "following": f"they are too easy, or learnt: {NEARER}, mine again sooner (remine), or leave them out",
-    "listed": f"they are too easy, or learnt: {NEARER}, take mined ones (strategy=mined), or leave them out",
+    "following": "they are too easy, or learnt: {nearest}mine again sooner (remine), or leave them out",
+    "listed": "they are too easy, or learnt: {nearest}take those that the model in training mines (strategy=mined"
+    " without another miner), or leave them out",
     "given": "they are too easy, or learnt: take mined ones beside them (negatives=[in_batch,given,mined]), or leave"
     " them out",
-    "random": "random documents are easy: take nearer ones (strategy=bm25 or mined), or none",
+    "random": "random documents are easy: take nearer ones (strategy=bm25 or strategy=mined), or none",
     "other": "they are too easy, or learnt: take nearer ones, or none",
 }
-OF_LISTS = "take a filter of mined lists, as filter=[known_positives,relative_margin]"
-OF_BATCHES = "have another encoder judge them, by filter=[known_positives,guide]"
-FALSE = {"following": OF_LISTS, "listed": OF_LISTS}  # and where they are suspected of being false; else the other
+OF_LISTS = (  # whole, so that it can run, and changes something, with and without the filter that strategy=mined has
+    "filter the mined lists by a larger margin, as with filter=[known_positives,relative_margin]"
+    " filter.relative_margin.margin=0.1 (0.05 unless set)"
+)
+OF_BATCHES = (
+    "have another encoder judge them, as with filter=[known_positives,guide] +encoder@filter.guide.encoder=minilm"
+)
+OF_FALSE_ONES = {"following": OF_LISTS, "listed": OF_LISTS}  # by the kind, what to do against them; else OF_BATCHES
 
 
-def at_the_end(source: str, numbers: Mapping[str, float], at: Thresholds, kind: str = "other") -> list[Alarm]:
+def at_the_end(
+    source: str, numbers: Mapping[str, float], at: Thresholds, kind: str = "other", nearest: bool = False
+) -> list[Alarm]:
     """Judge a source's drawn negatives by their `loss_share` and `above_positive` in the last third of the training.
 
     A number that is NaN or not there says nothing. What is advised goes by the `kind` of the source: `listed` (from
-    mined lists), `following` (from lists that are mined again), `given`, `random` or `other`.
+    mined lists), `following` (from lists that are mined again), `given`, `random` or `other`; and by whether it draws
+    the `nearest` as it is.
     """
     found = []
     share, above = numbers.get("loss_share", math.nan), numbers.get("above_positive", math.nan)
     if at.idle is not None and share < at.idle:
         text = f"its negatives were idle: {share:.1%} of the loss over the last third of the training"
-        found.append(Alarm("idle", f"{text}; {IDLE[kind].format(source=source)}"))
+        mend = IDLE[kind].format(nearest="" if nearest else NEAREST.format(source=source))
+        found.append(Alarm("idle", f"{text}; {mend}"))
     if at.above_positive is not None and above > at.above_positive:
         text = f"{above:.1%} of its negatives scored above their positive over the last third of the training"
-        mend = f"many may be false: look at some of them, and {FALSE.get(kind, OF_BATCHES)}"
+        mend = f"many may be false: look at some of them, and {OF_FALSE_ONES.get(kind, OF_BATCHES)}"
         found.append(Alarm("above_positive", f"{text}; {mend}"))
     return found
 

@@ -11,6 +11,7 @@ from confs import compose
 from hardneg.errors import ConfigError
 from hardneg.mining import alarm_rules
 from hardneg.mining.alarm_rules import Thresholds
+from hardneg.preflight.config import check_config
 
 AT = Thresholds()
 
@@ -112,20 +113,38 @@ def test_dev_that_was_best_before_the_first_round_is_an_alarm():
     assert not alarm_rules.best_before("val/x", curve[:3], 10) and not alarm_rules.best_before("val/x", [], 10)
 
 
+LISTS = ["filter=[known_positives,relative_margin]", "filter.relative_margin.margin=0.1"]
+BATCHES = ["filter=[known_positives,guide]", "+encoder@filter.guide.encoder=minilm"]
+WORDS = re.compile(r"[+]?\b(?:strategy|negatives|filter|encoder@)[\w.@]*=(?:\[[^]]*\]|[\w.]+)")
+
+
 @pytest.mark.parametrize(
-    ("kind", "source", "idle", "false"),
+    ("kind", "base", "idle", "false"),
     [
-        ("following", "mined", "(remine)", "relative_margin"),
-        ("listed", "bm25", "negatives.bm25.pool=20", "relative_margin"),
-        ("given", "given", "negatives=[in_batch,given,mined]", "guide"),
-        ("random", "random", "strategy=bm25", "guide"),
-        ("other", "mine", "take nearer ones, or none", "guide"),
+        ("following", "strategy=mined", ["negatives.mined.sampling=top"], LISTS),
+        ("listed", "strategy=bm25", ["negatives.bm25.sampling=top", "strategy=mined"], LISTS),
+        ("given", "negatives=[in_batch,given]", ["negatives=[in_batch,given,mined]"], BATCHES),
+        ("random", "strategy=random", ["strategy=bm25", "strategy=mined"], BATCHES),
+        ("other", "negatives=[in_batch,random]", [], BATCHES),
     ],
 )
-def test_advice_names_what_such_a_source_has(kind, source, idle, false):
-    found = alarm_rules.at_the_end(source, {"loss_share": 0.0, "above_positive": 0.9}, AT, kind)
-    assert idle in found[0].text and false in found[1].text
-    advice = " ".join(one.text for one in found)
-    for key in re.findall(r"(?:strategy|negatives|filter)[\w.]*=(?:\[[^]]*\]|\w+)", advice):
-        if not key.endswith("guide]"):  # which asks for an encoder too
-            compose(*([f"negatives=[{source}]"] if key.startswith("negatives.") else []), key)
+def test_what_is_advised_can_run_and_changes_something(kind, base, idle, false):
+    source = {"following": "mined", "listed": "bm25"}.get(kind, kind)
+    easy, suspected = alarm_rules.at_the_end(source, {"loss_share": 0.0, "above_positive": 0.9}, AT, kind)
+    assert WORDS.findall(easy.text) == idle and WORDS.findall(suspected.text) == false
+    for word in idle:
+        differs([word] if word.startswith("strategy=") else [base, word], base)
+    differs([base, *false], base)
+
+
+def differs(words, base):
+    """The preflight takes these words, and they are not the run that was."""
+    cfg = compose(*words)
+    check_config(cfg)
+    assert cfg != compose(base)
+
+
+@pytest.mark.parametrize("kind", ["following", "listed"])
+def test_a_source_that_draws_the_nearest_is_not_advised_to(kind):
+    (idle,) = alarm_rules.at_the_end("bm25", {"loss_share": 0.0}, AT, kind, nearest=True)
+    assert "sampling" not in idle.text and "they are too easy, or learnt: " in idle.text

@@ -10,7 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from hardneg.mining.alarm_rules import Thresholds
+from hardneg.mining.bm25 import BM25
 from hardneg.negatives.random import Random
+from hardneg.negatives.stored import Stored
 from hardneg.runs.without_negatives import NothingWithout
 from hardneg.training.callbacks import judge_negatives
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -121,6 +123,16 @@ def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, m
     judge.tell(trainer, OmegaConf.create(), tmp_path)
     assert "val/ndcg@10 was best, 0.6000, at step 1, before the first of these negatives" in caplog.text
     assert "whether" not in caplog.text
+
+
+@pytest.mark.parametrize(("sampling", "advised"), [("uniform", True), ("top", False)])
+def test_what_a_source_does_already_is_not_advised(tmp_path, caplog, monkeypatch, sampling, advised):
+    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: [])
+    source = Stored(1, BM25(), sampling=sampling)
+    source.store = "mined"
+    judge, trainer = trained([(0.01, 1.0, 0.0)] * 9, source=source)
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    assert "were idle" in caplog.text and ("(negatives.random.sampling=top)" in caplog.text) == advised
 
 
 def test_where_there_is_no_run_without_them_that_is_said(tmp_path, caplog, monkeypatch):

@@ -93,7 +93,9 @@ class JudgeNegatives(L.Callback):
             share = "" if math.isnan(found["loss_share"]) else f"{found['loss_share']:.0%} of the loss, "
             above = f"{found['above_positive']:.0%} of its negatives above their positive"
             log.info("%s: %s%s (last third of the training)", name, share, above)
-            told = alarm_rules.at_the_end(name, found, self.at, _kind(self.drawn[name]))
+            source = self.drawn[name]
+            nearest = isinstance(source, Stored) and source.sampling == "top"
+            told = alarm_rules.at_the_end(name, found, self.at, _kind(source), nearest)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
         names = ", ".join(numbers)
         try:
