@@ -87,18 +87,32 @@ def test_a_step_counts_once_however_many_batches_make_it():
     assert [len(values) for values in judge.seen["random"].values()] == [9, 9, 9]
 
 
-def test_a_few_steps_say_only_that_they_are_too_few(tmp_path, caplog):
+TOO_FEW = "random: too few steps with its negatives were logged to judge them ({} of at least 9); {}"
+
+
+@pytest.mark.parametrize(
+    ("before", "steps", "every", "told"),
+    [
+        (0, 8, 1, TOO_FEW.format(8, "train longer")),
+        (0, 44, 5, TOO_FEW.format(8, "trainer.log_every_n_steps=1 logs every step")),
+        (0, 7, 5, TOO_FEW.format(1, "train longer")),
+        (30, 7, 5, TOO_FEW.format(1, "train longer")),
+        (30, 9, 5, TOO_FEW.format(1, "trainer.log_every_n_steps=1 logs every step")),
+        (9, 0, 1, TOO_FEW.format(0, "train longer")),
+        (0, 20, 0, "random: trainer.log_every_n_steps=0 logs no step, so that its negatives are not judged"),
+    ],
+)
+def test_a_few_steps_say_only_what_would_make_them_enough(tmp_path, caplog, before, steps, every, told):
     caplog.set_level(logging.INFO)
-    judge, trainer = trained([(1.0, 1.0, 0.0)] * 8)
+    source = Late(k=1)
+    judge, trainer = trained([], source=source)
+    trainer.log_every_n_steps = every
+    go_on(judge, trainer, [(None, 1.0, None)] * before)
+    source.store = "mined"
+    go_on(judge, trainer, [(1.0, 1.0, 0.0)] * steps)
     assert judge.numbers() == {} == judged(trainer)
     judge.tell(trainer, OmegaConf.create(), tmp_path)
-    trainer.log_every_n_steps = 5
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
-    told = "random: too few steps with its negatives were logged to judge them (8, of 9 at least); "
-    assert [record.message for record in caplog.records] == [
-        f"{told}train longer",
-        f"{told}trainer.log_every_n_steps=1 logs each",
-    ]
+    assert caplog.messages == [told]
 
 
 def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_path, caplog, monkeypatch):

@@ -73,11 +73,15 @@ class JudgeNegatives(L.Callback):
         means = {what: float(np.nanmean(values[what])) for what in WATCHED[1:]}
         return {"loss_share": share, **means}
 
-    def _too_few(self, name: str, every: int) -> str:
+    def _too_few(self, name: str, trainer: L.Trainer) -> str:
         """Say why a source is not judged, and what would let it be."""
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not every:
+            return "trainer.log_every_n_steps=0 logs no step, so that its negatives are not judged"
         there = int(np.isfinite(self.seen[name]["margin"]).sum())
-        mend = "trainer.log_every_n_steps=1 logs each" if every > 1 else "train longer"
-        return f"too few steps with its negatives were logged to judge them ({there}, of {LEAST} at least); {mend}"
+        made = trainer.global_step - self.first.get(name, trainer.global_step)  # since it had something to draw from
+        mend = "trainer.log_every_n_steps=1 logs every step" if every > 1 and made >= LEAST else "train longer"
+        return f"too few steps with its negatives were logged to judge them ({there} of at least {LEAST}); {mend}"
 
     def tell(self, trainer: L.Trainer, cfg: DictConfig, folder: Path) -> None:
         """Say what the drawn negatives did, with alarms where they were no help, and how to measure what they did."""
@@ -85,7 +89,7 @@ class JudgeNegatives(L.Callback):
         if not trainer.is_global_zero:
             return
         for name in [name for name in self.drawn if name not in numbers]:
-            log.info("%s: %s", name, self._too_few(name, trainer.log_every_n_steps))  # type: ignore[attr-defined]
+            log.info("%s: %s", name, self._too_few(name, trainer))
         if not numbers:
             return
         best = f"val/{self.evaluate.best}"
