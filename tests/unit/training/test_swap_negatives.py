@@ -11,6 +11,7 @@ import torch
 from synthetic import make_candidates
 from torch import nn
 
+from hardneg.data.tables import Part
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
 from hardneg.mining.store import Store
@@ -69,7 +70,7 @@ class World:
 
     @property
     def trainer(self):
-        numbers = {"num_training_batches": 20, "accumulate_grad_batches": 2, "is_global_zero": True}
+        numbers = {"num_training_batches": 21, "accumulate_grad_batches": 2, "is_global_zero": True}
         return Mock(spec=L.Trainer, global_step=self.step, loggers=[self.log], callbacks=self.others, **numbers)
 
     def train(self, query, scores, ends=True):
@@ -183,11 +184,20 @@ def test_without_lists_nothing_is_held(lists):
     assert world.callback.fresh["mined"] == [] and world.callback.state_dict()["sources"] == {}
 
 
-@pytest.mark.parametrize(("every", "more", "warned"), [(10, {}, True), (11, {}, False), (10, {"floor": 0.4}, False)])
-def test_lists_that_are_new_within_an_epoch_are_warned_of(lists, caplog, every, more, warned):
+@pytest.mark.parametrize(
+    ("every", "more", "mixed", "warned"),
+    [
+        (11, {}, (), True),
+        (12, {}, (), False),
+        (11, {"floor": 0.4}, (), False),
+        (11, {}, (Part("faq", range(3), range(9)),), False),
+    ],
+)
+def test_lists_that_are_new_within_an_epoch_are_warned_of(lists, caplog, every, more, mixed, warned):
     world = World(lists(), **more)
     world.source.miner = Dense()  # of the model in training
-    world.others = [Mock(spec=Remine, every_n_steps=every)]
+    setting = Mock(training=Mock(data=Mock(mixed=mixed)))
+    world.others = [Mock(spec=Remine, every_n_steps=every, setting=setting)]
     world.begin()
-    said = f"negatives.mined.swap: remine.every_n_steps={every} gives new lists within an epoch of 10 steps"
-    assert (said in caplog.text) == warned
+    said = f"negatives.mined.swap: remine.every_n_steps={every} gives new lists within an epoch of 11 steps"
+    assert (said in caplog.text) == warned == ("or set negatives.mined.swap.floor" in caplog.text)

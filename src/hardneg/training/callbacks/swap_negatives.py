@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,16 +70,20 @@ class SwapNegatives(L.Callback):
     def _warn_of_new_lists(self, trainer: L.Trainer) -> None:
         """Warn of lists that are new within an epoch: what is easy shows when it is drawn again, an epoch later."""
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
-        new = [one.every_n_steps for one in callbacks if isinstance(one, Remine) and one.every_n_steps]
-        epoch = int(trainer.num_training_batches) // trainer.accumulate_grad_batches
-        if not new or new[0] > epoch or not trainer.is_global_zero:
+        new = [(one.every_n_steps, one.setting) for one in callbacks if isinstance(one, Remine) and one.every_n_steps]
+        epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        if not new or new[0][0] > epoch or not trainer.is_global_zero:
+            return
+        every, setting = new[0]
+        if setting.training.data.mixed:  # small sets come often in an epoch of a mix
             return
         for name, source in self.sources.items():
             if source.follows_model and source.swap is not None and source.swap.floor is None:
                 log.warning(
                     "negatives.%s.swap: remine.every_n_steps=%d gives new lists within an epoch of %d steps, so that"
-                    " few negatives are drawn twice from a list and become easy; mine less often, or set swap.floor",
-                    *(name, new[0], epoch),
+                    " few negatives are drawn twice from a list and become easy; mine less often, or set"
+                    " negatives.%s.swap.floor",
+                    *(name, every, epoch, name),
                 )
 
     def see(self, offered: Candidates) -> None:
