@@ -126,6 +126,18 @@ def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_
     assert trainer.loggers[0].logged == {"alarms/random/idle": 1.0, "alarms/random/above_positive": 1.0}
 
 
+def test_the_run_without_them_is_without_those_that_were_not_judged_too(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: ["hardneg train x"])
+    drawn = {"random": Random(k=1), "late": Late(k=1)}
+    judge = JudgeNegatives([*drawn, "in_batch"], drawn, Curve([]), Thresholds())
+    trainer = Trainer([judge])
+    go_on(judge, trainer, [(1.0, 1.0, 0.0)] * 9)
+    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    assert list(judge.numbers()) == ["random"]
+    assert "what random, late did for dev and test, the same run without" in caplog.text
+
+
 def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: [])
     source = Late(k=1)

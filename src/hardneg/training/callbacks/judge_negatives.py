@@ -101,7 +101,7 @@ class JudgeNegatives(L.Callback):
             nearest = isinstance(source, Stored) and source.sampling == "top"
             told = alarm_rules.at_the_end(name, found, self.at, _kind(source), nearest)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
-        names = ", ".join(numbers)
+        names = ", ".join(self.drawn)  # the run without them is without all of them, judged or not
         try:
             commands = commands_without(cfg, folder, self.drawn)
         except NothingWithout as why:
