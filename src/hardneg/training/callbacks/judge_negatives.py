@@ -105,7 +105,7 @@ class JudgeNegatives(L.Callback):
         try:
             commands = commands_without(cfg, folder, self.drawn)
         except NothingWithout as why:
-            log.info("what %s did for dev and test no run without tells: %s", names, why)
+            log.info("no run without %s can tell what these negatives did for dev and test: %s", names, why)
             return
         if commands:
             typed = "\n  ".join(commands)
