@@ -45,7 +45,8 @@ def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
             f"loss={name} reads teacher scores, but none of negatives=[{listed}] has them; add a source"
             " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
             " teacher=file teacher.path=SCORES, or negatives=given with scores in the data, or an in-batch teacher,"
-            " +teacher@negatives.in_batch.teacher=bi_encoder, or choose another loss"
+            " +teacher@negatives.in_batch.teacher=bi_encoder +encoder@negatives.in_batch.teacher.encoder=minilm,"
+            " or choose another loss"
         )
     if unknown := set(getattr(loss, "hardness_sources", None) or ()) - set(read):
         raise ConfigError(
