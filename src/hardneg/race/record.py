@@ -72,9 +72,8 @@ class Record:
             trial.set_user_attr(key, value)
 
     def timings(self) -> dict[str, Timing]:
-        """How long things take, of the arms that are known of."""
-        known = {n: t.user_attrs for n, t in self.trials().items() if "timing" in t.user_attrs}
-        return {n: Timing(**attrs["timing"]) for n, attrs in known.items() if "same" not in attrs}
+        """How long things take, of every arm that was timed, also of those that were left out since."""
+        return {n: Timing(**t.user_attrs["timing"]) for n, t in self.trials().items() if "timing" in t.user_attrs}
 
     def identities(self) -> dict[str, str]:
         """What each arm's run came to when it was timed, its batch settled; races of before did not note it."""
@@ -106,6 +105,10 @@ class Record:
     def stop(self, name: str) -> None:
         """Write down that an arm has stopped."""
         self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
+
+    def left_out(self) -> dict[str, str]:
+        """The arms that come to the same run as another, each with that one; empty until all are timed."""
+        return dict(self.kept(SAME) or {})
 
     def leave_out(self, name: str, same: str) -> None:
         """Take an arm out whose runs would be the same as another's."""

@@ -120,7 +120,7 @@ class Race:
             return
         found = status.read(job.folder) or {}
         timing = found["timing"]
-        self.record.note(work.arm, timing=timing, identity=found["identity"], seconds_0=seconds)
+        self.record.note(work.arm, seconds_0=seconds, identity=found["identity"], timing=timing)  # the last says: timed
         forget(job)
         known = self.record.timings()
         log.info(
@@ -151,7 +151,9 @@ class Race:
     def _plan(self) -> Plan:
         with self.record.alone():
             if (known := self.record.kept(PLAN)) is None:
-                made = plan(self.record.timings(), self.rules, self.settings.seeds, self._left())
+                left_out = self.record.left_out()
+                timings = {name: one for name, one in self.record.timings().items() if name not in left_out}
+                made = plan(timings, self.rules, self.settings.seeds, self._left())
                 known = asdict(made)
                 self.record.keep(PLAN, known)
         made = Plan(**known)
