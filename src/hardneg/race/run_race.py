@@ -89,6 +89,7 @@ class Race:
         log.info("race in %s: %d arms, a budget of %s", self.folder, count, clock(self.budget))
         self.crew.work_off(self._untimed, self._timed)
         self._leave_out_the_same()
+        self._check_rivals()
         self.plan = self._plan()
         for rung in range(1, self.rules.rungs + 1):
             self._train_to(rung)
@@ -246,9 +247,17 @@ class Race:
         if arm == self.baseline:
             raise JobFailed(f"{arm}, the baseline, failed: {error}; see {job.folder}")
         log.warning("%s failed and is out of the race: %s; see %s", arm, error, job.folder)
-        others = [trial for name, trial in self.record.trials().items() if name != self.baseline]
-        if all("failed" in trial.user_attrs for trial in others):  # those that were stopped have raced
-            raise JobFailed("all arms but the baseline have failed")
+        self._check_rivals()
+
+    def _check_rivals(self) -> None:
+        """Raise `JobFailed` if nothing has raced the baseline or will; arms that were stopped have."""
+        left_out = self.record.left_out()
+        rivals = [
+            trial for name, trial in self.record.trials().items() if name != self.baseline and name not in left_out
+        ]
+        if all("failed" in trial.user_attrs for trial in rivals):
+            but = f"{self.baseline} and what comes to the same run as another" if left_out else "the baseline"
+            raise JobFailed(f"all arms but {but} have failed")
 
     # The end
 

@@ -6,11 +6,14 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
 
+from hardneg.errors import JobFailed
 from hardneg.race.decide import Rules
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import Record
 from hardneg.race.run_race import Race
+from hardneg.sweep.jobs import Job
 
 ARMS = {"in_batch": [], "alike": [], "random": []}
 TIMING = {"step": 0.01, "evaluation": 0.1, "start": 1.0}
@@ -54,3 +57,35 @@ def test_what_was_cut_off_before_its_timing_was_noted_is_timed_again(race):
     timed(race, "in_batch")
     race.record.note("alike", seconds_0=1.0, identity="x")
     assert [work.name for work in race._untimed()] == ["time_alike", "time_random"]
+
+
+def fail(race, arm):
+    race._failed(arm, "out of memory", Job(0, [], OmegaConf.create(), race.folder, arm))
+
+
+def test_an_arm_that_was_left_out_is_no_rival_when_the_last_of_them_fails(race):
+    timed(race, *ARMS)
+    race._leave_out_the_same()
+    race._check_rivals()
+    with pytest.raises(JobFailed, match="all arms but in_batch and what comes to the same run as another have failed"):
+        fail(race, "random")
+
+
+def test_all_rivals_that_failed_while_they_were_timed_are_told_once_the_same_are_left_out(race):
+    timed(race, "in_batch", "alike")
+    fail(race, "random")  # alike may race still
+    race._leave_out_the_same()
+    with pytest.raises(JobFailed, match="have failed"):
+        race._check_rivals()
+
+
+def test_an_arm_that_was_stopped_counts_as_a_rival(race):
+    race.record.stop("alike")
+    fail(race, "random")
+    race._check_rivals()
+
+
+def test_all_others_that_failed_end_the_race(race):
+    fail(race, "alike")
+    with pytest.raises(JobFailed, match="all arms but the baseline have failed"):
+        fail(race, "random")
