@@ -6,11 +6,14 @@ import re
 
 import pytest
 from confs import CONF
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from hardneg.commands.race import command_of
+from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError
 from hardneg.race.portfolio import Settings, entries, the_same
+from hardneg.runs import status
 
 ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
 
@@ -56,6 +59,17 @@ def test_of_arms_that_come_to_the_same_run_the_baseline_stays_or_the_first():
     assert the_same({"a": "x", "b": "y", "c": "x", "d": "x"}, "b") == {"c": "a", "d": "a"}
     assert the_same({"a": "x", "b": "y", "c": "x", "d": "x"}, "c") == {"a": "c", "d": "c"}
     assert the_same({"a": "x", "b": "y"}, "a") == {}
+
+
+def test_a_batch_that_an_arm_names_and_one_that_was_found_come_to_the_same_run(tmp_path):
+    words = OmegaConf.load(CONF / "race" / "static.yaml")["in_batch_64"]
+    assert words == ["strategy=in_batch", "batch_size=64"], "a race that was begun with these goes on with no others"
+    named, found = (compose("train", ["data=toy", *own]) for own in (words, ["strategy=in_batch"]))
+    assert found.batch_size == "auto"
+    status.write(tmp_path, batch_size=64)
+    assert identity(found, tmp_path) == identity(named, tmp_path)
+    status.write(tmp_path, batch_size=32)
+    assert identity(found, tmp_path) != identity(named, tmp_path)
 
 
 def test_an_arms_words_come_after_those_of_all_and_its_command_has_each_once():
