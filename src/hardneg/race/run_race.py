@@ -30,7 +30,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 TIMED = 2.0  # seconds for which an arm's steps are timed
-CLOSING = 5.0  # seconds that are kept for looks, the last tables and the figure
+CLOSING = 5.0  # seconds on the clock that are kept for looks, the last tables and the figure
 SEEDS_TO_TEST = 3  # with fewer, two arms say too little of what seeds do (see `decide.confirm`)
 
 
@@ -81,7 +81,7 @@ class Race:
         asked = {key: value for key, value in asdict(settings).items() if key not in ("storage", "study", "arms")}
         arms = {name: list(one.own) for name, one in self.entries.items()}
         self.record.enter(arms, {**asked, "arms": arms, "words": list(self.entries[self.baseline].common)})
-        self.record.keep_first("seconds_checks", time.monotonic() - began)
+        self._note_checks(time.monotonic() - began)
 
     def run(self) -> float:
         """Run what is not done yet."""
@@ -103,9 +103,13 @@ class Race:
         with self.record.alone():
             return write_outcome(outcome, self._ends(outcome), self.first_seed)
 
+    def _note_checks(self, seconds: float) -> None:
+        """Count what the checks took for all runs that could have been at work meanwhile."""
+        self.record.keep_first("seconds_checks", seconds * self.crew.n_jobs)
+
     def _left(self) -> float:
-        """The seconds of the budget that runs may still take."""
-        return self.budget - self.record.spent() - CLOSING
+        """The seconds of the budget that runs may still take, summed over those at a time, as the budget is."""
+        return self.budget - self.record.spent() - CLOSING * self.crew.n_jobs
 
     # Timing
 

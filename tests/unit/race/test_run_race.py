@@ -12,7 +12,7 @@ from hardneg.errors import JobFailed
 from hardneg.race.decide import Rules
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import Record
-from hardneg.race.run_race import Race
+from hardneg.race.run_race import CLOSING, Race
 from hardneg.sweep.jobs import Job
 
 ARMS = {"in_batch": [], "alike": [], "random": []}
@@ -89,3 +89,11 @@ def test_all_others_that_failed_end_the_race(race):
     fail(race, "alike")
     with pytest.raises(JobFailed, match="all arms but the baseline have failed"):
         fail(race, "random")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_seconds_in_which_nothing_runs_count_for_every_run_that_could(race, n_jobs):
+    race.crew.n_jobs, race.budget = n_jobs, 600.0 * n_jobs
+    race.record.note("in_batch", seconds_0=10.0)
+    race._note_checks(4.0)
+    assert race._left() == 600.0 * n_jobs - 10.0 - (4.0 + CLOSING) * n_jobs
