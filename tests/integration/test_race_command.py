@@ -131,7 +131,7 @@ def test_an_arm_that_comes_to_the_run_of_another_is_timed_only(racing):
 
 
 def test_a_race_of_one_run_is_refused(racing):
-    said, _, launched = racing("++hydra.sweeper.arms.random=null", effects={}, alike="bm25", code=2)
+    said, _, launched = racing("hydra.sweeper.arms.random=null", effects={}, alike="bm25", code=2)
     assert "all arms come to the same run as in_batch" in said.stderr
     assert launched == ["time/in_batch", "time/bm25"]
 
@@ -147,7 +147,7 @@ def test_a_budget_that_is_too_small_is_told_after_the_first_arm(racing):
 
 def test_two_processes_share_the_work_and_each_does_a_run_once(tmp_path, monkeypatch):
     done, twice = [], []
-    config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": 2}}})
+    config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": 2}, "overrides": {"hydra": []}}})
     works = [Work(f"w{number}", "a", (), {}) for number in range(20)]
 
     def launched(self, mine):

@@ -22,10 +22,11 @@ from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.record import LOCKS
 from hardneg.runs import status
-from hardneg.sweep.check_jobs import check_job
+from hardneg.sweep.check_jobs import check_job, writable
 from hardneg.sweep.jobs import Job, compose
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher"  # which logs every launch
+ARMS = "hydra.sweeper.arms."
 PAUSE = 0.5  # seconds between two looks at what others do
 
 
@@ -45,6 +46,10 @@ class Crew:
 
     def __init__(self, config: DictConfig, launcher: Launcher, folder: Path) -> None:
         self.config, self.launcher, self.folder = config, launcher, folder
+        # Jobs are composed without race=NAME, so they have no arms that such a word could change.
+        with writable(config.hydra):
+            own = [word for word in config.hydra.overrides.hydra if not word.lstrip("+~").startswith(ARMS)]
+            config.hydra.overrides.hydra = own
         self.n_jobs = int(config.hydra.launcher.get("n_jobs", 1))
         self.number = 0
 

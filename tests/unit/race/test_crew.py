@@ -1,0 +1,20 @@
+"""What is told to the runs of a race."""
+
+from __future__ import annotations
+
+import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from omegaconf import OmegaConf
+
+from hardneg.race.crew import Crew
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++", "~"])
+def test_runs_are_composed_without_words_that_change_arms(tmp_path, sign):
+    """A run has no race=NAME, hence no arm that such a word could change."""
+    kept = ["hydra.sweeper.budget=1m", "hydra.verbose=true"]
+    words = [kept[0], f"{sign}hydra.sweeper.arms.random=null", kept[1]]
+    config = OmegaConf.create({"hydra": {"launcher": {}, "overrides": {"hydra": words}}})
+    OmegaConf.set_readonly(config, True)
+    crew = Crew(config, BasicLauncher(), tmp_path)
+    assert crew.config is config and config.hydra.overrides.hydra == kept
