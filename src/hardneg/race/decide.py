@@ -21,9 +21,9 @@ class Rules:
     """How much error a race may make, and how many arms it lets through.
 
     `alpha` is the chance that any arm, at any look, is called worse than one that it equals. Each look spends a share
-    of it in proportion to how far the arms have come (the last looks decide most), evenly over all pairs of the arms
-    that were entered: a union bound (Bonferroni), which holds however the looks depend on each other and whichever
-    arms are left.
+    of it in proportion to how far the arms have come (the last looks decide most), evenly over all pairs of
+    `arms`, those that were entered without those that come to the same run as another: a union bound (Bonferroni),
+    which holds however the looks depend on each other and whichever arms are left.
     """
 
     arms: int
