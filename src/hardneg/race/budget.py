@@ -13,7 +13,7 @@ from hardneg.race.decide import Rules
 from hardneg.system.progress import clock
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-SMALL = 4  # arms of race=small
+SMALL = 4  # arms of race=small; a test counts them
 LEAST = 5  # steps of a first rung: with fewer there is nothing to see
 
 

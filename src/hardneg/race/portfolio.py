@@ -81,7 +81,7 @@ class Settings:
         return arms
 
 
-def the_same(identities: Mapping[str, str], baseline: str) -> dict[str, str]:
+def duplicates(identities: Mapping[str, str], baseline: str) -> dict[str, str]:
     """Of the arms whose runs would be the same, by `run_identity.identity`, all but one, each with the one that stays.
 
     That is the baseline, else the first. Words that differ may come to the same: a batch for few queries is small,

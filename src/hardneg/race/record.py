@@ -76,7 +76,7 @@ class Record:
         return {n: Timing(**t.user_attrs["timing"]) for n, t in self.trials().items() if "timing" in t.user_attrs}
 
     def identities(self) -> dict[str, str]:
-        """What each arm's run came to when it was timed, its batch settled; races of before did not note it."""
+        """What each arm's run came to when it was timed, its batch settled; earlier versions noted none."""
         return {n: t.user_attrs["identity"] for n, t in self.trials().items() if "identity" in t.user_attrs}
 
     def report(self, name: str, rung: int, mean: float, seconds: float) -> None:

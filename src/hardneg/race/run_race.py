@@ -19,7 +19,7 @@ from hardneg.race.budget import Plan, Timing, plan, room, seconds_of
 from hardneg.race.crew import Crew, Work, ended, forget
 from hardneg.race.decide import Look, Verdict, look, verdict
 from hardneg.race.outcome import Outcome, write_outcome
-from hardneg.race.portfolio import Settings, entries, the_same
+from hardneg.race.portfolio import Settings, duplicates, entries
 from hardneg.race.record import PLAN, SAME, Record
 from hardneg.runs import rungs, status
 from hardneg.runs.rungs import DevValues
@@ -88,7 +88,7 @@ class Race:
         count = len(self.entries)
         log.info("race in %s: %d arms, a budget of %s", self.folder, count, clock(self.budget))
         self.crew.work_off(self._untimed, self._timed)
-        self._leave_out_the_same()
+        self._leave_out_duplicates()
         self._check_rivals()
         self.plan = self._plan()
         for rung in range(1, self.rules.rungs + 1):
@@ -136,12 +136,12 @@ class Race:
             alike = dict.fromkeys(self.record.racing(), Timing(**timing))
             plan(alike, self.rules, self.settings.seeds, self._left())
 
-    def _leave_out_the_same(self) -> None:
-        """Train once what several arms come to, which is known when each has settled its batch; see `the_same`."""
+    def _leave_out_duplicates(self) -> None:
+        """Train once what several arms come to, which is known when each has settled its batch; see `duplicates`."""
         with self.record.alone():
             known = self.record.kept(SAME)
-            if known is None:  # a race of before, which has a plan already, goes on as it was
-                known = the_same(self.record.identities(), self.baseline) if self.record.kept(PLAN) is None else {}
+            if known is None:  # one begun by an earlier version, with a plan, goes on as it was
+                known = duplicates(self.record.identities(), self.baseline) if self.record.kept(PLAN) is None else {}
                 self.record.keep(SAME, known)
             for name in [name for name in self.record.racing() if name in known]:  # also what a kill has left
                 self.record.leave_out(name, known[name])

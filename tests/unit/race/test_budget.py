@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from confs import CONF
+from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError
-from hardneg.race.budget import Timing, plan, room, runs_at_the_end, seconds_of
+from hardneg.race.budget import SMALL, Timing, plan, room, runs_at_the_end, seconds_of
 from hardneg.race.decide import Rules
 
 
@@ -48,6 +50,11 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
     found = plan(timings, Rules(2), 3, least + 1.0)
     assert found.unit == {"in_batch": 5, "a": 5} and found.seeds == 1
     assert plan(timings, Rules(2), 3, 3.0 * least).seeds == 3
+
+
+def test_the_race_that_is_advised_for_its_fewer_arms_has_so_many():
+    assert len(OmegaConf.load(CONF / "race" / "small.yaml")) == SMALL
+    assert len(OmegaConf.load(CONF / "race" / "default.yaml")) > SMALL
 
 
 def test_room_is_what_the_time_left_allows_after_two_arms_and_the_end():

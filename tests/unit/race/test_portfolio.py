@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from hardneg.commands.race import command_of
 from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError
-from hardneg.race.portfolio import Settings, entries, the_same
+from hardneg.race.portfolio import Settings, duplicates, entries
 from hardneg.runs import status
 
 ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
@@ -56,9 +56,9 @@ def test_an_arm_that_is_null_is_left_out_and_common_words_are_checked():
 
 
 def test_of_arms_that_come_to_the_same_run_the_baseline_stays_or_the_first():
-    assert the_same({"a": "x", "b": "y", "c": "x", "d": "x"}, "b") == {"c": "a", "d": "a"}
-    assert the_same({"a": "x", "b": "y", "c": "x", "d": "x"}, "c") == {"a": "c", "d": "c"}
-    assert the_same({"a": "x", "b": "y"}, "a") == {}
+    assert duplicates({"a": "x", "b": "y", "c": "x", "d": "x"}, "b") == {"c": "a", "d": "a"}
+    assert duplicates({"a": "x", "b": "y", "c": "x", "d": "x"}, "c") == {"a": "c", "d": "c"}
+    assert duplicates({"a": "x", "b": "y"}, "a") == {}
 
 
 def test_a_batch_that_an_arm_names_and_one_that_was_found_come_to_the_same_run(tmp_path):

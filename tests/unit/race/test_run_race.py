@@ -46,9 +46,9 @@ def test_a_kill_while_an_arm_is_left_out_costs_no_timing_and_ends(race, cut, mon
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Record, cut, killed)
-        race._leave_out_the_same()
+        race._leave_out_duplicates()
     assert race.record.racing() == list(ARMS) and race._untimed() == []
-    race._leave_out_the_same()
+    race._leave_out_duplicates()
     assert race.record.racing() == ["in_batch", "random"] and race._untimed() == []
     assert list(race._plan().unit) == ["in_batch", "random"]
 
@@ -65,7 +65,7 @@ def fail(race, arm):
 
 def test_an_arm_that_was_left_out_is_no_rival_when_the_last_of_them_fails(race):
     timed(race, *ARMS)
-    race._leave_out_the_same()
+    race._leave_out_duplicates()
     race._check_rivals()
     with pytest.raises(JobFailed, match="all arms but in_batch and what comes to the same run as another have failed"):
         fail(race, "random")
@@ -74,7 +74,7 @@ def test_an_arm_that_was_left_out_is_no_rival_when_the_last_of_them_fails(race):
 def test_all_rivals_that_failed_while_they_were_timed_are_told_once_the_same_are_left_out(race):
     timed(race, "in_batch", "alike")
     fail(race, "random")  # alike may race still
-    race._leave_out_the_same()
+    race._leave_out_duplicates()
     with pytest.raises(JobFailed, match="have failed"):
         race._check_rivals()
 
