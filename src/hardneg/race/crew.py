@@ -50,7 +50,7 @@ class Crew:
         with writable(config.hydra):
             own = [word for word in config.hydra.overrides.hydra if not word.lstrip("+~").startswith(ARMS)]
             config.hydra.overrides.hydra = own
-        self.n_jobs = int(config.hydra.launcher.get("n_jobs", 1))
+        self.n_jobs = at_a_time(int(config.hydra.launcher.get("n_jobs", 1)))
         self.number = 0
 
     def compose(self, words: Sequence[str], check: bool = False) -> Job:
@@ -99,6 +99,15 @@ class Crew:
     def _launch(self, jobs: Sequence[Job]) -> None:
         with quiet():
             self.launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=jobs[0].number)
+
+
+def at_a_time(n_jobs: int) -> int:
+    """How many runs a launcher's `n_jobs` means; joblib's, -1 by default, counts back from the cores there are."""
+    if n_jobs > 0:
+        return n_jobs
+    from joblib import effective_n_jobs
+
+    return int(effective_n_jobs(n_jobs))
 
 
 def prepare(job: Job, work: Work) -> None:

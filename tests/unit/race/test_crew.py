@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import joblib
 import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.crew import Crew
+from hardneg.race.crew import Crew, at_a_time
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++", "~"])
@@ -18,3 +19,8 @@ def test_runs_are_composed_without_words_that_change_arms(tmp_path, sign):
     OmegaConf.set_readonly(config, True)
     crew = Crew(config, BasicLauncher(), tmp_path)
     assert crew.config is config and config.hydra.overrides.hydra == kept
+
+
+def test_joblibs_numbers_count_back_from_the_cores():
+    assert (at_a_time(1), at_a_time(3)) == (1, 3)
+    assert (at_a_time(-1), at_a_time(-1000)) == (joblib.cpu_count(), 1)
