@@ -38,9 +38,7 @@ class Study:
     keep: Sequence[str]  # arms whose best checkpoint others mine with
     mean: bool  # whether the sets are alike, so that the mean over them says something
     by_query: Sequence[str]  # sets whose test queries count one by one although they share positives
-    noninferior: (
-        bool  # whether primary contrasts ask if the first is worse by `smallest` or more, instead of for a difference
-    )
+    noninferior: bool  # whether primary contrasts ask if the first is worse by `smallest` or more
     runs: str  # the study whose runs these are: its own name, unless it shares another's
 
 

@@ -1,4 +1,4 @@
-"""What makes a small run quick to start, in the tests and in the processes that they fork; it does the same."""
+"""What makes a small run quick to start, in the tests and in the processes that they fork, with the same result."""
 
 from __future__ import annotations
 

@@ -105,3 +105,10 @@ def test_non_inferiority_goes_by_the_margin(study_modules, mean, p_holm, said):
     error = 0.003 if mean == 0.004 else 0.002
     difference = Difference(mean, error, 1000.0, 3, 1000, Components(0.0, 0.0, 0.0))
     assert study_modules[1].Contrast("a - b", "d", difference, p_holm, noninferior=True).verdict(0.01) == said
+
+
+def test_every_study_is_named_where_what_is_measured_is_listed():
+    listed = (EXPERIMENTS.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
+    summary = (EXPERIMENTS / "README.md").read_text(encoding="utf-8")
+    for study in sorted(folder.name for folder in EXPERIMENTS.glob("[0-9][0-9]_*")):
+        assert f"(../experiments/{study})" in listed and f"({study})" in summary, study

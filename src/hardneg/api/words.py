@@ -63,7 +63,7 @@ def _value(value: Any, key: str) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(_value(one, key) for one in value)}]"
     if isinstance(value, Mapping):
-        if odd := [name for name in value if not re.fullmatch(r"[\w.-]+", str(name))]:
+        if odd := [name for name in value if not re.fullmatch(r"[\w.-]+", str(name), re.ASCII)]:
             raise ConfigError(f"{key}: {odd[0]!r} cannot be a key of a config")
         return f"{{{','.join(f'{name}: {_value(one, key)}' for name, one in value.items())}}}"
     if hasattr(value, "item") and not getattr(value, "shape", ()):  # a number of numpy's or torch's

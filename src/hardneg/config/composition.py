@@ -106,7 +106,8 @@ def keys_given() -> set[str]:
 
 def quoted(value: object) -> str:
     """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
-    text = str(value).replace("'", "\\'")
+    # Within quotes a backslash counts only before a quote and at the end, where each stands for two.
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
     return f"'{text}'"
 
 

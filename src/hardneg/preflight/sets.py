@@ -16,7 +16,7 @@ def check_sets_named(node: dict[str, Any]) -> None:
         if isinstance(asked, list) and (unknown := sorted(set(map(str, asked)) - set(there))):
             known = f"none of data.sets ({', '.join(there)})" if there else "and there are no sets but with data=mix"
             raise ConfigError(f"loss.{name}.sets names {', '.join(unknown)}, {known}")
-    # Of what is no list the loss itself says what is wrong.
+    # A value that is not a list is refused by the loss itself.
     lists = [asked for asked in chosen.values() if isinstance(asked, list)]
     read = {one for asked in lists for one in asked}
     if node["loss"] and len(lists) == len(node["loss"]) and (left := [one for one in there if one not in read]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -103,11 +104,7 @@ class Crew:
 
 def at_a_time(n_jobs: int) -> int:
     """How many runs a launcher's `n_jobs` means; joblib's, -1 by default, counts back from the cores there are."""
-    if n_jobs > 0:
-        return n_jobs
-    from joblib import effective_n_jobs
-
-    return int(effective_n_jobs(n_jobs))
+    return n_jobs if n_jobs > 0 else max((os.cpu_count() or 1) + 1 + n_jobs, 1)
 
 
 def prepare(job: Job, work: Work) -> None:

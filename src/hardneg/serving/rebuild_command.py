@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hardneg.config.composition import key_of
+from hardneg.config.composition import key_of, quoted
 
 
 def is_data(word: str) -> bool:
@@ -20,7 +20,7 @@ def path_word(key: str, path: object) -> str:
     text = str(path)
     if re.fullmatch(r"[\w /.:+@%-]+", text, re.ASCII):
         return f"{key}={text}"
-    return f'{key}="{text}"'
+    return f'{key}="{text}"' if '"' not in text else f"{key}={quoted(text)}"
 
 
 def located(data: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -65,23 +65,23 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     smallest = _set_that_caps(order, number, ranks)
     if smallest is not None:
         queries = f"the {order.sets[smallest]:,} training queries of {smallest}, as a batch is of one set"
+    of_sets = any((source or {}).get("logq") for source in (cfg.get("negatives") or {}).values())  # never blended
+    may_blend = smallest is not None and not of_sets
     if number * ranks < 2 and _all_of_batch(cfg):
         raise ConfigError(
             f"a batch for {queries} has no negatives; add a source, as in negatives=[random], or leave the set out"
-            + (" (data.batches=blended: a batch is of all)" if smallest is not None else "")
+            + (" (data.batches=blended: a batch is of all)" if may_blend else "")
         )
     if began is None and distributed.rank() == 0:
         few = f", fewer than encoder.batch_size={asked} for {queries}" if number < asked else ""
         log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
         whole = planned(AUTO, cfg.encoder, replace(order, blended=True), ranks)
         if smallest is not None and number < min(whole, SMALL):
-            sources = (cfg.get("negatives") or {}).values()
-            of_sets = any((source or {}).get("logq") for source in sources)  # which blended batches refuse
             log.warning(
                 "batch_size: %d in every set, since %s has no more queries, where all together allow %d:"
                 " %sleave %s out",
                 *(number, smallest, whole),
-                *("" if of_sets else "take data.batches=blended (a batch is of all sets), or ", smallest),
+                *("take data.batches=blended (a batch is of all sets), or " if may_blend else "", smallest),
             )
     return _noted(cfg, folder, number)
 

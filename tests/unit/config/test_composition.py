@@ -49,7 +49,23 @@ def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
         assert composition.as_value(bare) == bare
     assert composition.as_value("it's") == "'it\\'s'"
     parser = OverridesParser.create()
-    others = ("a b", "x=1", "[a]", "a,b", "/home/jürgen/a~b", "10", "1e5", "null", "true", "nan", "{a: b}", "a:b")
+    others = (
+        "a b",
+        "x=1",
+        "[a]",
+        "a,b",
+        "/home/jürgen/a~b",
+        "10",
+        "1e5",
+        "null",
+        "true",
+        "nan",
+        "{a: b}",
+        "a:b",
+        "a\\",
+        "a\\'b",
+        "'",
+    )
     for text in (*others, "/runs/first_1.0+b", "it's"):
         assert parser.parse_override(f"key={composition.as_value(text)}").value() == text
     assert all(composition.as_value(text)[0] == "'" for text in others)

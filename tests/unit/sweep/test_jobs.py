@@ -9,8 +9,11 @@ from hardneg.errors import ConfigError
 from hardneg.sweep.jobs import Job, check_folders
 
 
-def jobs(folder, *sizes):
-    configs = [OmegaConf.create({"seed": 1, "batch_size": size, "encoder": {"batch_size": 256}}) for size in sizes]
+def jobs(folder, *sizes, encoders=(256, 256)):
+    configs = [
+        OmegaConf.create({"seed": 1, "batch_size": size, "encoder": {"batch_size": encoder}})
+        for size, encoder in zip(sizes, encoders, strict=True)
+    ]
     return [Job(n, [f"batch_size={size}"], configs[n], folder, "job") for n, size in enumerate(sizes)]
 
 
@@ -24,3 +27,5 @@ def test_two_jobs_that_are_the_same_are_refused(tmp_path):
 def test_a_batch_that_is_still_to_be_found_is_said_to_count_as_the_encoders(tmp_path):
     with pytest.raises(ConfigError, match=r"batch_size=auto is 256 here \(encoder.batch_size\), or less"):
         check_folders(jobs(tmp_path / "run", "auto", 256))
+    with pytest.raises(ConfigError, match=r"batch_size=auto is 256 here"):
+        check_folders(jobs(tmp_path / "run", 256, "auto", encoders=(64, 256)))

@@ -116,6 +116,14 @@ def test_a_small_set_that_makes_batches_small_in_all_is_named(folder, caplog, si
     assert not caplog.records
 
 
+def test_blended_batches_are_not_advised_where_they_are_refused(folder, caplog):
+    in_batch = {"_target_": "hardneg.negatives.in_batch.InBatch", "logq": True}
+    settle(config(negatives={"in_batch": in_batch}), folder, Order({"large": 5000, "tiny": 20}))
+    assert "where all together allow 256: leave tiny out" in caplog.text and "blended" not in caplog.text
+    with pytest.raises(ConfigError, match=r"or leave the set out$"):
+        settle(config(negatives={"in_batch": in_batch}), folder, Order({"large": 5000, "tiny": 1}))
+
+
 def short_of(limit, error=None):
     """Fake a device that has memory for `limit` queries."""
     tried = []

@@ -31,6 +31,7 @@ class Trainer(L.Trainer):
     """What a callback reads of one."""
 
     global_step = loggers = is_global_zero = callback_metrics = log_every_n_steps = fit_loop = None
+    current_epoch = train_dataloader = None
 
     def __init__(self, callbacks):
         self.global_step, self.log_every_n_steps, self.is_global_zero = 0, 1, True
