@@ -54,9 +54,9 @@ quick="data=toy encoder.dim=16 trainer.max_epochs=1 logger=csv"
 hardneg train $quick hydra.run.dir=run
 hardneg train -m $quick strategy=in_batch,bm25 seed=1,2,3 hydra.sweep.dir=sweep
 hardneg compare sweep --baseline in_batch-infonce
-hardneg export run my-encoder
+hardneg export run exported
 hardneg new my_study
-test -f run/summary.json -a -d my-encoder -a -f my_study/pyproject.toml
+test -f run/summary.json -a -d exported -a -f my_study/pyproject.toml
 if [ -z "${DEPENDENCIES:-}" ]; then
     "$here" -m pip install --quiet --no-deps ./my_study
     hardneg train experiment=my_study $quick hydra.run.dir=study
