@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
+
+from hardneg.system.cores import cores
 
 AUTO = "auto"
 MOST = 4  # one draws and stacks tens of thousands of rows a second (experiments/bench/data_rate.md)
@@ -20,5 +20,4 @@ def workers(asked: int | str, device: torch.device, devices: int = 1) -> int:
         return asked
     if device.type != "cuda":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST, max(1, cores // devices - 1))
+    return min(MOST, max(1, cores() // devices - 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from hardneg.race.record import LOCKS
 from hardneg.runs import status
 from hardneg.sweep.check_jobs import check_job, writable
 from hardneg.sweep.jobs import Job, compose
+from hardneg.system.cores import cores
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher"  # which logs every launch
 ARMS = "hydra.sweeper.arms."
@@ -104,7 +104,7 @@ class Crew:
 
 def at_a_time(n_jobs: int) -> int:
     """How many runs a launcher's `n_jobs` means; joblib's, -1 by default, counts back from the cores there are."""
-    return n_jobs if n_jobs > 0 else max((os.cpu_count() or 1) + 1 + n_jobs, 1)
+    return n_jobs if n_jobs > 0 else max(cores() + 1 + n_jobs, 1)
 
 
 def prepare(job: Job, work: Work) -> None:

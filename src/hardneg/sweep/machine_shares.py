@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from hardneg.errors import ConfigError
+from hardneg.system.cores import cores
 
 
 def threads(jobs: int, ranks: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -17,7 +17,7 @@ def threads(jobs: int, ranks: int, environment: Mapping[str, str]) -> dict[str, 
 
     Somebody who has set a smaller number keeps it.
     """
-    share = max(len(os.sched_getaffinity(0)) // (jobs * ranks), 1)
+    share = max(cores() // (jobs * ranks), 1)
     names = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # torch and the tokenizers
     return {name: str(min(share, int(environment.get(name) or share))) for name in names}
 
