@@ -93,6 +93,11 @@ class Record:
         seen = self.study.user_attrs.get(f"look_{rung}")
         return None if seen is None else Look(**seen)
 
+    def looks(self) -> list[Look]:
+        """All looks so far, from the first rung on."""
+        seen = [key.removeprefix("look_") for key in self.study.user_attrs if key.startswith("look_")]
+        return [Look(**self.study.user_attrs[f"look_{rung}"]) for rung in sorted(map(int, seen))]
+
     def looked(self, seen: Look) -> None:
         """Keep a look."""
         self.study.set_user_attr(f"look_{seen.rung}", asdict(seen))
@@ -109,11 +114,6 @@ class Record:
     def left_out(self) -> dict[str, str]:
         """The arms that come to the same run as another, each with that one; empty until all are timed."""
         return dict(self.kept(SAME) or {})
-
-    def leave_out(self, name: str, same: str) -> None:
-        """Take an arm out whose runs would be the same as another's."""
-        self.note(name, same=same)
-        self.stop(name)
 
     def finished(self, name: str, value: float) -> None:
         """Tell the study what an arm has come to in the end."""

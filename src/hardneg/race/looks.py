@@ -1,0 +1,118 @@
+"""The rungs of a race: its arms train to each of them, and a look at dev says which go on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from hardneg.errors import DataError
+from hardneg.race.budget import Plan, room
+from hardneg.race.course import Course
+from hardneg.race.crew import Work, ended
+from hardneg.race.decide import Look, Verdict, look, verdict
+from hardneg.runs import rungs, status
+from hardneg.runs.rungs import DevValues
+from hardneg.sweep.jobs import Job
+from hardneg.system.progress import clock
+
+log = logging.getLogger(__name__)
+
+
+class Rungs:
+    """The part of a race between its plan and the verdict."""
+
+    def __init__(self, course: Course, plan: Plan) -> None:
+        self.course, self.plan, self.record, self.rules = course, plan, course.record, course.rules
+
+    def run(self) -> Verdict:
+        """Do what is not done yet, and judge the arms that have come to the last rung."""
+        for rung in range(1, self.rules.rungs + 1):
+            self._train_to(rung)
+            if rung < self.rules.rungs:
+                self._look(rung)
+        return self._verdict()
+
+    def _train_to(self, rung: int) -> None:
+        def behind() -> list[Work]:
+            last = rung == self.rules.rungs
+            out = []
+            for name, trial in self.record.trials().items():
+                if name in racing and rung not in trial.intermediate_values and "failed" not in trial.user_attrs:
+                    unit = self.plan.unit[name]
+                    part = {} if last else {"until": unit * self.rules.units(rung)}
+                    words = tuple(self.course.entries[name].raced(unit, self.rules.whole))
+                    out.append(Work(f"arm_{name}", name, words, part))
+            return out
+
+        before = self.record.look(rung - 1)
+        racing = set(self.record.racing() if before is None else before.on) & set(self.plan.unit)
+        self.course.crew.work_off(behind, lambda work, job, seconds: self._arrived(work, job, seconds, rung))
+
+    def _arrived(self, work: Work, job: Job, seconds: float, rung: int) -> None:
+        if (error := ended(job, ["paused", "done"])) is not None:
+            self.course.failed(work.arm, error, job)
+            return
+        best = self._dev(work.arm, rung)
+        self.record.report(work.arm, rung, best.mean, seconds)
+        there = sum(rung in trial.intermediate_values for trial in self.record.trials().values())
+        log.info(
+            "rung %d of %d  %-16s dev %s %.4f  (number %d; %s of %s)",
+            *(rung, self.rules.rungs, work.arm, self.course.metric, best.mean, there),
+            *(clock(self.record.spent()), clock(self.course.budget)),
+        )
+
+    def _dev(self, arm: str, rung: int) -> DevValues:
+        return rungs.best_until(self.course.folder / "arms" / arm, self.plan.unit[arm] * self.rules.units(rung))
+
+    def _scores(self, rung: int) -> dict[str, Any]:
+        """Dev by query of the arms that have come to a rung; raises `DataError` if their queries are not the same."""
+        arrived = [name for name, trial in self.record.trials().items() if rung in trial.intermediate_values]
+        found = {name: self._dev(name, rung) for name in arrived}
+        first = next(iter(found.values()))
+        for name, one in found.items():
+            if not np.array_equal(one.ids, first.ids):
+                raise DataError(
+                    f"{name} and {arrived[0]} were evaluated on different dev queries: arms share their data"
+                )
+        return {name: one.values for name, one in found.items()}
+
+    def _look(self, rung: int) -> None:
+        with self.record.alone():
+            if (seen := self.record.look(rung)) is None:
+                seen = look(self._scores(rung), rung, self.rules, self.course.baseline, self._room(rung))
+                self.record.looked(seen)
+            for name in self.record.stopped(rung):  # also what a process that was killed after its look has left
+                facts = {"state": "pruned", "result": self._dev(name, rung).mean}
+                status.write(self.course.folder / "arms" / name, **facts)
+                self.record.stop(name)
+        self._tell(seen)
+
+    def _room(self, rung: int) -> int:
+        trials = self.record.trials().values()
+        seconds = [t.user_attrs[f"seconds_{rung}"] for t in trials if f"seconds_{rung}" in t.user_attrs]
+        units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
+        cost = float(np.mean(seconds)) / units
+        least = 2 * self.plan.seeds * self.plan.cost
+        return room(self.course.left(), cost, rung, self.rules, least)
+
+    def _tell(self, seen: Look) -> None:
+        said = [f"rung {seen.rung} of {self.rules.rungs}: {seen.leader} leads"]
+        worse = ", ".join(f"{name} (p {seen.p[name]:.2g})" for name in seen.worse)
+        no_time = ", ".join(f"{name} (p {seen.p[name]:.2g})" for name in seen.no_time)
+        said += [f"worse, stopped: {worse}"] if worse else []
+        said += [f"not told apart, no time: {no_time}"] if no_time else []
+        log.info("%s", "; ".join([*said, f"on: {', '.join(seen.on)}"]))
+
+    def _verdict(self) -> Verdict:
+        scores, baseline = self._scores(self.rules.rungs), self.course.baseline
+        said = verdict(scores, self.rules, baseline, list(self.course.entries))
+        for name, values in scores.items():
+            self.record.finished(name, float(values.mean()))
+        p = "" if said.p is None else f" (p {said.p:.2g}, to be below {self.rules.level(self.rules.rungs):.2g})"
+        if said.told_apart:
+            log.info("%s is told apart from %s on dev%s; now on other seeds", said.taken, baseline, p)
+        else:
+            log.info("nothing is told apart from %s on dev%s", baseline, p)
+        return said
