@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
@@ -13,17 +14,28 @@ from omegaconf import DictConfig
 
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import ConfigError, JobFailed
-from hardneg.race.budget import seconds_of
+from hardneg.race.budget import Costs, Plan, costs, seconds_of
 from hardneg.race.crew import Crew
 from hardneg.race.decide import Rules
 from hardneg.race.portfolio import Entry, Settings, entries
 from hardneg.race.record import Record
 from hardneg.runs.study import open_study
 from hardneg.sweep.jobs import Job
+from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
 
 CLOSING = 5.0  # seconds on the clock that are kept for looks, the last tables and the figure
+
+
+WIDTH = 80  # columns of a terminal as it opens
+
+
+def indented(text: str) -> str:
+    """Lay out words below a line that they belong to."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 class Course:
@@ -38,6 +50,7 @@ class Course:
         self.settings, self.folder, self.entries = settings, folder, arms
         self.crew, self.record, self.metric = crew, record, metric
         self.budget = seconds_of(settings.budget) * crew.n_jobs
+        crew.idle = record.idle
 
     @property
     def baseline(self) -> str:
@@ -52,6 +65,25 @@ class Course:
     def left(self) -> float:
         """The seconds of the budget that runs may still take, summed over those at a time, as the budget is."""
         return self.budget - self.record.spent() - CLOSING * self.crew.n_jobs
+
+    def so_far(self) -> str:
+        """How much of the budget is spent, as the user gave it: by the clock where all runs that may are at work."""
+        return f"{clock(self.record.spent() / self.crew.n_jobs)} of {clock(self.budget / self.crew.n_jobs)}"
+
+    def costs(self, plan: Plan, rung: int) -> Costs:
+        """What the parts of a run cost, by how long arms have taken to a rung."""
+        planned = costs(plan, self.record.timings(), self.rules)
+        taken = self.record.seconds(rung)
+        return replace(planned, pace=sum(taken) / len(taken) / planned.rung(rung)) if taken else planned
+
+    def warn_if_over(self, needed: float, what: str) -> None:
+        """Say so where what must be done takes more seconds, summed over the runs at a time, than are left."""
+        left, at_once = self.left(), self.crew.n_jobs
+        if needed > left:
+            log.warning(
+                "%s: about %s, with %s of the budget left; the race will go over its budget by %s or more",
+                *(what, clock(needed / at_once), clock(max(left, 0.0) / at_once), clock((needed - left) / at_once)),
+            )
 
     def failed(self, arm: str, error: str, job: Job) -> None:
         """Note that an arm is out of the race; raises `JobFailed` where that ends it."""

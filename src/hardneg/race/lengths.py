@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Plan, Timing, plan
-from hardneg.race.course import Course
+from hardneg.race.course import Course, indented
 from hardneg.race.crew import Work, ended, forget
 from hardneg.race.portfolio import duplicates
 from hardneg.race.record import PLAN, SAME
@@ -51,12 +51,13 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
     forget(job)
     known = record.timings()
     log.info(
-        "%s: %.3g s a step, %.2g s an evaluation of dev (%d of %d timed)",
-        *(work.arm, timing["step"], timing["evaluation"], len(known), len(record.racing())),
+        "timed  %-*s  %.3g s a step, %.2g s an evaluation of dev  %d of %d",
+        *(max(map(len, course.entries)), work.arm, timing["step"], timing["evaluation"]),
+        *(len(known), len(record.racing())),
     )
     if len(known) == 1:  # a budget that is far too small is told at once, as if all were like the first
         alike = dict.fromkeys(record.racing(), Timing(**timing))
-        plan(alike, course.rules, course.settings.seeds, course.left())
+        plan(alike, course.rules, course.settings.seeds, course.left(), course.crew.n_jobs)
 
 
 def leave_out_duplicates(course: Course) -> None:
@@ -82,15 +83,18 @@ def planned(course: Course) -> Plan:
         if (known := record.kept(PLAN)) is None:
             left_out = record.left_out()
             timings = {name: one for name, one in record.timings().items() if name not in left_out}
-            made = plan(timings, rules, course.settings.seeds, course.left())
+            made = plan(timings, rules, course.settings.seeds, course.left(), course.crew.n_jobs)
             known = asdict(made)
             record.keep(PLAN, known)
     made = Plan(**known)
-    steps = ", ".join(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items())
-    log.info("plan: %d rungs; a whole run trains for %s, in steps: %s", rules.rungs, clock(made.training), steps)
+    log.info(
+        "plan: %d rungs; a whole run trains for %s, the same for all arms, in steps:", rules.rungs, clock(made.training)
+    )
+    log.info("%s", indented(", ".join(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items())))
     if made.seeds < SEEDS_TO_TEST:
         log.warning(
-            "the budget is made for %d new seed%s at the end; a winner is named with %d only, if time is left then",
+            "there is room for %d new seed%s at the end, and a winner is named with %d only: unless runs are quicker"
+            " than planned, the race can say who is ahead, not who wins; with a longer budget or fewer arms it can",
             *(made.seeds, "s" * (made.seeds > 1), SEEDS_TO_TEST),
         )
     return made

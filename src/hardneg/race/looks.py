@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from hardneg.errors import DataError
-from hardneg.race.budget import Plan, room
-from hardneg.race.course import Course
+from hardneg.race.budget import Plan, room, slots
+from hardneg.race.course import Course, indented
 from hardneg.race.crew import Work, ended
 from hardneg.race.decide import Look, Verdict, look, verdict
 from hardneg.runs import rungs, status
 from hardneg.runs.rungs import DevValues
 from hardneg.sweep.jobs import Job
-from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +24,7 @@ class Rungs:
 
     def __init__(self, course: Course, plan: Plan) -> None:
         self.course, self.plan, self.record, self.rules = course, plan, course.record, course.rules
+        self.width = max(map(len, plan.unit))
 
     def run(self) -> Verdict:
         """Do what is not done yet, and judge the arms that have come to the last rung."""
@@ -48,19 +48,20 @@ class Rungs:
 
         before = self.record.look(rung - 1)
         racing = set(self.record.racing() if before is None else before.on) & set(self.plan.unit)
-        self.course.crew.work_off(behind, lambda work, job, seconds: self._arrived(work, job, seconds, rung))
+        self.course.crew.work_off(behind, lambda *done: self._arrived(*done, rung, len(racing)))
 
-    def _arrived(self, work: Work, job: Job, seconds: float, rung: int) -> None:
+    def _arrived(self, work: Work, job: Job, seconds: float, rung: int, racing: int) -> None:
         if (error := ended(job, ["paused", "done"])) is not None:
             self.course.failed(work.arm, error, job)
             return
         best = self._dev(work.arm, rung)
         self.record.report(work.arm, rung, best.mean, seconds)
         there = sum(rung in trial.intermediate_values for trial in self.record.trials().values())
+        reached = next(n for n in range(1, rung + 1) if best.step <= self.plan.unit[work.arm] * self.rules.units(n))
         log.info(
-            "rung %d of %d  %-16s dev %s %.4f  (number %d; %s of %s)",
-            *(rung, self.rules.rungs, work.arm, self.course.metric, best.mean, there),
-            *(clock(self.record.spent()), clock(self.course.budget)),
+            "rung %d of %d  %-*s  dev %s %.4f%s  %d of %d, %s",
+            *(rung, self.rules.rungs, self.width, work.arm, self.course.metric, best.mean),
+            *("" if reached == rung else f" (at rung {reached})", there, racing, self.course.so_far()),
         )
 
     def _dev(self, arm: str, rung: int) -> DevValues:
@@ -88,22 +89,30 @@ class Rungs:
                 status.write(self.course.folder / "arms" / name, **facts)
                 self.record.stop(name)
         self._tell(seen)
+        cost, at_once = self.course.costs(self.plan, rung), slots(2, self.course.crew.n_jobs)
+        needed = at_once * sum(cost.rung(later) for later in range(rung + 1, self.rules.rungs + 1))
+        needed += slots(1, self.course.crew.n_jobs) * cost.at_the_end()
+        self.course.warn_if_over(needed, "time is short for two arms to the last rung and one run with the test")
 
     def _room(self, rung: int) -> int:
-        trials = self.record.trials().values()
-        seconds = [t.user_attrs[f"seconds_{rung}"] for t in trials if f"seconds_{rung}" in t.user_attrs]
-        units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
-        cost = float(np.mean(seconds)) / units
-        least = 2 * self.plan.seeds * self.plan.cost
-        return room(self.course.left(), cost, rung, self.rules, least)
+        cost = self.course.costs(self.plan, rung)
+        return room(self.course.left(), cost, rung, 2 * self.plan.seeds, self.course.crew.n_jobs)
 
     def _tell(self, seen: Look) -> None:
-        said = [f"rung {seen.rung} of {self.rules.rungs}: {seen.leader} leads"]
-        worse = ", ".join(f"{name} (p {seen.p[name]:.2g})" for name in seen.worse)
-        no_time = ", ".join(f"{name} (p {seen.p[name]:.2g})" for name in seen.no_time)
-        said += [f"worse, stopped: {worse}"] if worse else []
-        said += [f"not told apart, no time: {no_time}"] if no_time else []
-        log.info("%s", "; ".join([*said, f"on: {', '.join(seen.on)}"]))
+        def named(arms: list[str]) -> str:
+            return ", ".join(f"{name} (p {seen.p[name]:.2g})" if name in seen.p else name for name in arms)
+
+        log.info(
+            "rung %d of %d: %s leads; p against it, worse below %.2g",
+            *(seen.rung, self.rules.rungs, seen.leader, seen.level),
+        )
+        for what, arms in (
+            ("worse, stopped", seen.worse),
+            ("not told apart, stopped as time is short", seen.no_time),
+            ("on", seen.on),
+        ):
+            if arms:
+                log.info("%s", indented(f"{what}: {named(arms)}"))
 
     def _verdict(self) -> Verdict:
         scores, baseline = self._scores(self.rules.rungs), self.course.baseline

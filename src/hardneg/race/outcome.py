@@ -119,5 +119,8 @@ def reason(outcome: Outcome, found: Confirmation | None) -> str:
                 f" ({shown}). Take {base}, the simplest"
             )
     if no_time := [name for seen in outcome.course.record.looks() for name in seen.no_time]:
-        words += f". Stopped for want of time, not told apart: {', '.join(no_time)} (a longer budget lets them go on)"
+        words += (
+            f". Not told apart, but stopped as time was short: {', '.join(no_time)}; a new race with a longer budget,"
+            " or with fewer arms, can say more of them"
+        )
     return f"{words}."

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import optuna
 from filelock import FileLock
@@ -84,6 +85,11 @@ class Record:
         self._trial(name).report(mean, rung)
         self.note(name, **{f"seconds_{rung}": seconds})
 
+    def seconds(self, rung: int) -> list[float]:
+        """How long each arm has taken from the rung before to this one."""
+        key = f"seconds_{rung}"
+        return [trial.user_attrs[key] for trial in self.trials().values() if key in trial.user_attrs]
+
     def racing(self) -> list[str]:
         """The arms that have not stopped."""
         return [name for name, trial in self.trials().items() if trial.state == TrialState.RUNNING]
@@ -134,12 +140,16 @@ class Record:
             if self.kept(key) is None:
                 self.keep(key, value)
 
+    def idle(self, seconds: float) -> None:
+        """Count seconds in which runs could have been at work that were not there: a race ends by the clock."""
+        self.keep(f"seconds_idle_{uuid4().hex[:8]}", seconds)
+
     def kept(self, key: str) -> Any:
         """What was noted; None where nothing was."""
         return self.study.user_attrs.get(key)
 
     def spent(self) -> float:
-        """The seconds of the checks before the first run and of all runs, those that were cut off left out."""
+        """The seconds of checks, of all runs but those that were cut off, and of what stood idle beside them."""
         of_arms = [facts.user_attrs for facts in self.trials().values()]
         attrs = [*of_arms, self.study.user_attrs]
         return float(sum(v for one in attrs for key, v in one.items() if key.startswith("seconds_")))

@@ -15,14 +15,13 @@ from hardneg.compare import contrasts, tables
 from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.race import figure
-from hardneg.race.budget import seconds_of
 from hardneg.race.outcome import Outcome, conclude
 from hardneg.runs import results, rungs
 from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
 
-SUMMARY, FIGURE, TABLE = "summary.json", "race.png", "compare.md"
+FILES = SUMMARY, FIGURE, TABLE = "summary.json", "race.png", "compare.md"
 UNTRAINED = {"before": "untrained start"}  # what that row of a run's test is called here
 
 
@@ -37,7 +36,8 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
     tested = _tested(by_arm)
     command = race.entries[end.take].command(outcome.plan.unit[end.take], race.rules.whole, seed)
     _show(outcome, by_arm, tested, end.take)
-    figure.draw(race.folder / FIGURE, _lines(outcome), tested, race.metric, race.baseline)
+    at = [outcome.plan.training * race.rules.units(rung) / race.rules.whole for rung in range(1, race.rules.rungs + 1)]
+    figure.draw(race.folder / FIGURE, _lines(outcome), tested, race.metric, race.baseline, at)
     summary = {
         "winner": end.winner,
         "take": end.take,
@@ -46,7 +46,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
         "metric": race.metric,
         "baseline": race.baseline,
         "runner_up": outcome.runner_up,
-        "budget_seconds": seconds_of(race.record.kept("asked")["budget"]),
+        "budget_seconds": race.budget,
         "spent_seconds": round(race.record.spent(), 1),
         "verdict": asdict(outcome.verdict),
         "on_other_seeds": None if end.found is None else asdict(end.found),
@@ -57,7 +57,9 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
     }
     results.write_summary(race.folder / SUMMARY, summary)
     log.info("%s", end.why)
-    log.info("spent %s; %s, %s, %s in %s", clock(race.record.spent()), SUMMARY, FIGURE, TABLE, race.folder)
+    over = (race.record.spent() - race.budget) / race.crew.n_jobs
+    log.info("spent %s%s", race.so_far(), f", {clock(over)} too much" if over > 0 else "")
+    log.info("written to %s: %s", race.folder, ", ".join(made for made in FILES if (race.folder / made).exists()))
     log.info("train it by:\n  %s", command)
     return float(np.mean([one.mean for one in dev[end.take].values()]))
 
@@ -79,8 +81,9 @@ def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
         folder = race.folder / "end" / f"{name}-s{seed}"
         if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
             runs.setdefault(name, {})[seed] = find([folder]).runs[0]
-    # The lengths and the words are what an arm is.
+    # The lengths, the batch that was found for it, and the words are what an arm is.
     known = [
+        "batch_size=",
         "trainer.max_steps=",
         "evaluate.every_n_steps=",
         *(w for e in race.entries.values() for w in e.own),

@@ -45,7 +45,9 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
 
 def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path) -> float:
     course, first_seed = open_course(config, launcher, settings, words, folder)
-    log.info("race in %s: %d arms, a budget of %s", folder, len(course.entries), clock(course.budget))
+    log.info(
+        "race in %s: %d arms, a budget of %s", folder, len(course.entries), clock(course.budget / course.crew.n_jobs)
+    )
     plan = lengths(course)
     verdict = Rungs(course, plan).run()
     outcome = Outcome(course, plan, verdict)
