@@ -18,7 +18,7 @@ from hardneg.race.budget import Costs, Plan, costs, seconds_of
 from hardneg.race.crew import Crew
 from hardneg.race.decide import Rules
 from hardneg.race.portfolio import Entry, Settings, entries
-from hardneg.race.record import Record
+from hardneg.race.record import Record, alone
 from hardneg.runs.study import open_study
 from hardneg.sweep.jobs import Job
 from hardneg.system.progress import clock
@@ -118,7 +118,10 @@ def open_course(
     if any(cfg.split.dev is None for cfg in cfgs):
         raise ConfigError("split.dev=null: a race is decided by dev")
     facts = {"storage": settings.storage, "study": settings.study, "sampler": "random", "seed": 1, "pruner": "none"}
-    record = Record(open_study(facts, folder), folder)
+    with alone(folder):  # of several that come first one makes the database's tables
+        record = Record(open_study(facts, folder), folder)
+    if settings.storage is not None:
+        record.tie()
     asked = {key: value for key, value in asdict(settings).items() if key not in ("storage", "study", "arms")}
     own = {name: list(one.own) for name, one in arms.items()}
     record.enter(own, {**asked, "arms": own, "words": list(arms[settings.baseline].common)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Plan, Timing, plan
@@ -56,7 +56,8 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
         *(len(known), len(record.racing())),
     )
     if len(known) == 1:  # a budget that is far too small is told at once, as if all were like the first
-        alike = dict.fromkeys(record.racing(), Timing(**timing))
+        # Its start is no measure: it makes what the others find in the cache.
+        alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
         plan(alike, course.rules, course.settings.seeds, course.left(), course.crew.n_jobs)
 
 

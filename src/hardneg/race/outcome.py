@@ -118,6 +118,8 @@ def reason(outcome: Outcome, found: Confirmation | None) -> str:
                 f"No winner: {said.taken} was told apart from {base} in the race, with one seed, but not on others"
                 f" ({shown}). Take {base}, the simplest"
             )
+    if worse := [name for seen in outcome.course.record.looks() for name in seen.worse]:
+        words += f". Stopped as worse than the best of their rung: {', '.join(worse)}"
     if no_time := [name for seen in outcome.course.record.looks() for name in seen.no_time]:
         words += (
             f". Not told apart, but stopped as time was short: {', '.join(no_time)}; a new race with a longer budget,"

@@ -16,8 +16,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
+from hardneg.system.atomic_write import atomic_write
 
-ASKED, PLAN, SAME, LOCKS = "asked", "plan", "same", "locks"
+ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", "tie"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let no other process of this race decide anything meanwhile; a kill lets go of it."""
+    (folder / LOCKS).mkdir(exist_ok=True)
+    with FileLock(folder / LOCKS / "race.lock"):
+        yield
 
 
 class Stopped(optuna.pruners.BasePruner):
@@ -39,9 +48,27 @@ class Record:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let no other process decide anything meanwhile."""
-        (self.folder / LOCKS).mkdir(exist_ok=True)
-        with FileLock(self.folder / LOCKS / "race.lock"):
+        with alone(self.folder):
             yield
+
+    def tie(self) -> None:
+        """Tie a study that lies in a database to the folder; raises `ConfigError` for one that is another folder's.
+
+        Its runs are in that one, and the locks by which processes share them.
+        """
+        path = self.folder / LOCKS / TIE
+        with self.alone():
+            own = path.read_text(encoding="utf-8") if path.exists() else uuid4().hex
+            if self.kept(TIE) is None:
+                with atomic_write(path) as draft:
+                    draft.write_text(own, encoding="utf-8")
+                self.keep(TIE, own)
+            if self.kept(TIE) != own:
+                name = self.study.study_name
+                raise ConfigError(
+                    f"the database has a race {name} in another folder than {self.folder}: what shares a race shares"
+                    " its folder too, so give that one as hydra.sweep.dir, or study=NAME for a race of its own"
+                )
 
     def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:
         """Enter the arms, or take up a race that was begun; raises `ConfigError` if that was another one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -56,6 +57,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
         "test": tested,
     }
     results.write_summary(race.folder / SUMMARY, summary)
+    _tell_of_negatives(outcome)
     log.info("%s", end.why)
     over = (race.record.spent() - race.budget) / race.crew.n_jobs
     log.info("spent %s%s", race.so_far(), f", {clock(over)} too much" if over > 0 else "")
@@ -112,7 +114,8 @@ def _show(outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapp
         log.warning("split.test=null: there is no test, so there is no table")
         return
     seeds = max(len(arm.runs) for arm in by_arm.values())
-    results.show(f"test, means over up to {seeds} seeds; to be taken: {take}", tested)
+    over = f"means over up to {seeds} seeds" if seeds > 1 else "one seed"
+    results.show(f"test, {over}; to be taken: {take}", tested)
     if len(by_arm) < 2:
         return
     data = next(iter(by_arm[outcome.baseline].runs.values())).summary["data"]
@@ -132,9 +135,25 @@ def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any
         "same_as": race.record.left_out().get(name),
         "steps": None if unit is None else unit * race.rules.whole,
         "timing": attrs.get("timing"),
+        "negatives": _negatives(outcome, name),
         "dev": {str(rung): value for rung, value in sorted(trial.intermediate_values.items())},
         "seconds": round(sum(v for key, v in attrs.items() if key.startswith("seconds_")), 1),
     }
+
+
+def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
+    """What the drawn negatives of an arm did at the end of its run, by source; empty of one that was stopped."""
+    path = outcome.course.folder / "arms" / name / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8")).get("negatives", {}) if path.exists() else {}
+
+
+def _tell_of_negatives(outcome: Outcome) -> None:
+    for name in outcome.plan.unit:
+        for source, did in _negatives(outcome, name).items():
+            share = did.get("loss_share")  # NaN where the loss cannot be told apart by source
+            of_loss = "" if share is None or math.isnan(share) else f"{share:.0%} of the loss, "
+            above = f"{did['above_positive']:.0%} of its negatives above their positive"
+            log.info("%s: %s: %s%s (last third of its run in the race)", name, source, of_loss, above)
 
 
 def _lines(outcome: Outcome) -> list[figure.Line]:
