@@ -51,6 +51,8 @@ class Crew:
         with writable(config.hydra):
             own = [word for word in config.hydra.overrides.hydra if not word.lstrip("+~").startswith(ARMS)]
             config.hydra.overrides.hydra = own
+        if hasattr(launcher, "always_shared"):  # an arm's steps take as long alone as beside others
+            launcher.always_shared = True
         self.n_jobs = at_a_time(int(config.hydra.launcher.get("n_jobs", 1)))
         self.idle: Callable[[float], None] = lambda seconds: None  # is told what runs that were not there have lost
         self.number = 0

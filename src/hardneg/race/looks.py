@@ -93,11 +93,10 @@ class Rungs:
 
     def _warn(self, rung: int) -> None:
         """Say so where the time left is too short for the least that is left to do."""
-        if self.record.kept("ends"):
+        if self.record.seconds(rung + 1):  # somebody is further
             return
-        cost, at_once, needed = self.course.costs(self.plan, rung), self.course.crew.n_jobs, 0.0
-        for later in range(rung + 1, self.rules.rungs + 1):
-            needed += slots(max(2 - len(self.record.seconds(later)), 0), at_once) * cost.rung(later)
+        cost, at_once = self.course.costs(self.plan, rung), self.course.crew.n_jobs
+        needed = slots(2, at_once) * sum(cost.rung(later) for later in range(rung + 1, self.rules.rungs + 1))
         needed += slots(1, at_once) * cost.at_the_end()
         self.course.warn_if_over(needed, "time is short for two arms to the last rung and one run with the test")
 

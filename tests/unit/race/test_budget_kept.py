@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 import zlib
 
 import numpy as np
@@ -65,6 +67,7 @@ class Timed(Crew):
 
 
 def raced(folder, n_jobs=1, slower=1.0, effect=0.0, budget="10m"):
+    folder.mkdir(exist_ok=True)
     arms = ["in_batch", "large", "random", "bm25", "window", "mined", "both"]
     settings = Settings(budget, {name: [] for name in arms})
     record = Record(optuna.create_study(direction="maximize"), folder)
@@ -101,3 +104,12 @@ def test_a_race_that_cannot_says_so_at_its_looks_and_by_how_much(tmp_path, caplo
 
 def test_where_nothing_is_told_apart_and_time_is_up_the_baseline_alone_is_tested(tmp_path):
     assert raced(tmp_path, slower=3.0).ends == 1
+
+
+def test_clocks_that_disagree_by_minutes_change_nothing(tmp_path, monkeypatch):
+    """As of two machines that share a race: what is decided goes by durations and locks."""
+    agreeing = raced(tmp_path / "one", effect=0.3)
+    real, off = time.time, itertools.cycle([-600.0, 600.0])
+    monkeypatch.setattr(time, "time", lambda: real() + next(off))
+    disagreeing = raced(tmp_path / "two", effect=0.3)
+    assert (disagreeing.clock, disagreeing.ends) == (agreeing.clock, agreeing.ends)
