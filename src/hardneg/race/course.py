@@ -18,7 +18,7 @@ from hardneg.race.budget import Costs, Plan, costs, seconds_of
 from hardneg.race.crew import Crew
 from hardneg.race.decide import Rules
 from hardneg.race.portfolio import Entry, Settings, entries
-from hardneg.race.record import Record, alone
+from hardneg.race.record import LOCKS, Record, alone
 from hardneg.runs.study import open_study
 from hardneg.sweep.jobs import Job
 from hardneg.system.progress import clock
@@ -28,6 +28,14 @@ log = logging.getLogger(__name__)
 CLOSING = 5.0  # seconds on the clock that are kept for looks, the last tables and the figure
 
 
+OTHER_FOLDER = (
+    "the database has a race {} in another folder than {}: what shares a race shares its folder too, so give that one"
+    " as hydra.sweep.dir, or study=NAME for a race of its own"
+)
+OTHER_CACHE = (
+    "the runs of {} keep what they mine in another cache than {}, and cannot go on without it: give that one"
+    " (HARDNEG_CACHE, or cache=), or, if it is gone, begin a race in another folder"
+)
 WIDTH = 80  # columns of a terminal as it opens
 
 
@@ -120,11 +128,12 @@ def open_course(
     facts = {"storage": settings.storage, "study": settings.study, "sampler": "random", "seed": 1, "pruner": "none"}
     with alone(folder):  # of several that come first one makes the database's tables
         record = Record(open_study(facts, folder), folder)
-    if settings.storage is not None:
-        record.tie()
     asked = {key: value for key, value in asdict(settings).items() if key not in ("storage", "study", "arms")}
     own = {name: list(one.own) for name, one in arms.items()}
+    if settings.storage is not None:
+        record.tie("folder", folder / LOCKS, OTHER_FOLDER.format(record.study.study_name, folder))
     record.enter(own, {**asked, "arms": own, "words": list(arms[settings.baseline].common)})
+    record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
     course = Course(settings, folder, arms, crew, record, str(cfgs[0].evaluate.best))
     note_checks(course, time.monotonic() - began)
     return course, max(int(cfg.seed) for cfg in cfgs) + 1

@@ -41,8 +41,8 @@ def draw(
     figure = Figure(figsize=(12.5 if tested else 8.0, 3.8), layout="constrained")
     axes = figure.subplots(1, 2 if tested else 1, squeeze=False, width_ratios=[3, 2][: 2 if tested else 1])[0]
     left, colours = axes[0], {line.name: COLOURS[n % len(COLOURS)] for n, line in enumerate(lines)}
-    for seconds in rungs:
-        left.axvline(seconds, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
+    for at in rungs:
+        left.axvline(at, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
     for number, line in enumerate(lines):
         if not line.points:
             continue

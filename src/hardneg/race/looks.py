@@ -48,7 +48,8 @@ class Rungs:
 
         before = self.record.look(rung - 1)
         racing = set(self.record.racing() if before is None else before.on) & set(self.plan.unit)
-        self.course.crew.work_off(behind, lambda *done: self._arrived(*done, rung, len(racing)))
+        count = len(racing)
+        self.course.crew.work_off(behind, lambda work, job, seconds: self._arrived(work, job, seconds, rung, count))
 
     def _arrived(self, work: Work, job: Job, seconds: float, rung: int, racing: int) -> None:
         if (error := ended(job, ["paused", "done"])) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
-from hardneg.system.atomic_write import atomic_write
 
-ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", "tie"
+ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", ".shared"
 
 
 @contextmanager
@@ -51,24 +50,22 @@ class Record:
         with alone(self.folder):
             yield
 
-    def tie(self) -> None:
-        """Tie a study that lies in a database to the folder; raises `ConfigError` for one that is another folder's.
+    def tie(self, what: str, place: Path, otherwise: str) -> None:
+        """Tie the race to a folder that all its processes must share, by a name that is kept in both.
 
-        Its runs are in that one, and the locks by which processes share them.
+        Raises `ConfigError`, saying `otherwise`, where the race is tied to another one.
         """
-        path = self.folder / LOCKS / TIE
+        path = place / TIE
+        place.mkdir(parents=True, exist_ok=True)
         with self.alone():
-            own = path.read_text(encoding="utf-8") if path.exists() else uuid4().hex
-            if self.kept(TIE) is None:
-                with atomic_write(path) as draft:
-                    draft.write_text(own, encoding="utf-8")
-                self.keep(TIE, own)
-            if self.kept(TIE) != own:
-                name = self.study.study_name
-                raise ConfigError(
-                    f"the database has a race {name} in another folder than {self.folder}: what shares a race shares"
-                    " its folder too, so give that one as hydra.sweep.dir, or study=NAME for a race of its own"
-                )
+            if not path.exists():
+                with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+                    file.write(uuid4().hex)
+            own = path.read_text(encoding="utf-8")
+            if self.kept(what) is None:
+                self.keep(what, own)
+            if self.kept(what) != own:
+                raise ConfigError(otherwise)
 
     def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:
         """Enter the arms, or take up a race that was begun; raises `ConfigError` if that was another one."""

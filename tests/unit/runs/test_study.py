@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.race.record import Record
+from hardneg.race.record import LOCKS, Record
 from hardneg.runs.study import open_study
 
 pytest.importorskip("optuna")
@@ -44,10 +44,23 @@ def test_a_race_in_a_database_is_one_folder_s(tmp_path):
     storage = f"sqlite:///{tmp_path}/race.db"
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    first = Record(open_study(FACTS | {"storage": storage}, tmp_path / "one"), tmp_path / "one")
-    first.tie()
-    again = Record(open_study(FACTS | {"storage": storage}, tmp_path / "one"), tmp_path / "one")
-    again.tie()
-    other = Record(open_study(FACTS | {"storage": storage}, tmp_path / "two"), tmp_path / "two")
-    with pytest.raises(ConfigError, match=r"a race race in another folder than .*two: what shares a race shares its"):
-        other.tie()
+
+    def tie(name):
+        folder = tmp_path / name
+        Record(open_study(FACTS | {"storage": storage}, folder), folder).tie("folder", folder / LOCKS, "of another")
+
+    tie("one")
+    tie("one")
+    with pytest.raises(ConfigError, match="of another"):
+        tie("two")
+
+
+def test_races_share_a_cache_and_one_keeps_to_its_own(tmp_path):
+    """A machine with a cache of its own would find none of the lists that an arm goes on with: the arm was lost."""
+    records = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        records.append(Record(open_study(FACTS, tmp_path / name), tmp_path / name))
+        records[-1].tie("cache", tmp_path / "cache", "")
+    with pytest.raises(ConfigError, match="another cache"):
+        records[0].tie("cache", tmp_path / "other", "another cache")
