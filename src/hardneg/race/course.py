@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -39,11 +39,13 @@ OTHER_CACHE = (
 WIDTH = 80  # columns of a terminal as it opens
 
 
-def indented(text: str) -> str:
-    """Lay out words below a line that they belong to."""
-    return textwrap.fill(
+def indented(items: Iterable[str], what: str = "") -> str:
+    """Lay out items below a line that they belong to; each stays in one piece."""
+    text = what + ", ".join(item.replace(" ", "\xa0") for item in items)  # where textwrap breaks no line
+    filled = textwrap.fill(
         text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
+    return filled.replace("\xa0", " ")
 
 
 class Course:

@@ -91,7 +91,7 @@ def planned(course: Course) -> Plan:
     log.info(
         "plan: %d rungs; a whole run trains for %s, the same for all arms, in steps:", rules.rungs, clock(made.training)
     )
-    log.info("%s", indented(", ".join(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items())))
+    log.info("%s", indented(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items()))
     if made.seeds < SEEDS_TO_TEST:
         log.warning(
             "there is room for %d new seed%s at the end, and a winner is named with %d only: unless runs are quicker"

@@ -106,8 +106,8 @@ class Rungs:
         return room(self.course.left(), cost, rung, 2 * self.plan.seeds, self.course.crew.n_jobs)
 
     def _tell(self, seen: Look) -> None:
-        def named(arms: list[str]) -> str:
-            return ", ".join(f"{name} (p {seen.p[name]:.2g})" if name in seen.p else name for name in arms)
+        def named(arms: list[str]) -> list[str]:
+            return [f"{name} (p {seen.p[name]:.2g})" if name in seen.p else name for name in arms]
 
         log.info(
             "rung %d of %d: %s leads; p against it, worse below %.2g",
@@ -119,7 +119,7 @@ class Rungs:
             ("on", seen.on),
         ):
             if arms:
-                log.info("%s", indented(f"{what}: {named(arms)}"))
+                log.info("%s", indented(named(arms), f"{what}: "))
 
     def _verdict(self) -> Verdict:
         scores, baseline = self._scores(self.rules.rungs), self.course.baseline

@@ -8,7 +8,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.errors import JobFailed
-from hardneg.race.course import CLOSING, Course, note_checks
+from hardneg.race.course import CLOSING, Course, indented, note_checks
 from hardneg.race.crew import Crew
 from hardneg.race.lengths import leave_out_duplicates, planned, untimed
 from hardneg.race.portfolio import Entry, Settings
@@ -100,3 +100,9 @@ def test_seconds_in_which_nothing_runs_count_for_every_run_that_could(tmp_path, 
     race.record.note("in_batch", seconds_0=10.0)
     note_checks(race, 4.0)
     assert race.left() == 600.0 * n_jobs - 10.0 - (4.0 + CLOSING) * n_jobs
+
+
+def test_what_is_listed_fits_a_terminal_and_is_broken_between_items_only():
+    lines = indented([f"arm_{n} (p 0.{n:03})" for n in range(12)], "on: ").split("\n")
+    assert len(lines) > 2 and max(map(len, lines)) <= 80 and all(line.startswith("  ") for line in lines)
+    assert all(line.rstrip(",").endswith(")") for line in lines)
