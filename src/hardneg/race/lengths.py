@@ -62,7 +62,10 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
 
 
 def leave_out_duplicates(course: Course) -> None:
-    """Train once what several arms come to, which is known when each has settled its batch; see `duplicates`."""
+    """Train once what several arms come to, which is known when each has settled its batch; see `duplicates`.
+
+    Raises `ConfigError` where only one is left.
+    """
     record = course.record
     with record.alone():
         known = record.kept(SAME)
