@@ -404,6 +404,7 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         (["schedule.warmup=10.0"], "schedule.warmup", "0 <= warmup < 1"),
         (["evaluate.metrics=[ndgc@10]"], "evaluate.metrics: 'ndgc@10'", "ndcg@k"),
         (["++negatives.bm25.k=3"], "negatives.bm25 has settings but was not chosen", "negatives=[bm25]"),
+        (["filter.known_positives=null"], "filter.known_positives=null takes nothing away", "~filter.known_positives"),
         (["++filter.margin.x=3"], "filter.margin has settings but was not chosen", "filter=[margin]"),
         (["negatives=[random]", "loss.infonce.symmetric=true"], "loss.infonce.symmetric", "needs in_batch"),
         (

@@ -57,7 +57,8 @@ class Pretended:
             status.write(folder, state="paused" if part.until else "done")
             tested = {"BM25": {"ndcg@10": 0.4}, "before": {"ndcg@10": 0.1}, "after": {"ndcg@10": float(values.mean())}}
             told = {"strategy": arm, "loss": "infonce", "seed": int(given.get("seed", 1)), "data": "toy"}
-            (folder / "summary.json").write_text(json.dumps({**told, "test": tested}))
+            drawn = {} if arm == "in_batch" else {arm: {"loss_share": 0.25, "above_positive": 0.5, "margin": 0.0}}
+            (folder / "summary.json").write_text(json.dumps({**told, "negatives": drawn, "test": tested}))
 
 
 @pytest.fixture
@@ -86,6 +87,10 @@ def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing
     assert then == ["arms/random", "arms/in_batch", "arms/bm25", *(f"end/{a}-s{s}" for a, s in QUEUE)]
     assert (summary["winner"], summary["take"], summary["runner_up"]) == ("bm25", "bm25", "random")
     assert summary["looks"][0]["worse"] == ["random"] and "worse, stopped: random (p " in said.stderr
+    assert "Stopped as worse than the best of their rung: random." in summary["why"]
+    assert "bm25: bm25: 25% of the loss, 50% of its negatives above their positive" in said.stderr
+    assert summary["arms"]["bm25"]["negatives"]["bm25"]["loss_share"] == 0.25
+    assert "differs from the baseline also" not in said.stdout, "a length or a batch of its own is what an arm is"
     assert summary["arms"]["random"]["state"] == "pruned"
     assert status.read(tmp_path / "here/arms/random")["state"] == "pruned"
     assert "Winner: bm25, dev ndcg@10 +0." in said.stderr

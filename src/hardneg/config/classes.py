@@ -59,7 +59,9 @@ def build_group(nodes: Mapping[str, Any] | None, group: str) -> dict[str, Any]:
     """
     out = {}
     for name, node in (nodes or {}).items():
-        if node is None or "_target_" not in node:
+        if node is None:
+            raise ConfigError(f"{group}.{name}=null takes nothing away: write '~{group}.{name}'")
+        if "_target_" not in node:
             raise ConfigError(
                 f"{group}.{name} has settings but was not chosen: add {name} to the list, as in '{group}=[{name}]', or"
                 f" take them away, by '~{group}.{name}'"

@@ -54,27 +54,33 @@ def runs_at_the_end(arms: int, seeds: int) -> int:
     return 2 * seeds + (arms > 2)
 
 
-def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float) -> Plan:
+def slots(runs: int, at_once: int) -> int:
+    """How many runs' time so many runs take where `at_once` go at a time: of the last round some may stay idle."""
+    return math.ceil(runs / at_once) * at_once
+
+
+def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float, at_once: int = 1) -> Plan:
     """Find the longest training that fits, the same seconds for every arm; `seconds` is what is left of the budget.
 
-    Counted is the worst case, in which no arm is told apart and each rung keeps all that it may. Where it does not fit
-    with `seeds` it is planned with fewer. Raises `ConfigError` with the least budget where one seed and `LEAST` steps
-    a rung do not fit.
+    Both are summed over the runs that go at a time, `at_once`. Counted is the worst case, in which no arm is told apart
+    and each rung keeps all that it may. Where it does not fit with `seeds` it is planned with fewer. Raises
+    `ConfigError` with the least budget where one seed and `LEAST` steps a rung do not fit.
     """
     for count in range(seeds, 1, -1):
         with suppress(ConfigError):
-            return _plan(timings, rules, count, seconds)
-    return _plan(timings, rules, 1, seconds)
+            return _plan(timings, rules, count, seconds, at_once)
+    return _plan(timings, rules, 1, seconds, at_once)
 
 
-def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float) -> Plan:
+def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float, at_once: int) -> Plan:
     count, whole = len(timings), rules.whole
     start = min(timing.start for timing in timings.values())  # the others' had what is made once, and kept
     evaluation = sum(timing.evaluation for timing in timings.values()) / count
     arms = {rung: count if rung == 1 else min(count, rules.most(rung - 1)) for rung in range(1, rules.rungs + 1)}
+    arms = {rung: slots(there, at_once) for rung, there in arms.items()}
     parts = {rung: rules.units(rung) - (rules.units(rung - 1) if rung > 1 else 0) for rung in arms}
     units = sum(arms[rung] * parts[rung] for rung in arms)
-    ends = runs_at_the_end(count, seeds)
+    ends = slots(runs_at_the_end(count, seeds), at_once)
     fixed = units * evaluation + sum(arms.values()) * start
     fixed += ends * ((whole + 2) * evaluation + start)  # they are tested before and after
     lengths = units / whole + ends  # of whole trainings
@@ -83,7 +89,8 @@ def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: floa
     if seconds < least:
         fewer = "fewer arms (race=small), " if count > SMALL else "fewer arms, " if count > 2 else ""
         raise ConfigError(
-            f"{clock(seconds)} are left of the budget, and this race needs {clock(least)} at least: {count} arms, up to"
+            f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(least / at_once)} at least:"
+            f" {count} arms, up to"
             f" {slowest:.2g} s a step, {evaluation:.2g} s an evaluation of dev, {ends} runs at the end. Give a longer"
             f" budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
         )
@@ -92,12 +99,38 @@ def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: floa
     return Plan(unit, training, training + whole * evaluation + start, fixed + lengths * training, seeds)
 
 
-def room(left: float, unit_cost: float, rung: int, rules: Rules, ends: float) -> int:
-    """How many arms the time that is left lets go on after a rung.
+@dataclass(frozen=True)
+class Costs:
+    """Seconds that the parts of a run take: as planned, times `pace`, how much slower runs were of late."""
 
-    Two of them go all the way; `unit_cost` is what the length of a first rung has cost an arm of late, and `ends` the
-    seconds of the runs at the end.
+    rules: Rules
+    unit: float  # of the length of a first rung, with its evaluation
+    evaluation: float
+    start: float
+    pace: float = 1.0
+
+    def rung(self, rung: int) -> float:
+        """What an arm takes from the rung before to this one."""
+        units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
+        return self.pace * (units * self.unit + self.start)
+
+    def at_the_end(self) -> float:
+        """What a whole run takes with its tests, before and after."""
+        return self.pace * (self.rules.whole * self.unit + self.start + 2 * self.evaluation)
+
+
+def costs(made: Plan, timings: Mapping[str, Timing], rules: Rules) -> Costs:
+    """What was planned for a run; `timings` are those of the arms in the plan."""
+    evaluation = sum(timings[name].evaluation for name in made.unit) / len(made.unit)
+    start = min(timings[name].start for name in made.unit)
+    return Costs(rules, made.training / rules.whole + evaluation, evaluation, start)
+
+
+def room(left: float, cost: Costs, rung: int, ends: int, at_once: int = 1) -> int:
+    """How many arms the seconds that are left let go on after a rung; two of them go all the way, then come the `ends`.
+
+    Seconds are summed over the runs that go at a time, `at_once`.
     """
-    following = (rules.units(rung + 1) - rules.units(rung)) * unit_cost
-    later = 2 * (rules.whole - rules.units(rung + 1)) * unit_cost
-    return max(2, math.floor((left - ends - later) / following)) if following > 0 else 2
+    later = slots(2, at_once) * sum(cost.rung(after) for after in range(rung + 2, cost.rules.rungs + 1))
+    free = left - later - slots(ends, at_once) * cost.at_the_end()
+    return max(2, math.floor(free / cost.rung(rung + 1)) // at_once * at_once)

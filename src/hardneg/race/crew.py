@@ -51,7 +51,10 @@ class Crew:
         with writable(config.hydra):
             own = [word for word in config.hydra.overrides.hydra if not word.lstrip("+~").startswith(ARMS)]
             config.hydra.overrides.hydra = own
+        if hasattr(launcher, "always_shared"):  # an arm's steps take as long alone as beside others
+            launcher.always_shared = True
         self.n_jobs = at_a_time(int(config.hydra.launcher.get("n_jobs", 1)))
+        self.idle: Callable[[float], None] = lambda seconds: None  # is told what runs that were not there have lost
         self.number = 0
 
     def compose(self, words: Sequence[str], check: bool = False) -> Job:
@@ -71,8 +74,11 @@ class Crew:
                 still = {one.name for one in wanted()}  # somebody may just have done it
                 mine = [one for one in claimed if one.name in still][: self.n_jobs]
                 if mine:
-                    for one, job, seconds in self._launched(mine):
+                    ended = self._launched(mine)
+                    for one, job, seconds in ended:
                         done(one, job, seconds)
+                    if len(still) < self.n_jobs:
+                        self.idle((self.n_jobs - len(still)) * ended[0][2])
             if not mine:
                 time.sleep(PAUSE)
 

@@ -10,7 +10,7 @@ from hardneg.compare.figures import COLOURS, DASHES
 from hardneg.system.figure_style import style
 
 GREY = "#888888"
-MARKS = {"worse": ("x", "stopped: worse"), "no time": ("|", "stopped: no time"), "whole": ("o", "whole run")}
+MARKS = {"worse": ("x", "stopped: worse"), "no time": ("s", "stopped: no time"), "whole": ("o", "whole run")}
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,25 @@ class Line:
 
 @style()
 def draw(
-    path: Path, lines: Sequence[Line], tested: Mapping[str, Mapping[str, float]], metric: str, baseline: str
+    path: Path,
+    lines: Sequence[Line],
+    tested: Mapping[str, Mapping[str, float]],
+    metric: str,
+    baseline: str,
+    rungs: Sequence[float] = (),
 ) -> None:
-    """Draw the race beside the test of those that were trained anew; without a test the race alone."""
+    """Draw the race beside the test of those that were trained anew; without a test the race alone.
+
+    `rungs` are the seconds of training at which there was a look.
+    """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    panels = 2 if tested else 1
-    figure = Figure(figsize=(6.5 * panels, 3.8), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    figure = Figure(figsize=(12.5 if tested else 8.0, 3.8), layout="constrained")
+    axes = figure.subplots(1, 2 if tested else 1, squeeze=False, width_ratios=[3, 2][: 2 if tested else 1])[0]
     left, colours = axes[0], {line.name: COLOURS[n % len(COLOURS)] for n, line in enumerate(lines)}
+    for at in rungs:
+        left.axvline(at, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
     for number, line in enumerate(lines):
         if not line.points:
             continue
@@ -41,11 +50,13 @@ def draw(
         dash = DASHES[number // len(COLOURS) % len(DASHES)]
         width = 2.2 if line.name == baseline else 1.3
         left.plot(seconds, values, linestyle=dash, color=colours[line.name], linewidth=width, label=line.name)
-        left.plot(seconds[-1:], values[-1:], marker=MARKS[line.end][0], color=colours[line.name], markersize=9)
-    left.set(title=f"the race: dev {metric} (one seed)", xlabel="seconds of training")
+        left.plot(seconds[-1:], values[-1:], marker=MARKS[line.end][0], color=colours[line.name], markersize=7)
+    left.set(title=f"the race: dev {metric} (one seed)", xlabel="seconds of training; dotted: the rungs")
+    left.set_xlim(left=0)
     ends = [mark for key, mark in MARKS.items() if any(line.end == key for line in lines)]
     signs = [Line2D([], [], marker=sign, linestyle="", color=GREY, label=said) for sign, said in ends]
-    left.legend(handles=[*left.get_legend_handles_labels()[0], *signs], fontsize=7)
+    handles = [*left.get_legend_handles_labels()[0], *signs]
+    left.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))  # beside: arms lie anywhere
     if tested:
         names = list(tested)
         bars = axes[1].barh(names, [tested[n][metric] for n in names], color=[colours.get(n, GREY) for n in names])

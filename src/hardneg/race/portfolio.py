@@ -56,9 +56,9 @@ class Settings:
                     f"{key}={getattr(self, key)} is a share: above 0" + ", at most 0.5" * (key == "alpha")
                 )
 
-    def rules(self) -> Rules:
-        """What the looks go by."""
-        return Rules(len(self.portfolio()), self.rungs, self.growth, self.keep, self.alpha)
+    def rules(self, arms: int) -> Rules:
+        """What the looks at so many arms go by."""
+        return Rules(arms, self.rungs, self.growth, self.keep, self.alpha)
 
     def portfolio(self) -> dict[str, list[str]]:
         """The arms, without those that are null; raises `ConfigError` for what is no arm, or without a baseline."""

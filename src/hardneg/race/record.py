@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import optuna
 from filelock import FileLock
@@ -16,7 +17,15 @@ from hardneg.errors import ConfigError
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
 
-ASKED, PLAN, SAME, LOCKS = "asked", "plan", "same", "locks"
+ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", ".shared"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let no other process of this race decide anything meanwhile; a kill lets go of it."""
+    (folder / LOCKS).mkdir(exist_ok=True)
+    with FileLock(folder / LOCKS / "race.lock"):
+        yield
 
 
 class Stopped(optuna.pruners.BasePruner):
@@ -38,9 +47,25 @@ class Record:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let no other process decide anything meanwhile."""
-        (self.folder / LOCKS).mkdir(exist_ok=True)
-        with FileLock(self.folder / LOCKS / "race.lock"):
+        with alone(self.folder):
             yield
+
+    def tie(self, what: str, place: Path, otherwise: str) -> None:
+        """Tie the race to a folder that all its processes must share, by a name that is kept in both.
+
+        Raises `ConfigError`, saying `otherwise`, where the race is tied to another one.
+        """
+        path = place / TIE
+        place.mkdir(parents=True, exist_ok=True)
+        with self.alone():
+            if not path.exists():
+                with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+                    file.write(uuid4().hex)
+            own = path.read_text(encoding="utf-8")
+            if self.kept(what) is None:
+                self.keep(what, own)
+            if self.kept(what) != own:
+                raise ConfigError(otherwise)
 
     def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:
         """Enter the arms, or take up a race that was begun; raises `ConfigError` if that was another one."""
@@ -84,6 +109,11 @@ class Record:
         self._trial(name).report(mean, rung)
         self.note(name, **{f"seconds_{rung}": seconds})
 
+    def seconds(self, rung: int) -> list[float]:
+        """How long each arm has taken from the rung before to this one."""
+        key = f"seconds_{rung}"
+        return [trial.user_attrs[key] for trial in self.trials().values() if key in trial.user_attrs]
+
     def racing(self) -> list[str]:
         """The arms that have not stopped."""
         return [name for name, trial in self.trials().items() if trial.state == TrialState.RUNNING]
@@ -92,6 +122,11 @@ class Record:
         """What was seen at a rung; None where nobody has looked yet."""
         seen = self.study.user_attrs.get(f"look_{rung}")
         return None if seen is None else Look(**seen)
+
+    def looks(self) -> list[Look]:
+        """All looks so far, from the first rung on."""
+        seen = [key.removeprefix("look_") for key in self.study.user_attrs if key.startswith("look_")]
+        return [Look(**self.study.user_attrs[f"look_{rung}"]) for rung in sorted(map(int, seen))]
 
     def looked(self, seen: Look) -> None:
         """Keep a look."""
@@ -109,11 +144,6 @@ class Record:
     def left_out(self) -> dict[str, str]:
         """The arms that come to the same run as another, each with that one; empty until all are timed."""
         return dict(self.kept(SAME) or {})
-
-    def leave_out(self, name: str, same: str) -> None:
-        """Take an arm out whose runs would be the same as another's."""
-        self.note(name, same=same)
-        self.stop(name)
 
     def finished(self, name: str, value: float) -> None:
         """Tell the study what an arm has come to in the end."""
@@ -134,12 +164,16 @@ class Record:
             if self.kept(key) is None:
                 self.keep(key, value)
 
+    def idle(self, seconds: float) -> None:
+        """Count seconds in which runs could have been at work that were not there: a race ends by the clock."""
+        self.keep(f"seconds_idle_{uuid4().hex[:8]}", seconds)
+
     def kept(self, key: str) -> Any:
         """What was noted; None where nothing was."""
         return self.study.user_attrs.get(key)
 
     def spent(self) -> float:
-        """The seconds of the checks before the first run and of all runs, those that were cut off left out."""
+        """The seconds of checks, of all runs but those that were cut off, and of what stood idle beside them."""
         of_arms = [facts.user_attrs for facts in self.trials().values()]
         attrs = [*of_arms, self.study.user_attrs]
         return float(sum(v for one in attrs for key, v in one.items() if key.startswith("seconds_")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,9 @@ def open_study(facts: dict[str, Any], folder: Path) -> Any:
         import optuna
     except ImportError as error:
         raise UserError("a search or a race needs Optuna: pip install 'hardneg[search]'") from error
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = facts["storage"] or JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
     study = optuna.create_study(
-        storage=storage,
+        storage=_database(str(facts["storage"])) if facts["storage"] else _journal(folder / JOURNAL),
         study_name=facts["study"] or folder.name,
         direction="maximize",
         pruner=_pruner(optuna, facts),
@@ -39,6 +36,36 @@ def open_study(facts: dict[str, Any], folder: Path) -> Any:
     sampler = getattr(optuna.samplers, SAMPLERS[facts["sampler"]])
     study.sampler = sampler(seed=facts["seed"] + len(study.get_trials(deepcopy=False)))
     return study
+
+
+def _journal(path: Path) -> Any:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    # Whole: its lock is a link to this path, and of one that leads nowhere Optuna does not see that its holder is gone.
+    return JournalStorage(JournalFileBackend(str(path.resolve())))
+
+
+def _database(url: str) -> Any:
+    """Open a database; raises `UserError` for one that cannot be, without the password that may be in its URL."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    bare = re.sub(r"//[^/@]*@", "//", url)
+    try:
+        # Asked before it is used: between two entries a run trains, and a server may have closed the connection.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except ImportError as error:
+        driver = error.__cause__ or error
+        raise UserError(
+            f"storage={bare} needs the database's driver ({driver}): for postgresql+psycopg://... pip install"
+            " 'psycopg[binary]', for mysql+pymysql://... pip install pymysql"
+        ) from error
+    except ArgumentError as error:
+        raise UserError(f"storage={bare}: give a database's URL, as postgresql+psycopg://USER@HOST/DATABASE") from error
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise UserError(f"storage={bare} cannot be opened: {why}") from error
 
 
 def _pruner(optuna: Any, facts: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from hardneg.errors import UserError
 
 OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups that say nothing without them
 OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
+NAMES = ("strategy_name", "run_name")  # that were given to this run: compare would take the two for one arm
 OF_PARTS = ("filter", "loss")  # groups of which a strategy chooses parts too
 ENDING = "_without"  # of the other run's folder
 
@@ -40,7 +41,7 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
         raise NothingWithout("the run has no other negatives")
     _check_unread(node, drawn, left)
     number = node.get("batch_size")
-    kept = [word for word in words if _place(word).split(".")[0] not in OF_NEGATIVES + OF_RESUMING]
+    kept = [word for word in words if _place(word).split(".")[0] not in OF_NEGATIVES + OF_RESUMING + NAMES]
     kept = [word for word in kept if key_of(word) != "batch_size" or not isinstance(number, int)]
     kept += [f"negatives=[{','.join(left)}]"]
     kept += [f"batch_size={number}"] if isinstance(number, int) else []  # another one may fit without them
@@ -86,17 +87,19 @@ def _place(word: str) -> str:
 
 
 def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> list[str]:
-    """Return what to type to train the run in `folder` without these sources, and to compare the two.
+    """Return what to type to train the run in `folder` without these sources, and to compare the tests of the two.
 
-    Empty where no command began the run. Raises `NothingWithout` where there is no such run.
+    Empty where no command began the run. Raises `NothingWithout` where there is no such run, or nothing to compare.
     """
     if not HydraConfig.initialized():
         return []
+    if cfg.split.dev is None and cfg.split.test is None:
+        raise NothingWithout("split.dev and split.test are null")
     words = words_without(cfg, list(HydraConfig.get().overrides.task), drawn)
     other = folder.with_name(folder.name + ENDING)
     place = f"hydra.run.dir={as_value(other)}"
     train = shlex.join(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
-    return [train, shlex.join(["hardneg", "compare", str(folder), str(other)])]
+    return [train] + ([] if cfg.split.test is None else [shlex.join(["hardneg", "compare", str(folder), str(other)])])
 
 
 def _check_unread(node: dict[str, Any], drawn: Collection[str], left: Collection[str]) -> None:

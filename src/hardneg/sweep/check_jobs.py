@@ -99,7 +99,7 @@ class Preflight(Callback):
                 check_folders(checked)
             announce(folder, checked)
         Preflight.sweep = folder
-        log.info("%d jobs checked", len(checked))
+        log.info("%d job%s checked", len(checked), "s" * (len(checked) != 1))
 
 
 def check_alike(settings: dict[str, Any], own: dict[str, Any]) -> None:

@@ -47,9 +47,11 @@ class Running:
 
 
 def run(
-    config: DictConfig, n_jobs: int, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    config: DictConfig, n_jobs: int, job_overrides: Sequence[Sequence[str]], initial_job_idx: int, shares: int
 ) -> Sequence[JobReturn]:
     """Run a sweep's jobs, each as `hardneg COMMAND ...` of its own, at most `n_jobs` at a time.
+
+    A job has one of `shares` equal shares of the machine's cores and GPUs.
 
     So a job may start ranks of its own (`trainer.devices`), and one that crashes takes no other along. After SIGINT or
     SIGTERM jobs stop after their step, and the same sweep goes on with them later; a second one kills them. They also
@@ -59,7 +61,7 @@ def run(
     jobs = [compose(config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
     waiting = [job for job in jobs if finished(job.folder, job.cfg) is None]
     log.info("%d jobs, %d finished already; %d at a time", len(jobs), len(jobs) - len(waiting), n_jobs)
-    crew = Crew(config, n_jobs)
+    crew = Crew(config, n_jobs, shares)
     crew.run(jobs, waiting)
     if crew.stopped is not None:
         sys.exit(128 + crew.stopped)
@@ -69,19 +71,19 @@ def run(
 class Crew:
     """The processes at work, and what they share."""
 
-    def __init__(self, config: DictConfig, n_jobs: int) -> None:
-        self.config, self.n_jobs = config, n_jobs
+    def __init__(self, config: DictConfig, n_jobs: int, shares: int) -> None:
+        # The shares are not those of what is missing: another number of threads would round otherwise than an
+        # uninterrupted sweep.
+        self.config, self.n_jobs, self.shares = config, n_jobs, shares
         self.stopped: int | None = None  # the signal that ends the sweep
 
     def run(self, jobs: list[Job], waiting: list[Job]) -> None:
         """Start what waits as soon as there is room, until all have ended or a signal ends the sweep."""
         gpus, running = Gpus(visible_gpus(os.environ)), list[Running]()
-        # Not of what is missing: another number of threads would round otherwise than an uninterrupted sweep.
-        shares = min(self.n_jobs, len(jobs))
         with self._signals(running), view([job.folder for job in jobs]) as look:
             while running or (waiting and self.stopped is None):
                 while waiting and len(running) < self.n_jobs and self.stopped is None:
-                    running.append(self._start(waiting.pop(0), gpus, shares))
+                    running.append(self._start(waiting.pop(0), gpus))
                     if self.stopped is not None:  # the signal came while it started
                         running[-1].process.terminate()
                 for one in [one for one in running if one.process.poll() is not None]:
@@ -91,12 +93,12 @@ class Crew:
                 look()
                 time.sleep(PAUSE)
 
-    def _start(self, job: Job, gpus: Gpus, shares: int) -> Running:
+    def _start(self, job: Job, gpus: Gpus) -> Running:
         node: Any = OmegaConf.to_container(job.cfg, resolve=True)
-        environment = {**os.environ, WATCH: "1", **threads(shares, ranks(node), os.environ)}
+        environment = {**os.environ, WATCH: "1", **threads(self.shares, ranks(node), os.environ)}
         if not {"", os.getcwd()} & set(sys.path):
             environment["PYTHONSAFEPATH"] = "1"  # a random.py here is not Python's, whatever -m would say
-        taken = gpus.take(gpus.wanted(node, shares))
+        taken = gpus.take(gpus.wanted(node, self.shares))
         if len(gpus.names) > 1 and taken:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
         command = [sys.executable, "-m", "hardneg.cli", *self._words(job)]

@@ -16,10 +16,14 @@ from omegaconf import DictConfig
 
 
 class Processes(Launcher):
-    """Runs each job of a sweep as a process of its own, `n_jobs` at a time; see `hardneg.sweep.processes`."""
+    """Runs each job of a sweep as a process of its own, `n_jobs` at a time; see `hardneg.sweep.processes`.
+
+    Each gets its share of the machine: of the jobs that are launched together, or where `always_shared` is set, as by a
+    race, of `n_jobs`, so that a job's threads and devices are the same whatever is launched beside it.
+    """
 
     def __init__(self, n_jobs: int) -> None:
-        self.n_jobs = n_jobs
+        self.n_jobs, self.always_shared = n_jobs, False
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra gives to every launcher; the processes compose their configs themselves."""
@@ -29,7 +33,8 @@ class Processes(Launcher):
         """Run the jobs; return each one's result, or why it failed. Raises `SystemExit` after a signal."""
         from hardneg.sweep.processes import run
 
-        return run(self.config, self.n_jobs, job_overrides, initial_job_idx)
+        shares = self.n_jobs if self.always_shared else min(self.n_jobs, len(job_overrides))
+        return run(self.config, self.n_jobs, job_overrides, initial_job_idx, shares)
 
 
 class OverLauncher(Sweeper):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from confs import CONF
 from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError
-from hardneg.race.budget import SMALL, Timing, plan, room, runs_at_the_end, seconds_of
+from hardneg.race.budget import SMALL, Plan, Timing, costs, plan, room, runs_at_the_end, seconds_of
 from hardneg.race.decide import Rules
 
 
@@ -57,8 +59,23 @@ def test_the_race_that_is_advised_for_its_fewer_arms_has_so_many():
     assert len(OmegaConf.load(CONF / "race" / "default.yaml")) > SMALL
 
 
+def test_what_idle_places_take_is_planned_too():
+    rules, timings = Rules(3, rungs=1), dict.fromkeys(["in_batch", "a", "b"], Timing(0.01, 0.5, 1.0))
+    found = plan(timings, rules, 1, 600.0, at_once=2)
+    # 3 arms take the time of 4, and 3 runs at the end too.
+    assert 4 * found.cost + 4 * (found.cost + 2 * 0.5) == pytest.approx(600.0)
+    with pytest.raises(ConfigError, match="0:05 are left of the budget"):
+        plan(timings, rules, 1, 10.0, at_once=2)
+
+
 def test_room_is_what_the_time_left_allows_after_two_arms_and_the_end():
-    rules = Rules(8, rungs=4)
-    # After rung 1: two arms need 8 - 2 more units of 10 s, the end 100 s; each that goes on 1 unit.
-    assert room(100.0 + 120.0 + 45.0, 10.0, 1, rules, 100.0) == 4
-    assert room(0.0, 10.0, 1, rules, 100.0) == 2
+    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0))
+    planned = costs(Plan({"in_batch": 90, "a": 90}, 72.0, 0.0, 0.0, 1), timings, Rules(8, rungs=4))
+    cost = replace(planned, pace=2.0)
+    # A first length is 9 s and 1 s of evaluation, a start 2 s, and all takes twice as long.
+    assert [cost.rung(rung) for rung in (1, 2, 3, 4)] == [24.0, 24.0, 44.0, 84.0]
+    assert cost.at_the_end() == 2 * (80 + 2 + 2)
+    two_of_them, ends = 2 * (44.0 + 84.0), 3 * 168.0
+    assert room(two_of_them + ends + 4.9 * 24.0, cost, 1, 3) == 4
+    assert room(0.0, cost, 1, 3) == 2
+    assert room(two_of_them + 4 * 168.0 + 5.9 * 24.0, cost, 1, 3, at_once=2) == 4

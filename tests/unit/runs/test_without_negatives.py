@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from confs import compose
@@ -47,6 +48,25 @@ def test_it_begins_where_the_run_began_with_the_batch_that_it_had(composed):
     for given in ([], ["batch_size=auto"]):
         words = words_without(settled, ["data=toy", "strategy=bm25", *given], ["bm25"])
         assert words == ["data=toy", "negatives=[in_batch]", "batch_size=32"]
+
+
+def test_a_name_that_the_run_was_given_is_not_the_other_runs(composed):
+    """`hardneg compare` takes runs of one name for one arm."""
+    words = composed("data=toy", "strategy=bm25", "strategy_name=best", "run_name=first", drawn=["bm25"])
+    assert words == ["data=toy", "negatives=[in_batch]"] and compose(*words).strategy_name == "in_batch"
+
+
+@pytest.mark.parametrize(("off", "count"), [([], 2), (["split.test=null"], 1)])
+def test_without_a_test_there_is_nothing_for_compare(composed, monkeypatch, tmp_path, off, count):
+    words = ["data=toy", "strategy=bm25", *off]
+    begun = SimpleNamespace(overrides=SimpleNamespace(task=words))
+    app = SimpleNamespace(initialized=lambda: True, get=lambda: begun)
+    monkeypatch.setattr(without_negatives, "HydraConfig", app)
+    monkeypatch.setattr(without_negatives.composition, "config_dir_words", lambda _: [])
+    found = without_negatives.commands_without(compose(*words), tmp_path / "run", ["bm25"])
+    assert len(found) == count and found[0].endswith(f"hydra.run.dir={tmp_path}/run_without")
+    with pytest.raises(NothingWithout, match=r"split\.dev and split\.test are null"):
+        without_negatives.commands_without(compose(*words, "split.test=null", "split.dev=null"), tmp_path, ["bm25"])
 
 
 def test_settings_of_what_is_left_stay(composed):

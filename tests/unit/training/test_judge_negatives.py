@@ -13,10 +13,13 @@ from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.bm25 import BM25
 from hardneg.negatives.random import Random
 from hardneg.negatives.stored import Stored
+from hardneg.runs import status
 from hardneg.runs.without_negatives import NothingWithout
 from hardneg.training.callbacks import judge_negatives
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.judge_negatives import JudgeNegatives, judged
+
+CFG = OmegaConf.create({"split": {"dev": "dev", "test": "test"}})
 
 
 class Logger:
@@ -112,7 +115,7 @@ def test_a_few_steps_say_only_what_would_make_them_enough(tmp_path, caplog, befo
     source.store = "mined"
     go_on(judge, trainer, [(1.0, 1.0, 0.0)] * steps)
     assert judge.numbers() == {} == judged(trainer)
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    judge.tell(trainer, CFG, tmp_path)
     assert caplog.messages == [told]
 
 
@@ -120,11 +123,23 @@ def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: ["hardneg train x", "hardneg compare a b"])
     judge, trainer = trained([(0.01, 1.0, 0.5)] * 9)
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    judge.tell(trainer, CFG, tmp_path)
     assert "random: 1% of the loss, 50% of its negatives above their positive" in caplog.text
     assert "ALARM random: its negatives were idle" in caplog.text
     assert "the same run without tells, for this seed:\n  hardneg train x\n  hardneg compare a b" in caplog.text
     assert trainer.loggers[0].logged == {"alarms/random/idle": 1.0, "alarms/random/above_positive": 1.0}
+
+
+def test_what_it_says_goes_by_the_splits_and_a_race_compares_its_arms_itself(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: ["hardneg train x"])
+    judge, trainer = trained([(1.0, 1.0, 0.0)] * 9)
+    judge.tell(trainer, OmegaConf.create({"split": {"dev": "dev", "test": None}}), tmp_path)
+    assert caplog.messages[-1].startswith("what random did for dev, the same run without tells")
+    caplog.clear()
+    status.write(tmp_path, state="running", race={})
+    judge.tell(trainer, CFG, tmp_path)
+    assert "random: 50% of the loss" in caplog.text and "hardneg train" not in caplog.text
 
 
 def test_the_run_without_them_is_without_those_that_were_not_judged_too(tmp_path, caplog, monkeypatch):
@@ -134,7 +149,7 @@ def test_the_run_without_them_is_without_those_that_were_not_judged_too(tmp_path
     judge = JudgeNegatives([*drawn, "in_batch"], drawn, Curve([]), Thresholds())
     trainer = Trainer([judge])
     go_on(judge, trainer, [(1.0, 1.0, 0.0)] * 9)
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    judge.tell(trainer, CFG, tmp_path)
     assert list(judge.numbers()) == ["random"]
     assert "what random, late did for dev and test, the same run without" in caplog.text
 
@@ -147,7 +162,7 @@ def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, m
     source.store = "mined"
     go_on(judge, trainer, [(1.0, 1.0, 0.0)] * 12)
     assert judge.first == {"random": 1}
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    judge.tell(trainer, CFG, tmp_path)
     assert "val/ndcg@10 was best, 0.6000, at step 1, before the first of these negatives" in caplog.text
     assert "whether" not in caplog.text
 
@@ -158,7 +173,7 @@ def test_what_a_source_does_already_is_not_advised(tmp_path, caplog, monkeypatch
     source = Stored(1, BM25(), sampling=sampling)
     source.store = "mined"
     judge, trainer = trained([(0.01, 1.0, 0.0)] * 9, source=source)
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    judge.tell(trainer, CFG, tmp_path)
     assert "were idle" in caplog.text and ("(negatives.random.sampling=top)" in caplog.text) == advised
 
 
@@ -169,7 +184,7 @@ def test_where_there_is_no_run_without_them_that_is_said(tmp_path, caplog, monke
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(judge_negatives, "commands_without", none)
     judge, trainer = trained([(1.0, 1.0, 0.0)] * 9)
-    judge.tell(trainer, OmegaConf.create(), tmp_path)
+    judge.tell(trainer, CFG, tmp_path)
     told = "no run without random can tell what these negatives did for dev and test: loss.kl reads random"
     assert told in caplog.messages
 

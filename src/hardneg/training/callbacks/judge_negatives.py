@@ -18,6 +18,7 @@ from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.given import Given
 from hardneg.negatives.random import Random
 from hardneg.negatives.stored import Stored
+from hardneg.runs import rungs
 from hardneg.runs.without_negatives import NothingWithout, commands_without
 from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -101,6 +102,10 @@ class JudgeNegatives(L.Callback):
             nearest = isinstance(source, Stored) and source.sampling == "top"
             told = alarm_rules.at_the_end(name, found, self.at, _kind(source), nearest)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
+        if rungs.part_of(folder) is None:  # a race compares its arms itself
+            self._say_what_tells(cfg, folder)
+
+    def _say_what_tells(self, cfg: DictConfig, folder: Path) -> None:
         names = ", ".join(self.drawn)  # the run without them is without all of them, judged or not
         try:
             commands = commands_without(cfg, folder, self.drawn)
@@ -108,8 +113,9 @@ class JudgeNegatives(L.Callback):
             log.info("no run without %s can tell what these negatives did for dev and test: %s", names, why)
             return
         if commands:
-            typed = "\n  ".join(commands)
-            log.info("what %s did for dev and test, the same run without tells, for this seed:\n  %s", names, typed)
+            typed, splits = "\n  ".join(commands), [name for name in ("dev", "test") if cfg.split[name] is not None]
+            did = f"what {names} did for {' and '.join(splits)}"
+            log.info("%s, the same run without tells, for this seed:\n  %s", did, typed)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import optuna
 import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.errors import JobFailed
-from hardneg.race.decide import Rules
+from hardneg.race.course import CLOSING, Course, indented, note_checks
+from hardneg.race.crew import Crew
+from hardneg.race.lengths import leave_out_duplicates, planned, untimed
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import Record
-from hardneg.race.run_race import CLOSING, Race
 from hardneg.sweep.jobs import Job
 
 ARMS = {"in_batch": [], "alike": [], "random": []}
@@ -21,14 +21,17 @@ TIMING = {"step": 0.01, "evaluation": 0.1, "start": 1.0}
 
 @pytest.fixture
 def race(tmp_path):
-    """A race in which nothing has been done yet, as `Race` makes it of a config."""
-    race = Race.__new__(Race)
-    race.settings, race.rules, race.baseline = Settings("10m", ARMS, rungs=2, seeds=1), Rules(3, rungs=2), "in_batch"
-    race.entries = {name: Entry(name, (), ()) for name in ARMS}
-    race.crew, race.folder, race.budget = SimpleNamespace(n_jobs=1), tmp_path, 600.0
-    race.record = Record(optuna.create_study(direction="maximize"), tmp_path)
-    race.record.enter(ARMS, {"budget": "10m"})
-    return race
+    """A race in which nothing has been done yet."""
+    return course(tmp_path)
+
+
+def course(folder, n_jobs=1):
+    settings = Settings("10m", ARMS, rungs=2, seeds=1)
+    config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": n_jobs}, "overrides": {"hydra": []}}})
+    record = Record(optuna.create_study(direction="maximize"), folder)
+    record.enter(ARMS, {"budget": "10m"})
+    arms = {name: Entry(name, (), ()) for name in ARMS}
+    return Course(settings, folder, arms, Crew(config, BasicLauncher(), folder), record, "ndcg@10")
 
 
 def timed(race, *names):
@@ -37,7 +40,7 @@ def timed(race, *names):
         race.record.note(name, seconds_0=1.0, identity="x" if name != "random" else "y", timing=TIMING)
 
 
-@pytest.mark.parametrize("cut", ["note", "stop"])
+@pytest.mark.parametrize("cut", ["keep", "stop"])
 def test_a_kill_while_an_arm_is_left_out_costs_no_timing_and_ends(race, cut, monkeypatch):
     timed(race, *ARMS)
 
@@ -46,27 +49,27 @@ def test_a_kill_while_an_arm_is_left_out_costs_no_timing_and_ends(race, cut, mon
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Record, cut, killed)
-        race._leave_out_duplicates()
-    assert race.record.racing() == list(ARMS) and race._untimed() == []
-    race._leave_out_duplicates()
-    assert race.record.racing() == ["in_batch", "random"] and race._untimed() == []
-    assert list(race._plan().unit) == ["in_batch", "random"]
+        leave_out_duplicates(race)
+    assert race.record.racing() == list(ARMS) and untimed(race) == []
+    leave_out_duplicates(race)
+    assert race.record.racing() == ["in_batch", "random"] and untimed(race) == []
+    assert list(planned(race).unit) == ["in_batch", "random"]
 
 
 def test_what_was_cut_off_before_its_timing_was_noted_is_timed_again(race):
     timed(race, "in_batch")
     race.record.note("alike", seconds_0=1.0, identity="x")
-    assert [work.name for work in race._untimed()] == ["time_alike", "time_random"]
+    assert [work.name for work in untimed(race)] == ["time_alike", "time_random"]
 
 
 def fail(race, arm):
-    race._failed(arm, "out of memory", Job(0, [], OmegaConf.create(), race.folder, arm))
+    race.failed(arm, "out of memory", Job(0, [], OmegaConf.create(), race.folder, arm))
 
 
 def test_an_arm_that_was_left_out_is_no_rival_when_the_last_of_them_fails(race):
     timed(race, *ARMS)
-    race._leave_out_duplicates()
-    race._check_rivals()
+    leave_out_duplicates(race)
+    race.check_rivals()
     with pytest.raises(JobFailed, match="all arms but in_batch and what comes to the same run as another have failed"):
         fail(race, "random")
 
@@ -74,15 +77,15 @@ def test_an_arm_that_was_left_out_is_no_rival_when_the_last_of_them_fails(race):
 def test_all_rivals_that_failed_while_they_were_timed_are_told_once_the_same_are_left_out(race):
     timed(race, "in_batch", "alike")
     fail(race, "random")  # alike may race still
-    race._leave_out_duplicates()
+    leave_out_duplicates(race)
     with pytest.raises(JobFailed, match="have failed"):
-        race._check_rivals()
+        race.check_rivals()
 
 
 def test_an_arm_that_was_stopped_counts_as_a_rival(race):
     race.record.stop("alike")
     fail(race, "random")
-    race._check_rivals()
+    race.check_rivals()
 
 
 def test_all_others_that_failed_end_the_race(race):
@@ -92,8 +95,14 @@ def test_all_others_that_failed_end_the_race(race):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
-def test_seconds_in_which_nothing_runs_count_for_every_run_that_could(race, n_jobs):
-    race.crew.n_jobs, race.budget = n_jobs, 600.0 * n_jobs
+def test_seconds_in_which_nothing_runs_count_for_every_run_that_could(tmp_path, n_jobs):
+    race = course(tmp_path, n_jobs)
     race.record.note("in_batch", seconds_0=10.0)
-    race._note_checks(4.0)
-    assert race._left() == 600.0 * n_jobs - 10.0 - (4.0 + CLOSING) * n_jobs
+    note_checks(race, 4.0)
+    assert race.left() == 600.0 * n_jobs - 10.0 - (4.0 + CLOSING) * n_jobs
+
+
+def test_what_is_listed_fits_a_terminal_and_is_broken_between_items_only():
+    lines = indented([f"arm_{n} (p 0.{n:03})" for n in range(12)], "on: ").split("\n")
+    assert len(lines) > 2 and max(map(len, lines)) <= 80 and all(line.startswith("  ") for line in lines)
+    assert all(line.rstrip(",").endswith(")") for line in lines)

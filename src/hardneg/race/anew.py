@@ -1,0 +1,76 @@
+"""The runs at a race's end: the arm to take, the baseline and the runner-up, trained anew on seeds of their own."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from hardneg.errors import JobFailed
+from hardneg.race.budget import slots
+from hardneg.race.course import Course
+from hardneg.race.crew import Work, ended
+from hardneg.race.outcome import Outcome
+from hardneg.runs import rungs
+from hardneg.sweep.jobs import Job
+
+log = logging.getLogger(__name__)
+
+
+class Anew:
+    """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
+
+    One run of the arm to take is trained whatever the time, and one of the baseline if that is told apart from it.
+    """
+
+    def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
+        self.course, self.outcome, self.record = course, outcome, course.record
+        self.queue = outcome.queue(first_seed)
+        self.width = max(len(name) for name, _ in self.queue)
+        self.must = 2 if outcome.verdict.told_apart else 1
+
+    def run(self) -> list[tuple[str, int]]:
+        """Train what there is time for; return the arms and seeds that were trained."""
+        known = self.record.kept("ends") or {}
+        if missing := [name for name, seed in self.queue[: self.must] if f"{name}-s{seed}" not in known]:
+            needed = slots(len(missing), self.course.crew.n_jobs) * self._cost()
+            self.course.warn_if_over(needed, f"time is short for a run of {' and of '.join(missing)} with the test")
+        self.course.crew.work_off(self.wanted, self._ended)
+        known = self.record.kept("ends") or {}
+        return [(name, seed) for name, seed in self.queue if f"{name}-s{seed}" in known]
+
+    def wanted(self) -> list[Work]:
+        """The runs that are left: the first in any case, others while there is time."""
+        known = self.record.kept("ends") or {}
+        plan, whole = self.outcome.plan, self.course.rules.whole
+        cost, left, out = self._cost(), self.course.left(), list[Work]()
+        for number, (name, seed) in enumerate(self.queue):
+            if f"{name}-s{seed}" in known:
+                continue
+            if number >= self.must and cost * slots(len(out) + 1, self.course.crew.n_jobs) > left:
+                break
+            words = tuple(self.course.entries[name].at_the_end(plan.unit[name], whole, seed))
+            out.append(Work(f"end_{name}-s{seed}", name, words, {}, seed))
+        return out
+
+    def _cost(self) -> float:
+        """The seconds of such a run, by those that there were, else by what a whole run has cost of late."""
+        times = [value for key, value in self.record.study.user_attrs.items() if key.startswith("seconds_end_")]
+        return (
+            float(np.mean(times))
+            if times
+            else self.course.costs(self.outcome.plan, self.course.rules.rungs).at_the_end()
+        )
+
+    def _ended(self, work: Work, job: Job, seconds: float) -> None:
+        if (error := ended(job, ["done"])) is not None:
+            raise JobFailed(f"{job.name} failed: {error}; see {job.folder}")
+        with self.record.alone():
+            known = self.record.kept("ends") or {}
+            self.record.keep("ends", {**known, f"{work.arm}-s{work.seed}": [work.arm, work.seed]})
+            self.record.keep(f"seconds_end_{work.arm}-s{work.seed}", seconds)
+        best = rungs.best_until(job.folder, self.outcome.plan.unit[work.arm] * self.course.rules.whole)
+        log.info(
+            "anew  %-*s  seed %d  dev %s %.4f  %s",
+            *(self.width, work.arm, work.seed, self.course.metric, best.mean, self.course.so_far()),
+        )

@@ -1,0 +1,146 @@
+"""What the parts of a race share: its arms, its crew, its record, and the budget that is left."""
+
+from __future__ import annotations
+
+import logging
+import textwrap
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from hardneg.config.composition import config_dir_words
+from hardneg.errors import ConfigError, JobFailed
+from hardneg.race.budget import Costs, Plan, costs, seconds_of
+from hardneg.race.crew import Crew
+from hardneg.race.decide import Rules
+from hardneg.race.portfolio import Entry, Settings, entries
+from hardneg.race.record import LOCKS, Record, alone
+from hardneg.runs.study import open_study
+from hardneg.sweep.jobs import Job
+from hardneg.system.progress import clock
+
+log = logging.getLogger(__name__)
+
+CLOSING = 5.0  # seconds on the clock that are kept for looks, the last tables and the figure
+
+
+OTHER_FOLDER = (
+    "the database has a race {} in another folder than {}: what shares a race shares its folder too, so give that one"
+    " as hydra.sweep.dir, or study=NAME for a race of its own"
+)
+OTHER_CACHE = (
+    "the runs of {} keep what they mine in another cache than {}, and cannot go on without it: give that one"
+    " (HARDNEG_CACHE, or cache=), or, if it is gone, begin a race in another folder"
+)
+WIDTH = 80  # columns of a terminal as it opens
+
+
+def indented(items: Iterable[str], what: str = "") -> str:
+    """Lay out items below a line that they belong to; each stays in one piece."""
+    text = what + ", ".join(item.replace(" ", "\xa0") for item in items)  # where textwrap breaks no line
+    filled = textwrap.fill(
+        text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return filled.replace("\xa0", " ")
+
+
+class Course:
+    """One race as this process sees it; what is decided is in its `record`, for all that share it.
+
+    `budget` is in seconds, summed over the runs that go at a time.
+    """
+
+    def __init__(
+        self, settings: Settings, folder: Path, arms: Mapping[str, Entry], crew: Crew, record: Record, metric: str
+    ) -> None:
+        self.settings, self.folder, self.entries = settings, folder, arms
+        self.crew, self.record, self.metric = crew, record, metric
+        self.budget = seconds_of(settings.budget) * crew.n_jobs
+        crew.idle = record.idle
+
+    @property
+    def baseline(self) -> str:
+        """The arm that a winner must be told apart from."""
+        return self.settings.baseline
+
+    @property
+    def rules(self) -> Rules:
+        """What looks go by: of all arms that race, hence without those that come to the same run as another."""
+        return self.settings.rules(len(self.entries) - len(self.record.left_out()))
+
+    def left(self) -> float:
+        """The seconds of the budget that runs may still take, summed over those at a time, as the budget is."""
+        return self.budget - self.record.spent() - CLOSING * self.crew.n_jobs
+
+    def so_far(self) -> str:
+        """How much of the budget is spent, as the user gave it: by the clock where all runs that may are at work."""
+        return f"{clock(self.record.spent() / self.crew.n_jobs)} of {clock(self.budget / self.crew.n_jobs)}"
+
+    def costs(self, plan: Plan, rung: int) -> Costs:
+        """What the parts of a run cost, by how long arms have taken to a rung."""
+        planned = costs(plan, self.record.timings(), self.rules)
+        taken = self.record.seconds(rung)
+        return replace(planned, pace=sum(taken) / len(taken) / planned.rung(rung)) if taken else planned
+
+    def warn_if_over(self, needed: float, what: str) -> None:
+        """Say so where what must be done takes more seconds, summed over the runs at a time, than are left."""
+        left, at_once = self.left(), self.crew.n_jobs
+        if needed > left:
+            log.warning(
+                "%s: about %s, with %s of the budget left; the race will go over its budget by %s or more",
+                *(what, clock(needed / at_once), clock(max(left, 0.0) / at_once), clock((needed - left) / at_once)),
+            )
+
+    def failed(self, arm: str, error: str, job: Job) -> None:
+        """Note that an arm is out of the race; raises `JobFailed` where that ends it."""
+        self.record.failed(arm, error)
+        if arm == self.baseline:
+            raise JobFailed(f"{arm}, the baseline, failed: {error}; see {job.folder}")
+        log.warning("%s failed and is out of the race: %s; see %s", arm, error, job.folder)
+        self.check_rivals()
+
+    def check_rivals(self) -> None:
+        """Raise `JobFailed` if nothing has raced the baseline or will; arms that were stopped have."""
+        left_out = self.record.left_out()
+        rivals = [
+            trial for name, trial in self.record.trials().items() if name != self.baseline and name not in left_out
+        ]
+        if all("failed" in trial.user_attrs for trial in rivals):
+            but = f"{self.baseline} and what comes to the same run as another" if left_out else "the baseline"
+            raise JobFailed(f"all arms but {but} have failed")
+
+
+def open_course(
+    config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path
+) -> tuple[Course, int]:
+    """Check every arm and enter the race, or take up one that was begun; also return the first seed of its end.
+
+    Raises `ConfigError` for an arm that cannot run, without a dev split, and for a folder that holds another race.
+    """
+    began = time.monotonic()
+    arms = entries(settings, words, config_dir_words(config.hydra))
+    crew = Crew(config, launcher, folder)
+    cfgs = [crew.compose(one.raced(1, 2), check=True).cfg for one in arms.values()]
+    if any(cfg.split.dev is None for cfg in cfgs):
+        raise ConfigError("split.dev=null: a race is decided by dev")
+    facts = {"storage": settings.storage, "study": settings.study, "sampler": "random", "seed": 1, "pruner": "none"}
+    with alone(folder):  # of several that come first one makes the database's tables
+        record = Record(open_study(facts, folder), folder)
+    asked = {key: value for key, value in asdict(settings).items() if key not in ("storage", "study", "arms")}
+    own = {name: list(one.own) for name, one in arms.items()}
+    if settings.storage is not None:
+        record.tie("folder", folder / LOCKS, OTHER_FOLDER.format(record.study.study_name, folder))
+    record.enter(own, {**asked, "arms": own, "words": list(arms[settings.baseline].common)})
+    record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
+    course = Course(settings, folder, arms, crew, record, str(cfgs[0].evaluate.best))
+    note_checks(course, time.monotonic() - began)
+    return course, max(int(cfg.seed) for cfg in cfgs) + 1
+
+
+def note_checks(course: Course, seconds: float) -> None:
+    """Count what the checks took for all runs that could have been at work meanwhile."""
+    course.record.keep_first("seconds_checks", seconds * course.crew.n_jobs)

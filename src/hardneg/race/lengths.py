@@ -1,0 +1,104 @@
+"""Before the first rung: every arm's steps are timed, arms that come to one run are found, and lengths are planned."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+
+from hardneg.errors import ConfigError
+from hardneg.race.budget import Plan, Timing, plan
+from hardneg.race.course import Course, indented
+from hardneg.race.crew import Work, ended, forget
+from hardneg.race.portfolio import duplicates
+from hardneg.race.record import PLAN, SAME
+from hardneg.runs import status
+from hardneg.sweep.jobs import Job
+from hardneg.system.progress import clock
+
+log = logging.getLogger(__name__)
+
+TIMED = 2.0  # seconds for which an arm's steps are timed
+SEEDS_TO_TEST = 3  # with fewer, two arms say too little of what seeds do (see `decide.confirm`)
+
+
+def lengths(course: Course) -> Plan:
+    """Return how long every arm trains, timed and planned by whoever comes first.
+
+    Raises `ConfigError` for a budget that is too small and where all arms come to one run.
+    """
+    course.crew.work_off(lambda: untimed(course), lambda work, job, seconds: _timed(course, work, job, seconds))
+    leave_out_duplicates(course)
+    course.check_rivals()
+    return planned(course)
+
+
+def untimed(course: Course) -> list[Work]:
+    """The runs that are left to take the time of."""
+    known = course.record.timings()
+    part = {"seconds": TIMED}
+    left = [name for name in course.record.racing() if name not in known]
+    return [Work(f"time_{name}", name, tuple(course.entries[name].timed()), part) for name in left]
+
+
+def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
+    record = course.record
+    if (error := ended(job, ["paused"])) is not None:
+        course.failed(work.arm, error, job)
+        return
+    found = status.read(job.folder) or {}
+    timing = found["timing"]
+    record.note(work.arm, seconds_0=seconds, identity=found["identity"], timing=timing)  # the last says: timed
+    forget(job)
+    known = record.timings()
+    log.info(
+        "timed  %-*s  %.3g s a step, %.2g s an evaluation of dev  %d of %d",
+        *(max(map(len, course.entries)), work.arm, timing["step"], timing["evaluation"]),
+        *(len(known), len(record.racing())),
+    )
+    if len(known) == 1:  # a budget that is far too small is told at once, as if all were like the first
+        # Its start is no measure: it makes what the others find in the cache.
+        alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
+        plan(alike, course.rules, course.settings.seeds, course.left(), course.crew.n_jobs)
+
+
+def leave_out_duplicates(course: Course) -> None:
+    """Train once what several arms come to, which is known when each has settled its batch; see `duplicates`.
+
+    Raises `ConfigError` where only one is left.
+    """
+    record = course.record
+    with record.alone():
+        known = record.kept(SAME)
+        if known is None:  # one begun by an earlier version, with a plan, goes on as it was
+            known = duplicates(record.identities(), course.baseline) if record.kept(PLAN) is None else {}
+            record.keep(SAME, known)
+        for name in [name for name in record.racing() if name in known]:  # also what a kill has left
+            record.stop(name)
+    for name, other in known.items():
+        log.info("%s is left out: on these data and this machine its run is that of %s, batch included", name, other)
+    if course.rules.arms < 2:
+        raise ConfigError(f"all arms come to the same run as {course.baseline}; choose others (race=NAME)")
+
+
+def planned(course: Course) -> Plan:
+    """The plan that was made, or one made now; says what it is."""
+    record, rules = course.record, course.rules
+    with record.alone():
+        if (known := record.kept(PLAN)) is None:
+            left_out = record.left_out()
+            timings = {name: one for name, one in record.timings().items() if name not in left_out}
+            made = plan(timings, rules, course.settings.seeds, course.left(), course.crew.n_jobs)
+            known = asdict(made)
+            record.keep(PLAN, known)
+    made = Plan(**known)
+    log.info(
+        "plan: %d rungs; a whole run trains for %s, the same for all arms, in steps:", rules.rungs, clock(made.training)
+    )
+    log.info("%s", indented(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items()))
+    if made.seeds < SEEDS_TO_TEST:
+        log.warning(
+            "there is room for %d new seed%s at the end, and a winner is named with %d only: unless runs are quicker"
+            " than planned, the race can say who is ahead, not who wins; with a longer budget or fewer arms it can",
+            *(made.seeds, "s" * (made.seeds > 1), SEEDS_TO_TEST),
+        )
+    return made

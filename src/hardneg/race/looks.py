@@ -1,0 +1,134 @@
+"""The rungs of a race: its arms train to each of them, and a look at dev says which go on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from hardneg.errors import DataError
+from hardneg.race.budget import Plan, room, slots
+from hardneg.race.course import Course, indented
+from hardneg.race.crew import Work, ended
+from hardneg.race.decide import Look, Verdict, look, verdict
+from hardneg.runs import rungs, status
+from hardneg.runs.rungs import DevValues
+from hardneg.sweep.jobs import Job
+
+log = logging.getLogger(__name__)
+
+
+class Rungs:
+    """The part of a race between its plan and the verdict."""
+
+    def __init__(self, course: Course, plan: Plan) -> None:
+        self.course, self.plan, self.record, self.rules = course, plan, course.record, course.rules
+        self.width = max(map(len, plan.unit))
+
+    def run(self) -> Verdict:
+        """Do what is not done yet, and judge the arms that have come to the last rung."""
+        for rung in range(1, self.rules.rungs + 1):
+            self._train_to(rung)
+            if rung < self.rules.rungs:
+                self._look(rung)
+        return self._verdict()
+
+    def _train_to(self, rung: int) -> None:
+        def behind() -> list[Work]:
+            last = rung == self.rules.rungs
+            out = []
+            for name, trial in self.record.trials().items():
+                if name in racing and rung not in trial.intermediate_values and "failed" not in trial.user_attrs:
+                    unit = self.plan.unit[name]
+                    part = {} if last else {"until": unit * self.rules.units(rung)}
+                    words = tuple(self.course.entries[name].raced(unit, self.rules.whole))
+                    out.append(Work(f"arm_{name}", name, words, part))
+            return out
+
+        before = self.record.look(rung - 1)
+        racing = set(self.record.racing() if before is None else before.on) & set(self.plan.unit)
+        count = len(racing)
+        self.course.crew.work_off(behind, lambda work, job, seconds: self._arrived(work, job, seconds, rung, count))
+
+    def _arrived(self, work: Work, job: Job, seconds: float, rung: int, racing: int) -> None:
+        if (error := ended(job, ["paused", "done"])) is not None:
+            self.course.failed(work.arm, error, job)
+            return
+        best = self._dev(work.arm, rung)
+        self.record.report(work.arm, rung, best.mean, seconds)
+        there = sum(rung in trial.intermediate_values for trial in self.record.trials().values())
+        reached = next(n for n in range(1, rung + 1) if best.step <= self.plan.unit[work.arm] * self.rules.units(n))
+        log.info(
+            "rung %d of %d  %-*s  dev %s %.4f%s  %d of %d, %s",
+            *(rung, self.rules.rungs, self.width, work.arm, self.course.metric, best.mean),
+            *("" if reached == rung else f" (at rung {reached})", there, racing, self.course.so_far()),
+        )
+
+    def _dev(self, arm: str, rung: int) -> DevValues:
+        return rungs.best_until(self.course.folder / "arms" / arm, self.plan.unit[arm] * self.rules.units(rung))
+
+    def _scores(self, rung: int) -> dict[str, Any]:
+        """Dev by query of the arms that have come to a rung; raises `DataError` if their queries are not the same."""
+        arrived = [name for name, trial in self.record.trials().items() if rung in trial.intermediate_values]
+        found = {name: self._dev(name, rung) for name in arrived}
+        first = next(iter(found.values()))
+        for name, one in found.items():
+            if not np.array_equal(one.ids, first.ids):
+                raise DataError(
+                    f"{name} and {arrived[0]} were evaluated on different dev queries: arms share their data"
+                )
+        return {name: one.values for name, one in found.items()}
+
+    def _look(self, rung: int) -> None:
+        with self.record.alone():
+            if (seen := self.record.look(rung)) is None:
+                seen = look(self._scores(rung), rung, self.rules, self.course.baseline, self._room(rung))
+                self.record.looked(seen)
+            for name in self.record.stopped(rung):  # also what a process that was killed after its look has left
+                facts = {"state": "pruned", "result": self._dev(name, rung).mean}
+                status.write(self.course.folder / "arms" / name, **facts)
+                self.record.stop(name)
+        self._tell(seen)
+        self._warn(rung)
+
+    def _warn(self, rung: int) -> None:
+        """Say so where the time left is too short for the least that is left to do."""
+        if self.record.seconds(rung + 1):  # somebody is further
+            return
+        cost, at_once = self.course.costs(self.plan, rung), self.course.crew.n_jobs
+        needed = slots(2, at_once) * sum(cost.rung(later) for later in range(rung + 1, self.rules.rungs + 1))
+        needed += slots(1, at_once) * cost.at_the_end()
+        self.course.warn_if_over(needed, "time is short for two arms to the last rung and one run with the test")
+
+    def _room(self, rung: int) -> int:
+        cost = self.course.costs(self.plan, rung)
+        return room(self.course.left(), cost, rung, 2 * self.plan.seeds, self.course.crew.n_jobs)
+
+    def _tell(self, seen: Look) -> None:
+        def named(arms: list[str]) -> list[str]:
+            return [f"{name} (p {seen.p[name]:.2g})" if name in seen.p else name for name in arms]
+
+        log.info(
+            "rung %d of %d: %s leads; p against it, worse below %.2g",
+            *(seen.rung, self.rules.rungs, seen.leader, seen.level),
+        )
+        for what, arms in (
+            ("worse, stopped", seen.worse),
+            ("not told apart, stopped as time is short", seen.no_time),
+            ("on", seen.on),
+        ):
+            if arms:
+                log.info("%s", indented(named(arms), f"{what}: "))
+
+    def _verdict(self) -> Verdict:
+        scores, baseline = self._scores(self.rules.rungs), self.course.baseline
+        said = verdict(scores, self.rules, baseline, list(self.course.entries))
+        for name, values in scores.items():
+            self.record.finished(name, float(values.mean()))
+        p = "" if said.p is None else f" (p {said.p:.2g}, to be below {self.rules.level(self.rules.rungs):.2g})"
+        if said.told_apart:
+            log.info("%s is told apart from %s on dev%s; now on other seeds", said.taken, baseline, p)
+        else:
+            log.info("nothing is told apart from %s on dev%s", baseline, p)
+        return said

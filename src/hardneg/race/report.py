@@ -1,0 +1,172 @@
+"""What a race leaves: the test, compare's table, a figure, a summary, and the command of the arm to take."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from hardneg.compare import contrasts, tables
+from hardneg.compare.arms import Arm
+from hardneg.compare.finished_runs import FinishedRun, find
+from hardneg.race import figure
+from hardneg.race.outcome import Outcome, conclude
+from hardneg.runs import results, rungs
+from hardneg.system.progress import clock
+
+log = logging.getLogger(__name__)
+
+FILES = SUMMARY, FIGURE, TABLE = "summary.json", "race.png", "compare.md"
+UNTRAINED = {"before": "untrained start"}  # what that row of a run's test is called here
+
+
+def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> float:
+    """Judge, print and write everything; return the dev metric of the arm that is to be taken.
+
+    `ends` are the arms and seeds that were trained anew; `seed` is that of the command that is shown.
+    """
+    race, dev = outcome.course, _dev_at_the_end(outcome, ends)
+    end = conclude(outcome, dev)
+    by_arm = _arms(outcome, ends)
+    tested = _tested(by_arm)
+    command = race.entries[end.take].command(outcome.plan.unit[end.take], race.rules.whole, seed)
+    _show(outcome, by_arm, tested, end.take)
+    at = [outcome.plan.training * race.rules.units(rung) / race.rules.whole for rung in range(1, race.rules.rungs + 1)]
+    figure.draw(race.folder / FIGURE, _lines(outcome), tested, race.metric, race.baseline, at)
+    summary = {
+        "winner": end.winner,
+        "take": end.take,
+        "why": end.why,
+        "command": command,
+        "metric": race.metric,
+        "baseline": race.baseline,
+        "runner_up": outcome.runner_up,
+        "budget_seconds": race.budget,
+        "spent_seconds": round(race.record.spent(), 1),
+        "verdict": asdict(outcome.verdict),
+        "on_other_seeds": None if end.found is None else asdict(end.found),
+        "looks": [asdict(seen) for seen in race.record.looks()],
+        "arms": {name: _arm_facts(outcome, name, trial) for name, trial in race.record.trials().items()},
+        "dev_at_the_end": {name: {str(s): one.mean for s, one in by_seed.items()} for name, by_seed in dev.items()},
+        "test": tested,
+    }
+    results.write_summary(race.folder / SUMMARY, summary)
+    _tell_of_negatives(outcome)
+    log.info("%s", end.why)
+    over = (race.record.spent() - race.budget) / race.crew.n_jobs
+    log.info("spent %s%s", race.so_far(), f", {clock(over)} too much" if over > 0 else "")
+    log.info("written to %s: %s", race.folder, ", ".join(made for made in FILES if (race.folder / made).exists()))
+    log.info("train it by:\n  %s", command)
+    return float(np.mean([one.mean for one in dev[end.take].values()]))
+
+
+def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, dict[int, rungs.DevValues]]:
+    """Dev by arm and seed, of the checkpoint that was tested."""
+    race, out = outcome.course, dict[str, dict[int, rungs.DevValues]]()
+    for name, seed in ends:
+        whole = outcome.plan.unit[name] * race.rules.whole
+        found = rungs.best_until(race.folder / "end" / f"{name}-s{seed}", whole)
+        out.setdefault(name, {})[seed] = found
+    return out
+
+
+def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
+    """The runs at the end as `hardneg compare` takes them; those that have no test are left out."""
+    race, runs = outcome.course, dict[str, dict[int, FinishedRun]]()
+    for name, seed in ends:
+        folder = race.folder / "end" / f"{name}-s{seed}"
+        if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
+            runs.setdefault(name, {})[seed] = find([folder]).runs[0]
+    # The lengths, the batch that was found for it, and the words are what an arm is.
+    known = [
+        "batch_size=",
+        "trainer.max_steps=",
+        "evaluate.every_n_steps=",
+        *(w for e in race.entries.values() for w in e.own),
+    ]
+    return {name: Arm(name, by_seed, " ".join(known)) for name, by_seed in runs.items()}
+
+
+def _tested(by_arm: Mapping[str, Arm]) -> dict[str, dict[str, float]]:
+    """The test metrics of BM25, the untrained start and each arm, means over the seeds."""
+    out: dict[str, dict[str, float]] = {}
+    everyone = [run for arm in by_arm.values() for run in arm.runs.values()]
+    for system in dict.fromkeys(name for run in everyone for name in run.summary["test"]):
+        if not system.startswith("after"):
+            rows = [run.summary["test"][system] for run in everyone if system in run.summary["test"]]
+            out[UNTRAINED.get(system, system)] = _mean(rows)
+    return out | {name: _mean([run.summary["test"]["after"] for run in a.runs.values()]) for name, a in by_arm.items()}
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
+
+
+def _show(outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str) -> None:
+    """Print the closing table and compare's, and write the latter."""
+    if not by_arm:
+        log.warning("split.test=null: there is no test, so there is no table")
+        return
+    seeds = max(len(arm.runs) for arm in by_arm.values())
+    over = f"means over up to {seeds} seeds" if seeds > 1 else "one seed"
+    results.show(f"test, {over}; to be taken: {take}", tested)
+    if len(by_arm) < 2:
+        return
+    data = next(iter(by_arm[outcome.baseline].runs.values())).summary["data"]
+    race = outcome.course
+    table = contrasts.compare(data, by_arm, contrasts.Plan(race.metric, baseline=outcome.baseline))
+    tables.show(table)
+    (race.folder / TABLE).write_text(tables.markdown(table), encoding="utf-8")
+
+
+def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any]:
+    race, unit = outcome.course, outcome.plan.unit.get(name)
+    attrs = trial.user_attrs
+    return {
+        "words": list(race.entries[name].own),
+        "state": trial.state.name.lower(),
+        "error": attrs.get("failed"),
+        "same_as": race.record.left_out().get(name),
+        "steps": None if unit is None else unit * race.rules.whole,
+        "timing": attrs.get("timing"),
+        "negatives": _negatives(outcome, name),
+        "dev": {str(rung): value for rung, value in sorted(trial.intermediate_values.items())},
+        "seconds": round(sum(v for key, v in attrs.items() if key.startswith("seconds_")), 1),
+    }
+
+
+def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
+    """What the drawn negatives of an arm did at the end of its run, by source; empty of one that was stopped."""
+    path = outcome.course.folder / "arms" / name / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8")).get("negatives", {}) if path.exists() else {}
+
+
+def _tell_of_negatives(outcome: Outcome) -> None:
+    for name in outcome.plan.unit:
+        for source, did in _negatives(outcome, name).items():
+            share = did.get("loss_share")  # NaN where the loss cannot be told apart by source
+            of_loss = "" if share is None or math.isnan(share) else f"{share:.0%} of the loss, "
+            above = f"{did['above_positive']:.0%} of its negatives above their positive"
+            log.info("%s: %s: %s%s (last third of its run in the race)", name, source, of_loss, above)
+
+
+def _lines(outcome: Outcome) -> list[figure.Line]:
+    """Every arm's dev over its training, and how it ended."""
+    race, looks = outcome.course, outcome.course.record.looks()
+    worse = {name for seen in looks for name in seen.worse}
+    no_time = {name for seen in looks for name in seen.no_time}
+    out = []
+    for name, unit in outcome.plan.unit.items():
+        whole = unit * race.rules.whole
+        points = [
+            (outcome.plan.training * step / whole, mean) for step, mean in rungs.curve(race.folder / "arms" / name)
+        ]
+        end = "worse" if name in worse else "no time" if name in no_time else "whole"
+        out.append(figure.Line(name, points, end))
+    return out

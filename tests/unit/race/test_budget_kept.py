@@ -1,0 +1,115 @@
+"""A whole race by a clock of its own: it ends within its budget, or says beforehand that it will not."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+import zlib
+
+import numpy as np
+import optuna
+import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from omegaconf import OmegaConf
+
+from hardneg.race.anew import Anew
+from hardneg.race.course import Course
+from hardneg.race.crew import Crew
+from hardneg.race.lengths import lengths
+from hardneg.race.looks import Rungs
+from hardneg.race.outcome import Outcome
+from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.record import Record
+from hardneg.runs import rungs, status
+from hardneg.sweep.jobs import Job
+
+BUDGET = 600.0
+EASY = np.random.default_rng(0).random(100) * 0.4
+
+
+class Timed(Crew):
+    """Runs that take as long as they were timed to take, times `slower`, once all are timed."""
+
+    def __init__(self, folder, n_jobs, slower, effect):
+        config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": n_jobs}, "overrides": {"hydra": []}}})
+        super().__init__(config, BasicLauncher(), folder)
+        self.slower, self.effect, self.clock, self.ends = slower, effect, 0.0, 0
+
+    def _launched(self, works):
+        found = [self._one(work) for work in works]
+        longest = max(seconds for *_, seconds in found)
+        self.clock += longest
+        return [(work, job, longest) for work, job, _ in found]
+
+    def _one(self, work):
+        kind = work.name.split("_")[0]
+        folder = self.folder / {"time": "time", "arm": "arms", "end": "end"}[kind] / work.name.partition("_")[2]
+        folder.mkdir(parents=True, exist_ok=True)
+        job = Job(1, work.words, OmegaConf.create(), folder, work.name)
+        step, evaluation, start = 0.02 * (1 + len(work.arm) % 3), 0.5, 3.0
+        if kind == "time":
+            timing = {"step": step, "evaluation": evaluation, "start": start}
+            status.write(folder, state="paused", identity=work.arm, timing=timing)
+            return work, job, start + 2.5 + evaluation
+        given = dict(word.split("=", 1) for word in work.words if "=" in word)
+        steps, every = int(given["trainer.max_steps"]), int(given["evaluate.every_n_steps"])
+        before = max((at for at, _ in rungs.curve(folder)), default=0)
+        until = work.part.get("until", steps)
+        rng = np.random.default_rng(zlib.crc32(work.name.encode()))
+        for at in range(before + every, until + 1, every):
+            values = np.clip(EASY + self.effect * (work.arm == "bm25") + 0.05 * rng.normal(size=100), 0, 1)
+            rungs.note(folder, np.arange(100), values, at, float(values.mean()))
+        status.write(folder, state="paused" if work.part else "done")
+        self.ends += kind == "end"
+        seconds = (until - before) * step + (until - before) // every * evaluation + start
+        return work, job, self.slower * (seconds + 2 * evaluation * (kind == "end"))
+
+
+def raced(folder, n_jobs=1, slower=1.0, effect=0.0, budget="10m"):
+    folder.mkdir(exist_ok=True)
+    arms = ["in_batch", "large", "random", "bm25", "window", "mined", "both"]
+    settings = Settings(budget, {name: [] for name in arms})
+    record = Record(optuna.create_study(direction="maximize"), folder)
+    record.enter(settings.arms, {"budget": budget})
+    crew = Timed(folder, n_jobs, slower, effect)
+    course = Course(settings, folder, {name: Entry(name, (), ()) for name in arms}, crew, record, "ndcg@10")
+    plan = lengths(course)
+    said = Rungs(course, plan).run()
+    Anew(course, Outcome(course, plan, said), 2).run()
+    assert said.told_apart == bool(effect)
+    return crew
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "slower", "effect"), [(1, 1.0, 0.0), (1, 0.7, 0.3), (1, 1.3, 0.3), (2, 1.0, 0.3), (3, 1.0, 0.0)]
+)
+def test_a_race_ends_within_its_budget(tmp_path, caplog, n_jobs, slower, effect):
+    caplog.set_level("INFO", "hardneg")
+    crew = raced(tmp_path, n_jobs, slower, effect)
+    assert 0.6 * BUDGET < crew.clock <= BUDGET
+    assert crew.ends >= 6 or slower > 1
+    assert "over its budget" not in caplog.text
+
+
+def test_a_race_that_cannot_says_so_at_its_looks_and_by_how_much(tmp_path, caplog):
+    crew = raced(tmp_path, slower=3.0, effect=0.3)
+    assert crew.clock > BUDGET and crew.ends == 2, "the arm to take, and the baseline that it is compared to"
+    said = re.findall(r"the race will go over its budget by (\d+):(\d\d) or more", caplog.text)
+    told = [60 * int(minutes) + int(seconds) for minutes, seconds in said]
+    over = crew.clock - BUDGET
+    assert len(told) == 4 and told[-1] == pytest.approx(over, rel=0.1)
+    assert all(0.3 * over < one < over for one in told[:-1]), "the baseline's run is known to be needed at the end"
+
+
+def test_where_nothing_is_told_apart_and_time_is_up_the_baseline_alone_is_tested(tmp_path):
+    assert raced(tmp_path, slower=3.0).ends == 1
+
+
+def test_clocks_that_disagree_by_minutes_change_nothing(tmp_path, monkeypatch):
+    """As of two machines that share a race: what is decided goes by durations and locks."""
+    agreeing = raced(tmp_path / "one", effect=0.3)
+    real, off = time.time, itertools.cycle([-600.0, 600.0])
+    monkeypatch.setattr(time, "time", lambda: real() + next(off))
+    disagreeing = raced(tmp_path / "two", effect=0.3)
+    assert (disagreeing.clock, disagreeing.ends) == (agreeing.clock, agreeing.ends)

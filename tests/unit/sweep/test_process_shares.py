@@ -1,0 +1,66 @@
+"""What the processes of a launch get of the machine; no process is started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from omegaconf import OmegaConf
+
+from hardneg.race import crew as racing
+from hardneg.sweep import processes
+from hardneg.sweep.jobs import Job
+from hardneg.sweep.machine_shares import Gpus
+from hydra_plugins.hardneg import Processes
+
+APP = OmegaConf.create({"hydra": {"launcher": {"n_jobs": 2}, "overrides": {"hydra": []}}})
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The environments of the processes that would have been started, on a machine of 8 cores."""
+    environments = []
+
+    class NotStarted(subprocess.Popen):
+        returncode, _child_created = 0, False
+
+        def __init__(self, command, env, **_):
+            environments.append(env)
+
+    monkeypatch.setattr(subprocess, "Popen", NotStarted)
+    monkeypatch.setattr(processes.Crew, "_words", lambda crew, job: ["train"])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    return environments
+
+
+def start(folder, shares, jobs, devices=1):
+    gpus, crew = Gpus(["0", "1"]), processes.Crew(APP, 2, shares)
+    cfg = OmegaConf.create({"trainer": {"accelerator": "auto", "devices": devices}})
+    for number in range(jobs):
+        crew._start(Job(number, [], cfg, folder / str(number), str(number)), gpus)
+
+
+def test_two_jobs_on_a_machine_with_two_gpus_have_one_each(tmp_path, started):
+    start(tmp_path, shares=2, jobs=2)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in started] == ["0", "1"]
+    assert [one["OMP_NUM_THREADS"] for one in started] == ["4", "4"]
+
+
+@pytest.mark.parametrize(("shares", "gpus", "threads"), [(1, "0,1", "8"), (2, "0", "4")])
+def test_a_job_alone_gets_all_or_its_share(tmp_path, started, shares, gpus, threads):
+    start(tmp_path, shares, jobs=1, devices="auto")
+    assert (started[0]["CUDA_VISIBLE_DEVICES"], started[0]["OMP_NUM_THREADS"]) == (gpus, threads)
+
+
+@pytest.mark.parametrize(("in_a_race", "jobs", "shares"), [(False, 1, 1), (False, 3, 2), (True, 1, 2), (True, 2, 2)])
+def test_a_races_run_has_the_same_share_whatever_is_launched_beside_it(tmp_path, monkeypatch, in_a_race, jobs, shares):
+    asked = []
+    monkeypatch.setattr(processes, "run", lambda *given: asked.append(given[-1]))
+    launcher = Processes(2)
+    launcher.config = APP
+    if in_a_race:
+        racing.Crew(APP, launcher, tmp_path)
+    launcher.launch([["seed=1"]] * jobs, 0)
+    assert asked == [shares]
