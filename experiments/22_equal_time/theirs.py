@@ -1,4 +1,4 @@
-"""The peer's side: sentence-transformers' trainer and miner, set as its documentation advises for a static model."""
+"""The peer's side: sentence-transformers' trainer and miner, set as its documentation advises."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ class Setting:
     mine_after: float | None = None
 
 
-def train(setting: Setting, pairs: dict[str, list[str]], corpus: list[str], seed: int, watch: Watch) -> None:
+def train(
+    start: str, setting: Setting, pairs: dict[str, list[str]], corpus: list[str], seed: int, watch: Watch
+) -> None:
     """Train on pairs, on mined triplets, or on the former and then on the latter."""
     torch.manual_seed(seed)
-    model, rows = start(), Dataset.from_dict(pairs)
+    model, rows = STARTS[start](), Dataset.from_dict(pairs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=setting.rate, weight_decay=0.0, fused=True)
     if setting.mine_after is not None:
         if setting.mine_after:
@@ -53,12 +55,20 @@ def train(setting: Setting, pairs: dict[str, list[str]], corpus: list[str], seed
     fit(model, optimizer, rows, setting, seed, Tick(model, watch, 1.0))
 
 
-def start() -> SentenceTransformer:
+def transformer() -> SentenceTransformer:
+    """Load MiniLM as it ships."""
+    return SentenceTransformer(str(locate("minilm")), device="cpu")
+
+
+def static() -> SentenceTransformer:
     """Make a static model of MiniLM's words."""
     folder = Path(locate("minilm"))
     words = load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"]
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=words)], device="cpu")
+
+
+STARTS = {"static": static, "transformer": transformer}
 
 
 def fit(
