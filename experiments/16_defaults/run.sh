@@ -10,3 +10,4 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 "${PYTHON:-python}" study.py "$data" "$out" "${@:3}"
 "${PYTHON:-python}" table.py "$out" tuned > tuned.md
 "${PYTHON:-python}" table.py "$out" judged > judged.md
+"${PYTHON:-python}" table.py "$out" rates > rates.md

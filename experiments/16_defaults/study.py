@@ -9,6 +9,7 @@ reads: dev is evaluated at the end alone, so the last weights are those that are
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -126,6 +127,7 @@ def train(words: list[str], data: Path, folder: Path) -> None:
     """Run `hardneg train` and say how long it took."""
     from hardneg import cli
 
+    shutil.rmtree(folder, ignore_errors=True)  # an interrupted run begins anew: runs are short
     began, cpu = time.monotonic(), time.process_time()
     sys.argv = ["hardneg", "train", *words, f"data.path={data}", f"hydra.run.dir='{folder}'"]
     try:
