@@ -104,7 +104,7 @@ def show(root: Path) -> None:
         names = sorted({name for name, _ in found})
         print(f"**rules, encoder.init={start}**: points of dev below the best rate\n")
         print(f"| rule | {' | '.join(names)} | mean |\n| --- |" + " --- |" * (len(names) + 1))
-        for rules in FAMILIES.values():
+        for rules in ({"what is judged": lambda _, steps: rate(steps)}, *FAMILIES.values()):
             for name in sorted(rules, key=lambda one: mean_loss(found, rules[one]))[:5]:
                 own = [mean_loss(of_set(found, one), rules[name]) for one in names]
                 print(f"| {name} | {' | '.join(f'{100 * x:.1f}' for x in own)} | {100 * np.mean(own):.2f} |")

@@ -1,7 +1,7 @@
 """The runs of the study, one after the other in one process; what is done is not done again.
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
-                                                              judge_batch judge rate_steps judge_rate)
+                                                              judge_batch judge rate_steps judge_rate presets)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import rates
 from hydra.core.global_hydra import GlobalHydra
+from judged import PRESETS
 
 TUNED = ("or-sharc", "scifact", "nl2bash", "medquad")
 JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
@@ -82,7 +83,7 @@ def main() -> None:
     data, out, steps = (
         Path(sys.argv[1]).resolve(),
         Path(sys.argv[2]).resolve(),
-        sys.argv[3:] or [*ARMS, "judge_batch", "judge", "rate_steps", "judge_rate"],
+        sys.argv[3:] or [*ARMS, "judge_batch", "judge", "rate_steps", "judge_rate", "presets"],
     )
     without_what_nobody_reads()
     for folder, words in (run for step in steps for run in runs(step, out)):
@@ -94,6 +95,11 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     """The folder of each run of a step, STEP/SET/ARM/SEED, and its words."""
     if "rate" in step:
         yield from rates.tuned() if step == "rate_steps" else rates.judged(out)
+        return
+    if step == "presets":
+        for seed, name, arm in product(SEEDS, JUDGED, PRESETS):
+            words = [f"strategy={arm}", "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
+            yield f"presets/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
         return
     if step.startswith("judge"):
         from judged import ARMS as judged_arms

@@ -1,4 +1,4 @@
-"""Print the tables of the study: `table.py OUT tuned`, `table.py OUT judged` and `table.py OUT rates`."""
+"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates or presets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import rates
 import rule
 from judged import ARMS as JUDGED_ARMS
+from judged import PRESETS
 from scipy import stats
 from study import ARMS, JUDGED, TUNED
 
@@ -81,8 +82,7 @@ def by_steps(root: Path) -> None:
         print()
     rule.show(root)
     judged_rates(root)
-    spent = [float(file.read_text()) for file in root.glob("*rate*/**/processor_seconds")]
-    print(f"{len(spent)} runs, {sum(spent) / 60:.0f} minutes of one core")
+    print(spent(root, "*rate*"))
 
 
 def judged_rates(root: Path) -> None:
@@ -94,19 +94,40 @@ def judged_rates(root: Path) -> None:
         told = [named(of, arm) for of in by_set.values()]
         cells = [f"{m.means(METRIC).mean():.4f} ({rate_of(m):g}, {steps_of(m)}, {len(m.runs)})" for m in told]
         print(f"| {arm} | {' | '.join(cells)} | {np.mean([m.means(METRIC).mean() for m in told]):.4f} |")
-    there = [contrast(of) for of in by_set.values()]
+    there = [contrast(of, "rule", "constant") for of in by_set.values()]
     print(f"| rule - constant | {' | '.join(map(said, there))} | {mean_of(there)} |\n")
 
 
+def presets(root: Path) -> None:
+    """The presets with the default words, against in-batch negatives alone, on the judged sets."""
+    by_set = {name: arms(find([root / "presets" / name]).runs) for name in JUDGED}
+    print(f"**presets**: test {METRIC}, seeds in brackets; differences with 95% intervals\n")
+    print(f"| arm | {' | '.join(by_set)} | mean of the sets |\n| --- |" + " --- |" * (len(by_set) + 1))
+    for arm in PRESETS:
+        told = [named(of, arm) for of in by_set.values()]
+        cells = [f"{one.means(METRIC).mean():.4f} ({len(one.runs)})" for one in told]
+        print(f"| {arm} | {' | '.join(cells)} | {np.mean([one.means(METRIC).mean() for one in told]):.4f} |")
+    for new, old in (*((arm, "in_batch") for arm in PRESETS[1:]), ("random", "bm25"), ("mined", "random")):
+        there = [contrast(of, new, old) for of in by_set.values()]
+        print(f"| {new} - {old} | {' | '.join(map(said, there))} | {mean_of(there)} |")
+    print(f"\n{spent(root, 'presets')}")
+
+
+def spent(root: Path, steps: str) -> str:
+    """How many runs some steps had, and their time of one core."""
+    seconds = [float(file.read_text()) for file in root.glob(f"{steps}/**/processor_seconds")]
+    return f"{len(seconds)} runs, {sum(seconds) / 60:.0f} minutes of one core"
+
+
 def named(of: Mapping, arm: str) -> Arm:
-    """The arm of `strategy_name=ARM`, whose rate is in its name too."""
+    """The arm of `strategy_name=ARM`, whose settings may be in its name too."""
     return next(one for name, one in of.items() if name.split()[0] == arm + LOSS)
 
 
-def contrast(of: Mapping) -> Difference:
-    """The rule against the constant."""
-    new, old = named(of, "rule").name, named(of, "constant").name
-    return compare("", of, Plan(METRIC, old, [], None, 0.01, None)).contrasts[new].difference
+def contrast(of: Mapping, new: str, old: str) -> Difference:
+    """The difference of two arms on one set, by their strategy's name."""
+    one, other = named(of, new).name, named(of, old).name
+    return compare("", of, Plan(METRIC, other, [], None, 0.01, None)).contrasts[one].difference
 
 
 def rate_of(one: Arm) -> float:
@@ -151,4 +172,4 @@ def mean_of(differences: Sequence[Difference]) -> str:
 
 
 if __name__ == "__main__":
-    {"tuned": tuned, "judged": judged, "rates": by_steps}[sys.argv[2]](Path(sys.argv[1]))
+    {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets}[sys.argv[2]](Path(sys.argv[1]))
