@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hydra
+
+from hardneg.config import classes
+
 SIDES = ("ours", "theirs")
 SEEDS = (1, 2, 3)  # the first is that of the tries
 LOOKS = (0.25, 0.5)  # shares of the budget at which the second seed looks at dev, beside the end
@@ -93,16 +97,24 @@ class Plan:
 
     def arms(self, data: str) -> dict[str, tuple[str, str, Try]]:
         """The arms, each with its side, its try and that one's settings; our defaults need no try."""
-        default: Try = {"words": ["strategy=in_batch"]}
-        found = {"defaults": ("ours", "defaults", default)}
+        default: Try = {"words": ["strategy=in_batch"], "rate": self.default_rate(data)}
+        found = {"defaults": ("ours", f"defaults {default['rate']:g}", default)}
         for side, arm in zip(SIDES, ("tuned", "theirs"), strict=True):
             tries = self.tries(data, side)
             one = self.best(data, side, tries)
             found[arm] = (side, one, tries[one])
         if self.race(data).exists():
             won = read(self.race(data))
-            found["race"] = ("ours", f"race {won['arm']}", {"words": won["words"]})
+            named = {} if any(word.startswith("optimizer.lr=") for word in won["words"]) else {"rate": default["rate"]}
+            found["race"] = ("ours", f"race {won['arm']}", {"words": won["words"], **named})
         return found
+
+    def default_rate(self, data: str) -> float:
+        """The rate of our defaults in a run of as many steps as the first try made: no run here knows its length."""
+        first = read(self.result(data, "ours", next(iter(self.first("ours"))), SEEDS[0]))
+        with hydra.initialize_config_module("hardneg.conf", version_base="1.3"):
+            encoder = hydra.compose("train", ["data=toy", *self.start.words]).encoder
+        return float(classes.build(encoder).learning_rate(first["steps"]))
 
     def race(self, data: str) -> Path:
         """Where it lies what a race said of a set."""
