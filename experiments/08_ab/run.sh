@@ -5,7 +5,7 @@
 set -uo pipefail
 mkdir -p "$1"; out=$(realpath "$1") here=$(realpath "$(dirname "$0")")
 common=(data=beir data.path="$(realpath "$2")" encoder=static encoder.init=minilm batch_size=64 trainer.max_epochs=2 evaluate.before=false)
-common+=(evaluate.bm25=null logger=csv trainer.enable_progress_bar=false)
+common+=(encoder.lr=0.01 evaluate.bm25=null logger=csv trainer.enable_progress_bar=false)
 live=(init_from="$out/live/checkpoints/best.ckpt" strategy=bm25)
 train() { # NAME WORD...; what is finished is not trained again
     [ -e "$out/$1/summary.json" ] || hardneg train "${common[@]}" "${@:2}" hydra.run.dir="$out/$1"

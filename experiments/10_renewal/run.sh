@@ -4,7 +4,7 @@
 set -euo pipefail
 out=$(mkdir -p "$1" && realpath "$1") data=$(realpath "$2") here=$(realpath "$(dirname "$0")")
 shift 2
-common=(encoder=static encoder.init=minilm batch_size=64 evaluate.before=false evaluate.bm25=null logger=csv)
+common=(encoder=static encoder.init=minilm encoder.lr=0.01 batch_size=64 evaluate.before=false evaluate.bm25=null logger=csv)
 common+=(trainer.enable_progress_bar=false)
 python "$here/arrivals.py" "$data" "$out/data"
 for seed in "$@"; do

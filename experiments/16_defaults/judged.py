@@ -13,3 +13,4 @@ ARMS = {
     "mined_64": [*OLD, "strategy=mined"],
     "mined": [*NEW, "strategy=mined"],
 }
+PRESETS = ("in_batch", "random", "bm25", "mined")  # as they are, with encoder.lr=auto, on more seeds

@@ -1,7 +1,7 @@
 """The runs of the study, one after the other in one process; what is done is not done again.
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
-                                                              judge_batch judge)
+                                                              judge_batch judge rate_steps judge_rate presets)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -9,13 +9,16 @@ reads: dev is evaluated at the end alone, so the last weights are those that are
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import rates
 from hydra.core.global_hydra import GlobalHydra
+from judged import PRESETS
 
 TUNED = ("or-sharc", "scifact", "nl2bash", "medquad")
 JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
@@ -80,16 +83,24 @@ def main() -> None:
     data, out, steps = (
         Path(sys.argv[1]).resolve(),
         Path(sys.argv[2]).resolve(),
-        sys.argv[3:] or [*ARMS, "judge_batch", "judge"],
+        sys.argv[3:] or [*ARMS, "judge_batch", "judge", "rate_steps", "judge_rate", "presets"],
     )
     without_what_nobody_reads()
-    for folder, words in (run for step in steps for run in runs(step)):
+    for folder, words in (run for step in steps for run in runs(step, out)):
         if not (out / folder / "summary.json").exists():
             train([*COMMON, *words], data / folder.split("/")[1], out / folder)
 
 
-def runs(step: str) -> Iterator[tuple[str, list[str]]]:
+def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     """The folder of each run of a step, STEP/SET/ARM/SEED, and its words."""
+    if "rate" in step:
+        yield from rates.tuned() if step == "rate_steps" else rates.judged(out)
+        return
+    if step == "presets":
+        for seed, name, arm in product(SEEDS, JUDGED, PRESETS):
+            words = [f"strategy={arm}", "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
+            yield f"presets/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
+        return
     if step.startswith("judge"):
         from judged import ARMS as judged_arms
 
@@ -122,6 +133,7 @@ def train(words: list[str], data: Path, folder: Path) -> None:
     """Run `hardneg train` and say how long it took."""
     from hardneg import cli
 
+    shutil.rmtree(folder, ignore_errors=True)  # an interrupted run begins anew: runs are short
     began, cpu = time.monotonic(), time.process_time()
     sys.argv = ["hardneg", "train", *words, f"data.path={data}", f"hydra.run.dir='{folder}'"]
     try:
@@ -131,8 +143,9 @@ def train(words: list[str], data: Path, folder: Path) -> None:
             raise
     finally:
         GlobalHydra.instance().clear()
-    seconds = time.monotonic() - began
-    print(f"{folder}: {seconds:.1f} s, {time.process_time() - cpu:.1f} of the processor", file=sys.stderr)
+    seconds, used = time.monotonic() - began, time.process_time() - cpu
+    (folder / "processor_seconds").write_text(f"{used:.1f}\n")
+    print(f"{folder}: {seconds:.1f} s, {used:.1f} of the processor", file=sys.stderr)
 
 
 def without_what_nobody_reads() -> None:

@@ -1,4 +1,4 @@
-"""Print the tables of the study: `table.py OUT tuned` and `table.py OUT judged`."""
+"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates or presets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import rates
+import rule
 from judged import ARMS as JUDGED_ARMS
+from judged import PRESETS
 from scipy import stats
 from study import ARMS, JUDGED, TUNED
 
-from hardneg.compare.arms import arms
+from hardneg.compare.arms import Arm, arms
 from hardneg.compare.contrasts import Plan, compare
 from hardneg.compare.finished_runs import find
 from hardneg.compare.statistics import Difference
@@ -64,6 +67,79 @@ def judged(root: Path) -> None:
         print(f"| {new} - {old} | {' | '.join(cells)} | {whole} |")
 
 
+def by_steps(root: Path) -> None:
+    """Dev by the number of steps and the rate, the rules that were tried, and the one look at the judged sets."""
+    for start in ("minilm", "null"):
+        found = rule.curves(root, start)
+        tried = sorted({float(one) for values, _ in found.values() for one in values})
+        print(f"**rate_steps, encoder.init={start}**: dev {METRIC} by optimiser steps and rate\n")
+        print(f"| set | steps | {' | '.join(f'{one:g}' for one in tried)} |")
+        print("| --- | --- |" + " --- |" * len(tried))
+        for (name, steps), (values, dev) in found.items():
+            there = dict(zip(values, dev, strict=True))
+            cells = [f"{there[one]:.3f}" if one in there else "" for one in tried]
+            print(f"| {name} | {steps} | {' | '.join(cells)} |")
+        print()
+    rule.show(root)
+    judged_rates(root)
+    print(spent(root, "*rate*"))
+
+
+def judged_rates(root: Path) -> None:
+    """The one look at the judged sets: the rule against the constant."""
+    by_set = {name: arms(find([root / "judge_rate" / name]).runs) for name in rates.EPOCHS}
+    print(f"**judge_rate**: test {METRIC}; rate, steps, seeds in brackets\n")
+    print(f"| | {' | '.join(by_set)} | mean of the sets |\n| --- |" + " --- |" * (len(by_set) + 1))
+    for arm in ("constant", "rule"):
+        told = [named(of, arm) for of in by_set.values()]
+        cells = [f"{m.means(METRIC).mean():.4f} ({rate_of(m):g}, {steps_of(m)}, {len(m.runs)})" for m in told]
+        print(f"| {arm} | {' | '.join(cells)} | {np.mean([m.means(METRIC).mean() for m in told]):.4f} |")
+    there = [contrast(of, "rule", "constant") for of in by_set.values()]
+    print(f"| rule - constant | {' | '.join(map(said, there))} | {mean_of(there)} |\n")
+
+
+def presets(root: Path) -> None:
+    """The presets with the default words, against in-batch negatives alone, on the judged sets."""
+    by_set = {name: arms(find([root / "presets" / name]).runs) for name in JUDGED}
+    print(f"**presets**: test {METRIC}, seeds in brackets; differences with 95% intervals\n")
+    print(f"| arm | {' | '.join(by_set)} | mean of the sets |\n| --- |" + " --- |" * (len(by_set) + 1))
+    for arm in PRESETS:
+        told = [named(of, arm) for of in by_set.values()]
+        cells = [f"{one.means(METRIC).mean():.4f} ({len(one.runs)})" for one in told]
+        print(f"| {arm} | {' | '.join(cells)} | {np.mean([one.means(METRIC).mean() for one in told]):.4f} |")
+    for new, old in (*((arm, "in_batch") for arm in PRESETS[1:]), ("random", "bm25"), ("mined", "random")):
+        there = [contrast(of, new, old) for of in by_set.values()]
+        print(f"| {new} - {old} | {' | '.join(map(said, there))} | {mean_of(there)} |")
+    print(f"\n{spent(root, 'presets')}")
+
+
+def spent(root: Path, steps: str) -> str:
+    """How many runs some steps had, and their time of one core."""
+    seconds = [float(file.read_text()) for file in root.glob(f"{steps}/**/processor_seconds")]
+    return f"{len(seconds)} runs, {sum(seconds) / 60:.0f} minutes of one core"
+
+
+def named(of: Mapping, arm: str) -> Arm:
+    """The arm of `strategy_name=ARM`, whose settings may be in its name too."""
+    return next(one for name, one in of.items() if name.split()[0] == arm + LOSS)
+
+
+def contrast(of: Mapping, new: str, old: str) -> Difference:
+    """The difference of two arms on one set, by their strategy's name."""
+    one, other = named(of, new).name, named(of, old).name
+    return compare("", of, Plan(METRIC, other, [], None, 0.01, None)).contrasts[one].difference
+
+
+def rate_of(one: Arm) -> float:
+    """The rate of an arm."""
+    return float(next(iter(one.runs.values())).config["optimizer.lr"])
+
+
+def steps_of(one: Arm) -> int:
+    """The steps of an arm."""
+    return next(iter(one.runs.values())).summary["steps"]
+
+
 def mean(of: Mapping, arm: str) -> str:
     """The mean over the seeds, and how many there are."""
     return "" if (one := of.get(arm + LOSS)) is None else f"{one.means(METRIC).mean():.3f} ({len(one.runs)})"
@@ -96,4 +172,4 @@ def mean_of(differences: Sequence[Difference]) -> str:
 
 
 if __name__ == "__main__":
-    {"tuned": tuned, "judged": judged}[sys.argv[2]](Path(sys.argv[1]))
+    {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets}[sys.argv[2]](Path(sys.argv[1]))

@@ -21,7 +21,7 @@ from hardneg.commands import train as command
 from hardneg.serving.text_encoder import TextEncoder
 
 WORDS = [
-    *("encoder=static", "encoder.init=minilm", "logger=csv", "trainer.enable_progress_bar=false"),
+    *("logger=csv", "trainer.enable_progress_bar=false"),
     *("split.dev=null", "split.test=null", "evaluate.before=false", "evaluate.bm25=null", "trainer.max_epochs=100000"),
     *("+callbacks.stop._target_=ours.StopInTime", "schedule=any", "schedule.scheduler._target_=ours.OverTime"),
 ]

@@ -1,4 +1,4 @@
-"""The tables and the figure of the study, of what is there: `static.md`, `over_time.png`."""
+"""The tables and the figure of a start, of what is there: `static.md`, `static.png`; `transformer.md`, ..."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ sys.path.append(str(HERE.parent / "study"))
 
 from contrasts import Contrast, over_sets  # noqa: E402
 from judge import METRIC, Judge  # noqa: E402
+from plan import Plan  # noqa: E402
 from table import points  # noqa: E402
 
 from hardneg.compare import statistics  # noqa: E402
@@ -25,6 +26,7 @@ NAMES = {
     "theirs": "sentence-transformers, best of six tries",
     "defaults": "hardneg, defaults",
     "tuned": "hardneg, best of six tries",
+    "race": "hardneg, what a race takes",
 }
 
 
@@ -39,23 +41,23 @@ class OneSet:
     queries: int  # test queries, those that share a positive counted once
 
 
-def load(data: Path, out: Path, name: str) -> OneSet | None:
+def load(data: Path, of: Plan, name: str) -> OneSet | None:
     """Read what is done of a set; None where no seed has all arms."""
     try:
-        arms = plan.chosen(out, name)
+        arms = of.arms(name)
     except FileNotFoundError:
         return None
-    files = {
-        arm: [plan.result(out, name, side, one, seed) for seed in plan.SEEDS] for arm, (side, one, _) in arms.items()
-    }
+    files = {arm: [of.result(name, side, one, seed) for seed in plan.SEEDS] for arm, (side, one, _) in arms.items()}
     done = [number for number in range(len(plan.SEEDS)) if all(of_arm[number].exists() for of_arm in files.values())]
+    if not done:
+        return None
     runs = {arm: [plan.read(of_arm[number]) for number in done] for arm, of_arm in files.items()}
     test = {arm: np.array([run["test"] for run in of_arm]) for arm, of_arm in runs.items()}
     tries = {arm: one for arm, (_, one, _) in arms.items()}
     spread = statistics.pooled_seed_variance(np.stack([test[arm].mean(axis=1) for arm in different(tries)]))
     clusters = Judge(data / name).clusters()
     found = []
-    for one, other in plan.PRIMARY:
+    for one, other in [*plan.PRIMARY, *([plan.RACED] if "race" in arms else [])]:
         d = statistics.by_cluster(test[one] - test[other], clusters)
         found.append(Contrast(f"{one} - {other}", name, statistics.crossed(d, spread)))
     return OneSet(name, tries, runs, found, len(np.unique(clusters)))
@@ -66,25 +68,27 @@ def different(tries: dict[str, str]) -> list[str]:
     return [arm for number, arm in enumerate(tries) if tries[arm] not in list(tries.values())[:number]]
 
 
-def write(data: Path, out: Path) -> None:
-    """Write `static.md` and `over_time.png`."""
-    sets = [one for name in plan.BUDGET if (one := load(data, out, name)) is not None]
+def write(data: Path, of: Plan) -> None:
+    """Write the tables and the figure of a start."""
+    sets = [one for name in of.start.budget if (one := load(data, of, name)) is not None]
     if not sets:
         print("nothing is finished")
         return
-    parts = ["# Equal time, start: static", levels(sets), tested(sets), tries(out, sets), longer(out, sets), costs(out)]
-    text = "\n\n".join(filter(None, parts)) + "\n"
-    (HERE / "static.md").write_text(text, encoding="utf-8")
+    parts = [f"# Equal time, start: {of.name}", levels(of, sets), tested(sets), tries(of, sets), races(of, sets)]
+    text = "\n\n".join(filter(None, [*parts, longer(of, sets), costs(of)])) + "\n"
+    (HERE / f"{of.name}.md").write_text(text, encoding="utf-8")
     print(text)
-    draw(HERE / "over_time.png", sets)
+    draw(HERE / f"{of.name}.png", sets)
 
 
-def levels(sets: list[OneSet]) -> str:
+def levels(of: Plan, sets: list[OneSet]) -> str:
     """The mean of each arm, with the try that dev chose."""
     lines = [f"## Test {METRIC}, mean over {len(plan.SEEDS)} seeds (try, steps)", ""]
-    lines += [head(["arm", *(f"{one.name}, {plan.BUDGET[one.name]:g} s" for one in sets)])]
+    lines += [head(["arm", *(f"{one.name}, {of.start.budget[one.name]:g} s" for one in sets)])]
     for arm, said in NAMES.items():
         cells = [said]
+        if not all(arm in one.runs for one in sets):
+            continue
         for one in sets:
             mean = np.mean([run["test"] for run in one.runs[arm]])
             steps = np.mean([run["steps"] for run in one.runs[arm]])
@@ -101,8 +105,10 @@ def tested(sets: list[OneSet]) -> str:
     holm = {(one.name, one.data): p for one, p in zip(found, corrected, strict=True)}
     lines = [f"## Contrasts, points; smallest effect of interest {100 * plan.SMALLEST:g} on the mean", ""]
     lines += [head(["contrast", "set", "difference and 95% interval", "p Holm", "verdict"])]
-    for one, other in plan.PRIMARY:
+    for one, other in [*plan.PRIMARY, plan.RACED]:
         mine = [each for each in found if each.name == f"{one} - {other}"]
+        if len(mine) < len(sets):
+            continue
         for each in mine:
             each = Contrast(each.name, each.data, each.difference, holm[each.name, each.data])
             cells = [each.name, each.data, points(each.difference), f"{each.p_holm:.2g}", each.verdict(plan.SMALLEST)]
@@ -114,51 +120,51 @@ def tested(sets: list[OneSet]) -> str:
     return "\n".join([*lines, "", f"Holm over {len(found)} contrasts. Intervals are not corrected."])
 
 
-def tries(out: Path, sets: list[OneSet]) -> str:
+def tries(of: Plan, sets: list[OneSet]) -> str:
     """What dev said of every try."""
     lines = [f"## Tries: dev {METRIC}, seed {plan.SEEDS[0]} (steps)"]
     for side in plan.SIDES:
         lines += ["", head([f"{side}, place", *(one.name for one in sets)])]
-        names = {}
-        for one in sets:
-            some = plan.first(side)
-            some |= plan.second(side, some[plan.best(out, one.name, side, some)])
-            names[one.name] = list(some)
+        names = {one.name: list(of.tries(one.name, side)) for one in sets}
         for number in range(len(next(iter(names.values())))):
             cells = [str(number + 1)]
             for one in sets:
                 name = names[one.name][number]
-                run = plan.read(plan.result(out, one.name, side, name, plan.SEEDS[0]))
+                run = plan.read(of.result(one.name, side, name, plan.SEEDS[0]))
                 cells.append(f"{name}: {run['points'][-1][1]:.4f} ({run['steps']})")
             lines.append(row(cells))
     return "\n".join(lines)
 
 
-def longer(out: Path, sets: list[OneSet]) -> str:
+def races(of: Plan, sets: list[OneSet]) -> str:
+    """What each race said."""
+    said = [(one.name, plan.read(of.race(one.name))) for one in sets if of.race(one.name).exists()]
+    lines = [row([name, f"{one['spent_seconds']:.0f} s", one["why"]]) for name, one in said]
+    top = f"## Races, budget {of.start.race} of wall time\n\n" + head(["set", "spent", "said"])
+    return "\n".join([top, *lines]) if lines else ""
+
+
+def longer(of: Plan, sets: list[OneSet]) -> str:
     """What more time does, where it was given."""
     lines = []
     there = [one.name for one in sets]
-    for data, seconds in plan.LONGER.items():
-        if data not in there:
-            continue
-        for side in plan.SIDES:
-            for name in plan.longer(out, data, side):
-                path = plan.result(out, data, side, name, plan.SEEDS[0], seconds)
-                if path.exists():
-                    short = plan.read(plan.result(out, data, side, name, plan.SEEDS[0]))
-                    of_both = [short, plan.read(path)]
-                    cells = [f"{run['points'][-1][1]:.4f}, {np.mean(run['test']):.4f}" for run in of_both]
-                    lines.append(row([data, side, name, *cells]))
+    for data, seconds in of.start.longer.items():
+        for side, name in [(each, name) for each in plan.SIDES if data in there for name in of.longer(data, each)]:
+            path = of.result(data, side, name, plan.SEEDS[0], seconds)
+            if path.exists():
+                of_both = [plan.read(of.result(data, side, name, plan.SEEDS[0])), plan.read(path)]
+                cells = [f"{run['points'][-1][1]:.4f}, {np.mean(run['test']):.4f}" for run in of_both]
+                lines.append(row([data, side, name, *cells]))
     if not lines:
         return ""
-    said = ", ".join(f"{data} {plan.BUDGET[data]:g} and {seconds:g}" for data, seconds in plan.LONGER.items())
+    said = ", ".join(f"{data} {of.start.budget[data]:g} and {more:g}" for data, more in of.start.longer.items())
     top = head(["set", "side", "try", "dev, test", "dev, test in the longer time"])
     return "\n".join([f"## More time, exploratory: one seed, seconds {said}", "", top, *lines])
 
 
-def costs(out: Path) -> str:
-    """What it took."""
-    done = [plan.read(file) for file in out.rglob("*.json")]
+def costs(of: Plan) -> str:
+    """What it took, but for the races."""
+    done = [plan.read(file) for side in plan.SIDES for file in of.out.glob(f"*/{side}/*/*.json")]
     counted, whole = sum(one["points"][-1][0] for one in done), sum(one["processor"] for one in done)
     return (
         f"{len(done)} trainings, {whole / 60:.0f} minutes of one processor, of which {counted / 60:.0f} counted (the"
@@ -185,7 +191,7 @@ def draw(path: Path, sets: list[OneSet]) -> None:
     panels = figure.subplots(1, len(sets) + 1, width_ratios=[1.0] * len(sets) + [1.3])
     for panel, one in zip(panels, sets, strict=False):
         for number, (arm, said) in enumerate(NAMES.items()):
-            looks = next((run["points"] for run in one.runs[arm] if len(run["points"]) > 1), [])
+            looks = next((run["points"] for run in one.runs.get(arm, []) if len(run["points"]) > 1), [])
             if looks:
                 seconds, values = zip(*looks, strict=True)
                 panel.plot(seconds, values, "o-", color=COLOURS[number], markersize=4, label=said)

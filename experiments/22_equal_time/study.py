@@ -1,9 +1,10 @@
 """Train both sides for equal time of one thread, on one set after the other, and write the tables and the figure.
 
-    python experiments/22_equal_time/study.py DATA OUT [--sets conala] [--table]
+    python experiments/22_equal_time/study.py DATA OUT [--start transformer] [--sets conala,obliqa] [--table]
 
 DATA holds the sets in BEIR layout. On each set both sides make their tries in turns (first seed); the best of each by
-dev goes on with the other seeds beside our defaults. What is done is left alone; `--table` trains nothing.
+dev goes on with the other seeds beside our defaults and what a race took. What is done is left alone; `--table` trains
+nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HU
 os.environ["HARDNEG_TARGETS"] = "ours."
 
 import plan
+import race
 
 
 def main() -> None:
@@ -27,45 +29,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--sets", default=",".join(plan.BUDGET))
+    parser.add_argument("--start", choices=plan.STARTS, default="static")
+    parser.add_argument("--sets", help="some of the start's sets, with commas between them")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
-    data, out = given.data.resolve(), given.out.resolve()
+    data, planned = given.data.resolve(), plan.Plan(given.start, given.out.resolve() / given.start)
     if not given.table:
-        runs = Runs(data, out)
-        for name in given.sets.split(","):
+        runs = Runs(data, planned)
+        for name in given.sets.split(",") if given.sets else planned.start.budget:
             runs.one_set(name)
             runs.longer(name)
     import report
 
-    report.write(data, out)
+    report.write(data, planned)
 
 
 class Runs:
     """The runs of the study in this process, which has imported everything, and trained once, before any counts."""
 
-    def __init__(self, data: Path, out: Path) -> None:
-        self.data, self.out, self.warm = data, out, False
+    def __init__(self, data: Path, planned: plan.Plan) -> None:
+        self.data, self.plan, self.warm = data, planned, False
 
     def one_set(self, name: str) -> None:
-        """Make the tries and the runs of the other seeds."""
-        tries = {side: plan.first(side) for side in plan.SIDES}
+        """Make the tries, the race and the runs of the other seeds."""
+        tries = {side: self.plan.first(side) for side in plan.SIDES}
         self.in_turns(name, tries, plan.SEEDS[0])
-        more = {
-            side: plan.second(side, tries[side][plan.best(self.out, name, side, tries[side])]) for side in plan.SIDES
-        }
-        self.in_turns(name, more, plan.SEEDS[0])
-        arms = plan.chosen(self.out, name)
-        for number, seed in enumerate(plan.SEEDS[1:]):
+        self.in_turns(name, {side: self.plan.tries(name, side) for side in plan.SIDES}, plan.SEEDS[0])
+        if self.plan.start.race:
+            race.of(self.data / name, self.plan, name)
+        arms = self.plan.arms(name)
+        for number, seed in enumerate(plan.SEEDS):
             for arm in list(arms) if number % 2 == 0 else reversed(arms):
                 side, one, setting = arms[arm]
                 self.run(name, side, one, setting, seed)
 
     def longer(self, name: str) -> None:
         """Give some tries more time, where the plan says so."""
-        if name in plan.LONGER:
-            tries = {side: plan.longer(self.out, name, side) for side in plan.SIDES}
-            self.in_turns(name, tries, plan.SEEDS[0], plan.LONGER[name])
+        if name in self.plan.start.longer:
+            tries = {side: self.plan.longer(name, side) for side in plan.SIDES}
+            self.in_turns(name, tries, plan.SEEDS[0], self.plan.start.longer[name])
 
     def in_turns(
         self, name: str, tries: dict[str, dict[str, plan.Try]], seed: int, seconds: float | None = None
@@ -77,13 +79,14 @@ class Runs:
 
     def run(self, name: str, side: str, one: str, setting: plan.Try, seed: int, seconds: float | None = None) -> None:
         """Train once, unless that is done, and write what came of it; `seconds` are the set's own unless given."""
-        path = plan.result(self.out, name, side, one, seed, seconds)
+        path = self.plan.result(name, side, one, seed, seconds)
         if path.exists():
             return
         if not self.warm:
             self.warm_up()
         looks = plan.LOOKS if seed == plan.SEEDS[1] else ()
-        found = trained(self.data / name, side, setting, seed, seconds or plan.BUDGET[name], looks)
+        counted = seconds or self.plan.start.budget[name]
+        found = trained(self.data / name, self.plan.name, side, setting, seed, counted, looks)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(found) + "\n", encoding="utf-8")
@@ -93,15 +96,16 @@ class Runs:
 
     def warm_up(self) -> None:
         """Train every kind for a moment, so that no run pays for what is imported or compiled late."""
-        tries = [
-            (side, {**kind, "rate": 0.01}) for side in plan.SIDES for kind in plan.second(side, {"rate": 0.01}).values()
-        ]
-        for side, setting in tries:
-            trained(self.data / "conala", side, setting, 1, 0.3, ())
+        for side in plan.SIDES:
+            rate = self.plan.start.rates[side][0]
+            for setting in self.plan.second(side, rate).values():
+                trained(self.data / "conala", self.plan.name, side, setting, 1, 0.3, ())
         self.warm = True
 
 
-def trained(data: Path, side: str, setting: plan.Try, seed: int, budget: float, looks: tuple[float, ...]) -> dict:
+def trained(
+    data: Path, start: str, side: str, setting: plan.Try, seed: int, budget: float, looks: tuple[float, ...]
+) -> dict:
     """Train one side; return looks at dev, the test's values, steps and seconds."""
     import ours
     import theirs
@@ -114,10 +118,10 @@ def trained(data: Path, side: str, setting: plan.Try, seed: int, budget: float, 
     watch = Watch(clock, judge.look, looks)
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         if side == "ours":
-            words = [*setting["words"], f"optimizer.lr={setting['rate']:g}"]  # type: ignore[misc]
-            ours.train(words, data, seed, watch)
+            rate = [f"optimizer.lr={setting['rate']:g}"] if "rate" in setting else []
+            ours.train([*plan.STARTS[start].words, *setting["words"], *rate], data, seed, watch)
         else:
-            theirs.train(theirs.Setting(**setting), judge.pairs(), judge.docs, seed, watch)  # type: ignore[arg-type]
+            theirs.train(start, theirs.Setting(**setting), judge.pairs(), judge.docs, seed, watch)  # type: ignore[arg-type]
     return {
         "setting": setting,
         "points": watch.points,

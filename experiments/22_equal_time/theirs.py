@@ -1,4 +1,4 @@
-"""The peer's side: sentence-transformers' trainer and miner, set as its documentation advises for a static model."""
+"""The peer's side: sentence-transformers' trainer and miner, set as its documentation advises."""
 
 from __future__ import annotations
 
@@ -38,27 +38,38 @@ class Setting:
     mine_after: float | None = None
 
 
-def train(setting: Setting, pairs: dict[str, list[str]], corpus: list[str], seed: int, watch: Watch) -> None:
+def train(
+    start: str, setting: Setting, pairs: dict[str, list[str]], corpus: list[str], seed: int, watch: Watch
+) -> None:
     """Train on pairs, on mined triplets, or on the former and then on the latter."""
     torch.manual_seed(seed)
-    model, rows = start(), Dataset.from_dict(pairs)
+    model, rows = STARTS[start](), Dataset.from_dict(pairs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=setting.rate, weight_decay=0.0, fused=True)
     if setting.mine_after is not None:
         if setting.mine_after:
-            fit(model, optimizer, rows, setting, seed, Tick(model, watch, setting.mine_after))
+            fit(model, optimizer, rows, setting, seed, Tick(model, watch, setting.mine_after, ENCODED[start]))
         with watch.clock.counting():
             rows = mine_hard_negatives(
-                rows, model, corpus=corpus, relative_margin=0.05, batch_size=1024, verbose=False
+                rows, model, corpus=corpus, relative_margin=0.05, batch_size=ENCODED[start], verbose=False
             )  # its defaults else: the top three of each query, a row each
-    fit(model, optimizer, rows, setting, seed, Tick(model, watch, 1.0))
+    fit(model, optimizer, rows, setting, seed, Tick(model, watch, 1.0, ENCODED[start]))
 
 
-def start() -> SentenceTransformer:
+def transformer() -> SentenceTransformer:
+    """Load MiniLM as it ships."""
+    return SentenceTransformer(str(locate("minilm")), device="cpu")
+
+
+def static() -> SentenceTransformer:
     """Make a static model of MiniLM's words."""
     folder = Path(locate("minilm"))
     words = load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"]
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=words)], device="cpu")
+
+
+STARTS = {"static": static, "transformer": transformer}
+ENCODED = {"static": 1024, "transformer": 32}  # texts at once; 32 is the default, a static model is faster with more
 
 
 def fit(
@@ -93,8 +104,8 @@ def fit(
 class Tick(TrainerCallback):
     """Tell the watch of every step, and stop when it says so, or at this share of the budget."""
 
-    def __init__(self, model: SentenceTransformer, watch: Watch, until: float) -> None:
-        self.model, self.watch, self.until = model, watch, until
+    def __init__(self, model: SentenceTransformer, watch: Watch, until: float, encoded: int) -> None:
+        self.model, self.watch, self.until, self.encoded = model, watch, until, encoded
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Let the clock go; it stood while the trainer was made."""
@@ -102,19 +113,19 @@ class Tick(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Count the step."""
-        over = self.watch.step(lambda: encoder(self.model))
+        over = self.watch.step(lambda: encoder(self.model, self.encoded))
         early = self.until < 1 and self.watch.clock.used >= self.until * self.watch.clock.budget
         if over or early:
             self.watch.clock.go(False)
             control.should_training_stop = True
 
 
-def encoder(model: SentenceTransformer) -> Encode:
+def encoder(model: SentenceTransformer, batch: int) -> Encode:
     """Encode as its users do."""
 
     def encode(texts: list[str], kind: str) -> np.ndarray:
         return (model.encode_query if kind == "query" else model.encode_document)(
-            texts, batch_size=1024, show_progress_bar=False, convert_to_numpy=True
+            texts, batch_size=batch, show_progress_bar=False, convert_to_numpy=True
         )
 
     return encode

@@ -108,6 +108,7 @@ def test_every_option_composes_and_can_run(choice):
             " +encoder@negatives.in_batch.teacher.encoder=minilm",
         ),
         (["loss=kl"], "loss=kl reads teacher scores"),
+        (["encoder=minilm", "encoder.lr=auto"], "encoder.lr=auto is for encoder=static"),
         (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),
         (["negatives=[in_batch,mined]", "remine.warmup_epochs=3"], "leaves none of trainer.max_epochs=3"),
         (["negatives=[in_batch,mined]", "negatives.mined.miner.weights=average"], "add callbacks=[ema]"),

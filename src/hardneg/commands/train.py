@@ -44,6 +44,7 @@ from hardneg.system.cache import owner_name
 from hardneg.training.batch_size import settle, trial_of, within_memory
 from hardneg.training.batch_topics import batch_order, tell_topics
 from hardneg.training.fit import evaluation, fit, mining
+from hardneg.training.learning_rate import settle_rate
 from hardneg.training.module import DualEncoder
 from hardneg.training.ranks import joined
 from hardneg.training.setup import (
@@ -74,7 +75,7 @@ def train(cfg: DictConfig) -> float | None:
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     asked = cfg
-    cfg = settle(asked, folder, training.order)
+    cfg = settle_rate(settle(asked, folder, training.order), folder, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)

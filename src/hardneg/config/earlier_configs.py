@@ -72,7 +72,7 @@ LATER_KEYS: dict[str, Any] = {
     **{"optimizer.groups": None, "optimizer.layer_decay": None},
 }
 # Keys whose default is another one since: a run that goes on keeps what it was begun with.
-CHANGED_DEFAULTS = ("batch_size",)
+CHANGED_DEFAULTS = ("batch_size", "encoder.lr")
 
 
 def as_before(node: Any) -> Any:

@@ -15,6 +15,7 @@ from hardneg.config.earlier_configs import LATER_KEYS, as_before
 from hardneg.config.moved import first_key, first_path
 
 AUTO, BATCH = "auto", 64  # a batch to be found; what it is before, of an encoder that has no batch_size of its own
+UNREAD_RATE = 0.01  # what encoder.lr was where it is auto now: a run that does not read it stays the run that it was
 STATUS = "status.json"  # of a run's folder (`hardneg.runs.status`)
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
@@ -48,12 +49,16 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """Return the settings that decide a run, under dotted keys, interpolations as they are written.
 
     `folder` is the run's: a `ckpt_path` in it is that of a run that goes on, not one that it was asked to start from.
-    `batch_size=auto` counts as the number that was found for the run in it, before that as the encoder's.
+    `batch_size=auto` counts as the number that was found for the run in it, before that as the encoder's; so does the
+    rate of `encoder.lr=auto`, which stays a word before. Where the optimiser has a rate of its own it does not count.
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
     if node.get("batch_size") == AUTO:
         node = {**node, "batch_size": found_batch_size(folder) or (node.get("encoder") or {}).get("batch_size", BATCH)}
+    if (node.get("encoder") or {}).get("lr") == AUTO:
+        rate = (found_learning_rate(folder) or AUTO) if reads_encoder_lr(node) else UNREAD_RATE
+        node = {**node, "encoder": {**node["encoder"], "lr": rate}}
     node = as_before(node)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
@@ -72,11 +77,24 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
 
 def found_batch_size(folder: Path | None) -> int | None:
     """Return the batch that `batch_size=auto` has found for the run in this folder; None where it has not yet."""
+    return _noted(folder).get("batch_size")
+
+
+def found_learning_rate(folder: Path | None) -> float | None:
+    """Return the rate that `encoder.lr=auto` has found for the run in this folder; None where it has not yet."""
+    return _noted(folder).get("learning_rate")
+
+
+def _noted(folder: Path | None) -> dict[str, Any]:
     try:
-        found = json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
+        return json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
-    return found.get("batch_size")
+        return {}
+
+
+def reads_encoder_lr(node: Mapping[str, Any]) -> bool:
+    """Whether the rate of the encoder is taken by anything in a config whose interpolations are as they are written."""
+    return any("encoder.lr}" in str(value) for _, value in flat(node.get("optimizer") or {}))
 
 
 def chosen(group: Mapping[str, Any] | None) -> str:

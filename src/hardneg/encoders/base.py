@@ -46,18 +46,21 @@ class Tower(nn.Module):
         return []
 
 
+OF_STATIC = "encoder.lr=auto is for encoder=static, of which rates by the number of steps were measured; give a number"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecipe(ABC):
     """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
 
-    `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one; `batch_size` is
-    what `batch_size=auto` takes, queries a rank and step, where data and memory are enough. `separate` gives queries
-    and documents a tower each, both from the same start. `momentum` has training documents embedded by a tower that
-    follows the trained one as its moving average, without gradient (see `Towers`). `freeze` may be "document": only
-    queries are trained, and documents keep the vectors that they start with. `tokens` is the size of the length-sorted
-    parts in which a training batch is encoded ("auto" suits the device, null is one part, see `embed.budget`); with
-    `grad_cache` their activations are computed again instead of kept, for batches of thousands in the memory of one
-    part.
+    `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one, or `auto` where
+    it goes by the number of steps (`learning_rate`); `batch_size` is what `batch_size=auto` takes, queries a rank and
+    step, where data and memory are enough. `separate` gives queries and documents a tower each, both from the same
+    start. `momentum` has training documents embedded by a tower that follows the trained one as its moving average,
+    without gradient (see `Towers`). `freeze` may be "document": only queries are trained, and documents keep the
+    vectors that they start with. `tokens` is the size of the length-sorted parts in which a training batch is encoded
+    ("auto" suits the device, null is one part, see `embed.budget`); with `grad_cache` their activations are computed
+    again instead of kept, for batches of thousands in the memory of one part.
 
     `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are
     summed over them and the full width (Kusupati et al. 2022, arXiv:2205.13147). `normalize` makes embeddings unit
@@ -73,7 +76,7 @@ class EncoderRecipe(ABC):
     separate: bool = False
     momentum: float | None = None
     freeze: str | None = None
-    lr: float = 2e-5
+    lr: float | str = 2e-5
     batch_size: int = 64
     tokens: int | str | None = AUTO
     grad_cache: bool = False
@@ -81,9 +84,12 @@ class EncoderRecipe(ABC):
     normalize: bool | str = True
 
     gains_from_bf16: ClassVar[bool] = True
+    knows_its_rate: ClassVar[bool] = False  # whether `lr` may be auto
 
     def __post_init__(self) -> None:
         check_tokens(self.tokens)
+        if self.lr == AUTO and not self.knows_its_rate:
+            raise ConfigError(OF_STATIC)
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise ConfigError(
                 f"encoder.batch_size={self.batch_size!r} is a whole number of queries, which batch_size=auto takes"
@@ -110,6 +116,10 @@ class EncoderRecipe(ABC):
     def unit_vectors(self) -> bool:
         """Whether embeddings are unit vectors, as they are unless a recipe or a model's folder says otherwise."""
         return self.normalize is not False
+
+    def learning_rate(self, steps: int) -> float:
+        """Return the rate for a run of so many optimiser steps, where `lr` is auto; `lr` where it is a number."""
+        return float(self.lr)
 
     @property
     def leaves_open(self) -> bool:

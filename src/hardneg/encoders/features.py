@@ -42,7 +42,7 @@ class Features(EncoderRecipe):
     pooling: str = "mean"
     unknown: float = 0.0
     separate: bool = True
-    lr: float = 1e-2
+    lr: float | str = 1e-2
     tokens: int | str | None = None
 
     gains_from_bf16: ClassVar[bool] = False  # the table is all of it, or nearly

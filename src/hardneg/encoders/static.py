@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
-from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.base import AUTO, EncoderRecipe, Tower
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.system.progress import progress
 
+FAST, SLOW, SHORT = 0.01, 0.005, 50  # the rates of short and long runs, and the steps of a short one
 BLOCK = 4096  # texts handed to the tokenizer's trainer at a time
 
 
@@ -37,12 +38,19 @@ class Static(EncoderRecipe):
     batch_size: int = 256
 
     gains_from_bf16: ClassVar[bool] = False  # no matrix product in it
+    knows_its_rate: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.dim < 1 or self.vocab_size < 100:
             raise ConfigError(f"encoder needs dim >= 1 and vocab_size >= 100, got {self.dim} and {self.vocab_size}")
         self.widths(self.dim if self.init is None else None)
+
+    def learning_rate(self, steps: int) -> float:
+        """Where `lr` is auto: .01 up to 50 steps, less in longer runs, .005 from 200 on (experiments/16_defaults)."""
+        if self.lr != AUTO:
+            return super().learning_rate(steps)
+        return float(f"{min(max(FAST * (SHORT / max(steps, 1)) ** 0.5, SLOW), FAST):.2g}")
 
     @property
     def starts_random(self) -> bool:

@@ -12,8 +12,9 @@ import hydra
 
 from hardneg.config import classes
 from hardneg.config.refused_arguments import lightnings
+from hardneg.config.run_identity import AUTO
 from hardneg.encoders import checkpoint
-from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.base import OF_STATIC, EncoderRecipe
 from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.pretrained import name_of
@@ -29,6 +30,7 @@ from hardneg.training.parameter_groups import optimizer_alone
 
 def check_parts(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that refuse their settings, or that cannot work together."""
+    node = with_rate(node)
     for path, inner in classes.targets(node):
         if path == "optimizer":
             check_installed(inner)
@@ -53,6 +55,25 @@ def check_parts(node: dict[str, Any]) -> None:
     for key, look in {**checks, "loss": last}.items():
         if key in node:
             look(node)
+
+
+def with_rate(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the config with the rate of a short run where the encoder's goes by the run's length, which is not known.
+
+    Raises `ConfigError` for an encoder that has no such rate.
+    """
+    if (node.get("encoder") or {}).get("lr") != AUTO or "optimizer" not in node:
+        return node
+    made = hydra.utils.get_object(classes.todays(node["encoder"])["_target_"])
+    if not getattr(made, "knows_its_rate", False):
+        raise ConfigError(OF_STATIC)
+    return {**node, "optimizer": _found(node["optimizer"], classes.build(node["encoder"]).learning_rate(1))}
+
+
+def _found(node: Any, rate: float) -> Any:
+    if isinstance(node, dict):
+        return {key: _found(value, rate) for key, value in node.items()}
+    return rate if node == AUTO else node
 
 
 def check_evaluated(evaluate: dict[str, Any]) -> None:

@@ -28,6 +28,13 @@ def test_a_default_that_has_changed_is_kept_as_the_run_had_it(run):
     assert command == "train" and words[:3] == ["data=toy", "seed=2", "batch_size=64"]
 
 
+def test_a_rate_that_was_a_number_once_or_was_found_stays_that_number(run):
+    (run / ".hydra" / "config.yaml").write_text("batch_size: 64\nencoder: {lr: 0.01}\n")
+    assert command_of([str(run)])[1][2:4] == ["batch_size=64", "encoder.lr=0.01"]
+    (run / ".hydra" / "config.yaml").write_text("batch_size: 64\nencoder: {lr: auto}\n")
+    assert not [word for word in command_of([str(run)])[1] if word.startswith("encoder.lr")]
+
+
 def test_what_was_given_is_given_again_alone(run):
     (run / ".hydra" / "overrides.yaml").write_text("- data=toy\n- batch_size=8\n")
     assert [word for word in command_of([str(run)])[1] if word.startswith("batch_size=")] == ["batch_size=8"]

@@ -65,9 +65,13 @@ def _tell(trainer: L.Trainer, shown: dict[str, float]) -> None:
         subsets = [one.subset for one in trainer.callbacks if isinstance(one, Evaluate)]  # type: ignore[attr-defined]
         if subsets and subsets[0] is not None and any(key.startswith("val/") for key in shown):
             numbers += f"  (of {len(subsets[0].rows)} documents)"
-        log.info(
-            "epoch %d/%s  step %d  %s", trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, numbers
-        )
+        epoch = _of(trainer.current_epoch + 1, trainer.max_epochs)
+        log.info("epoch %s  step %s  %s", epoch, _of(trainer.global_step, trainer.max_steps), numbers)
+
+
+def _of(done: int, limit: int | None) -> str:
+    """How many are done, and of how many where that is limited: Lightning writes -1 where it is not."""
+    return f"{done}/{limit}" if limit is not None and limit >= 0 else str(done)
 
 
 def _of_one_set(key: str) -> bool:
