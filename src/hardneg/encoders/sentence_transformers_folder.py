@@ -36,6 +36,7 @@ POOLING_FLAGS = {  # how versions before 5.4 write a pooling_mode, one flag each
 PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # where encode_query and _document look
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
+CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
 UNCUT = 1_000_000  # tokens; the longest length of a folder that sets none
 
 
@@ -94,6 +95,12 @@ class ModuleChain:
         layers = [name for name in rest if name == "Dense"]
         if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
             self._refuse_order()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it is a cross-encoder, which sentence-transformers saves as a Transformer alone."""
+        architectures = (read_json(self.transformer / "config.json") or {}).get("architectures") or [""]
+        return len(self.names) == 1 and str(architectures[0]).endswith(CLASSIFIER)
 
     def _refuse_order(self) -> None:
         raise ConfigError(f"{self.folder}: hardneg cannot run the modules {', '.join(self.names)} in this order")
