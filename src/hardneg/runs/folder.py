@@ -7,10 +7,11 @@ import itertools
 from contextlib import suppress
 from pathlib import Path
 
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
+from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
@@ -64,3 +65,12 @@ def checkpoint_of(source: Path) -> Path:
             f"{source} trained a cross-encoder; sentence-transformers' CrossEncoder loads {source}/teacher"
         )
     return next(path for path in found if path.is_file())
+
+
+def note_batch_size(folder: Path, number: int) -> None:
+    """Write the batch that `batch_size=auto` stands for into a run's config, if it has one."""
+    written = folder / ".hydra" / "config.yaml"
+    if written.is_file() and (saved := OmegaConf.load(written)).get("batch_size") != number:
+        saved.batch_size = number
+        with atomic_write(written) as draft:
+            OmegaConf.save(saved, draft)
