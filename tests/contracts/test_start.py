@@ -55,7 +55,7 @@ def test_help_imports_nothing_slow(tmp_path, words):
         (["train", "loss.infonce._target_=os.system"], "is not allowed"),
         (["train", "loss.infonce._target_=mypkg.Loss"], "allow its package: HARDNEG_TARGETS=mypkg."),
         (["train", "-m", "data=toy", "negatives=[]", "seed=1,2"], "no job was started"),
-        (["train", "-m", "data=toy", "strategy=in_batch,bm52"], "'strategy/bm52'; did you mean bm25?"),
+        (["train", "-m", "data=toy", "strategy=bm52,in_batch"], "'strategy/bm52'; did you mean bm25?"),
         (["evaluate", "data=toy"], "no value for ckpt_path"),
         (["evaluate", "data=toy", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no such file"),
         (["compare", "nowhere"], "nowhere"),

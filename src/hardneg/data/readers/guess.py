@@ -66,8 +66,6 @@ def _kind_of_folder(path: Path, names: list[str]) -> str | None:
     if "queries.jsonl" not in names and "qrels" not in names:
         if "train.jsonl" in names:
             return "jsonl"
-        if any(name.endswith((*TABLES, ".jsonl", ".ndjson")) for name in names):
-            return "table"
         if has_tables(with_tables(path)):
             return "table"
     return None

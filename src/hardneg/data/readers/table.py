@@ -14,7 +14,7 @@ from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, Roles, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.folders import is_hub_name, located, plain_stem, there_is, with_tables
+from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
@@ -144,7 +144,7 @@ class Table(HoldsOut):
 
 def _files(folder: Path) -> dict[str, list[Path]]:
     """The files of each split and of the corpus."""
-    found = sorted(path for path in folder.iterdir() if path.is_file() and kind_of(path))
+    found = sorted(path for path in folder.iterdir() if path.is_file() and kind_of(path) and path.name not in ABOUT)
     splits: dict[str, list[Path]] = {}
     for path in found:
         splits.setdefault(split_name(plain_stem(path).split("-0")[0]), []).append(path)
