@@ -71,3 +71,23 @@ def test_help_imports_nothing_slow(tmp_path, words):
 def test_a_slip_is_told_before_anything_slow_is_imported(tmp_path, words, says):
     done = answered(tmp_path, *words)
     assert done.returncode == 2 and says in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("hardneg tra", "train train-teacher"),
+        ("hardneg train strategy=bm", "strategy=bm25 strategy=bm25_random"),
+        ("hardneg mine data=to", "data=toy"),
+        ("hardneg compare mul", "HEAVY []"),  # files are the shell's
+    ],
+)
+def test_a_shell_completes_commands_and_words(tmp_path, monkeypatch, line, says):
+    monkeypatch.setenv("COMP_LINE", line)
+    assert answered(tmp_path, "-sc", "query=bash").stdout.splitlines()[0] == says
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -m hardneg.cli train --cfg job | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stderr == ""

@@ -105,6 +105,6 @@ def test_a_copy_of_a_repository_of_pairs_is_read(tmp_path):
 
 def test_a_bad_row_of_a_shard_is_named_by_its_file(tmp_path):
     for shard, row in enumerate(["a,A", "b,"]):
-        (tmp_path / f"train-{shard}-of-2.csv").write_text(f"anchor,positive\n{row}\n")
-    with pytest.raises(DataError, match=r"train-1-of-2.csv:2: the row has no positive"):
+        (tmp_path / f"train-0000{shard}-of-00002.csv").write_text(f"anchor,positive\n{row}\n")
+    with pytest.raises(DataError, match=r"train-00001-of-00002.csv:2: the row has no positive"):
         Table(str(tmp_path)).load()
