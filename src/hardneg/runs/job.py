@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_batch_size
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
+from hardneg.system.full_disk import no_room
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,11 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         status.write(folder, state="failed", error=str(error))
         raise
     except Exception as error:
-        status.write(folder, state="failed", error=_last_line(error))
+        full = no_room(error, {"cache": cfg.get("cache"), "run folder": folder})
+        with suppress(OSError):  # what is said below is worth more than that the state could not be noted
+            status.write(folder, state="failed", error=full or _last_line(error))
+        if full:
+            raise UserError(full) from error
         if app.mode != RunMode.MULTIRUN:
             raise
         log.error("".join(traceback.format_exception(error)).rstrip())
