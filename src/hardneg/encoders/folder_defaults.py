@@ -64,10 +64,7 @@ def check_first(modules: ModuleChain, model: str) -> None:
             f" it, by hardneg import {model} FILE.ckpt, and give that as init_from or ckpt_path"
         )
     if modules.classifies:
-        raise ConfigError(
-            f"{model} is a cross-encoder, which reads query and document together; give it as a teacher, by"
-            f" teacher=cross_encoder teacher.model={model}"
-        )
+        modules.check()  # which says what it is for
     if modules.names[0] == "StaticEmbedding":
         raise ConfigError(
             f"{model} is a table of static embeddings, no transformer; make a checkpoint of it, by hardneg import"

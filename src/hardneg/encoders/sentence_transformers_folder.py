@@ -82,6 +82,11 @@ class ModuleChain:
 
     def check(self) -> None:
         """Raise `ConfigError` for modules that we do not have, or not in this order."""
+        if self.classifies:
+            raise ConfigError(
+                f"{self.folder} is a cross-encoder, which reads query and document together; give it as a teacher, by"
+                f" teacher=cross_encoder teacher.model={self.folder}"
+            )
         for name, (module, path) in zip(self.names, self.modules, strict=True):
             if name not in KNOWN or not module.startswith("sentence_transformers."):
                 raise ConfigError(

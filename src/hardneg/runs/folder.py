@@ -6,6 +6,7 @@ import copy
 import itertools
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -70,7 +71,8 @@ def checkpoint_of(source: Path) -> Path:
 def note_batch_size(folder: Path, number: int) -> None:
     """Write the batch that `batch_size=auto` stands for into a run's config, if it has one."""
     written = folder / ".hydra" / "config.yaml"
-    if written.is_file() and (saved := OmegaConf.load(written)).get("batch_size") != number:
+    saved: Any = OmegaConf.load(written) if written.is_file() else None
+    if saved is not None and saved.get("batch_size") != number:
         saved.batch_size = number
         with atomic_write(written) as draft:
             OmegaConf.save(saved, draft)

@@ -186,10 +186,8 @@ def _encoding(path: Path) -> str:
 @contextmanager
 def _lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
     """Lines with their ends as written, without a BOM; what is no such text is left to pyarrow to complain about."""
-    with (
-        opened(path) as stream,
-        io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf8" else encoding, "replace", newline="") as text,
-    ):
+    stream: Any = opened(path)
+    with io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf8" else encoding, "replace", newline="") as text:
         yield text
 
 
