@@ -83,6 +83,8 @@ def main() -> None:
 
         sys.stdout.write(f"hardneg {__version__}\n")
         return
+    if arguments[0] in ("-sc", "--shell-completion"):
+        arguments = _to_complete(arguments[1:])
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
         close = get_close_matches(command, COMMANDS, n=1)
@@ -91,13 +93,35 @@ def main() -> None:
         sys.exit(2)
     try:
         _run(command, rest)
+        sys.stdout.flush()
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
+    except BrokenPipeError:  # what reads us has enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        raise SystemExit(141) from None
     except KeyboardInterrupt as error:
         # On a line of its own, after the terminal's ^C.
         sys.stderr.write("\n" * sys.stderr.isatty() + f"hardneg {command}: interrupted\n")
         raise SystemExit(130) from error
+
+
+def _to_complete(asked: list[str]) -> list[str]:
+    """Answer what a shell asks at a TAB: names of commands here, and words behind them by Hydra, as what is returned.
+
+    Hydra's own script for the shell (`install=bash`) asks so; it knows of no command before the words.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()
+    if asked[:1] != ["install=bash"] and asked[:1] != ["uninstall=bash"]:
+        if len(words) < 2 or (len(words) == 2 and not line.endswith(" ")):
+            sys.stdout.write(" ".join(name for name in COMMANDS if name.startswith("".join(words[1:]))) + "\n")
+            raise SystemExit(0)
+        if words[1] not in COMMANDS or words[1] in PLAIN:
+            raise SystemExit(0)
+        os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
+        return [words[1], "-sc", *asked]
+    return ["train", "-sc", *asked]
 
 
 def run(command: str, *arguments: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,7 @@ def test_help_imports_nothing_slow(tmp_path, words):
         (["train", "loss.infonce._target_=os.system"], "is not allowed"),
         (["train", "loss.infonce._target_=mypkg.Loss"], "allow its package: HARDNEG_TARGETS=mypkg."),
         (["train", "-m", "data=toy", "negatives=[]", "seed=1,2"], "no job was started"),
+        (["train", "-m", "data=toy", "strategy=bm52,in_batch"], "'strategy/bm52'; did you mean bm25?"),
         (["evaluate", "data=toy"], "no value for ckpt_path"),
         (["evaluate", "data=toy", "ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt: there is no such file"),
         (["compare", "nowhere"], "nowhere"),
@@ -70,3 +72,33 @@ def test_help_imports_nothing_slow(tmp_path, words):
 def test_a_slip_is_told_before_anything_slow_is_imported(tmp_path, words, says):
     done = answered(tmp_path, *words)
     assert done.returncode == 2 and says in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("hardneg tra", "train train-teacher"),
+        ("hardneg train strategy=bm", "strategy=bm25 strategy=bm25_random"),
+        ("hardneg mine data=to", "data=toy"),
+        ("hardneg compare mul", "HEAVY []"),  # files are the shell's
+    ],
+)
+def test_a_shell_completes_commands_and_words(tmp_path, monkeypatch, line, says):
+    monkeypatch.setenv("COMP_LINE", line)
+    assert answered(tmp_path, "-sc", "query=bash").stdout.splitlines()[0] == says
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -m hardneg.cli train --cfg job | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stderr == ""
+
+
+def test_a_script_beside_the_clone_imports_the_package(tmp_path):
+    """Python finds the folder `hardneg` beside it first, which is the repository."""
+    (tmp_path / "hardneg").symlink_to(Path(__file__).parents[2])
+    (tmp_path / "script.py").write_text("import hardneg, hardneg.errors\nprint(hardneg.train.__module__)\n")
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
+    )
+    assert done.stdout == "hardneg.api.training\n", done.stderr

@@ -115,7 +115,11 @@ def test_teachers_score_as_on_the_cpu(world, bert, tmp_path, device):
     queries, docs = np.arange(4, dtype=np.int32), np.arange(20, dtype=np.int32).reshape(4, 5)
     docs[0, 3:] = -1
     recipe = world.model.recipe
-    makers = [lambda: CrossEncoderTeacher(str(bert), 32, "32-true"), lambda: BiEncoderTeacher(encoder=recipe)]
+    CrossEncoder.load(str(bert), 32).save(tmp_path / "teacher")
+    makers = [
+        lambda: CrossEncoderTeacher(str(tmp_path / "teacher"), 32, "32-true"),
+        lambda: BiEncoderTeacher(encoder=recipe),
+    ]
     for make in makers:
         scores = []
         for where in (str(device.device), "cpu"):

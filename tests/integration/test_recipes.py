@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from hardneg.commands import train, train_teacher
 from hardneg.config import classes
+from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.stages.recipe import LIST, read_list
 
 RECIPES = [name for name in names("experiment") if name not in ("mix", "quickstart")]
@@ -42,28 +43,36 @@ def decoder(toy, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def scorer(bert, tmp_path_factory):
+    """A cross-encoder, as what has no classifier is no teacher."""
+    CrossEncoder.load(str(bert), 24).save(folder := tmp_path_factory.mktemp("scorer"))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-def shrink(node: Any, bert, decoder) -> None:
+def shrink(node: Any, bert, decoder, scorer) -> None:
     """Give every encoder in a config a tiny model, short texts and widths that the model has."""
     if isinstance(node, dict):
         if isinstance(node.get("model"), str | None) and "model" in node:
-            node["model"] = str(decoder if node.get("append_eos") or node.get("bidirectional") else bert)
+            encoder = decoder if node.get("append_eos") or node.get("bidirectional") else bert
+            node["model"] = str(scorer if str(node.get("_target_")).endswith("CrossEncoderTeacher") else encoder)
         if isinstance(node.get("max_length"), int):
             node["max_length"] = min(node["max_length"], 24)
         if node.get("matryoshka"):
             node["matryoshka"] = [8]
         for inner in node.values():
-            shrink(inner, bert, decoder)
+            shrink(inner, bert, decoder, scorer)
     elif isinstance(node, list):
         for inner in node:
-            shrink(inner, bert, decoder)
+            shrink(inner, bert, decoder, scorer)
 
 
 @pytest.fixture
-def run(bert, decoder, cache, tmp_path, monkeypatch):
+def run(bert, decoder, scorer, cache, tmp_path, monkeypatch):
     """Train an experiment, made tiny, in tmp_path/FOLDER; returns its summary."""
 
     # Nobody looks at it, and drawing takes longer than training.
@@ -74,7 +83,7 @@ def run(bert, decoder, cache, tmp_path, monkeypatch):
         given = users(cfg)
         references = {key: value for key, value in found(classes.plain(OmegaConf.merge(cfg, given))) if "/" in value}
         node: Any = classes.plain(OmegaConf.merge(cfg, given, TINY, {"cache": str(cache)}))
-        shrink(node, bert, decoder)
+        shrink(node, bert, decoder, scorer)
         for path, value in references.items():
             if value.startswith(str(tmp_path)):
                 place = node

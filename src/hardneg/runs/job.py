@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, UserError
 from hardneg.runs import status
-from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.runs.folder import CHECKPOINTS, LAST, note_batch_size
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
+from hardneg.system.full_disk import no_room
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
             planned = launch.decided(DECISION, plan)
             if "result" in planned:
                 log.info("finished already: %s", folder)
+                if number := run_identity.found_batch_size(folder):
+                    note_batch_size(folder, number)  # Hydra has just written the config anew, as it was asked for
                 return planned["result"]
             return _recorded(entry, _going_on(cfg, planned), folder)
     except UserError as error:
@@ -192,7 +195,11 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         status.write(folder, state="failed", error=str(error))
         raise
     except Exception as error:
-        status.write(folder, state="failed", error=_last_line(error))
+        full = no_room(error, {"cache": cfg.get("cache"), "run folder": folder})
+        with suppress(OSError):  # what is said below is worth more than that the state could not be noted
+            status.write(folder, state="failed", error=full or _last_line(error))
+        if full:
+            raise UserError(full) from error
         if app.mode != RunMode.MULTIRUN:
             raise
         log.error("".join(traceback.format_exception(error)).rstrip())

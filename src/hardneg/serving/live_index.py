@@ -234,6 +234,8 @@ class LiveIndex:
     def _encoder(self, build: Build) -> TextEncoder:
         path = str(self._ckpt_path or build.manifest.source.get("ckpt_path") or "")
         if not Path(path).is_file():
+            if self._ckpt_path:
+                raise ConfigError(f"ckpt_path={path}: there is no such file")
             raise ConfigError(f"{build.folder} was made with the checkpoint {path}, which is not there; give ckpt_path")
         key = path, os.stat(path).st_mtime_ns
         if key not in self._encoders:

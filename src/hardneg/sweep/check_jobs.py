@@ -12,11 +12,13 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
 from hardneg.config.composition import as_in_a_job
+from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_data, check_words
 from hardneg.preflight.writable import check_writable
@@ -136,7 +138,8 @@ def stopping_at_errors(prefix: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        log.error("%s", f"{prefix}: {error}" if prefix else f"error: {error}")
+        what = in_plain_words(error) if isinstance(error, HydraException) else error
+        log.error("%s", f"{prefix}: {what}" if prefix else f"error: {what}")
         raise SystemExit(2) from error
 
 

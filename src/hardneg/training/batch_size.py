@@ -23,8 +23,8 @@ from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
 from hardneg.runs import status
+from hardneg.runs.folder import note_batch_size
 from hardneg.system import distributed
-from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -222,10 +222,5 @@ def _noted(cfg: DictConfig, folder: Path, number: int) -> DictConfig:
         cfg.batch_size = number
     if distributed.rank() == 0 and status.read(folder) is not None:
         status.write(folder, batch_size=number, identity=run_identity.identity(cfg, folder))
-        written = folder / ".hydra" / "config.yaml"
-        if written.is_file():
-            saved = OmegaConf.load(written)
-            saved.batch_size = number
-            with atomic_write(written) as draft:
-                OmegaConf.save(saved, draft)
+        note_batch_size(folder, number)
     return cfg

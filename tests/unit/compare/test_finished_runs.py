@@ -166,3 +166,11 @@ def test_runs_are_read_from_offline_logs(tmp_path, logged):
     assert random.runs[1].history("val/ndcg@10") == ([4], [0.25])
     assert bm25.minus(random, "ndcg@10") is None
     np.testing.assert_allclose(bm25.minus_by_seed(random, "ndcg@10"), [0.375 - 0.5])
+
+
+def test_a_batch_that_was_found_is_that_of_the_run(tmp_path):
+    """Hydra writes the config of a finished job anew, as it was asked for, when its sweep is asked for again."""
+    run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"batch_size": "auto"})
+    (tmp_path / "a-1" / "status.json").write_text('{"batch_size": 32}')
+    run_folder(tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"batch_size": 32})
+    assert [run.config["batch_size"] for run in find([tmp_path]).runs] == [32, 32]

@@ -10,7 +10,7 @@ from test_readers import negatives, positives
 from hardneg.data.readers.guess import kind_at, with_kind
 from hardneg.data.readers.jsonl import Jsonl
 from hardneg.data.readers.table import Table
-from hardneg.errors import ConfigError
+from hardneg.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize("name", layouts.LAYOUTS)
@@ -73,7 +73,38 @@ def test_a_sweep_of_paths_and_named_columns_decide_too(tmp_path):
 def test_what_cannot_be_told_is_asked_for(tmp_path):
     (tmp_path / "notes.txt").write_text("a")
     for path in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(ConfigError, match=r"does not say what it is; .*notes.txt.*choose one of data=beir"):
+        with pytest.raises(ConfigError, match=r"notes.txt.*choose one of data=beir"):
             kind_at(path)
     with pytest.raises(ConfigError, match="there is no such file or folder"):
         kind_at(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("beir.zip", "an archive; unpack it"), ("pairs.tar.gz", "an archive"), ("pairs.xlsx", "save it as CSV")],
+)
+def test_what_is_packed_or_a_spreadsheet_is_named(tmp_path, name, says):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=says):
+        kind_at(tmp_path / name)
+
+
+def test_a_copy_of_a_repository_of_pairs_is_read(tmp_path):
+    """As `hf download` leaves it: shards in `data`, or a folder for each config."""
+    (tmp_path / "faq" / "data").mkdir(parents=True)
+    (tmp_path / "faq" / "dataset_infos.json").write_text("{}")
+    for shard, row in enumerate(["a,A", "b,B"]):
+        (tmp_path / "faq" / "data" / f"train-0000{shard}-of-00002.csv").write_text(f"anchor,positive\n{row}\n")
+    assert kind_at(tmp_path / "faq") == "table"
+    data = Table(str(tmp_path / "faq"), dev_share=0, test_share=0).load()
+    assert data.name == "faq" and data.queries.texts.to_pylist() == ["a", "b"]
+    (tmp_path / "faq" / "data").rename(tmp_path / "faq" / "pair")
+    with pytest.raises(ConfigError, match=r"one of its folders, as in data.path=.*faq/pair"):
+        kind_at(tmp_path / "faq")
+
+
+def test_a_bad_row_of_a_shard_is_named_by_its_file(tmp_path):
+    for shard, row in enumerate(["a,A", "b,"]):
+        (tmp_path / f"train-0000{shard}-of-00002.csv").write_text(f"anchor,positive\n{row}\n")
+    with pytest.raises(DataError, match=r"train-00001-of-00002.csv:2: the row has no positive"):
+        Table(str(tmp_path)).load()

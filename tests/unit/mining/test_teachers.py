@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -83,10 +86,21 @@ def test_identity_names_weights_and_length(toy, classifier, bert, tmp_path):
     assert identity(tmp_path / "changed") != identity(classifier)
 
 
-def test_loading_a_teacher_leaves_the_random_numbers_of_training_alone(toy, bert, tmp_path):
+def test_loading_a_teacher_leaves_the_random_numbers_of_training_alone(toy, classifier, tmp_path):
     state = torch.get_rng_state()
-    CrossEncoderTeacher(str(bert)).prepare(toy, tmp_path)  # makes a fresh classifier
+    CrossEncoderTeacher(str(classifier)).prepare(toy, tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_has_no_classifier_is_no_teacher(toy, bert, tmp_path):
+    """It would get a fresh one, and teach random numbers."""
+    with pytest.raises(ConfigError, match=r"teacher: .*no cross-encoder \(its config says BertModel\).*train-teacher"):
+        CrossEncoderTeacher(str(bert))
+    shutil.copytree(bert, tmp_path / "bare", dirs_exist_ok=True)
+    config = json.loads((tmp_path / "bare" / "config.json").read_text())
+    (tmp_path / "bare" / "config.json").write_text(json.dumps({**config, "architectures": None}))
+    with pytest.raises(ConfigError, match="no cross-encoder: it has no classifier"):
+        CrossEncoderTeacher(str(tmp_path / "bare")).prepare(toy, tmp_path)
 
 
 def test_a_bi_encoder_scores_by_scaled_similarity(toy, bert, tmp_path):

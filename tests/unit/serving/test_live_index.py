@@ -90,6 +90,8 @@ def test_another_model_is_refused_unless_that_is_allowed_and_then_each_answer_sa
     (tmp_path / "a.ckpt").unlink()
     with pytest.raises(ConfigError, match="which is not there; give ckpt_path"):
         LiveIndex(indexed, device="cpu")
+    with pytest.raises(ConfigError, match=r"^ckpt_path=.*none.ckpt: there is no such file"):
+        LiveIndex(indexed, tmp_path / "none.ckpt", "cpu")
 
 
 def test_a_switch_under_constant_load_fails_no_query_and_mixes_no_builds(toy, indexed, tmp_path):

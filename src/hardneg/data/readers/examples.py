@@ -45,6 +45,7 @@ class Examples:
         self.columns, self.positive_from, self.corpus = names.chosen(columns), positive_from, corpus
         self.fixed: Roles | None = None
         self.is_plain = False
+        self.said = False  # how the columns are read, of which the first row decides
 
     def roles(self, row: Mapping[str, Any]) -> Roles:
         """Tell which field of a row is what; raises `BadRow` where a field is missing."""
@@ -137,6 +138,7 @@ class Examples:
 
     def say(self, source: str, present: tuple[str, ...], row: Mapping[str, Any]) -> None:
         """Log in one line how a table's columns are read, where that is not said by their names."""
+        self.said = True
         roles = self.roles(row)
         telling = ("prompt", "type")  # of no use as a column of text, but their writers meant something by them
         rest = [name for name in present if name not in roles.used]

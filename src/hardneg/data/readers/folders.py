@@ -8,6 +8,7 @@ from pathlib import Path
 from hardneg.errors import ConfigError, DataError
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or as .gz
+ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
 MOST_NAMED = 12  # a longer listing hides the message it belongs to
 
 
@@ -25,6 +26,23 @@ def is_hub_name(path: str | Path) -> bool:
         return False
     table = words[1].lower().removesuffix(".gz").endswith((*TABLES, ".jsonl", ".ndjson"))
     return not table and not Path(words[0]).exists()
+
+
+def with_tables(folder: Path) -> Path:
+    """Return the folder of the tables: itself, or `data` in it where only that has any, as in a copy of the hub's."""
+    inner = folder / "data"
+    return inner if not has_tables(folder) and has_tables(inner) else folder
+
+
+def has_tables(folder: Path) -> bool:
+    """Tell whether there are files in a folder that `data=table` reads."""
+    if not folder.is_dir():
+        return False
+    return any(
+        child.name.lower().removesuffix(".gz").endswith((*TABLES, ".jsonl", ".ndjson"))
+        for child in folder.iterdir()
+        if child.is_file() and child.name not in ABOUT
+    )
 
 
 def refuse_tables(path: str | Path, kind: str) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hardneg.data.readers.collection_files import is_collection
-from hardneg.data.readers.folders import TABLES, is_hub_name, there_is
+from hardneg.data.readers.folders import TABLES, has_tables, is_hub_name, there_is, with_tables
 from hardneg.errors import ConfigError
 
 CHOICES = (
@@ -15,6 +15,8 @@ CHOICES = (
 )
 REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
 OF_TABLES = ("data.columns", "data.positive_from")  # settings that data=table has and data=jsonl has not
+ARCHIVES = (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 SAVED = ("state.json", "dataset_dict.json")
 
 
@@ -34,7 +36,22 @@ def kind_at(path: Path) -> str:
         return "table"
     else:
         raise ConfigError(f"data.path={path}: there is no such file or folder; {there_is(path)}")
-    raise ConfigError(f"data.path={path} does not say what it is; {there_is(path)}; choose one of {CHOICES}")
+    raise ConfigError(_unknown(path))
+
+
+def _unknown(path: Path) -> str:
+    """Say what to do about a file or folder that no reader is for."""
+    if path.is_file():
+        name = path.name.lower()
+        if name.removesuffix(".gz").endswith(ARCHIVES):
+            return f"data.path={path} is an archive; unpack it, and give the folder or file that comes of it"
+        if name.endswith(SPREADSHEETS):
+            return f"data.path={path} is a spreadsheet; save it as CSV (UTF-8), with a header"
+        return f"data.path={path} does not say what it is by its name; choose one of {CHOICES}"
+    said = f"data.path={path} does not say what it is; {there_is(path)}"
+    if inner := sorted(child for child in path.iterdir() if has_tables(child)):
+        return f"{said}; is it one of its folders, as in data.path={inner[0]}?"
+    return f"{said}; choose one of {CHOICES}"
 
 
 def _kind_of_folder(path: Path, names: list[str]) -> str | None:
@@ -49,7 +66,7 @@ def _kind_of_folder(path: Path, names: list[str]) -> str | None:
     if "queries.jsonl" not in names and "qrels" not in names:
         if "train.jsonl" in names:
             return "jsonl"
-        if any(name.endswith((*TABLES, ".jsonl", ".ndjson")) for name in names):
+        if has_tables(with_tables(path)):
             return "table"
     return None
 

@@ -75,7 +75,7 @@ def text_lines(path: Path, complaints: Complaints, otherwise: str | None = None)
     Raises `DataError` if the file cannot be opened.
     """
     line, found = 0, False
-    with _open(path) as stream, progress(path.stat().st_size, f"read {path.name}", "bytes") as bar:
+    with opened(path) as stream, progress(path.stat().st_size, f"read {path.name}", "bytes") as bar:
         try:
             for line, raw in enumerate(stream, 1):
                 if line % LOOK == 0:
@@ -109,7 +109,7 @@ def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
 
 def first_sign(path: Path) -> str:
     """Return the first character of a file, or of what is in a gz, that is no blank; raises `DataError` as reading."""
-    with _open(path) as stream:
+    with opened(path) as stream:
         try:
             return stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")[:1]
         except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -150,7 +150,8 @@ def _position(stream: io.BufferedIOBase) -> int:
     return stream.tell() if compressed is None else compressed.tell()
 
 
-def _open(path: Path) -> io.BufferedIOBase:
+def opened(path: Path) -> io.BufferedIOBase:
+    """Open a file, or what is in a gz; raises `DataError` where that is not possible."""
     try:
         return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
     except OSError as error:

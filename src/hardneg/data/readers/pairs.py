@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,7 @@ class Pairs:
     def add(self, source: Source, split: str, examples: Examples) -> None:
         """Take in the rows of one table, as positives of this split."""
         self.sources.append((len(self.scored), source.name))
-        first = True
+        first = not examples.said  # of the first file of a split
         for line, row in source.rows:
             try:
                 example = examples(row)
@@ -131,7 +131,7 @@ class Pairs:
 
 def paired(
     name: str,
-    splits: Mapping[str, Source],
+    splits: Mapping[str, Source | Sequence[Source]],
     documents: Callable[[], Source] | None,
     shares: Shares,
     complaints: Complaints,
@@ -140,12 +140,15 @@ def paired(
 ) -> RetrievalData:
     """Read each split's rows, then the extra documents; dev and test that are missing are held out of `train`.
 
-    `documents` opens the extra ones, which rows may name by id. Raises `DataError` if nothing is left.
+    A split's rows are those of one table, or of several alike. `documents` opens the extra ones, which rows may name by
+    id. Raises `DataError` if nothing is left.
     """
     pairs = Pairs(complaints)
     corpus = None if documents is None else ById(documents)
-    for split, source in splits.items():
-        pairs.add(source, split, Examples(columns, positive_from, corpus))
+    for split, sources in splits.items():
+        examples = Examples(columns, positive_from, corpus)
+        for source in [sources] if isinstance(sources, Source) else sources:
+            pairs.add(source, split, examples)
     if documents is not None:
         pairs.add_documents(documents())
     return hold_out(pairs.data(name), shares)

@@ -14,7 +14,7 @@ from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, Roles, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
-from hardneg.data.readers.folders import is_hub_name, located, plain_stem, there_is
+from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
@@ -39,7 +39,8 @@ class Table(HoldsOut):
     Tevatron and DPR, other usual ones, or two columns of text of which the first is the query. A pair's label or score
     says whether it is a positive: 1 or 0, or `positive_from` and more.
     Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.* and corpus.* {text, title?}, each also
-    in shards like train-00000-of-00002.parquet; a folder without any file called train is one table. Without dev or
+    in shards like train-00000-of-00002.parquet, or all in a folder `data`, as repositories on the hub have them; a
+    folder without any file called train is one table. Without dev or
     test a share of the queries is held out of train (see `held_out`). Equal texts are one document or one query.
     """
 
@@ -77,21 +78,22 @@ class Table(HoldsOut):
             self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
         )
 
-    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, Source], Callable[[], Source] | None]:
+    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
         """What lies there: its name, the rows of each split, and the corpus beside them."""
         path = located(self.path)
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
-            name, splits = path.resolve().name, _saved(path, complaints)
+            name = path.resolve().name
+            splits = {split: [source] for split, source in _saved(path, complaints).items()}
         elif path.is_dir():
-            name, files = path.resolve().name, _files(path)
+            name, files = path.resolve().name, _files(with_tables(path))
             if corpus := files.pop(CORPUS, None):
                 documents = lambda: _texts(_joined(corpus, complaints))  # noqa: E731
-            splits = {split: _joined(paths, complaints) for split, paths in files.items()}
+            splits = {split: [table_rows(file, complaints) for file in paths] for split, paths in files.items()}
         elif path.is_file():
             if kind_of(path) is None:
                 raise DataError(f"{path}: no known table; {EXPECTED}")
-            name, splits = plain_stem(path), {"train": table_rows(path, complaints)}
+            name, splits = plain_stem(path), {"train": [table_rows(path, complaints)]}
         else:
             raise DataError(f"{path}: no such file or folder; {EXPECTED}; {there_is(path)}")
         return name, splits, documents
@@ -100,7 +102,7 @@ class Table(HoldsOut):
         """Whether the first row of each split has the columns that were named; a file that cannot be read has not."""
         with suppress(DataError, BadRow):
             examples = Examples(self.columns, self.positive_from)
-            for source in self._sources(Complaints("skip"))[1].values():
+            for source, *_ in self._sources(Complaints("skip"))[1].values():
                 if (first := next(iter(source.rows), None)) is not None:
                     examples.roles(first[1])
             return True
@@ -109,7 +111,7 @@ class Table(HoldsOut):
     def first_row(self) -> tuple[Roles, Mapping[str, Any]] | None:
         """Return the first row of the first split that is understood, and which of its columns is what."""
         examples = Examples(self.columns, self.positive_from)
-        for source in self._sources(Complaints("skip"))[1].values():
+        for source, *_ in self._sources(Complaints("skip"))[1].values():
             for _, row in islice(source.rows, LOOKED_AT):
                 with suppress(BadRow):
                     return examples.roles(row), row
@@ -142,7 +144,7 @@ class Table(HoldsOut):
 
 def _files(folder: Path) -> dict[str, list[Path]]:
     """The files of each split and of the corpus."""
-    found = sorted(path for path in folder.iterdir() if path.is_file() and kind_of(path))
+    found = sorted(path for path in folder.iterdir() if path.is_file() and kind_of(path) and path.name not in ABOUT)
     splits: dict[str, list[Path]] = {}
     for path in found:
         splits.setdefault(split_name(plain_stem(path).split("-0")[0]), []).append(path)

@@ -12,6 +12,7 @@ import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor
 
+from hardneg.errors import UserError
 from hardneg.system import collectives
 from hardneg.system.progress import Progress, progress
 from hardneg.training.base import logs_now
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 class EpochLine(L.Callback):
     """Log the epoch's mean loss (`train/epoch_loss`), and show it with the dev metrics on one line.
+
+    Ends a run whose loss is no number any more: nothing can come of it, and it would be compared with others as if it
+    were one. Looked at where the loss is read anyway, at evaluations and ends of epochs.
 
     The mean is over the epoch's batches of all ranks, also of an epoch that was interrupted and went on.
     """
@@ -37,6 +41,7 @@ class EpochLine(L.Callback):
         self.total = self.total + outputs["loss"].detach().float() * trainer.accumulate_grad_batches
         self.batches += 1
         if measured_within(trainer):
+            check_finite(float(self.total), trainer.global_step)
             _tell(trainer, _dev(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -44,6 +49,7 @@ class EpochLine(L.Callback):
         mean = collectives.mean(float(self.total) / max(self.batches, 1))
         self.total, self.batches = 0.0, 0
         pl_module.log("train/epoch_loss", mean)  # the same on every rank
+        check_finite(mean, trainer.global_step)
         _tell(trainer, {"loss": mean} | (_dev(trainer) if measured_now(trainer) else {}))
 
     def state_dict(self) -> dict[str, Any]:
@@ -53,6 +59,16 @@ class EpochLine(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on adding up."""
         self.total, self.batches = state_dict["total"], state_dict["batches"]
+
+
+def check_finite(loss: float, step: int) -> None:
+    """Raise `UserError` for a loss that is not finite, with what to try."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the training has diverged: by step {step} the loss is {loss}, and the weights are of no use; take a lower"
+            " optimizer.lr, more schedule.warmup or trainer.gradient_clip_val=1 (train/loss in metrics.csv says when it"
+            " began, debug=detect_anomaly in which operation)"
+        )
 
 
 def _dev(trainer: L.Trainer) -> dict[str, float]:

@@ -1,0 +1,23 @@
+"""A full disk is told with the folder that is on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from types import SimpleNamespace
+
+from hardneg.system.full_disk import no_room
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    room = {tmp_path / "cache": 10, tmp_path / "run": 10**12}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=room[folder]))
+    folders = {"cache": tmp_path / "cache", "run folder": tmp_path / "run", "index": None}
+    says = no_room(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folders)
+    assert f"(cache {tmp_path}/cache): [Errno 28] No space left" in says and "hardneg cache prune" in says
+    assert f"cache {tmp_path}/cache" in no_room(RuntimeError("PytorchStreamWriter failed writing file"), folders)
+    assert no_room(ValueError("a slip"), folders) is None
+    room[tmp_path / "cache"] = 10**12
+    assert no_room(RuntimeError("a shape"), folders) is None and no_room(FileNotFoundError(2, "x"), folders) is None
+    assert "GiB free" in no_room(OSError(errno.EDQUOT, "quota"), folders)  # of a quota the disk knows nothing
