@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -92,13 +91,3 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path):
     command = f"{sys.executable} -m hardneg.cli train --cfg job | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.stderr == ""
-
-
-def test_a_script_beside_the_clone_imports_the_package(tmp_path):
-    """Python finds the folder `hardneg` beside it first, which is the repository."""
-    (tmp_path / "hardneg").symlink_to(Path(__file__).parents[2])
-    (tmp_path / "script.py").write_text("import hardneg, hardneg.errors\nprint(hardneg.train.__module__)\n")
-    done = subprocess.run(
-        [sys.executable, "script.py"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
-    )
-    assert done.stdout == "hardneg.api.training\n", done.stderr
