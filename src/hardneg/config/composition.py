@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
 from hardneg.errors import ConfigError
@@ -28,7 +27,6 @@ from hardneg.system.cache_folder import cache_folder
 from hydra_plugins.hardneg import Studies
 
 CONFIG_PATH = "pkg://hardneg.conf"
-BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list
 
 
 def register_resolvers() -> None:
@@ -94,29 +92,9 @@ def _holds_targets(section: DictConfig) -> bool:
     return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
 
 
-def key_of(word: str) -> str:
-    """The key that a word of the command line sets."""
-    return word.lstrip("+~").partition("=")[0]
-
-
 def keys_given() -> set[str]:
     """The keys that the running command was given words for; none where no Hydra app runs."""
     return {key_of(word) for word in HydraConfig.get().overrides.task} if HydraConfig.initialized() else set()
-
-
-def quoted(value: object) -> str:
-    """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
-    # Within quotes a backslash counts only before a quote and at the end, where each stands for two.
-    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
-    return f"'{text}'"
-
-
-def as_value(value: object) -> str:
-    """A text for a word of the command line, quoted only where Hydra reads the bare one otherwise, as 10 or null."""
-    text = str(value)
-    if BARE.fullmatch(text) and OverridesParser.create().parse_override(f"_={text}").value() == text:
-        return text
-    return quoted(text)
 
 
 def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapping[str, Any]]) -> list[str]:
