@@ -32,11 +32,14 @@ def pytest_collection():
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once():
-    """Parse each yaml once."""
+    """Parse each yaml and each interpolation once."""
     import quick
 
+    parse = quick.parsing_interpolations_once()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml, "load", quick.parsing_once())
+        for module in ("omegaconf.base", "omegaconf._utils"):
+            patch.setattr(f"{module}.parse", parse)
         yield
 
 

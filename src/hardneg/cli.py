@@ -185,7 +185,8 @@ def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
             if handler not in was["handlers"]:
                 handler.close()
         logger.handlers[:] = was["handlers"]
-        logger.setLevel(was["level"])
+        if logger.level != was["level"]:  # to set one empties what every logger has remembered
+            logger.setLevel(was["level"])
         logger.propagate, logger.disabled = was["propagate"], was["disabled"]
 
 

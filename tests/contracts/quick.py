@@ -25,6 +25,16 @@ def parsing_once() -> Callable[[Any, Any], Any]:
     return load
 
 
+def parsing_interpolations_once() -> Callable[..., Any]:
+    """Return OmegaConf's parser of `${...}`, which parses a text once; trees are only read.
+
+    A small run parses two hundred, most of them the same.
+    """
+    from omegaconf.grammar_parser import parse
+
+    return functools.lru_cache(maxsize=4096)(parse)
+
+
 def composing_once() -> Callable[..., Any]:
     """Return a `Hydra.get_mode` that composes only for a word with hydra.mode; nothing else here sets it.
 

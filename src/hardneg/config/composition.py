@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,7 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
 
     `primary` names the command's yaml. Nodes with `_target_` are held to their signature by `check_target` instead.
     """
-    written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
-    groups = {str(name) for item in written.pop("defaults") if isinstance(item, DictConfig) for name in item}
-    groups = {name for name in groups if not name.startswith("override ")}
+    written, groups = _keys_of(primary)
     known = {str(key) for key in written if key != "hydra"} | groups
     for key, value in node.items():
         if key not in known:
@@ -82,14 +81,23 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
             meant = f"; did you mean {close}?" if close else "; there are " + ", ".join(sorted(known))
             raise ConfigError(f"{key} is not a key of hardneg {primary}{meant}")
         section = written.get(key)
-        if key not in groups and isinstance(section, DictConfig) and not _holds_targets(section):
+        if key not in groups and isinstance(section, dict) and not _holds_targets(section):
             for unknown in (value or {}).keys() - section.keys():
                 raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
 
 
-def _holds_targets(section: DictConfig) -> bool:
+@cache
+def _keys_of(primary: str) -> tuple[dict[str, Any], set[str]]:
+    """What a command's yaml holds, read once, and the groups among its defaults."""
+    written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
+    plain = OmegaConf.to_container(written)
+    groups = {str(name) for item in plain.pop("defaults") if isinstance(item, dict) for name in item}
+    return plain, {name for name in groups if not name.startswith("override ")}
+
+
+def _holds_targets(section: dict[str, Any]) -> bool:
     """Whether a section describes an object, or several by name, to which others may be added."""
-    return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
+    return "_target_" in section or all(isinstance(one, dict) and "_target_" in one for one in section.values())
 
 
 def keys_given() -> set[str]:
