@@ -192,7 +192,11 @@ def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
 
 def _run(command: str, rest: list[str]) -> None:
     if command == "check":  # the index may be given as a word
-        rest = [f"path='{word}'" if word[:1] != "-" and ("=" not in word or exists(word)) else word for word in rest]
+        from hardneg.config.command_words import quoted
+
+        rest = [
+            f"path={quoted(word)}" if word[:1] != "-" and ("=" not in word or exists(word)) else word for word in rest
+        ]
     if command == "resume":
         command, rest = _command_module("resume").command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.
