@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
@@ -35,11 +34,8 @@ def parsed_once():
     """Parse each yaml and each interpolation once."""
     import quick
 
-    parse = quick.parsing_interpolations_once()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml, "load", quick.parsing_once())
-        for module in ("omegaconf.base", "omegaconf._utils"):
-            patch.setattr(f"{module}.parse", parse)
+        quick.everything_parsed_once(patch.setattr)
         yield
 
 
