@@ -29,7 +29,7 @@ from torch.multiprocessing import start_processes
 
 SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydra_app", "transformers.trainer_utils"]
 SLOW += ["pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
-MODULES = ("hardneg.cli", "torch.distributed.run")
+MODULES = ("hardneg.cli", "torch.distributed.run", "submitit.local._local", "submitit.core._submit")
 ColdPopen = subprocess.Popen
 LARGEST = 200_000  # bytes of a message: words and environment of one process
 
@@ -156,7 +156,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
 
 
 class WarmPopen(ColdPopen):
-    """`subprocess.Popen`, whose `python -m hardneg.cli ...` is forked from the zygote instead."""
+    """`subprocess.Popen`, whose `python -m hardneg.cli ...` and the like are forked from the zygote instead."""
 
     zygote: Zygote
 
