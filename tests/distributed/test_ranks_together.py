@@ -15,7 +15,7 @@ import torch.distributed as dist
 import warm
 from filelock import FileLock
 
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.data.toy import Toy
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
