@@ -1,4 +1,4 @@
-"""Tables: texts by row, ragged rows and judgements."""
+"""Tables: texts by row and judgements."""
 
 from __future__ import annotations
 
