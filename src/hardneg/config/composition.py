@@ -90,7 +90,7 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
 def _keys_of(primary: str) -> tuple[dict[str, Any], set[str]]:
     """What a command's yaml holds, read once, and the groups among its defaults."""
     written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
-    plain = OmegaConf.to_container(written)
+    plain: Any = OmegaConf.to_container(written)
     groups = {str(name) for item in plain.pop("defaults") if isinstance(item, dict) for name in item}
     return plain, {name for name in groups if not name.startswith("override ")}
 
