@@ -53,7 +53,9 @@ def server():
 @pytest.fixture
 def answered(server, tmp_path):
     def answered(*words):
-        server.stdin.write(json.dumps({"folder": str(tmp_path), "environment": dict(os.environ), "words": words}) + "\n")
+        server.stdin.write(
+            json.dumps({"folder": str(tmp_path), "environment": dict(os.environ), "words": words}) + "\n"
+        )
         code = int(server.stdout.readline())
         out, err = ((tmp_path / name).read_text() for name in ("out", "err"))
         assert out.splitlines()[-1] == "HEAVY []", (out, err)
