@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
@@ -32,11 +31,11 @@ def pytest_collection():
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once():
-    """Parse each yaml once."""
+    """Parse each yaml and each interpolation once."""
     import quick
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml, "load", quick.parsing_once())
+        quick.everything_parsed_once(patch.setattr)
         yield
 
 

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_module
 from oracle import read
 
 from hardneg.config import composition
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow

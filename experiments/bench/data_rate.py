@@ -30,9 +30,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from hardneg.data.dataset import Collate, TrainingRows
+from hardneg.data.ragged import Ragged
 from hardneg.data.readers.beir import Beir
 from hardneg.data.sampler import EpochSampler
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.tokens import token_tables
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static

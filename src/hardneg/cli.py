@@ -185,13 +185,18 @@ def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
             if handler not in was["handlers"]:
                 handler.close()
         logger.handlers[:] = was["handlers"]
-        logger.setLevel(was["level"])
+        if logger.level != was["level"]:  # to set one empties what every logger has remembered
+            logger.setLevel(was["level"])
         logger.propagate, logger.disabled = was["propagate"], was["disabled"]
 
 
 def _run(command: str, rest: list[str]) -> None:
     if command == "check":  # the index may be given as a word
-        rest = [f"path='{word}'" if word[:1] != "-" and ("=" not in word or exists(word)) else word for word in rest]
+        from hardneg.config.command_words import quoted
+
+        rest = [
+            f"path={quoted(word)}" if word[:1] != "-" and ("=" not in word or exists(word)) else word for word in rest
+        ]
     if command == "resume":
         command, rest = _command_module("resume").command_of(rest)
         # Lightning starts the other ranks of a DDP run with our own argv: let it say what is run.

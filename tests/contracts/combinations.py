@@ -22,6 +22,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss
+from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors, query_blocks
 from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, Setting
@@ -141,7 +142,7 @@ def make_module(world, sources, losses, filters, optimizer=None):
 def taught(world, losses):
     """The vectors of the world's own towers where a loss learns vectors; None where none does."""
     for loss in losses.values():
-        if getattr(loss, "needs_vectors", False):
+        if isinstance(loss, EmbedDistill):
             model, cache = world.model, world.setting.cache
             queries = query_blocks(model, world.training.queries, cache)
             documents = np.arange(len(world.training.data.corpus), dtype=np.int32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,47 @@ def parsing_once() -> Callable[[Any, Any], Any]:
         return copy.deepcopy(known[key])
 
     return load
+
+
+@functools.cache
+def entry_points_once(group: str) -> Any:
+    """Return the entry points of a group, which Lightning looks up for each Trainer, three in a run."""
+    return importlib.metadata.entry_points(group=group)
+
+
+def everything_parsed_once(put: Callable[[Any, str, Any], None]) -> None:
+    """Let each yaml and each interpolation be parsed once, by setting attributes as `put` does."""
+    import omegaconf._utils
+    import omegaconf.base
+
+    parse = parsing_interpolations_once()
+    put(yaml, "load", parsing_once())
+    for module in (omegaconf.base, omegaconf._utils):
+        put(module, "parse", parse)
+
+
+def compose_one() -> None:
+    """Compose a config and check it, as every run begins: what is found, parsed and imported once for it stays."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+
+    from hardneg.config import composition
+    from hardneg.preflight.config import check_config
+
+    composition.register_resolvers()
+    with initialize_config_module("hardneg.conf", version_base="1.3"):
+        check_config(compose("train", ["data=toy"]))
+    GlobalHydra.instance().clear()
+
+
+def parsing_interpolations_once() -> Callable[..., Any]:
+    """Return OmegaConf's parser of `${...}`, which parses a text once; trees are only read.
+
+    A small run parses two hundred, most of them the same.
+    """
+    from omegaconf.grammar_parser import parse
+
+    return functools.lru_cache(maxsize=4096)(parse)
 
 
 def composing_once() -> Callable[..., Any]:

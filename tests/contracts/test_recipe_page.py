@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 import recipe_page
+import yaml
 from confs import CONF, compose, names
 from hydra import initialize_config_dir
 
@@ -20,9 +21,14 @@ SMALL = {name: "train" for name in names("experiment") if name.endswith("_small"
 for listed in sorted(CONF.glob(f"experiment/*_small/{LIST}")):
     SMALL |= {f"{listed.parent.name}/{stage}": command for stage, command in read_list(listed).items()}
 
-# E5 is given its pre-trained model and its cross-encoder; its small form makes them.
-MADE_HERE = {"e5_small/1_pretrained", "e5_small/2_teacher"}
-COUNTERPART = {"e5_small/3_distilled": "e5"}
+
+def counterpart(small):
+    """The recipe that a small one is of, by its defaults; None for a stage that makes what the recipe is given."""
+    first = yaml.safe_load((CONF / "experiment" / f"{small}.yaml").read_text())["defaults"][0]
+    return first.removeprefix("/experiment/") if isinstance(first, str) else None
+
+
+OF_A_RECIPE = {name: recipe for name in SMALL if (recipe := counterpart(name)) is not None}
 
 # What makes a recipe small: the model, its texts and widths, who mines and teaches, how many, how long.
 SIZES = re.compile(
@@ -62,25 +68,32 @@ def test_a_recipe_names_its_source(name):
     assert re.search(r"^# source: \S", (CONF / "experiment" / f"{name}.yaml").read_text(), flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(("name", "command"), [item for item in SMALL.items() if item[0] not in MADE_HERE])
-def test_a_small_recipe_changes_sizes_only(name, command):
-    full = COUNTERPART.get(name, re.sub("_small", "", name))
+@pytest.mark.parametrize(("name", "full"), OF_A_RECIPE.items())
+def test_a_small_recipe_changes_sizes_only(name, full):
     given = ["teacher.model=x"] if full in ("e5", "e5_weak/3_finetuned", "tasb") else []
+    command = SMALL[name].replace("-", "_")
     large, small = (
-        dict(flat(classes.plain(compose(f"experiment={one}", "stages=x", *more, name=command.replace("-", "_")))))
+        dict(flat(classes.plain(compose(f"experiment={one}", "stages=x", *more, name=command))))
         for one, more in ((full, given), (name, []))
     )
     changed = {key for key in large.keys() | small.keys() if large.get(key) != small.get(key)}
-    changed -= {"init_from"} if name in COUNTERPART else set()  # from the model that was made, not from the hub's
+    # From the model that an earlier stage made, not from the hub's.
+    changed -= {"init_from"} if str(small.get("init_from")).startswith("x/") else set()
+    # What is made for a later stage is chosen by dev, also where the recipe that it is of has none.
+    changed -= {"split.dev", "split.test"} if full.split("/")[0] != name.split("/")[0].removesuffix("_small") else set()
     assert not {key for key in changed if not SIZES.fullmatch(key)}
 
 
 def test_a_small_recipe_has_the_stages_of_its_model():
     for listed in CONF.glob(f"experiment/*_small/{LIST}"):
-        whole = listed.parent.parent / listed.parent.name.removesuffix("_small") / LIST
-        if whole.exists():
-            assert list(read_list(listed).items()) == list(read_list(whole).items())
+        whole, stages = listed.parent.name.removesuffix("_small"), read_list(listed)
+        of = [OF_A_RECIPE.get(f"{listed.parent.name}/{stage}") for stage in stages]
+        if (CONF / "experiment" / whole / LIST).exists():
+            assert list(stages.items()) == list(read_list(CONF / "experiment" / whole / LIST).items())
+            assert of == [f"{whole}/{stage}" for stage in stages]
         else:  # a recipe in one: its stages make what the large one is given, and end with it
-            (*made, last) = read_list(listed)
-            assert {f"{listed.parent.name}/{stage}" for stage in made} <= MADE_HERE
-            assert f"{listed.parent.name}/{last}" in COUNTERPART
+            assert of[-1] == whole
+
+
+def test_a_small_recipe_in_one_is_of_its_name():
+    assert not [name for name in SMALL if "/" not in name and OF_A_RECIPE[name] != name.removesuffix("_small")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 
@@ -10,26 +12,61 @@ import pytest
 from hardneg.cli import COMMANDS
 
 HEAVY = ("torch", "lightning", "transformers", "datasets", "wandb")
-# The exit code, and of the slow packages those that were imported.
-CODE = f"""
-import atexit, sys
-atexit.register(lambda: print("HEAVY", sorted({set(HEAVY)!r} & set(sys.modules)), flush=True))
-from hardneg.cli import main
-main()
+# Forks for each command, when it has imported what all of them may: to start Python and Hydra takes half a second. A
+# command's output ends with those of the slow packages that were imported.
+SERVER = f"""
+import json, os, sys, traceback
+import hardneg.cli, hardneg.config.composition
+
+for line in sys.stdin:
+    order = json.loads(line)
+    number = os.fork()
+    if number:
+        print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
+        continue
+    os.environ.update(order["environment"])
+    os.chdir(order["folder"])
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.argv[1:], code = order["words"], 1
+    try:
+        hardneg.cli.main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    except BaseException:
+        traceback.print_exc()
+    print("HEAVY", sorted({set(HEAVY)!r} & set(sys.modules)), flush=True)
+    sys.stderr.flush()
+    os._exit(code)
 """
 
 
-def answered(tmp_path, *words):
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, *words], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.stdout.splitlines()[-1] == "HEAVY []", (done.stdout, done.stderr)
-    return done
+@pytest.fixture(scope="module")
+def server():
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdin=pipe, stdout=pipe, text=True, bufsize=1) as server:
+        yield server
+        server.stdin.close()
+
+
+@pytest.fixture
+def answered(server, tmp_path):
+    def answered(*words):
+        server.stdin.write(
+            json.dumps({"folder": str(tmp_path), "environment": dict(os.environ), "words": words}) + "\n"
+        )
+        code = int(server.stdout.readline())
+        out, err = ((tmp_path / name).read_text() for name in ("out", "err"))
+        assert out.splitlines()[-1] == "HEAVY []", (out, err)
+        return code, out, err
+
+    return answered
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
-def test_help_imports_nothing_slow(tmp_path, words):
-    assert answered(tmp_path, *words).returncode == 0
+def test_help_imports_nothing_slow(answered, words):
+    assert answered(*words)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -68,9 +105,9 @@ def test_help_imports_nothing_slow(tmp_path, words):
         (["export", "nowhere", "out"], "no checkpoint and no run folder"),
     ],
 )
-def test_a_slip_is_told_before_anything_slow_is_imported(tmp_path, words, says):
-    done = answered(tmp_path, *words)
-    assert done.returncode == 2 and says in done.stdout + done.stderr
+def test_a_slip_is_told_before_anything_slow_is_imported(answered, words, says):
+    code, out, err = answered(*words)
+    assert code == 2 and says in out + err
 
 
 @pytest.mark.parametrize(
@@ -82,9 +119,9 @@ def test_a_slip_is_told_before_anything_slow_is_imported(tmp_path, words, says):
         ("hardneg compare mul", "HEAVY []"),  # files are the shell's
     ],
 )
-def test_a_shell_completes_commands_and_words(tmp_path, monkeypatch, line, says):
+def test_a_shell_completes_commands_and_words(answered, monkeypatch, line, says):
     monkeypatch.setenv("COMP_LINE", line)
-    assert answered(tmp_path, "-sc", "query=bash").stdout.splitlines()[0] == says
+    assert answered("-sc", "query=bash")[1].splitlines()[0] == says
 
 
 def test_a_reader_that_has_enough_is_no_error(tmp_path):

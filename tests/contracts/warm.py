@@ -28,7 +28,8 @@ from hydra._internal.hydra import Hydra
 from torch.multiprocessing import start_processes
 
 SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydra_app", "transformers.trainer_utils"]
-MODULES = ("hardneg.cli", "torch.distributed.run")
+SLOW += ["pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
+MODULES = ("hardneg.cli", "torch.distributed.run", "submitit.local._local", "submitit.core._submit")
 ColdPopen = subprocess.Popen
 LARGEST = 200_000  # bytes of a message: words and environment of one process
 
@@ -60,9 +61,9 @@ class Zygote:
 
     @classmethod
     def apart(cls) -> Zygote:
-        """Start one beside this process, in which much may have been done."""
+        """Start one beside this process, in which much may have been done; it has composed and checked a config."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        context.Process(target=_serve, args=(theirs,)).start()
+        context.Process(target=_serve_warm, args=(theirs,)).start()
         theirs.close()
         return cls(ours)
 
@@ -83,6 +84,12 @@ class Zygote:
         with self._lock:
             socket.send_fds(self._asking, [json.dumps(order).encode()], descriptors)
             return json.loads(self._asking.recv(LARGEST))
+
+
+def _serve_warm(asked: socket.socket) -> NoReturn:
+    quick.everything_parsed_once(setattr)
+    quick.compose_one()
+    _serve(asked)
 
 
 def _serve(asked: socket.socket) -> NoReturn:
@@ -149,7 +156,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
 
 
 class WarmPopen(ColdPopen):
-    """`subprocess.Popen`, whose `python -m hardneg.cli ...` is forked from the zygote instead."""
+    """`subprocess.Popen`, whose `python -m hardneg.cli ...` and the like are forked from the zygote instead."""
 
     zygote: Zygote
 

@@ -15,7 +15,7 @@ import torch.distributed as dist
 import warm
 from filelock import FileLock
 
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.data.toy import Toy
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
@@ -148,41 +148,60 @@ def world():
     return TrainingSet(replace(data, given=Ragged.of(rows, dice.integers(0, 120, len(rows)), len(data.queries))))
 
 
-def _rank(rank, port, folder):
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=WORLD, timeout=timedelta(seconds=PATIENCE))
+def _working(rank, folder):
     found = {"decisions": decisions(rank)}
-    for together in (False, True):
-        (folder / f"asked-{together}").touch()
-        found[f"lock {together}"] = behind_a_lock(folder / f"busy-{together}", together)
     training = world()
     for name in SOURCES:
         found[name] = mined(name, folder / name, training)  # or they would share vectors, being of the same weights
     found["given"] = scored(folder / "given", training)
     found["kept"] = kept(folder / "kept", training)
-    torch.save(found, folder / f"{rank}.pt")
+    return found
+
+
+def _waiting(rank, folder, together):
+    (folder / f"asked-{together}").touch()
+    return behind_a_lock(folder / f"busy-{together}", together)
+
+
+def _rank(rank, do, port, folder, name, *more):
+    """Do as one of four ranks, and leave what came of it in the folder."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=WORLD, timeout=timedelta(seconds=PATIENCE))
+    torch.save(do(rank, folder, *more), folder / f"{name}-{rank}.pt")
     dist.destroy_process_group()
+
+
+def started(do, folder, name, *more):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return warm.spawn(_rank, args=(do, port, folder, name, *more), nprocs=WORLD, join=False)
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
+    """What each rank found; for each lock four wait behind it, while four others work."""
     folder = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    jobs = {together: FileLock(folder / f"busy-{together}.lock") for together in (False, True)}  # we are another job
-    for job in jobs.values():
-        job.acquire()
-    context = warm.spawn(_rank, args=(port, folder), nprocs=WORLD, join=False)
-    for together, job in jobs.items():
-        while not (folder / f"asked-{together}").exists() and not context.join(timeout=0.1):
-            pass
-        time.sleep(LONGER)
-        job.release()
-    while not context.join():
-        pass
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(WORLD)]
+    held = {together: FileLock(folder / f"busy-{together}.lock") for together in (False, True)}  # we are another job
+    for lock in held.values():
+        lock.acquire()
+    running = [started(_waiting, folder, f"lock {together}", together) for together in held]
+    running.append(started(_working, folder, "work"))
+    asked = {}
+    while running:
+        running = [context for context in running if not context.join(timeout=0.1)]
+        asked |= {t: time.monotonic() for t in held.keys() - asked.keys() if (folder / f"asked-{t}").exists()}
+        for together in [t for t, since in asked.items() if t in held and time.monotonic() > since + LONGER]:
+            held.pop(together).release()
+
+    def left(name, rank):
+        return torch.load(folder / f"{name}-{rank}.pt", weights_only=False)
+
+    return [
+        left("work", rank) | {f"lock {together}": left(f"lock {together}", rank) for together in (False, True)}
+        for rank in range(WORLD)
+    ]
 
 
 def test_rank_0_decides_and_works_as_if_alone(ranks):

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import quick
@@ -69,6 +71,7 @@ def hardneg(environment, monkeypatch):
     """Run `hardneg ...` in an empty folder and in this process (importing takes seconds); checks the exit code."""
 
     monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", quick.composing_once())
+    monkeypatch.setattr("lightning.fabric.utilities.registry.entry_points", quick.entry_points_once)
 
     def run(*arguments: str, code: int = 0):
         from hydra.core.global_hydra import GlobalHydra
@@ -92,6 +95,19 @@ def hardneg(environment, monkeypatch):
         return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def once():
+    """What several tests of a file compare with, by name: made by the first that asks, kept until the file is done."""
+    made: dict[str, Any] = {}
+
+    def once(name: str, make: Callable[[], Any]) -> Any:
+        if name not in made:
+            made[name] = make()
+        return made[name]
+
+    return once
 
 
 @pytest.fixture

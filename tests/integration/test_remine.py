@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
@@ -38,16 +37,15 @@ def separate(tmp_path):
     return lambda name: [f"cache={tmp_path / name}-cache", f"hydra.run.dir={name}"]
 
 
-WHOLE: dict[str, Any] = {}
-
-
 @pytest.fixture
-def whole(hardneg, small, separate, tmp_path):
-    """The stores and the end state of the run that nothing interrupted; it is trained once."""
-    if not WHOLE:
+def whole(once, hardneg, small, separate, tmp_path):
+    """The stores and the end state of the run that nothing interrupted."""
+
+    def train():
         hardneg("train", *small, *MINED, *separate("whole"))
-        WHOLE.update(stores=stores(tmp_path / "whole"), end=end_state(tmp_path / "whole"))
-    return WHOLE
+        return {"stores": stores(tmp_path / "whole"), "end": end_state(tmp_path / "whole")}
+
+    return once("whole", train)
 
 
 @pytest.mark.parametrize(

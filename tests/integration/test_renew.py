@@ -19,7 +19,6 @@ from hardneg.stages.run_stages import alone, launch
 TRAIN = ["batch_size=8", "optimizer.lr=0.05", "logger=csv", "checkpoint.every_n_steps=1", "negatives.mined.depth=20"]
 LIVE = ["data=beir", "data.path=data", "encoder.dim=16", "encoder.vocab_size=300", *TRAIN[:3], "evaluate.before=false"]
 LIVE += ["evaluate.bm25=null", "trainer.max_epochs=1"]
-TRAINED: list[bytes] = []  # the first model's checkpoint, trained for the first test that wants it
 LOOSE = ["--gate-delta", "-1", "--gate-lost", "1"]
 
 
@@ -57,14 +56,17 @@ def inside(hardneg, monkeypatch):
 
 
 @pytest.fixture
-def live(hardneg, toy, tmp_path):
+def live(once, hardneg, toy, tmp_path):
     """An index of the first 100 documents, by a model of an epoch whose words were learnt from them."""
     write(tmp_path / "data", toy, 100)
-    if not TRAINED:
-        hardneg("train", *LIVE, "hydra.run.dir=first")
-        TRAINED.append(Path("first/checkpoints/best.ckpt").read_bytes())
-    Path("first/checkpoints").mkdir(parents=True, exist_ok=True)
-    Path("first/checkpoints/best.ckpt").write_bytes(TRAINED[0])
+
+    def train():
+        hardneg("train", *LIVE, "hydra.run.dir=trained")
+        return Path("trained/checkpoints/best.ckpt").read_bytes()
+
+    checkpoint = once("checkpoint", train)
+    Path("first/checkpoints").mkdir(parents=True)
+    Path("first/checkpoints/best.ckpt").write_bytes(checkpoint)
     hardneg("index", "ckpt_path=first/checkpoints/best.ckpt", "data=beir", "data.path=data", "index.path=i", "shard=16")
     return IndexFolder("i")
 

@@ -8,6 +8,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 import pytrec_eval
+import torch
 
 from hardneg.data.toy import Toy
 from hardneg.runlog import wandb_read
@@ -19,6 +20,8 @@ def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_pat
     run = tmp_path / "run"
     assert {p.name for p in run.iterdir()} >= {".hydra", "metrics.csv", "test.run", "per_query.parquet", "figure.png"}
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["datamodule_hyper_parameters"] == {"batch_size": 32, "ranks": 1}
     for word in ("BM25", "before", "after", "ndcg@10"):
         assert word in shown.stdout
     without = shown.stderr.split("the same run without tells, for this seed:\n  ")[1].splitlines()[0]

@@ -65,21 +65,21 @@ def mined(path):
     return {tuple(json.loads(line).items()) for line in path.read_text().splitlines()}
 
 
-REFERENCE = {}
-
-
 @pytest.fixture
-def reference(hardneg, tmp_path, tmp_path_factory, monkeypatch):
+def reference(once, hardneg, tmp_path, tmp_path_factory, monkeypatch):
     """The BEIR folder: BM25's test, what is mined, a checkpoint and how it ranks; once for all layouts."""
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    if not REFERENCE:
+
+    def make():
         kept = tmp_path_factory.mktemp("reference")
         words = [f"data.path={beir(kept / 'beir')}", *SHARES]
         hardneg("train", *words, *RUN, f"hydra.run.dir={kept / 'run'}")
-        REFERENCE["trained"], REFERENCE["checkpoint"] = trained(kept / "run"), kept / "run/checkpoints/best.ckpt"
-        REFERENCE["mined"], REFERENCE["evaluated"] = mine(hardneg, kept, words), evaluate(hardneg, kept, words)
-    return REFERENCE
+        checkpoint = kept / "run/checkpoints/best.ckpt"
+        told = {"trained": trained(kept / "run"), "checkpoint": checkpoint, "mined": mine(hardneg, kept, words)}
+        return told | {"evaluated": evaluate(hardneg, kept, words, checkpoint)}
+
+    return once("reference", make)
 
 
 def mine(hardneg, folder, words):
@@ -89,10 +89,9 @@ def mine(hardneg, folder, words):
     return mined(folder / "mined.jsonl")
 
 
-def evaluate(hardneg, folder, words):
+def evaluate(hardneg, folder, words, checkpoint):
     """How the reference's checkpoint ranks the test queries."""
-    ckpt_path = f"ckpt_path={REFERENCE['checkpoint']}"
-    hardneg("evaluate", *words, ckpt_path, "evaluate.bm25=null", f"hydra.run.dir={folder / 'evaluate'}")
+    hardneg("evaluate", *words, f"ckpt_path={checkpoint}", "evaluate.bm25=null", f"hydra.run.dir={folder / 'evaluate'}")
     return trained(folder / "evaluate")["checkpoint"]
 
 
@@ -113,7 +112,7 @@ def test_train_mine_and_evaluate_need_only_the_path(hardneg, tmp_path, monkeypat
     assert mine(hardneg, tmp_path, words) == reference["mined"]
     # flag's prompt stands before every query: to the reference's model those are others.
     if evaluates and not name.startswith("flag"):
-        assert evaluate(hardneg, tmp_path, words) == pytest.approx(reference["evaluated"])
+        assert evaluate(hardneg, tmp_path, words, reference["checkpoint"]) == pytest.approx(reference["evaluated"])
 
 
 NANO = {"nano": hub_layouts.nano, "nano with rankings": hub_layouts.nano_ranked}

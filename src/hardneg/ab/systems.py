@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import Judged, from_data, from_files
 from hardneg.config import classes, composition
+from hardneg.config.command_words import key_of, quoted
 from hardneg.config.slips import in_plain_words
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
@@ -59,11 +60,11 @@ def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | Non
     if not words:
         return None
     for word in words:
-        key = composition.key_of(word).split("@")[0]
+        key = key_of(word).split("@")[0]
         if not key.startswith(WORDS):
             raise ConfigError(f"{word}: not read here; of hardneg evaluate's words these are: {', '.join(WORDS)}")
     composition.register_resolvers()
-    named = "ckpt_path=null" if checkpoint is None else f"ckpt_path={composition.quoted(checkpoint.resolve())}"
+    named = "ckpt_path=null" if checkpoint is None else f"ckpt_path={quoted(checkpoint.resolve())}"
     with hydra.initialize_config_module("hardneg.conf", version_base="1.3"):
         try:
             cfg = hydra.compose("evaluate", [*words, named])

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hardneg.config.composition import quoted
+from hardneg.config.command_words import as_value
 from hardneg.errors import ConfigError
 
 SEVERAL = (
@@ -19,8 +19,6 @@ SEVERAL = (
     "logger",
     "callbacks",
 )  # groups of which several options may be chosen
-PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
-MEAN_SOMETHING = ("true", "false", "null", "nan", "inf")
 
 
 def words_of(settings: Mapping[str, Any]) -> list[str]:
@@ -56,10 +54,8 @@ def _below(node: Mapping[Any, Any], key: str, levels: int) -> Iterator[str]:
 def _value(value: Any, key: str) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, os.PathLike):
-        return quoted(os.fspath(value))
-    if isinstance(value, str):
-        return value if PLAIN.fullmatch(value) and value.lower() not in MEAN_SOMETHING else quoted(value)
+    if isinstance(value, str | os.PathLike):
+        return as_value(os.fspath(value))
     if isinstance(value, list | tuple):
         return f"[{','.join(_value(one, key) for one in value)}]"
     if isinstance(value, Mapping):

@@ -46,12 +46,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def config_words(words: Sequence[str]) -> list[str]:
     """Turn a path among the words into `data.path=`; raises `UserError` for what is neither path nor data."""
+    from hardneg.config.command_words import quoted  # which imports Hydra
+
     found = []
     for word in words:
         key, equals, _ = word.lstrip("+~").partition("=")
         if not equals or Path(word).exists():
-            path = word.replace("'", "\\'")
-            found.append(f"data.path='{path}'")
+            found.append(f"data.path={quoted(word)}")
         elif key.split(".")[0].split("@")[0].split("/")[0] not in MAY:
             raise UserError(f"{word}: inspect takes a path and the words data=, data.KEY=, encoder= and split.KEY=")
         else:

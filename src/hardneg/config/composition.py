@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import inspect
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
 from hardneg.errors import ConfigError
@@ -28,7 +28,6 @@ from hardneg.system.cache_folder import cache_folder
 from hydra_plugins.hardneg import Studies
 
 CONFIG_PATH = "pkg://hardneg.conf"
-BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list
 
 
 def register_resolvers() -> None:
@@ -74,9 +73,7 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
 
     `primary` names the command's yaml. Nodes with `_target_` are held to their signature by `check_target` instead.
     """
-    written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
-    groups = {str(name) for item in written.pop("defaults") if isinstance(item, DictConfig) for name in item}
-    groups = {name for name in groups if not name.startswith("override ")}
+    written, groups = _keys_of(primary)
     known = {str(key) for key in written if key != "hydra"} | groups
     for key, value in node.items():
         if key not in known:
@@ -84,39 +81,28 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
             meant = f"; did you mean {close}?" if close else "; there are " + ", ".join(sorted(known))
             raise ConfigError(f"{key} is not a key of hardneg {primary}{meant}")
         section = written.get(key)
-        if key not in groups and isinstance(section, DictConfig) and not _holds_targets(section):
+        if key not in groups and isinstance(section, dict) and not _holds_targets(section):
             for unknown in (value or {}).keys() - section.keys():
                 raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
 
 
-def _holds_targets(section: DictConfig) -> bool:
+@cache
+def _keys_of(primary: str) -> tuple[dict[str, Any], set[str]]:
+    """What a command's yaml holds, read once, and the groups among its defaults."""
+    written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
+    plain: Any = OmegaConf.to_container(written)
+    groups = {str(name) for item in plain.pop("defaults") if isinstance(item, dict) for name in item}
+    return plain, {name for name in groups if not name.startswith("override ")}
+
+
+def _holds_targets(section: dict[str, Any]) -> bool:
     """Whether a section describes an object, or several by name, to which others may be added."""
-    return "_target_" in section or all(isinstance(one, DictConfig) and "_target_" in one for one in section.values())
-
-
-def key_of(word: str) -> str:
-    """The key that a word of the command line sets."""
-    return word.lstrip("+~").partition("=")[0]
+    return "_target_" in section or all(isinstance(one, dict) and "_target_" in one for one in section.values())
 
 
 def keys_given() -> set[str]:
     """The keys that the running command was given words for; none where no Hydra app runs."""
     return {key_of(word) for word in HydraConfig.get().overrides.task} if HydraConfig.initialized() else set()
-
-
-def quoted(value: object) -> str:
-    """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
-    # Within quotes a backslash counts only before a quote and at the end, where each stands for two.
-    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
-    return f"'{text}'"
-
-
-def as_value(value: object) -> str:
-    """A text for a word of the command line, quoted only where Hydra reads the bare one otherwise, as 10 or null."""
-    text = str(value)
-    if BARE.fullmatch(text) and OverridesParser.create().parse_override(f"_={text}").value() == text:
-        return text
-    return quoted(text)
 
 
 def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapping[str, Any]]) -> list[str]:

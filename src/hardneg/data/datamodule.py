@@ -43,6 +43,8 @@ class Batches(L.LightningDataModule):
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.loader: ResumableLoader | None = None
         self.position: dict[str, int] = {}
+        # Into checkpoints, whose reader may have nothing else of the run; loggers have it with the config.
+        self.save_hyperparameters({"batch_size": batch_size, "ranks": distributed.world_size()}, logger=False)
 
     def train_dataloader(self) -> ResumableLoader:
         """Build this rank's loader; raises `ConfigError` where a set's queries do not fill one global batch."""

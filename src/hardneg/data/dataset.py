@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float32, Int, Int32, Int64
 from torch.utils.data import Dataset
 
+from hardneg.data.ragged import Ragged
 from hardneg.data.sampler import Place
-from hardneg.data.tables import Ragged
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training_set import TrainingSet
 from hardneg.matrix.batch import Batch

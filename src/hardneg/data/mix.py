@@ -14,7 +14,8 @@ import pyarrow.compute
 
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import ConfigError
 
 SIDES = ("query", "document")

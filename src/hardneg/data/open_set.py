@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Mapped
 

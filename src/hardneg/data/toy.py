@@ -29,7 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import ConfigError
 
 _LABELLED, _HIDDEN, _LEXICAL, _SEMANTIC = range(4)

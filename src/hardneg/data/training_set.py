@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
+from hardneg.data.ragged import Ragged
 from hardneg.data.same_set_batches import Order
-from hardneg.data.tables import Ragged, RetrievalData, Texts
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import DataError
 from hardneg.system.cache import fingerprint
 

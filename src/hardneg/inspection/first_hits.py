@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from hardneg.data.tables import Ragged, RetrievalData, Texts
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.inspection.labels import in_order
 from hardneg.inspection.texts import EXAMPLES, Alike
 from hardneg.mining.base import Task

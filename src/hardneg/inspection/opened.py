@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from hardneg.config import classes, composition
+from hardneg.config.command_words import key_of
 from hardneg.config.slips import in_plain_words
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
@@ -48,7 +49,7 @@ def read(words: Sequence[str]) -> Opened:
     Raises `ConfigError` for words that name no such thing, `DataError` for files that cannot be read at all.
     """
     node, chosen = _composed(words)
-    settings, given = node["data"], {composition.key_of(word) for word in words}
+    settings, given = node["data"], {key_of(word) for word in words}
     if not settings["_target_"].startswith(GENERATED):
         settings |= {key: 0.0 for key in SHARES if key in settings and f"data.{key}" not in given}
     recipe = classes.build(node["encoder"])
@@ -69,7 +70,7 @@ def _composed(words: Sequence[str]) -> tuple[dict[str, Any], str]:
             raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
         keys = ("data", "encoder", "split")
         node = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
-    by_word = [word.partition("=")[2] for word in words if composition.key_of(word) == "encoder"]
+    by_word = [word.partition("=")[2] for word in words if key_of(word) == "encoder"]
     return node, by_word[-1] if by_word else "static"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import Any
 
-from hardneg.config.composition import as_value, key_of, quoted
+from hardneg.config.command_words import as_value, in_shell, key_of, plain
 from hardneg.data.held_out import TRAIN, Shares, split_of
 from hardneg.data.tables import RetrievalData
 from hardneg.inspection.findings import likely_false_negatives
@@ -26,21 +25,7 @@ def train_command(opened: Opened, report: dict[str, Any]) -> dict[str, Any]:
         words = ["hardneg", "evaluate", *map(plain, kept), f"split={split}", "ckpt_path=RUN_FOLDER"]
     else:
         words = ["hardneg", "train", *_train_words(opened, report)]
-    return {"words": words, "command": " ".join(map(in_shell, words))}
-
-
-def plain(word: str) -> str:
-    """Take away the quotes of a value that means the same without them."""
-    key, equals, value = word.partition("=")
-    bare = value[1:-1] if len(value) > 2 and value[0] == value[-1] == "'" else value
-    return f"{key}{equals}{bare}" if as_value(bare) == bare else word
-
-
-def in_shell(word: str) -> str:
-    """Quote a word for the shell; one that holds single quotes stays readable where double ones will do."""
-    if "'" in word and not set(word) & set('"$`\\!'):
-        return f'"{word}"'
-    return shlex.quote(word)
+    return {"words": words, "command": in_shell(words)}
 
 
 def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
@@ -65,7 +50,7 @@ def _columns(report: dict[str, Any]) -> list[str]:
 
 
 def _names(names: list[str]) -> str:
-    words = [name if name.isidentifier() else quoted(name) for name in names]
+    words = [as_value(name) for name in names]
     return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 
 

@@ -114,13 +114,11 @@ class VectorLoss(Weighed, ABC):
     """A loss reads the vectors of a step, whatever their scores, and returns one value.
 
     No filter and no source's columns come into it. `alone` says whether one can be trained on it with no other loss;
-    `at_all_widths` whether it counts at each of the widths of `encoder.matryoshka`, or at the full one only;
-    `needs_vectors` whether the batch must bring those of a teacher (`EmbedDistill`).
+    `at_all_widths` whether it counts at each of the widths of `encoder.matryoshka`, or at the full one only.
     """
 
     alone: bool = False
     at_all_widths: bool = True
-    needs_vectors: bool = False
 
     @abstractmethod
     def forward(self, e: Embedded, batch: Batch) -> Float[Tensor, ""]:

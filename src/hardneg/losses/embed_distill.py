@@ -35,7 +35,6 @@ class EmbedDistill(VectorLoss):
 
     alone = True
     at_all_widths = False
-    needs_vectors = True
 
     def __init__(
         self,

@@ -11,7 +11,8 @@ from jaxtyping import Int32
 from omegaconf import DictConfig
 
 from hardneg.config import classes
-from hardneg.data.tables import Ragged, RetrievalData
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import RetrievalData
 from hardneg.mining.base import Miner, Task
 from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.system import distributed

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hardneg.data.pair_scores import PairScores
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher

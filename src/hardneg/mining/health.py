@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.mining.known_positives_found import found_of
 from hardneg.mining.store import KEPT, RELABELLED, Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.base import Miner, mining_pool
 from hardneg.mining.baseline import baseline_run

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
 from hardneg.system import distributed

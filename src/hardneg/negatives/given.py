@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from hardneg.data.pair_scores import PairScores
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
 from hardneg.mining.given_scores import given_scores
 from hardneg.mining.teacher import Teacher

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int
 
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Miner
 from hardneg.mining.health import health

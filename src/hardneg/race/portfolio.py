@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from hardneg.config.composition import key_of
+from hardneg.config.command_words import in_shell, key_of
 from hardneg.errors import ConfigError
 from hardneg.race.decide import Rules
 
@@ -144,7 +143,7 @@ class Entry:
         keys = {key_of(word) for word in self.own}
         words = [word for word in self.common if key_of(word) not in keys or word.startswith(("+", "~"))]
         length = _length(unit * whole, unit)
-        return shlex.join(["hardneg", "train", *self.place, *words, *self.own, *length, f"seed={seed}"])
+        return in_shell(["hardneg", "train", *self.place, *words, *self.own, *length, f"seed={seed}"])
 
     def _place(self, kind: str, folder: str) -> list[str]:
         return [f"run_name={folder}", f"hydra.sweep.subdir={kind}/{folder}", QUIET]

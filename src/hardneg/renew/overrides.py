@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hardneg.config.composition import key_of
+from hardneg.config.command_words import key_of
 from hardneg.errors import ConfigError
 from hardneg.serving.builds import Build
 from hardneg.serving.rebuild_command import is_data

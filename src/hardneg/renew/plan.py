@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import classes, composition
-from hardneg.config.composition import key_of, quoted
+from hardneg.config.command_words import key_of, quoted
 from hardneg.config.run_identity import settings
 from hardneg.config.slips import in_plain_words
 from hardneg.data.open_set import open_set

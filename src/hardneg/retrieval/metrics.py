@@ -16,7 +16,8 @@ from jaxtyping import Float, Float32, Int32
 
 from hardneg.config import classes
 from hardneg.data.grades import whole_steps
-from hardneg.data.tables import Qrels, Ragged, RetrievalData
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.retrieval import formulas
 from hardneg.retrieval.metric_names import GRADED, Measure, measure

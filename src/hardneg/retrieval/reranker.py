@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hardneg.data.tables import Ragged, RetrievalData
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import RetrievalData
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.encode import AUTO, budget, encode
 from hardneg.retrieval.embed_tables import autocast

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int32
 from torch import Tensor
 
-from hardneg.data.tables import Ragged, RetrievalData
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers

@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -39,8 +39,6 @@ class Searcher(Protocol):
 class Search(ABC):
     """A way to search; the constructor is cheap, `over` builds the index."""
 
-    is_exact: ClassVar[bool] = False
-
     @abstractmethod
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Index these embeddings."""
@@ -68,8 +66,6 @@ class Exact(Search):
     The documents are read once for as many queries as memory holds (`exact_search.queries_at_once`); of several ranks
     each reads a share of them.
     """
-
-    is_exact: ClassVar[bool] = True
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Read the blocks from disk for each question, or hold them on the GPU."""

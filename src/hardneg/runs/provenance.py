@@ -32,7 +32,7 @@ def provenance(cfg: Any) -> dict[str, Any]:
     is none: the place of the package says nothing of the work.
     """
     commit, repository = commit_of(Path.cwd())
-    commit = commit or commit_of(Path(hardneg.__file__).parent)[0]
+    commit = commit or _described(Path(hardneg.__file__).parent)
     return {
         "hardneg": hardneg.__version__,
         "packages": packages(),
@@ -73,8 +73,12 @@ def commit_of(*folders: Path) -> tuple[str | None, str | None]:
     """The commit of the first of these folders that is in a git repository, and that repository."""
     for folder in folders:
         if top := _git(folder, "rev-parse", "--show-toplevel"):
-            return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"), top
+            return _described(folder), top
     return None, None
+
+
+def _described(folder: Path) -> str | None:
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def _git(folder: Path, *words: str) -> str | None:

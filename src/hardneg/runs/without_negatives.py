@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
-from hardneg.config.composition import as_value, key_of, words_off
+from hardneg.config.command_words import as_value, key_of
+from hardneg.config.composition import words_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
 

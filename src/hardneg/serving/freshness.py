@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hardneg.config.command_words import as_value, in_shell
 from hardneg.data.tables import Texts
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import UserError
@@ -17,7 +17,6 @@ from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
 from hardneg.serving.compare_vectors import compare
 from hardneg.serving.documents import Documents
-from hardneg.serving.rebuild_command import path_word
 from hardneg.serving.shards import Shard
 from hardneg.serving.text_encoder import TextEncoder
 
@@ -217,6 +216,5 @@ def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> st
     again = (
         ["rebuild=true"] if stale & {"canaries", "vectors", "stored", "files", "count"} and "model" not in stale else []
     )
-    return shlex.join(
-        ["hardneg", "index", path_word("ckpt_path", path), *words, path_word("index.path", build.root), *again]
-    )
+    places = f"ckpt_path={as_value(path)}", f"index.path={as_value(build.root)}"
+    return in_shell(["hardneg", "index", places[0], *words, places[1], *again])

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from hardneg.config import composition
+from hardneg.config.command_words import quoted
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
@@ -34,7 +35,7 @@ def check(plan: Plan) -> None:
             if stage.command == MERGE:
                 _leave(Path(made) / stage.name, BEST)
                 continue
-            overrides = [*stage.overrides, f"stages={composition.quoted(made)}", *more]
+            overrides = [*stage.overrides, f"stages={quoted(made)}", *more]
             try:
                 cfg = composition.compose(stage.command.replace("-", "_"), overrides)
                 check_config(cfg)

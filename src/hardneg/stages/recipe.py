@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from hardneg.config import studies
-from hardneg.config.composition import key_of, quoted
+from hardneg.config.command_words import key_of, quoted
 from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST

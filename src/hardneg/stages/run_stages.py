@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hardneg.config.composition import quoted
+from hardneg.config.command_words import quoted
 from hardneg.errors import ConfigError, UserError
 from hardneg.stages.recipe import MERGE, Plan, Stage
 

@@ -20,7 +20,7 @@ from hardneg.config import run_identity
 from hardneg.config.composition import as_in_a_job
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
-from hardneg.preflight.config import check_config, check_data, check_words
+from hardneg.preflight.config import check_before_start, check_config, check_data
 from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import new_folder, refuse_used
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
@@ -57,10 +57,7 @@ class Preflight(Callback):
             cfg = copy.deepcopy(config)
             with open_dict(cfg):
                 cfg.pop("hydra")
-            check_words(cfg)
-            check_data(cfg)
-            check_writable(config.hydra.run.dir, "hydra.run.dir")
-            check_config(cfg)
+            check_before_start(cfg, check_data, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
             check_here(cfg)
             if "trainer" in cfg and isinstance(cfg.trainer.devices, int) and cfg.trainer.devices > 0:
                 launch.check_count(cfg.trainer.devices * cfg.trainer.num_nodes)
@@ -179,9 +176,7 @@ def check_launcher(launcher: DictConfig) -> None:
 
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
     """Raise `ConfigError` for what `check` refuses, for data not there, and for more devices than can be started."""
-    check_words(cfg)
-    check_data(cfg)
-    check_config(cfg)
+    check_config(cfg, check_data)
     if not str(launcher._target_).endswith(".SlurmLauncher"):  # where its jobs run is another machine
         check_here(cfg)
     if "trainer" not in cfg:

@@ -19,6 +19,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.command_words import quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import JobFailed
 from hardneg.runs import status
@@ -117,7 +118,7 @@ class Crew:
         app = self.config.hydra
         kept = [word for word in app.overrides.hydra if not word.lstrip("+~").startswith(ABOUT_SWEEPS)]
         folder = str(job.folder).replace("'", "\\'")
-        place = [f"hydra.run.dir='{folder}'", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
+        place = [f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
         return [str(app.job.config_name).replace("_", "-"), *config_dir_words(app), *job.overrides, *kept, *place]
 
     @contextmanager

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers

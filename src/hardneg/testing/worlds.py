@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.ragged import Ragged
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.known_positives import KnownPositives

@@ -12,6 +12,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import classes, composition
+from hardneg.config.command_words import quoted
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss, VectorLoss
@@ -63,7 +64,7 @@ def _conf_of(package: str) -> Path:
 def _compose(folder: Path, overrides: tuple[str, ...], command: str) -> DictConfig:
     composition.register_resolvers()
     with hydra.initialize_config_module(composition.CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
-        cfg = hydra.compose(command, overrides=[*overrides, f"hydra.searchpath=[{composition.quoted(folder)}]"])
+        cfg = hydra.compose(command, overrides=[*overrides, f"hydra.searchpath=[{quoted(folder)}]"])
     OmegaConf.set_readonly(cfg, True)
     return cfg
 

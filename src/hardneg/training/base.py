@@ -66,7 +66,10 @@ class TrainingModule(L.LightningModule):
     def on_train_batch_start(self, batch: Rows, batch_idx: int) -> None:
         """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""
         step = zlib.crc32(json.dumps([self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank]).encode())
-        torch.manual_seed(step)
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(step)
+        else:
+            torch.manual_seed(step)  # which notes where it was called from for each kind of device that is not in use
 
     def filtered(self, offered: Candidates, batch: Rows) -> Candidates:
         """Drop the candidates that a filter for live batches does not let through."""

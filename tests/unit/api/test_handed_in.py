@@ -47,7 +47,7 @@ def test_every_form_is_the_table_in_a_file_and_has_one_name(form, tmp_path):
     assert texts(data.load(tmp_path)) == texts(Table(str(tmp_path / "one.csv")).load())
     assert data.layout.key == FORMS["records"]().layout.key
     assert [path.name for path in data.kept(tmp_path).iterdir()] == ["train.parquet"]
-    assert data.words(tmp_path) == ["data=table", f"data.path='{data.kept(tmp_path)}'", "data.name=one"]
+    assert data.words(tmp_path) == ["data=table", f"data.path={data.kept(tmp_path)}", "data.name=one"]
 
 
 def test_splits_and_columns_are_those_that_are_given(tmp_path):
@@ -132,6 +132,6 @@ def test_options_are_those_of_the_reader():
 def test_a_path_and_a_built_in_set_are_words(tmp_path):
     pa.csv.write_csv(pa.Table.from_pylist(ROWS), tmp_path / "one.csv")
     assert words_for("toy", None) == ["data=toy"]
-    assert words_for(tmp_path / "one.csv", None) == ["data=table", f"data.path='{tmp_path / 'one.csv'}'"]
+    assert words_for(tmp_path / "one.csv", None) == ["data=table", f"data.path={tmp_path / 'one.csv'}"]
     with pytest.raises(ConfigError, match=r"nowhere.csv: there is no such file"):
         words_for("nowhere.csv", None)

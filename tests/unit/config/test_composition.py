@@ -5,7 +5,6 @@ from __future__ import annotations
 from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -42,30 +41,3 @@ def test_in_the_config_of_a_run_folder(tmp_path):
     OmegaConf.save(OmegaConf.create(cfg), tmp_path / ".hydra" / "config.yaml")
     OmegaConf.save(OmegaConf.create(app), tmp_path / ".hydra" / "hydra.yaml")
     assert read_config(tmp_path).data.name == "train in /runs/1"
-
-
-def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
-    for bare in ("/runs/first_1.0+b", "bm25", "..", "2026-01-02/a"):
-        assert composition.as_value(bare) == bare
-    assert composition.as_value("it's") == "'it\\'s'"
-    parser = OverridesParser.create()
-    others = (
-        "a b",
-        "x=1",
-        "[a]",
-        "a,b",
-        "/home/jürgen/a~b",
-        "10",
-        "1e5",
-        "null",
-        "true",
-        "nan",
-        "{a: b}",
-        "a:b",
-        "a\\",
-        "a\\'b",
-        "'",
-    )
-    for text in (*others, "/runs/first_1.0+b", "it's"):
-        assert parser.parse_override(f"key={composition.as_value(text)}").value() == text
-    assert all(composition.as_value(text)[0] == "'" for text in others)

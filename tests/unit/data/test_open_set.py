@@ -13,9 +13,10 @@ from hardneg.data import open_set as module
 from hardneg.data.mix import Mix
 from hardneg.data.open_set import named_files, open_set
 from hardneg.data.pair_scores import PairScores
+from hardneg.data.ragged import Ragged
 from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.jsonl import Jsonl
-from hardneg.data.tables import Ragged, Texts
+from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 

@@ -1,4 +1,4 @@
-"""Tables: texts by row, ragged rows and judgements."""
+"""Tables: texts by row and judgements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from synthetic import make_data, make_qrels, make_texts
 
-from hardneg.data.tables import Ragged, Texts
+from hardneg.data.tables import Texts
 from hardneg.errors import DataError
 
 
@@ -44,24 +44,6 @@ def test_two_parts_of_one_column_have_two_fingerprints():
     parts = [Texts(whole.slice(start, 2), whole.slice(start, 2)) for start in (0, 1)]
     assert parts[0].take([0, 1]) == ["a", "b"] and parts[1].take([0, 1]) == ["b", "c"]
     assert parts[0].fingerprint != parts[1].fingerprint
-
-
-def test_ragged_rows_are_sorted_and_without_repeats():
-    rows = Ragged.of(np.array([2, 0, 2, 2, 0]), np.array([5, 3, 1, 5, 4]), 4)
-    assert [rows[i].tolist() for i in range(4)] == [[3, 4], [], [1, 5], []]
-    assert len(rows) == 4 and rows.counts.tolist() == [2, 0, 2, 0] and rows.row_ids.tolist() == [0, 0, 2, 2]
-
-
-def test_padded_rows():
-    rows = Ragged.of(np.array([0, 0, 2]), np.array([3, 4, 7]), 3)
-    assert rows.padded(np.array([2, 0, 1, 0])).tolist() == [[7, -1], [3, 4], [-1, -1], [3, 4]]
-    assert rows.padded(np.array([1])).tolist() == [[-1]], "at least one column wide"
-    assert rows.padded(np.array([2])).tolist() == [[7]]
-
-
-def test_ragged_without_any_value():
-    rows = Ragged.of(np.empty(0, np.int64), np.empty(0, np.int64), 2)
-    assert rows[1].tolist() == [] and rows.padded(np.array([0, 1])).tolist() == [[-1], [-1]]
 
 
 def test_only_positive_judgements_are_relevant():

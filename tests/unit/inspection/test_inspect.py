@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from itertools import pairwise
 
@@ -20,7 +19,6 @@ from hardneg.inspection.lengths import fitting
 from hardneg.inspection.opened import read
 from hardneg.inspection.report import Bounds, inspect
 from hardneg.inspection.texts import Alike, duplicates
-from hardneg.inspection.train_command import in_shell, plain
 
 COLOURS = ["red", "green", "blue", "white", "black", "grey", "pink", "brown"]
 ANIMALS = ["fox", "dog", "cat", "cow", "hen", "owl", "bat", "elk"]
@@ -212,6 +210,3 @@ def test_words(tmp_path, monkeypatch):
         config_words(["a.csv", "seed=1"])
     with pytest.raises(UserError, match="give the path"):
         config_words(["encoder=minilm"])
-    assert plain("data.path='x/y.csv'") == "data.path=x/y.csv" and plain("data.path='x, y'") == "data.path='x, y'"
-    for word in ("data.path='x, y'", "negatives=[in_batch,given]", "a='b$c'", "data.path=x"):
-        assert shlex.split(in_shell(word)) == [word]

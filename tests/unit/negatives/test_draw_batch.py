@@ -12,8 +12,8 @@ from test_mixture import Dice
 
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.pair_scores import PairScores
+from hardneg.data.ragged import Ragged
 from hardneg.data.sampler import Place
-from hardneg.data.tables import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.store import Store

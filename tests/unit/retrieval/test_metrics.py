@@ -10,7 +10,7 @@ import pytest
 from synthetic import make_data
 
 from hardneg.data.parts import Part
-from hardneg.data.tables import Ragged
+from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import Run, average, by_set, check, first, per_query
 

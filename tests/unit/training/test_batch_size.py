@@ -23,6 +23,14 @@ from hardneg.training.batch_size import halved, longest_batch, planned, settle, 
 ENCODER = {"_target_": "hardneg.encoders.static.Static", "batch_size": 256}
 
 
+@pytest.fixture(autouse=True)
+def collected(monkeypatch):
+    """Count how often memory is given back after a try; to look through all that tests have imported takes a second."""
+    asked = []
+    monkeypatch.setattr(batch_size, "garbage_collection_cuda", lambda: asked.append(None))
+    return asked
+
+
 def order(*sizes, **more):
     return Order({str(number): size for number, size in enumerate(sizes)}, **more)
 

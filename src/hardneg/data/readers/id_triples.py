@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute
 from pyarrow import csv
 
+from hardneg.data.ragged import Ragged
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.tables import Qrels, Ragged, Texts
+from hardneg.data.tables import Qrels, Texts
 from hardneg.errors import DataError
 from hardneg.system.progress import progress
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from hardneg.data.grades import RelevantFrom, bar_of
 from hardneg.data.own_documents import own_documents
+from hardneg.data.ragged import Ragged
 from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
 from hardneg.data.readers.id_triples import Pairs, with_triples
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.text_rows import TextRows
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -13,12 +13,13 @@ import numpy as np
 
 from hardneg.data.held_out import Shares, hold_out
 from hardneg.data.pair_scores import PairScores
+from hardneg.data.ragged import Ragged
 from hardneg.data.readers.examples import Example, Examples
 from hardneg.data.readers.fields import Source, document_text
 from hardneg.data.readers.judged_sets import finished
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.tables import Qrels, Ragged, RetrievalData, Texts
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 
 log = logging.getLogger(__name__)
 

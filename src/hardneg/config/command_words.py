@@ -1,0 +1,43 @@
+"""Words of a command line, KEY=VALUE: quoted where Hydra or a shell would read them otherwise, and only there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list or a dictionary
+
+
+def key_of(word: str) -> str:
+    """The key that a word of the command line sets."""
+    return word.lstrip("+~").partition("=")[0]
+
+
+def quoted(value: object) -> str:
+    """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
+    # Within quotes a backslash counts only before a quote and at the end, where each stands for two.
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
+    return f"'{text}'"
+
+
+def as_value(value: object) -> str:
+    """A text for a word of the command line, quoted only where Hydra reads the bare one otherwise, as 10 or null."""
+    text = str(value)
+    if BARE.fullmatch(text) and OverridesParser.create().parse_override(f"_={text}").value() == text:
+        return text
+    return quoted(text)
+
+
+def plain(word: str) -> str:
+    """Take away the quotes of a value that means the same without them."""
+    key, equals, value = word.partition("=")
+    bare = value[1:-1] if len(value) > 2 and value[0] == value[-1] == "'" else value
+    return f"{key}{equals}{bare}" if as_value(bare) == bare else word
+
+
+def in_shell(words: Iterable[str]) -> str:
+    """Join words to a line for a shell; one that holds single quotes stays readable where double ones will do."""
+    return " ".join(f'"{w}"' if "'" in w and not set(w) & set('"$`\\!') else shlex.quote(w) for w in words)

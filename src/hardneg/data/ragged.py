@@ -1,0 +1,68 @@
+"""Rows of different lengths in flat arrays: a query's relevant documents, its given negatives, its ranked list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Int32, Int64
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Rows of different lengths in two flat arrays (CSR): row `i` is `values[offsets[i]:offsets[i + 1]]`."""
+
+    offsets: Int64[np.ndarray, " rows_plus_1"]
+    values: Int32[np.ndarray, " total"]
+
+    @classmethod
+    def of(cls, rows: np.ndarray, values: np.ndarray, n: int) -> Ragged:
+        """Group `values` by `rows` (0 to n-1); each row comes out sorted and without repeats."""
+        pairs = np.unique(np.asarray(rows, np.int64) << 32 | np.asarray(values, np.int64))
+        counts = np.bincount(pairs >> 32, minlength=n)
+        return cls(np.concatenate([[0], np.cumsum(counts)]), (pairs & 0xFFFFFFFF).astype(np.int32))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Int32[np.ndarray, " k"]:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    def padded(self, rows: np.ndarray) -> Int32[np.ndarray, "n width"]:
+        """Return these rows as one array, at least one column wide, filled up with -1."""
+        counts = self.counts[rows]
+        columns = np.arange(max(int(counts.max(initial=0)), 1))
+        filled = columns < counts[:, None]
+        out = np.full(filled.shape, -1, np.int32)
+        out[filled] = self.values[(self.offsets[rows][:, None] + columns)[filled]]
+        return out
+
+    def at(self, rows: np.ndarray, places: Int64[np.ndarray, "n k"]) -> Int32[np.ndarray, "n k"]:
+        """Return the values at these places of each row; place -1 gives -1."""
+        known = places >= 0
+        out = np.full(places.shape, -1, np.int32)
+        out[known] = self.values[(self.offsets[rows][:, None] + places)[known]]
+        return out
+
+    def holds(self, rows: np.ndarray, values: Int32[np.ndarray, "n k"]) -> Bool[np.ndarray, "n k"]:
+        """Mark which of the values each of these rows holds."""
+        counts = self.counts[rows]
+        ends = np.cumsum(counts)
+        if not len(ends) or not ends[-1]:
+            return np.zeros(values.shape, bool)
+        owner = np.repeat(np.arange(len(rows)), counts)
+        within = np.arange(ends[-1]) - (ends - counts)[owner]
+        held = np.sort(owner << 32 | self.values[self.offsets[rows][owner] + within])
+        asked = np.arange(len(rows))[:, None] << 32 | values.astype(np.int64)
+        return held[np.searchsorted(held, asked).clip(max=len(held) - 1)] == asked
+
+    @cached_property
+    def counts(self) -> Int64[np.ndarray, " rows"]:
+        """How many values each row holds."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def row_ids(self) -> Int64[np.ndarray, " total"]:
+        """The row that each of `values` belongs to."""
+        return np.repeat(np.arange(len(self)), self.counts)

@@ -1,0 +1,53 @@
+"""A word of a command line means what it was made of, to Hydra and to a shell."""
+
+from __future__ import annotations
+
+import shlex
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from hardneg.config.command_words import as_value, in_shell, plain
+
+
+def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
+    for bare in ("/runs/first_1.0+b", "bm25", "..", "2026-01-02/a"):
+        assert as_value(bare) == bare
+    assert as_value("it's") == "'it\\'s'"
+    parser = OverridesParser.create()
+    others = (
+        "a b",
+        "x=1",
+        "[a]",
+        "a,b",
+        "/home/jürgen/a~b",
+        "10",
+        "1e5",
+        "null",
+        "true",
+        "nan",
+        "{a: b}",
+        "a:b",
+        "a\\",
+        "a\\'b",
+        "'",
+    )
+    for text in (*others, "/runs/first_1.0+b", "it's"):
+        assert parser.parse_override(f"key={as_value(text)}").value() == text
+    assert all(as_value(text)[0] == "'" for text in others)
+
+
+def test_a_value_means_the_same_in_a_list_and_in_a_dictionary():
+    parser = OverridesParser.create()
+    for text in ("a", "-", "+", "x.", "1.", "-5a", "1_000", "1-2", "e", "a b", "it's", "tRuE", "inf", ".", "10", "a\\"):
+        assert parser.parse_override(f"key=[{as_value(text)},{as_value(text)}]").value() == [text, text]
+        assert parser.parse_override(f"key={{x: {as_value(text)}}}").value() == {"x": text}
+
+
+def test_quotes_go_where_they_say_nothing():
+    assert plain("data.path='x/y.csv'") == "data.path=x/y.csv" and plain("data.path='x, y'") == "data.path='x, y'"
+
+
+def test_a_line_for_a_shell_has_the_same_words():
+    words = ["data.path='x, y'", "negatives=[in_batch,given]", "a='b$c'", "data.path=x", "a='\"'"]
+    assert shlex.split(in_shell(words)) == words
+    assert in_shell(words[:1]) == "\"data.path='x, y'\""
