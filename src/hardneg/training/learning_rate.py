@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import classes, run_identity
-from hardneg.config.run_identity import AUTO
+from hardneg.config.run_identity import AUTO, RATE
 from hardneg.data.same_set_batches import Order
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.runs import status
@@ -65,7 +65,7 @@ def _began_with(cfg: DictConfig) -> float | None:
     written = folder / ".hydra" / "config.yaml"
     if noted is None and written.is_file():
         noted = OmegaConf.select(OmegaConf.load(written), "encoder.lr")
-    return float(noted) if isinstance(noted, int | float) else None
+    return float(noted) if isinstance(noted, int | float) else RATE  # before there was `auto`
 
 
 def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
