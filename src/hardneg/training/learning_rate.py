@@ -15,8 +15,8 @@ from hardneg.config.run_identity import AUTO, RATE
 from hardneg.data.same_set_batches import Order
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.runs import status
+from hardneg.runs.folder import note_learning_rate
 from hardneg.system import distributed
-from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +76,5 @@ def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
         cfg.encoder.lr = rate
     if distributed.rank() == 0 and status.read(folder) is not None:
         status.write(folder, learning_rate=rate, identity=run_identity.identity(cfg, folder))
-        written = folder / ".hydra" / "config.yaml"
-        if written.is_file():
-            saved = OmegaConf.load(written)
-            saved.encoder.lr = rate
-            with atomic_write(written) as draft:
-                OmegaConf.save(saved, draft)
+        note_learning_rate(folder, rate)
     return cfg
