@@ -15,7 +15,7 @@ from hardneg.config.earlier_configs import LATER_KEYS, as_before
 from hardneg.config.moved import first_key, first_path
 
 AUTO, BATCH = "auto", 64  # a batch to be found; what it is before, of an encoder that has no batch_size of its own
-UNREAD_RATE = 0.01  # what encoder.lr was where it is auto now: a run that does not read it stays the run that it was
+RATE = 0.01  # what encoder.lr was where it is auto now, and counts as until a rate is found
 STATUS = "status.json"  # of a run's folder (`hardneg.runs.status`)
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
@@ -50,15 +50,14 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
 
     `folder` is the run's: a `ckpt_path` in it is that of a run that goes on, not one that it was asked to start from.
     `batch_size=auto` counts as the number that was found for the run in it, before that as the encoder's; so does the
-    rate of `encoder.lr=auto`, which stays a word before. Where the optimiser has a rate of its own it does not count.
+    rate of `encoder.lr=auto`, before that as what it was once.
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
     if node.get("batch_size") == AUTO:
         node = {**node, "batch_size": found_batch_size(folder) or (node.get("encoder") or {}).get("batch_size", BATCH)}
     if (node.get("encoder") or {}).get("lr") == AUTO:
-        rate = (found_learning_rate(folder) or AUTO) if reads_encoder_lr(node) else UNREAD_RATE
-        node = {**node, "encoder": {**node["encoder"], "lr": rate}}
+        node = {**node, "encoder": {**node["encoder"], "lr": found_learning_rate(folder) or RATE}}
     node = as_before(node)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None

@@ -70,9 +70,18 @@ def checkpoint_of(source: Path) -> Path:
 
 def note_batch_size(folder: Path, number: int) -> None:
     """Write the batch that `batch_size=auto` stands for into a run's config, if it has one."""
+    _note(folder, "batch_size", number)
+
+
+def note_learning_rate(folder: Path, rate: float) -> None:
+    """Write the rate that `encoder.lr=auto` stands for into a run's config, if it has one."""
+    _note(folder, "encoder.lr", rate)
+
+
+def _note(folder: Path, key: str, value: Any) -> None:
     written = folder / ".hydra" / "config.yaml"
     saved: Any = OmegaConf.load(written) if written.is_file() else None
-    if saved is not None and saved.get("batch_size") != number:
-        saved.batch_size = number
+    if saved is not None and OmegaConf.select(saved, key) != value:
+        OmegaConf.update(saved, key, value)
         with atomic_write(written) as draft:
             OmegaConf.save(saved, draft)

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, UserError
 from hardneg.runs import status
-from hardneg.runs.folder import CHECKPOINTS, LAST, note_batch_size
+from hardneg.runs.folder import CHECKPOINTS, LAST, note_batch_size, note_learning_rate
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import no_room
@@ -64,8 +64,11 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
             planned = launch.decided(DECISION, plan)
             if "result" in planned:
                 log.info("finished already: %s", folder)
+                # Hydra has just written the config anew, as it was asked for.
                 if number := run_identity.found_batch_size(folder):
-                    note_batch_size(folder, number)  # Hydra has just written the config anew, as it was asked for
+                    note_batch_size(folder, number)
+                if rate := run_identity.found_learning_rate(folder):
+                    note_learning_rate(folder, rate)
                 return planned["result"]
             return _recorded(entry, _going_on(cfg, planned), folder)
     except UserError as error:

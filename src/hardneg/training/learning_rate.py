@@ -11,12 +11,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import classes, run_identity
-from hardneg.config.run_identity import AUTO
+from hardneg.config.run_identity import AUTO, RATE
 from hardneg.data.same_set_batches import Order
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.runs import status
+from hardneg.runs.folder import note_learning_rate
 from hardneg.system import distributed
-from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def _began_with(cfg: DictConfig) -> float | None:
     written = folder / ".hydra" / "config.yaml"
     if noted is None and written.is_file():
         noted = OmegaConf.select(OmegaConf.load(written), "encoder.lr")
-    return float(noted) if isinstance(noted, int | float) else None
+    return float(noted) if isinstance(noted, int | float) else RATE  # before there was `auto`
 
 
 def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
@@ -76,10 +76,5 @@ def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
         cfg.encoder.lr = rate
     if distributed.rank() == 0 and status.read(folder) is not None:
         status.write(folder, learning_rate=rate, identity=run_identity.identity(cfg, folder))
-        written = folder / ".hydra" / "config.yaml"
-        if written.is_file():
-            saved = OmegaConf.load(written)
-            saved.encoder.lr = rate
-            with atomic_write(written) as draft:
-                OmegaConf.save(saved, draft)
+        note_learning_rate(folder, rate)
     return cfg

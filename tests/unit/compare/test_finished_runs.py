@@ -168,6 +168,12 @@ def test_runs_are_read_from_offline_logs(tmp_path, logged):
     np.testing.assert_allclose(bm25.minus_by_seed(random, "ndcg@10"), [0.375 - 0.5])
 
 
+def test_a_rate_that_was_found_is_that_of_the_run(tmp_path):
+    run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"encoder": {"lr": "auto"}})
+    (tmp_path / "a-1" / "status.json").write_text('{"learning_rate": 0.005}')
+    assert [run.config["encoder.lr"] for run in find([tmp_path]).runs] == [0.005]
+
+
 def test_a_batch_that_was_found_is_that_of_the_run(tmp_path):
     """Hydra writes the config of a finished job anew, as it was asked for, when its sweep is asked for again."""
     run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"batch_size": "auto"})
