@@ -26,7 +26,7 @@ def study_modules(monkeypatch):
 
     yield design, contrasts
     for name in set(sys.modules) - before:
-        if name in ("contrasts", "design", "oracle"):
+        if name in ("contrasts", "design", "oracle", "part"):
             del sys.modules[name]
 
 
@@ -38,6 +38,45 @@ def test_contrasts_name_arms_and_add_up_to_nothing(study_modules, name, tmp_path
     for said, weights in study.primary.items():
         assert set(weights) <= set(study.arms), said
         assert abs(sum(weights.values())) < 1e-9, said
+
+
+def test_sets_of_a_start_are_its_own(study_modules, tmp_path):
+    """A start that costs more has its own sets; those of the others stay, and all can be named on the command line."""
+    design = study_modules[0]
+    for start, sets in (("static", ["nl2bash", "squad-sent", "medquad", "obliqa"]), ("tuned", ["nl2bash-1500"])):
+        study = design.read(EXPERIMENTS / "17_ladder", tmp_path, start)
+        assert list(study.sets) == sets
+        words = design.job(study, tmp_path, start, "nl2bash-1500", "bm25", 2e-5, 1).words
+        assert f"data.path={tmp_path}/nl2bash-1500" in words
+
+
+@pytest.mark.parametrize("start", ["trimmed", "tuned"])
+def test_starts_compose(study_modules, tmp_path, start):
+    """The words of the other starts are keys that there are."""
+    design = study_modules[0]
+    study = design.read(EXPERIMENTS / "17_ladder", tmp_path, start)
+    words = design.job(study, tmp_path, start, study.sets[0], "mined", 1e-4, 1).words
+    check_config(compose(*[word for word in words if not word.startswith("hydra.")], name="train"))
+
+
+def test_a_part_keeps_all_but_training_queries(study_modules, tmp_path):
+    """part.py draws so many training queries with all their positives; dev, test and documents stay."""
+    import part
+
+    source, out = tmp_path / "whole", tmp_path / "part"
+    (source / "qrels").mkdir(parents=True)
+    rows = [f"q{n}\td{n}{half}\t1" for n in range(20) for half in "ab"]
+    for name in ("train", "test"):
+        (source / "qrels" / f"{name}.tsv").write_text(
+            "\n".join(["query-id\tcorpus-id\tscore", *rows, ""]), encoding="utf-8"
+        )
+    for name in ("corpus", "queries"):
+        (source / f"{name}.jsonl").write_text("{}\n", encoding="utf-8")
+    part.main(source, out, 5)
+    kept = (out / "qrels" / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(kept) == 10 and set(kept) <= set(rows) and len({row.split("\t")[0] for row in kept}) == 5
+    assert (out / "qrels" / "test.tsv").read_bytes() == (source / "qrels" / "test.tsv").read_bytes()
+    assert (out / "corpus.jsonl").read_text(encoding="utf-8") == "{}\n"
 
 
 def test_arms_compose(study_modules, tmp_path, monkeypatch):
