@@ -21,16 +21,15 @@ import table  # noqa: E402
 from hardneg.compare import statistics  # noqa: E402
 from hardneg.compare.statistics import Difference  # noqa: E402
 
-STARTS = ("static", "trimmed", "tuned")
-
 
 def main(data: Path, out: Path) -> None:
     """Write the levels, the contrasts from each start, and their differences."""
     study = design.read(HERE, data)
     asked = OmegaConf.load(HERE / "study.yaml").between_starts
-    loaded = {start: contrasts.load(study, out, start, asked.set) for start in STARTS}
+    loaded = {start: contrasts.load(study, out, start, data) for start, data in asked.sets.items()}
     found = {start: one for start, one in loaded.items() if one is not None}
-    parts = [f"# 17_ladder on {asked.set}, by start", levels(study, found)]
+    on = ", ".join(f"{start} on {asked.sets[start]}" for start in found)
+    parts = [f"# 17_ladder by start: {on}", levels(study, found)]
     parts += [by_start(study, found), differences(study, found, list(asked.contrasts))]
     text = "\n\n".join(parts) + "\n"
     (HERE / "starts.md").write_text(text, encoding="utf-8")
