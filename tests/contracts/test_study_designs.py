@@ -143,10 +143,10 @@ def test_starts_differ_in_a_contrast_by_the_difference_of_differences(study_modu
     found = starts.between(first, second, weights, "ndcg@10")
     each = [contrasts.test(one, weights, "ndcg@10") for one in (first, second)]
     assert found.mean == pytest.approx(each[0].mean - each[1].mean)
-    signed = ((1, first, "a"), (-1, first, "b"), (-1, second, "a"), (1, second, "b"))
-    by_hand = sum(sign * one.arms[arm].means("ndcg@10") for sign, one, arm in signed)
-    pooled = first.spread.value + second.spread.value
-    assert found.components.seed + found.components.rest / 50 == pytest.approx(max(by_hand.var(ddof=1), pooled))
+    pooled = starts.spread(first, second, weights)
+    assert pooled.value == pytest.approx(first.spread.value + second.spread.value)
+    assert 4 <= pooled.freedom <= 8  # each start has 4
+    assert starts.spread(first, second, {"a": 2, "b": -2}).value == pytest.approx(4 * pooled.value)
     assert starts.between(first, second, {"a": 1, "missing": -1}, "ndcg@10") is None
 
 
