@@ -25,7 +25,8 @@ class Study:
     """One `study.yaml`; `primary` are weights of arms that add up to 0, corrected together (Holm)."""
 
     folder: Path
-    sets: Mapping[str, Sequence[str]]
+    sets: Sequence[str]  # those that the table of a start has, in its order
+    set_words: Mapping[str, Sequence[str]]  # of every set that there is
     starts: Mapping[str, Start]
     shared: Sequence[str]  # words of all studies
     common: Sequence[str]  # and of this one
@@ -55,19 +56,20 @@ class Job:
         return (self.folder / "summary.json").exists()
 
 
-def read(folder: Path, data: Path) -> Study:
-    """Read a study; `{data}` in the words of sets is the folder with the data."""
+def read(folder: Path, data: Path, start: str = "static") -> Study:
+    """Read a study as it is for one start; `{data}` in the words of sets is the folder with the data."""
     plain: Any = OmegaConf.to_container(OmegaConf.load(folder / "study.yaml"))
     shared: Any = OmegaConf.to_container(OmegaConf.load(SETS))
     sets = {**shared["sets"], **plain.get("worlds", {})}
     rates = {**shared["rates"], **plain.get("rates", {})}
-    wanted = plain["sets"]
+    wanted = plain.get("sets_of_start", {}).get(start, plain["sets"])
     unknown = [name for name in wanted if name not in sets]
     if unknown:
         raise SystemExit(f"{folder}/study.yaml: no such set: {', '.join(unknown)}; there are {', '.join(sets)}")
     return Study(
         folder=folder,
-        sets={name: [word.replace("{data}", str(data)) for word in flat(sets[name])] for name in wanted},
+        sets=wanted,
+        set_words={name: [word.replace("{data}", str(data)) for word in flat(words)] for name, words in sets.items()},
         starts={name: Start(words, rates[name]) for name, words in shared["starts"].items()},
         shared=flat(shared["common"]),
         common=flat(plain.get("common", [])),
@@ -102,7 +104,7 @@ def job(study: Study, out: Path, start: str, data: str, arm: str, rate: float, s
     """
     there = home(study, out, start, data)
     folder = there / arm / f"lr{rate:g}-s{seed}"
-    words = [*study.shared, *study.starts[start].words, *study.sets[data], *study.common, *study.arms[arm]]
+    words = [*study.shared, *study.starts[start].words, *study.set_words[data], *study.common, *study.arms[arm]]
     own_files = {"{miner}": there / "miner.ckpt", "{out}": out, "{truth}": truth(out / data)}
     for name, path in own_files.items():
         words = [word.replace(name, str(path)) for word in words]

@@ -30,8 +30,10 @@ def main() -> None:
     parser.add_argument("study", type=Path, help="the folder with study.yaml")
     parser.add_argument("data", type=Path, help="the folder that holds the data sets, in BEIR layout")
     parser.add_argument("out", type=Path, help="where runs go")
-    parser.add_argument("--start", default="static", help="static, tuned or weaker (default: %(default)s)")
-    parser.add_argument("--sets", help="only these, with commas")
+    parser.add_argument("--start", default="static", help="static, trimmed, tuned or weaker (default: %(default)s)")
+    parser.add_argument(
+        "--sets", help="only these, with commas; also sets of sets.yaml that are not in the start's table"
+    )
     parser.add_argument("--arms", help="only these, with commas")
     parser.add_argument("--seeds", help="other seeds than the study's, with commas")
     parser.add_argument("--rates", help="other learning rates than the start's, with commas")
@@ -39,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     sys.path.insert(0, str(given.study.resolve()))  # parts of the study's own, as oracle.py
     os.environ["HARDNEG_TARGETS"] = ",".join(f"{file.stem}." for file in given.study.glob("*.py"))
-    study = design.read(given.study.resolve(), given.data.resolve())
+    study = design.read(given.study.resolve(), given.data.resolve(), given.start)
     out = given.out.resolve()
     sets = given.sets.split(",") if given.sets else list(study.sets)
     arms = given.arms.split(",") if given.arms else list(study.arms)

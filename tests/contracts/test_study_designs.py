@@ -26,7 +26,7 @@ def study_modules(monkeypatch):
 
     yield design, contrasts
     for name in set(sys.modules) - before:
-        if name in ("contrasts", "design", "oracle"):
+        if name in ("contrasts", "design", "oracle", "part", "starts"):
             del sys.modules[name]
 
 
@@ -38,6 +38,45 @@ def test_contrasts_name_arms_and_add_up_to_nothing(study_modules, name, tmp_path
     for said, weights in study.primary.items():
         assert set(weights) <= set(study.arms), said
         assert abs(sum(weights.values())) < 1e-9, said
+
+
+def test_sets_of_a_start_are_its_own(study_modules, tmp_path):
+    """A start that costs more has its own sets; those of the others stay, and all can be named on the command line."""
+    design = study_modules[0]
+    for start, sets in (("static", ["nl2bash", "squad-sent", "medquad", "obliqa"]), ("tuned", ["nl2bash-1500-once"])):
+        study = design.read(EXPERIMENTS / "17_ladder", tmp_path, start)
+        assert list(study.sets) == sets
+        words = design.job(study, tmp_path, start, "nl2bash-1500", "bm25", 2e-5, 1).words
+        assert f"data.path={tmp_path}/nl2bash-1500" in words
+
+
+@pytest.mark.parametrize("start", ["trimmed", "tuned"])
+def test_starts_compose(study_modules, tmp_path, start):
+    """The words of the other starts are keys that there are."""
+    design = study_modules[0]
+    study = design.read(EXPERIMENTS / "17_ladder", tmp_path, start)
+    words = design.job(study, tmp_path, start, study.sets[0], "bm25", 1e-4, 1).words
+    check_config(compose(*[word for word in words if not word.startswith("hydra.")], name="train"))
+
+
+def test_a_part_keeps_all_but_training_queries(study_modules, tmp_path):
+    """part.py draws so many training queries with all their positives; dev, test and documents stay."""
+    import part
+
+    source, out = tmp_path / "whole", tmp_path / "part"
+    (source / "qrels").mkdir(parents=True)
+    rows = [f"q{n}\td{n}{half}\t1" for n in range(20) for half in "ab"]
+    for name in ("train", "test"):
+        (source / "qrels" / f"{name}.tsv").write_text(
+            "\n".join(["query-id\tcorpus-id\tscore", *rows, ""]), encoding="utf-8"
+        )
+    for name in ("corpus", "queries"):
+        (source / f"{name}.jsonl").write_text("{}\n", encoding="utf-8")
+    part.main(source, out, 5)
+    kept = (out / "qrels" / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(kept) == 10 and set(kept) <= set(rows) and len({row.split("\t")[0] for row in kept}) == 5
+    assert (out / "qrels" / "test.tsv").read_bytes() == (source / "qrels" / "test.tsv").read_bytes()
+    assert (out / "corpus.jsonl").read_text(encoding="utf-8") == "{}\n"
 
 
 def test_arms_compose(study_modules, tmp_path, monkeypatch):
@@ -57,27 +96,34 @@ def test_arms_compose(study_modules, tmp_path, monkeypatch):
             seen.add(kind)
 
 
-def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
-    """The contrast a - b is `hardneg compare`'s difference of a to the baseline b."""
+def one_set(contrasts, folder, seed):
+    """A set with arms a, b and c, three seeds and 50 queries of random results."""
     from hardneg.compare.arms import Arm
-    from hardneg.compare.contrasts import Plan, compare
     from hardneg.compare.finished_runs import FinishedRun, PerQuery
     from hardneg.compare.statistics import pooled_seed_variance
 
-    contrasts = study_modules[1]
-    draw, ids = np.random.default_rng(0), np.arange(50).astype(str)
+    draw, ids = np.random.default_rng(seed), np.arange(50).astype(str)
     arms = {}
     for name in ("a", "b", "c"):
         runs = {}
         for seed in (1, 2, 3):
             values = {"ndcg@10": draw.random(50)}
             summary = {"test": {"after": {"ndcg@10": float(values["ndcg@10"].mean())}}, "data": "d", "seed": seed}
-            run = FinishedRun(tmp_path, summary, {})
+            run = FinishedRun(folder, summary, {})
             run.__dict__["per_query"] = PerQuery(ids, values)
             runs[seed] = run
         arms[name] = Arm(name, runs)
     means = np.array([arm.means("ndcg@10") for arm in arms.values()])
-    one = contrasts.OneSet("d", arms, {}, np.arange(50), pooled_seed_variance(means))
+    return contrasts.OneSet("d", arms, {}, np.arange(50), pooled_seed_variance(means))
+
+
+def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
+    """The contrast a - b is `hardneg compare`'s difference of a to the baseline b."""
+    from hardneg.compare.contrasts import Plan, compare
+
+    contrasts = study_modules[1]
+    one = one_set(contrasts, tmp_path, 0)
+    arms = one.arms
     ours = contrasts.test(one, {"a": 1, "b": -1}, "ndcg@10")
     theirs = compare("d", arms, Plan("ndcg@10", baseline="b")).contrasts["a"].difference
     assert ours.mean == pytest.approx(theirs.mean)
@@ -85,6 +131,23 @@ def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
     assert ours.freedom == pytest.approx(theirs.freedom)
     double = contrasts.test(one, {"a": 2, "b": -2}, "ndcg@10")
     assert double.error == pytest.approx(2 * ours.error)
+
+
+def test_starts_differ_in_a_contrast_by_the_difference_of_differences(study_modules, tmp_path, monkeypatch):
+    """(a - b) from one start less (a - b) from another, paired by query, with what seeds do to both."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "17_ladder"))
+    import starts
+
+    contrasts, weights = study_modules[1], {"a": 1, "b": -1}
+    first, second = (one_set(contrasts, tmp_path, seed) for seed in (0, 1))
+    found = starts.between(first, second, weights, "ndcg@10")
+    each = [contrasts.test(one, weights, "ndcg@10") for one in (first, second)]
+    assert found.mean == pytest.approx(each[0].mean - each[1].mean)
+    pooled = starts.spread(first, second, weights)
+    assert pooled.value == pytest.approx(first.spread.value + second.spread.value)
+    assert 4 <= pooled.freedom <= 8  # each start has 4
+    assert starts.spread(first, second, {"a": 2, "b": -2}).value == pytest.approx(4 * pooled.value)
+    assert starts.between(first, second, {"a": 1, "missing": -1}, "ndcg@10") is None
 
 
 @pytest.mark.parametrize(
