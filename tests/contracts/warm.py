@@ -31,6 +31,7 @@ SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydr
 SLOW += ["pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
 MODULES = ("hardneg.cli", "torch.distributed.run", "submitit.local._local", "submitit.core._submit")
 ColdPopen = subprocess.Popen
+LAST_DESCRIPTOR = 4096
 LARGEST = 200_000  # bytes of a message: words and environment of one process
 
 context = multiprocessing.get_context("forkserver")
@@ -55,6 +56,8 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             ours.close()
+            os.closerange(3, theirs.fileno())  # a lock that the process holds must go with it, not with us
+            os.closerange(theirs.fileno() + 1, LAST_DESCRIPTOR)
             _serve(theirs)
         theirs.close()
         return cls(ours)
