@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import classes, run_identity
-from hardneg.config.run_identity import AUTO, RATE
+from hardneg.config.run_identity import RATE
 from hardneg.data.same_set_batches import Order
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.runs import status
@@ -27,8 +27,7 @@ def settle_rate(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     `cfg` has its batch already. A run that goes on takes the rate that it began with, whatever its length is now. Where
     nothing reads `encoder.lr`, as the optimiser was given a rate of its own, it stays as it is.
     """
-    written: Any = OmegaConf.to_container(cfg)
-    if cfg.encoder.get("lr") != AUTO or not run_identity.reads_encoder_lr(written):
+    if not run_identity.seeks_rate(cfg):
         return cfg
     if (began := _began_with(cfg)) is not None:
         return _noted(cfg, folder, began)
