@@ -221,6 +221,6 @@ def _noted(cfg: DictConfig, folder: Path, number: int) -> DictConfig:
     with open_dict(cfg), read_write(cfg):
         cfg.batch_size = number
     if distributed.rank() == 0 and status.read(folder) is not None:
-        status.write(folder, batch_size=number, identity=run_identity.identity(cfg, folder))
+        status.note_settled(folder, cfg, batch_size=number)
         note_batch_size(folder, number)
     return cfg

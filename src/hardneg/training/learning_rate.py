@@ -74,6 +74,6 @@ def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
     with open_dict(cfg), read_write(cfg):
         cfg.encoder.lr = rate
     if distributed.rank() == 0 and status.read(folder) is not None:
-        status.write(folder, learning_rate=rate, identity=run_identity.identity(cfg, folder))
+        status.note_settled(folder, cfg, learning_rate=rate)
         note_learning_rate(folder, rate)
     return cfg
