@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
-from hardneg.race.course import CLOSING, Course, indented, note_checks
+from hardneg.race.course import CLOSING, Course, indented, note_checks, with_rates_of
 from hardneg.race.crew import Crew
 from hardneg.race.lengths import _timed, leave_out_duplicates, planned, untimed
 from hardneg.race.portfolio import Entry, Settings
-from hardneg.race.record import Record
+from hardneg.race.record import BY_LENGTH, PLAN, Record
 from hardneg.runs import status
 from hardneg.sweep.jobs import Job
 
@@ -78,6 +78,26 @@ def test_an_arm_with_a_rate_of_its_own_is_not_the_one_whose_rate_follows_from_th
         _timed(race, work, Job(0, [], cfg, folder, work.name), 1.0)
     leave_out_duplicates(race)
     assert race.record.left_out() == {"alike": "in_batch"}
+
+
+def with_rates(race):
+    arms = with_rates_of(race.record, race.folder, race.entries, ["in_batch", "alike"])
+    return {name: one.words for name, one in arms.items()}
+
+
+def test_a_race_that_was_planned_before_rates_followed_from_lengths_goes_on_with_the_number(race, tmp_path):
+    given = {name: [] for name in ARMS}
+    race.record.keep(PLAN, {"unit": {}})
+    race.record.enter(ARMS, {"budget": "10m"})
+    assert with_rates(race) == given, "one that began with auto"
+    race.record.keep(BY_LENGTH, None)  # as of an earlier version
+    race.record.enter(ARMS, {"budget": "10m"})
+    assert with_rates(race) == given | {name: ["encoder.lr=0.01"] for name in ("in_batch", "alike")}
+    status.write(tmp_path / "arms" / "alike", state="paused", learning_rate=0.005)
+    assert with_rates(race) == given, "its arms have trained by auto"
+    race.record.keep(PLAN, None)
+    race.record.enter(ARMS, {"budget": "10m"})
+    assert race.record.kept(BY_LENGTH), "no arm had trained"
 
 
 def fail(race, arm):
