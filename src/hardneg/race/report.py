@@ -17,6 +17,7 @@ from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.config.run_identity import found_learning_rate
 from hardneg.race import figure
+from hardneg.race.anew import failed_ends
 from hardneg.race.outcome import Outcome, conclude
 from hardneg.runs import results, rungs
 from hardneg.system.progress import clock
@@ -55,6 +56,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
         "looks": [asdict(seen) for seen in race.record.looks()],
         "arms": {name: _arm_facts(outcome, name, trial) for name, trial in race.record.trials().items()},
         "dev_at_the_end": {name: {str(s): one.mean for s, one in by_seed.items()} for name, by_seed in dev.items()},
+        "failed_at_the_end": failed_ends(race.record),
         "test": tested,
     }
     results.write_summary(race.folder / SUMMARY, summary)
