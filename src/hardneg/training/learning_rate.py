@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hardneg.config import classes, run_identity
 from hardneg.config.run_identity import RATE
 from hardneg.data.same_set_batches import Order
+from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.runs import status
 from hardneg.runs.folder import note_learning_rate
@@ -64,7 +65,9 @@ def _began_with(cfg: DictConfig) -> float | None:
     written = folder / ".hydra" / "config.yaml"
     if noted is None and written.is_file():
         noted = OmegaConf.select(OmegaConf.load(written), "encoder.lr")
-    return float(noted) if isinstance(noted, int | float) else RATE  # before there was `auto`
+    if not isinstance(noted, int | float):  # as of a checkpoint that was copied from its folder
+        noted = checkpoint.began_with(cfg.ckpt_path).get("lr", RATE)  # before there was `auto`
+    return float(noted)
 
 
 def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
