@@ -44,7 +44,7 @@ class Pretended:
 
     def run(self, folder, arm, given):
         part, steps = rungs.part_of(folder), int(given["trainer.max_steps"])
-        if arm in self.fails:
+        if arm in self.fails or folder.name in self.fails:
             status.write(folder, state="failed", error="out of memory")
         elif part.seconds:
             same = {"identity": "as in_batch"} if arm in ("in_batch", self.alike) else {}
@@ -123,6 +123,20 @@ def test_of_equal_arms_the_baseline_is_taken_and_an_arm_that_fails_is_out(racing
         "No winner: nothing is told apart from in_batch" in said.stderr and "Take in_batch, the simplest" in said.stderr
     )
     assert "strategy=in_batch" in summary["command"] and summary["arms"]["random"]["error"] == "out of memory"
+
+
+def test_a_run_at_the_end_that_must_not_be_is_reported_when_it_fails_and_the_race_has_its_report(racing):
+    effects = {"bm25": 0.2, "random": -0.3}
+    said, _, _ = racing(effects=effects, fails=("bm25-s2",), code=1)
+    assert "bm25-s2 failed: out of memory" in said.stderr, "without it there is nothing to say"
+    said, summary, _ = racing(effects=effects, fails=("random-s2", "bm25-s3"))
+    assert "random-s2 failed, and the race is judged without it: out of memory" in said.stderr
+    assert summary["failed_at_the_end"] == {"random-s2": "out of memory", "bm25-s3": "out of memory"}
+    assert summary["take"] == "bm25" and "No winner yet" in summary["why"]
+    assert {arm: list(by_seed) for arm, by_seed in summary["dev_at_the_end"].items()} == {
+        **{"bm25": ["2"], "in_batch": ["2", "3"], "random": ["3"]},
+    }
+    assert racing(effects=effects, fails=("random-s2", "bm25-s3"))[2] == []
 
 
 def test_an_arm_that_comes_to_the_run_of_another_is_timed_only(racing):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
-from hardneg.config.run_identity import AUTO, KEPT_AND_SHOWN, flat, found_batch_size, found_learning_rate
+from hardneg.config.run_identity import AUTO, KEPT_AND_SHOWN, RATE, flat, found_batch_size, found_learning_rate
 from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
@@ -183,7 +183,7 @@ def _add(path: Path, into: Found) -> None:
     if node.get("batch_size") == AUTO:  # as Hydra writes it when a sweep is asked for again
         node["batch_size"] = found_batch_size(path) or AUTO
     if (node.get("encoder") or {}).get("lr") == AUTO:
-        node["encoder"]["lr"] = found_learning_rate(path) or AUTO
+        node["encoder"]["lr"] = found_learning_rate(path) or RATE  # before there was `auto`
     into.runs.append(FinishedRun(path, summary, flat_config(node)))
 
 

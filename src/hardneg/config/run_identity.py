@@ -96,6 +96,12 @@ def reads_encoder_lr(node: Mapping[str, Any]) -> bool:
     return any("encoder.lr}" in str(value) for _, value in flat(node.get("optimizer") or {}))
 
 
+def seeks_rate(cfg: DictConfig) -> bool:
+    """Whether a run of this config has a rate to find for `encoder.lr=auto`."""
+    node: Any = OmegaConf.to_container(cfg, resolve=False)
+    return (node.get("encoder") or {}).get("lr") == AUTO and reads_encoder_lr(node)
+
+
 def chosen(group: Mapping[str, Any] | None) -> str:
     """The names of what is chosen of a group, in order, without callbacks that only show."""
     return "+".join(name for name in group or () if name not in SHOWING)

@@ -117,6 +117,20 @@ def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
         raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
 
 
+def began_with(path: str | Path) -> dict[str, Any]:
+    """Return what a run's checkpoint says of what `auto` stood for in it: `lr` of the encoder, and `batch_size`.
+
+    Each only where it is a number: checkpoints of earlier versions have no batch. Empty where there is no such file;
+    raises `ConfigError` for one that is no checkpoint.
+    """
+    if not Path(path).is_file():
+        return {}
+    state = _opened(path, "ckpt_path", mmap=True)
+    batch = (state.get("datamodule_hyper_parameters") or {}).get("batch_size")
+    said = {"lr": state.get(KEY, {}).get("encoder", {}).get("lr"), "batch_size": batch}
+    return {key: value for key, value in said.items() if isinstance(value, int | float)}
+
+
 def weights_of(state: dict[str, Any]) -> dict[str, Any]:
     """The towers' weights among all that a checkpoint holds."""
     weights = state["state_dict"]

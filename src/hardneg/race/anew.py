@@ -11,16 +11,20 @@ from hardneg.race.budget import slots
 from hardneg.race.course import Course
 from hardneg.race.crew import Work, ended
 from hardneg.race.outcome import Outcome
+from hardneg.race.record import Record
 from hardneg.runs import rungs
 from hardneg.sweep.jobs import Job
 
 log = logging.getLogger(__name__)
 
+FAILED = "failed_ends"
+
 
 class Anew:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
-    One run of the arm to take is trained whatever the time, and one of the baseline if that is told apart from it.
+    One run of the arm to take is trained whatever the time, and one of the baseline if that is told apart from it. A
+    failure of these ends the race; without another run it is judged by those that there are.
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
@@ -41,7 +45,7 @@ class Anew:
 
     def wanted(self) -> list[Work]:
         """The runs that are left: the first in any case, others while there is time."""
-        known = self.record.kept("ends") or {}
+        known = {**(self.record.kept("ends") or {}), **failed_ends(self.record)}
         plan, whole = self.outcome.plan, self.course.rules.whole
         cost, left, out = self._cost(), self.course.left(), list[Work]()
         for number, (name, seed) in enumerate(self.queue):
@@ -64,7 +68,8 @@ class Anew:
 
     def _ended(self, work: Work, job: Job, seconds: float) -> None:
         if (error := ended(job, ["done"])) is not None:
-            raise JobFailed(f"{job.name} failed: {error}; see {job.folder}")
+            self._failed(work, job, error, seconds)
+            return
         with self.record.alone():
             known = self.record.kept("ends") or {}
             self.record.keep("ends", {**known, f"{work.arm}-s{work.seed}": [work.arm, work.seed]})
@@ -74,3 +79,17 @@ class Anew:
             "anew  %-*s  seed %d  dev %s %.4f  %s",
             *(self.width, work.arm, work.seed, self.course.metric, best.mean, self.course.so_far()),
         )
+
+    def _failed(self, work: Work, job: Job, error: str, seconds: float) -> None:
+        if (work.arm, work.seed) in self.queue[: self.must]:
+            raise JobFailed(f"{job.name} failed: {error}; see {job.folder}")
+        run = f"{work.arm}-s{work.seed}"
+        with self.record.alone():
+            self.record.keep(FAILED, {**failed_ends(self.record), run: error})
+            self.record.keep(f"seconds_failed_{run}", seconds)
+        log.warning("%s failed, and the race is judged without it: %s; see %s", run, error, job.folder)
+
+
+def failed_ends(record: Record) -> dict[str, str]:
+    """The runs at the end that failed and that the race is judged without, each with its error."""
+    return dict(record.kept(FAILED) or {})

@@ -12,13 +12,14 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from hardneg.config import run_identity
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.budget import Costs, Plan, costs, seconds_of
 from hardneg.race.crew import Crew
 from hardneg.race.decide import Rules
 from hardneg.race.portfolio import Entry, Settings, entries
-from hardneg.race.record import LOCKS, Record, alone
+from hardneg.race.record import BY_LENGTH, LOCKS, PLAN, Record, alone
 from hardneg.runs.study import open_study
 from hardneg.sweep.jobs import Job
 from hardneg.system.progress import clock
@@ -136,9 +137,23 @@ def open_course(
         record.tie("folder", folder / LOCKS, OTHER_FOLDER.format(record.study.study_name, folder))
     record.enter(own, {**asked, "arms": own, "words": list(arms[settings.baseline].common)})
     record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
+    auto = [name for name, cfg in zip(arms, cfgs, strict=True) if run_identity.seeks_rate(cfg)]
+    arms = with_rates_of(record, folder, arms, auto)
     course = Course(settings, folder, arms, crew, record, str(cfgs[0].evaluate.best))
     note_checks(course, time.monotonic() - began)
     return course, max(int(cfg.seed) for cfg in cfgs) + 1
+
+
+def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto: Sequence[str]) -> dict[str, Entry]:
+    """Return the arms with the rate that the race was begun with; `auto` are those that have `encoder.lr=auto` now.
+
+    In a race that was planned before there was `auto` all of them go on with the number that was the default.
+    """
+    trained = any(run_identity.found_learning_rate(folder / "arms" / name) for name in arms)
+    if record.kept(BY_LENGTH) or record.kept(PLAN) is None or trained:
+        return dict(arms)
+    word = f"encoder.lr={run_identity.RATE}"
+    return {name: replace(one, common=(*one.common, word)) if name in auto else one for name, one in arms.items()}
 
 
 def note_checks(course: Course, seconds: float) -> None:

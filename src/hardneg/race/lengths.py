@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, replace
 
+from hardneg.config import run_identity
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Plan, Timing, plan
 from hardneg.race.course import Course, indented
@@ -47,7 +48,7 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
         return
     found = status.read(job.folder) or {}
     timing = found["timing"]
-    record.note(work.arm, seconds_0=seconds, identity=found["identity"], timing=timing)  # the last says: timed
+    record.note(work.arm, seconds_0=seconds, identity=_comes_to(job, found), timing=timing)  # the last says: timed
     forget(job)
     known = record.timings()
     log.info(
@@ -59,6 +60,16 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
         # Its start is no measure: it makes what the others find in the cache.
         alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
         plan(alike, course.rules, course.settings.seeds, course.left(), course.crew.n_jobs)
+
+
+def _comes_to(job: Job, found: status.Status) -> str:
+    """The identity of an arm's run with its batch settled.
+
+    The rate of `encoder.lr=auto` stays open: what was found is that of a run without an end, not of the raced one.
+    """
+    if found.get("learning_rate") is None:
+        return str(found["identity"])
+    return run_identity.hashed(run_identity.settings(job.cfg, job.folder) | {"encoder.lr": run_identity.AUTO})
 
 
 def leave_out_duplicates(course: Course) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
+from hardneg.system.atomic_write import atomic_write
 
 ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", ".shared"
+BY_LENGTH = "rates_by_length"  # runs of this race may have encoder.lr=auto; in one begun before, it meant a number
 
 
 @contextmanager
@@ -26,6 +28,20 @@ def alone(folder: Path) -> Iterator[None]:
     (folder / LOCKS).mkdir(exist_ok=True)
     with FileLock(folder / LOCKS / "race.lock"):
         yield
+
+
+def _name_of(path: Path) -> str:
+    """The name that a file keeps, one made up by whoever comes first: races that share a cache may come at once."""
+    if not _written(path):
+        with FileLock(path.with_name(f"{path.name}.lock")):
+            if not _written(path):
+                with atomic_write(path) as draft:
+                    draft.write_text(uuid4().hex, encoding="utf-8")
+    return _written(path)
+
+
+def _written(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 class Stopped(optuna.pruners.BasePruner):
@@ -55,14 +71,10 @@ class Record:
 
         Raises `ConfigError`, saying `otherwise`, where the race is tied to another one.
         """
-        path = place / TIE
         place.mkdir(parents=True, exist_ok=True)
         with self.alone():
-            if not path.exists():
-                with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
-                    file.write(uuid4().hex)
-            own = path.read_text(encoding="utf-8")
-            if self.kept(what) is None:
+            own = _name_of(place / TIE)
+            if not self.kept(what):  # empty where an earlier version met a file that was not written yet
                 self.keep(what, own)
             if self.kept(what) != own:
                 raise ConfigError(otherwise)
@@ -70,6 +82,8 @@ class Record:
     def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:
         """Enter the arms, or take up a race that was begun; raises `ConfigError` if that was another one."""
         with self.alone():
+            if self.kept(PLAN) is None:  # no arm has trained
+                self.keep(BY_LENGTH, True)
             if (before := self.study.user_attrs.get(ASKED)) is None:
                 self.study.set_user_attr(ASKED, dict(asked))
             elif different := [key for key in asked if before.get(key) != asked[key]]:

@@ -15,7 +15,9 @@ from optuna.trial import FrozenTrial
 from hardneg.compare import contrasts, tables
 from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun, find
+from hardneg.config.run_identity import found_learning_rate
 from hardneg.race import figure
+from hardneg.race.anew import failed_ends
 from hardneg.race.outcome import Outcome, conclude
 from hardneg.runs import results, rungs
 from hardneg.system.progress import clock
@@ -54,6 +56,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
         "looks": [asdict(seen) for seen in race.record.looks()],
         "arms": {name: _arm_facts(outcome, name, trial) for name, trial in race.record.trials().items()},
         "dev_at_the_end": {name: {str(s): one.mean for s, one in by_seed.items()} for name, by_seed in dev.items()},
+        "failed_at_the_end": failed_ends(race.record),
         "test": tested,
     }
     results.write_summary(race.folder / SUMMARY, summary)
@@ -83,11 +86,13 @@ def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
         folder = race.folder / "end" / f"{name}-s{seed}"
         if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
             runs.setdefault(name, {})[seed] = find([folder]).runs[0]
-    # The lengths, the batch that was found for it, and the words are what an arm is.
+    # The lengths, the batch and the rate that were found for it, and the words are what an arm is.
+    settled = any(found_learning_rate(run.folder) for by_seed in runs.values() for run in by_seed.values())
     known = [
         "batch_size=",
         "trainer.max_steps=",
         "evaluate.every_n_steps=",
+        *["encoder.lr="] * settled,
         *(w for e in race.entries.values() for w in e.own),
     ]
     return {name: Arm(name, by_seed, " ".join(known)) for name, by_seed in runs.items()}

@@ -64,11 +64,7 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
             planned = launch.decided(DECISION, plan)
             if "result" in planned:
                 log.info("finished already: %s", folder)
-                # Hydra has just written the config anew, as it was asked for.
-                if number := run_identity.found_batch_size(folder):
-                    note_batch_size(folder, number)
-                if rate := run_identity.found_learning_rate(folder):
-                    note_learning_rate(folder, rate)
+                note_found(cfg, folder)
                 return planned["result"]
             return _recorded(entry, _going_on(cfg, planned), folder)
     except UserError as error:
@@ -99,6 +95,16 @@ def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
         written = json.loads(summary.read_text(encoding="utf-8"))
         return {"state": "done", "result": written.get("dev", {}).get("best")}
     return found if found["state"] == "done" else None
+
+
+def note_found(cfg: DictConfig, folder: Path) -> None:
+    """Write what `auto` stood for into a finished run's config, which Hydra has just written anew as `cfg` asks."""
+    if number := run_identity.found_batch_size(folder):
+        note_batch_size(folder, number)
+    if rate := run_identity.found_learning_rate(folder):
+        note_learning_rate(folder, rate)
+    elif run_identity.seeks_rate(cfg):  # asked for without the number that it was given, or from before `auto`
+        note_learning_rate(folder, run_identity.RATE)
 
 
 def check_same(folder: Path, cfg: DictConfig) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from omegaconf import DictConfig
 
+from hardneg.config import run_identity
 from hardneg.config.run_identity import STATUS
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
@@ -55,6 +57,15 @@ def write(folder: Path, **fields: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as draft:
         draft.write_text(json.dumps({**before, **fields, "updated": round(time.time(), 1)}), encoding="utf-8")
+
+
+def note_settled(folder: Path, cfg: DictConfig, **found: Any) -> None:
+    """Note what `auto` stands for in a run, which is then the run of `cfg`, a config that has it.
+
+    One that goes on is the one it was, whatever it had been asked to start from.
+    """
+    same = run_identity.goes_on(cfg.get("ckpt_path"), folder)
+    write(folder, **found, **{} if same else {"identity": run_identity.identity(cfg, folder)})
 
 
 def begin(folder: Path, **fields: Any) -> None:

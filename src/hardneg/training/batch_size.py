@@ -19,6 +19,7 @@ from hardneg.config import classes, run_identity
 from hardneg.config.run_identity import AUTO, BATCH
 from hardneg.data.same_set_batches import Order
 from hardneg.data.tokens import TokenTable
+from hardneg.encoders import checkpoint
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
@@ -210,8 +211,10 @@ def _began_with(cfg: DictConfig) -> int | None:
     written = folder / ".hydra" / "config.yaml"
     if noted is None and written.is_file():
         noted = OmegaConf.select(OmegaConf.load(written), "batch_size")
+    if not isinstance(noted, int):  # as of a checkpoint that was copied from its folder
+        noted = checkpoint.began_with(cfg.ckpt_path).get("batch_size")
     # Before there was `auto` no batch was made smaller for few queries.
-    return noted if isinstance(noted, int) else int(cfg.encoder.get("batch_size") or BATCH)
+    return int(noted or cfg.encoder.get("batch_size") or BATCH)
 
 
 def _noted(cfg: DictConfig, folder: Path, number: int) -> DictConfig:
@@ -221,6 +224,6 @@ def _noted(cfg: DictConfig, folder: Path, number: int) -> DictConfig:
     with open_dict(cfg), read_write(cfg):
         cfg.batch_size = number
     if distributed.rank() == 0 and status.read(folder) is not None:
-        status.write(folder, batch_size=number, identity=run_identity.identity(cfg, folder))
+        status.note_settled(folder, cfg, batch_size=number)
         note_batch_size(folder, number)
     return cfg

@@ -11,8 +11,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import classes, run_identity
-from hardneg.config.run_identity import AUTO, RATE
+from hardneg.config.run_identity import RATE
 from hardneg.data.same_set_batches import Order
+from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.runs import status
 from hardneg.runs.folder import note_learning_rate
@@ -27,8 +28,7 @@ def settle_rate(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     `cfg` has its batch already. A run that goes on takes the rate that it began with, whatever its length is now. Where
     nothing reads `encoder.lr`, as the optimiser was given a rate of its own, it stays as it is.
     """
-    written: Any = OmegaConf.to_container(cfg)
-    if cfg.encoder.get("lr") != AUTO or not run_identity.reads_encoder_lr(written):
+    if not run_identity.seeks_rate(cfg):
         return cfg
     if (began := _began_with(cfg)) is not None:
         return _noted(cfg, folder, began)
@@ -65,7 +65,9 @@ def _began_with(cfg: DictConfig) -> float | None:
     written = folder / ".hydra" / "config.yaml"
     if noted is None and written.is_file():
         noted = OmegaConf.select(OmegaConf.load(written), "encoder.lr")
-    return float(noted) if isinstance(noted, int | float) else RATE  # before there was `auto`
+    if not isinstance(noted, int | float):  # as of a checkpoint that was copied from its folder
+        noted = checkpoint.began_with(cfg.ckpt_path).get("lr", RATE)  # before there was `auto`
+    return float(noted)
 
 
 def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
@@ -75,6 +77,6 @@ def _noted(cfg: DictConfig, folder: Path, rate: float) -> DictConfig:
     with open_dict(cfg), read_write(cfg):
         cfg.encoder.lr = rate
     if distributed.rank() == 0 and status.read(folder) is not None:
-        status.write(folder, learning_rate=rate, identity=run_identity.identity(cfg, folder))
+        status.note_settled(folder, cfg, learning_rate=rate)
         note_learning_rate(folder, rate)
     return cfg

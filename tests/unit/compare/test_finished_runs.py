@@ -171,7 +171,8 @@ def test_runs_are_read_from_offline_logs(tmp_path, logged):
 def test_a_rate_that_was_found_is_that_of_the_run(tmp_path):
     run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"encoder": {"lr": "auto"}})
     (tmp_path / "a-1" / "status.json").write_text('{"learning_rate": 0.005}')
-    assert [run.config["encoder.lr"] for run in find([tmp_path]).runs] == [0.005]
+    run_folder(tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"encoder": {"lr": "auto"}})  # .01, from before auto
+    assert [run.config["encoder.lr"] for run in find([tmp_path]).runs] == [0.005, 0.01]
 
 
 def test_a_batch_that_was_found_is_that_of_the_run(tmp_path):

@@ -7,12 +7,14 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
+from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
-from hardneg.race.course import CLOSING, Course, indented, note_checks
+from hardneg.race.course import CLOSING, Course, indented, note_checks, with_rates_of
 from hardneg.race.crew import Crew
-from hardneg.race.lengths import leave_out_duplicates, planned, untimed
+from hardneg.race.lengths import _timed, leave_out_duplicates, planned, untimed
 from hardneg.race.portfolio import Entry, Settings
-from hardneg.race.record import Record
+from hardneg.race.record import BY_LENGTH, PLAN, Record
+from hardneg.runs import status
 from hardneg.sweep.jobs import Job
 
 ARMS = {"in_batch": [], "alike": [], "random": []}
@@ -60,6 +62,42 @@ def test_what_was_cut_off_before_its_timing_was_noted_is_timed_again(race):
     timed(race, "in_batch")
     race.record.note("alike", seconds_0=1.0, identity="x")
     assert [work.name for work in untimed(race)] == ["time_alike", "time_random"]
+
+
+@pytest.mark.parametrize("number", [0.005, 0.01])
+def test_an_arm_with_a_rate_of_its_own_is_not_the_one_whose_rate_follows_from_the_length(race, number, tmp_path):
+    encoders = {"in_batch": {"lr": "auto"}, "alike": {"lr": "auto", "batch_size": 512}, "random": {"lr": number}}
+    for work in untimed(race):
+        cfg = OmegaConf.create(
+            {"batch_size": "auto", "encoder": encoders[work.arm], "optimizer": {"lr": "${encoder.lr}"}}
+        )
+        folder = tmp_path / work.name
+        auto = {"learning_rate": 0.005} if work.arm != "random" else {}  # as a run of a million steps takes it
+        status.write(folder, state="paused", batch_size=64, timing=TIMING, **auto)
+        status.write(folder, identity=identity(cfg, folder))
+        _timed(race, work, Job(0, [], cfg, folder, work.name), 1.0)
+    leave_out_duplicates(race)
+    assert race.record.left_out() == {"alike": "in_batch"}
+
+
+def with_rates(race):
+    arms = with_rates_of(race.record, race.folder, race.entries, ["in_batch", "alike"])
+    return {name: one.words for name, one in arms.items()}
+
+
+def test_a_race_that_was_planned_before_rates_followed_from_lengths_goes_on_with_the_number(race, tmp_path):
+    given = {name: [] for name in ARMS}
+    race.record.keep(PLAN, {"unit": {}})
+    race.record.enter(ARMS, {"budget": "10m"})
+    assert with_rates(race) == given, "one that began with auto"
+    race.record.keep(BY_LENGTH, None)  # as of an earlier version
+    race.record.enter(ARMS, {"budget": "10m"})
+    assert with_rates(race) == given | {name: ["encoder.lr=0.01"] for name in ("in_batch", "alike")}
+    status.write(tmp_path / "arms" / "alike", state="paused", learning_rate=0.005)
+    assert with_rates(race) == given, "its arms have trained by auto"
+    race.record.keep(PLAN, None)
+    race.record.enter(ARMS, {"budget": "10m"})
+    assert race.record.kept(BY_LENGTH), "no arm had trained"
 
 
 def fail(race, arm):

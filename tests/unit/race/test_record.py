@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import optuna
 import pytest
 
+from hardneg.errors import ConfigError
+from hardneg.race import record as record_module
 from hardneg.race.decide import Look
 from hardneg.race.record import Record
 
@@ -36,3 +41,27 @@ def test_what_checks_took_is_spent_once(record):
     for seconds in (7.0, 9.0):  # of the first process, and of one that joins
         record.keep_first("seconds_checks", seconds)
     assert record.spent() == 10.0
+
+
+def test_races_that_first_use_a_cache_at_once_are_tied_to_one_name(tmp_path, monkeypatch):
+    """Each has a lock of its own, and none may meet a file of the other's that is not written yet."""
+    races = []
+    for name in "abcd":
+        (tmp_path / name).mkdir()
+        races.append(Record(optuna.create_study(direction="maximize"), tmp_path / name))
+    slow = record_module.uuid4
+    monkeypatch.setattr(record_module, "uuid4", lambda: time.sleep(0.05) or slow())
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda race: race.tie("cache", tmp_path / "cache", "another"), races))
+    (name,) = {race.kept("cache") for race in races}
+    assert name == (tmp_path / "cache" / record_module.TIE).read_text() != ""
+    races[0].tie("cache", tmp_path / "cache", "another")
+    with pytest.raises(ConfigError, match="another"):
+        races[0].tie("cache", tmp_path / "other", "another")
+
+
+def test_a_name_that_a_kill_has_left_empty_is_written(record, tmp_path):
+    (tmp_path / record_module.TIE).touch()
+    record.keep("cache", "")
+    record.tie("cache", tmp_path, "another")
+    assert record.kept("cache") == (tmp_path / record_module.TIE).read_text() != ""

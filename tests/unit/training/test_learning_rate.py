@@ -16,6 +16,7 @@ from hardneg.encoders.features import Features
 from hardneg.encoders.static import Static
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
+from hardneg.training.batch_size import settle
 from hardneg.training.learning_rate import planned_steps, settle_rate
 
 ENCODER = {"_target_": "hardneg.encoders.static.Static", "lr": "auto"}
@@ -114,6 +115,29 @@ def test_a_run_that_goes_on_takes_the_rate_it_began_with(folder, tmp_path):
     for written, rate in (("lr: 0.7", 0.7), ("lr: auto", 0.01)):  # from before there was auto; written again since
         (old / "config.yaml").write_text(f"encoder: {{{written}}}\n")
         assert settle_rate(elsewhere, folder, Order({"a": 1000})).encoder.lr == rate
+
+
+def test_a_checkpoint_that_was_copied_says_what_its_run_began_with(folder, tmp_path):
+    copied = tmp_path / "else" / "where" / "copied.ckpt"
+    copied.parent.mkdir(parents=True)
+    going_on = config(ckpt_path=str(copied), batch_size="auto")
+    for encoder, batch, began in (
+        *(({"lr": 0.007}, {"batch_size": 48}, (0.007, 48)), ({"lr": 0.01}, None, (0.01, 64))),
+        *(({"lr": "auto"}, {}, (0.01, 64)), ({}, {"batch_size": 8}, (0.01, 8))),
+    ):
+        torch.save({"hardneg": {"encoder": encoder}, "datamodule_hyper_parameters": batch}, copied)
+        found = settle_rate(settle(going_on, folder, Order({"a": 1000})), folder, Order({"a": 1000}))
+        assert (found.encoder.lr, found.batch_size) == began
+
+
+def test_a_run_that_was_given_a_checkpoint_stays_the_run_it_is_when_it_goes_on(folder, tmp_path):
+    """A sweep asks for it again by its own words, which name the other run's checkpoint."""
+    asked, own = config(ckpt_path=str(tmp_path / "other" / "checkpoints" / "last.ckpt")), folder / "checkpoints"
+    settle_rate(asked, folder, Order({"a": 1000}))
+    settle(config(ckpt_path=str(own / "last.ckpt"), batch_size="auto"), folder, Order({"a": 1000}))
+    settle_rate(config(ckpt_path=str(own / "last.ckpt")), folder, Order({"a": 1000}))
+    noted = json.loads((folder / "status.json").read_text())
+    assert noted["identity"] == identity(asked, folder) and noted["learning_rate"] == 0.01 and noted["batch_size"] == 10
 
 
 def test_an_optimizer_with_a_rate_of_its_own_leaves_the_run_the_one_it_was(folder):

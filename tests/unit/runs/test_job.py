@@ -1,0 +1,33 @@
+"""A job that is asked for again."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from hardneg.config.run_identity import identity
+from hardneg.runs import status
+from hardneg.runs.job import finished, note_found
+
+READ, OWN = {"lr": "${encoder.lr}"}, {"lr": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "found", "noted"),
+    [(READ, {"learning_rate": 0.005}, 0.005), (READ, {}, 0.01), (OWN, {}, "auto")],  # {}: as of before auto
+)
+def test_a_finished_run_that_is_asked_for_without_its_rate_keeps_it(tmp_path, optimizer, found, noted):
+    asked = OmegaConf.create({"seed": 1, "encoder": {"lr": "auto"}, "optimizer": optimizer})
+    ran = {"seed": 1, "encoder": {"lr": found.get("learning_rate", 0.01)}, "optimizer": optimizer}
+    status.write(tmp_path, state="done", result=0.5, identity=identity(ran), **found)
+    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(asked, tmp_path / ".hydra" / "config.yaml")  # as Hydra writes it before the job begins
+    assert finished(tmp_path, asked)["result"] == 0.5
+    note_found(asked, tmp_path)
+    assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").encoder.lr == noted
+
+
+def test_a_job_without_an_encoder_is_left_as_it_is(tmp_path):
+    note_found(OmegaConf.create({"seed": 1}), tmp_path)
+    assert not list(tmp_path.iterdir())
