@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from os.path import exists
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from hardneg.errors import UserError
 from hardneg.system import allocator
@@ -141,7 +141,9 @@ def _register(asked: list[str]) -> NoReturn:
     from hydra.plugins.completion_plugin import CompletionPlugin
 
     sys.argv[0] = "hardneg"  # what Hydra's script is for: also where Python was given a module
-    bash = next(one for one in Plugins.instance().discover(CompletionPlugin) if one.provides() == "bash")
+    bash: Any = next(
+        one for one in Plugins.instance().discover(CompletionPlugin) if cast(Any, one).provides() == "bash"
+    )
     getattr(bash(None), asked[0].removesuffix("=bash"))()
     raise SystemExit(0)
 

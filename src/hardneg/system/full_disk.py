@@ -21,7 +21,7 @@ def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> s
     Not every library says why it could not write (torch does not), so a full disk counts, too; not for a file that is
     not there, nor for a device without memory. A folder of a file system without a size, as /proc, is never full.
     """
-    free = {}
+    free: dict[str, int] = {}
     for name, folder in folders.items():
         with suppress(OSError):
             if folder is not None:

@@ -111,7 +111,7 @@ def layout_of(path: Path, kind: str, named: bool = True) -> Layout:
     else:
         delimiter = _delimiter(first, second, DELIMITERS[kind])
         if delimiter != DELIMITERS[kind]:
-            log.info("%s: by its first lines, reading cells as separated by %r", path, delimiter)
+            log.info("%s: reading cells as separated by %r, as the first lines are", path, delimiter)
     header = first.rstrip("\r\n").split(delimiter)
     names: tuple[str, ...] = ()
     if delimiter == "\t" and len(header) in (2, 3):
@@ -191,8 +191,9 @@ def _strictly(path: Path, layout: Layout) -> Iterator[_Row]:
     try:
         with _lines(path, layout.encoding) as lines:
             taken: list[str] = []
-            kept = (taken.append(line) or line for line in islice(lines, layout.skip, None))
-            reader = csv.reader(kept, delimiter=layout.delimiter, strict=True)
+            reader = csv.reader(
+                _noted(islice(lines, layout.skip, None), taken), delimiter=layout.delimiter, strict=True
+            )
             while True:
                 first = layout.skip + reader.line_num + 1
                 taken.clear()
@@ -208,6 +209,12 @@ def _strictly(path: Path, layout: Layout) -> Iterator[_Row]:
                     yield _Row(first, layout.skip + reader.line_num, len(row), closed=True)
     finally:
         csv.field_size_limit(limit)
+
+
+def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
 
 
 def _without_blanks(text: str, delimiter: str) -> int | None:
