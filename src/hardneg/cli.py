@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from os.path import exists
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn, cast
 
 from hardneg.errors import UserError
 from hardneg.system import allocator
@@ -109,19 +109,43 @@ def main() -> None:
 def _to_complete(asked: list[str]) -> list[str]:
     """Answer what a shell asks at a TAB: names of commands here, and words behind them by Hydra, as what is returned.
 
-    Hydra's own script for the shell (`install=bash`) asks so; it knows of no command before the words.
+    Hydra's own script for bash asks so; it knows of no command before the words. Other shells are refused.
     """
+    if asked != ["query=bash"]:
+        _register(asked)
     line = os.environ.get("COMP_LINE", "")
     words = line.split()
-    if asked[:1] != ["install=bash"] and asked[:1] != ["uninstall=bash"]:
-        if len(words) < 2 or (len(words) == 2 and not line.endswith(" ")):
-            sys.stdout.write(" ".join(name for name in COMMANDS if name.startswith("".join(words[1:]))) + "\n")
-            raise SystemExit(0)
-        if words[1] not in COMMANDS or words[1] in PLAIN:
-            raise SystemExit(0)
-        os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
-        return [words[1], "-sc", *asked]
-    return ["train", "-sc", *asked]
+    if len(words) < 2 or (len(words) == 2 and not line.endswith(" ")):
+        sys.stdout.write(" ".join(name for name in COMMANDS if name.startswith("".join(words[1:]))) + "\n")
+        raise SystemExit(0)
+    command, own = words[1], [words[1]]
+    if command not in COMMANDS or command in PLAIN:
+        raise SystemExit(0)
+    if command == "race":  # the words of train, beside its own
+        command, race = "train", _command_module("race")
+        own += [word for word in words[2:] if word.startswith(race.OWN_WORDS)]
+    for word in own:
+        line = line.replace(f" {word}", "", 1)
+    os.environ["COMP_LINE"] = line
+    return [command, "-sc", *asked]
+
+
+def _register(asked: list[str]) -> NoReturn:
+    """Print what bash evaluates to complete `hardneg`, or to leave that."""
+    if asked not in (["install=bash"], ["uninstall=bash"]):
+        sys.stderr.write(
+            f'hardneg {" ".join(["-sc", *asked])}: only bash completes, by eval "$(hardneg -sc install=bash)"\n'
+        )
+        raise SystemExit(2)
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.completion_plugin import CompletionPlugin
+
+    sys.argv[0] = "hardneg"  # what Hydra's script is for: also where Python was given a module
+    bash: Any = next(
+        one for one in Plugins.instance().discover(CompletionPlugin) if cast(Any, one).provides() == "bash"
+    )
+    getattr(bash(None), asked[0].removesuffix("=bash"))()
+    raise SystemExit(0)
 
 
 def run(command: str, *arguments: str) -> None:

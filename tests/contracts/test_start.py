@@ -116,12 +116,21 @@ def test_a_slip_is_told_before_anything_slow_is_imported(answered, words, says):
         ("hardneg tra", "train train-teacher"),
         ("hardneg train strategy=bm", "strategy=bm25 strategy=bm25_random"),
         ("hardneg mine data=to", "data=toy"),
+        ("hardneg race budget=30m strategy=bm", "strategy=bm25 strategy=bm25_random"),
         ("hardneg compare mul", "HEAVY []"),  # files are the shell's
     ],
 )
 def test_a_shell_completes_commands_and_words(answered, monkeypatch, line, says):
     monkeypatch.setenv("COMP_LINE", line)
     assert answered("-sc", "query=bash")[1].splitlines()[0] == says
+
+
+def test_bash_completes_hardneg_alone_and_other_shells_are_refused(answered):
+    code, out, _ = answered("-sc", "install=bash")
+    assert code == 0 and out.splitlines()[-2].endswith(" -F hydra_bash_completion hardneg")
+    for words in (["-sc", "install=fish"], ["-sc"], ["-sc", "query=zsh"]):
+        code, out, err = answered(*words)
+        assert code == 2 and f"hardneg {' '.join(words)}: only bash completes" in err
 
 
 def test_a_reader_that_has_enough_is_no_error(tmp_path):

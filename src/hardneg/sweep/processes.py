@@ -117,8 +117,7 @@ class Crew:
         """The job's command line: command, search path, its words, and those of Hydra's not about the sweep."""
         app = self.config.hydra
         kept = [word for word in app.overrides.hydra if not word.lstrip("+~").startswith(ABOUT_SWEEPS)]
-        folder = str(job.folder).replace("'", "\\'")
-        place = [f"hydra.run.dir={quoted(folder)}", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
+        place = [f"hydra.run.dir={quoted(job.folder)}", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
         return [str(app.job.config_name).replace("_", "-"), *config_dir_words(app), *job.overrides, *kept, *place]
 
     @contextmanager

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write
@@ -15,20 +18,31 @@ LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write
 def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> str | None:
     """Say which of these folders, by what they are called, has no room left; None where that was not the error.
 
-    Not every library says why it could not write (torch does not), so a full disk counts, too.
+    Not every library says why it could not write (torch does not), so a full disk counts, too; not for a file that is
+    not there, nor for a device without memory. A folder of a file system without a size, as /proc, is never full.
     """
-    free = {}
+    free: dict[str, int] = {}
     for name, folder in folders.items():
         with suppress(OSError):
             if folder is not None:
-                free[f"{name} {folder}"] = shutil.disk_usage(folder).free
+                usage = shutil.disk_usage(folder)
+                free |= {f"{name} {folder}": usage.free} if usage.total > 0 else {}
     full = [where for where, room in free.items() if room < LITTLE]
     told = getattr(error, "errno", None) in NO_ROOM or "No space left on device" in str(error)
-    if not told and not (full and isinstance(error, OSError | RuntimeError)):
+    if not told and not (full and _may_be_of_writing(error)):
         return None
+    log.debug("what could not be written", exc_info=error)
     where = " and ".join(full) or "; ".join(f"{name}: {room / 1024**3:.1f} GiB free" for name, room in free.items())
     return (
         f"no room left on the disk ({where}): {error or type(error).__name__}; free some (hardneg cache says what lies"
         " there, hardneg cache prune removes what nobody uses), or set cache=DIR or paths.output_dir=DIR; the same"
         " command, or hardneg resume, goes on with what is complete"
     )
+
+
+def _may_be_of_writing(error: BaseException) -> bool:
+    if isinstance(error, FileNotFoundError) or "out of memory" in str(
+        error
+    ):  # torch.OutOfMemoryError is a RuntimeError
+        return False
+    return isinstance(error, OSError | RuntimeError)

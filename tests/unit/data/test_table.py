@@ -12,7 +12,9 @@ from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.columns import check_columns
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.table import Table
+from hardneg.data.readers.table_files import table_rows
 from hardneg.errors import ConfigError, DataError
 
 
@@ -108,7 +110,50 @@ def test_triples_of_text_need_no_header(tmp_path, caplog):
     lines = ["a\t" + "A" * 50 + "\tX", 'b\t"B\tX', 'b\t"B\t"Y']
     data = table(write(tmp_path / "triples.train.small.tsv", lines))
     assert positives(data) == {"a": {"A" * 50}, "b": {'"B'}} and negatives(data) == {"a": {"X"}, "b": {"X", '"Y'}}
-    assert "no header in the first line; columns are read as query, positive, negative" in caplog.text
+    assert "no header in the first line, which is read as a row; columns are query, positive, negative" in caplog.text
+
+
+def test_short_pairs_of_tsv_need_no_header(tmp_path, caplog):
+    caplog.set_level("INFO")
+    pairs = [f"what is a dog{n}\tan animal{n}" for n in range(21)]
+    assert len(table(write(tmp_path / "pairs.tsv", pairs)).queries) == 21
+    assert "read as a row; columns are query, positive" in caplog.text
+    caplog.clear()
+    assert len(table(write(tmp_path / "words.tsv", ["dog\tanimal", "fir\ttree"])).queries) == 1
+    assert "('dog', 'animal') is read as the header; if it is a row, write query<tab>positive above" in caplog.text
+
+
+@pytest.mark.parametrize("header", ["query\tthe text", "Customer question\tOur answer", "what for\tis_duplicate"])
+def test_a_header_of_several_words_is_one_by_a_known_name(tmp_path, caplog, header):
+    caplog.set_level("INFO")
+    rows = table_rows(write(tmp_path / "x.tsv", [header, "a\tA"]), Complaints("raise"), named=False).rows
+    assert [tuple(row) for _, row in rows] == [tuple(header.split("\t"))] and not caplog.text
+
+
+def test_columns_that_are_named_are_in_a_header(tmp_path):
+    path = write(tmp_path / "x.tsv", ["Frage von Kunden\tWas wir sagen", "a\tA"])
+    columns = {"query": "Frage von Kunden", "positive": "Was wir sagen"}
+    assert positives(table(path, columns=columns)) == {"a": {"A"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("x.csv", ["Frage, kurz\tAntwort", "a\tA"]),
+        ("x.csv", ["Frage, kurz;Antwort", "a;A"]),
+        ("x.csv", ["", "Frage;Antwort", "a;A"]),
+        ("x.csv", ["query,answer; long", "a,A"]),
+        ("x.tsv", ["", "query\tanswer", "a\tA"]),
+    ],
+)
+def test_the_delimiter_is_the_one_of_both_lines(tmp_path, name, lines):
+    assert positives(table(write(tmp_path / name, lines))) == {"a": {"A"}}
+
+
+def test_a_blank_behind_a_closing_quote_costs_no_row(tmp_path):
+    path = write(tmp_path / "x.csv", ["query,positive", '"one', 'two" ,b', '"c" ,d'])
+    found = positives(table(path))
+    assert {query.strip() for query in found} == {"one\ntwo", "c"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from hardneg.race import crew as racing
@@ -64,3 +65,12 @@ def test_a_races_run_has_the_same_share_whatever_is_launched_beside_it(tmp_path,
         racing.Crew(APP, launcher, tmp_path)
     launcher.launch([["seed=1"]] * jobs, 0)
     assert asked == [shares]
+
+
+def test_a_folder_with_an_apostrophe_is_one_word(tmp_path):
+    hydra = {"job": {"config_name": "train"}, "overrides": {"hydra": []}, "runtime": {"config_sources": []}}
+    app = OmegaConf.create({"hydra": {**hydra, "launcher": {"n_jobs": 2}}})
+    folder = tmp_path / "tom's runs"
+    words = processes.Crew(app, 1, 1)._words(Job(0, [], OmegaConf.create({}), folder, "0"))
+    (place,) = OverridesParser.create().parse_overrides([word for word in words if word.startswith("hydra.run.dir")])
+    assert place.value() == str(folder)

@@ -126,7 +126,7 @@ def test_idle_and_suspected_negatives_are_told_with_what_would_measure_them(tmp_
     judge.tell(trainer, CFG, tmp_path)
     assert "random: 1% of the loss, 50% of its negatives above their positive" in caplog.text
     assert "ALARM random: its negatives were idle" in caplog.text
-    assert "the same run without tells, for this seed:\n  hardneg train x\n  hardneg compare a b" in caplog.text
+    assert "(this seed), train the same run without it:\n  hardneg train x\n  hardneg compare a b" in caplog.text
     assert trainer.loggers[0].logged == {"alarms/random/idle": 1.0, "alarms/random/above_positive": 1.0}
 
 
@@ -135,7 +135,7 @@ def test_what_it_says_goes_by_the_splits_and_a_race_compares_its_arms_itself(tmp
     monkeypatch.setattr(judge_negatives, "commands_without", lambda *_: ["hardneg train x"])
     judge, trainer = trained([(1.0, 1.0, 0.0)] * 9)
     judge.tell(trainer, OmegaConf.create({"split": {"dev": "dev", "test": None}}), tmp_path)
-    assert caplog.messages[-1].startswith("what random did for dev, the same run without tells")
+    assert caplog.messages[-1].startswith("to see what random did for dev (this seed), train the same run without it:")
     caplog.clear()
     status.write(tmp_path, state="running", race={})
     judge.tell(trainer, CFG, tmp_path)
@@ -151,7 +151,7 @@ def test_the_run_without_them_is_without_those_that_were_not_judged_too(tmp_path
     go_on(judge, trainer, [(1.0, 1.0, 0.0)] * 9)
     judge.tell(trainer, CFG, tmp_path)
     assert list(judge.numbers()) == ["random"]
-    assert "what random, late did for dev and test, the same run without" in caplog.text
+    assert "what random, late did for dev and test (this seed), train the same run without them:" in caplog.text
 
 
 def test_a_source_that_comes_late_is_judged_by_dev_before_it(tmp_path, caplog, monkeypatch):

@@ -39,6 +39,7 @@ POSITIVES = (
 SCORES = ("label", "labels", "score", "relevance", "similarity", "similarity_score", "is_duplicate")
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
 LONGEST_NAME = 40  # a longer first line of a CSV is a row, not a header
+MOST_WORDS = 3  # in a name: more are a text that ends in a word like one
 ROLES = ("query", "positive", "negative", "score", "prompt")
 
 
@@ -193,11 +194,25 @@ def _only(present: tuple[str, ...], names: tuple[str, ...]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _is_text(value: Any) -> bool:
-    if not isinstance(value, str):
+def is_known(name: str) -> bool:
+    """Whether a cell is the name of a column that is recognised, alone or behind a word or two: Customer question."""
+    words = name.lower().split()
+    if not 0 < len(words) <= MOST_WORDS:
         return False
+    usual_names = {one.lower() for one in (*QUERIES, *POSITIVES, *SCORES, "title")}
+    last = words[-1]
+    patterns = (POSITIVE, NEGATIVE, ASIDE)
+    return last in usual_names or any(pattern.fullmatch(last) for pattern in patterns)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number, which is no text of a query or document."""
     try:
-        float(value)
+        float(text)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not is_number(value)

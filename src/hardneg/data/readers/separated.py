@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.readers.columns import LONGEST_NAME
+from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number
 from hardneg.data.readers.lines import BadRow, Complaints, opened
 from hardneg.errors import DataError
 
@@ -41,8 +41,12 @@ class Layout:
     names: tuple[str, ...] = ()
 
 
-def separated_rows(path: Path, kind: str, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
+def separated_rows(
+    path: Path, kind: str, complaints: Complaints, named: bool = True
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cells stay the text that they are (007 is no 7); an empty one is null. The header is row 1.
+
+    `named` says that the columns have names: TSV without a header is recognised only where they need none.
 
     Complains about rows with too many or too few cells. Raises `DataError` for a file that cannot be read.
     """
@@ -56,7 +60,7 @@ def separated_rows(path: Path, kind: str, complaints: Complaints) -> Iterator[tu
         return "skip"
 
     try:
-        layout = layout_of(path, kind)
+        layout = layout_of(path, kind, named)
         # One thread: only then does pyarrow know the number of a row that it refuses.
         reading = arrow.ReadOptions(
             use_threads=False,
@@ -93,24 +97,49 @@ def separated_rows(path: Path, kind: str, complaints: Complaints) -> Iterator[tu
         complaints.about(path, 1, BadRow("empty file", "the file has a header but no rows", "write its rows"))
 
 
-def layout_of(path: Path, kind: str) -> Layout:
-    """Tell how a file is written, by its first lines and, where cells begin with quotes, by all of them."""
+def layout_of(path: Path, kind: str, named: bool = True) -> Layout:
+    """Tell how a file is written, by its first lines and, where cells begin with quotes, by all of them.
+
+    `named` says that the columns have names, so that the first line is the header unless it is too long for one.
+    """
     encoding = _encoding(path)
     with _lines(path, encoding) as lines:
-        first, second = next(lines, ""), next(lines, "")
-    delimiter, skip = DELIMITERS[kind], 0
+        skip, first = next(((number, line) for number, line in enumerate(lines) if line.strip()), (0, ""))
+        second = next((line for line in lines if line.strip()), "")
     if said := SPREADSHEET.fullmatch(first.strip()):
-        delimiter, skip, first = said[1], 1, second
-    elif delimiter not in first and (other := next((sign for sign in OTHERS if sign in first), None)):
-        delimiter = other
-        log.info("%s: no %r in the first line; cells are read as parted by %r", path, DELIMITERS[kind], other)
+        delimiter, skip, first = said[1], skip + 1, second
+    else:
+        delimiter = _delimiter(first, second, DELIMITERS[kind])
+        if delimiter != DELIMITERS[kind]:
+            log.info("%s: reading cells as separated by %r, as the first lines are", path, delimiter)
     header = first.rstrip("\r\n").split(delimiter)
     names: tuple[str, ...] = ()
-    if delimiter == "\t" and len(header) in (2, 3) and any(len(cell) > LONGEST_NAME for cell in header):
-        names = TRIPLES[: len(header)]
-        log.info("%s: no header in the first line; columns are read as %s", path, ", ".join(names))
+    if delimiter == "\t" and len(header) in (2, 3):
+        names = _names(path, header, named or kind != ".tsv")
     quoted = _are_quotes(path, Layout(delimiter, encoding, skip), len(header))
     return Layout(delimiter, encoding, skip, quoted, names)
+
+
+def _delimiter(first: str, second: str, usual: str) -> str:
+    """The sign that gives both lines as many cells, else one that is in the first; the ending's own where it may be."""
+    counts = {sign: [WHOLE.sub("", line).count(sign) for line in (first, second)] for sign in (usual, *OTHERS)}
+    present = [sign for sign, (one, _) in counts.items() if one]
+    return next((sign for sign in present if counts[sign][0] == counts[sign][1]), (present or [usual])[0])
+
+
+def _names(path: Path, cells: list[str], named: bool) -> tuple[str, ...]:
+    """The names of the columns where the first line is a row and no header, as in MS MARCO's triples; else none."""
+    texts = [cell.strip('"') for cell in cells]
+    may_be_row = not named and not any(is_known(text) for text in texts)
+    words = may_be_row and any(len(text.split()) > 1 for text in texts) and not any(map(is_number, texts))
+    if words or any(len(cell) > LONGEST_NAME for cell in cells):
+        names = TRIPLES[: len(cells)]
+        log.info("%s: no header in the first line, which is read as a row; columns are %s", path, ", ".join(names))
+        return names
+    if may_be_row:
+        example, shown = "<tab>".join(TRIPLES[: len(cells)]), ", ".join(map(repr, texts))
+        log.info("%s: the first line (%s) is read as the header; if it is a row, write %s above", path, shown, example)
+    return ()
 
 
 def _are_quotes(path: Path, layout: Layout, columns: int) -> bool:
@@ -161,13 +190,18 @@ def _strictly(path: Path, layout: Layout) -> Iterator[_Row]:
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with _lines(path, layout.encoding) as lines:
-            reader = csv.reader(islice(lines, layout.skip, None), delimiter=layout.delimiter, strict=True)
+            taken: list[str] = []
+            reader = csv.reader(
+                _noted(islice(lines, layout.skip, None), taken), delimiter=layout.delimiter, strict=True
+            )
             while True:
                 first = layout.skip + reader.line_num + 1
+                taken.clear()
                 try:
                     row = next(reader, None)
                 except csv.Error:
-                    yield _Row(first, layout.skip + reader.line_num, 0, closed=False)
+                    cells = _without_blanks("".join(taken), layout.delimiter)
+                    yield _Row(first, layout.skip + reader.line_num, cells or 0, closed=bool(cells))
                     continue
                 if row is None:
                     return
@@ -175,6 +209,22 @@ def _strictly(path: Path, layout: Layout) -> Iterator[_Row]:
                     yield _Row(first, layout.skip + reader.line_num, len(row), closed=True)
     finally:
         csv.field_size_limit(limit)
+
+
+def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _without_blanks(text: str, delimiter: str) -> int | None:
+    """How many cells a row has that is as it should be but for blanks behind closing quotes; else None."""
+    mended = re.sub(rf'" +(?=[{re.escape(delimiter)}\r\n]|$)', '"', text)
+    try:
+        rows = list(csv.reader(io.StringIO(mended, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return len(rows[0]) if len(rows) == 1 else None
 
 
 def _encoding(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
 from hardneg.data.readers import access
-from hardneg.data.readers.columns import ROLES, Roles, check_columns
+from hardneg.data.readers.columns import ROLES, Roles, check_columns, chosen
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
@@ -80,7 +80,7 @@ class Table(HoldsOut):
 
     def _sources(self, complaints: Complaints) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
         """What lies there: its name, the rows of each split, and the corpus beside them."""
-        path = located(self.path)
+        path, named = located(self.path), bool(chosen(self.columns))
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
             name = path.resolve().name
@@ -89,11 +89,11 @@ class Table(HoldsOut):
             name, files = path.resolve().name, _files(with_tables(path))
             if corpus := files.pop(CORPUS, None):
                 documents = lambda: _texts(_joined(corpus, complaints))  # noqa: E731
-            splits = {split: [table_rows(file, complaints) for file in paths] for split, paths in files.items()}
+            splits = {split: [table_rows(file, complaints, named) for file in paths] for split, paths in files.items()}
         elif path.is_file():
             if kind_of(path) is None:
                 raise DataError(f"{path}: no known table; {EXPECTED}")
-            name, splits = plain_stem(path), {"train": [table_rows(path, complaints)]}
+            name, splits = plain_stem(path), {"train": [table_rows(path, complaints, named)]}
         else:
             raise DataError(f"{path}: no such file or folder; {EXPECTED}; {there_is(path)}")
         return name, splits, documents

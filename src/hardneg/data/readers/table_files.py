@@ -25,14 +25,16 @@ def kind_of(path: Path) -> str | None:
     return next((kind for kind in KINDS if name.endswith(kind)), None)
 
 
-def table_rows(path: Path, complaints: Complaints) -> Source:
+def table_rows(path: Path, complaints: Complaints, named: bool = True) -> Source:
     """Open one file; rows are numbered as in the file, from 1, or from 0 in formats without lines (`dataset[0]`).
+
+    `named` says that columns go by their names, and not by their order where they have none.
 
     Complains about rows that are wrong. Raises `DataError` for a file that cannot be read as what its ending says.
     """
     kind = kind_of(path)
     if kind in DELIMITERS:
-        return Source(str(path), separated_rows(path, kind, complaints))
+        return Source(str(path), separated_rows(path, kind, complaints, named))
     if kind in (".jsonl", ".ndjson"):
         return Source(str(path), json_lines(path, complaints))
     if kind == ".json":

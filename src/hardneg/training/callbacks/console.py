@@ -6,10 +6,11 @@ import logging
 import math
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from torch import Tensor
 
 from hardneg.errors import UserError
@@ -25,50 +26,75 @@ class EpochLine(L.Callback):
     """Log the epoch's mean loss (`train/epoch_loss`), and show it with the dev metrics on one line.
 
     Ends a run whose loss is no number any more: nothing can come of it, and it would be compared with others as if it
-    were one. Looked at where the loss is read anyway, at evaluations and ends of epochs.
+    were one. Looked at where the loss is read anyway, at evaluations and ends of epochs, by all ranks together. A batch
+    whose step a gradient scaler skips, as with precision=16-mixed, changes no weights and does not count.
 
     The mean is over the epoch's batches of all ranks, also of an epoch that was interrupted and went on.
     """
 
     def __init__(self) -> None:
-        self.total: float | Tensor = 0.0  # of the losses; a tensor where they are, so that no step waits for it
-        self.batches = 0
+        # Of the losses; tensors where they are, so that no step waits for them.
+        self.total: float | Tensor = 0.0
+        self.batches: int | Tensor = 0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Add up the loss, which Lightning has divided by the batches that are accumulated; show dev within epochs."""
-        self.total = self.total + outputs["loss"].detach().float() * trainer.accumulate_grad_batches
-        self.batches += 1
+        loss = outputs["loss"].detach().float() * trainer.accumulate_grad_batches
+        if _skips(trainer):
+            counts = loss.isfinite()
+            self.total, self.batches = self.total + loss.where(counts, 0.0), self.batches + counts.int()
+        else:
+            self.total, self.batches = self.total + loss, self.batches + 1
         if measured_within(trainer):
-            check_finite(float(self.total), trainer.global_step)
+            check_finite(trainer, self._mean(trainer))
             _tell(trainer, _dev(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the mean, and the dev metrics if this epoch has any."""
-        mean = collectives.mean(float(self.total) / max(self.batches, 1))
+        own = self._mean(trainer)
+        mean = collectives.mean(own)
         self.total, self.batches = 0.0, 0
         pl_module.log("train/epoch_loss", mean)  # the same on every rank
-        check_finite(mean, trainer.global_step)
+        check_finite(trainer, own)
         _tell(trainer, {"loss": mean} | (_dev(trainer) if measured_now(trainer) else {}))
+
+    def _mean(self, trainer: L.Trainer) -> float:
+        """This rank's mean so far; NaN where every step of an epoch was skipped."""
+        batches = int(self.batches)
+        return float("nan") if not batches and _skips(trainer) else float(self.total) / max(batches, 1)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed epoch has lost so far, as a mean over the ranks: a checkpoint holds one rank's state."""
-        return {"total": collectives.mean(float(self.total)), "batches": self.batches}
+        return {"total": collectives.mean(float(self.total)), "batches": int(self.batches)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on adding up."""
         self.total, self.batches = state_dict["total"], state_dict["batches"]
 
 
-def check_finite(loss: float, step: int) -> None:
-    """Raise `UserError` for a loss that is not finite, with what to try."""
-    if not math.isfinite(loss):
-        raise UserError(
-            f"the training has diverged: by step {step} the loss is {loss}, and the weights are of no use; take a lower"
-            " optimizer.lr, more schedule.warmup or trainer.gradient_clip_val=1 (train/loss in metrics.csv says when it"
-            " began, debug=detect_anomaly in which operation)"
-        )
+def check_finite(trainer: L.Trainer, loss: float) -> None:
+    """Raise `UserError` on every rank, with what to try, if the loss of any is not finite; all ranks must ask.
+
+    One that ended alone would leave the others waiting for it.
+    """
+    # A share and not the mean of the losses, which leaves out what is NaN.
+    if collectives.mean(float(not math.isfinite(loss))) == 0:
+        return
+    kept = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint) and one.monitor]
+    best = [path for path in (Path(one.best_model_path) for one in kept) if path.is_file()]
+    before = f"; {best[0]} is from before, the best on dev" if best else ""
+    raise UserError(
+        f"the training has diverged: by step {trainer.global_step} the loss is no finite number, and the weights are of"
+        f" no use{before}; take a lower optimizer.lr, more schedule.warmup or trainer.gradient_clip_val=1 (train/loss"
+        " in metrics.csv says when it began, debug=detect_anomaly in which operation)"
+    )
+
+
+def _skips(trainer: L.Trainer) -> bool:
+    """Whether a step whose gradients are not finite is left out, and tried with a smaller scale."""
+    return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def _dev(trainer: L.Trainer) -> dict[str, float]:

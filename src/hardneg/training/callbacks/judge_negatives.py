@@ -114,8 +114,8 @@ class JudgeNegatives(L.Callback):
             return
         if commands:
             typed, splits = "\n  ".join(commands), [name for name in ("dev", "test") if cfg.split[name] is not None]
-            did = f"what {names} did for {' and '.join(splits)}"
-            log.info("%s, the same run without tells, for this seed:\n  %s", did, typed)
+            did, it = f"what {names} did for {' and '.join(splits)}", "it" if len(self.drawn) == 1 else "them"
+            log.info("to see %s (this seed), train the same run without %s:\n  %s", did, it, typed)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
