@@ -84,7 +84,7 @@ def run(bert, decoder, scorer, cache, tmp_path, monkeypatch):
         references = {key: value for key, value in found(classes.plain(OmegaConf.merge(cfg, given))) if "/" in value}
         node: Any = classes.plain(OmegaConf.merge(cfg, given, TINY, {"cache": str(cache)}))
         shrink(node, bert, decoder, scorer)
-        if node["encoder"].get("lr") == "auto":  # what refers to it is a word by now
+        if (node.get("encoder") or {}).get("lr") == "auto":  # what refers to it is a word by now
             node["encoder"]["lr"] = node["optimizer"]["lr"] = 0.01
         for path, value in references.items():
             if value.startswith(str(tmp_path)):
