@@ -113,10 +113,19 @@ def tested(sets: list[OneSet]) -> str:
             each = Contrast(each.name, each.data, each.difference, holm[each.name, each.data])
             cells = [each.name, each.data, points(each.difference), f"{each.p_holm:.2g}", each.verdict(plan.SMALLEST)]
             lines.append(row(cells))
-        mean, low, high = (100 * x for x in over_sets([each.difference for each in mine]))
-        lines.append(
-            row([mine[0].name, f"**mean of {len(mine)} sets**", f"**{mean:+.2f}** [{low:+.2f}, {high:+.2f}]", "", ""])
-        )
+        if len(mine) > 1:
+            mean, low, high = (100 * x for x in over_sets([each.difference for each in mine]))
+            lines.append(
+                row(
+                    [
+                        mine[0].name,
+                        f"**mean of {len(mine)} sets**",
+                        f"**{mean:+.2f}** [{low:+.2f}, {high:+.2f}]",
+                        "",
+                        "",
+                    ]
+                )
+            )
     return "\n".join([*lines, "", f"Holm over {len(found)} contrasts. Intervals are not corrected."])
 
 
@@ -197,13 +206,19 @@ def draw(path: Path, sets: list[OneSet]) -> None:
                 panel.plot(seconds, values, "o-", color=COLOURS[number], markersize=4, label=said)
         panel.set(title=one.name, xlabel="processor seconds", xlim=(0, None))
     panels[0].set_ylabel(f"dev {METRIC} (seed {plan.SEEDS[1]})")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=len(NAMES), fontsize=8)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=min(len(NAMES), len(sets) + 1),
+        fontsize=8,
+    )
     last = panels[-1]
     rows = [
         (one.name, *(100 * x for x in (one.found[0].difference.mean, *one.found[0].difference.interval())))
         for one in sets
     ]
-    rows.append(("mean", *(100 * x for x in over_sets([one.found[0].difference for one in sets]))))
+    if len(sets) > 1:
+        rows.append(("mean", *(100 * x for x in over_sets([one.found[0].difference for one in sets]))))
     for number, (_, mean, low, high) in enumerate(rows):
         last.plot([low, high], [number, number], color=COLOURS[2])
         last.plot([mean], [number], "o", color=COLOURS[2])

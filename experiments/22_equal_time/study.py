@@ -36,9 +36,13 @@ def main() -> None:
     data, planned = given.data.resolve(), plan.Plan(given.start, given.out.resolve() / given.start)
     if not given.table:
         runs = Runs(data, planned)
-        for name in given.sets.split(",") if given.sets else planned.start.budget:
+        sets = given.sets.split(",") if given.sets else list(planned.start.budget)
+        for name in sets:
             runs.one_set(name)
             runs.longer(name)
+        for name in sets if planned.start.race else []:  # last: their budget is wall time, so let nothing else run then
+            race.of(data / name, planned, name)
+            runs.seeds(name)
     import report
 
     report.write(data, planned)
@@ -51,12 +55,14 @@ class Runs:
         self.data, self.plan, self.warm = data, planned, False
 
     def one_set(self, name: str) -> None:
-        """Make the tries, the race and the runs of the other seeds."""
+        """Make the tries, and the runs of all seeds."""
         tries = {side: self.plan.first(side) for side in plan.SIDES}
         self.in_turns(name, tries, plan.SEEDS[0])
         self.in_turns(name, {side: self.plan.tries(name, side) for side in plan.SIDES}, plan.SEEDS[0])
-        if self.plan.start.race:
-            race.of(self.data / name, self.plan, name)
+        self.seeds(name)
+
+    def seeds(self, name: str) -> None:
+        """Run every arm with every seed."""
         arms = self.plan.arms(name)
         for number, seed in enumerate(plan.SEEDS):
             for arm in list(arms) if number % 2 == 0 else reversed(arms):
