@@ -88,7 +88,8 @@ class World:
 def make_world(data, cache, *overrides):
     """Compose every option of conf/ over this data set, with a small static tower unless `overrides` say otherwise."""
     groups = {group: f"{group}=[{','.join(names(group))}]" for group in ("negatives", "loss", "filter")}
-    small = () if any("encoder=" in one for one in overrides) else ("encoder.dim=8", "encoder.vocab_size=300")
+    given = any("encoder=" in one for one in overrides)
+    small = () if given else ("encoder.dim=8", "encoder.vocab_size=300", "encoder.lr=0.01")
     cfg = compose(*groups.values(), "logger=csv", "batch_size=12", *small, *overrides)
     node = classes.plain(cfg)
     for name, source in node["negatives"].items():
