@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import quick
@@ -31,7 +31,6 @@ SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydr
 SLOW += ["pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
 MODULES = ("hardneg.cli", "torch.distributed.run", "submitit.local._local", "submitit.core._submit")
 ColdPopen = subprocess.Popen
-LAST_DESCRIPTOR = 4096
 LARGEST = 200_000  # bytes of a message: words and environment of one process
 
 context = multiprocessing.get_context("forkserver")
@@ -51,13 +50,16 @@ class Zygote:
         self._lock = threading.Lock()
 
     @classmethod
-    def forked(cls) -> Zygote:
-        """Fork one from this process, in which nothing has been done."""
+    def forked(cls, but: Sequence[int] = ()) -> Zygote:
+        """Fork one from this process, in which nothing has been done; it has not the descriptors `but`.
+
+        A lock that the process was given must go with it, not with the zygote.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             ours.close()
-            os.closerange(3, theirs.fileno())  # a lock that the process holds must go with it, not with us
-            os.closerange(theirs.fileno() + 1, LAST_DESCRIPTOR)
+            for descriptor in but:
+                os.close(descriptor)
             _serve(theirs)
         theirs.close()
         return cls(ours)
@@ -136,7 +138,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.chdir(order["folder"])
     if os.environ.get("LOCAL_RANK", "0") == "0":  # other ranks start nothing
-        WarmPopen.zygote = Zygote.forked()
+        WarmPopen.zygote = Zygote.forked([place for place in order["places"] if place > 2])
         subprocess.Popen = WarmPopen
     Hydra.get_mode = quick.composing_once()
     sys.argv = [order["module"], *order["words"]]
