@@ -76,19 +76,21 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
 
 def found_batch_size(folder: Path | None) -> int | None:
     """Return the batch that `batch_size=auto` has found for the run in this folder; None where it has not yet."""
-    return _noted(folder).get("batch_size")
+    return found(folder, "batch_size")
 
 
 def found_learning_rate(folder: Path | None) -> float | None:
     """Return the rate that `encoder.lr=auto` has found for the run in this folder; None where it has not yet."""
-    return _noted(folder).get("learning_rate")
+    return found(folder, "learning_rate")
 
 
-def _noted(folder: Path | None) -> dict[str, Any]:
+def found(folder: Path | None, name: str) -> Any:
+    """Return what the status of the run in this folder has under a name; None where it has nothing, or is none."""
     try:
-        return json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
+        status = json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return {}
+        return None
+    return status.get(name)
 
 
 def reads_encoder_lr(node: Mapping[str, Any]) -> bool:

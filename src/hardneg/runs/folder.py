@@ -68,17 +68,8 @@ def checkpoint_of(source: Path) -> Path:
     return next(path for path in found if path.is_file())
 
 
-def note_batch_size(folder: Path, number: int) -> None:
-    """Write the batch that `batch_size=auto` stands for into a run's config, if it has one."""
-    _note(folder, "batch_size", number)
-
-
-def note_learning_rate(folder: Path, rate: float) -> None:
-    """Write the rate that `encoder.lr=auto` stands for into a run's config, if it has one."""
-    _note(folder, "encoder.lr", rate)
-
-
-def _note(folder: Path, key: str, value: Any) -> None:
+def note_setting(folder: Path, key: str, value: Any) -> None:
+    """Write what `auto` stands for into a run's config, if it has one."""
     written = folder / ".hydra" / "config.yaml"
     saved: Any = OmegaConf.load(written) if written.is_file() else None
     if saved is not None and OmegaConf.select(saved, key) != value:

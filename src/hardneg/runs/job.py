@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, UserError
 from hardneg.runs import status
-from hardneg.runs.folder import CHECKPOINTS, LAST, note_batch_size, note_learning_rate
+from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import no_room
@@ -100,11 +100,11 @@ def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
 def note_found(cfg: DictConfig, folder: Path) -> None:
     """Write what `auto` stood for into a finished run's config, which Hydra has just written anew as `cfg` asks."""
     if number := run_identity.found_batch_size(folder):
-        note_batch_size(folder, number)
+        note_setting(folder, "batch_size", number)
     if rate := run_identity.found_learning_rate(folder):
-        note_learning_rate(folder, rate)
+        note_setting(folder, "encoder.lr", rate)
     elif run_identity.seeks_rate(cfg):  # asked for without the number that it was given, or from before `auto`
-        note_learning_rate(folder, run_identity.RATE)
+        note_setting(folder, "encoder.lr", run_identity.RATE)
 
 
 def check_same(folder: Path, cfg: DictConfig) -> None:

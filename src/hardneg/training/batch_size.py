@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -13,21 +12,21 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig
 
-from hardneg.config import classes, run_identity
+from hardneg.config import classes
 from hardneg.config.run_identity import AUTO, BATCH
 from hardneg.data.same_set_batches import Order
 from hardneg.data.tokens import TokenTable
-from hardneg.encoders import checkpoint
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
-from hardneg.runs import status
-from hardneg.runs.folder import note_batch_size
 from hardneg.system import distributed
+from hardneg.training.auto_numbers import Auto
 
 log = logging.getLogger(__name__)
+
+BATCH_SIZE = Auto("the batch size", "batch_size", noted="batch_size", saved="batch_size")
 
 STEPS = 8  # an epoch should have so many batches, for the rate to rise and fall in (experiments/16_defaults)
 LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
@@ -58,10 +57,10 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """
     if cfg.batch_size != AUTO:
         return cfg
-    began = _began_with(cfg)
     asked = int(cfg.encoder.get("batch_size") or BATCH)
+    began = BATCH_SIZE.began_with(cfg, asked)  # before there was `auto` no batch was made smaller for few queries
     ranks = distributed.world_size()
-    number = planned(AUTO, cfg.encoder, order, ranks) if began is None else began
+    number = planned(AUTO, cfg.encoder, order, ranks) if began is None else int(began)
     queries = f"{sum(order.sets.values()):,} training queries"
     smallest = _set_that_caps(order, number, ranks)
     if smallest is not None:
@@ -84,7 +83,7 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
                 *(number, smallest, whole),
                 *("take data.batches=blended (a batch is of all sets), or " if may_blend else "", smallest),
             )
-    return _noted(cfg, folder, number)
+    return BATCH_SIZE.settled(cfg, folder, number)
 
 
 def _set_that_caps(order: Order, number: int, ranks: int) -> str | None:
@@ -109,7 +108,7 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
             " trains on the larger batch in the memory of a part, in about twice the time",
             *(fits, number),
         )
-    return _noted(cfg, folder, fits)
+    return BATCH_SIZE.settled(cfg, folder, fits)
 
 
 def halved(tries: Callable[[int], None], start: int) -> int:
@@ -200,30 +199,3 @@ def _all_of_batch(cfg: DictConfig) -> bool:
     """Whether no source has documents but those of the batch."""
     sources = classes.build_group(cfg.get("negatives"), "negatives").values()
     return all(getattr(source, "of_batch", False) for source in sources)
-
-
-def _began_with(cfg: DictConfig) -> int | None:
-    """The number that a run which goes on began with; None for a new run."""
-    if not cfg.get("ckpt_path"):
-        return None
-    folder = Path(str(cfg.ckpt_path)).resolve().parent.parent
-    noted = run_identity.found_batch_size(folder)
-    written = folder / ".hydra" / "config.yaml"
-    if noted is None and written.is_file():
-        noted = OmegaConf.select(OmegaConf.load(written), "batch_size")
-    if not isinstance(noted, int):  # as of a checkpoint that was copied from its folder
-        noted = checkpoint.began_with(cfg.ckpt_path).get("batch_size")
-    # Before there was `auto` no batch was made smaller for few queries.
-    return int(noted or cfg.encoder.get("batch_size") or BATCH)
-
-
-def _noted(cfg: DictConfig, folder: Path, number: int) -> DictConfig:
-    """Return the config with the number, which the folder's config and status then have too."""
-    distributed.agree("the batch size", number)
-    cfg = copy.deepcopy(cfg)
-    with open_dict(cfg), read_write(cfg):
-        cfg.batch_size = number
-    if distributed.rank() == 0 and status.read(folder) is not None:
-        status.note_settled(folder, cfg, batch_size=number)
-        note_batch_size(folder, number)
-    return cfg

@@ -1,0 +1,49 @@
+"""What a setting that is `auto` stands for in a run: found once, noted in the run's folder, kept when it goes on."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from hardneg.config import run_identity
+from hardneg.encoders import checkpoint
+from hardneg.runs import status
+from hardneg.runs.folder import note_setting
+from hardneg.system import distributed
+
+
+@dataclass(frozen=True)
+class Auto:
+    """A setting that may be `auto`: what it is called, its key in the config, its name in a status and a checkpoint."""
+
+    called: str
+    key: str
+    noted: str
+    saved: str
+
+    def began_with(self, cfg: DictConfig, default: int | float) -> int | float | None:
+        """Return the number that a run which goes on began with, `default` where nothing says; None for a new run."""
+        if not cfg.get("ckpt_path"):
+            return None
+        folder = Path(str(cfg.ckpt_path)).resolve().parent.parent
+        number = run_identity.found(folder, self.noted)
+        written = folder / ".hydra" / "config.yaml"
+        if number is None and written.is_file():
+            number = OmegaConf.select(OmegaConf.load(written), self.key)
+        if not isinstance(number, int | float):  # as of a checkpoint that was copied from its folder
+            number = checkpoint.began_with(cfg.ckpt_path).get(self.saved, default)
+        return number
+
+    def settled(self, cfg: DictConfig, folder: Path, number: int | float) -> DictConfig:
+        """Return the config with the number, which the folder's config and status then have too."""
+        distributed.agree(self.called, number)
+        cfg = copy.deepcopy(cfg)
+        with open_dict(cfg), read_write(cfg):
+            OmegaConf.update(cfg, self.key, number)
+        if distributed.rank() == 0 and status.read(folder) is not None:
+            status.note_settled(folder, cfg, **{self.noted: number})
+            note_setting(folder, self.key, number)
+        return cfg
