@@ -23,15 +23,15 @@ FAILED = "failed_ends"
 class Anew:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
-    One run of the arm to take is trained whatever the time, and one of the baseline if that is told apart from it. A
-    failure of these ends the race; without another run it is judged by those that there are.
+    One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
+    without another run it is judged by those that there are.
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
         self.course, self.outcome, self.record = course, outcome, course.record
         self.queue = outcome.queue(first_seed)
         self.width = max(len(name) for name, _ in self.queue)
-        self.must = 2 if outcome.verdict.told_apart else 1
+        self.must = len({outcome.verdict.taken, outcome.baseline})
 
     def run(self) -> list[tuple[str, int]]:
         """Train what there is time for; return the arms and seeds that were trained."""

@@ -1,4 +1,4 @@
-"""Which arms of a race go on, and which is taken: paired tests over dev queries, their error held over all looks."""
+"""Which arms of a race go on, by paired tests over dev queries; which is taken; and whether it is named the winner."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ Scores = Mapping[str, Float[np.ndarray, " Q"]]  # arm -> dev metric by query, th
 class Rules:
     """How much error a race may make, and how many arms it lets through.
 
-    `alpha` is the chance that any arm, at any look, is called worse than one that it equals. Each look spends a share
-    of it in proportion to how far the arms have come (the last looks decide most), evenly over all pairs of
-    `arms`, those that were entered without those that come to the same run as another: a union bound (Bonferroni),
-    which holds however the looks depend on each other and whichever arms are left.
+    `alpha` is the chance that any arm, at any look, is called worse than one that it equals, and the chance that an arm
+    is named the winner that is no better than the baseline. Each look spends a share of it in proportion to how far
+    the arms have come (the last looks decide most), evenly over all pairs of `arms`, those that were entered without
+    those that come to the same run as another: a union bound (Bonferroni), which holds however the looks depend on each
+    other and whichever arms are left. The winner is tested once, on seeds that no look has seen (`to_win`).
     """
 
     arms: int
@@ -40,6 +41,16 @@ class Rules:
     def whole(self) -> int:
         """The length of a whole run in lengths of the first rung."""
         return self.units(self.rungs)
+
+    @property
+    def to_win(self) -> float:
+        """The two-sided p-value against the baseline that an arm which is better must come below to be the winner.
+
+        `alpha` is shared by all arms that might be tested (Bonferroni), so whichever the race brings to that test, and
+        however, the chance of a wrong winner is `alpha` at most. As worse arms win nothing, that is twice the share in
+        two-sided terms, but never more than `alpha`: a winner's interval leaves out 0.
+        """
+        return min(self.alpha, 2 * self.alpha / (self.arms - 1))
 
     def level(self, rung: int) -> float:
         """The p-value that a pair must come below at this look."""
@@ -66,16 +77,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the last rung says: the arm to take, the winner if one is told apart from the baseline, and the evidence.
+    """What the last rung says: the arm that is to be tested against the baseline on other seeds, or the baseline.
 
-    `tied` are the arms that are not told apart from the leader, itself included, as they stand in the portfolio.
+    `close` are the arms within one standard error of the leader, itself included, as they stand in the portfolio; the
+    first of them is `taken`.
     """
 
     taken: str
     leader: str
-    tied: list[str]
-    told_apart: bool
-    p: float | None = None  # of the arm taken against the baseline, where it is another
+    close: list[str]
+    lead: float  # of the leader over the baseline, on dev
+    error: float  # its standard error, over queries; both 0 where the baseline leads
 
 
 def p_value(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"]) -> float:
@@ -110,23 +122,28 @@ def look(scores: Scores, rung: int, rules: Rules, baseline: str, room: int | Non
     return Look(rung, leader, level, p, worse, no_time, [arm for arm in on if arm not in no_time])
 
 
-def verdict(scores: Scores, rules: Rules, baseline: str, portfolio: Sequence[str]) -> Verdict:
-    """Judge the arms that have come to the last rung.
+def standard_error(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"]) -> float:
+    """That of the mean of their differences by query; 0 for fewer than two queries."""
+    d = np.asarray(one, float) - np.asarray(other, float)
+    return float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else 0.0
 
-    Where the baseline is not told apart from the leader it is taken. Else the first in the portfolio, which goes from
-    the simplest to the dearest, of those that are not told apart from the leader and are told apart from the baseline.
+
+def verdict(scores: Scores, baseline: str, portfolio: Sequence[str]) -> Verdict:
+    """Judge the arms that have come to the last rung by the rule of one standard error.
+
+    Taken is the first in the portfolio, which goes from the simplest to the dearest, of those that are within one
+    standard error of the best (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, 3.4.3;
+    here paired by query). That names no winner: the test comes on other seeds.
     """
-    level = rules.level(rules.rungs)
     leader = max(scores, key=lambda arm: float(scores[arm].mean()))
-    apart = {arm: arm != leader and p_value(scores[leader], scores[arm]) < level for arm in scores}
-    tied = [arm for arm in portfolio if arm in scores and not apart[arm]]
-    if baseline in tied:
-        p = None if leader == baseline else p_value(scores[leader], scores[baseline])
-        return Verdict(baseline, leader, tied, False, p)
-    against = {arm: p_value(scores[arm], scores[baseline]) for arm in tied}
-    better = {arm for arm in tied if scores[arm].mean() > scores[baseline].mean() and against[arm] < level}
-    taken = next(arm for arm in tied if arm == leader or arm in better)
-    return Verdict(taken, leader, tied, True, against[taken])
+
+    def behind(arm: str) -> float:
+        return float(scores[leader].mean() - scores[arm].mean())
+
+    errors = {arm: standard_error(scores[leader], scores[arm]) for arm in scores}
+    close = [arm for arm in portfolio if arm in scores and behind(arm) <= errors[arm]]
+    taken = baseline if baseline in close else close[0]
+    return Verdict(taken, leader, close, behind(baseline), errors[baseline])
 
 
 @dataclass(frozen=True)
@@ -138,10 +155,16 @@ class Confirmation:
     high: float
     p: float | None  # None: too few seeds
     seeds: int
+    error: float  # the standard error, over seeds and queries
 
-    def confirms(self, alpha: float) -> bool:
-        """Whether it is better there too."""
-        return self.p is not None and self.p < alpha and self.difference > 0
+    def wins(self, level: float) -> bool:
+        """Whether it is better than the baseline."""
+        return self.p is not None and self.p < level and self.difference > 0
+
+    @property
+    def ahead(self) -> bool:
+        """Whether it leads by more than one standard error, proof or not."""
+        return self.difference > self.error
 
 
 def confirm(
@@ -153,7 +176,7 @@ def confirm(
     """Test an arm against the baseline over new seeds and the dev queries, both random, as `hardneg compare` does.
 
     A race trains every arm with one seed, and of equal arms one seed's run may well be better than another's by more
-    than queries explain. So an arm is named the winner only if it is better on others too. `means` are the dev means of
+    than queries explain. So what names a winner are other seeds. `means` are the dev means of
     all arms trained anew (NaN where one has no such seed), from which the variance between seeds is pooled.
     """
     shared = sorted(taken.keys() & baseline.keys())
@@ -161,4 +184,4 @@ def confirm(
     found = statistics.crossed(d, statistics.pooled_seed_variance(means))
     low, high = found.interval(level)
     enough = found.seeds > 1 and found.seed_freedom >= LEAST_FREEDOM
-    return Confirmation(found.mean, low, high, found.p if enough else None, found.seeds)
+    return Confirmation(found.mean, low, high, found.p if enough else None, found.seeds, found.error)

@@ -123,12 +123,14 @@ class Rungs:
 
     def _verdict(self) -> Verdict:
         scores, baseline = self._scores(self.rules.rungs), self.course.baseline
-        said = verdict(scores, self.rules, baseline, list(self.course.entries))
+        said = verdict(scores, baseline, list(self.course.entries))
         for name, values in scores.items():
             self.record.finished(name, float(values.mean()))
-        p = "" if said.p is None else f" (p {said.p:.2g}, to be below {self.rules.level(self.rules.rungs):.2g})"
-        if said.told_apart:
-            log.info("%s is told apart from %s on dev%s; now on other seeds", said.taken, baseline, p)
+        if said.leader == baseline:
+            log.info("%s, the baseline, is the best on dev", baseline)
+        elif said.taken == baseline:
+            log.info("%s leads on dev, by less than one standard error", said.leader)
         else:
-            log.info("nothing is told apart from %s on dev%s", baseline, p)
+            ahead = float(scores[said.taken].mean() - scores[baseline].mean())
+            log.info("%s is ahead of %s on dev by %.4f; now on other seeds", said.taken, baseline, ahead)
         return said

@@ -42,14 +42,16 @@ class Outcome:
         return max(others, key=lambda name: _standing(others[name]), default=None)
 
     def queue(self, first_seed: int) -> list[tuple[str, int]]:
-        """The runs at the end by arm and seed: first one of each arm, then what the test of the winner needs."""
+        """The runs at the end by arm and seed: first what the test of a winner needs, then the runner-up.
+
+        Where there is nothing to test the runner-up is trained beside the baseline.
+        """
         seeds = [first_seed + number for number in range(self.course.settings.seeds)]
-        pair = list(dict.fromkeys([self.verdict.taken, self.baseline]))
         third = [] if self.runner_up is None else [self.runner_up]
-        first = [(name, seeds[0]) for name in [*pair, *third]]
-        then = [(name, seed) for seed in seeds[1:] for name in (pair if len(pair) > 1 else [*pair, *third])]
-        rest = [(name, seed) for seed in seeds[1:] for name in third]
-        return list(dict.fromkeys([*first, *then, *rest]))
+        if self.verdict.taken == self.baseline:
+            return [(name, seed) for seed in seeds for name in (self.baseline, *third)]
+        pair = (self.verdict.taken, self.baseline)
+        return [(name, seed) for group in (pair, third) for seed in seeds for name in group]
 
 
 def _standing(trial: FrozenTrial) -> tuple[int, float]:
@@ -69,60 +71,73 @@ class Conclusion:
 
 def conclude(outcome: Outcome, dev: Dev) -> Conclusion:
     """Judge a race by its verdict and the runs at its end."""
-    said, found = outcome.verdict, None
-    if said.told_apart:
-        found = confirm(_values(dev[said.taken]), _values(dev[outcome.baseline]), _seed_means(dev))
-    won = found is not None and found.confirms(outcome.course.settings.alpha)
-    likely = found is not None and found.p is None and found.difference > 0  # too few seeds to test it
-    take = said.taken if won or likely else outcome.baseline
-    return Conclusion(take, said.taken if won else None, reason(outcome, found), found)
+    said, base = outcome.verdict, outcome.baseline
+    if said.taken == base:
+        return Conclusion(base, None, f"{_nobody(outcome)}{_stopped(outcome)}.", None)
+    found = confirm(_values(dev[said.taken]), _values(dev[base]), _seed_means(outcome, dev))
+    won = found.wins(outcome.course.rules.to_win)
+    take = said.taken if won or found.ahead else base
+    return Conclusion(take, said.taken if won else None, f"{_tested(outcome, found, take)}{_stopped(outcome)}.", found)
 
 
 def _values(by_seed: Mapping[int, DevValues]) -> dict[int, np.ndarray]:
     return {seed: one.values for seed, one in by_seed.items()}
 
 
-def _seed_means(dev: Dev) -> np.ndarray:
-    """The dev mean of each arm (row) and seed (column), NaN where there is no such run."""
+def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
+    """The dev mean of each arm (row) and seed (column), the race's own run last; NaN where there is no such run.
+
+    The race's run of an arm tells how much seeds vary, not which arm is better: by that it was chosen.
+    """
     seeds = sorted({seed for by_seed in dev.values() for seed in by_seed})
-    return np.array([[by_seed[s].mean if s in by_seed else np.nan for s in seeds] for by_seed in dev.values()])
+    trials, last = outcome.course.record.trials(), outcome.course.rules.rungs
+    raced = [trials[name].intermediate_values.get(last, np.nan) for name in dev]
+    anew = [[by_seed[s].mean if s in by_seed else np.nan for s in seeds] for by_seed in dev.values()]
+    return np.column_stack([anew, raced])
 
 
-def reason(outcome: Outcome, found: Confirmation | None) -> str:
-    """Say who wins and how sure that is, or that nothing is told apart, and what is to be taken then."""
+def _nobody(outcome: Outcome) -> str:
     said, base = outcome.verdict, outcome.baseline
-    level = outcome.course.rules.level(outcome.course.settings.rungs)
-    p = "" if said.p is None else f", p {said.p:.2g}, which must be below {level:.2g} after so many looks and arms"
-    if found is None:
-        best = "it is the best on dev itself" if said.leader == base else f"the best on dev was {said.leader}{p}"
-        words = f"No winner: nothing is told apart from {base} ({best}). Take {base}, the simplest"
+    if said.leader == base:
+        return f"No winner: {base}, the simplest, is the best on dev itself. Take {base}"
+    return (
+        f"No winner: the best on dev, {said.leader}, is ahead of {base} by {said.lead:.4f}, which is within one standard"
+        f" error ({said.error:.4f}). Take {base}, the simplest"
+    )
+
+
+def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
+    """Say who wins and how sure that is, or that nothing is told apart, and what is to be taken then."""
+    said, base, level = outcome.verdict, outcome.baseline, outcome.course.rules.to_win
+    seeds = f"{found.seeds} new seed{'s' * (found.seeds > 1)}"
+    shown = f"dev {outcome.course.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
+    if found.p is not None:
+        shown += f", p {found.p:.2g}"
+    if found.wins(level):
+        words = f"Winner: {said.taken}, {shown}, against {base}"
+        if others := [name for name in said.close if name != said.taken]:
+            words += (
+                f". Within one standard error of the best in the race ({said.leader}): {', '.join(others)};"
+                f" {said.taken} comes first in the portfolio, which goes from the simplest to the dearest"
+            )
+        return words
+    if found.p is None:
+        words = f"No winner yet: {said.taken} against {base}, {shown}; the budget had room for too few seeds to test it"
     else:
-        seeds = f"{found.seeds} new seed{'s' * (found.seeds > 1)}"
-        shown = f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
-        shown += f", p {found.p:.2g}" if found.p is not None else ""
-        if found.confirms(outcome.course.settings.alpha):
-            words = f"Winner: {said.taken}, dev {outcome.course.metric} {shown}, against {base}"
-            if others := [name for name in said.tied if name != said.taken]:
-                words += (
-                    f". Not told apart from the best ({said.leader}): {', '.join(others)}; {said.taken} comes first in"
-                    " the portfolio, which goes from the simplest to the dearest"
-                )
-        elif found.p is None and found.difference > 0:
-            words = (
-                f"No winner yet: {said.taken} was told apart from {base} in the race (one seed{p}) and is better anew"
-                f" ({shown}), but the budget had room for too few seeds to test whether that holds for others. Take"
-                f" {said.taken} with that in mind, or give a longer budget"
-            )
-        else:
-            words = (
-                f"No winner: {said.taken} was told apart from {base} in the race, with one seed, but not on others"
-                f" ({shown}). Take {base}, the simplest"
-            )
-    if worse := [name for seen in outcome.course.record.looks() for name in seen.worse]:
+        words = f"No winner: {said.taken} is not told apart from {base}, {shown}, which must be below {level:.2g}"
+    if take == base:
+        return f"{words}. Take {base}, the simplest"
+    return f"{words}. Take {take}, which is ahead by more than one standard error, with that in mind"
+
+
+def _stopped(outcome: Outcome) -> str:
+    """Say who was stopped in the race, and why."""
+    looks, words = outcome.course.record.looks(), ""
+    if worse := [name for seen in looks for name in seen.worse]:
         words += f". Stopped as worse than the best of their rung: {', '.join(worse)}"
-    if no_time := [name for seen in outcome.course.record.looks() for name in seen.no_time]:
+    if no_time := [name for seen in looks for name in seen.no_time]:
         words += (
             f". Not told apart, but stopped as time was short: {', '.join(no_time)}; a new race with a longer budget,"
             " or with fewer arms, can say more of them"
         )
-    return f"{words}."
+    return words

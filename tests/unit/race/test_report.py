@@ -29,9 +29,8 @@ def outcome(folder):
     record = Record(optuna.create_study(direction="maximize"), folder)
     arms = {name: Entry(name, (), tuple(own)) for name, own in ARMS.items()}
     course = Course(Settings("10m", ARMS), folder, arms, Crew(config, BasicLauncher(), folder), record, "ndcg@10")
-    return Outcome(
-        course, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1.0, 1), Verdict("in_batch", "random", [], False)
-    )
+    verdict = Verdict("in_batch", "random", ["in_batch", "random"], 0.0, 0.0)
+    return Outcome(course, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1.0, 1), verdict)
 
 
 @pytest.mark.parametrize("auto", [True, False])

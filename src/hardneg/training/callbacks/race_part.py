@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from hardneg.errors import Paused
 from hardneg.runs import rungs, status
-from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.system import distributed
 from hardneg.training.base import at_a_step
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
@@ -54,10 +54,12 @@ class PauseAtRung(Checkpoint):
                 self._pause(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at one at its end, where last.ckpt has just been written."""
+        """Look at one at its end."""
         if measured_now(trainer):
             self._note(trainer)
-            self._pause(trainer)
+            if self._there(trainer):
+                trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
+                self._pause(trainer)
 
     def _there(self, trainer: L.Trainer) -> bool:
         return self.until is not None and trainer.global_step >= self.until
@@ -79,7 +81,8 @@ class TimeSteps(Checkpoint):
     """Train for some seconds, evaluate dev once, write down how long each takes, and raise `Paused`.
 
     `timing` in the status: seconds of an optimiser step (`step`, with its share of the mining rounds to come), of an
-    evaluation (`evaluation`), and from the start to the first step without mining (`start`).
+    evaluation with the checkpoint that is written where it is the best (`evaluation`), and from the start to the first
+    step without mining (`start`).
     """
 
     def __init__(self, seconds: float, folder: Path, evaluate: Evaluate) -> None:
@@ -103,6 +106,7 @@ class TimeSteps(Checkpoint):
             return
         step = step_seconds(self.ends) + _mining_a_step(trainer)
         self.evaluate.measure(trainer, pl_module)
+        trainer.save_checkpoint(self.folder / CHECKPOINTS / BEST, weights_only=False)
         found: dict[str, Any] = {"step": step, "evaluation": time.perf_counter() - now, "start": self.start}
         if trainer.is_global_zero:
             status.write(self.folder, timing=found)
