@@ -19,7 +19,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 TIMED = 2.0  # seconds for which an arm's steps are timed
-SEEDS_TO_TEST = 3  # with fewer, two arms say too little of what seeds do (see `decide.confirm`)
+SEEDS_TO_TEST = 2  # one run more, that of the race, tells how much seeds vary (see `outcome.conclude`)
 
 
 def lengths(course: Course) -> Plan:
