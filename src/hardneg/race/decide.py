@@ -58,8 +58,8 @@ class Rules:
         return self.alpha * self.units(rung) / sum(map(self.units, range(1, self.rungs + 1))) / pairs
 
     def most(self, rung: int) -> int:
-        """How many arms may go on after a rung."""
-        return max(2, math.ceil(self.arms * self.keep**rung))
+        """How many arms may go on after a rung: a share of all but the baseline, one at least, and the baseline."""
+        return 1 + max(1, math.ceil((self.arms - 1) * self.keep**rung))
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ def test_every_arm_trains_for_the_same_time_and_the_worst_case_fits():
     timings["c"] = timings["a"]
     found = plan(timings, rules, 3, 600.0)
     assert found.unit["in_batch"] == pytest.approx(4 * found.unit["b"], abs=4)
-    # 4 arms to 1, 2 to 2, 2 to 4 lengths of a first rung, of which a whole run has 4; then 7 whole runs.
-    units, starts, ends = 4 + 2 + 4, 4 + 2 + 2, 7
+    # 4 arms to 1, 3 to 2, 2 to 4 lengths of a first rung, of which a whole run has 4; then 7 whole runs.
+    units, starts, ends = 4 + 3 + 4, 4 + 3 + 2, 7
     worst = units * (found.training / 4 + 0.5) + starts * 1.0 + ends * (found.training + (4 + 2) * 0.5 + 1.0)
     assert worst == pytest.approx(600.0) == pytest.approx(found.longest)
     assert runs_at_the_end(4, 3) == 7 and runs_at_the_end(2, 3) == 6
