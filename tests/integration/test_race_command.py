@@ -105,7 +105,7 @@ def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing
     assert "holds a race that was begun with alpha=0.05 (now 0.1)" in refused.stderr
 
 
-QUEUE = [("bm25", 2), ("in_batch", 2), ("random", 2), ("bm25", 3), ("in_batch", 3), ("random", 3)]
+QUEUE = [("bm25", 2), ("in_batch", 2), ("bm25", 3), ("in_batch", 3), ("random", 2), ("random", 3)]
 
 
 def study(folder):
@@ -119,9 +119,7 @@ def test_of_equal_arms_the_baseline_is_taken_and_an_arm_that_fails_is_out(racing
     said, summary, launched = racing(effects={}, fails=("random",))
     assert "random failed and is out of the race: out of memory" in said.stderr and "arms/random" not in launched
     assert summary["winner"] is None and summary["take"] == "in_batch"
-    assert (
-        "No winner: nothing is told apart from in_batch" in said.stderr and "Take in_batch, the simplest" in said.stderr
-    )
+    assert "No winner: " in summary["why"] and "Take in_batch, the simplest" in summary["why"]
     assert "strategy=in_batch" in summary["command"] and summary["arms"]["random"]["error"] == "out of memory"
 
 

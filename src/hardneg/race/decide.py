@@ -48,7 +48,7 @@ class Rules:
 
         `alpha` is shared by all arms that might be tested (Bonferroni), so whichever the race brings to that test, and
         however, the chance of a wrong winner is `alpha` at most. As worse arms win nothing, that is twice the share in
-        two-sided terms, but never more than `alpha`: a winner's interval leaves out 0.
+        two-sided terms, but never more than `alpha`.
         """
         return min(self.alpha, 2 * self.alpha / (self.arms - 1))
 
@@ -155,7 +155,7 @@ class Confirmation:
     high: float
     p: float | None  # None: too few seeds
     seeds: int
-    error: float  # the standard error, over seeds and queries
+    error: float  # the standard error, over seeds and queries; with one seed over queries alone
 
     def wins(self, level: float) -> bool:
         """Whether it is better than the baseline."""
@@ -176,8 +176,8 @@ def confirm(
     """Test an arm against the baseline over new seeds and the dev queries, both random, as `hardneg compare` does.
 
     A race trains every arm with one seed, and of equal arms one seed's run may well be better than another's by more
-    than queries explain. So what names a winner are other seeds. `means` are the dev means of
-    all arms trained anew (NaN where one has no such seed), from which the variance between seeds is pooled.
+    than queries explain. So what names a winner are other seeds. `means` are the dev means of these arms by seed (NaN
+    where one has no such run), the race's own among them, from which the variance between seeds is pooled.
     """
     shared = sorted(taken.keys() & baseline.keys())
     d = np.stack([taken[seed] - baseline[seed] for seed in shared])

@@ -107,9 +107,10 @@ def planned(course: Course) -> Plan:
     )
     log.info("%s", indented(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items()))
     if made.seeds < SEEDS_TO_TEST:
+        why = "seeds=1" if course.settings.seeds == 1 else "there is room for one new seed at the end"
         log.warning(
-            "there is room for %d new seed%s at the end, and a winner is named with %d only: unless runs are quicker"
-            " than planned, the race can say who is ahead, not who wins; with a longer budget or fewer arms it can",
-            *(made.seeds, "s" * (made.seeds > 1), SEEDS_TO_TEST),
+            "%s, and a winner is named with %d or more: unless that changes, as with a longer budget, fewer arms or"
+            " seeds=3, the race can say who is ahead, not who wins",
+            *(why, SEEDS_TO_TEST),
         )
     return made

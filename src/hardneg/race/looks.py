@@ -90,16 +90,17 @@ class Rungs:
                 status.write(self.course.folder / "arms" / name, **facts)
                 self.record.stop(name)
         self._tell(seen)
-        self._warn(rung)
+        self._warn(rung, 1 if seen.leader == self.course.baseline else 2)
 
-    def _warn(self, rung: int) -> None:
-        """Say so where the time left is too short for the least that is left to do."""
+    def _warn(self, rung: int, ends: int) -> None:
+        """Say so where the time left is too short for what is left to do as things stand, with so many runs at the end."""
         if self.record.seconds(rung + 1):  # somebody is further
             return
         cost, at_once = self.course.costs(self.plan, rung), self.course.crew.n_jobs
         needed = slots(2, at_once) * sum(cost.rung(later) for later in range(rung + 1, self.rules.rungs + 1))
-        needed += slots(1, at_once) * cost.at_the_end()
-        self.course.warn_if_over(needed, "time is short for two arms to the last rung and one run with the test")
+        needed += slots(ends, at_once) * cost.at_the_end()
+        runs = "one run" if ends == 1 else "two runs"
+        self.course.warn_if_over(needed, f"time is short for two arms to the last rung and {runs} with the test")
 
     def _room(self, rung: int) -> int:
         cost = self.course.costs(self.plan, rung)

@@ -1,4 +1,4 @@
-"""What a race has come to: who wins, or that nothing is told apart; which arm is to be taken, and why."""
+"""What a race has come to: who wins, or that nobody does; which arm is to be taken, and why."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _nobody(outcome: Outcome) -> str:
 
 
 def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
-    """Say who wins and how sure that is, or that nothing is told apart, and what is to be taken then."""
+    """Say who wins and how sure that is, or that nobody does, and what is to be taken then."""
     said, base, level = outcome.verdict, outcome.baseline, outcome.course.rules.to_win
     seeds = f"{found.seeds} new seed{'s' * (found.seeds > 1)}"
     shown = f"dev {outcome.course.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
@@ -121,10 +121,12 @@ def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
                 f" {said.taken} comes first in the portfolio, which goes from the simplest to the dearest"
             )
         return words
-    if found.p is None:
-        words = f"No winner yet: {said.taken} against {base}, {shown}; the budget had room for too few seeds to test it"
+    if found.difference <= 0:
+        words = f"No winner: {said.taken}, which led in the race, is not better than {base} on other seeds, {shown}"
+    elif found.p is None:
+        words = f"No winner yet: {said.taken} against {base}, {shown}, too few to test it"
     else:
-        words = f"No winner: {said.taken} is not told apart from {base}, {shown}, which must be below {level:.2g}"
+        words = f"No winner: that {said.taken} is better than {base} is not proven, {shown}, to be below {level:.2g}"
     if take == base:
         return f"{words}. Take {base}, the simplest"
     return f"{words}. Take {take}, which is ahead by more than one standard error, with that in mind"

@@ -71,19 +71,20 @@ def test_one_that_is_ahead_there_by_more_than_its_error_is_taken_and_named_no_wi
     end = conclude(outcome(tmp_path), dev(0.005, spread=0.055))
     assert end.found.difference > end.found.error and end.found.p > 0.05
     assert (end.winner, end.take) == (None, "bm25")
-    assert "No winner: bm25 is not told apart from in_batch" in end.why and "must be below 0.05" in end.why
+    assert "No winner: that bm25 is better than in_batch is not proven" in end.why and "to be below 0.05" in end.why
     assert "Take bm25, which is ahead by more than one standard error" in end.why
 
 
 def test_one_that_is_not_ahead_on_other_seeds_is_not_taken(tmp_path):
     end = conclude(outcome(tmp_path), dev(-0.02))
     assert (end.winner, end.take) == (None, "in_batch") and "Take in_batch, the simplest" in end.why
+    assert "bm25, which led in the race, is not better than in_batch on other seeds" in end.why
 
 
 def test_too_few_seeds_name_no_winner_yet(tmp_path):
     end = conclude(outcome(tmp_path), dev(0.02, seeds=(2,)))
     assert (end.winner, end.take) == (None, "bm25") and end.found.p is None
-    assert "No winner yet" in end.why and "too few seeds to test it" in end.why
+    assert "No winner yet" in end.why and "over 1 new seed, too few to test it" in end.why
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.training.callbacks import keep_checkpoints
-from hardneg.training.callbacks.keep_checkpoints import last_checkpoints
+from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 
 
 @pytest.fixture
@@ -19,19 +19,23 @@ def written(monkeypatch, tmp_path):
 
     def save(self, trainer, module):
         epochs.append(trainer.current_epoch)
+        self._last_global_step_saved = trainer.global_step
         clock[0] += 1.0
 
     monkeypatch.setattr(keep_checkpoints.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(ModelCheckpoint, "on_train_epoch_end", save)
 
-    def train(count, seconds, stops_at=None):
-        at_the_end = last_checkpoints(tmp_path, 200)[1]
+    def train(count, seconds, stops_at=None, best_at=(), every_n_steps=1000):
+        kept = [best_checkpoint(tmp_path, "ndcg@10"), *last_checkpoints(tmp_path, every_n_steps)]
         for epoch in range(count):
             clock[0] += seconds
-            stops = epoch == stops_at
-            facts = {"current_epoch": epoch, "max_epochs": count, "max_steps": -1, "global_step": 0}
-            trainer = Mock(spec=L.Trainer, **facts, should_stop=stops, fit_loop=Mock(_can_stop_early=True))
-            at_the_end.on_train_epoch_end(trainer, Mock(spec=L.LightningModule))
+            stops, steps = epoch == stops_at, 10 * (epoch + 1)
+            if epoch in best_at:
+                kept[0]._last_global_step_saved = steps
+            facts = {"current_epoch": epoch, "max_epochs": count, "max_steps": -1, "global_step": steps}
+            loop = Mock(_can_stop_early=True)
+            trainer = Mock(spec=L.Trainer, **facts, should_stop=stops, fit_loop=loop, checkpoint_callbacks=kept)
+            kept[-1].on_train_epoch_end(trainer, Mock(spec=L.LightningModule))
             if stops:
                 break
         return epochs
@@ -49,3 +53,21 @@ def test_where_they_are_short_writing_takes_a_twentieth_of_the_time_and_the_last
 
 def test_the_end_of_a_run_that_stops_early_writes(written):
     assert written(12, 5.0, stops_at=2) == [0, 2]
+
+
+def test_a_newer_best_checkpoint_and_the_steps_that_were_asked_for_make_it_write(written):
+    assert written(12, 0.1, best_at=(3, 4)) == [0, 3, 4, 11]
+
+
+def test_no_more_steps_pass_than_were_asked_for(written):
+    assert written(12, 0.1, every_n_steps=40) == [0, 4, 8, 11]
+
+
+def test_a_slow_write_is_no_reason_to_wait_for_hours(written, monkeypatch):
+    monkeypatch.setattr(keep_checkpoints, "RARE", 10_000)
+    assert written(12, 200.0) == [0, 3, 6, 9, 11]
+
+
+def test_its_state_is_found_by_the_name_that_older_checkpoints_have(tmp_path):
+    plain = keep_checkpoints._Keep(dirpath=tmp_path, filename="last", every_n_epochs=1, save_on_train_epoch_end=True)
+    assert last_checkpoints(tmp_path, 200)[1].state_key == plain.state_key

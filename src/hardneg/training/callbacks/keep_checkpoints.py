@@ -9,28 +9,43 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from hardneg.runs.folder import BEST, LAST
 from hardneg.system import distributed
 from hardneg.training.base import ends_now
 from hardneg.training.callbacks.evaluation import measured_now, measured_within
 
-RARE = 20  # an epoch's end writes last.ckpt once so many times what writing takes has passed since it was last written
+BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
+RARE = 20  # the end of an epoch leaves last.ckpt as it is until so many times what writing it took have passed
+LONGEST = 600.0  # seconds, after which it is written in any case
 
 
 def last_checkpoints(folder: Path, every_n_steps: int) -> list[ModelCheckpoint]:
     """Write last.ckpt every so many steps and at epochs' ends; Lightning's callback can do only one of the two.
 
-    Where epochs are short, their ends write it only as often as takes a twentieth of the time, and the last one in any
-    case: a table of word vectors of 140 MB, written after each epoch of a third of a second, made a third of the run.
+    Where epochs are short, their ends write it only as often as takes a twentieth of the time: a table of word vectors
+    of 140 MB, written after each epoch of a third of a second, made a third of the run. They do write it when
+    `every_n_steps` are up, when best.ckpt is newer, which would else be of steps that the resumed run has not seen, and
+    at the run's end.
     """
     return [
-        _WithinEpoch(dirpath=folder, filename="last", every_n_train_steps=every_n_steps),
-        _AtEpochEnd(dirpath=folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
+        _WithinEpoch(dirpath=folder, filename=LAST_STEM, every_n_train_steps=every_n_steps),
+        _AtEpochEnd(every_n_steps, folder),
     ]
+
+
+def last_written(trainer: L.Trainer) -> int:
+    """The step of last.ckpt; 0 where this process has not written it."""
+    return _written(trainer, LAST_STEM)
+
+
+def _written(trainer: L.Trainer, stem: str) -> int:
+    kept = [one for one in trainer.checkpoint_callbacks if isinstance(one, _Keep) and one.filename == stem]
+    return max((one._last_global_step_saved for one in kept), default=0)
 
 
 def best_checkpoint(folder: Path, metric: str) -> ModelCheckpoint:
     """Write best.ckpt when the dev metric is the highest so far."""
-    return _Best(dirpath=folder, filename="best", monitor=f"val/{metric}", mode="max", save_on_train_epoch_end=True)
+    return _Best(dirpath=folder, filename=BEST_STEM, monitor=f"val/{metric}", mode="max", save_on_train_epoch_end=True)
 
 
 class _Keep(ModelCheckpoint):
@@ -55,14 +70,25 @@ class _WithinEpoch(_Keep):
 class _AtEpochEnd(_Keep):
     """Write at an epoch's end, unless that would be too much writing."""
 
-    again = 0.0  # when, by the monotonic clock, it is time to write once more
+    def __init__(self, every_n_steps: int, folder: Path) -> None:
+        super().__init__(dirpath=folder, filename=LAST_STEM, every_n_epochs=1, save_on_train_epoch_end=True)
+        self.every_n_steps = every_n_steps
+        self.again = 0.0  # when, by the monotonic clock, it is time to write once more
+
+    @property
+    def state_key(self) -> str:
+        """As checkpoints have it that were written when every epoch's end wrote."""
+        return super().state_key.replace(type(self).__name__, _Keep.__name__, 1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save as Lightning does where it is time to, and at the run's end."""
-        if ends_now(trainer) or distributed.first(lambda: time.monotonic() >= self.again):
+        """Save as Lightning does where it is time to."""
+        last = last_written(trainer)
+        must = ends_now(trainer) or _written(trainer, BEST_STEM) > last
+        must |= trainer.global_step - last >= self.every_n_steps
+        if must or distributed.first(lambda: time.monotonic() >= self.again):
             began = time.monotonic()
             super().on_train_epoch_end(trainer, pl_module)
-            self.again = time.monotonic() + RARE * (time.monotonic() - began)
+            self.again = time.monotonic() + min(RARE * (time.monotonic() - began), LONGEST)
 
 
 class _Best(_Keep):

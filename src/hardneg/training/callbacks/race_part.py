@@ -16,6 +16,7 @@ from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.system import distributed
 from hardneg.training.base import at_a_step
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.remine import Remine
 
 LEAST = 5  # steps that are timed at least
@@ -57,9 +58,9 @@ class PauseAtRung(Checkpoint):
         """Look at one at its end."""
         if measured_now(trainer):
             self._note(trainer)
-            if self._there(trainer):
+            if self._there(trainer) and last_written(trainer) < trainer.global_step:
                 trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
-                self._pause(trainer)
+            self._pause(trainer)
 
     def _there(self, trainer: L.Trainer) -> bool:
         return self.until is not None and trainer.global_step >= self.until
@@ -117,7 +118,7 @@ def step_seconds(ends: Sequence[float]) -> float:
     """How long a step takes, by when each of some steps ended: the mean of the quickest quarter of the time.
 
     Of a machine that does other things too a moment's load says nothing; what an epoch's end costs is in every quarter
-    that is as long as an epoch.
+    that is as long as an epoch, but for last.ckpt, which is written there seldom (a twentieth of the time at most).
     """
     size = max((len(ends) - 1) // WINDOWS, min(LEAST, len(ends) - 1))
     return min((ends[at + size] - ends[at]) / size for at in range(len(ends) - size))

@@ -22,6 +22,7 @@ from hardneg.retrieval.model import Model
 from hardneg.system import distributed, split_weights
 from hardneg.training.base import ends_now, logs_now, stops_early
 from hardneg.training.callbacks.interrupt import stopping_at_once
+from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.moving_average import averaged
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ class Remine(L.Callback):
     With a `curriculum` a source is mined only when it may be drawn from before the next chance to mine it.
     The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from.
 
-    `keep_last` removes this run's older stores, but for those that the last two checkpoints name (one may be half
-    written), and those that another run or `hardneg mine` made too.
+    `keep_last` removes this run's older stores, but for those that last.ckpt names and checkpoints since (one may be
+    half written), and those that another run or `hardneg mine` made too.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Remine(L.Callback):
         self.round, self.step = 0, 0
         self.seconds = 0.0  # that this process has spent on mining
         self.stores: dict[str, list[str]] = {name: [] for name in sources}
-        self.saved: list[list[str]] = []  # the stores in use when the last two checkpoints were written
+        self.saved: dict[int, list[str]] = {}  # step of a checkpoint -> the stores in use when it was written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Open the stores that the checkpoint names, or mine the first round."""
@@ -125,13 +126,15 @@ class Remine(L.Callback):
             for logger in trainer.loggers:
                 logger.log_metrics(with_former({f"mining/{name}/{k}": v for k, v in numbers.items()}), step=self.step)
         self.seconds += time.perf_counter() - began
-        self._forget()
+        self._forget(last_written(trainer))
 
-    def _forget(self) -> None:
+    def _forget(self, step: int) -> None:
+        """Release what is older than `keep_last` rounds; `step` is that of last.ckpt."""
+        self.saved = {at: stores for at, stores in self.saved.items() if at >= step}
         for name in self.sources:
             if self.keep_last is None:
                 continue
-            saved = {store for stores in self.saved for store in stores}
+            saved = {store for stores in self.saved.values() for store in stores}
             old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
             self.stores[name] = [store for store in self.stores[name] if store not in old]
             if self.setting.owner is not None:
@@ -144,7 +147,7 @@ class Remine(L.Callback):
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note which stores it names."""
-        self.saved = [*self.saved, [stores[-1] for stores in self.stores.values() if stores]][-2:]
+        self.saved[trainer.global_step] = self._in_use()
 
     def state_dict(self) -> dict[str, Any]:
         """The round, and the stores by name: never the lists themselves."""
@@ -153,4 +156,7 @@ class Remine(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up; the stores are opened when training starts."""
         self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
-        self.saved = [[stores[-1] for stores in self.stores.values() if stores]]
+        self.saved = {0: self._in_use()}  # until this process has written one
+
+    def _in_use(self) -> list[str]:
+        return [stores[-1] for stores in self.stores.values() if stores]
