@@ -61,7 +61,9 @@ def whole_race(rng, rules, effects, queries=300, seed_sd=0.003, seeds=3):
     if end.taken == NAMES[0]:
         return end.taken, False
     anew = {name: {seed: run(name) for seed in range(seeds)} for name in (end.taken, NAMES[0])}
-    means = np.array([[*(one.mean() for one in by_seed.values()), racing[name].mean()] for name, by_seed in anew.items()])
+    means = np.array(
+        [[*(one.mean() for one in by_seed.values()), racing[name].mean()] for name, by_seed in anew.items()]
+    )
     return end.taken, confirm(anew[end.taken], anew[NAMES[0]], means).wins(rules.to_win)
 
 

@@ -89,7 +89,10 @@ def test_too_few_seeds_name_no_winner_yet(tmp_path):
 
 @pytest.mark.parametrize(
     ("leader", "words"),
-    [("in_batch", "in_batch, the simplest, is the best on dev itself"), ("bm25", "bm25, is ahead of in_batch by 0.0050")],
+    [
+        ("in_batch", "in_batch, the simplest, is the best on dev itself"),
+        ("bm25", "bm25, is ahead of in_batch by 0.0050"),
+    ],
 )
 def test_a_baseline_within_one_standard_error_of_the_best_is_taken_untested(tmp_path, leader, words):
     end = conclude(outcome(tmp_path, taken="in_batch", lead=0.005, leader=leader), dev(0.02))
