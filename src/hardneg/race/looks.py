@@ -93,7 +93,7 @@ class Rungs:
         self._warn(rung, 1 if seen.leader == self.course.baseline else 2)
 
     def _warn(self, rung: int, ends: int) -> None:
-        """Say so where the time left is too short for what is left to do as things stand, with so many runs at the end."""
+        """Say so where the time left is too short for what there is to do as things stand; `ends`: runs at the end."""
         if self.record.seconds(rung + 1):  # somebody is further
             return
         cost, at_once = self.course.costs(self.plan, rung), self.course.crew.n_jobs

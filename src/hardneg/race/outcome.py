@@ -101,8 +101,8 @@ def _nobody(outcome: Outcome) -> str:
     if said.leader == base:
         return f"No winner: {base}, the simplest, is the best on dev itself. Take {base}"
     return (
-        f"No winner: the best on dev, {said.leader}, is ahead of {base} by {said.lead:.4f}, which is within one standard"
-        f" error ({said.error:.4f}). Take {base}, the simplest"
+        f"No winner: the best on dev, {said.leader}, is ahead of {base} by {said.lead:.4f}, which is within one"
+        f" standard error ({said.error:.4f}). Take {base}, the simplest"
     )
 
 
