@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import hardneg
 from hardneg.config import classes
+from hardneg.config.command_words import in_shell
 from hardneg.data.other_sets import others
 from hardneg.data.readers.folders import is_hub_name
 
@@ -37,7 +37,7 @@ def provenance(cfg: Any) -> dict[str, Any]:
         "hardneg": hardneg.__version__,
         "packages": packages(),
         "data_path": data_path(classes.plain(cfg.data)),
-        "command": shlex.join(["hardneg", *sys.argv[1:]]),
+        "command": in_shell(["hardneg", *sys.argv[1:]]),
         "host": socket.gethostname(),
         "commit": commit,
         "repository": repository,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
-from hardneg.config.command_words import as_value, key_of
+from hardneg.config.command_words import as_value, in_shell, key_of
 from hardneg.config.composition import words_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
@@ -99,8 +98,8 @@ def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> l
     words = words_without(cfg, list(HydraConfig.get().overrides.task), drawn)
     other = folder.with_name(folder.name + ENDING)
     place = f"hydra.run.dir={as_value(other)}"
-    train = shlex.join(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
-    return [train] + ([] if cfg.split.test is None else [shlex.join(["hardneg", "compare", str(folder), str(other)])])
+    train = in_shell(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
+    return [train] + ([] if cfg.split.test is None else [in_shell(["hardneg", "compare", str(folder), str(other)])])
 
 
 def _check_unread(node: dict[str, Any], drawn: Collection[str], left: Collection[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.command_words import quoted
+from hardneg.config.command_words import in_shell, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import JobFailed
 from hardneg.runs import status
@@ -105,7 +104,7 @@ class Crew:
         command = [sys.executable, "-m", "hardneg.cli", *self._words(job)]
         job.folder.mkdir(parents=True, exist_ok=True)
         with (job.folder / OUTPUT).open("ab") as output:
-            output.write(f"$ hardneg {shlex.join(command[3:])}\n".encode())
+            output.write(f"$ hardneg {in_shell(command[3:])}\n".encode())
             output.flush()
             # A session of its own: Ctrl-C reaches us alone, and we can end a job with all its ranks.
             process = subprocess.Popen(
