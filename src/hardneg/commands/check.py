@@ -15,7 +15,6 @@ from rich.table import Table
 from hardneg.config import classes
 from hardneg.data.open_set import open_set
 from hardneg.errors import ConfigError
-from hardneg.preflight.config import check_config
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.freshness import Freshness, examine
 from hardneg.serving.index_folder import IndexFolder
@@ -29,7 +28,6 @@ def check(cfg: DictConfig) -> None:
 
     Raises `ConfigError` for a sample of nothing, and where the checkpoint has gone.
     """
-    check_config(cfg)
     cfg = with_checkpoint(cfg)
     if cfg.sample < 1:
         raise ConfigError(f"sample={cfg.sample} must be 1 vector of each shard or more")

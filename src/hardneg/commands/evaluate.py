@@ -18,7 +18,6 @@ from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_metrics
-from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
@@ -34,7 +33,6 @@ log = logging.getLogger(__name__)
 
 def evaluate(cfg: DictConfig) -> None:
     """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first."""
-    check_config(cfg)
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
     with distributed.from_launcher(cfg.device):

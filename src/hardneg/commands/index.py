@@ -27,7 +27,6 @@ def index(cfg: DictConfig) -> None:
     from hardneg.config import classes
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
-    from hardneg.preflight.config import check_config
     from hardneg.runs.folder import with_checkpoint
     from hardneg.serving.backends.base import Backend
     from hardneg.serving.builder import Builder
@@ -35,7 +34,6 @@ def index(cfg: DictConfig) -> None:
     from hardneg.serving.live_index import open_build
     from hardneg.serving.text_encoder import TextEncoder
 
-    check_config(cfg)
     cfg = with_checkpoint(cfg)
     backend: Backend = classes.build(cfg.index)
     backend.check()

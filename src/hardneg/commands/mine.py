@@ -19,7 +19,6 @@ from hardneg.mining.store import Store
 from hardneg.mining.text_export import check_export, export, left_out
 from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.negatives.stored import Stored
-from hardneg.preflight.config import check_config
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system import distributed
@@ -30,7 +29,6 @@ log = logging.getLogger(__name__)
 
 def mine(cfg: DictConfig) -> None:
     """Mine every chosen source, print how it came out, and write report, figure and export into the run folder."""
-    check_config(cfg)
     cfg = with_checkpoint(cfg)
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)

@@ -21,7 +21,6 @@ from hardneg.mining.hidden_positives import Hidden, Leak, hide
 from hardneg.mining.hidden_positives import probe as measure
 from hardneg.mining.relabel import with_relabelling
 from hardneg.negatives.mining_setting import open_setting, prepared_filters, stored_sources
-from hardneg.preflight.config import check_config
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
@@ -36,7 +35,6 @@ def probe(cfg: DictConfig) -> None:
 
     Raises `ConfigError` for a share outside 0 to 1.
     """
-    check_config(cfg)
     cfg = with_checkpoint(cfg)
     if not 0 < cfg.share < 1:
         raise ConfigError(f"share={cfg.share} must lie between 0 and 1")

@@ -30,7 +30,6 @@ from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture, slots
-from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.corpus_vectors import CorpusVectors
@@ -65,7 +64,6 @@ log = logging.getLogger(__name__)
 def train(cfg: DictConfig) -> float | None:
     """Train, evaluate and write the run folder; return the best dev metric, which optimising sweepers read."""
     started = time.perf_counter()
-    check_config(cfg)
     cfg = with_checkpoint(cfg)
     check_machine(cfg)
     with joined(cfg):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +19,18 @@ from hardneg.preflight.sets import check_sets_named
 from hardneg.preflight.trainer_arguments import check_trainer
 from hardneg.runs.folder import checkpoint_of
 
-# The config that was checked for the run that begins now, which need not check it again.
-_checked: ContextVar[dict[str, Any] | None] = ContextVar("checked", default=None)
 
-
-def check_config(cfg: DictConfig, *more: Callable[[DictConfig], None]) -> dict[str, Any]:
-    """Return the config as plain values; raise `ConfigError` for one that cannot work.
+def check_config(cfg: DictConfig, *more: Callable[[DictConfig], None]) -> None:
+    """Raise `ConfigError` for a config that cannot work.
 
     Makes only what is cheap to make, loads no model. `more` are checks that come after the words and before the parts.
     """
-    node, checked = check_words(cfg), _checked.get()
+    node = check_words(cfg)
     for check in more:
         check(cfg)
-    _checked.set(None)
-    if node != checked:
-        from hardneg.preflight.parts import check_parts  # which imports what the parts are made of
+    from hardneg.preflight.parts import check_parts  # which imports what the parts are made of
 
-        check_parts(node)
-    return node
-
-
-def check_before_start(cfg: DictConfig, *more: Callable[[DictConfig], None]) -> None:
-    """Check a config as `check_config` does, once for the run that begins with it at once: its command asks again."""
-    _checked.set(None)
-    _checked.set(check_config(cfg, *more))
+    check_parts(node)
 
 
 def check_words(cfg: DictConfig) -> dict[str, Any]:

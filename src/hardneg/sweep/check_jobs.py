@@ -20,7 +20,7 @@ from hardneg.config import run_identity
 from hardneg.config.composition import as_in_a_job
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
-from hardneg.preflight.config import check_before_start, check_config, check_data
+from hardneg.preflight.config import check_config, check_data
 from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import new_folder, refuse_used
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
@@ -38,6 +38,7 @@ class Preflight(Callback):
     """
 
     sweep: Path | None = None  # the folder of the last sweep that passed, for the table at its end
+    checked = False  # whether the single run that begins now passed, in this process
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a config that cannot work, and a folder with another run's results; take a folder of its own.
@@ -57,7 +58,8 @@ class Preflight(Callback):
             cfg = copy.deepcopy(config)
             with open_dict(cfg):
                 cfg.pop("hydra")
-            check_before_start(cfg, check_data, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
+            check_config(cfg, check_data, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
+            Preflight.checked = True
             check_here(cfg)
             if "trainer" in cfg and isinstance(cfg.trainer.devices, int) and cfg.trainer.devices > 0:
                 launch.check_count(cfg.trainer.devices * cfg.trainer.num_nodes)

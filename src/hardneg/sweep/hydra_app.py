@@ -15,6 +15,7 @@ from hardneg.config import composition
 from hardneg.config.classes import hydras_own_whitelist_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
+from hardneg.preflight.config import check_config
 from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
 from hardneg.sweep.jobs_table import rows, show
@@ -34,13 +35,18 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     composition.register_resolvers()
     for plugin in (Processes, Optuna, Race):  # Hydra does not see them in an editable install
         Plugins.instance().register(plugin)
-    Preflight.sweep = None
+    Preflight.sweep, Preflight.checked = None, False
     whole = list(sys.argv)
 
     def task(cfg: Any) -> Any:
         sys.argv = whole  # Hydra has read its part; Lightning re-runs all of it for other ranks
         silence_libraries()
-        return run(entry, cfg)
+        return run(checked, cfg)
+
+    def checked(cfg: Any) -> Any:
+        if not Preflight.checked:  # a job of a sweep, whose files may have changed since, or another rank
+            check_config(cfg)
+        return entry(cfg)
 
     sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]

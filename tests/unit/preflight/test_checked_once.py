@@ -1,44 +1,50 @@
-"""A run's config is checked before it has a folder, and its command does not check it once more."""
+"""A run's config is checked before it has a folder, and not once more in the same process."""
 
 from __future__ import annotations
 
 import pytest
-from confs import compose
 
-from hardneg.errors import ConfigError
-from hardneg.preflight.config import check_before_start, check_config
+from hardneg.cli import in_process
+from hardneg.errors import ConfigError, UserError
+from hardneg.sweep import check_jobs, hydra_app
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def began(monkeypatch, tmp_path):
+    """Begin a run of `hardneg train` that does nothing; return the seeds that were checked, in order."""
     asked = []
-    monkeypatch.setattr("hardneg.preflight.parts.check_parts", asked.append)
-    return asked
+    monkeypatch.setattr("hardneg.preflight.parts.check_parts", lambda node: asked.append(node["seed"]))
+    monkeypatch.setattr(check_jobs, "check_here", lambda cfg: None)
+    monkeypatch.chdir(tmp_path)
+
+    def start(*words):
+        asked.clear()
+        words = ["data=toy", *words]
+        with in_process("train", *words):
+            hydra_app.start("train", words, lambda cfg: None)
+        return list(asked)
+
+    return start
 
 
-def test_what_was_checked_before_the_start_is_not_checked_by_the_command(asked):
-    check_before_start(compose("data=toy"))
-    check_config(compose("data=toy"))
-    assert len(asked) == 1
-    check_config(compose("data=toy"))
-    assert len(asked) == 2, "only the run that begins at once is spared"
-    check_before_start(compose("data=toy"))
-    check_before_start(compose("data=toy"))
-    assert len(asked) == 4, "the next run may find other files"
+def test_a_single_run_is_checked_once(began):
+    assert began("hydra.run.dir=run") == [1]
+    assert began("hydra.run.dir=again", "seed=3") == [3], "the next one anew"
 
 
-def test_another_config_is_checked(asked):
-    check_before_start(compose("data=toy"))
-    check_config(compose("data=toy", "seed=2"))
-    assert [node["seed"] for node in asked] == [1, 2]
+def test_each_job_of_a_sweep_is_checked_before_the_first_and_when_it_begins(began):
+    assert began("-m", "hydra.sweep.dir=sweep", "hydra/launcher=basic") == [1, 1]
 
 
-def test_what_was_refused_counts_as_unchecked(asked):
+def test_another_rank_checks_for_itself(began, monkeypatch):
+    monkeypatch.setattr(check_jobs.Preflight, "on_run_start", lambda *_, **__: None)  # the first rank chose for it
+    assert began("hydra.run.dir=run") == [1]
+
+
+def test_what_is_refused_before_the_start_is_not_begun(began, monkeypatch):
     def refuse(cfg):
         raise ConfigError("no")
 
-    with pytest.raises(ConfigError):
-        check_before_start(compose("data=toy"), refuse)
-    assert not asked
-    check_config(compose("data=toy"))
-    assert len(asked) == 1
+    monkeypatch.setattr(check_jobs, "check_here", refuse)
+    with pytest.raises(UserError):
+        began("hydra.run.dir=run")
