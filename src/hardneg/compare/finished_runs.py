@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
-from hardneg.config.run_identity import AUTO, KEPT_AND_SHOWN, RATE, flat, found_batch_size, found_learning_rate
+from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers
 from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
@@ -180,11 +180,8 @@ def _add(path: Path, into: Found) -> None:
         return
     written = path / ".hydra" / "config.yaml"
     node: Any = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
-    if node.get("batch_size") == AUTO:  # as Hydra writes it when a sweep is asked for again
-        node["batch_size"] = found_batch_size(path) or AUTO
-    if (node.get("encoder") or {}).get("lr") == AUTO:
-        node["encoder"]["lr"] = found_learning_rate(path) or RATE  # before there was `auto`
-    into.runs.append(FinishedRun(path, summary, flat_config(node)))
+    # Hydra writes `auto` anew when a sweep is asked for again.
+    into.runs.append(FinishedRun(path, summary, flat_config(in_numbers(node, path))))
 
 
 def _is_training(path: Path) -> bool:

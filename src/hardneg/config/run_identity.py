@@ -49,16 +49,11 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """Return the settings that decide a run, under dotted keys, interpolations as they are written.
 
     `folder` is the run's: a `ckpt_path` in it is that of a run that goes on, not one that it was asked to start from.
-    `batch_size=auto` counts as the number that was found for the run in it, before that as the encoder's; so does the
-    rate of `encoder.lr=auto`, before that as what it was once.
+    What is `auto` counts as `in_numbers` has it.
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
-    if node.get("batch_size") == AUTO:
-        node = {**node, "batch_size": found_batch_size(folder) or (node.get("encoder") or {}).get("batch_size", BATCH)}
-    if (node.get("encoder") or {}).get("lr") == AUTO:
-        node = {**node, "encoder": {**node["encoder"], "lr": found_learning_rate(folder) or RATE}}
-    node = as_before(node)
+    node = as_before(in_numbers(node, folder))
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
@@ -72,6 +67,21 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     if node.get("pairs"):  # once there were none
         kept["pairs"] = chosen(node["pairs"])
     return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}
+
+
+def in_numbers(node: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return plain settings with numbers for `batch_size=auto` and `encoder.lr=auto`.
+
+    They are those that were found for the run in this folder. Before that, and of a run from before there was `auto`,
+    they are the batch of the encoder and the rate that all had.
+    """
+    encoder = dict(node.get("encoder") or {})
+    found = {}
+    if node.get("batch_size") == AUTO:
+        found["batch_size"] = found_batch_size(folder) or encoder.get("batch_size") or BATCH
+    if encoder.get("lr") == AUTO:
+        found["encoder"] = {**encoder, "lr": found_learning_rate(folder) or RATE}
+    return {**node, **found}
 
 
 def found_batch_size(folder: Path | None) -> int | None:

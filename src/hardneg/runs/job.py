@@ -99,12 +99,12 @@ def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
 
 def note_found(cfg: DictConfig, folder: Path) -> None:
     """Write what `auto` stood for into a finished run's config, which Hydra has just written anew as `cfg` asks."""
-    if number := run_identity.found_batch_size(folder):
-        note_setting(folder, "batch_size", number)
-    if rate := run_identity.found_learning_rate(folder):
-        note_setting(folder, "encoder.lr", rate)
-    elif run_identity.seeks_rate(cfg):  # asked for without the number that it was given, or from before `auto`
-        note_setting(folder, "encoder.lr", run_identity.RATE)
+    asked: Any = OmegaConf.to_container(cfg, resolve=False)
+    numbers = run_identity.in_numbers(asked, folder)
+    if asked.get("batch_size") == run_identity.AUTO:
+        note_setting(folder, "batch_size", numbers["batch_size"])
+    if run_identity.seeks_rate(cfg):
+        note_setting(folder, "encoder.lr", numbers["encoder"]["lr"])
 
 
 def check_same(folder: Path, cfg: DictConfig) -> None:

@@ -28,6 +28,16 @@ def test_a_finished_run_that_is_asked_for_without_its_rate_keeps_it(tmp_path, op
     assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").encoder.lr == noted
 
 
+@pytest.mark.parametrize(("found", "noted"), [({"batch_size": 32}, 32), ({}, 256)])  # {}: as of before auto
+def test_a_finished_run_that_is_asked_for_without_its_batch_keeps_it(tmp_path, found, noted):
+    status.write(tmp_path, state="done", result=0.5, **found)
+    (tmp_path / ".hydra").mkdir()
+    asked = OmegaConf.create({"batch_size": "auto", "encoder": {"batch_size": 256}})
+    OmegaConf.save(asked, tmp_path / ".hydra" / "config.yaml")
+    note_found(asked, tmp_path)
+    assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").batch_size == noted
+
+
 def test_a_job_without_an_encoder_is_left_as_it_is(tmp_path):
     note_found(OmegaConf.create({"seed": 1}), tmp_path)
     assert not list(tmp_path.iterdir())
