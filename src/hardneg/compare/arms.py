@@ -12,6 +12,8 @@ from jaxtyping import Float
 from hardneg.compare.finished_runs import FinishedRun
 from hardneg.errors import UserError
 
+MANY = 10**16  # from here on Python writes a number with a fraction by its exponent
+
 
 @dataclass(frozen=True, eq=False)
 class Arm:
@@ -25,6 +27,13 @@ class Arm:
         """The same arm on one of several test sets; None where its runs have no such set."""
         runs = {seed: found for seed, run in self.runs.items() if (found := run.on(test)) is not None}
         return replace(self, runs=runs) if runs else None
+
+    @property
+    def in_batch_only(self) -> bool:
+        """Whether the other documents of a batch are all its negatives."""
+        run = next(iter(self.runs.values()))
+        sources = {key.split(".")[1] for key in run.config if key.startswith("negatives.")}
+        return (sources or {run.summary["strategy"]}) == {"in_batch"}
 
     def means(self, metric: str) -> Float[np.ndarray, " S"]:
         """The test metric of each seed."""
@@ -139,7 +148,7 @@ def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
         swapped = _swapped(varied)
         alike: dict[str, list[FinishedRun]] = defaultdict(list)
         for run in group:
-            shown = [f"{key}={run.config[key]}" for key in varied if key in run.config and not key.startswith(swapped)]
+            shown = [f"{key}={_said(run, key)}" for key in varied if key in run.config and not key.startswith(swapped)]
             parts = [f"{part[:-1]}={_class_of(run, part)}" for part in swapped]
             alike[" ".join([recipe, *parts, *shown])].append(run)
         for name, some in alike.items():
@@ -174,6 +183,12 @@ def _class_of(run: FinishedRun, part: str) -> str:
     return str(run.config.get(f"{part}_target_", "none")).rsplit(".", 1)[-1]
 
 
+def _said(run: FinishedRun, key: str) -> str:
+    """A setting as it is shown: 1e+38, which counts as a whole number (see `run_identity.flat`), not by its digits."""
+    value = run.config[key]
+    return repr(float(value)) if isinstance(value, int) and abs(value) >= MANY and float(value) == value else str(value)
+
+
 def unnamed_differences(arm: Arm, baseline: Arm) -> list[str]:
     """The settings in which two arms differ although neither name says so: the contrast may be theirs.
 
@@ -192,5 +207,5 @@ def unnamed_differences(arm: Arm, baseline: Arm) -> list[str]:
     found = [f"{part[:-1]}={_class_of(one, part)} ({_class_of(other, part)})" for part in parts]
     for key in varied:
         if key not in named and not key.startswith(swapped):
-            found.append(f"{key}={one.config[key]} ({other.config[key]})")
+            found.append(f"{key}={_said(one, key)} ({_said(other, key)})")
     return found

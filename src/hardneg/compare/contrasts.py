@@ -15,7 +15,7 @@ from hardneg.errors import UserError
 
 def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
     """Test every arm against the baseline; raises `UserError` for a baseline or primary arm that there is not."""
-    baseline = plan.baseline or min(by_arm)
+    baseline = plan.baseline or usual_baseline(by_arm)
     for option, names in (("--baseline", [baseline]), ("--primary", plan.primary)):
         for name in names:
             if name not in by_arm:
@@ -30,6 +30,11 @@ def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
     sets = max(len(run.sets) for arm in by_arm.values() for run in arm.runs.values())
     table = Comparison(data, plan, baseline, sorted(rows, key=lambda row: -row.mean), sets=sets)
     return replace(table, notes=notes_on(by_arm, table))
+
+
+def usual_baseline(by_arm: Mapping[str, Arm]) -> str:
+    """Return the arm to compare with where none is named: one of in-batch negatives alone, else the first by name."""
+    return min(by_arm, key=lambda name: (not by_arm[name].in_batch_only, name))
 
 
 def _row(arm: Arm, metric: str, contrast: Contrast | None) -> Row:

@@ -80,7 +80,8 @@ def legend(table: Comparison) -> str:
     if plan.margin is not None:
         said += f" Margin {plan.margin:g}, by one-sided tests (TOST), corrected likewise."
     said += f" Win / tie / loss: queries, tied within {plan.tie:g}; dz: mean over SD between queries."
-    return f"{said} Both with seeds averaged."
+    said += " Both with seeds averaged."
+    return said if plan.baseline else f"{said} No --baseline was named, so {table.baseline} was taken."
 
 
 def show(table: Comparison) -> None:

@@ -17,7 +17,7 @@ from synthetic import make_data
 from hardneg.commands.compare import main
 from hardneg.compare import clusters
 from hardneg.compare.arms import arms
-from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.contrasts import Plan, compare, usual_baseline
 from hardneg.compare.finished_runs import find
 from hardneg.compare.tables import markdown, records
 from hardneg.errors import DataError, UserError
@@ -184,3 +184,33 @@ def test_fifty_runs_of_ten_thousand_queries_take_seconds(tmp_path):
     started = time.process_time()
     compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10", margin=0.01))
     assert time.process_time() - started < 10
+
+
+def test_a_huge_rate_is_shown_by_its_exponent(tmp_path):
+    for seed, rate in ((1, 1e38), (2, 0.01)):
+        run_folder(tmp_path / f"a-{seed}", "a", seed, [0.5, 0.5], config={"encoder": {"lr": rate}, "n": 10**6 * seed})
+    assert sorted(arms(find([tmp_path]).runs)) == [
+        "a-infonce encoder.lr=0.01 n=2000000",
+        "a-infonce encoder.lr=1e+38 n=1000000",
+    ]
+
+
+def test_in_batch_negatives_are_the_baseline_where_none_is_named(tmp_path, capsys):
+    for strategy in ("bm25", "in_batch", "lexical"):
+        for seed in (1, 2, 3):
+            run_folder(tmp_path / f"{strategy}-{seed}", strategy, seed, [0.5, 0.25 * seed])
+    main([str(tmp_path)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "against in_batch-infonce" in shown and "No --baseline was named, so in_batch-infonce was taken." in shown
+    main([str(tmp_path), "--baseline", "bm25-infonce"])
+    assert "No --baseline was named" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_a_run_draws_says_more_than_its_name(tmp_path):
+    sources = {"a": {"bm25": {"k": 1}, "in_batch": {"m": 1}}, "mine": {"in_batch": {"m": 1}}, "b": {"bm25": {"k": 1}}}
+    for strategy, negatives in sources.items():
+        run_folder(tmp_path / strategy, strategy, 1, [0.5, 0.5], config={"negatives": negatives})
+    by_arm = arms(find([tmp_path]).runs)
+    assert usual_baseline(by_arm) == "mine-infonce"
+    del by_arm["mine-infonce"]
+    assert usual_baseline(by_arm) == "a-infonce"
