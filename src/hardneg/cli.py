@@ -215,6 +215,11 @@ def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
 
 
 def _run(command: str, rest: list[str]) -> None:
+    if any("storage=" in word for word in rest) and command not in PLAIN:
+        from hardneg.config.database_password import taken_out_of_words
+
+        rest = taken_out_of_words(rest)
+        sys.argv[1:] = [command, *rest]  # which a run keeps with its results
     if command == "check":  # the index may be given as a word
         from hardneg.config.command_words import quoted
 

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("runs", nargs="+", type=Path, help="run folders, folders that contain them (a sweep), or a wandb/ folder")
-    add("--baseline", metavar="ARM", help="arm to compare with, by its name in the table; default: in-batch, or the first")
+    add("--baseline", metavar="ARM", help="arm to compare with, as the table calls it; default: in-batch, or the first")
     add("--set", metavar="NAME", help="look at one of several test sets; default: at their mean, and at each of them")
     add(
         "--name",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
+from hardneg.config.database_password import put_in, taken_out
 from hardneg.errors import UserError
 
 SAMPLERS = {
@@ -26,7 +26,7 @@ def open_study(facts: dict[str, Any], folder: Path) -> Any:
         raise UserError("a search or a race needs Optuna: pip install 'hardneg[search]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=_database(str(facts["storage"])) if facts["storage"] else _journal(folder / JOURNAL),
+        storage=_database(taken_out(str(facts["storage"]))) if facts["storage"] else _journal(folder / JOURNAL),
         study_name=facts["study"] or folder.name,
         direction="maximize",
         pruner=_pruner(optuna, facts),
@@ -47,25 +47,24 @@ def _journal(path: Path) -> Any:
 
 
 def _database(url: str) -> Any:
-    """Open a database; raises `UserError` for one that cannot be, without the password that may be in its URL."""
+    """Open a database; raises `UserError` for one that cannot be."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-    bare = re.sub(r"//[^/@]*@", "//", url)
     try:
         # Asked before it is used: between two entries a run trains, and a server may have closed the connection.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(put_in(url), engine_kwargs={"pool_pre_ping": True})
     except ImportError as error:
         driver = error.__cause__ or error
         raise UserError(
-            f"storage={bare} needs the database's driver ({driver}): for postgresql+psycopg://... pip install"
+            f"storage={url} needs the database's driver ({driver}): for postgresql+psycopg://... pip install"
             " 'psycopg[binary]', for mysql+pymysql://... pip install pymysql"
         ) from error
     except ArgumentError as error:
-        raise UserError(f"storage={bare}: give a database's URL, as postgresql+psycopg://USER@HOST/DATABASE") from error
+        raise UserError(f"storage={url}: give a database's URL, as postgresql+psycopg://USER@HOST/DATABASE") from error
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise UserError(f"storage={bare} cannot be opened: {why}") from error
+        raise UserError(f"storage={url} cannot be opened: {why}") from error
 
 
 def _pruner(optuna: Any, facts: dict[str, Any]) -> Any:

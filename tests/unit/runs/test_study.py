@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hardneg.config.database_password import PASSWORD
 from hardneg.errors import ConfigError, UserError
 from hardneg.race.record import LOCKS, Record
 from hardneg.runs.study import open_study
@@ -30,11 +31,13 @@ def test_what_a_kill_leaves_of_the_log_s_lock_is_seen_by_others(tmp_path, monkey
     ("url", "says"),
     [
         ("here.db", "storage=here.db: give a database's URL, as postgresql+psycopg://"),
-        ("oracle://me:secret@host/base", "storage=oracle://host/base needs the database's driver"),
+        ("oracle://me:secret@host/base", "storage=oracle://me@host/base needs the database's driver"),
         ("sqlite:////nowhere/race.db", "cannot be opened: unable to open database file"),
     ],
 )
-def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path, url, says):
+def test_a_database_that_cannot_be_opened_is_told_without_its_password(tmp_path, monkeypatch, url, says):
+    monkeypatch.setenv(PASSWORD, "")  # put back what a URL leaves there
+    monkeypatch.delenv(PASSWORD)
     with pytest.raises(UserError, match=re.escape(says)) as told:
         open_study(FACTS | {"storage": url}, tmp_path)
     assert "secret" not in str(told.value)

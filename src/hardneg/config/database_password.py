@@ -1,0 +1,53 @@
+"""A password in the URL of a study's database: kept in the environment, so that no word, config or log has it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from omegaconf import DictConfig, open_dict, read_write
+
+from hardneg.config.command_words import key_of, quoted
+
+PASSWORD = "HARDNEG_STORAGE_PASSWORD"  # which processes that this one starts have too
+KEYS = ("storage", "hydra.sweeper.storage")
+WITH_PASSWORD = re.compile(r"(://[^:/@]*):([^@]*)@")  # as SQLAlchemy reads a URL
+
+
+def taken_out(url: str) -> str:
+    """Return a URL, or a word that holds one, without its password, which then is in the environment."""
+    if (found := WITH_PASSWORD.search(url)) is None:
+        return url
+    os.environ[PASSWORD] = unquote(found[2])
+    return WITH_PASSWORD.sub(r"\1@", url, count=1)
+
+
+def taken_out_of_words(words: Iterable[str]) -> list[str]:
+    """Return the words of a command line, those of a study's database without a password."""
+    return [taken_out(word) if key_of(word) in KEYS else word for word in words]
+
+
+def take_out_of_config(config: DictConfig) -> None:
+    """Leave the sweep that Hydra has composed without the password that a yaml of one's own may give its storage."""
+    url = config.hydra.sweeper.get("storage")
+    if url is None or (bare := taken_out(str(url))) == url:
+        return
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.sweeper.storage = bare
+        # Jobs are composed anew, by these.
+        config.hydra.overrides.hydra = [*config.hydra.overrides.hydra, f"hydra.sweeper.storage={quoted(bare)}"]
+
+
+def put_in(url: str) -> str:
+    """Return a URL that names a user with the password that the environment has, as the database is to be asked.
+
+    Raises SQLAlchemy's `ArgumentError` for what is no URL.
+    """
+    from sqlalchemy.engine import make_url
+
+    read = make_url(url)
+    if read.username and read.password is None and PASSWORD in os.environ:
+        read = read.set(password=os.environ[PASSWORD])
+    return read.render_as_string(hide_password=False)
