@@ -13,6 +13,7 @@ from hardneg.data.readers.columns import check_columns
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
 from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.separated import HEAD
 from hardneg.data.readers.table import Table
 from hardneg.data.readers.table_files import table_rows
 from hardneg.errors import ConfigError, DataError
@@ -126,7 +127,7 @@ def test_short_pairs_of_tsv_need_no_header(tmp_path, caplog):
 @pytest.mark.parametrize("header", ["query\tthe text", "Customer question\tOur answer", "what for\tis_duplicate"])
 def test_a_header_of_several_words_is_one_by_a_known_name(tmp_path, caplog, header):
     caplog.set_level("INFO")
-    rows = table_rows(write(tmp_path / "x.tsv", [header, "a\tA"]), Complaints("raise"), named=False).rows
+    rows = table_rows(write(tmp_path / "x.tsv", [header, "a\tA"]), Complaints("raise"), columns=()).rows
     assert [tuple(row) for _, row in rows] == [tuple(header.split("\t"))] and not caplog.text
 
 
@@ -134,6 +135,34 @@ def test_columns_that_are_named_are_in_a_header(tmp_path):
     path = write(tmp_path / "x.tsv", ["Frage von Kunden\tWas wir sagen", "a\tA"])
     columns = {"query": "Frage von Kunden", "positive": "Was wir sagen"}
     assert positives(table(path, columns=columns)) == {"a": {"A"}}
+
+
+LONG = "How did you like the answer that our support gave you?"  # as surveys export their questions
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_header_may_have_long_names_beside_a_name_for_certain(tmp_path, kind):
+    sign = {"csv": ",", "tsv": "\t"}[kind]
+    for name in ("question", "Frage"):  # which is known, and which is named
+        path = write(tmp_path / f"x.{kind}", [f"{name}{sign}{LONG}", f"a{sign}A"])
+        assert positives(table(path, columns={"query": name, "positive": LONG})) == {"a": {"A"}}
+
+
+def test_long_names_of_columns_that_are_not_read_are_no_matter(tmp_path):
+    assert positives(table(write(tmp_path / "x.csv", [f"question,answer,{LONG}", "a,A,b"]))) == {"a": {"A"}}
+
+
+def test_the_first_row_comes_without_a_look_at_the_others(tmp_path):
+    """What is broken lies behind them, and a cell that goes on behind them is not taken for broken."""
+    lines = ["query,positive", *[f'"a{n}","A"' for n in range(HEAD - 2)], '"b', 'c",d', '"e,f', "g,h"]
+    path = write(tmp_path / "x.csv", lines)
+    assert Table(str(path)).reads() and Table(str(path)).first_row()[1] == {"query": "a0", "positive": "A"}
+    with pytest.raises(DataError, match="a quote here does not end"):
+        table(path)
+    path = write(tmp_path / "y.csv", ["query,positive", '"a,A', 'c"d,e'])
+    assert not Table(str(path)).reads(), "as the whole would be refused"
+    quotes = write(tmp_path / "x.tsv", ["query\tpositive", 'a\t"A', "b\tB"])
+    assert Table(str(quotes)).first_row()[1] == {"query": "a", "positive": '"A'}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ POSITIVES = (
 )
 SCORES = ("label", "labels", "score", "relevance", "similarity", "similarity_score", "is_duplicate")
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
-LONGEST_NAME = 40  # a longer first line of a CSV is a row, not a header
+LONGEST_NAME = 40  # a first line with a longer cell is a row, unless another of its cells is a name for certain
 MOST_WORDS = 3  # in a name: more are a text that ends in a word like one
 ROLES = ("query", "positive", "negative", "score", "prompt")
 
@@ -91,6 +91,12 @@ def check_columns(columns: Mapping[str, Any]) -> None:
 def chosen(columns: Mapping[str, Any] | None) -> dict[str, Any]:
     """The roles that are given a column; a role may also be null."""
     return {role: names for role, names in (columns or {}).items() if names is not None}
+
+
+def names_in(columns: Mapping[str, Any] | None) -> set[str]:
+    """The names of columns that the user gave."""
+    given = chosen(columns).values()
+    return {str(name) for names in given for name in (names if isinstance(names, list | tuple) else [names])}
 
 
 def named(columns: Mapping[str, Any], present: Iterable[str]) -> Roles:
@@ -199,10 +205,14 @@ def is_known(name: str) -> bool:
     words = name.lower().split()
     if not 0 < len(words) <= MOST_WORDS:
         return False
-    usual_names = {one.lower() for one in (*QUERIES, *POSITIVES, *SCORES, "title")}
     last = words[-1]
-    patterns = (POSITIVE, NEGATIVE, ASIDE)
-    return last in usual_names or any(pattern.fullmatch(last) for pattern in patterns)
+    return is_usual(last) or ASIDE.fullmatch(last) is not None
+
+
+def is_usual(name: str) -> bool:
+    """Whether a cell is the whole name of a column that is recognised as what is trained on."""
+    usual_names = {one.lower() for one in (*QUERIES, *POSITIVES, *SCORES, "title")}
+    return name.lower() in usual_names or any(one.fullmatch(name.lower()) for one in (POSITIVE, NEGATIVE))
 
 
 def is_number(text: str) -> bool:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import re
-import sys
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number
+from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number, is_usual
 from hardneg.data.readers.lines import BadRow, Complaints, opened
+from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes
 from hardneg.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -26,7 +22,7 @@ OTHERS = ";\t,|"  # what parts the cells where the ending's own sign does not
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how "Unicode text" of a spreadsheet begins
 SPREADSHEET = re.compile(r"sep=(.)")  # Excel's first line, which says the delimiter
 TRIPLES = ("query", "positive", "negative")  # of TSV without a header, as MS MARCO's triples are published
-WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
+HEAD = 1000  # lines that say how the quotes are where only the first rows are asked for
 MEND = "save it as UTF-8, with a header, quotes around cells that hold the delimiter, and as many cells a row"
 
 
@@ -42,11 +38,13 @@ class Layout:
 
 
 def separated_rows(
-    path: Path, kind: str, complaints: Complaints, named: bool = True
+    path: Path, kind: str, complaints: Complaints, columns: Collection[str] | None = None, head: bool = False
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cells stay the text that they are (007 is no 7); an empty one is null. The header is row 1.
 
-    `named` says that the columns have names: TSV without a header is recognised only where they need none.
+    `columns` are names that some of them have, None where they have names of ours: TSV without a header is recognised
+    only where there are none. `head` says that only the first rows will be asked for, so that the others need not be
+    looked at.
 
     Complains about rows with too many or too few cells. Raises `DataError` for a file that cannot be read.
     """
@@ -60,7 +58,7 @@ def separated_rows(
         return "skip"
 
     try:
-        layout = layout_of(path, kind, named)
+        layout = layout_of(path, kind, columns, head)
         # One thread: only then does pyarrow know the number of a row that it refuses.
         reading = arrow.ReadOptions(
             use_threads=False,
@@ -77,7 +75,7 @@ def separated_rows(
         )
         header = arrow.open_csv(path, reading, parsing).schema.names
         bad.clear()
-        _check_header(path, header, layout.delimiter)
+        _check_header(path, header, layout.delimiter, columns or ())
         texts = arrow.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
         before = number = layout.skip + (not layout.names)
         for batch in arrow.open_csv(path, reading, parsing, texts):
@@ -97,13 +95,13 @@ def separated_rows(
         complaints.about(path, 1, BadRow("empty file", "the file has a header but no rows", "write its rows"))
 
 
-def layout_of(path: Path, kind: str, named: bool = True) -> Layout:
-    """Tell how a file is written, by its first lines and, where cells begin with quotes, by all of them.
+def layout_of(path: Path, kind: str, columns: Collection[str] | None = None, head: bool = False) -> Layout:
+    """Tell how a file is written, by its first lines and, for its quotes, by all of them, or with `head` by `HEAD`.
 
-    `named` says that the columns have names, so that the first line is the header unless it is too long for one.
+    The first line is the header where it has one of the names `columns`; without any it may be a row.
     """
     encoding = _encoding(path)
-    with _lines(path, encoding) as lines:
+    with Lines(path, encoding).read() as lines:
         skip, first = next(((number, line) for number, line in enumerate(lines) if line.strip()), (0, ""))
         second = next((line for line in lines if line.strip()), "")
     if said := SPREADSHEET.fullmatch(first.strip()):
@@ -115,8 +113,8 @@ def layout_of(path: Path, kind: str, named: bool = True) -> Layout:
     header = first.rstrip("\r\n").split(delimiter)
     names: tuple[str, ...] = ()
     if delimiter == "\t" and len(header) in (2, 3):
-        names = _names(path, header, named or kind != ".tsv")
-    quoted = _are_quotes(path, Layout(delimiter, encoding, skip), len(header))
+        names = _names(path, header, columns, kind)
+    quoted = are_quotes(Lines(path, encoding, skip, skip + HEAD if head else None), delimiter, len(header))
     return Layout(delimiter, encoding, skip, quoted, names)
 
 
@@ -127,12 +125,13 @@ def _delimiter(first: str, second: str, usual: str) -> str:
     return next((sign for sign in present if counts[sign][0] == counts[sign][1]), (present or [usual])[0])
 
 
-def _names(path: Path, cells: list[str], named: bool) -> tuple[str, ...]:
+def _names(path: Path, cells: list[str], columns: Collection[str] | None, kind: str) -> tuple[str, ...]:
     """The names of the columns where the first line is a row and no header, as in MS MARCO's triples; else none."""
     texts = [cell.strip('"') for cell in cells]
-    may_be_row = not named and not any(is_known(text) for text in texts)
+    by_order = columns is not None and not columns and kind == ".tsv"
+    may_be_row = by_order and not any(is_known(text) for text in texts)
     words = may_be_row and any(len(text.split()) > 1 for text in texts) and not any(map(is_number, texts))
-    if words or any(len(cell) > LONGEST_NAME for cell in cells):
+    if words or _too_long(texts, columns or ()):
         names = TRIPLES[: len(cells)]
         log.info("%s: no header in the first line, which is read as a row; columns are %s", path, ", ".join(names))
         return names
@@ -142,109 +141,23 @@ def _names(path: Path, cells: list[str], named: bool) -> tuple[str, ...]:
     return ()
 
 
-def _are_quotes(path: Path, layout: Layout, columns: int) -> bool:
-    """Whether cells in quotes are to be unpacked, or quotes are text.
-
-    TSV is published both ways. Read the wrong way, a text that begins with a quote goes on to the next quote, over
-    cells and lines, and rows are gone without a word. In CSV such a cell is an error, for which `DataError` is raised.
-    """
-    if layout.delimiter != "\t":
-        _refuse_open_quotes(path, layout)
-        return True
-    begin = whole = 0
-    even = True
-    with _lines(path, layout.encoding) as lines:
-        for cells in (line.rstrip("\r\n").split("\t") for line in islice(lines, layout.skip, None) if line.strip()):
-            even &= len(cells) == columns
-            quoted = [cell for cell in cells if cell.startswith('"')]
-            begin += len(quoted)
-            whole += sum(WHOLE.fullmatch(cell) is not None for cell in quoted)
-    if even or not begin:  # no cell goes over several lines
-        return begin == whole
-    return all(len(row) == columns for row in _strictly(path, layout))
-
-
-def _refuse_open_quotes(path: Path, layout: Layout) -> None:
-    for row in _strictly(path, layout):
-        if row.first != row.last and not row.closed:
-            what = f"a cell that begins with a quote here does not end with one (looked for up to line {row.last})"
-            mend = 'write each quote that is part of a text twice (""), and one more before and behind that text'
-            raise DataError(f"{path}:{row.first}: {what}; {mend}")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """The lines of a row, and how many cells it has; `closed` is False where a quoted one does not end as it should."""
-
-    first: int
-    last: int
-    cells: int
-    closed: bool
-
-    def __len__(self) -> int:
-        return self.cells if self.closed else 0
-
-
-def _strictly(path: Path, layout: Layout) -> Iterator[_Row]:
-    """Read rows that are not blank as RFC 4180 says."""
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        with _lines(path, layout.encoding) as lines:
-            taken: list[str] = []
-            reader = csv.reader(
-                _noted(islice(lines, layout.skip, None), taken), delimiter=layout.delimiter, strict=True
-            )
-            while True:
-                first = layout.skip + reader.line_num + 1
-                taken.clear()
-                try:
-                    row = next(reader, None)
-                except csv.Error:
-                    cells = _without_blanks("".join(taken), layout.delimiter)
-                    yield _Row(first, layout.skip + reader.line_num, cells or 0, closed=bool(cells))
-                    continue
-                if row is None:
-                    return
-                if row:
-                    yield _Row(first, layout.skip + reader.line_num, len(row), closed=True)
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
-    for line in lines:
-        taken.append(line)
-        yield line
-
-
-def _without_blanks(text: str, delimiter: str) -> int | None:
-    """How many cells a row has that is as it should be but for blanks behind closing quotes; else None."""
-    mended = re.sub(rf'" +(?=[{re.escape(delimiter)}\r\n]|$)', '"', text)
-    try:
-        rows = list(csv.reader(io.StringIO(mended, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error:
-        return None
-    return len(rows[0]) if len(rows) == 1 else None
-
-
 def _encoding(path: Path) -> str:
     with opened(path) as stream:
         start = stream.read(2)
     return "utf-16" if start in UTF_16 else "utf8"
 
 
-@contextmanager
-def _lines(path: Path, encoding: str) -> Iterator[Iterator[str]]:
-    """Lines with their ends as written, without a BOM; what is no such text is left to pyarrow to complain about."""
-    stream: Any = opened(path)
-    with io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf8" else encoding, "replace", newline="") as text:
-        yield text
+def _too_long(cells: Sequence[str], columns: Collection[str]) -> list[str]:
+    """The cells of a first line that are too long for names, where no cell is a name for certain."""
+    certain = any(is_usual(cell) or cell in columns for cell in cells)
+    return [] if certain else [cell for cell in cells if len(cell) > LONGEST_NAME]
 
 
-def _check_header(path: Path, header: list[str], delimiter: str) -> None:
-    if long := [name for name in header if len(name) > LONGEST_NAME]:
+def _check_header(path: Path, header: list[str], delimiter: str, columns: Collection[str]) -> None:
+    if long := _too_long(header, columns):
         what = f"the first line looks like a row and not like names of columns ({long[0][:LONGEST_NAME]!r}...)"
         names = delimiter.replace("\t", "<tab>").join(TRIPLES[: max(2, min(3, len(header)))])
-        raise DataError(f"{path}:1: {what}; write a header, such as {names}")
+        mend = f"write a header, such as {names}, or if it is one, say which of its columns is what by data.columns"
+        raise DataError(f"{path}:1: {what}; {mend}")
     if len(set(header)) < len(header):
         raise DataError(f"{path}:1: the header names a column twice ({', '.join(header)}); give each its own name")

@@ -11,7 +11,7 @@ from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
 from hardneg.data.readers import access
-from hardneg.data.readers.columns import ROLES, Roles, check_columns, chosen
+from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
@@ -78,9 +78,11 @@ class Table(HoldsOut):
             self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
         )
 
-    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
-        """What lies there: its name, the rows of each split, and the corpus beside them."""
-        path, named = located(self.path), bool(chosen(self.columns))
+    def _sources(
+        self, complaints: Complaints, head: bool = False
+    ) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
+        """What lies there: its name, the rows of each split, with `head` the first of them, and the corpus beside."""
+        path, names = located(self.path), names_in(self.columns)
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
             name = path.resolve().name
@@ -89,11 +91,13 @@ class Table(HoldsOut):
             name, files = path.resolve().name, _files(with_tables(path))
             if corpus := files.pop(CORPUS, None):
                 documents = lambda: _texts(_joined(corpus, complaints))  # noqa: E731
-            splits = {split: [table_rows(file, complaints, named) for file in paths] for split, paths in files.items()}
+            splits = {
+                split: [table_rows(file, complaints, names, head) for file in paths] for split, paths in files.items()
+            }
         elif path.is_file():
             if kind_of(path) is None:
                 raise DataError(f"{path}: no known table; {EXPECTED}")
-            name, splits = plain_stem(path), {"train": [table_rows(path, complaints, named)]}
+            name, splits = plain_stem(path), {"train": [table_rows(path, complaints, names, head)]}
         else:
             raise DataError(f"{path}: no such file or folder; {EXPECTED}; {there_is(path)}")
         return name, splits, documents
@@ -102,7 +106,7 @@ class Table(HoldsOut):
         """Whether the first row of each split has the columns that were named; a file that cannot be read has not."""
         with suppress(DataError, BadRow):
             examples = Examples(self.columns, self.positive_from)
-            for source, *_ in self._sources(Complaints("skip"))[1].values():
+            for source, *_ in self._sources(Complaints("skip"), head=True)[1].values():
                 if (first := next(iter(source.rows), None)) is not None:
                     examples.roles(first[1])
             return True
@@ -111,7 +115,7 @@ class Table(HoldsOut):
     def first_row(self) -> tuple[Roles, Mapping[str, Any]] | None:
         """Return the first row of the first split that is understood, and which of its columns is what."""
         examples = Examples(self.columns, self.positive_from)
-        for source, *_ in self._sources(Complaints("skip"))[1].values():
+        for source, *_ in self._sources(Complaints("skip"), head=True)[1].values():
             for _, row in islice(source.rows, LOOKED_AT):
                 with suppress(BadRow):
                     return examples.roles(row), row

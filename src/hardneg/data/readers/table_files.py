@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +25,19 @@ def kind_of(path: Path) -> str | None:
     return next((kind for kind in KINDS if name.endswith(kind)), None)
 
 
-def table_rows(path: Path, complaints: Complaints, named: bool = True) -> Source:
+def table_rows(
+    path: Path, complaints: Complaints, columns: Collection[str] | None = None, head: bool = False
+) -> Source:
     """Open one file; rows are numbered as in the file, from 1, or from 0 in formats without lines (`dataset[0]`).
 
-    `named` says that columns go by their names, and not by their order where they have none.
+    `columns` are names that the user gave; without any, columns may go by their order, and where it is None they have
+    names of ours. `head` says that only the first rows will be asked for, which then come at once.
 
     Complains about rows that are wrong. Raises `DataError` for a file that cannot be read as what its ending says.
     """
     kind = kind_of(path)
     if kind in DELIMITERS:
-        return Source(str(path), separated_rows(path, kind, complaints, named))
+        return Source(str(path), separated_rows(path, kind, complaints, columns, head))
     if kind in (".jsonl", ".ndjson"):
         return Source(str(path), json_lines(path, complaints))
     if kind == ".json":

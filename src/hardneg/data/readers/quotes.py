@@ -1,0 +1,122 @@
+"""Quotes in CSV and TSV: whether they enclose cells or are text, and where one is open that was not meant to be."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from hardneg.data.readers.lines import opened
+from hardneg.errors import DataError
+
+WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a file behind the first `skip`, up to number `last` (None: all), opened anew by each `read`."""
+
+    path: Path
+    encoding: str
+    skip: int = 0
+    last: int | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Iterator[str]]:
+        """Lines with their ends as written, without a BOM; of what is no such text pyarrow is left to complain."""
+        stream: Any = opened(self.path)
+        encoding = "utf-8-sig" if self.encoding == "utf8" else self.encoding
+        with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
+            yield islice(text, self.skip, self.last)
+
+
+def are_quotes(lines: Lines, delimiter: str, columns: int) -> bool:
+    """Whether cells in quotes are to be unpacked, or quotes are text.
+
+    TSV is published both ways. Read the wrong way, a text that begins with a quote goes on to the next quote, over
+    cells and lines, and rows are gone without a word. In CSV such a cell is an error, for which `DataError` is raised.
+    """
+    if delimiter != "\t":
+        _refuse_open_quotes(lines, delimiter)
+        return True
+    begin = whole = 0
+    even = True
+    with lines.read() as read:
+        for cells in (line.rstrip("\r\n").split("\t") for line in read if line.strip()):
+            even &= len(cells) == columns
+            quoted = [cell for cell in cells if cell.startswith('"')]
+            begin += len(quoted)
+            whole += sum(WHOLE.fullmatch(cell) is not None for cell in quoted)
+    if even or not begin:  # no cell goes over several lines
+        return begin == whole
+    return all(len(row) == columns for row in _strictly(lines, delimiter))
+
+
+def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:
+    for row in _strictly(lines, delimiter):
+        if row.first != row.last and not row.closed:
+            what = f"a cell that begins with a quote here does not end with one (looked for up to line {row.last})"
+            mend = 'write each quote that is part of a text twice (""), and one more before and behind that text'
+            raise DataError(f"{lines.path}:{row.first}: {what}; {mend}")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The lines of a row, and how many cells it has; `closed` is False where a quoted one does not end as it should."""
+
+    first: int
+    last: int
+    cells: int
+    closed: bool
+
+    def __len__(self) -> int:
+        return self.cells if self.closed else 0
+
+
+def _strictly(lines: Lines, delimiter: str) -> Iterator[_Row]:
+    """Read rows that are not blank as RFC 4180 says, without one that may go on behind the lines that are looked at."""
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with lines.read() as read:
+            taken: list[str] = []
+            reader = csv.reader(_noted(read, taken), delimiter=delimiter, strict=True)
+            while True:
+                first = lines.skip + reader.line_num + 1
+                taken.clear()
+                try:
+                    row = next(reader, None)
+                except csv.Error:
+                    if lines.skip + reader.line_num == lines.last:
+                        return
+                    cells = _without_blanks("".join(taken), delimiter)
+                    yield _Row(first, lines.skip + reader.line_num, cells or 0, closed=bool(cells))
+                    continue
+                if row is None:
+                    return
+                if row:
+                    yield _Row(first, lines.skip + reader.line_num, len(row), closed=True)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _without_blanks(text: str, delimiter: str) -> int | None:
+    """How many cells a row has that is as it should be but for blanks behind closing quotes; else None."""
+    mended = re.sub(rf'" +(?=[{re.escape(delimiter)}\r\n]|$)', '"', text)
+    try:
+        rows = list(csv.reader(io.StringIO(mended, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return len(rows[0]) if len(rows) == 1 else None
