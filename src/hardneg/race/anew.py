@@ -24,7 +24,8 @@ class Anew:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
     One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
-    without another run it is judged by those that there are.
+    without another run it is judged by those that there are. A race that is asked for again tries what failed once
+    more (see `try_again`), while there is time.
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
@@ -88,6 +89,13 @@ class Anew:
             self.record.keep(FAILED, {**failed_ends(self.record), run: error})
             self.record.keep(f"seconds_failed_{run}", seconds)
         log.warning("%s failed, and the race is judged without it: %s; see %s", run, error, job.folder)
+
+
+def try_again(record: Record) -> None:
+    """Forget which runs at the end have failed, so that this start of the race, which has just begun, tries them."""
+    with record.alone():
+        if failed_ends(record):
+            record.keep(FAILED, {})
 
 
 def failed_ends(record: Record) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import JobFailed
-from hardneg.race.anew import Anew
+from hardneg.race.anew import Anew, try_again
 from hardneg.race.course import open_course
 from hardneg.race.lengths import lengths
 from hardneg.race.looks import Rungs
@@ -45,6 +45,7 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
 
 def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path) -> float:
     course, first_seed = open_course(config, launcher, settings, words, folder)
+    try_again(course.record)
     log.info(
         "race in %s: %d arms, a budget of %s", folder, len(course.entries), clock(course.budget / course.crew.n_jobs)
     )

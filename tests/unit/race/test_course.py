@@ -9,9 +9,13 @@ from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
+from hardneg.race.anew import Anew, failed_ends, try_again
+from hardneg.race.budget import Plan
 from hardneg.race.course import CLOSING, Course, indented, note_checks, with_rates_of
 from hardneg.race.crew import Crew
+from hardneg.race.decide import Verdict
 from hardneg.race.lengths import _timed, leave_out_duplicates, planned, untimed
+from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import BY_LENGTH, PLAN, Record
 from hardneg.runs import status
@@ -130,6 +134,20 @@ def test_all_others_that_failed_end_the_race(race):
     fail(race, "alike")
     with pytest.raises(JobFailed, match="all arms but the baseline have failed"):
         fail(race, "random")
+
+
+def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(race):
+    race.record.report("random", 1, 0.5, 1.0)
+    race.record.keep("seconds_end_one", 1.0)
+    plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, cost=1.0, longest=9.0, seeds=1)
+    end = Anew(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], told_apart=False)), 2)
+    random = next(work for work in end.wanted() if work.arm == "random")
+    job = Job(0, [], OmegaConf.create(), race.folder / "end" / "random-s2", "random-s2")
+    status.write(job.folder, state="failed", error="out of memory")
+    end._ended(random, job, 1.0)
+    assert [work.arm for work in end.wanted()] == ["in_batch"] and failed_ends(race.record)
+    try_again(race.record)
+    assert [work.arm for work in end.wanted()] == ["in_batch", "random"] and not failed_ends(race.record)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
