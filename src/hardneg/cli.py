@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from os.path import exists
 from types import ModuleType
-from typing import Any, NoReturn, cast
+from typing import Any
 
 from hardneg.errors import UserError
 from hardneg.system import allocator
+from hardneg.system.as_before import as_before
 from hardneg.system.library_messages import silence_libraries
 
 COMMANDS = {
@@ -47,24 +47,8 @@ COMMANDS = {
 
 # These read their arguments themselves, by `main`; the others are Hydra apps, by a function of the command's name.
 PLAIN = (
-    *(
-        "inspect",
-        "compare",
-        "jobs",
-        "cache",
-        "stages",
-        "resume",
-        "export",
-        "merge",
-        "import",
-        "wandb-view",
-        "search",
-        "serve",
-        "renew",
-        "ab",
-        "new",
-    ),
-    *("index switch", "index rollback", "index list"),
+    *("inspect", "compare", "jobs", "cache", "stages", "resume", "export", "merge", "import", "wandb-view", "search"),
+    *("serve", "renew", "ab", "new", "index switch", "index rollback", "index list"),
 )
 
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
@@ -84,7 +68,9 @@ def main() -> None:
         sys.stdout.write(f"hardneg {__version__}\n")
         return
     if arguments[0] in ("-sc", "--shell-completion"):
-        arguments = _to_complete(arguments[1:])
+        from hardneg.commands.shell_completion import command_to_ask
+
+        arguments = command_to_ask(arguments[1:], COMMANDS, PLAIN)
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
         close = get_close_matches(command, COMMANDS, n=1)
@@ -106,48 +92,6 @@ def main() -> None:
         raise SystemExit(130) from error
 
 
-def _to_complete(asked: list[str]) -> list[str]:
-    """Answer what a shell asks at a TAB: names of commands here, and words behind them by Hydra, as what is returned.
-
-    Hydra's own script for bash asks so; it knows of no command before the words. Other shells are refused.
-    """
-    if asked != ["query=bash"]:
-        _register(asked)
-    line = os.environ.get("COMP_LINE", "")
-    words = line.split()
-    if len(words) < 2 or (len(words) == 2 and not line.endswith(" ")):
-        sys.stdout.write(" ".join(name for name in COMMANDS if name.startswith("".join(words[1:]))) + "\n")
-        raise SystemExit(0)
-    command, own = words[1], [words[1]]
-    if command not in COMMANDS or command in PLAIN:
-        raise SystemExit(0)
-    if command == "race":  # the words of train, beside its own
-        command, race = "train", _command_module("race")
-        own += [word for word in words[2:] if word.startswith(race.OWN_WORDS)]
-    for word in own:
-        line = line.replace(f" {word}", "", 1)
-    os.environ["COMP_LINE"] = line
-    return [command, "-sc", *asked]
-
-
-def _register(asked: list[str]) -> NoReturn:
-    """Print what bash evaluates to complete `hardneg`, or to leave that."""
-    if asked not in (["install=bash"], ["uninstall=bash"]):
-        sys.stderr.write(
-            f'hardneg {" ".join(["-sc", *asked])}: only bash completes, by eval "$(hardneg -sc install=bash)"\n'
-        )
-        raise SystemExit(2)
-    from hydra.core.plugins import Plugins
-    from hydra.plugins.completion_plugin import CompletionPlugin
-
-    sys.argv[0] = "hardneg"  # what Hydra's script is for: also where Python was given a module
-    bash: Any = next(
-        one for one in Plugins.instance().discover(CompletionPlugin) if cast(Any, one).provides() == "bash"
-    )
-    getattr(bash(None), asked[0].removesuffix("=bash"))()
-    raise SystemExit(0)
-
-
 def run(command: str, *arguments: str) -> None:
     """Run a command in this process, for notebooks and scripts; the arguments are words of the command line, unquoted.
 
@@ -161,7 +105,7 @@ def run(command: str, *arguments: str) -> None:
 @contextlib.contextmanager
 def in_process(command: str, *arguments: str) -> Iterator[None]:
     """Do within this what a command does, as its process; an exit becomes an exception, and all is as before."""
-    with warnings.catch_warnings(), contextlib.redirect_stderr(sys.stdout), _as_before():
+    with warnings.catch_warnings(), contextlib.redirect_stderr(sys.stdout), as_before():
         # Bars are text here, with or without widgets.
         warnings.filterwarnings("ignore", message="IProgress not found")
         sys.argv = [__file__, command, *arguments]  # a file: Lightning starts the other ranks of a DDP run by it
@@ -173,45 +117,6 @@ def in_process(command: str, *arguments: str) -> Iterator[None]:
             if stop.code:
                 cause = stop.__cause__ if isinstance(stop.__cause__, UserError) else None
                 raise cause or UserError(f"hardneg {command} ended with exit code {stop.code}") from None
-
-
-@contextlib.contextmanager
-def _as_before() -> Iterator[None]:
-    """Put back what a command changes for its process: arguments, logging, environment, Hydra's singleton."""
-    argv, environment, loggers = list(sys.argv), dict(os.environ), _loggers()
-    try:
-        yield
-    finally:
-        sys.argv = argv
-        _put_back(loggers)
-        for name in os.environ.keys() - environment.keys() - {"WANDB_SERVICE"}:  # W&B's service goes on
-            del os.environ[name]
-        os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
-        if "hydra" in sys.modules:
-            from hydra.core.global_hydra import GlobalHydra
-
-            GlobalHydra.instance().clear()
-
-
-def _loggers() -> dict[logging.Logger, dict[str, Any]]:
-    """The loggers that there are, and what may be set on each."""
-    named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-    return {
-        one: {"level": one.level, "handlers": list(one.handlers), "propagate": one.propagate, "disabled": one.disabled}
-        for one in (logging.root, *named)
-    }
-
-
-def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
-    """Set loggers as they were; a handler that has come since is closed. Those that are new stay as they are."""
-    for logger, was in loggers.items():
-        for handler in logger.handlers:
-            if handler not in was["handlers"]:
-                handler.close()
-        logger.handlers[:] = was["handlers"]
-        if logger.level != was["level"]:  # to set one empties what every logger has remembered
-            logger.setLevel(was["level"])
-        logger.propagate, logger.disabled = was["propagate"], was["disabled"]
 
 
 def _run(command: str, rest: list[str]) -> None:

@@ -77,11 +77,12 @@ def hardneg(environment, monkeypatch):
         from hydra.core.global_hydra import GlobalHydra
 
         from hardneg import cli
+        from hardneg.system.as_before import as_before
 
         out, err, got = io.StringIO(), io.StringIO(), 0
         monkeypatch.setattr(sys, "argv", ["hardneg", *arguments])
         # Logging as it was before: other tests look at what is said, and by whom.
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), cli._as_before():
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), as_before():
             try:
                 cli.main()
             except SystemExit as stop:

@@ -1,0 +1,49 @@
+"""What a command changes for its process, put back where the process goes on: a notebook, a script, the tests."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Put back what a command changes for its process: arguments, logging, environment, Hydra's singleton."""
+    argv, environment, loggers = list(sys.argv), dict(os.environ), _loggers()
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        _put_back(loggers)
+        for name in os.environ.keys() - environment.keys() - {"WANDB_SERVICE"}:  # W&B's service goes on
+            del os.environ[name]
+        os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
+        if "hydra" in sys.modules:
+            from hydra.core.global_hydra import GlobalHydra
+
+            GlobalHydra.instance().clear()
+
+
+def _loggers() -> dict[logging.Logger, dict[str, Any]]:
+    """The loggers that there are, and what may be set on each."""
+    named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    return {
+        one: {"level": one.level, "handlers": list(one.handlers), "propagate": one.propagate, "disabled": one.disabled}
+        for one in (logging.root, *named)
+    }
+
+
+def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
+    """Set loggers as they were; a handler that has come since is closed. Those that are new stay as they are."""
+    for logger, was in loggers.items():
+        for handler in logger.handlers:
+            if handler not in was["handlers"]:
+                handler.close()
+        logger.handlers[:] = was["handlers"]
+        if logger.level != was["level"]:  # to set one empties what every logger has remembered
+            logger.setLevel(was["level"])
+        logger.propagate, logger.disabled = was["propagate"], was["disabled"]
