@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from hardneg.data.truncation import Truncation
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
 from hardneg.encoders.model_folder import positions_of
+from hardneg.encoders.pair_tokens import PairTokenizer
 from hardneg.encoders.pretrained import (
     check_loaded,
     check_rows,
@@ -27,81 +26,10 @@ from hardneg.encoders.pretrained import (
 )
 from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, UNCUT, read_json
 from hardneg.errors import ConfigError
-from hardneg.matrix.batch import Tokens
 
 PAIR_LENGTH = 256  # tokens; where neither config nor folder says how long pairs may be
 HEADS = ("classifier.", "score.", "pre_classifier.")  # where classifiers have what a language model has not
 SAVED_BY_SENTENCE_TRANSFORMERS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json
-
-
-@dataclass(frozen=True)
-class PairTokens(Tokens):
-    """Token ids of (query, document) pairs; `segments` says which of the two a token belongs to, if the model asks."""
-
-    segments: Int[Tensor, "R L"] | None = None
-
-    @property
-    def inputs(self) -> tuple[Tensor | None, ...]:
-        """What a cross-encoder takes."""
-        return self.input_ids, self.attention_mask, self.segments
-
-    def part(self, rows: Tensor) -> PairTokens:
-        """Take these rows (CPU indices) and trim the padding that none of them needs."""
-        cut = super().part(rows)
-        segments = self.segments
-        if segments is not None:
-            index = rows.to(segments.device, non_blocking=True)
-            segments = segments[index, : cut.input_ids.shape[1]]
-        return PairTokens(cut.input_ids, cut.attention_mask, cut.lengths, segments)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> PairTokens:
-        """Move all but `lengths`."""
-        moved = cast(PairTokens, super().to(device, non_blocking))
-        if moved.segments is None:
-            return moved
-        return replace(moved, segments=moved.segments.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> PairTokens:
-        """Pin what moves."""
-        pinned = cast(PairTokens, super().pin_memory())
-        return pinned if pinned.segments is None else replace(pinned, segments=pinned.segments.pin_memory())
-
-
-class PairTokenizer:
-    """Makes tokens of (query, document) pairs; the longer of the two texts is cut first."""
-
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
-        self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-        self.tokenizer.no_padding()
-        self._whole = Tokenizer.from_str(self.tokenizer.to_str())
-        self._whole.no_truncation()
-        self.tokenizer.enable_truncation(max_length, strategy="longest_first")
-        self.cut = Truncation(max_length)  # of the pairs so far
-        self.pad_id = tokenizer.pad_token_id or 0
-        self.reads_segments = "token_type_ids" in tokenizer.model_input_names
-
-    def __call__(self, queries: Sequence[str], docs: Sequence[str]) -> PairTokens:
-        """Tokenise at least one pair."""
-        pairs = list(zip(queries, docs, strict=True))
-        encoded = self.tokenizer.encode_batch_fast(pairs)
-        self._count(pairs, encoded)
-        lengths = torch.tensor([len(one) for one in encoded])
-        ids = torch.full((len(encoded), int(lengths.max())), self.pad_id)
-        segments = torch.zeros_like(ids)
-        for row, one in enumerate(encoded):
-            ids[row, : len(one)] = torch.tensor(one.ids)
-            segments[row, : len(one)] = torch.tensor(one.type_ids)
-        mask = torch.arange(ids.shape[1]) < lengths[:, None]
-        return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
-
-    def _count(self, pairs: list[tuple[str, str]], encoded: Sequence[Any]) -> None:
-        """Count what was cut; how long those were is only known by reading them once more."""
-        cut = [row for row, one in enumerate(encoded) if one.overflowing]
-        whole = {row: len(one) for row, one in enumerate(encoded)}
-        again = self._whole.encode_batch_fast([pairs[row] for row in cut]) if cut else []
-        whole |= {row: len(one) for row, one in zip(cut, again, strict=True)}
-        for row, one in enumerate(encoded):
-            self.cut.add(len(one), whole[row])
 
 
 class CrossEncoder(nn.Module):
@@ -152,7 +80,7 @@ class CrossEncoder(nn.Module):
             if layers is not None:
                 config.num_hidden_layers = layers
             if not torch.cuda.is_available():
-                config._attn_implementation = "eager"  # see encoders.transformer
+                config._attn_implementation = "eager"  # see encoders.transformer_model
             with without_load_report():
                 network, info = AutoModelForSequenceClassification.from_pretrained(
                     folder, config=config, dtype="float32", output_loading_info=True, **source

@@ -188,7 +188,7 @@ class LLMReranker(nn.Module):
             check_length(model, max_length, config.to_dict())
             config.use_cache = False  # no token comes after the answer
             if not torch.cuda.is_available():
-                config._attn_implementation = "eager"  # see encoders.transformer
+                config._attn_implementation = "eager"  # see encoders.transformer_model
             with without_load_report():
                 loaded: Any = AutoModelForCausalLM.from_pretrained(
                     folder, config=config, dtype=dtype, output_loading_info=True, **source

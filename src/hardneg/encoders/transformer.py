@@ -8,30 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from tokenizers import Tokenizer
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS, EncoderRecipe, Tower
-from hardneg.encoders.decoder import append_eos, attend_both_ways, mark_both_ways
+from hardneg.encoders.decoder import append_eos
 from hardneg.encoders.dense_layers import Dense, alike, load_dense
-from hardneg.encoders.file_hashes import TOKENIZER, WEIGHTS, check_hashes
+from hardneg.encoders.file_hashes import TOKENIZER, check_hashes
 from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS
 from hardneg.encoders.pretrained import (
-    check_loaded,
     check_rows,
     check_words,
-    locate,
     name_of,
     unavailable,
-    without_load_report,
 )
-from hardneg.encoders.sentence_transformers_folder import CLASSIFIER
+from hardneg.encoders.transformer_model import load_model, new_model, source_of
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.encoders.unpadded import attend_unpadded
 from hardneg.errors import ConfigError
@@ -167,7 +163,7 @@ class Transformer(EncoderRecipe):
         folder = self._folder()
         check_hashes(folder.path, TOKENIZER)
         try:
-            loaded = AutoTokenizer.from_pretrained(folder.name, **self._source(folder))
+            loaded = AutoTokenizer.from_pretrained(folder.name, **source_of(self, folder))
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if not loaded.is_fast:
@@ -183,7 +179,7 @@ class Transformer(EncoderRecipe):
         """Load the pretrained weights; `dense` layers that the folder does not have start random."""
         folder = self._folder()
         told = from_folder(self, folder) if self.leaves_open else self
-        pretrained = self._pretrained(folder)
+        pretrained = load_model(self, folder)
         check_rows(self.model, tokenizer, pretrained)
         tower = told._tower(pretrained)
         if told.layers_behind and folder.modules is not None and alike(folder.modules.dense(), told.layers_behind):
@@ -202,75 +198,13 @@ class Transformer(EncoderRecipe):
 
         So is the code of a model that brings its own.
         """
-        from transformers import AutoConfig, AutoModel
-
         told = self.without_open()
         if self.adapters is not None:
-            return told._tower(self._pretrained(self._folder()))
-        written = {**architecture["config"], "dtype": "float32"}
-        if self.trust_remote_code:
-            folder = self._folder()
-            config = AutoConfig.from_pretrained(folder.name, **self._source(folder))
-            config.update(written)
-        else:
-            config = AutoConfig.for_model(**written)
-        config._attn_implementation = self._attention()
-        model = AutoModel.from_config(config, trust_remote_code=self.trust_remote_code)
-        if self.bidirectional:
-            mark_both_ways(model)
-        return told._tower(model)
+            return told._tower(load_model(self, self._folder()))
+        return told._tower(new_model(self, architecture["config"]))
 
     def _folder(self) -> ModelFolder:
         return ModelFolder.open(self.model, self.revision)
-
-    def _source(self, folder: ModelFolder) -> dict[str, Any]:
-        """What transformers is told beside the folder's name."""
-        revision = {} if self.revision is None else {"revision": self.revision}
-        return {"subfolder": folder.subfolder, "trust_remote_code": self.trust_remote_code, **revision}
-
-    def _pretrained(self, folder: ModelFolder) -> Any:
-        from transformers import AutoConfig, AutoModel
-
-        name = locate(self.model)
-        check_hashes(folder.path, WEIGHTS)
-        try:
-            config = AutoConfig.from_pretrained(name, **self._source(folder))
-            self._adapt(config)
-            config._attn_implementation = self._attention()
-            # float32 masters whatever the file holds: mixed precision is the trainer's business.
-            with without_load_report():
-                model, info = AutoModel.from_pretrained(
-                    name, config=config, dtype=self.dtype, output_loading_info=True, **self._source(folder)
-                )
-            check_loaded(self.model, info)
-            if (config.architectures or [""])[0].endswith(CLASSIFIER):
-                log.warning(
-                    "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
-                    " be embedded one by one; its head is left out, and what is below it is trained as an encoder",
-                    *(self.model, config.architectures[0]),
-                )
-        except (OSError, ValueError) as error:
-            raise unavailable(self.model, error) from error
-        if self.bidirectional:
-            attend_both_ways(model)
-        return model
-
-    def _attention(self) -> str | None:
-        if self.attention != "auto":
-            return self.attention
-        # On short texts the fused kernel's backward is the slowest part of a CPU step (experiments/bench).
-        return None if torch.cuda.is_available() else "eager"
-
-    def _adapt(self, config: Any) -> None:
-        config.use_cache = False  # a decoder would keep keys and values for a next token that never comes
-        if self.layers is not None:
-            if self.layers > config.num_hidden_layers:
-                raise ConfigError(f"encoder.layers={self.layers}, but {self.model!r} has {config.num_hidden_layers}")
-            config.num_hidden_layers = self.layers
-        if self.dropout is not None:
-            for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"):
-                if hasattr(config, key):
-                    setattr(config, key, self.dropout)
 
     def _tower(self, model: Any) -> TransformerTower:
         if getattr(model, "pooler", None) is not None:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from hardneg.data.dataset import Drawn, Row, stacked
 from hardneg.data.training_set import TrainingSet
-from hardneg.encoders.cross_encoder import CrossEncoder, PairRecipe, PairTokenizer, PairTokens
+from hardneg.encoders.cross_encoder import CrossEncoder, PairRecipe
 from hardneg.encoders.encode import budget, encode
+from hardneg.encoders.pair_tokens import PairTokenizer, PairTokens
 from hardneg.matrix.batch import Rows
 from hardneg.matrix.candidates import Candidates
 from hardneg.training.base import Objective, TrainingModule

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardneg.encoders.cross_encoder import PairTokenizer
+from hardneg.encoders.pair_tokens import PairTokenizer
 
 
 def test_pairs_that_are_cut_are_counted_as_a_tokenizer_without_a_limit_counts_them(bert):

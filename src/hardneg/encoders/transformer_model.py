@@ -1,0 +1,93 @@
+"""The transformer below a tower, as its recipe wants it: loaded from the model's folder, or made from a config."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hardneg.encoders.decoder import attend_both_ways, mark_both_ways
+from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
+from hardneg.encoders.model_folder import ModelFolder
+from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
+from hardneg.encoders.sentence_transformers_folder import CLASSIFIER
+from hardneg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hardneg.encoders.transformer import Transformer
+
+log = logging.getLogger(__name__)
+
+
+def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
+    """Load the pretrained weights; raises `ConfigError` where they are not there, damaged, or have too few layers."""
+    from transformers import AutoConfig, AutoModel
+
+    name = locate(recipe.model)  # looks at the weights of minilm, too
+    check_hashes(folder.path, WEIGHTS)
+    try:
+        config = AutoConfig.from_pretrained(name, **source_of(recipe, folder))
+        _adapt(config, recipe)
+        # float32 masters whatever the file holds: mixed precision is the trainer's business.
+        with without_load_report():
+            model, info = AutoModel.from_pretrained(
+                name, config=config, dtype=recipe.dtype, output_loading_info=True, **source_of(recipe, folder)
+            )
+        check_loaded(recipe.model, info)
+        if (config.architectures or [""])[0].endswith(CLASSIFIER):
+            log.warning(
+                "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
+                " be embedded one by one; its head is left out, and what is below it is trained as an encoder",
+                *(recipe.model, config.architectures[0]),
+            )
+    except (OSError, ValueError) as error:
+        raise unavailable(recipe.model, error) from error
+    if recipe.bidirectional:
+        attend_both_ways(model)
+    return model
+
+
+def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
+    """Make a model of a config that was `written` down, with random weights; its own code, if any, is loaded."""
+    from transformers import AutoConfig, AutoModel
+
+    written = {**written, "dtype": "float32"}
+    if recipe.trust_remote_code:
+        folder = ModelFolder.open(recipe.model, recipe.revision)
+        config = AutoConfig.from_pretrained(folder.name, **source_of(recipe, folder))
+        config.update(written)
+    else:
+        config = AutoConfig.for_model(**written)
+    config._attn_implementation = _attention(recipe)
+    model = AutoModel.from_config(config, trust_remote_code=recipe.trust_remote_code)
+    if recipe.bidirectional:
+        mark_both_ways(model)
+    return model
+
+
+def source_of(recipe: Transformer, folder: ModelFolder) -> dict[str, Any]:
+    """What transformers is told beside the folder's name."""
+    revision = {} if recipe.revision is None else {"revision": recipe.revision}
+    return {"subfolder": folder.subfolder, "trust_remote_code": recipe.trust_remote_code, **revision}
+
+
+def _adapt(config: Any, recipe: Transformer) -> None:
+    config.use_cache = False  # a decoder would keep keys and values for a next token that never comes
+    if recipe.layers is not None:
+        if recipe.layers > config.num_hidden_layers:
+            raise ConfigError(f"encoder.layers={recipe.layers}, but {recipe.model!r} has {config.num_hidden_layers}")
+        config.num_hidden_layers = recipe.layers
+    if recipe.dropout is not None:
+        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"):
+            if hasattr(config, key):
+                setattr(config, key, recipe.dropout)
+    config._attn_implementation = _attention(recipe)
+
+
+def _attention(recipe: Transformer) -> str | None:
+    if recipe.attention != "auto":
+        return recipe.attention
+    # On short texts the fused kernel's backward is the slowest part of a CPU step (experiments/bench).
+    return None if torch.cuda.is_available() else "eager"
