@@ -100,9 +100,9 @@ def test_help_imports_nothing_slow(answered, words):
         (["inspect", "nowhere"], "data.path=nowhere: there is no such file"),
         (["inspect", "data=toy", "seed=1"], "seed=1: inspect takes a path"),
         (["jobs", "nowhere"], "nowhere: no such folder"),
-        (["resume", "nowhere"], "nowhere is no run folder"),
+        (["resume", "nowhere"], "nowhere is not a run folder"),
         (["ab", "nowhere", "here"], "no such run folder, run file or checkpoint"),
-        (["export", "nowhere", "out"], "no checkpoint and no run folder"),
+        (["export", "nowhere", "out"], "neither a checkpoint nor a run folder"),
     ],
 )
 def test_a_slip_is_told_before_anything_slow_is_imported(answered, words, says):

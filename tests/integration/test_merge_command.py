@@ -45,7 +45,7 @@ def test_a_sweeps_soup_is_evaluated_and_trained_on(hardneg, small, runs, tmp_pat
         (["runs/1", "runs/2", "--weights", "0", "0"], "not all 0"),
         (["runs/1", "runs/2", "--slerp", "2"], "between 0"),
         (["runs", "runs/1", "--slerp", "0.5"], "there are 3"),
-        (["runs/1", "gone"], "gone is no checkpoint and no run folder"),
+        (["runs/1", "gone"], "gone is neither a checkpoint nor a run folder"),
     ],
 )
 def test_what_cannot_be_merged_is_told_before_models_are_read(hardneg, environment, tmp_path, words, says):
@@ -72,4 +72,4 @@ def test_stages_merge_what_earlier_ones_trained(hardneg, tmp_path):
     assert "stage 3_merged (3 of 4) is done" in hardneg("resume", "made").stderr
 
     (folder / "3_merged.yaml").write_text("{of: [4_last]}\n")
-    assert "4_last is no earlier stage" in hardneg(*words, "hydra.run.dir=other", code=2).stderr
+    assert "4_last is not an earlier stage" in hardneg(*words, "hydra.run.dir=other", code=2).stderr

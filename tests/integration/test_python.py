@@ -169,6 +169,6 @@ def test_what_cannot_work_is_an_exception_and_leaves_nothing(environment, tmp_pa
         package.train("toy", encodr="static")
     with pytest.raises(ConfigError, match="nothing to train on"):
         package.train(package.Data.from_records(test=rows))
-    with pytest.raises(UserError, match="no checkpoint and no run folder"):
+    with pytest.raises(UserError, match="neither a checkpoint nor a run folder"):
         package.open_run("nowhere")
     assert list(tmp_path.iterdir()) == []

@@ -102,7 +102,7 @@ def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing
     assert trial.state.name == "PRUNED" and list(trial.intermediate_values) == [1]
     assert racing(effects=effects)[2] == [], "a finished race only says what it came to"
     refused = racing("alpha=0.1", effects=effects, code=2)[0]
-    assert "holds a race that was begun with alpha=0.05 (now 0.1)" in refused.stderr
+    assert "holds a race that was started with alpha=0.05 (now 0.1)" in refused.stderr
 
 
 QUEUE = [("bm25", 2), ("in_batch", 2), ("bm25", 3), ("in_batch", 3), ("random", 2), ("random", 3)]

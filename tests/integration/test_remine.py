@@ -200,7 +200,7 @@ def test_mine_takes_a_checkpoint(hardneg, small, tmp_path):
         ("export.form=csv", "must be one of triplet"),
         ("export.path=x.csv", "must end in .jsonl or .parquet"),
         ("documents=all", "no key documents"),
-        ("negatives.mined.miner.ckpt_path=nonsense.ckpt", "is no checkpoint"),
+        ("negatives.mined.miner.ckpt_path=nonsense.ckpt", "is not a checkpoint"),
     ],
 )
 def test_mine_refuses_what_cannot_work(hardneg, tmp_path, argument, says):

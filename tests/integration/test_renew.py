@@ -183,7 +183,7 @@ def test_a_signal_at_any_step_ends_in_order_and_the_same_command_goes_on(hardneg
     with monkeypatch.context() as patch:
         patch.setattr(steps, at, stop)
         said = hardneg("renew", "i", *TRAIN, *LOOSE, code=128 + signal.SIGTERM).stderr
-    assert "interrupted; the same command goes on where it was" in said
+    assert "interrupted; run the same command again to continue" in said
     hardneg("renew", "i", *TRAIN, *LOOSE)
     assert len(inside) == 1 and state(live)[0]["state"] == "ready"
 

@@ -111,7 +111,7 @@ def test_a_complete_run_is_not_trained_again(hardneg, small):
 
 
 def test_resuming_what_is_no_run_says_so(hardneg, tmp_path):
-    assert "no run folder" in hardneg("resume", str(tmp_path), code=2).stderr
+    assert "not a run folder" in hardneg("resume", str(tmp_path), code=2).stderr
 
 
 def test_with_workers_the_run_is_the_same(hardneg, small, tmp_path):

@@ -63,7 +63,7 @@ def test_splits_and_other_sets_are_tested_before_and_after_and_chosen_again(hard
     [
         (["evaluate.also={a: {path: gone}}"], "evaluate.also.a: path=gone: there is no such file or folder"),
         (["split.test=[test,gone]"], "has no split 'gone'"),
-        (["split.test=[test,dev]", "evaluate.also={dev: {data: toy}}"], "called as a split"),
+        (["split.test=[test,dev]", "evaluate.also={dev: {data: toy}}"], "has the name of a split"),
         (["evaluate.also={toy: {data: toy}}"], "choose another name"),
         (["evaluate.also={a: {data: toy, test: gone}}"], "evaluate.also.a: data set 'toy' has no split 'gone'"),
         (["evaluate.metrics=[ndgc@10]"], "'ndgc@10' is not known; there are ndcg@k"),

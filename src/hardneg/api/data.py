@@ -132,7 +132,7 @@ class Data:
         for key, table in whole.items():
             split = split_name(str(key))
             if split not in (*SPLITS, CORPUS) or split in tables:
-                raise ConfigError(f"{key!r} is no split of its own; there are train, dev (validation), test and corpus")
+                raise ConfigError(f"{key!r} is not a split; the splits are train, dev (validation), test and corpus")
             tables[split] = table
         options = _checked("table", {key: value for key, value in given.items() if key not in (*SPLITS, CORPUS)})
         only = None

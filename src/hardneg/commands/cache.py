@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     folder: Path = (options.folder or cache_folder()).expanduser()
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no cache; it is made by the first run")
+        raise UserError(f"{folder}: there is no cache yet; the first run makes it")
     from hardneg.system.cache_layers import LAYERS
 
     if unknown := set(options.layer or ()) - set(LAYERS):

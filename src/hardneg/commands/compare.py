@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="OLD=NEW",
-        help="call an arm so in all that is printed and written",
+        help="rename an arm in everything printed and written",
     )
     add("--metric", action="append", help="test metrics, with commas or repeated (default: ndcg@10)")
     add(

@@ -51,7 +51,7 @@ def export(
     `ConfigError` for a folder that is in use or an encoder that cannot be written, `UserError` for missing packages.
     """
     if unknown := set(formats) - set(FORMATS):
-        raise ConfigError(f"{sorted(unknown)[0]!r} is no format; there are {', '.join(FORMATS)}")
+        raise ConfigError(f"{sorted(unknown)[0]!r} is not a format; the formats are {', '.join(FORMATS)}")
     path = checkpoint_of(source)
     from hardneg.encoders import checkpoint
     from hardneg.exchange.layout import export_folder

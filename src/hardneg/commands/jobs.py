@@ -22,11 +22,13 @@ def main(arguments: Sequence[str]) -> None:
     """
     parser = argparse.ArgumentParser(
         prog="hardneg jobs",
-        description="Show how far the jobs of a sweep are, from their folders; exits with 1 if any failed.",
+        description="Show the progress of a sweep's jobs, from their folders; exits with 1 if any failed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="a sweep's folder, as multirun/..., or any with runs below it")
+    parser.add_argument(
+        "folder", type=Path, help="a sweep's folder, such as multirun/..., or any folder with runs below it"
+    )
     folder: Path = parser.parse_args(arguments).folder
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")

@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         help="run folders (their best checkpoints), checkpoints, sentence-transformers folders, or a sweep's folder",
     )
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="checkpoint to write, as soup.ckpt")
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="checkpoint to write, such as soup.ckpt")
     parser.add_argument("--weights", type=float, nargs="+", help="how much each model counts; default: all alike")
     parser.add_argument(
         "--slerp", type=float, metavar="T", help="a point on the arc: 0 is the first model, 1 the second"

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="a new folder, called as the package will be: letters, digits and _")
+    parser.add_argument("folder", type=Path, help="a new folder, named as the package will be: letters, digits and _")
     folder: Path = parser.parse_args(arguments).folder
     files = write(folder.expanduser())
     listed = "".join(f"  {file}\n" for file in files)

@@ -32,17 +32,17 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """
     parser = argparse.ArgumentParser(
         prog="hardneg race",
-        description="Train a portfolio of strategies within a budget of time, stop those that lose by dev, and say"
+        description="Train a portfolio of strategies within a time budget, stop those that lose on dev, and say"
         " which to take, or that nothing is told apart.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="folder with yamls of your own, as race/NAME.yaml")
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="folder with your own yamls, such as race/NAME.yaml")
     parser.add_argument("words", nargs="*", metavar="WORD", help="see below")
     given, unknown = parser.parse_known_args(list(arguments))
     if several := [word for word in unknown if word in ("-m", "--multirun")]:
-        raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it away")
+        raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it out")
     if find_spec("optuna") is None:
         raise UserError("a race needs Optuna: pip install 'hardneg[search]'")
     asked = [*given.words, *unknown]
@@ -52,6 +52,6 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if not any(word.startswith(PLACE) for word in words):
         words.append(PLACE + "${paths.output_dir}/multirun/${now:%Y-%m-%d_%H-%M-%S}_race")
     if not any(word.startswith("hydra.sweeper.budget=") for word in words):
-        raise ConfigError("give a budget of time, as budget=30m (also 90s, 2h)")
+        raise ConfigError("give a time budget, such as budget=30m (also 90s, 2h)")
     place = [] if given.config_dir is None else ["--config-dir", given.config_dir]
     return "train", ["-m", *place, "hydra/sweeper=race", *words]

@@ -24,16 +24,16 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
     Raises `ConfigError` for a folder that holds no run, or a complete one.
     """
-    parser = argparse.ArgumentParser(prog="hardneg resume", description="Go on with an interrupted run.")
+    parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
-        "run", type=Path, help="run folder, as outputs/... or one job of multirun/..., or that of stages"
+        "run", type=Path, help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages"
     )
     run: Path = parser.parse_args(arguments).run
     if (words := again(run)) is not None:
         return "stages", words
     written = run / ".hydra" / "overrides.yaml"
     if not written.exists():
-        raise ConfigError(f"{run} is no run folder: it has no .hydra/overrides.yaml")
+        raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
     if (run / "summary.json").exists():
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"

@@ -1,4 +1,4 @@
-"""hardneg search: ask an index from the terminal."""
+"""hardneg search: search an index from the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> None:
     """Ask the live index from the terminal."""
     parser = argparse.ArgumentParser(
         prog="hardneg search",
-        description="Ask an index that hardneg index has made; it is checked first, and refused if it is stale.",
+        description="Search an index that hardneg index has made; it is checked first, and refused if it is stale.",
         epilog='examples:\n  hardneg search my-index "how do I open a file"\n'
         '  hardneg search my-index "first" "second" -k 3 --ckpt-path RUN/checkpoints/best.ckpt',
         formatter_class=argparse.RawDescriptionHelpFormatter,

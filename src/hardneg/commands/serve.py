@@ -22,7 +22,7 @@ EXAMPLES = """examples:
   hardneg serve my-index
   hardneg serve my-index --host 0.0.0.0 --port 80 --max-batch 64 --timeout 2
   curl localhost:8000/search -H 'Content-Type: application/json' -d '{"query": "open a file", "k": 3}'
-  curl localhost:8000/health; curl localhost:8000/freshness; curl -X POST localhost:8000/freshness   # examine it anew
+  curl localhost:8000/health; curl localhost:8000/freshness; curl -X POST localhost:8000/freshness   # examine it again
 
 A switch of the index (hardneg index switch) is followed within a second. SIGTERM ends the service once what is asked
 is answered. One process holds one copy of model and index; for more, start several behind a proxy, which is also the

@@ -38,7 +38,9 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     parser.add_argument("recipe", help="see below")
     if not arguments:
         parser.error(f"name a recipe: {', '.join(recipes())}")
-    parser.add_argument("overrides", nargs="*", help="for all stages, as seed=2, or one, as 2_teacher:batch_size=8")
+    parser.add_argument(
+        "overrides", nargs="*", help="for all stages, such as seed=2, or for one, such as 2_teacher:batch_size=8"
+    )
     parser.add_argument("--config-dir", type=Path, help="folder with your own recipes: experiment/RECIPE/stages.yaml")
     # What it does not know, as -m, is told by the plan: with the word that was given.
     given, unknown = parser.parse_known_intermixed_args(list(arguments))

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--project", default="hardneg", help="as logger.wandb.project (default: %(default)s)")
-    add("--entity", help="user or team that the project is of; default: WANDB_ENTITY, or that of your key")
+    add("--entity", help="user or team that owns the project; default: WANDB_ENTITY, or that of your key")
     add("--name", default="Negatives by source", help="of the view (default: %(default)s)")
     add("--group", help="only the runs of this sweep, by the last part of its hydra.sweep.dir")
     add("--metric", default="ndcg@10", help="the dev metric that chooses checkpoints (default: %(default)s)")

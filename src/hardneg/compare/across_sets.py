@@ -136,7 +136,7 @@ def caption(table: Across, better: str = BETTER, worse: str = WORSE) -> str:
     if seeds[:1] == [1]:
         said += " With one seed the test covers other queries, not other seeds."
     elif any(not c.tested for one in table.columns.values() for c in one.contrasts.values()):
-        said += " Too few seeds for a test where two arms have two: no mark there says nothing."
+        said += " Too few seeds for a test where two arms have two: a missing mark there says nothing."
     return said
 
 

@@ -170,7 +170,7 @@ def _run_folders(folder: Path) -> set[Path]:
 def _add(path: Path, into: Found) -> None:
     if not (path / "summary.json").exists():
         if _is_training(path):
-            into.left_out[path] = "not finished (no summary.json); hardneg resume goes on with it"
+            into.left_out[path] = "not finished (no summary.json); hardneg resume continues it"
         return
     summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     if "strategy" not in summary:

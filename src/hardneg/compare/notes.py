@@ -69,7 +69,7 @@ def _power(table: Comparison) -> list[str]:
         if contrast.verdict.startswith(("better", "worse", "equivalent")) or d.detectable(alpha) <= target:
             continue
         least = d.detectable(alpha) if np.isfinite(d.error) else np.inf
-        reach = f"{least:.4f}" if least < 1 else "no difference that there can be"
+        reach = f"{least:.4f}" if least < 1 else "no possible difference"
         remedy = _remedy(d, target, alpha, "queries" if table.plan.clusters is None else "clusters")
         design = f"this design finds {reach} in 80% of tries (df {freedom(d.freedom)}, alpha {alpha:.2g})"
         notes.append(f"{name} is not resolved: {design}; for {target:.4f} {remedy}.")

@@ -55,7 +55,7 @@ def others(also: Mapping[str, Any] | None, cache: str | None = None) -> dict[str
 
 def _entry(given: Any, cache: str | None) -> tuple[dict[str, Any], str]:
     if not isinstance(given, Mapping):
-        raise ConfigError(f"{given!r} is no data set; write {{path: DIR}}")
+        raise ConfigError(f"{given!r} is not a data set; write {{path: DIR}}")
     node = dict(given)
     split, kind = node.pop(SPLIT, "test"), node.pop(KIND, None)
     if not isinstance(split, str) or not split:
@@ -71,7 +71,7 @@ def _entry(given: Any, cache: str | None) -> tuple[dict[str, Any], str]:
     file = Path(str(resources.files("hardneg.conf"))) / "data" / f"{kind}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
-        raise ConfigError(f"data: {kind} is no kind of data; there are {known}")
+        raise ConfigError(f"data: {kind} is not a kind of data; the kinds are {known}")
     written = OmegaConf.create({"data": OmegaConf.load(file), "cache": cache})
     return {**classes.plain(OmegaConf.merge(written, {"data": node}).data), **node}, split
 

@@ -46,7 +46,9 @@ class Tower(nn.Module):
         return []
 
 
-OF_STATIC = "encoder.lr=auto is for encoder=static, of which rates by the number of steps were measured; give a number"
+OF_STATIC = (
+    "encoder.lr=auto is for encoder=static alone, whose rates were measured by the length of a run; give a number"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

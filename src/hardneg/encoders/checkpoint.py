@@ -73,7 +73,7 @@ def load(path: str | Path) -> Trained:
     recipe = _recipe(state)
     if getattr(recipe, "trust_remote_code", False) and not os.environ.get(TRUST):
         raise ConfigError(
-            f"ckpt_path={path}: its model brings Python of its own, from {getattr(recipe, 'model', None)!r}, which"
+            f"ckpt_path={path}: its model brings its own Python code, from {getattr(recipe, 'model', None)!r}, which"
             f" would be run with all that you may do; if you trust it, set {TRUST}=1 in the environment"
         )
     try:
@@ -114,7 +114,7 @@ def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
         reason = next(iter(str(error).splitlines()), "")
-        raise ConfigError(f"{key}={path} is no checkpoint ({type(error).__name__}: {reason})") from error
+        raise ConfigError(f"{key}={path} is not a checkpoint ({type(error).__name__}: {reason})") from error
 
 
 def began_with(path: str | Path) -> dict[str, Any]:

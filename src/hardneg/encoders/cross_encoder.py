@@ -145,8 +145,8 @@ def untrained(model: str, architectures: Sequence[str] | None) -> ConfigError:
     """Explain a model that was to score pairs and was never taught to."""
     said = f" (its config says {architectures[0]})" if architectures else ""
     return ConfigError(
-        f"the model {model!r} is no cross-encoder{said}: it has no classifier, so its scores would be random; train one"
-        " by hardneg train-teacher, or, if it is an encoder of single texts, take teacher=bi_encoder"
+        f"the model {model!r} is not a cross-encoder{said}: it has no classifier, so its scores would be random; train"
+        " one by hardneg train-teacher, or, if it is an encoder of single texts, take teacher=bi_encoder"
     )
 
 

@@ -28,7 +28,7 @@ def check_intact(path: Path, key: str) -> None:
     """
     if path.is_file() and (part := _damaged(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns)):
         raise ConfigError(
-            f"{key}={path} is damaged: {part} in it is not what was written (its checksum differs); copy it anew, or"
+            f"{key}={path} is damaged: {part} in it is not what was written (its checksum differs); copy it again, or"
             " take another checkpoint, such as last.ckpt beside best.ckpt"
         )
 
@@ -67,7 +67,7 @@ def check_hashes(folder: Path, endings: Iterable[str] = (*WEIGHTS, *TOKENIZER)) 
             path = folder / name
             if not path.is_file():
                 raise ConfigError(
-                    f"{path} is missing, though {folder / HASHES} names it; write or copy the folder anew"
+                    f"{path} is missing, though {folder / HASHES} names it; write or copy the folder again"
                 )
             if sha256_of(path) != written:
                 raise ConfigError(

@@ -60,7 +60,7 @@ def check_first(modules: ModuleChain, model: str) -> None:
     """Raise `ConfigError` for a folder that holds no transformer to embed texts by, and say what to do with it."""
     if modules.routes:
         raise ConfigError(
-            f"{model} has modules of their own for queries and for documents ({modules.names[0]}); make a checkpoint of"
+            f"{model} has separate modules for queries and for documents ({modules.names[0]}); make a checkpoint of"
             f" it, by hardneg import {model} FILE.ckpt, and give that as init_from or ckpt_path"
         )
     if modules.classifies:

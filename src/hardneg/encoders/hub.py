@@ -30,16 +30,16 @@ def _problem(name: str, revision: str | None) -> str | None:
         if isinstance(try_to_load_from_cache(name, FILE, revision=revision), str):
             return None
         if constants.HF_HUB_OFFLINE:
-            return f"{name!r} is not in the cache, and HF_HUB_OFFLINE forbids to ask the hub; {own}"
+            return f"{name!r} is not in the cache, and HF_HUB_OFFLINE forbids asking the hub; {own}"
         get_hf_file_metadata(hf_hub_url(name, FILE, revision=revision), timeout=PATIENCE)
     except hub.HFValidationError:
-        return f"{name!r} is no name of a model on the hub (OWNER/NAME), and no folder; {own}"
+        return f"{name!r} is neither a model on the hub (OWNER/NAME) nor a folder; {own}"
     except hub.GatedRepoError:
-        return f"{name!r} is given by the hub to those whom its owner lets: ask on its page and set HF_TOKEN, or {own}"
+        return f"{name!r} is gated: request access on its page and set HF_TOKEN, or {own}"
     except hub.RevisionNotFoundError:
         return f"{name!r} has no revision {revision!r} on the hub"
     except hub.RepositoryNotFoundError:
-        return f"the hub shows us no model {name!r}: mind the spelling, set HF_TOKEN for a private one, or {own}"
+        return f"the hub shows no model {name!r}: check the spelling, set HF_TOKEN for a private one, or {own}"
     except hub.EntryNotFoundError:
         return f"{name!r} on the hub has no {FILE}, so no model can be loaded from it; {own}"
     except hub.HfHubHTTPError:

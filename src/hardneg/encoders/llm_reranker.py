@@ -54,8 +54,8 @@ class Style(ABC):
         ids = self.tokens(word)
         if len(ids) != 1 or ids[0] == self.tokenizer.unk_token_id:
             raise ConfigError(
-                f"{word!r} is not one token of the teacher's tokenizer, so it is no reranker of this teacher.style;"
-                " choose another style or model"
+                f"{word!r} is not one token of the teacher's tokenizer, so the model is not a reranker of this"
+                " teacher.style; choose another style or model"
             )
         return ids[0]
 

@@ -133,7 +133,7 @@ def unavailable(model: str, error: Exception) -> ConfigError:
     """Explain a model that could not be loaded."""
     if "custom code" in str(error) or "trust_remote_code" in str(error):
         return ConfigError(
-            f"the model {model!r} brings Python of its own, which would be run with all that you may do; if you trust"
+            f"the model {model!r} brings its own Python code, which would be run with all that you may do; if you trust"
             " it, set trust_remote_code=true beside model (encoder.trust_remote_code=true), and revision to the commit"
             " that you have read"
         )

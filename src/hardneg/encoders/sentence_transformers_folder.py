@@ -61,7 +61,7 @@ class ModuleChain:
         if listed is None:
             return None
         if not isinstance(listed, list) or not listed:
-            raise ConfigError(f"{folder / MODULES}: no list of modules; save the model anew with sentence-transformers")
+            raise ConfigError(f"{folder / MODULES}: no list of modules; save it again with sentence-transformers")
         modules = tuple((str(module["type"]), folder / module.get("path", "")) for module in listed)
         return cls(folder, modules, {"name": folder.name, **(read_json(folder / SETTINGS) or {})})
 
@@ -176,7 +176,7 @@ def _dense(folder: Path) -> Dense:
         raise ConfigError(f"{folder}: a Dense layer over {place}, and hardneg has those over the pooled text alone")
     activation = str(about.get("activation_function") or "torch.nn.modules.activation.Tanh")
     if not activation.startswith("torch.nn."):
-        raise ConfigError(f"{folder}: its activation {activation} is none of torch.nn")
+        raise ConfigError(f"{folder}: its activation {activation} is not one of torch.nn")
     if not {"in_features", "out_features"} <= set(about):
         raise ConfigError(f"{folder / 'config.json'} does not say in_features and out_features of its Dense layer")
     return Dense(

@@ -83,13 +83,13 @@ def _told(repo: str) -> Iterator[None]:
     except hub.LocalTokenNotFoundError as error:
         raise UserError(f"--push {repo}: not logged in to the hub; hf auth login, or set HF_TOKEN") from error
     except hub.OfflineModeIsEnabled as error:
-        raise UserError(f"--push {repo}: HF_HUB_OFFLINE forbids to ask the hub; unset it") from error
+        raise UserError(f"--push {repo}: HF_HUB_OFFLINE forbids asking the hub; unset it") from error
     except hub.RevisionNotFoundError as error:
         raise UserError(f"--push {repo}: {_first_line(error)}") from error
     except hub.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         if status in (401, 403):
-            mend = "log in anew with a token that may write (hf auth login, or HF_TOKEN)"
+            mend = "log in again with a token that may write (hf auth login, or HF_TOKEN)"
             raise UserError(f"--push {repo}: the hub refuses ({_first_line(error)}); {mend}") from error
         raise UserError(f"--push {repo}: the hub answers: {_first_line(error)}") from error
     except (OSError, ValueError) as error:

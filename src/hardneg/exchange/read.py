@@ -45,7 +45,7 @@ def read(folder: Path) -> Trained:
     """
     chain = ModuleChain.read(folder)
     if chain is None:
-        raise ConfigError(f"{folder} is no sentence-transformers folder: it has no {layout.MODULES}")
+        raise ConfigError(f"{folder} is not a sentence-transformers folder: it has no {layout.MODULES}")
     check_hashes(folder)
     if chain.routes:
         routes = _routes(chain)
@@ -114,7 +114,7 @@ def _static(folder: Path, recipe: Static) -> Chain:
     from safetensors.torch import load_file
 
     if not (folder / layout.WEIGHTS).is_file():
-        raise ConfigError(f"{folder} has no {layout.WEIGHTS}; save the model anew with sentence-transformers")
+        raise ConfigError(f"{folder} has no {layout.WEIGHTS}; save it again with sentence-transformers")
     weights = load_file(folder / layout.WEIGHTS)
     table = weights.pop("embedding.weight", weights.pop("embeddings", None))  # the second is model2vec's name
     if table is None or weights:

@@ -46,13 +46,13 @@ def _texts(report: dict[str, Any]) -> Iterator[str]:
             yield f"{n:,} {key} are empty: take them out"
     if n := report["duplicates"]["document"]["texts"]:
         yield (
-            f"{n:,} documents are copies of others: a copy of a positive is no negative (filter=known_positives, which"
-            " is on, sees copies that differ in outer blanks alone), and filter=duplicates draws each text once"
+            f"{n:,} documents are copies of others: a copy of a positive is not a negative (filter=known_positives,"
+            " which is on, sees copies that differ in outer blanks alone), and filter=duplicates draws each text once"
         )
     same = report["queries_that_are_documents"]
     if same["queries"] > same["own"]:
         n = same["queries"] - same["own"]
-        yield f"queries that are a document word for word: {n:,}; it ranks first for them, and is no negative"
+        yield f"queries that are a document word for word: {n:,}; it ranks first for them, and is not a negative"
 
 
 def _lengths(report: dict[str, Any]) -> Iterator[str]:

@@ -114,8 +114,8 @@ class Stored(OfflineSource):
         """Draw from a store that is there; raises `ConfigError` if it is not."""
         if not folder.exists():
             raise ConfigError(
-                f"the run drew from the mined list {folder}, which is gone: it cannot go on exactly. Bring it back, or"
-                " start the run anew"
+                f"the run drew from the mined list {folder}, which is gone: it cannot be resumed exactly. Restore the"
+                " list, or start the run again"
             )
         return self.use(Store(folder))
 

@@ -138,7 +138,9 @@ def check_test_sets(node: dict[str, Any]) -> None:
     if not splits and (not isinstance(named, dict) or node["evaluate"].get("also")):
         raise ConfigError("split.test=null: evaluate.also comes beside the run's own test set; name its split")
     if len(splits) > 1 and (both := set(splits) & set(node["evaluate"].get("also") or {})):
-        raise ConfigError(f"evaluate.also.{min(both)} is called as a split of the run's own data; choose another name")
+        raise ConfigError(
+            f"evaluate.also.{min(both)} has the name of a split of the run's own data; choose another name"
+        )
 
 
 def check_index(node: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def check_optimizer(node: Mapping[str, Any]) -> None:
     if node["_target_"] in CLOSURES:
         raise ConfigError(
             "optimizer: LBFGS asks for a batch's loss several times a step, and negatives and dropout are those of one;"
-            " choose another, as optimizer=adamw"
+            " choose another, such as optimizer=adamw"
         )
     groups, alone = ParameterGroups.of(node), optimizer_alone(node)
     _make(alone, "optimizer")

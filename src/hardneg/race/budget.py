@@ -22,7 +22,7 @@ def seconds_of(text: object) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", str(text))
     total = sum(float(number) * UNITS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != str(text) or total <= 0:
-        raise ConfigError(f"budget={text}: give a duration, as budget=30m, 2h, 90s or 1h30m")
+        raise ConfigError(f"budget={text}: give a duration, such as budget=30m, 2h, 90s or 1h30m")
     return total
 
 

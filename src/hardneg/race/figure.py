@@ -61,7 +61,7 @@ def draw(
         names = list(tested)
         bars = axes[1].barh(names, [tested[n][metric] for n in names], color=[colours.get(n, GREY) for n in names])
         axes[1].bar_label(bars, fmt="%.3f", padding=3)
-        axes[1].set(title=f"test {metric}, trained anew (means over seeds)")
+        axes[1].set(title=f"test {metric}, trained again (means over seeds)")
         axes[1].set_xlim(0, max(tested[n][metric] for n in names) * 1.15 or 1)
         axes[1].invert_yaxis()
     figure.savefig(path)

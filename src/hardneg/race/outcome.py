@@ -118,7 +118,7 @@ def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
         if others := [name for name in said.close if name != said.taken]:
             words += (
                 f". Within one standard error of the best in the race ({said.leader}): {', '.join(others)};"
-                f" {said.taken} comes first in the portfolio, which goes from the simplest to the dearest"
+                f" {said.taken} comes first in the portfolio, which goes from the simplest to the costliest"
             )
         return words
     if found.difference <= 0:

@@ -18,8 +18,8 @@ OWN = {
     "trainer.max_steps": "the budget sets the lengths", "trainer.max_epochs": "the budget sets the lengths",
     "evaluate.every_n_steps": "the rungs say when dev is evaluated",
     "evaluate.every_n_epochs": "the rungs say when dev is evaluated",
-    "ckpt_path": "a race begins anew", "run_name": "runs are called as the arms",
-    "strategy_name": "runs are called as the arms", "debug": "a trial has no results",
+    "ckpt_path": "a race begins anew", "run_name": "runs are named after the arms",
+    "strategy_name": "runs are named after the arms", "debug": "a trial has no results",
 }  # fmt: skip
 ENDLESS = 1_000_000  # steps of a run whose steps are only timed
 QUIET = "+hydra.job_logging.handlers.console.level=ERROR"  # a run has its own log, with its alarms
@@ -42,7 +42,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.budget is None:
-            raise ConfigError("a race needs a budget of time: give budget=30m")
+            raise ConfigError("a race needs a time budget: give budget=30m")
         for key, least in (("rungs", 1), ("growth", 2), ("seeds", 1)):
             if not isinstance(getattr(self, key), int) or getattr(self, key) < least:
                 raise ConfigError(f"{key}={getattr(self, key)} must be a whole number, {least} or more")

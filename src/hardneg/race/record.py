@@ -89,7 +89,7 @@ class Record:
             elif different := [key for key in asked if before.get(key) != asked[key]]:
                 said = "; ".join(f"{key}={before.get(key)} (now {asked[key]})" for key in different)
                 raise ConfigError(
-                    f"{self.folder} holds a race that was begun with {said}; choose another hydra.sweep.dir"
+                    f"{self.folder} holds a race that was started with {said}; choose another hydra.sweep.dir"
                 )
             known = {one.user_attrs.get("arm") for one in self.study.get_trials(deepcopy=False)}
             for name in arms:

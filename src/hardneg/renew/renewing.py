@@ -31,7 +31,7 @@ def renew_in(index: Path, words: Sequence[str], plan: Plan, switch: bool, anyway
         with alone(root / PLACE, "a renewal is") as lock, stoppable(), logged():
             return renew(make_plan(root, words), plan, switch, anyway, lock)
     except steps.Stopped as stop:
-        say("hardneg renew: interrupted; the same command goes on where it was")
+        say("hardneg renew: interrupted; run the same command again to continue")
         return 128 + int(stop.args[0])
 
 

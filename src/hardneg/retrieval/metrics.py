@@ -45,7 +45,9 @@ class OwnMetric:
         try:
             out = np.array([float(found.get(query, 0.0)) for query in rankings])
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"evaluate.metrics: {self.name} returned a value that is no number: {error}") from error
+            raise ConfigError(
+                f"evaluate.metrics: {self.name} returned a value that is not a number: {error}"
+            ) from error
         if not np.isfinite(out).all():
             raise ConfigError(f"evaluate.metrics: {self.name} returned {out[~np.isfinite(out)][0]} for a query")
         return out
@@ -86,7 +88,7 @@ class Run:
 def check(names: Sequence[Any]) -> None:
     """Raise `ConfigError` for a metric we do not have, or one that is there twice; imports no user's own."""
     if not names:
-        raise ConfigError("evaluate.metrics=[] measures nothing; name one, as ndcg@10")
+        raise ConfigError("evaluate.metrics=[] measures nothing; name one, such as ndcg@10")
     if odd := [one for one in names if not isinstance(one, str | Mapping | OwnMetric)]:
         raise ConfigError(f"evaluate.metrics: {odd[0]!r} is no name, and no {{_target_: mypackage.first_hit}}")
     said = names_of(names)

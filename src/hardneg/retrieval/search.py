@@ -126,7 +126,7 @@ class Faiss(Search):
         try:
             return faiss.index_factory(dim, self.index, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
-            raise ConfigError(f"search.index={self.index!r} is no faiss index: {error}") from error
+            raise ConfigError(f"search.index={self.index!r} is not a faiss index: {error}") from error
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
         """Train the index on an even sample and add all; raises `UserError` where faiss is not installed.

@@ -59,7 +59,7 @@ def checkpoint_of(source: Path) -> Path:
     found = [source / CHECKPOINTS / name for name in (BEST, LAST)]
     if not any(path.is_file() for path in found):
         raise ConfigError(
-            f"{source} is no checkpoint and no run folder: there is no {CHECKPOINTS}/{BEST} or {LAST} in it"
+            f"{source} is neither a checkpoint nor a run folder: there is no {CHECKPOINTS}/{BEST} or {LAST} in it"
         )
     if (source / "teacher").is_dir():
         raise ConfigError(

@@ -129,7 +129,7 @@ def refuse_ranks(config_name: str) -> None:
     here = launch.place()
     if here is not None and config_name.replace("_", "-") not in TOGETHER:
         raise ConfigError(
-            f"hardneg {config_name} runs in one process, and {here.world} were started: leave torchrun or srun away"
+            f"hardneg {config_name} runs in one process, and {here.world} were started: leave out torchrun or srun"
         )
 
 

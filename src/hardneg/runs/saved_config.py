@@ -26,7 +26,7 @@ def read_config(folder: str | Path) -> Any:
     """
     written = Path(folder) / ".hydra" / "config.yaml"
     if not written.is_file():
-        raise UserError(f"{folder} is no run folder: it has no .hydra/config.yaml")
+        raise UserError(f"{folder} is not a run folder: it has no .hydra/config.yaml")
     composition.register_resolvers()
     cfg, started = OmegaConf.load(written), written.with_name("hydra.yaml")
     app = OmegaConf.load(started) if started.is_file() else OmegaConf.create()

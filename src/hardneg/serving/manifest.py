@@ -61,7 +61,7 @@ class Manifest:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UserError(f"{path} is no JSON ({error}); delete {folder} and index again") from error
+            raise UserError(f"{path} is not JSON ({error}); delete {folder} and index again") from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise UserError(f"{path} has another format than hardneg {__version__} reads ({FORMAT}); index again")
         known = {one.name for one in fields(cls)}

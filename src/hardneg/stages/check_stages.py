@@ -53,7 +53,7 @@ def check_begun(plan: Plan, stage: Stage) -> None:
     if stage.begun and before != now:
         odd = [f"with {o}" for o in sorted(before - now)] + [f"without {o}" for o in sorted(now - before)]
         raise ConfigError(
-            f"stage {stage.name} in {plan.folder} was begun {', '.join(odd)}; give the same overrides to go on"
+            f"stage {stage.name} in {plan.folder} was started {', '.join(odd)}; give the same overrides to go on"
             f" (hardneg resume {plan.folder}), or another hydra.run.dir"
         )
 

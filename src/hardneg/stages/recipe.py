@@ -105,7 +105,9 @@ def _merging(path: Path, folder: Path, earlier: Sequence[str]) -> tuple[str, ...
         raise ConfigError(f"{path} must be as {{of: [1_first, 2_second]}}, with weights: or slerp: if they are given")
     unknown = [name for name in how["of"] if name not in earlier]
     if unknown:
-        raise ConfigError(f"{path}: of: {unknown[0]} is no earlier stage; there are {', '.join(earlier) or 'none'}")
+        raise ConfigError(
+            f"{path}: of: {unknown[0]} is not an earlier stage; the earlier stages are {', '.join(earlier) or 'none'}"
+        )
     weights, slerp = how.get("weights"), how.get("slerp")
     weights = None if weights is None else [float(weight) for weight in weights]
     slerp = None if slerp is None else float(slerp)
@@ -128,7 +130,7 @@ def read_list(path: Path) -> dict[str, str]:
     except YAMLError as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(listed, DictConfig) or not listed:
-        raise ConfigError(f"{path} must list stages, a line each, as 1_first: train")
+        raise ConfigError(f"{path} must list stages, one a line, such as 1_first: train")
     commands = {str(name): command for name, command in listed.items()}
     for name, command in commands.items():
         if command not in COMMANDS:
@@ -152,4 +154,4 @@ def _check(override: str, names: list[str]) -> None:
     if key in OURS or key.startswith("hydra."):
         raise ConfigError(f"{override}: hardneg stages gives {key} itself; leave it out (hydra.run.dir may be given)")
     if override.startswith("-"):
-        raise ConfigError(f"{override}: hardneg stages takes overrides, as seed=2, and --config-dir; no sweeps")
+        raise ConfigError(f"{override}: hardneg stages takes overrides, such as seed=2, and --config-dir; no sweeps")

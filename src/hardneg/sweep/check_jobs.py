@@ -175,7 +175,7 @@ def check_launcher(launcher: DictConfig) -> None:
         or count == 0
         or (count < 0 and not str(launcher._target_).endswith(".JoblibLauncher"))
     ):
-        raise ConfigError(f"hydra.launcher.n_jobs={count}: must be a whole number from 1 on")
+        raise ConfigError(f"hydra.launcher.n_jobs={count}: must be a whole number, 1 or more")
 
 
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:

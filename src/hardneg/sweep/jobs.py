@@ -109,7 +109,7 @@ def announce(sweep: Path, jobs: Sequence[Job]) -> None:
             continue
         if found is None or found["state"] in ("failed", "interrupted"):
             if found is not None and status.begins_anew(found):
-                log.warning("%s failed and begins anew, without its checkpoints: %s", job.name, found.get("error"))
+                log.warning("%s failed and starts over, without its checkpoints: %s", job.name, found.get("error"))
                 status.clear(job.folder)
             facts = {"name": job.name, "overrides": list(job.overrides), "identity": identity(job.cfg, job.folder)}
             status.write(job.folder, **facts, state="waiting", error=None)

@@ -58,7 +58,9 @@ def tell_topics(order: Order, seed: int, width: int) -> None:
     log.info("batches=topics: %.0f%% of the batches are of one topic", 100 * share)
     if share < HALF:
         fewer = max(len(order.topics) // (BATCHES_A_TOPIC * width), 2)
-        mend = f"take fewer, larger ones, as batches.clusters={fewer}" if fewer < clusters else "take smaller batches"
+        mend = (
+            f"take fewer, larger ones, such as batches.clusters={fewer}" if fewer < clusters else "take smaller batches"
+        )
         log.warning(
             "batches=topics: the other batches mix what is left of %d topics, too small for %d queries a step; %s",
             *(clusters, width, mend),

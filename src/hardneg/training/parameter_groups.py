@@ -99,7 +99,7 @@ class ParameterGroups:
                 said = settings.get("match") or group
                 raise ConfigError(
                     f"optimizer.groups.{group} ({said}) matches no trained weight that no earlier group has;"
-                    f" weights are called as {shown}"
+                    f" weights have names like {shown}"
                 )
             found |= dict.fromkeys(mine, group)
         return found

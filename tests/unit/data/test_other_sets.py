@@ -45,7 +45,7 @@ def test_a_path_is_guessed_a_kind_may_be_said_and_a_whole_config_is_taken(beir):
         ({"a": {"path": "gone"}}, r"evaluate\.also\.a: path=gone: there is no such"),
         ({"a": {}}, r"evaluate\.also\.a: give its path"),
         ({"a": "DIR"}, r"write \{path: DIR\}"),
-        ({"a": {"data": "bier", "path": "."}}, "bier is no kind of data; there are beir, "),
+        ({"a": {"data": "bier", "path": "."}}, "bier is not a kind of data; the kinds are beir, "),
         ({"a b": {"path": "."}}, "cannot be part of a metric's name"),
         ({"a": {"data": "toy", "test": ["x", "y"]}}, "must be one split"),
     ],

@@ -59,7 +59,7 @@ def test_columns_are_named(tmp_path):
     ("columns", "says"),
     [
         ({"query": "a"}, "names no positive"),
-        ({"query": "a", "positive": "b", "querry": "c"}, "data.columns.querry is no role"),
+        ({"query": "a", "positive": "b", "querry": "c"}, "data.columns.querry is not a role"),
         ({"query": ["a"], "positive": "b"}, "data.columns.query is"),
         ({"query": "a", "positive": []}, "data.columns.positive is"),
         ({"query": "a", "positive": "b", "score": 3}, "data.columns.score is 3"),

@@ -112,7 +112,7 @@ def test_code_that_a_checkpoint_names_is_run_only_by_consent(written, monkeypatc
     state = torch.load(written, weights_only=True)
     state[checkpoint.KEY]["encoder"]["trust_remote_code"] = True
     torch.save(state, written)
-    with pytest.raises(ConfigError, match=r"brings Python of its own.*HARDNEG_TRUST_REMOTE_CODE=1"):
+    with pytest.raises(ConfigError, match=r"brings its own Python code.*HARDNEG_TRUST_REMOTE_CODE=1"):
         checkpoint.load(written)
     monkeypatch.setenv("HARDNEG_TRUST_REMOTE_CODE", "1")
     assert checkpoint.load(written).towers.dim == 16

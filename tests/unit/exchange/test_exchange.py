@@ -194,9 +194,9 @@ def test_nothing_is_overwritten_unless_asked(trained, tmp_path):
     with pytest.raises(ConfigError, match="something other than an export"):
         export.main([path, str(mine), "--force"])
     assert (mine / "thesis.tex").exists()
-    with pytest.raises(ConfigError, match="no checkpoint and no run folder"):
+    with pytest.raises(ConfigError, match="neither a checkpoint nor a run folder"):
         export.main([str(mine), str(tmp_path / "new")])
-    with pytest.raises(ConfigError, match=r"no sentence-transformers folder.*modules\.json"):
+    with pytest.raises(ConfigError, match=r"not a sentence-transformers folder.*modules\.json"):
         import_.main([str(mine), str(tmp_path / "new.ckpt")])
 
 

@@ -54,6 +54,6 @@ def test_a_format_without_its_packages_says_what_to_install(monkeypatch, trained
         UserError, match=r"--openvino needs onnx, onnxscript, openvino: pip install 'hardneg\[openvino\]'"
     ):
         export.main([str(path), str(tmp_path / "out"), "--openvino"])
-    with pytest.raises(ConfigError, match="'tflite' is no format"):
+    with pytest.raises(ConfigError, match="'tflite' is not a format"):
         export.export(path, tmp_path / "out", formats=["tflite"])
     assert not (tmp_path / "out").exists()

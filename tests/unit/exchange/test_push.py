@@ -105,7 +105,7 @@ def test_without_a_folder_nothing_is_left_here(trained, client, tmp_path, monkey
             hub.LocalTokenNotFoundError("no token"),
             "not logged in to the hub; hf auth login, or set HF_TOKEN",
         ),
-        ("me/finder", refused(401), r"the hub refuses \(401 says the server\); log in anew"),
+        ("me/finder", refused(401), r"the hub refuses \(401 says the server\); log in again"),
         ("me/finder", refused(503), "the hub answers: 503 says the server"),
         ("me/finder", hub.OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE forbids"),
         ("me/finder", ConnectionError("no route"), r"cannot be reached \(no route\)"),

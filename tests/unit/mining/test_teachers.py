@@ -94,12 +94,14 @@ def test_loading_a_teacher_leaves_the_random_numbers_of_training_alone(toy, clas
 
 def test_what_has_no_classifier_is_no_teacher(toy, bert, tmp_path):
     """It would get a fresh one, and teach random numbers."""
-    with pytest.raises(ConfigError, match=r"teacher: .*no cross-encoder \(its config says BertModel\).*train-teacher"):
+    with pytest.raises(
+        ConfigError, match=r"teacher: .*not a cross-encoder \(its config says BertModel\).*train-teacher"
+    ):
         CrossEncoderTeacher(str(bert))
     shutil.copytree(bert, tmp_path / "bare", dirs_exist_ok=True)
     config = json.loads((tmp_path / "bare" / "config.json").read_text())
     (tmp_path / "bare" / "config.json").write_text(json.dumps({**config, "architectures": None}))
-    with pytest.raises(ConfigError, match="no cross-encoder: it has no classifier"):
+    with pytest.raises(ConfigError, match="not a cross-encoder: it has no classifier"):
         CrossEncoderTeacher(str(tmp_path / "bare")).prepare(toy, tmp_path)
 
 

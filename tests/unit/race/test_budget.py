@@ -22,7 +22,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "30", "m", "-5m", "30 m", "30min", None, "0s"])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ConfigError, match="give a duration, as budget=30m"):
+    with pytest.raises(ConfigError, match="give a duration, such as budget=30m"):
         seconds_of(text)
 
 

@@ -27,7 +27,7 @@ def composing():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"budget": None}, "needs a budget of time: give budget=30m"),
+        ({"budget": None}, "needs a time budget: give budget=30m"),
         ({"rungs": 0}, "rungs=0 must be a whole number, 1 or more"),
         ({"growth": 1}, "growth=1 must be a whole number, 2 or more"),
         ({"alpha": 0.7}, "alpha=0.7 is a share: above 0, at most 0.5"),
@@ -94,6 +94,6 @@ def test_a_race_is_a_sweep_with_its_own_words():
     assert {"hydra.sweeper.budget=5m", "hydra.sweeper.alpha=0.1", "race=default", "data=toy"} <= set(words)
     assert [word for word in words if word.startswith("hydra.sweep.dir=")] == ["hydra.sweep.dir=here"]
     assert command_of(["data=toy", "--config-dir", "own", "budget=5m"])[1][:3] == ["-m", "--config-dir", "own"]
-    for wrong, says in ((["-m", "budget=1m"], "leave it away"), (["data=toy"], "give a budget of time")):
+    for wrong, says in ((["-m", "budget=1m"], "leave it out"), (["data=toy"], "give a time budget")):
         with pytest.raises(ConfigError, match=says):
             command_of(wrong)

@@ -47,7 +47,7 @@ CPU = torch.device("cpu")
     [
         ("IVF256,Flat", 120, r"IVF256,Flat' has 256 cells, .* from 256 documents or more; there are 120: .*IVF3,Flat"),
         ("OPQ4_8,IVF64,PQ4", 63, "has 64 cells, .* 63: take search=exact"),
-        ("IVF4,Flatt", 120, "'IVF4,Flatt' is no faiss index"),
+        ("IVF4,Flatt", 120, "'IVF4,Flatt' is not a faiss index"),
     ],
 )
 def test_a_corpus_that_is_too_small_for_an_index_is_refused_before_it_is_embedded(index, documents, says):

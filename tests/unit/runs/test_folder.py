@@ -34,7 +34,7 @@ def test_a_run_folder_stands_for_its_best_checkpoint_else_its_last(command, key,
 
 
 def test_a_folder_without_a_checkpoint_is_refused_by_its_key(tmp_path):
-    with pytest.raises(ConfigError, match=r"ckpt_path: .* is no checkpoint and no run folder"):
+    with pytest.raises(ConfigError, match=r"ckpt_path: .* is neither a checkpoint nor a run folder"):
         check_words(compose(f"ckpt_path={tmp_path}", name="evaluate"))
 
 

@@ -86,7 +86,7 @@ def test_the_histogram_is_a_figure_of_its_own(mined):
 
 def test_what_cannot_be_opened_is_said(mined, tmp_path):
     root, store, _ = mined
-    with pytest.raises(UserError, match="no run folder"):
+    with pytest.raises(UserError, match="not a run folder"):
         open_mined(tmp_path)
     with pytest.raises(UserError, match=r"choose a source.*bm25"):
         open_mined(root / "run", "other")

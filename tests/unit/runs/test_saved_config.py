@@ -53,5 +53,5 @@ def test_sets_of_a_mix_have_paths_and_what_is_absolute_or_made_of_others_stays(t
     cfg = read_config(tmp_path / "run")
     assert [cfg.data.sets[name].get("path") for name in sets] == [str(tmp_path / "home" / "b"), str(tmp_path), None]
     assert cfg.data.cache == cfg.cache != str(tmp_path / "home")
-    with pytest.raises(UserError, match="is no run folder"):
+    with pytest.raises(UserError, match="is not a run folder"):
         read_config(tmp_path)

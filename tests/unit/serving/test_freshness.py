@@ -205,7 +205,7 @@ def test_a_checkpoint_and_its_copy_are_one_model(toy, tmp_path):
     ("content", "says"),
     [
         (None, "was never finished"),
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ('{"format": 0}', "another format"),
         ('{"format": 1}', "lacks"),
     ],

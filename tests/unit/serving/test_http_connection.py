@@ -128,4 +128,4 @@ def test_too_large_headers_do_not_get_between_an_earlier_answer(server, client):
 @pytest.mark.parametrize("message", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nA B\r\n\r\n"])
 def test_what_is_no_http_is_refused_in_the_form_of_all_refusals(server, client, message):
     client.sendall(message)
-    assert error(client.makefile("rb").read()) == (400, "this is no valid HTTP request")
+    assert error(client.makefile("rb").read()) == (400, "this is not a valid HTTP request")

@@ -117,12 +117,12 @@ def test_answers_are_those_of_the_index(shared, live, toy):
 
 
 BAD = {
-    "no JSON": (400, "no JSON", b'{"query": "a"'),
-    "empty": (400, "no JSON", b""),
-    "not UTF-8": (400, "no JSON", b'{"query": "\xff\xfe"}'),
-    "half a surrogate": (400, "no JSON", b'{"query": "\\ud800"}'),
-    "deep": (400, "no JSON", b"[" * 2000 + b"]" * 2000),
-    "deep inside": (400, "no JSON", b'{"x": ' + b"[" * 1000 + b"]" * 1000 + b"}"),
+    "no JSON": (400, "not JSON", b'{"query": "a"'),
+    "empty": (400, "not JSON", b""),
+    "not UTF-8": (400, "not JSON", b'{"query": "\xff\xfe"}'),
+    "half a surrogate": (400, "not JSON", b'{"query": "\\ud800"}'),
+    "deep": (400, "not JSON", b"[" * 2000 + b"]" * 2000),
+    "deep inside": (400, "not JSON", b'{"x": ' + b"[" * 1000 + b"]" * 1000 + b"}"),
     "a number of 3,000 digits": (422, "k: ", b'{"query": "a", "k": ' + b"9" * 3000 + b"}"),
     "infinite k": (422, "k: ", b'{"query": "a", "k": 1e999}'),
     "k is NaN": (422, "k: ", b'{"query": "a", "k": NaN}'),

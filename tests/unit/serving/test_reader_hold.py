@@ -160,7 +160,7 @@ def test_builds_that_go_while_they_are_listed_are_left_out(toy, tmp_path, monkey
     monkeypatch.setattr(Manifest, "read", removing)
     assert [build.name for build in IndexFolder(tmp_path).builds()] == [builds[1].name]
     (builds[1].folder / NAME).write_text("{")
-    with pytest.raises(UserError, match="is no JSON"):
+    with pytest.raises(UserError, match="is not JSON"):
         IndexFolder(tmp_path).builds()
 
 

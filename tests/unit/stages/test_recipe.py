@@ -115,7 +115,7 @@ def test_a_signal_is_passed_on_and_the_stage_ends_in_its_own_way(tmp_path, monke
     [
         ("{of: [1_first], weights: [1]}", ["3_merged:seed=1"], "3_merged merges earlier stages and takes no overrides"),
         ("{of: 1_first}", [], "must be as"),
-        ("{of: [1_first, 4_last]}", [], "4_last is no earlier stage"),
+        ("{of: [1_first, 4_last]}", [], "4_last is not an earlier stage"),
         ("{of: [1_first, 2_second], weights: [1]}", [], "gives 1 numbers for 2 models"),
         ("{of: [1_first, 2_second], slerp: 2}", [], "between 0"),
     ],

@@ -53,7 +53,7 @@ def test_a_run_says_which_share_of_its_batches_are_of_one_topic(caplog):
     tell_topics(Order({"it": 60}, topics=np.arange(60) // 5), 1, 10)
     assert "batches=topics: 0% of the batches are of one topic" in caplog.text
     assert "what is left of 12 topics, too small for 10 queries a step" in caplog.text
-    assert "take fewer, larger ones, as batches.clusters=2" in caplog.text
+    assert "take fewer, larger ones, such as batches.clusters=2" in caplog.text
     caplog.clear()
     tell_topics(Order({"it": 60}), 1, 10)
     assert not caplog.records

@@ -79,7 +79,9 @@ def check_columns(columns: Mapping[str, Any]) -> None:
         return
     example = "as in 'data.columns={query: question, positive: answer}'"
     if unknown := set(columns) - set(ROLES):
-        raise ConfigError(f"data.columns.{sorted(unknown)[0]} is no role; there are {', '.join(ROLES)}, {example}")
+        raise ConfigError(
+            f"data.columns.{sorted(unknown)[0]} is not a role; the roles are {', '.join(ROLES)}, {example}"
+        )
     if lacking := {"query", "positive"} - set(columns):
         raise ConfigError(f"data.columns names no {' and no '.join(sorted(lacking))}; give both, {example}")
     for role, names in columns.items():

@@ -106,7 +106,7 @@ class Examples:
             raise BadRow(
                 "label not 0 or 1",
                 f"{roles.score!r} is {value!r}, which is neither 1 (a positive) nor 0 (a negative)",
-                "say from which value on a pair is a positive, as data.positive_from=NUMBER (in data=table)",
+                "say from which value on a pair is a positive, by data.positive_from=NUMBER (in data=table)",
             )
         return (query, positives, [], [], []) if score else (query, [], positives, [], [])
 

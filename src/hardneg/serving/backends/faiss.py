@@ -60,7 +60,7 @@ class Faiss(Backend):
         try:
             index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
-            raise ConfigError(f"index.factory={factory!r} is no faiss index of {dim} dimensions: {error}") from error
+            raise ConfigError(f"index.factory={factory!r} is not a faiss index of {dim} dimensions: {error}") from error
         if hasattr(index, "do_polysemous_training"):
             index.do_polysemous_training = False  # a minute of annealing for a kind of search that is not used here
             index.pq.cp.min_points_per_centroid = 1  # faiss would say it once for each byte; we say it once

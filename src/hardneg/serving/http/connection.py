@@ -88,7 +88,7 @@ class Guarded(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
-        self._refuse(400, "this is no valid HTTP request")
+        self._refuse(400, "this is not a valid HTTP request")
         self.transport.close()
 
     def _too_large(self, size: int) -> None:

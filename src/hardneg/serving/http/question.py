@@ -53,7 +53,7 @@ def _refusal(error: ValidationError, model: type[BaseModel]) -> HTTPException:
         return HTTPException(422, f"{count} things are wrong with the body")
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
-        return HTTPException(400, f"the body is no JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
+        return HTTPException(400, f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
     keys = f"unknown key; the keys are {', '.join(model.model_fields)}"
     said = [
         _place(one["loc"]) + (keys if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, "))

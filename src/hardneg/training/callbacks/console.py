@@ -86,8 +86,8 @@ def check_finite(trainer: L.Trainer, loss: float) -> None:
     best = [path for path in (Path(one.best_model_path) for one in kept) if path.is_file()]
     before = f"; {best[0]} is from before, the best on dev" if best else ""
     raise UserError(
-        f"the training has diverged: by step {trainer.global_step} the loss is no finite number, and the weights are of"
-        f" no use{before}; take a lower optimizer.lr, more schedule.warmup or trainer.gradient_clip_val=1 (train/loss"
+        f"the training has diverged: by step {trainer.global_step} the loss is not finite, and the weights are of no"
+        f" use{before}; take a lower optimizer.lr, more schedule.warmup or trainer.gradient_clip_val=1 (train/loss"
         " in metrics.csv says when it began, debug=detect_anomaly in which operation)"
     )
 
