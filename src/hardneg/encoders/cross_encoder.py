@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
-from hardneg.encoders.model_folder import positions_of
+from hardneg.encoders.model_folder import check_positions, positions_of
 from hardneg.encoders.pair_tokens import PairTokenizer
 from hardneg.encoders.pretrained import (
     check_loaded,
@@ -95,7 +95,7 @@ class CrossEncoder(nn.Module):
         check_rows(model, tokenizer.backend_tokenizer, network)
         about = config.to_dict()
         length = pair_length(about, tokenizer.model_max_length) if isinstance(max_length, str) else max_length
-        check_pair_length(length, about, model)
+        check_positions("max_length", length, positions_of(about), model)
         return cls(network, tokenizer, length)
 
     def save(self, folder: str | Path) -> None:
@@ -131,16 +131,6 @@ def pair_length(config: Mapping[str, Any], tokenizer_length: int) -> int:
     return int(min(tokenizer_length, positions_of(config) or tokenizer_length, UNCUT))
 
 
-def check_pair_length(max_length: int, config: Mapping[str, Any], model: str) -> None:
-    """Raise `ConfigError` where pairs may be longer than a model of this config has positions."""
-    positions = positions_of(config)
-    if positions is not None and max_length > positions:
-        raise ConfigError(
-            f"max_length={max_length} is more than {model!r} has positions for, {positions}; set it to {positions} or"
-            " less"
-        )
-
-
 def untrained(model: str, architectures: Sequence[str] | None) -> ConfigError:
     """Explain a model that was to score pairs and was never taught to."""
     said = f" (its config says {architectures[0]})" if architectures else ""
@@ -162,7 +152,7 @@ def check_pairs_fit(model: str, max_length: int | str) -> None:
     """Raise `ConfigError` for a folder that is not there, or has positions for fewer tokens; loads no weights."""
     path = Path(name_of(model))
     if path.is_dir() and not isinstance(max_length, str):
-        check_pair_length(max_length, read_json(path / "config.json") or {}, model)
+        check_positions("max_length", max_length, positions_of(read_json(path / "config.json") or {}), model)
 
 
 @dataclass(frozen=True, kw_only=True)

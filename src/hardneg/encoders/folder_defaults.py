@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS
-from hardneg.encoders.model_folder import ModelFolder
+from hardneg.encoders.model_folder import ModelFolder, check_positions
 from hardneg.encoders.sentence_transformers_folder import UNCUT, ModuleChain
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
@@ -41,19 +41,9 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
                     raise ConfigError(f"{error}; to use it in another way, set encoder.{key}") from error
     query, document = (_side(name, getattr(recipe, name), folder) for name in (QUERY, DOCUMENT))
     told = replace(recipe, query=query, document=document, **values).without_open()
-    check_positions(told, folder.positions)
+    for side in (QUERY, DOCUMENT):
+        check_positions(f"encoder.{side}.max_length", getattr(told, side).longest, folder.positions, told.model)
     return told
-
-
-def check_positions(recipe: Transformer, positions: int | None) -> None:
-    """Raise `ConfigError` where texts may be longer than the model has positions."""
-    for name in (QUERY, DOCUMENT):
-        longest = getattr(recipe, name).longest
-        if positions is not None and longest > positions:
-            raise ConfigError(
-                f"encoder.{name}.max_length={longest} is more than {recipe.model!r} has positions for, {positions}; set"
-                f" it to {positions} or less"
-            )
 
 
 def check_first(modules: ModuleChain, model: str) -> None:

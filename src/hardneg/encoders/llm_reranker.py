@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.file_hashes import check_hashes
-from hardneg.encoders.model_folder import positions_of
+from hardneg.encoders.model_folder import check_positions, positions_of
 from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import read_json
 from hardneg.errors import ConfigError
@@ -137,12 +137,7 @@ def check_length(model: str, max_length: int, config: Mapping[str, Any] | None =
     """Raise `ConfigError` where texts may be longer than the model has positions; without its config by its folder."""
     if config is None:
         config = read_json(Path(model) / "config.json") or {}
-    positions = positions_of(config)
-    if positions is not None and max_length > positions:
-        raise ConfigError(
-            f"max_length={max_length} is more than {model!r} has positions for, {positions}; set it to {positions} or"
-            " less"
-        )
+    check_positions("max_length", max_length, positions_of(config), model)
 
 
 STYLES: dict[str, type[Style]] = {"qwen3": Qwen3, "bge": BGE}

@@ -81,6 +81,14 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
     return positions
 
 
+def check_positions(key: str, longest: int, positions: int | None, model: str) -> None:
+    """Raise `ConfigError`, naming the config's `key`, where texts may be longer than the model has positions."""
+    if positions is not None and longest > positions:
+        raise ConfigError(
+            f"{key}={longest} is more than {model!r} has positions for, {positions}; set it to {positions} or less"
+        )
+
+
 def _from_hub(name: str, revision: str | None) -> Path:
     """Fetch the settings of a repository, or find them in the hub's cache; returns their folder."""
     from huggingface_hub import snapshot_download

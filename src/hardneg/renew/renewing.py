@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from hardneg.serving.index_folder import IndexFolder
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.screen import Screen
+from hardneg.system.signals import stopping_by
 
 
 def renew_in(index: Path, words: Sequence[str], plan: Plan, switch: bool, anyway: bool) -> int:
@@ -42,12 +42,8 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, _: object) -> None:
         raise steps.Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with stopping_by(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from hardneg.config.command_words import quoted
 from hardneg.errors import ConfigError, UserError
 from hardneg.stages.recipe import MERGE, Plan, Stage
+from hardneg.system.signals import stopping_by
 
 LOCK = "stages.lock"
 
@@ -65,17 +66,15 @@ def launch(words: Sequence[str], lock: int) -> tuple[int, int | None]:
         if process is not None:
             process.send_signal(signal.SIGTERM)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        process = subprocess.Popen([sys.executable, "-m", "hardneg.cli", *words], pass_fds=[lock])
-        _sign(lock, process.pid)
-        if got:  # while it was being started
-            process.send_signal(signal.SIGTERM)
-        return process.wait(), got[0] if got else None
-    finally:
-        _sign(lock, os.getpid())
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with stopping_by(pass_on):
+        try:
+            process = subprocess.Popen([sys.executable, "-m", "hardneg.cli", *words], pass_fds=[lock])
+            _sign(lock, process.pid)
+            if got:  # while it was being started
+                process.send_signal(signal.SIGTERM)
+            return process.wait(), got[0] if got else None
+        finally:
+            _sign(lock, os.getpid())
 
 
 @contextmanager

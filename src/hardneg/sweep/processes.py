@@ -26,6 +26,7 @@ from hardneg.runs.job import INTERRUPTED, WATCH, finished
 from hardneg.sweep.jobs import Job, compose
 from hardneg.sweep.live_table import view
 from hardneg.sweep.machine_shares import Gpus, ranks, threads, visible_gpus
+from hardneg.system.signals import stopping_by
 
 log = logging.getLogger(__name__)
 
@@ -131,12 +132,8 @@ class Crew:
             if not again:
                 log.warning("stopping %d jobs after their step; once more kills them, which costs little", len(running))
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with stopping_by(stop):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _note_end(job: Job, code: int) -> None:

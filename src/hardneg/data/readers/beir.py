@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import HoldsOut, hold_out
-from hardneg.data.own_documents import check_own_documents
+from hardneg.data.held_out import hold_out
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
-from hardneg.data.readers.judged_sets import judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.tables import RetrievalData
@@ -21,7 +19,7 @@ EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (eac
 
 
 @dataclass(frozen=True)
-class Beir(HoldsOut):
+class Beir(ReadsJudgements):
     """A folder in BEIR layout.
 
     Raises `ConfigError` for an empty `path`, an unknown `on_error` or `own_documents`, or a
@@ -47,10 +45,7 @@ class Beir(HoldsOut):
 
     def __post_init__(self) -> None:
         refuse_tables(self.path, "beir")
-        Complaints(self.on_error)
-        check_own_documents(self.own_documents)
-        check_relevant_from(self.relevant_from)
-        self._shares()
+        self._check_judged()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import HoldsOut, hold_out
-from hardneg.data.own_documents import check_own_documents
+from hardneg.data.held_out import hold_out
 from hardneg.data.readers import collection_rows
 from hardneg.data.readers.collection_files import ROLES, files_of, qrels_by_split
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, there_is
 from hardneg.data.readers.id_triples import Pairs, read_triples
-from hardneg.data.readers.judged_sets import judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.tables import RetrievalData, Texts
@@ -31,7 +29,7 @@ EXPECTED = {
 
 
 @dataclass(frozen=True)
-class Collection(HoldsOut):
+class Collection(ReadsJudgements):
     """A folder with a collection's files as they are published; names say which file is what.
 
     Documents are in files or folders called collection, corpus, docs, documents or passage (TSV without a header: id
@@ -64,14 +62,11 @@ class Collection(HoldsOut):
 
     def __post_init__(self) -> None:
         located(self.path)
-        Complaints(self.on_error)
-        check_own_documents(self.own_documents)
-        check_relevant_from(self.relevant_from)
         if self.qrels is not None and not isinstance(self.qrels, Mapping):
             raise ConfigError(f"data.qrels is {self.qrels!r}; name the split, as in 'data.qrels={{test: FILE}}'")
         if isinstance(self.fields, str) or not self.fields:
             raise ConfigError(f"data.fields is {self.fields!r}; write a list, such as [title] or [title,description]")
-        self._shares()
+        self._check_judged()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import TRAIN, HoldsOut, hold_out
-from hardneg.data.own_documents import check_own_documents
+from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
-from hardneg.data.readers.judged_sets import judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
 from hardneg.data.tables import RetrievalData
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Hub(HoldsOut):
+class Hub(ReadsJudgements):
     """A data set of the Hugging Face hub, or a folder with one (data files, or `save_to_disk`).
 
     Raises `ConfigError` for an empty `repo` or `split`, a file, an unknown `on_error`, `own_documents` or
@@ -67,12 +65,9 @@ class Hub(HoldsOut):
             raise ConfigError("data.config names pairs and data.qrels_repo judgements; set one of the two")
         if self.config is not None and self.subset is not None:
             raise ConfigError("data.config names pairs and data.subset a part of a judged set; set one of the two")
-        Complaints(self.on_error)
-        check_own_documents(self.own_documents)
-        check_relevant_from(self.relevant_from)
         refuse_tables(self.repo, "hub")
         check_columns(self.columns)
-        self._shares()
+        self._check_judged()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` if it cannot be had, and for a bad row unless `on_error` is `skip`.

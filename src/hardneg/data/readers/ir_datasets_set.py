@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from hardneg.data.grades import check_relevant_from
-from hardneg.data.held_out import HoldsOut, hold_out
-from hardneg.data.own_documents import check_own_documents
+from hardneg.data.held_out import hold_out
 from hardneg.data.readers import access
 from hardneg.data.readers.fields import Source, split_name
 from hardneg.data.readers.id_triples import Pairs
-from hardneg.data.readers.judged_sets import judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError, DataError, UserError
@@ -29,7 +27,7 @@ SERVER = "https://ir-datasets.com"  # asked only whether there is a network
 
 
 @dataclass(frozen=True)
-class IrDatasets(HoldsOut):
+class IrDatasets(ReadsJudgements):
     """A set that the package `ir_datasets` provides, which downloads it once and keeps it in `IR_DATASETS_HOME`.
 
     `id` is the set (`beir/scifact`): its subsets train, dev (or validation, valid) and test with judgements are the
@@ -55,10 +53,7 @@ class IrDatasets(HoldsOut):
     def __post_init__(self) -> None:
         if not self.id.strip():
             raise ConfigError("data.id is empty; write the id of a set, such as beir/scifact (https://ir-datasets.com)")
-        Complaints(self.on_error)
-        check_own_documents(self.own_documents)
-        check_relevant_from(self.relevant_from)
-        self._shares()
+        self._check_judged()
 
     def load(self) -> RetrievalData:
         """Read the set; raises `UserError` without the package, `DataError` for what it does not have or cannot get."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hardneg.data.grades import RelevantFrom, bar_of
-from hardneg.data.own_documents import own_documents
+from hardneg.data.grades import RelevantFrom, bar_of, check_relevant_from
+from hardneg.data.held_out import HoldsOut
+from hardneg.data.own_documents import check_own_documents, own_documents
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
 from hardneg.data.readers.id_triples import Pairs, with_triples
@@ -21,6 +22,21 @@ from hardneg.errors import DataError
 log = logging.getLogger(__name__)
 
 Triples = Callable[[Texts, Texts], Pairs | None]
+
+
+class ReadsJudgements(HoldsOut):
+    """A reader of a corpus, queries and judgements, by settings of these names."""
+
+    on_error: str
+    own_documents: str
+    relevant_from: Any
+
+    def _check_judged(self) -> None:
+        """Raise `ConfigError` for one of these settings that is out of range."""
+        Complaints(self.on_error)
+        check_own_documents(self.own_documents)
+        check_relevant_from(self.relevant_from)
+        self._shares()
 
 
 def judged_set(
