@@ -78,7 +78,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
-    setting = open_setting(cfg, folder, training)
+    setting = setting_of(cfg, folder, training)
     order = batch_order(cfg, training, folder)
     negatives = prepare_negatives(cfg, setting, losses)
     vectors = teacher_vectors(losses, setting)
@@ -153,7 +153,7 @@ def corpus_vectors(cfg: DictConfig, folder: Path, negatives: Negatives) -> Corpu
     return CorpusVectors(Path(cfg.cache) / "work" / f"vectors-{owner_name(folder)}")
 
 
-def open_setting(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
+def setting_of(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
     """What the negative sources are made for: the data, the filters, the cache, and who holds what they mine."""
     return Setting(
         training,

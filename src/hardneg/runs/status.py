@@ -8,7 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,7 @@ def _written(folder: Path) -> Status | None:
 
 def write(folder: Path, **fields: Any) -> None:
     """Change some fields, in one stroke: a reader or a kill never meets half a file."""
-    before: Status = {}
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        before = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    before = _written(folder) or {}
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as draft:
         draft.write_text(json.dumps({**before, **fields, "updated": round(time.time(), 1)}), encoding="utf-8")

@@ -26,6 +26,7 @@ from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.judge_negatives import judged
 from hardneg.training.callbacks.throughput import overall
+from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,8 @@ def final_test(
         if tested:
             results.write_runs(folder, tested, "test", cfg.run_name)
             results.write_per_query(folder / "per_query.parquet", tested)
-            for logger in trainer.loggers:
-                of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
-                whole = {f"test/{k}": v for k, v in means["after"].items()}
-                logger.log_metrics(whole | of_sets, trainer.global_step)
+            of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
+            write_row(trainer, {f"test/{k}": v for k, v in means["after"].items()} | of_sets)
             results.tell(cfg.run_name, tested, means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
         drawn = (folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)

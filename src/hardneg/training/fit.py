@@ -17,7 +17,6 @@ from hardneg.config.refused_arguments import lightnings
 from hardneg.data.datamodule import Batches
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import Pruned
-from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.baseline import baseline_run
 from hardneg.mining.known_positives_found import BesideBM25
@@ -55,6 +54,7 @@ from hardneg.training.precision import trainer_arguments
 from hardneg.training.profile import show_profile, write_profile
 from hardneg.training.run_facts import facts
 from hardneg.training.setup import Negatives
+from hardneg.training.write_row import write_mined
 
 log = logging.getLogger(__name__)
 
@@ -190,6 +190,4 @@ def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:
     """Log how mining came out, on screen and as metrics of step 0."""
     for name, source in negatives.offline.items():
         if report := source.report():
-            log.info("%s: %s", name, ", ".join(f"{key} {value:.3g}" for key, value in report.items()))
-            for logger in trainer.loggers:
-                logger.log_metrics(with_former({f"mining/{name}/{k}": value for k, value in report.items()}), step=0)
+            write_mined(trainer, name, report, step=0)

@@ -19,6 +19,7 @@ from hardneg.system import distributed
 from hardneg.training.base import TrainingModule, at_a_step, ends_now
 from hardneg.training.callbacks.moving_average import averaged
 from hardneg.training.dev_subset import Chooser, DevSubset, agreement
+from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +96,7 @@ class Evaluate(L.Callback):
             self.before.append(per_query(run, one.data.split(one.split), one.data, self.metrics))
         if self.dev is not None:
             means = self._note(trainer, self._measured(whole[self.dev] if together else self._dev_run(ranker)))
-            for logger in trainer.loggers:
-                logger.log_metrics(means, step=0)
+            write_row(trainer, means, step=0)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Evaluate on dev and log, if the steps are up within an epoch; at its last batch that waits for its end."""
@@ -105,8 +105,7 @@ class Evaluate(L.Callback):
         if trainer.global_step % self.every_n_steps == 0:
             means = self.measure(trainer, pl_module)
             pl_module.log_dict(means, logger=False)  # for callbacks; Lightning writes rows at steps of its own only
-            for logger in trainer.loggers:
-                logger.log_metrics({"epoch": trainer.current_epoch + 1, **means}, step=trainer.global_step)
+            write_row(trainer, {"epoch": trainer.current_epoch + 1, **means})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Evaluate on dev and log, if it is due and was not done at this very step."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import lightning as L
 
-from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Alarm
+from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def raise_alarms(trainer: L.Trainer, about: str, alarms: Iterable[Alarm]) -> Non
         return
     for alarm in alarms:
         log.warning("ALARM %s: %s", about, alarm.text)
+        write_row(trainer, {f"alarms/{about}/{alarm.name}": 1.0})
         for logger in trainer.loggers:
-            logger.log_metrics(with_former({f"alarms/{about}/{alarm.name}": 1.0}), step=trainer.global_step)
             if alert := getattr(getattr(logger, "experiment", None), "alert", None):
                 alert(title=f"{about}: {alarm.name}", text=alarm.text)

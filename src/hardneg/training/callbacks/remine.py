@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import time
@@ -13,7 +12,6 @@ from typing import Any
 
 import lightning as L
 
-from hardneg.matrix.telemetry import with_former
 from hardneg.mining.store import release_lists
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
@@ -24,8 +22,7 @@ from hardneg.training.base import ends_now, logs_now, stops_early
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.moving_average import averaged
-
-log = logging.getLogger(__name__)
+from hardneg.training.write_row import write_mined
 
 
 class Remine(L.Callback):
@@ -120,11 +117,7 @@ class Remine(L.Callback):
                 store = source.mine(setting)
             if store.folder.name not in self.stores[name]:
                 self.stores[name].append(store.folder.name)
-            numbers = {"round": float(self.round), **source.report()}
-            shown = ", ".join(f"{key} {value:.3g}" for key, value in numbers.items())
-            log.info("%s at step %d: %s", name, self.step, shown)
-            for logger in trainer.loggers:
-                logger.log_metrics(with_former({f"mining/{name}/{k}": v for k, v in numbers.items()}), step=self.step)
+            write_mined(trainer, name, {"round": float(self.round), **source.report()}, self.step)
         self.seconds += time.perf_counter() - began
         self._forget(last_written(trainer))
 

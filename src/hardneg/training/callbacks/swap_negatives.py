@@ -20,6 +20,7 @@ from hardneg.negatives.swap import Scored, Swapped
 from hardneg.system import collectives, distributed
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +115,9 @@ class SwapNegatives(L.Callback):
             if not held:
                 continue
             judged = self.sources[name].judge(_joined(held), self.skipped[name])
-            shares = {"easy": judged.easy, "swapped": judged.swapped}
-            for logger in trainer.loggers if judged.looked_at else ():
-                numbers = {f"negatives/{name}/{key}": value / judged.looked_at for key, value in shares.items()}
-                logger.log_metrics(numbers, step=step)
+            if judged.looked_at:
+                shares = {"easy": judged.easy / judged.looked_at, "swapped": judged.swapped / judged.looked_at}
+                write_row(trainer, {f"negatives/{name}/{key}": value for key, value in shares.items()})
 
     def _follow(self, name: str) -> None:
         """Forget what was drawn from lists that are no more."""

@@ -24,6 +24,7 @@ from hardneg.retrieval.metrics import average
 from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.raise_alarms import raise_alarms
+from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
 
@@ -67,21 +68,19 @@ class Alarms(L.Callback):
             raise_alarms(trainer, name, alarm_rules.of_lists(name, source.report(), self.at))
             if self.beside is not None and not isinstance(source.miner, BM25):
                 miner, bm25 = self.beside.recalls(store, source.depth, source.documents)
-                for logger in trainer.loggers:
-                    logger.log_metrics({f"mining/{name}/recall_of_bm25": float(bm25.mean())}, trainer.global_step)
+                write_row(trainer, {f"mining/{name}/recall_of_bm25": float(bm25.mean())})
                 raise_alarms(trainer, name, alarm_rules.beside_bm25(miner, bm25, self.at))
             self._show(trainer, f"mined/{name}", hardest(store, self.training, source.pool, self.at.samples))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Collect the losses by source, as often as they are logged; judge an evaluation within an epoch."""
-        for name, losses in self.losses.items() if just_logged(trainer) else ():
-            value = trainer.callback_metrics.get(f"negatives/{name}/loss")
-            if value is not None and math.isfinite(value):
-                losses.append(float(value))
-        if measured_within(trainer):
-            changes = self._judge(trainer)
-            for logger in trainer.loggers if changes else ():
-                logger.log_metrics({"epoch": trainer.current_epoch + 1, **changes}, step=trainer.global_step)
+        if just_logged(trainer):
+            for name, losses in self.losses.items():
+                value = trainer.callback_metrics.get(f"negatives/{name}/loss")
+                if value is not None and math.isfinite(value):
+                    losses.append(float(value))
+        if measured_within(trainer) and (changes := self._judge(trainer)):
+            write_row(trainer, {"epoch": trainer.current_epoch + 1, **changes})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Judge the round so far: the losses, and what became of the dev metrics."""
@@ -109,13 +108,13 @@ class Alarms(L.Callback):
             self._audit(trainer)
         return changes
 
-    def _show(self, trainer: L.Trainer, key: str, alarms: list[Finding]) -> None:
+    def _show(self, trainer: L.Trainer, key: str, findings: list[Finding]) -> None:
         """Log findings as a table, where a logger has tables."""
-        if not trainer.is_global_zero or not alarms:
+        if not trainer.is_global_zero or not findings:
             return
         for logger in trainer.loggers:
             if table := getattr(logger, "log_table", None):
-                table(key, columns=list(asdict(alarms[0])), data=[_row(one) for one in alarms])
+                table(key, columns=list(asdict(findings[0])), data=[list(asdict(one).values()) for one in findings])
 
     def _audit(self, trainer: L.Trainer) -> None:
         parts = []
@@ -138,7 +137,3 @@ class Alarms(L.Callback):
         """Take it up."""
         self.seen, self.losses = state_dict["seen"], state_dict["losses"]
         self.before = {name: values.numpy() for name, values in state_dict["before"].items()}
-
-
-def _row(finding: Finding) -> list[str | int | float]:
-    return list(asdict(finding).values())
