@@ -140,7 +140,7 @@ def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(ra
     race.record.report("random", 1, 0.5, 1.0)
     race.record.keep("seconds_end_one", 1.0)
     plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, cost=1.0, longest=9.0, seeds=1)
-    end = Anew(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], told_apart=False)), 2)
+    end = Anew(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
     random = next(work for work in end.wanted() if work.arm == "random")
     job = Job(0, [], OmegaConf.create(), race.folder / "end" / "random-s2", "random-s2")
     status.write(job.folder, state="failed", error="out of memory")
