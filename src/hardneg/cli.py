@@ -121,9 +121,9 @@ def in_process(command: str, *arguments: str) -> Iterator[None]:
 
 def _run(command: str, rest: list[str]) -> None:
     if any("storage=" in word for word in rest) and command not in PLAIN:
-        from hardneg.config.database_password import taken_out_of_words
+        from hardneg.config.database_password import words_without_password
 
-        rest = taken_out_of_words(rest)
+        rest = words_without_password(rest)
         sys.argv[1:] = [command, *rest]  # which a run keeps with its results
     if command == "check":  # the index may be given as a word
         from hardneg.config.command_words import quoted

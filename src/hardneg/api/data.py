@@ -1,4 +1,4 @@
-"""Data in Python's hands: frames, data sets and dictionaries, to train on and to evaluate."""
+"""Data handed over in Python: frames, data sets and dictionaries, to train on and to evaluate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run in Python's hands: its encoder, its metrics, its folder."""
+"""A run in Python: its encoder, its metrics, its folder."""
 
 from __future__ import annotations
 

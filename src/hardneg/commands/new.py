@@ -1,4 +1,4 @@
-"""hardneg new: a package of one's own to begin with."""
+"""hardneg new: start a package of your own."""
 
 from __future__ import annotations
 

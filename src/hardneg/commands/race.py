@@ -1,4 +1,4 @@
-"""hardneg race: a portfolio of strategies and a budget of time in, a decision out."""
+"""hardneg race: a portfolio of strategies and a time budget in, a decision out."""
 
 from __future__ import annotations
 

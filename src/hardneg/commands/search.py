@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Ask the live index from the terminal."""
+    """Search the live index from the terminal."""
     parser = argparse.ArgumentParser(
         prog="hardneg search",
         description="Search an index that hardneg index has made; it is checked first, and refused if it is stale.",

@@ -18,7 +18,7 @@ from hardneg.config.refused_arguments import lightnings
 from hardneg.errors import ConfigError, UserError
 
 # What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
-# A package of one's own is added by its entry point (see `studies`), code that is not installed by the environment
+# A package of your own is added by its entry point (see `studies`), code that is not installed by the environment
 # variable HARDNEG_TARGETS="mypackage.,other.".
 TARGETS = ("hardneg.", "torch.optim.", "pytorch_optimizer.", "lightning.pytorch.", "transformers.optimization.")
 

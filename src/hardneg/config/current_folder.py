@@ -1,4 +1,4 @@
-"""Code of one's own in the current folder: the packages that HARDNEG_TARGETS admits, and no others, import from it."""
+"""Your own code in the current folder: only the packages that HARDNEG_TARGETS lists are imported from there."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ KEYS = ("storage", "hydra.sweeper.storage")
 WITH_PASSWORD = re.compile(r"(://[^:/@]*):([^@]*)@")  # as SQLAlchemy reads a URL
 
 
-def taken_out(url: str) -> str:
+def without_password(url: str) -> str:
     """Return a URL, or a word that holds one, without its password, which then is in the environment."""
     if (found := WITH_PASSWORD.search(url)) is None:
         return url
@@ -24,23 +24,23 @@ def taken_out(url: str) -> str:
     return WITH_PASSWORD.sub(r"\1@", url, count=1)
 
 
-def taken_out_of_words(words: Iterable[str]) -> list[str]:
+def words_without_password(words: Iterable[str]) -> list[str]:
     """Return the words of a command line, those of a study's database without a password."""
-    return [taken_out(word) if key_of(word) in KEYS else word for word in words]
+    return [without_password(word) if key_of(word) in KEYS else word for word in words]
 
 
-def take_out_of_config(config: DictConfig) -> None:
-    """Leave the sweep that Hydra has composed without the password that a yaml of one's own may give its storage."""
+def drop_from_config(config: DictConfig) -> None:
+    """Drop the password that your own yaml may give a sweep's storage from the config that Hydra has composed."""
     url = config.hydra.sweeper.get("storage")
-    if url is None or (bare := taken_out(str(url))) == url:
+    if url is None or (bare := without_password(str(url))) == url:
         return
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.sweeper.storage = bare
-        # Jobs are composed anew, by these.
+        # Each job is composed from these words.
         config.hydra.overrides.hydra = [*config.hydra.overrides.hydra, f"hydra.sweeper.storage={quoted(bare)}"]
 
 
-def put_in(url: str) -> str:
+def with_password(url: str) -> str:
     """Return a URL that names a user with the password that the environment has, as the database is to be asked.
 
     Raises SQLAlchemy's `ArgumentError` for what is no URL.

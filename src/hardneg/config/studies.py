@@ -1,4 +1,4 @@
-"""Packages of one's own: what is installed under the entry point `hardneg.studies` adds its classes and its yamls.
+"""Packages of your own: what is installed under the entry point `hardneg.studies` adds its classes and its yamls.
 
 To install a package is to trust it; a config from somewhere else still names nothing that was not installed for it.
 """

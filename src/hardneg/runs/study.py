@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hardneg.config.database_password import put_in, taken_out
+from hardneg.config.database_password import with_password, without_password
 from hardneg.errors import UserError
 
 SAMPLERS = {
@@ -26,7 +26,7 @@ def open_study(facts: dict[str, Any], folder: Path) -> Any:
         raise UserError("a search or a race needs Optuna: pip install 'hardneg[search]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=_database(taken_out(str(facts["storage"]))) if facts["storage"] else _journal(folder / JOURNAL),
+        storage=_database(without_password(str(facts["storage"]))) if facts["storage"] else _journal(folder / JOURNAL),
         study_name=facts["study"] or folder.name,
         direction="maximize",
         pruner=_pruner(optuna, facts),
@@ -53,7 +53,7 @@ def _database(url: str) -> Any:
 
     try:
         # Asked before it is used: between two entries a run trains, and a server may have closed the connection.
-        return RDBStorage(put_in(url), engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(with_password(url), engine_kwargs={"pool_pre_ping": True})
     except ImportError as error:
         driver = error.__cause__ or error
         raise UserError(

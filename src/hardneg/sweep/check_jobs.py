@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
 from hardneg.config.composition import as_in_a_job
-from hardneg.config.database_password import take_out_of_config
+from hardneg.config.database_password import drop_from_config
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_data
@@ -84,7 +84,7 @@ class Preflight(Callback):
             config.hydra.sweep.dir = str(folder)
             if not launch.first_rank():
                 follow(config)
-        take_out_of_config(config)
+        drop_from_config(config)
         words = list(config.hydra.overrides.task)
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
         with stopping_at_errors("the sweep cannot run, so no job was started"):

@@ -1,4 +1,4 @@
-"""The contracts of sources, losses and filters, for tests of one's own parts: `check_loss(MyLoss())`.
+"""The contracts of sources, losses and filters, for tests of your own parts: `check_loss(MyLoss())`.
 
 `promises("my_package")` lists, for pytest's parametrize, what every yaml of a package's folder `conf` promises.
 `synthetic` makes small batches, score matrices and data sets, `worlds` the data that sources are checked on.

@@ -9,7 +9,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from hardneg import cli
-from hardneg.config.database_password import PASSWORD, put_in, take_out_of_config, taken_out, taken_out_of_words
+from hardneg.config.database_password import (
+    PASSWORD,
+    with_password,
+    drop_from_config,
+    without_password,
+    words_without_password,
+)
 
 URL = "postgresql+psycopg://me:se%40cret%2F@host:5432/base?sslmode=require"
 BARE = "postgresql+psycopg://me@host:5432/base?sslmode=require"
@@ -23,20 +29,20 @@ def environment(monkeypatch):
 
 def test_the_database_is_asked_with_the_password_that_its_url_had():
     pytest.importorskip("optuna")  # which needs SQLAlchemy
-    assert put_in(BARE) == BARE, "as ~/.pgpass may have it"
-    assert taken_out(URL) == BARE and os.environ[PASSWORD] == "se@cret/"
-    assert put_in(BARE) == URL
-    assert put_in("sqlite:////tmp/a.db") == "sqlite:////tmp/a.db"
+    assert with_password(BARE) == BARE, "as ~/.pgpass may have it"
+    assert without_password(URL) == BARE and os.environ[PASSWORD] == "se@cret/"
+    assert with_password(BARE) == URL
+    assert with_password("sqlite:////tmp/a.db") == "sqlite:////tmp/a.db"
 
 
 @pytest.mark.parametrize("url", ["sqlite:///a.db", "sqlite:///C:/a@b.db", "mysql+pymysql://me@host/base", "here.db"])
 def test_a_url_without_one_stays(url):
-    assert taken_out(url) == url and PASSWORD not in os.environ
+    assert without_password(url) == url and PASSWORD not in os.environ
 
 
 def test_words_have_it_in_storage_only():
     words = [f"storage={URL}", f"hydra.sweeper.storage='{URL}'", "data.path=s3://me:key@host/a", "-m"]
-    assert taken_out_of_words(words) == [f"storage={BARE}", f"hydra.sweeper.storage='{BARE}'", *words[2:]]
+    assert words_without_password(words) == [f"storage={BARE}", f"hydra.sweeper.storage='{BARE}'", *words[2:]]
 
 
 def test_a_command_has_lost_it_before_anything_reads_its_words(monkeypatch):
@@ -53,10 +59,10 @@ def test_a_sweep_has_lost_that_of_a_yaml_and_so_have_its_jobs():
     app = {"sweeper": {"storage": URL}, "overrides": {"hydra": ["hydra.mode=MULTIRUN"]}}
     config = OmegaConf.create({"hydra": app})
     OmegaConf.set_readonly(config, True)
-    take_out_of_config(config)
+    drop_from_config(config)
     assert config.hydra.sweeper.storage == BARE and os.environ[PASSWORD] == "se@cret/"
     assert config.hydra.overrides.hydra == ["hydra.mode=MULTIRUN", f"hydra.sweeper.storage='{BARE}'"]
     for sweeper in ({}, {"storage": None}, {"storage": BARE}):
         config = OmegaConf.create({"hydra": {**app, "sweeper": sweeper}})
-        take_out_of_config(config)
+        drop_from_config(config)
         assert config.hydra.overrides.hydra == ["hydra.mode=MULTIRUN"]
