@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from hardneg import __version__
 from hardneg.config import classes
+from hardneg.data.tables import Texts
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
@@ -37,6 +38,13 @@ class Trained:
     recipe: EncoderRecipe
     tokenizer: Tokenizer
     towers: Towers
+
+    @classmethod
+    def as_it_comes(cls, recipe: EncoderRecipe, corpus: Texts, queries: Texts) -> Trained:
+        """Make the encoder that a recipe describes, with the weights that it starts from, for these texts."""
+        recipe = recipe.resolved()
+        tokenizer = recipe.tokenizer(corpus, queries)
+        return cls(recipe, tokenizer, Towers(recipe, recipe.build(tokenizer)))
 
 
 def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> dict[str, Any]:

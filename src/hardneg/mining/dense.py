@@ -14,7 +14,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.precision import resolve_precision
-from hardneg.encoders.towers import QUERY, Towers
+from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
 from hardneg.retrieval.embed_tables import embed_rows
@@ -110,15 +110,13 @@ class Dense(Miner):
     def _load(self, data: RetrievalData, cache: Path, device: torch.device) -> Model:
         if self.ckpt_path is not None:
             trained = checkpoint.load(self.ckpt_path)
-            recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
         else:
             assert self.encoder is not None
-            recipe = self.encoder.resolved()
-            tokenizer = recipe.tokenizer(data.corpus, data.queries)
-            towers = Towers(recipe, recipe.build(tokenizer))
+            trained = checkpoint.Trained.as_it_comes(self.encoder, data.corpus, data.queries)
             data = data.without_prompts()  # they are those of the model in training; this recipe has its own
-        precision = resolve_precision(self.precision, recipe, str(device))
-        return Model.over(data, towers.to(device), recipe, tokenizer, precision, cache).kept_in(cache)
+        precision = resolve_precision(self.precision, trained.recipe, str(device))
+        towers = trained.towers.to(device)
+        return Model.over(data, towers, trained.recipe, trained.tokenizer, precision, cache).kept_in(cache)
 
     def _with(self, model: Model | None) -> Dense:
         ready = copy.copy(self)

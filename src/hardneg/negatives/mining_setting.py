@@ -16,7 +16,6 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
-from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.same_set import SameSet
@@ -83,12 +82,10 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
     """Load the checkpoint's encoder, or the one that the config describes, as it comes."""
     if cfg.ckpt_path is not None:
         trained = checkpoint.load(cfg.ckpt_path)
-        recipe, tokenizer, towers = trained.recipe, trained.tokenizer, trained.towers
     else:
-        recipe = classes.build(cfg.encoder).resolved()
-        tokenizer = recipe.tokenizer(data.corpus, data.queries)
-        towers = Towers(recipe, recipe.build(tokenizer))
+        trained = checkpoint.Trained.as_it_comes(classes.build(cfg.encoder), data.corpus, data.queries)
     device = distributed.device(cfg.device)
-    precision = resolve_precision(cfg.precision, recipe, str(device))
-    model = Model.over(data, towers.to(device), recipe, tokenizer, precision, Path(cfg.cache))
+    precision = resolve_precision(cfg.precision, trained.recipe, str(device))
+    towers = trained.towers.to(device)
+    model = Model.over(data, towers, trained.recipe, trained.tokenizer, precision, Path(cfg.cache))
     return model.kept_in(Path(cfg.cache))

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from hardneg import cli
 from hardneg.config.database_password import (
     PASSWORD,
-    with_password,
     drop_from_config,
+    with_password,
     without_password,
     words_without_password,
 )
