@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg import __version__
+from hardneg.config.command_words import in_shell
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.pretrained import HUB_NAME, MINILM
 from hardneg.encoders.static import Static
@@ -153,7 +154,8 @@ def _training(run: TrainingRun) -> str:
         "hardneg": summary["hardneg"],
         **summary.get("packages", {}),
     }
-    command = "hardneg train " + " ".join(_shell(word) for word in run.overrides if not word.startswith(_LOCAL))
+    words = [_PATH.sub(r"\1", word) for word in run.overrides if not word.startswith(_LOCAL)]
+    command = in_shell(["hardneg", "train", *words])
     settings = {key: config[key] for key in ("encoder", "negatives", "loss", "filter", "optimizer", "schedule")}
     details = OmegaConf.to_yaml(OmegaConf.create(_anonymous(settings)))
     return (
@@ -194,9 +196,3 @@ def _anonymous(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_anonymous(inner) for inner in value]
     return _PATH.sub(r"\1", value) if isinstance(value, str) and value.startswith(("/", "~", ".")) else value
-
-
-def _shell(word: str) -> str:
-    """Quote a word of the command line where a shell would read something into it."""
-    word = _PATH.sub(r"\1", word)
-    return f"'{word}'" if set(word) & set("[]{}$ *()'\"") else word

@@ -111,7 +111,7 @@ def test_the_answers_of_the_hub(missing, unreachable, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", answer)
     if missing:
-        with pytest.raises(ConfigError, match="shows us no model 'owner/name'"):
+        with pytest.raises(ConfigError, match="shows no model 'owner/name'"):
             hub.check_hub("owner/name")
     else:
         hub.check_hub("owner/name")  # busy: loading asks again

@@ -196,7 +196,7 @@ def test_stars_of_a_factory_string_suit_the_corpus():
 
 def test_what_faiss_cannot_do_is_said_with_a_way_out(tmp_path):
     pytest.importorskip("faiss")
-    with pytest.raises(ConfigError, match="is no faiss index of 16 dimensions"):
+    with pytest.raises(ConfigError, match="is not a faiss index of 16 dimensions"):
         Faiss(str(tmp_path), factory="Flt").create(tmp_path, DIM, N)
     small = Faiss(str(tmp_path), factory="IVF*,PQ*").create(tmp_path, DIM, 10)
     with pytest.raises(ConfigError, match=r"cannot be trained on 10 documents.*take index=faiss_flat"):
