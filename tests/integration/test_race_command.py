@@ -134,7 +134,10 @@ def test_a_run_at_the_end_that_must_not_be_is_reported_when_it_fails_and_the_rac
     assert {arm: list(by_seed) for arm, by_seed in summary["dev_at_the_end"].items()} == {
         **{"bm25": ["2"], "in_batch": ["2", "3"], "random": ["3"]},
     }
-    assert racing(effects=effects, fails=("random-s2", "bm25-s3"))[2] == []
+    again = ["end/bm25-s3", "end/random-s2"]
+    assert racing(effects=effects, fails=("random-s2", "bm25-s3"))[2] == again, "it is asked for once more"
+    _, summary, launched = racing(effects=effects)
+    assert launched == again and summary["failed_at_the_end"] == {}
 
 
 def test_an_arm_that_comes_to_the_run_of_another_is_timed_only(racing):
