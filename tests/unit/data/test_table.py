@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
+import numpy as np
 import pytest
 from test_readers import check_both_modes, negatives, positives, write
 
@@ -251,6 +252,64 @@ def test_a_folder_without_splits_is_one_table(tmp_path):
     assert positives(table(tmp_path)) == {"one": {"ONE"}, "two": {"TWO"}}
     with pytest.raises(DataError, match="no table to train on"):
         table(write(tmp_path / "empty" / "notes.txt", ["a"]).parent)
+
+
+@pytest.mark.parametrize(
+    ("train", "dev"),
+    [
+        ("biencoder-nq-train.json", "biencoder-nq-dev.json"),
+        ("train_pairs.csv", "eval_pairs.csv"),
+        ("faq.csv", "val.csv"),
+    ],
+)
+def test_words_in_names_say_the_split_of_a_file(tmp_path, caplog, train, dev):
+    """As DPR's data is published; what is called dev was trained on, and then dev was held out of it."""
+    caplog.set_level("INFO")
+    for name, query in ((train, "a"), (dev, "b")):
+        row = {"question": query, "answer": "A"}
+        text = json.dumps([row]) if name.endswith(".json") else "\n".join(",".join(x) for x in (row, row.values()))
+        (tmp_path / name).write_text(text)
+    data = table(tmp_path)
+    texts = data.queries.texts.to_pylist()
+    found = {split: [texts[row] for row in qrels.queries] for split, qrels in data.qrels.items()}
+    assert found == {"train": ["a"], "dev": ["b"]}
+    assert (f"by their names dev: {dev}" in caplog.text) == (dev != "val.csv")
+    (tmp_path / train).unlink()
+    if dev == "val.csv":
+        with pytest.raises(DataError, match="no table to train on"):
+            table(tmp_path)
+    else:
+        assert list(table(tmp_path).qrels) == ["train"]  # one table, as a single file of any name is
+
+
+@pytest.mark.parametrize("negative", ["negatives", "hard_negatives", "hard_negative_1", "neg_1"])
+def test_other_names_of_negatives_are_not_passed_over(tmp_path, negative):
+    row = {"query": "a", "positives": ["A"], negative: ["X", "Y"]}
+    for number, one in enumerate((row, {"question": "a", "answer": "A", negative: ["X", "Y"]})):
+        data = table(write(tmp_path / f"{number}.jsonl", [json.dumps(one)]))
+        assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X", "Y"}}
+
+
+def test_lists_of_documents_with_a_list_of_labels(tmp_path):
+    """What sentence-transformers' cross-encoders train on, and its `mine_hard_negatives` writes as labeled-list."""
+    path = write(tmp_path / "x.jsonl", ['{"query": "a", "docs": ["A", "X", "Y"], "labels": [1, 0, 0]}'])
+    data = table(path)
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X", "Y"}} and data.scored is None
+    write(path, ['{"anchor": "a", "positive": ["A", "X"], "labels": [3.5, -1]}'])
+    with pytest.raises(DataError, match=r"x\.jsonl:1: 'labels' is 3\.5, which is neither 1"):
+        table(path)
+    data = table(path, positive_from=2)
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
+    assert data.scored.look_up(0, np.array([0, 1])) == pytest.approx([3.5, -1])
+    for bad, says in (('["A", "X"], "labels": [1]', "1 numbers for 2"), ('["A", "A"], "labels": [1, 0]', "and neg")):
+        with pytest.raises(DataError, match=says):
+            table(write(path, ['{"query": "a", "docs": ' + bad + "}"]))
+
+
+def test_labels_that_are_true_or_false(tmp_path):
+    rows = [{"text1": "a", "text2": text, "is_duplicate": same} for text, same in (("A", True), ("X", False))]
+    data = table(write(tmp_path / "x.jsonl", [json.dumps(row) for row in rows]))
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
 
 
 def test_labels_tell_positives_from_negatives_and_scores_need_a_bar(tmp_path):

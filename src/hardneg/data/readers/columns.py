@@ -12,8 +12,8 @@ from hardneg.data.readers.lines import BadRow
 from hardneg.errors import ConfigError
 
 QUERY = ("query", "anchor")
-POSITIVE = re.compile(r"positive(_\d+)?|pos")
-NEGATIVE = re.compile(r"negative(_\d+)?|neg")
+POSITIVE = re.compile(r"positive(s|_\d+)?|pos")
+NEGATIVE = re.compile(r"(hard_?)?neg(ative)?(s|_\d+)?")
 LAYOUT = (
     "name the fields query (or anchor), positive (or pos) and, if there are any, negative, negative_1 ... or neg; or "
     "say which is which, as in 'data.columns={query: FIELD, positive: FIELD}'"
@@ -35,6 +35,7 @@ QUERIES = (
 POSITIVES = (
     *("document", "passage", "answer", "context", "sentence2", "sentence_2", "sentence_B", "text2", "doc"),
     *("response", "document_text", "passage_text", "text", "content", "hypothesis"),
+    *("docs", "documents"),
 )
 SCORES = ("label", "labels", "score", "relevance", "similarity", "similarity_score", "is_duplicate")
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
@@ -176,7 +177,7 @@ def usual(row: Mapping[str, Any], present: tuple[str, ...]) -> Roles | None:
     """Recognise one usual name for each side, or two columns of text in order; None where that is not clear."""
     score = _only(present, SCORES)
     prompt = "prompt" if "prompt" in present else None
-    query, positive = _only(present, QUERIES), _only(present, (*POSITIVES, "positive", "pos"))
+    query, positive = _only(present, QUERIES), _only(present, (*POSITIVES, "positive", "positives", "pos"))
     negatives = tuple(key for key in present if NEGATIVE.fullmatch(key))
     if query is None or positive is None:
         texts = [key for key in present if not ASIDE.fullmatch(key) and key != score and _is_text(row[key])]

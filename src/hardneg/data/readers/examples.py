@@ -95,20 +95,45 @@ class Examples:
         assert roles.score is not None
         if negatives:
             return query, positives, negatives, *_of_each(value, roles.score, len(positives), len(negatives))
-        score = number(value)
-        if not roles.labels and self.positive_from is None:
-            return query, positives, [], [score] * len(positives), []
+        if isinstance(value, list):
+            return self._labelled(value, roles, query, positives)
+        score = float(value) if isinstance(value, bool) else number(value)  # is_duplicate of Quora's questions
+        relevant = self._relevant(score, value, roles)
+        scores: list[float | None] = (
+            [score] * len(positives) if self.positive_from is not None or not roles.labels else []
+        )
+        return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
+
+    def _labelled(
+        self, values: list[Any], roles: Roles, query: str, docs: list[str]
+    ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
+        """Tell a list of documents apart by a list of labels or scores, one of each."""
+        assert roles.score is not None
+        if len(values) != len(docs):
+            what = f"{roles.score!r} holds {len(values)} numbers for {len(docs)} documents"
+            raise BadRow("wrong score count", what, "give one for each document")
+        sides: dict[bool, dict[str, float]] = {True: {}, False: {}}
+        for text, value in zip(docs, values, strict=True):
+            score = float(value) if isinstance(value, bool) else number(value)
+            relevant = self._relevant(score, value, roles)
+            if text in sides[not relevant]:
+                raise BadRow("contradiction", "the same text is positive and negative", "keep it on one side")
+            sides[relevant][text] = score
+        scored = self.positive_from is not None or not roles.labels
+        scores: list[list[float | None]] = [[*sides[side].values()] if scored else [] for side in (True, False)]
+        return query, [*sides[True]], [*sides[False]], *scores  # type: ignore[return-value]
+
+    def _relevant(self, score: float, value: Any, roles: Roles) -> bool:
+        """Whether a document with this score is a positive; raises `BadRow` for a label that does not say."""
         if self.positive_from is not None:
-            scores: list[float | None] = [score] * len(positives)
-            relevant = score >= self.positive_from
-            return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
-        if score not in (0, 1):
+            return score >= self.positive_from
+        if roles.labels and score not in (0, 1):
             raise BadRow(
                 "label not 0 or 1",
                 f"{roles.score!r} is {value!r}, which is neither 1 (a positive) nor 0 (a negative)",
                 "say from which value on a pair is a positive, by data.positive_from=NUMBER (in data=table)",
             )
-        return (query, positives, [], [], []) if score else (query, [], positives, [], [])
+        return bool(score) or not roles.labels
 
     def _documents(self, row: Mapping[str, Any], keys: tuple[str, ...], roles: Roles) -> list[str]:
         return [text for key in keys for text in self._texts(row.get(key), key, roles.by_id)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,9 +12,10 @@ from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
 from hardneg.data.readers import access
+from hardneg.data.readers.collection_files import words_of
 from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import SPLITS, Source, split_name
 from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -22,8 +24,12 @@ from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
 
+log = logging.getLogger(__name__)
+
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
+WORDS = {"dev": "dev", "eval": "dev", "test": "test", "train": "train", "training": "train"}  # in names of files
+WORDS |= dict.fromkeys(SPLITS, "dev")
 LOOKED_AT = 20  # rows of which one must say what the columns are
 
 
@@ -40,8 +46,9 @@ class Table(HoldsOut):
     says whether it is a positive: 1 or 0, or `positive_from` and more.
     Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.* and corpus.* {text, title?}, each also
     in shards like train-00000-of-00002.parquet, or all in a folder `data`, as repositories on the hub have them; a
-    folder without any file called train is one table. Without dev or
-    test a share of the queries is held out of train (see `held_out`). Equal texts are one document or one query.
+    folder without any file called train goes by the words in its files' names (nq-train.json, nq-dev.json), and without
+    such words is one table. Without dev or test a share of the queries is held out of train (see `held_out`). Equal
+    texts are one document or one query.
     """
 
     path: str
@@ -153,6 +160,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     for path in found:
         splits.setdefault(split_name(plain_stem(path).split("-0")[0]), []).append(path)
     if "train" not in splits:
+        splits = _by_words(folder, splits)
         others = {split for split in splits if split in ("dev", "test")}
         rest = [path for split, paths in splits.items() if split not in (*others, CORPUS) for path in paths]
         if not rest:
@@ -164,6 +172,20 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     for split, paths in splits.items():
         if len({kind_of(path) for path in paths}) > 1:
             raise DataError(f"{folder}: {' and '.join(path.name for path in paths)} are both {split}; keep one of them")
+    return splits
+
+
+def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    """Join files by the word in their names that says a split; queries of `nq-dev.json` must not be trained on."""
+    splits: dict[str, list[Path]] = {}
+    for stem, paths in files.items():
+        said = {WORDS[word] for word in words_of(stem) if word in WORDS}
+        splits.setdefault(said.pop() if len(said) == 1 else stem, []).extend(paths)
+    if splits.keys() <= {"dev", "test", CORPUS}:  # nothing would be left to train on
+        return files
+    for split in ("dev", "test"):
+        if split in splits and split not in files:
+            log.info("%s: by their names %s: %s", folder, split, ", ".join(path.name for path in splits[split]))
     return splits
 
 
