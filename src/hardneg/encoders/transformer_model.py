@@ -13,6 +13,7 @@ from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import CLASSIFIER
+from hardneg.encoders.text_model import new_text_model, set_dropout, text_model
 from hardneg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
     """Load the pretrained weights; raises `ConfigError` where they are not there, damaged, or have too few layers."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     name = locate(recipe.model)  # looks at the weights of minilm, too
     check_hashes(folder.path, WEIGHTS)
@@ -32,7 +33,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
         _adapt(config, recipe)
         # float32 masters whatever the file holds: mixed precision is the trainer's business.
         with without_load_report():
-            model, info = AutoModel.from_pretrained(
+            model, info = text_model(config).from_pretrained(
                 name, config=config, dtype=recipe.dtype, output_loading_info=True, **source_of(recipe, folder)
             )
         check_loaded(recipe.model, info)
@@ -51,7 +52,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
 
 def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
     """Make a model of a config that was `written` down, with random weights; its own code, if any, is loaded."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     written = {**written, "dtype": "float32"}
     if recipe.trust_remote_code:
@@ -61,7 +62,7 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
     else:
         config = AutoConfig.for_model(**written)
     config._attn_implementation = _attention(recipe)
-    model = AutoModel.from_config(config, trust_remote_code=recipe.trust_remote_code)
+    model = new_text_model(config, recipe.trust_remote_code)
     if recipe.bidirectional:
         mark_both_ways(model)
     return model
@@ -80,9 +81,7 @@ def _adapt(config: Any, recipe: Transformer) -> None:
             raise ConfigError(f"encoder.layers={recipe.layers}, but {recipe.model!r} has {config.num_hidden_layers}")
         config.num_hidden_layers = recipe.layers
     if recipe.dropout is not None:
-        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"):
-            if hasattr(config, key):
-                setattr(config, key, recipe.dropout)
+        set_dropout(config, recipe.dropout)
     config._attn_implementation = _attention(recipe)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
+import torch
 
 from hardneg.data.tables import Texts
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.static import Static
+from hardneg.encoders.text_model import set_dropout
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 
@@ -73,6 +76,41 @@ def test_a_cross_encoder_is_named_as_what_it_is(folder, caplog):
     (folder / "modules.json").write_text(json.dumps(listed))  # as sentence-transformers 6 saves one
     with pytest.raises(ConfigError, match=r"is a cross-encoder.*teacher=cross_encoder"):
         Transformer(model=str(folder)).check_model()
+
+
+@pytest.mark.parametrize("name", ["T5", "MT5", "UMT5"])
+def test_of_t5_and_its_kin_the_encoder_is_taken(name, folder, tmp_path):
+    """GTR and Sentence-T5: `AutoModel` would also make a decoder, random, that wants texts of its own."""
+    transformers = pytest.importorskip("transformers")
+    told = recipe(folder)
+    tokenizer = told.tokenizer(NO_TEXTS)
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, "dropout_rate": 0.2}
+    config = getattr(transformers, f"{name}Config")(vocab_size=tokenizer.get_vocab_size(), **sizes)
+    getattr(transformers, f"{name}EncoderModel")(config).save_pretrained(folder)
+    tower = replace(told, dropout=0.0).build(tokenizer).eval()
+    assert tower.model.config.dropout_rate == 0.0
+    inputs = torch.tensor([[4, 5, 6, 3], [7, 3, 0, 0]])
+    mask = inputs != 0
+    theirs = getattr(transformers, f"{name}EncoderModel").from_pretrained(folder).eval()
+    with torch.no_grad():
+        states = theirs(input_ids=inputs, attention_mask=mask.long()).last_hidden_state
+        mean = torch.stack([rows[kept].mean(0) for rows, kept in zip(states, mask, strict=True)])
+        expected = torch.nn.functional.normalize(mean, dim=1)
+        torch.testing.assert_close(tower(inputs, mask), expected, rtol=0, atol=1e-5)
+        again = told.rebuild(told.architecture(tower)).eval()
+        again.load_state_dict(tower.state_dict())
+        torch.testing.assert_close(again(inputs, mask), expected, rtol=0, atol=1e-5)
+
+
+def test_every_dropout_that_a_config_names_is_set(caplog):
+    transformers = pytest.importorskip("transformers")
+    for kind, keys in (("DistilBert", ["dropout", "attention_dropout"]), ("GPT2", ["resid_pdrop", "attn_pdrop"])):
+        config = getattr(transformers, f"{kind}Config")()
+        set_dropout(config, 0.4)
+        assert [getattr(config, key) for key in keys] == [0.4, 0.4]
+    assert not caplog.text
+    set_dropout(transformers.PretrainedConfig(), 0.4)
+    assert "encoder.dropout=0.4 changes nothing" in caplog.text
 
 
 def test_a_static_table_does_not_start_from_a_folder_of_static_embeddings(folder):

@@ -1,0 +1,46 @@
+"""Which class of transformers embeds texts: `AutoModel`'s, or of T5 and its kin the encoder without the decoder."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+# `AutoModel` makes both halves of these, and the decoder would want texts of its own. sentence-transformers loads the
+# encoders too (GTR, Sentence-T5, INSTRUCTOR); of other pairs, such as BART's, it runs both halves on the same text.
+ENCODERS = {
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+    "longt5": "LongT5EncoderModel",
+}
+DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"),
+    *("dropout", "dropout_rate", "hidden_dropout", "embedding_dropout", "mlp_dropout"),
+    *("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+)
+
+
+def text_model(config: Any) -> Any:
+    """Return the class of a model of this config that takes texts and gives a vector for each token."""
+    import transformers
+
+    return getattr(transformers, ENCODERS.get(config.model_type, "AutoModel"))
+
+
+def new_text_model(config: Any, trust_remote_code: bool) -> Any:
+    """Make a model of this config with random weights."""
+    kind = text_model(config)
+    if config.model_type in ENCODERS:
+        return kind(config)
+    return kind.from_config(config, trust_remote_code=trust_remote_code)
+
+
+def set_dropout(config: Any, share: float) -> None:
+    """Set every dropout that a config names; warns where it names none that is known."""
+    known = [key for key in DROPOUTS if isinstance(getattr(config, key, None), int | float)]
+    for key in known:
+        setattr(config, key, share)
+    if not known:
+        log.warning("encoder.dropout=%g changes nothing: a %s config names no dropout", share, config.model_type)
