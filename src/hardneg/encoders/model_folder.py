@@ -9,6 +9,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, normalizers
 
+from hardneg.encoders.adapter_folder import ADAPTERS, base_of
+from hardneg.encoders.adapter_folder import WEIGHTS as ADAPTER_WEIGHTS
 from hardneg.encoders.pretrained import name_of, unavailable
 from hardneg.encoders.sentence_transformers_folder import MODULES, ModuleChain, read_json
 from hardneg.errors import ConfigError
@@ -27,6 +29,7 @@ class ModelFolder:
     name: str
     path: Path
     modules: ModuleChain | None
+    revision: str | None = None
 
     @classmethod
     def open(cls, model: str, revision: str | None = None) -> ModelFolder:
@@ -35,7 +38,7 @@ class ModelFolder:
         path = Path(name)
         if not path.is_dir():
             path = _from_hub(name, revision)
-        return cls(name, path, ModuleChain.read(path))
+        return cls(name, path, ModuleChain.read(path), revision)
 
     @property
     def subfolder(self) -> str:
@@ -46,9 +49,46 @@ class ModelFolder:
         return "" if place == "." else place
 
     @property
+    def adapters(self) -> Path:
+        """Where adapters are, in a folder that has them in place of a model."""
+        return self.path / self.subfolder
+
+    @property
+    def base(self) -> ModelFolder | None:
+        """The folder of the model whose adapters are in this one; None where this one holds a model."""
+        if (found := base_of(self.adapters)) is None:
+            return None
+        try:
+            return ModelFolder.open(*found)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path} holds adapters of the model {found[0]!r}: {error}") from error
+
+    @property
+    def words(self) -> ModelFolder:
+        """The folder with the tokenizer: of adapters without one that of their model."""
+        base = self.base
+        path = self.path / self.subfolder
+        own = any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
+        return self if base is None or own else base
+
+    @property
     def positions(self) -> int | None:
         """For how many tokens the model has positions; None where its config names no limit."""
-        return positions_of(read_json(self.path / self.subfolder / "config.json") or {})
+        base = self.base
+        return (
+            positions_of(read_json(self.path / self.subfolder / "config.json") or {})
+            if base is None
+            else base.positions
+        )
+
+    def fetched_adapters(self) -> Path:
+        """The folder of the adapters, with their weights, which are fetched where they are not here yet."""
+        if not Path(self.name).is_dir():
+            from huggingface_hub import snapshot_download
+
+            place = f"{self.subfolder}/" if self.subfolder else ""
+            snapshot_download(self.name, revision=self.revision, allow_patterns=[f"{place}{ADAPTER_WEIGHTS}"])
+        return self.adapters
 
     def dense_folders(self, revision: str | None) -> list[Path]:
         """The folders of the linear layers' weights, fetched where they are not here yet."""
@@ -99,7 +139,9 @@ def _from_hub(name: str, revision: str | None) -> Path:
         modules = cached_file(name, MODULES, _raise_exceptions_for_missing_entries=False, **where)
         if modules is not None:
             return Path(snapshot_download(name, allow_patterns=list(SETTINGS), **where))
-        config = cached_file(name, "config.json", **where)
+        adapters = cached_file(name, ADAPTERS, _raise_exceptions_for_missing_entries=False, **where)
+        there = adapters is None  # a folder of adapters may have no config
+        config = cached_file(name, "config.json", _raise_exceptions_for_missing_entries=there, **where) or adapters
     except (OSError, ValueError) as error:
         raise unavailable(name, error) from error
     if config is None:

@@ -41,7 +41,8 @@ DTYPES = ("float32", "bfloat16")
 class Transformer(EncoderRecipe):
     """Recipe of a transformer tower.
 
-    `model` is a folder, a hub name (at a `revision`, if one is given) or "minilm". What a sentence-transformers folder
+    `model` is a folder, a hub name (at a `revision`, if one is given) or "minilm"; adapters that peft saved without
+    their model are merged into it (see `encoders.adapter_folder`). What a sentence-transformers folder
     says of `pooling`, `dense` (linear layers behind it), `normalize`, and of prompt and longest length of each side, is
     taken from there where they are `auto`; see `encoders.folder_defaults`. `trust_remote_code` lets a model bring its
     own Python, which is run. `layers` keeps only the first so many layers (null: all), which makes
@@ -162,6 +163,7 @@ class Transformer(EncoderRecipe):
 
         folder = self._folder()
         check_hashes(folder.path, TOKENIZER)
+        words = folder.words
         try:
             loaded = AutoTokenizer.from_pretrained(folder.name, **source_of(self, folder))
         except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hardneg.encoders.adapter_folder import merged, model_class
 from hardneg.encoders.decoder import attend_both_ways, mark_both_ways
 from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
@@ -26,15 +27,18 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
     """Load the pretrained weights; raises `ConfigError` where they are not there, damaged, or have too few layers."""
     from transformers import AutoConfig
 
-    name = locate(recipe.model)  # looks at the weights of minilm, too
     check_hashes(folder.path, WEIGHTS)
+    base = folder.base
+    holder = folder if base is None else base
+    name = locate(recipe.model) if base is None else base.name  # looks at the weights of minilm, too
     try:
-        config = AutoConfig.from_pretrained(name, **source_of(recipe, folder))
+        config = AutoConfig.from_pretrained(name, **source_of(recipe, holder))
         _adapt(config, recipe)
         # float32 masters whatever the file holds: mixed precision is the trainer's business.
+        kind = text_model(config) if base is None else model_class(folder.adapters, text_model(config))
         with without_load_report():
-            model, info = text_model(config).from_pretrained(
-                name, config=config, dtype=recipe.dtype, output_loading_info=True, **source_of(recipe, folder)
+            model, info = kind.from_pretrained(
+                name, config=config, dtype=recipe.dtype, output_loading_info=True, **source_of(recipe, holder)
             )
         check_loaded(recipe.model, info)
         if (config.architectures or [""])[0].endswith(CLASSIFIER):
@@ -45,6 +49,9 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
             )
     except (OSError, ValueError) as error:
         raise unavailable(recipe.model, error) from error
+    if base is not None:
+        model = merged(model, folder.fetched_adapters(), cut=recipe.layers is not None)
+        log.info("encoder %s: its adapters were merged into %s", recipe.model, name)
     if recipe.bidirectional:
         attend_both_ways(model)
     return model
@@ -70,7 +77,7 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
 
 def source_of(recipe: Transformer, folder: ModelFolder) -> dict[str, Any]:
     """What transformers is told beside the folder's name."""
-    revision = {} if recipe.revision is None else {"revision": recipe.revision}
+    revision = {} if folder.revision is None else {"revision": folder.revision}
     return {"subfolder": folder.subfolder, "trust_remote_code": recipe.trust_remote_code, **revision}
 
 

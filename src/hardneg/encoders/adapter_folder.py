@@ -1,0 +1,70 @@
+"""Folders of adapters without a model, as peft saves them: their model is loaded, and they are merged into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hardneg.encoders.sentence_transformers_folder import read_json
+from hardneg.errors import ConfigError, UserError
+
+ADAPTERS = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+CAUSAL = "CAUSAL_LM"  # what a language model's adapters are for; the names of their weights have a head's in front
+MERGE = "merge them where they were trained (peft's merge_and_unload), and give the merged model's folder"
+
+
+def base_of(folder: Path) -> tuple[str, str | None] | None:
+    """Name the model, and its revision, that a folder's adapters belong to; None for a folder that holds a model.
+
+    Raises `ConfigError` for adapters that do not say.
+    """
+    about = None if (folder / "config.json").is_file() else read_json(folder / ADAPTERS)
+    if about is None:
+        return None
+    base = about.get("base_model_name_or_path")
+    if not base:
+        raise ConfigError(
+            f"{folder / ADAPTERS} names no base_model_name_or_path, the model that its adapters belong to"
+        )
+    return str(base), about.get("revision") or None
+
+
+def model_class(folder: Path, otherwise: Any) -> Any:
+    """The class of transformers that the base is loaded as, so that the adapters' names are its weights'."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM if (read_json(folder / ADAPTERS) or {}).get("task_type") == CAUSAL else otherwise
+
+
+def merged(model: Any, folder: Path, cut: bool = False) -> Any:
+    """Load a folder's adapters into their model, merge them, and return the model without a language model's head.
+
+    `cut` says that upper layers of the model were left out, and so are their adapters.
+
+    Raises `UserError` without peft, and `ConfigError` for adapters that cannot be merged or are of another model.
+    """
+    try:
+        from peft import PeftModel, get_peft_model_state_dict
+    except ImportError as error:
+        raise UserError(f"{folder} holds adapters, which need peft: pip install 'hardneg[lora]'") from error
+    from safetensors import safe_open
+
+    kind = (read_json(folder / ADAPTERS) or {}).get("peft_type")
+    if kind != "LORA" or not (folder / WEIGHTS).is_file():
+        what = f"adapters of the kind {kind}" if kind != "LORA" else f"no {WEIGHTS}"
+        raise ConfigError(f"{folder} holds {what}, and hardneg merges LoRA in {WEIGHTS}; {MERGE}")
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        there = set(file.keys())
+    try:
+        adapted = PeftModel.from_pretrained(model, str(folder))
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"the adapters in {folder} do not fit their model ({str(error).splitlines()[0]})") from error
+    known = set(get_peft_model_state_dict(adapted))
+    if odd := sorted(known - there if cut else known ^ there):
+        raise ConfigError(
+            f"the adapters in {folder} are of another model than {type(model).__name__}: {odd[0]} is"
+            f" {'not one of its weights' if odd[0] in there else 'not in the file'}; {MERGE}"
+        )
+    whole: Any = adapted.merge_and_unload()
+    return getattr(whole, whole.base_model_prefix) if "CausalLM" in type(whole).__name__ else whole
