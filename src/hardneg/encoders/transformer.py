@@ -165,7 +165,7 @@ class Transformer(EncoderRecipe):
         check_hashes(folder.path, TOKENIZER)
         words = folder.words
         try:
-            loaded = AutoTokenizer.from_pretrained(folder.name, **source_of(self, folder))
+            loaded = AutoTokenizer.from_pretrained(words.name, **source_of(self, words))
         except (OSError, ValueError) as error:
             raise unavailable(self.model, error) from error
         if not loaded.is_fast:

@@ -117,6 +117,6 @@ def test_truncated_gz(tmp_path):
     (tmp_path / "corpus.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     data = check_both_modes(lambda mode: Beir(str(tmp_path), mode), f"{tmp_path}/corpus.jsonl.gz:", "damaged gz")
     assert 1000 < len(data.corpus) < 5000
-    (tmp_path / "corpus.jsonl.gz").write_bytes(b"no gz at all")
+    (tmp_path / "corpus.jsonl.gz").write_bytes(whole[:10] + b"no gz at all")
     with pytest.raises(DataError, match=r"corpus\.jsonl\.gz:1: the gz file is truncated or damaged"):
         Beir(str(tmp_path)).load()

@@ -12,6 +12,7 @@ from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tab
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
+from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
 
@@ -71,7 +72,7 @@ class Beir(ReadsJudgements):
 
 def _qrels_files(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in sorted([*folder.glob("qrels/*.tsv"), *folder.glob("qrels/*.tsv.gz")]):
+    for path in sorted(path for path in folder.glob("qrels/*") if unpacked_name(path.name).endswith(".tsv")):
         split = split_name(plain_stem(path))
         if split in files:
             raise DataError(f"{path}: split {split!r} is in {files[split].name} too; keep one of the two")

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 from hardneg.data.readers.fields import split_name
 from hardneg.data.readers.folders import plain_stem
+from hardneg.data.readers.packed import unpacked_name
 from hardneg.errors import DataError
 
 ROLES = ("documents", "queries", "qrels", "triples")
@@ -44,7 +45,7 @@ def words_of(name: str) -> list[str]:
 
 def role_of(path: PurePath) -> str | None:
     """Say what a file holds, by its name, else by the nearest folder that says it; None for what is not read."""
-    name = path.name.lower().removesuffix(".gz")
+    name = unpacked_name(path.name.lower())
     if (
         any(part.startswith(".") for part in path.parts)
         or name.endswith(ENDINGS)
@@ -116,7 +117,7 @@ def qrels_by_split(paths: list[Path]) -> dict[str, Path]:
 
 
 def _split_of(path: Path) -> str | None:
-    words = words_of(path.name.removesuffix(".gz"))
+    words = words_of(unpacked_name(path.name))
     found = next((match[1] for word in words if (match := SPLIT.fullmatch(word))), None)
     if found is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hardneg.data.readers.packed import ENDINGS, unpacked_name
 from hardneg.errors import ConfigError, DataError
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or as .gz
@@ -24,7 +25,7 @@ def is_hub_name(path: str | Path) -> bool:
     words = str(path).split("/")
     if len(words) != 2 or not all(re.fullmatch(r"\w[\w.-]*", word) for word in words):
         return False
-    table = words[1].lower().removesuffix(".gz").endswith((*TABLES, ".jsonl", ".ndjson"))
+    table = unpacked_name(words[1].lower()).endswith((*TABLES, ".jsonl", ".ndjson"))
     return not table and not Path(words[0]).exists()
 
 
@@ -39,7 +40,7 @@ def has_tables(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     return any(
-        child.name.lower().removesuffix(".gz").endswith((*TABLES, ".jsonl", ".ndjson"))
+        unpacked_name(child.name.lower()).endswith((*TABLES, ".jsonl", ".ndjson"))
         for child in folder.iterdir()
         if child.is_file() and child.name not in ABOUT
     )
@@ -47,14 +48,14 @@ def has_tables(folder: Path) -> bool:
 
 def refuse_tables(path: str | Path, kind: str) -> None:
     """Raise `ConfigError` that names the right reader for a file whose ending says that `kind` does not read it."""
-    name = located(path).name.lower().removesuffix(".gz")
+    name = unpacked_name(located(path).name.lower())
     right = "table" if name.endswith(TABLES) else "jsonl" if kind == "beir" and name.endswith(".jsonl") else None
     if right is not None and not located(path).is_dir():
         raise ConfigError(f"data={kind} does not read {path}; use data={right} data.path={path}")
 
 
 def one_of(folder: Path, name: str, expected: str) -> Path:
-    """Return `folder/name` or `folder/name.gz`; raises `DataError` if there is neither, or both."""
+    """Return `folder/name`, or `folder/name.gz` or the like; raises `DataError` if there is none, or several."""
     path = maybe(folder, name)
     if path is None:
         raise DataError(f"{folder}: no {name} or {name}.gz; {expected}; {there_is(folder)}")
@@ -62,16 +63,16 @@ def one_of(folder: Path, name: str, expected: str) -> Path:
 
 
 def maybe(folder: Path, name: str) -> Path | None:
-    """Return `folder/name` or `folder/name.gz` if there is one; raises `DataError` if there are both."""
-    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    """Return `folder/name`, or `folder/name.gz` or the like, if there is one; raises `DataError` for several."""
+    found = [path for ending in ("", *ENDINGS) if (path := folder / f"{name}{ending}").is_file()]
     if len(found) > 1:
-        raise DataError(f"{folder}: both {name} and {name}.gz are there; keep one of the two")
+        raise DataError(f"{folder}: both {found[0].name} and {found[1].name} are there; keep one of the two")
     return found[0] if found else None
 
 
 def plain_stem(path: Path) -> str:
-    """Return the file's name without `.gz` and without the ending before it."""
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    """Return the file's name without `.gz` or the like, and without the ending before it."""
+    return unpacked_name(path.name).rsplit(".", 1)[0]
 
 
 def there_is(path: Path) -> str:

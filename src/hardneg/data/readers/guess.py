@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hardneg.data.readers.collection_files import is_collection
 from hardneg.data.readers.folders import TABLES, has_tables, is_hub_name, there_is, with_tables
+from hardneg.data.readers.packed import unpacked_name
 from hardneg.errors import ConfigError
 
 CHOICES = (
@@ -15,16 +16,16 @@ CHOICES = (
 )
 REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
 OF_TABLES = ("data.columns", "data.positive_from")  # settings that data=table has and data=jsonl has not
-ARCHIVES = (".zip", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 SAVED = ("state.json", "dataset_dict.json")
 
 
 def kind_at(path: Path) -> str:
     """Name the reader of a file or folder; raises `ConfigError` where that is not safe to tell."""
-    names = sorted(child.name.lower().removesuffix(".gz") for child in path.iterdir()) if path.is_dir() else [path.name]
+    names = sorted(unpacked_name(child.name.lower()) for child in path.iterdir()) if path.is_dir() else [path.name]
     if path.is_file():
-        name = path.name.lower().removesuffix(".gz")
+        name = unpacked_name(path.name.lower())
         if name.endswith(".jsonl"):
             return "jsonl"
         if name.endswith((*TABLES, ".ndjson")):
@@ -43,7 +44,7 @@ def _unknown(path: Path) -> str:
     """Say what to do about a file or folder that no reader is for."""
     if path.is_file():
         name = path.name.lower()
-        if name.removesuffix(".gz").endswith(ARCHIVES):
+        if unpacked_name(name).endswith(ARCHIVES):
             return f"data.path={path} is an archive; unpack it, and give the folder or file that comes of it"
         if name.endswith(SPREADSHEETS):
             return f"data.path={path} is a spreadsheet; save it as CSV (UTF-8), with a header"

@@ -13,6 +13,7 @@ from pyarrow import csv
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.readers.packed import DAMAGED, for_arrow
 from hardneg.data.tables import Qrels, Texts
 from hardneg.errors import DataError
 from hardneg.system.progress import progress
@@ -68,13 +69,13 @@ def _rows(path: Path, corpus: Texts, queries: Texts, complaints: Complaints) -> 
     line = 1
     try:
         with progress(None, f"read {path.name}", "lines") as bar:
-            for batch in csv.open_csv(path, reading, parsing, texts):
+            for batch in csv.open_csv(for_arrow(path), reading, parsing, texts):
                 found = {key: pa.compute.index_in(batch.column(key), value_set=ids) for key, ids in tables.items()}
                 keep = _known(path, line, batch, found, complaints)
                 yield tuple(column.fill_null(0).to_numpy()[keep].astype(np.int64) for column in found.values())
                 line += len(batch)
                 bar.update(len(batch))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, *DAMAGED) as error:
         what = str(error).split("\n")[0]
         raise DataError(f"{path}: not read as triples: {what}; write QUERY<tab>DOCUMENT<tab>DOCUMENT by id") from error
 

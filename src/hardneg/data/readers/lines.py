@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import logging
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hardneg.data.readers.packed import DAMAGED, opened, packing, position
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.progress import progress
 
@@ -71,15 +69,15 @@ def text_lines(path: Path, complaints: Complaints, otherwise: str | None = None)
     """Yield number and text of each line that is not blank, without its line end or a BOM at the start of the file.
 
     Complains about invalid UTF-8 (unless an encoding is given in which such lines are read `otherwise`), a file without
-    any line, and a damaged gz (the lines before the damage are read).
+    any line, and a damaged packed one (the lines before the damage are read).
     Raises `DataError` if the file cannot be opened.
     """
     line, found = 0, False
     with opened(path) as stream, progress(path.stat().st_size, f"read {path.name}", "bytes") as bar:
         try:
             for line, raw in enumerate(stream, 1):
-                if line % LOOK == 0:
-                    bar.update(_position(stream) - bar.done)
+                if line % LOOK == 0 and (place := position(stream)) is not None:
+                    bar.update(place - bar.done)
                 try:
                     text = _decoded(raw, "utf-8-sig" if line == 1 else "utf-8", otherwise)
                 except UnicodeDecodeError as error:
@@ -90,10 +88,10 @@ def text_lines(path: Path, complaints: Complaints, otherwise: str | None = None)
                 if text and not text.isspace():
                     found = True
                     yield line, text.rstrip("\r\n")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            found = True
-            what = f"the gz file is truncated or damaged here ({error})"
-            complaints.about(path, line + 1, BadRow("damaged gz", what, "copy or download it again"))
+        except DAMAGED as error:
+            found, kind = True, packing(path) or "plain"
+            what = f"the {kind} file is truncated or damaged here ({error})"
+            complaints.about(path, line + 1, BadRow(f"damaged {kind}", what, "copy or download it again"))
     if not found:
         complaints.about(path, 1, BadRow("empty file", "the file is empty", "write its rows or delete it"))
 
@@ -108,11 +106,11 @@ def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
 
 
 def first_sign(path: Path) -> str:
-    """Return the first character of a file, or of what is in a gz, that is no blank; raises `DataError` as reading."""
+    """Return the first character that is no blank, of a file or what is in a packed one; raises as reading does."""
     with opened(path) as stream:
         try:
             return stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")[:1]
-        except (EOFError, gzip.BadGzipFile, zlib.error):
+        except DAMAGED:
             return ""  # reading says where it is damaged
 
 
@@ -142,17 +140,3 @@ def _object(text: str) -> dict[str, Any]:
             what = "an escape like \\ud83d is half a surrogate pair"
             raise BadRow("wrong encoding", what, "write the whole pair or the character itself") from None
     return row
-
-
-def _position(stream: io.BufferedIOBase) -> int:
-    """How many bytes of the file were read; of a gz file those on the disk, whose number is known."""
-    compressed: Any = getattr(stream, "fileobj", None)
-    return stream.tell() if compressed is None else compressed.tell()
-
-
-def opened(path: Path) -> io.BufferedIOBase:
-    """Open a file, or what is in a gz; raises `DataError` where that is not possible."""
-    try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror}); check that it is a file you may read") from None

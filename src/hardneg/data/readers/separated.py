@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number, is_usual
-from hardneg.data.readers.lines import BadRow, Complaints, opened
+from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.readers.packed import DAMAGED, for_arrow, opened
 from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes
 from hardneg.errors import DataError
 
@@ -73,21 +73,21 @@ def separated_rows(
             newlines_in_values=layout.quoted,
             invalid_row_handler=remember,
         )
-        header = arrow.open_csv(path, reading, parsing).schema.names
+        header = arrow.open_csv(for_arrow(path), reading, parsing).schema.names
         bad.clear()
         _check_header(path, header, layout.delimiter, columns or ())
         texts = arrow.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
         before = number = layout.skip + (not layout.names)
-        for batch in arrow.open_csv(path, reading, parsing, texts):
+        for batch in arrow.open_csv(for_arrow(path), reading, parsing, texts):
             for row in batch.to_pylist():
                 number += 1
                 yield number, {key: cell or None for key, cell in row.items()}
-    except (pa.ArrowInvalid, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowInvalid, *DAMAGED) as error:
         what = str(error).split("\n")[0]
         if "Empty CSV file" in what:
             complaints.about(path, 1, BadRow("empty file", "the file is empty", "write its rows or delete it"))
             return
-        raise DataError(f"{path}: not read as {path.suffix}: {what}; {MEND}") from error
+        raise DataError(f"{path}: not read as {kind}: {what}; {MEND}") from error
     for row in bad:
         what = f"{row.actual_columns} cells where the header has {row.expected_columns}"
         complaints.about(path, row.number, BadRow("wrong column count", what, "put cells with delimiters in quotes"))

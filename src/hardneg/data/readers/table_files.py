@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.lines import BadRow, Complaints, json_lines
+from hardneg.data.readers.lines import BadRow, Complaints, first_sign, json_lines
+from hardneg.data.readers.packed import DAMAGED, opened, unpacked_name
 from hardneg.data.readers.separated import DELIMITERS, separated_rows
 from hardneg.errors import DataError
 
@@ -20,8 +21,8 @@ KINDS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".f
 
 
 def kind_of(path: Path) -> str | None:
-    """The ending that says what a file is, without `.gz`; None for one that is no table."""
-    name = path.name.lower().removesuffix(".gz")
+    """The ending that says what a file is, without `.gz` and the like; None for one that is no table."""
+    name = unpacked_name(path.name.lower())
     return next((kind for kind in KINDS if name.endswith(kind)), None)
 
 
@@ -47,17 +48,15 @@ def table_rows(
 
 def _json(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
     """A list of objects, as DPR's files are; or, under the same ending, an object a line."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as stream:
-            start = stream.read(4096).lstrip("\ufeff \t\r\n")[:1]
-            stream.seek(0)
-            values = json.load(stream) if start == "[" else None
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: broken JSON ({error}); write a list of objects, or one object a line") from error
-    if values is None:
+    if first_sign(path) != "[":
         yield from json_lines(path, complaints)
         return
+    try:
+        stream: Any = opened(path)
+        with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
+            values = json.load(text)
+    except (ValueError, *DAMAGED) as error:
+        raise DataError(f"{path}: broken JSON ({error}); write a list of objects, or one object a line") from error
     for number, row in enumerate(values):
         if isinstance(row, dict):
             yield number, row
