@@ -125,6 +125,21 @@ def test_quotes_in_tsv_are_text_and_bad_rows_are_named(tmp_path):
     assert Collection(str(tmp_path), on_error="skip").load().skipped == {"wrong column count": 1}
 
 
+def test_a_header_of_tsv_names_the_columns(tmp_path):
+    """DPR's psgs_w100.tsv, whose cells are quoted as in CSV, and queries with a header."""
+    rows = [("id", "text", "title"), ("1", '"Aaron ""x"" is"', "Aaron"), ("2", "two", '"T"')]
+    collection_layouts.tsv(tmp_path / "psgs_w100.tsv", rows)
+    collection_layouts.tsv(tmp_path / "queries.tsv", [("qid", "query"), ("7", "what")])
+    collection_layouts.tsv(tmp_path / "qrels.tsv", [("7", 0, "1", 1)])
+    data = Collection(str(tmp_path)).load()
+    assert data.corpus.ids.to_pylist() == ["1", "2"] and data.queries.ids.to_pylist() == ["7"]
+    assert data.corpus.texts.to_pylist() == ['Aaron Aaron "x" is', "T two"]
+    with (tmp_path / "psgs_w100.tsv").open("a") as file:
+        file.write("3\ta\n")
+    with pytest.raises(DataError, match=r"psgs_w100.tsv:4: 2 columns where 3 .*_id<tab>text<tab>title as the header"):
+        Collection(str(tmp_path)).load()
+
+
 def test_triples_that_name_nothing_are_refused(tmp_path):
     folder = collection_layouts.mmarco(tmp_path, WORLD)
     path = folder / "data/triples.train.ids.small.tsv"

@@ -14,7 +14,7 @@ ROLES = ("documents", "queries", "qrels", "triples")
 WORDS: dict[str, set[str]] = {
     "queries": {"queries", "query", "topics", "topic"},
     "documents": {
-        *("collection", "collections", "corpus", "doc", "docs", "document", "documents", "passage", "passages"),
+        *("collection", "collections", "corpus", "doc", "docs", "document", "documents", "passage", "passages", "psgs"),
     },
 }
 NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and words about the data

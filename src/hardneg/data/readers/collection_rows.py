@@ -16,6 +16,9 @@ DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
 DOCUMENT_TEXTS = ("text", "passage", "segment", "body", "contents")
 QUERY_IDS = ("query_id", "_id", "id", "qid", "query-id")
 QUERY_TEXTS = ("text", "query", "question", "title")
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+DOCUMENTS: Names = (DOCUMENT_IDS, DOCUMENT_TEXTS)
+QUERIES: Names = (QUERY_IDS, QUERY_TEXTS)
 # Columns by how many there are: MS MARCO's passages, queries and documents.
 DOCUMENT_COLUMNS = {2: ("_id", "text"), 4: ("_id", "url", "title", "text")}
 QUERY_COLUMNS = {2: ("_id", "text")}
@@ -29,8 +32,8 @@ def documents(paths: list[Path], complaints: Complaints) -> Source:
         if sign == "<":
             return trec_documents(path, complaints)
         if sign == "{":
-            return _objects(path, DOCUMENT_IDS, DOCUMENT_TEXTS, complaints)
-        return _columns(path, DOCUMENT_COLUMNS, "ID<tab>TEXT, or ID<tab>URL<tab>TITLE<tab>TEXT", complaints)
+            return _objects(path, *DOCUMENTS, complaints)
+        return _columns(path, DOCUMENTS, DOCUMENT_COLUMNS, "ID<tab>TEXT, or ID<tab>URL<tab>TITLE<tab>TEXT", complaints)
 
     return _joined(paths, rows)
 
@@ -43,8 +46,8 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
         if sign == "<":
             return trec_topics(path, fields, complaints)
         if sign == "{":
-            return _objects(path, QUERY_IDS, QUERY_TEXTS, complaints)
-        return _columns(path, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
+            return _objects(path, *QUERIES, complaints)
+        return _columns(path, QUERIES, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
 
     source = _joined(paths, rows)
     return source if len(paths) == 1 else Source(source.name, _once(source.rows))
@@ -66,15 +69,43 @@ def _once(rows: Any) -> Rows:
         yield line, row
 
 
-def _columns(path: Path, layouts: Mapping[int, tuple[str, ...]], expected: str, complaints: Complaints) -> Rows:
-    """Cells are parted by tabs alone: quotes in these files are part of the text."""
+def _columns(
+    path: Path, names: Names, layouts: Mapping[int, tuple[str, ...]], expected: str, complaints: Complaints
+) -> Rows:
+    """Cells are parted by tabs alone: quotes in these files are part of the text.
+
+    A first line that names an id and a text is a header, as of DPR's psgs_w100.tsv (id, text, title), where cells are
+    quoted as in CSV.
+    """
+    header: tuple[str, ...] | None = None
     for line, text in text_lines(path, complaints):
         cells = text.split("\t")
+        if line == 1 and (header := _header(cells, names)):
+            layouts, expected = {len(header): header}, f"{'<tab>'.join(header)} as the header says"
+            continue
+        if header is not None:
+            cells = [_without_quotes(cell) for cell in cells]
         if len(cells) not in layouts:
             what = f"{len(cells)} columns where {' or '.join(map(str, layouts))} are expected"
-            complaints.about(path, line, BadRow("wrong column count", what, f"write {expected}, without a header"))
+            without = "" if header else ", without a header"
+            complaints.about(path, line, BadRow("wrong column count", what, f"write {expected}{without}"))
             continue
         yield line, dict(zip(layouts[len(cells)], (cells[0].strip(), *cells[1:]), strict=True))
+
+
+def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
+    """Our names of a header's columns; None for a line that is a row."""
+    ids, texts = names
+    said = [cell.strip().lower() for cell in cells]
+    text = next((name for name in texts if name in said), None)
+    if said[0] not in ids or text is None:
+        return None
+    return ("_id", *("text" if name == text else name for name in said[1:]))
+
+
+def _without_quotes(cell: str) -> str:
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].replace('""', '"') if quoted else cell
 
 
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
