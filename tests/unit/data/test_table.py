@@ -301,9 +301,20 @@ def test_lists_of_documents_with_a_list_of_labels(tmp_path):
     data = table(path, positive_from=2)
     assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
     assert data.scored.look_up(0, np.array([0, 1])) == pytest.approx([3.5, -1])
+    write(path, ['{"anchor": "a", "positive": ["A", "X"], "scores": [0.9, 0.5]}'])  # with output_scores
+    with pytest.raises(DataError, match=r"'scores' is 0\.9, .*data.positive_from"):
+        table(path)
     for bad, says in (('["A", "X"], "labels": [1]', "1 numbers for 2"), ('["A", "A"], "labels": [1, 0]', "and neg")):
         with pytest.raises(DataError, match=says):
             table(write(path, ['{"query": "a", "docs": ' + bad + "}"]))
+
+
+def test_scores_that_sentence_transformers_mined(tmp_path):
+    """Of `mine_hard_negatives(output_scores=True)`: of the positive, then of each negative."""
+    row = {"anchor": "a", "positive": "A", "negative_1": "X", "negative_2": "Y", "scores": [0.9, 0.5, 0.25]}
+    data = table(write(tmp_path / "x.jsonl", [json.dumps(row)]))
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X", "Y"}}
+    assert data.scored.look_up(0, np.arange(3)) == pytest.approx([0.9, 0.5, 0.25])
 
 
 def test_labels_that_are_true_or_false(tmp_path):

@@ -37,7 +37,7 @@ POSITIVES = (
     *("response", "document_text", "passage_text", "text", "content", "hypothesis"),
     *("docs", "documents"),
 )
-SCORES = ("label", "labels", "score", "relevance", "similarity", "similarity_score", "is_duplicate")
+SCORES = ("label", "labels", "score", "scores", "relevance", "similarity", "similarity_score", "is_duplicate")
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
 LONGEST_NAME = 40  # a first line with a longer cell is a row, unless another of its cells is a name for certain
 MOST_WORDS = 3  # in a name: more are a text that ends in a word like one

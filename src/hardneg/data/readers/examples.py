@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hardneg.data.readers import columns as names
@@ -107,7 +107,10 @@ class Examples:
     def _labelled(
         self, values: list[Any], roles: Roles, query: str, docs: list[str]
     ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
-        """Tell a list of documents apart by a list of labels or scores, one of each."""
+        """Tell a list of documents apart by a list of labels or scores, one of each.
+
+        Without a bar only 1 and 0 will do: `mine_hard_negatives` writes negatives behind the positive, in its column.
+        """
         assert roles.score is not None
         if len(values) != len(docs):
             what = f"{roles.score!r} holds {len(values)} numbers for {len(docs)} documents"
@@ -115,11 +118,11 @@ class Examples:
         sides: dict[bool, dict[str, float]] = {True: {}, False: {}}
         for text, value in zip(docs, values, strict=True):
             score = float(value) if isinstance(value, bool) else number(value)
-            relevant = self._relevant(score, value, roles)
+            relevant = self._relevant(score, value, replace(roles, labels=True))
             if text in sides[not relevant]:
                 raise BadRow("contradiction", "the same text is positive and negative", "keep it on one side")
             sides[relevant][text] = score
-        scored = self.positive_from is not None or not roles.labels
+        scored = self.positive_from is not None
         scores: list[list[float | None]] = [[*sides[side].values()] if scored else [] for side in (True, False)]
         return query, [*sides[True]], [*sides[False]], *scores  # type: ignore[return-value]
 
