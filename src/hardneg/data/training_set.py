@@ -99,6 +99,14 @@ class TrainingSet:
         rows = np.concatenate([self.known.row_ids, queries])
         return Ragged.of(rows, np.concatenate([self.known.values, own[queries]]), len(self.known))
 
+    @property
+    def leaves_no_negative(self) -> bool:
+        """Whether every document is a positive of every training query, or of the text of one."""
+        texts = int(self.data.corpus.groups.max(initial=-1)) + 1
+        if texts > self.positives.counts.max():
+            return False  # as nearly everywhere, without a look at what is known
+        return bool((self.known.counts[self.queries] == len(self.data.corpus)).all())
+
     @cached_property
     def twins(self) -> Ragged:
         """The documents of each text, by its number in `corpus.groups`."""

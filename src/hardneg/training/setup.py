@@ -77,6 +77,12 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     distributed.agree("the checkpoint to go on from", cfg.ckpt_path)
     distributed.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
     log.info(describe(data))
+    if training.leaves_no_negative:
+        log.warning(
+            "data %s: every document is a positive of every training query, so that nothing is left for a negative and"
+            " there is nothing to learn from contrasts; add documents to the corpus",
+            data.name,
+        )
     training = kept_pairs(cfg, folder, training)
     check_batch_size(cfg, training)
     return folder, training

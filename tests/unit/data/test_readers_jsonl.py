@@ -44,6 +44,16 @@ def test_folder_of_splits(tmp_path):
         Jsonl(str(tmp_path)).load()
 
 
+def test_files_of_no_split_are_named(tmp_path, caplog):
+    write(tmp_path / "train.jsonl", ['{"query": "a", "positive": "A"}'])
+    write(tmp_path / "corpus.jsonl", ['{"text": "B"}'])
+    Jsonl(str(tmp_path), dev_share=0, test_share=0).load()
+    assert "not read" not in caplog.text
+    write(tmp_path / "eval.jsonl", ['{"query": "b", "positive": "B"}'])
+    Jsonl(str(tmp_path), dev_share=0, test_share=0).load()
+    assert f"{tmp_path}: not read, as they are of no split: eval.jsonl (" in caplog.text
+
+
 def test_hash_split_is_stable(tmp_path):
     lines = [json.dumps({"query": f"query {i // 2}", "positive": f"doc {i}"}) for i in range(2000)]
     shuffled = random.Random(0).sample(lines, len(lines))

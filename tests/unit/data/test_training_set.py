@@ -54,3 +54,10 @@ def test_the_fingerprint_sees_labels_corpus_and_queries():
     ]
     assert base.fingerprint == make_training([(1, 1), (0, 0)]).fingerprint
     assert base.fingerprint not in [other.fingerprint for other in others]
+
+
+def test_a_set_whose_documents_are_all_positives_leaves_no_negative():
+    assert make_training([(0, 0), (1, 1)], docs=["a", " a"], queries=2).leaves_no_negative
+    assert not make_training([(0, 0), (1, 1)], docs=["a", "b"], queries=2).leaves_no_negative
+    assert make_training([(0, 0), (0, 1)], docs=["a", "b"], queries=1).leaves_no_negative
+    assert not make_training([(0, 0), (0, 1), (1, 0)], docs=["a", "b"], queries=2).leaves_no_negative

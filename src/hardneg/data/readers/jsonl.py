@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from hardneg.data.held_out import HoldsOut
 from hardneg.data.readers.fields import SPLITS, Source
 from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.lines import Complaints, json_lines
+from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.readers.pairs import paired
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
+
+log = logging.getLogger(__name__)
 
 EXPECTED = "expected one .jsonl file, or a folder with train.jsonl and maybe dev.jsonl, test.jsonl, corpus.jsonl"
 EXPECTED += "; CSV, TSV, JSON, Parquet and Arrow are read by data=table"
@@ -68,4 +72,9 @@ def _files(folder: Path) -> dict[str, Path]:
         files["dev"] = devs[0]
     if test := maybe(folder, "test.jsonl"):
         files["test"] = test
+    read = {*files.values(), maybe(folder, "corpus.jsonl")}
+    rest = sorted(set(folder.iterdir()) - read)
+    if others := [path.name for path in rest if unpacked_name(path.name).endswith(".jsonl")]:
+        names = ", ".join(others)
+        log.warning("%s: not read, as they are of no split: %s (train, dev, test and corpus are)", folder, names)
     return files
