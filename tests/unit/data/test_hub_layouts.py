@@ -38,6 +38,21 @@ def test_mteb(tmp_path, write):
     check(Hub(str(write(tmp_path / "set", WORLD)), **SPLIT).load())
 
 
+@pytest.mark.parametrize("judgements", ["data", "qrels", "default"])
+def test_a_copy_without_its_readme(tmp_path, judgements):
+    """The parquet files alone were fetched."""
+    from datasets import Dataset
+
+    corpus, queries = hub_layouts.texts(WORLD)
+    rows = {"corpus/corpus": corpus, "queries/queries": queries, f"{judgements}/test": hub_layouts.judged(WORLD)}
+    for name, table in rows.items():
+        path = tmp_path / "set" / f"{name}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True)
+        (table if isinstance(table, Dataset) else Dataset.from_list(table)).to_parquet(path)
+    assert kind_at(tmp_path / "set") == "hub"
+    check(Hub(str(tmp_path / "set"), **SPLIT).load(), "test")
+
+
 def test_mteb_with_several_splits(tmp_path):
     corpus, queries = hub_layouts.texts(WORLD)
     qrels = {"train": range(20), "dev": range(20, 30), "test": range(30, 40)}

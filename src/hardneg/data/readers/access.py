@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import there_is
+from hardneg.data.readers.folders import plain_copy, there_is
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.errors import DataError
 
@@ -51,6 +51,8 @@ def has_config(repo: str, config: str, revision: str | None = None) -> bool:
         folder = _folder(repo)
         if is_saved(folder) or any(is_saved(child) for child in folder.iterdir()):
             return is_saved(folder / config)
+        if plain_copy(folder):
+            return _tables(folder, config) is not None
         repo = str(folder)
     import datasets
 
@@ -90,6 +92,9 @@ def splits(
             with _explained(str(inner)):
                 saved = datasets.load_from_disk(str(inner))
             return {"train": saved} if isinstance(saved, datasets.Dataset) else saved
+        if config and plain_copy(folder) and (tables := _tables(folder, config)):
+            with _explained(str(tables)):
+                return datasets.load_dataset(str(tables), features=features)
         repo = str(folder)
     with _explained(repo if config is None else f"{repo} [{config}]"):
         return datasets.load_dataset(repo, config, features=features, revision=revision)
@@ -131,6 +136,12 @@ def _folder(repo: str) -> Path:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected a data set saved by save_to_disk; {there_is(folder)}")
     return folder
+
+
+def _tables(folder: Path, config: str) -> Path | None:
+    """Where a config's files are by custom: in a folder of its name, those of `default` in `data` or `qrels`."""
+    names = ("default", "data", "qrels") if config == "default" else (config,)
+    return next((folder / name for name in names if any((folder / name).glob("*.parquet"))), None)
 
 
 def is_saved(folder: Path) -> bool:

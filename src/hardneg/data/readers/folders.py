@@ -46,6 +46,12 @@ def has_tables(folder: Path) -> bool:
     )
 
 
+def plain_copy(folder: Path) -> bool:
+    """Tell whether this is a corpus with queries as the hub has them, without the README.md that names the configs."""
+    parquet = [any((folder / name).glob("*.parquet")) for name in ("corpus", "queries")]
+    return all(parquet) and not (folder / "README.md").is_file()
+
+
 def refuse_tables(path: str | Path, kind: str) -> None:
     """Raise `ConfigError` that names the right reader for a file whose ending says that `kind` does not read it."""
     name = unpacked_name(located(path).name.lower())

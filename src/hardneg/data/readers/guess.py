@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hardneg.data.readers.collection_files import is_collection
-from hardneg.data.readers.folders import TABLES, has_tables, is_hub_name, there_is, with_tables
+from hardneg.data.readers.folders import TABLES, has_tables, is_hub_name, plain_copy, there_is, with_tables
 from hardneg.data.readers.packed import unpacked_name
 from hardneg.errors import ConfigError
 
@@ -81,7 +81,7 @@ def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
     if re.search(r"^\s*-?\s*config_name:\s*\S*corpus\s*$", configs, re.MULTILINE):
         return "nanobeir" if re.search(r"split:\s*Nano\w+", configs) else "hub"
     saved = {name for name in names if any((path / name / mark).is_file() for mark in SAVED)}
-    return "hub" if {"corpus", "queries"} <= saved else None
+    return "hub" if {"corpus", "queries"} <= saved or plain_copy(path) else None
 
 
 def path_of(words: list[str]) -> str:
