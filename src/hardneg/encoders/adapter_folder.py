@@ -67,4 +67,5 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
             f" {'not one of its weights' if odd[0] in there else 'not in the file'}; {MERGE}"
         )
     whole: Any = adapted.merge_and_unload()
+    whole.requires_grad_(True)  # peft freezes what adapters are put on
     return getattr(whole, whole.base_model_prefix) if "CausalLM" in type(whole).__name__ else whole

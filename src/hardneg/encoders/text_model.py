@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from hardneg.errors import ConfigError
+
 log = logging.getLogger(__name__)
 
 # `AutoModel` makes both halves of these, and the decoder would want texts of its own. sentence-transformers loads the
@@ -35,6 +37,16 @@ def new_text_model(config: Any, trust_remote_code: bool) -> Any:
     if config.model_type in ENCODERS:
         return kind(config)
     return kind.from_config(config, trust_remote_code=trust_remote_code)
+
+
+def save_activations(model: Any) -> None:
+    """Have a model compute its layers anew in the backward pass; raises `ConfigError` for one that cannot."""
+    if not model.supports_gradient_checkpointing:
+        raise ConfigError(
+            f"encoder.gradient_checkpointing=true: transformers has none for a {type(model).__name__}; set it to false,"
+            " and encoder.grad_cache=true where memory is short"
+        )
+    model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def set_dropout(config: Any, share: float) -> None:

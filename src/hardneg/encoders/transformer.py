@@ -27,6 +27,7 @@ from hardneg.encoders.pretrained import (
     name_of,
     unavailable,
 )
+from hardneg.encoders.text_model import save_activations
 from hardneg.encoders.transformer_model import load_model, new_model, source_of
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.encoders.unpadded import attend_unpadded
@@ -212,7 +213,7 @@ class Transformer(EncoderRecipe):
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # never used here: its parameters would get no gradient, which DDP refuses
         if self.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            save_activations(model)
         first_position = attend_unpadded(model) if self.unpad else None
         latent = self.pooling == LATENT_ATTENTION
         pool = self.latents.build(width_of(model)) if latent else POOLINGS[self.pooling]

@@ -32,6 +32,7 @@ def saved(bert, tmp_path):
 
 def embedded(recipe):
     tower = recipe.build(recipe.tokenizer(Texts.of([], []))).eval()
+    assert all(weight.requires_grad for weight in tower.parameters())
     with torch.no_grad():
         return tower(INPUTS, INPUTS != 0)
 

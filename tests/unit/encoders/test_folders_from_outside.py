@@ -102,6 +102,18 @@ def test_of_t5_and_its_kin_the_encoder_is_taken(name, folder, tmp_path):
         torch.testing.assert_close(again(inputs, mask), expected, rtol=0, atol=1e-5)
 
 
+def test_a_model_that_cannot_compute_its_layers_anew_is_refused(folder):
+    """Such as all-mpnet-base-v2."""
+    transformers = pytest.importorskip("transformers")
+    told = replace(recipe(folder), gradient_checkpointing=True)
+    tokenizer = told.tokenizer(NO_TEXTS)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.MPNetConfig(vocab_size=tokenizer.get_vocab_size(), **sizes)
+    transformers.MPNetModel(config).save_pretrained(folder)
+    with pytest.raises(ConfigError, match=r"has none for a MPNetModel; set it to false, and encoder\.grad_cache=true"):
+        told.build(tokenizer)
+
+
 def test_every_dropout_that_a_config_names_is_set(caplog):
     transformers = pytest.importorskip("transformers")
     for kind, keys in (("DistilBert", ["dropout", "attention_dropout"]), ("GPT2", ["resid_pdrop", "attn_pdrop"])):

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.readers.lines import opened
+from hardneg.data.readers.packed import opened
 from hardneg.errors import DataError
 
 WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
