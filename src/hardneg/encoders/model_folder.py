@@ -55,7 +55,10 @@ class ModelFolder:
 
     @property
     def base(self) -> ModelFolder | None:
-        """The folder of the model whose adapters are in this one; None where this one holds a model."""
+        """The folder of the model whose adapters are in this one; None where this one holds a model.
+
+        Raises `ConfigError` for a model that is not there.
+        """
         if (found := base_of(self.adapters)) is None:
             return None
         try:
