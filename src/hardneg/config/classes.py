@@ -120,4 +120,4 @@ def check_target(path: str, node: dict) -> None:
         missing = [k for k, p in known.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
         for key in set(missing) - given.keys():
             raise ConfigError(f"{path}.{key} is missing; {name} needs it")
-    check_arguments(path, signature, given)
+    check_arguments(path, callee, given)

@@ -6,8 +6,9 @@ A word in the place of true or false would count as true: `switch=no` would swit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from inspect import Signature
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 from hardneg.errors import ConfigError
@@ -39,15 +40,22 @@ def check_settings(node: Mapping[str, Any], written: Mapping[str, Any], path: st
                 raise ConfigError(f"seed={value} must be {LARGEST_SEED} or less, which is the largest that NumPy takes")
 
 
-def check_arguments(path: str, signature: Signature, given: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` for arguments that are not of the plain kind which the signature names.
+def check_arguments(path: str, made: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for arguments that are not of the kind which the signature of what is made names.
 
-    Only kinds that are written as words (`int | None`, as our own modules have them) and made of numbers, true and
-    false alone are looked at: a class itself knows which words it takes.
+    Looked at are annotations that are written as words, as our own modules have them, and made of numbers, true and
+    false alone (`int | None`), or of one class (`Teacher | None`): which words it takes a class itself knows.
     """
+    known = signature(made).parameters
     for key, value in given.items():
-        if key in signature.parameters and (kinds := _plain_kinds(signature.parameters[key].annotation)):
+        kinds = _words_of(known[key].annotation) if key in known else set()
+        if kinds and kinds <= SAID.keys():
             check_kind(f"{path}.{key}", value, kinds)
+        elif isinstance(value, str | int | float | list) and _is_part(kinds - {NOTHING}, made):
+            raise ConfigError(
+                f"{path}.{key}={value!r} must be a part with settings of its own: take that setting away, and choose an"
+                f" option of a group for it, as in +{key}@{path}.{key}=OPTION"
+            )
 
 
 def check_kind(key: str, value: Any, kinds: set[str], more: str = "", least: float = -math.inf) -> None:
@@ -61,10 +69,16 @@ def check_kind(key: str, value: Any, kinds: set[str], more: str = "", least: flo
         raise ConfigError(f"{key}={shown} must be {said}{more}")
 
 
-def _plain_kinds(annotation: Any) -> set[str]:
-    """The kinds that an annotation names; none where it names anything else too."""
-    kinds = {part.strip() for part in annotation.split("|")} if isinstance(annotation, str) else set()
-    return kinds if kinds <= SAID.keys() else set()
+def _words_of(annotation: Any) -> set[str]:
+    """The words of an annotation that is one of several; none of an annotation that is no text."""
+    return {part.strip() for part in annotation.split("|")} if isinstance(annotation, str) else set()
+
+
+def _is_part(kinds: set[str], made: Callable[..., Any]) -> bool:
+    """Whether this is the name of one class, of ours or of the package of what is made."""
+    found = vars(sys.modules[made.__module__]).get(*kinds) if len(kinds) == 1 else None
+    packages = ("hardneg", made.__module__.partition(".")[0])
+    return isinstance(found, type) and found.__module__.partition(".")[0] in packages
 
 
 def _kinds_of(value: Any) -> Iterator[str]:
