@@ -44,7 +44,7 @@ def test_training_from_python_and_a_metric_of_ones_own(environment, monkeypatch)
     run = names["run"]
     assert run.folder == Path("outputs/items").resolve() and run.config.encoder.dim == 64
     (metric,) = blocks("evaluate.md")
-    found = run.evaluate(metrics=["ndcg@10", done(metric, {})["first_hit"]])
+    found = run.evaluate(metrics=[done(metric, {})["first_hit"], "ndcg@10"])
     assert 0 <= found["first_hit"] <= 1 and found["ndcg@10"] == run.metrics["ndcg@10"]
 
 
