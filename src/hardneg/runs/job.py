@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
-from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, UserError
+from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
@@ -201,7 +201,8 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         status.write(folder, state="interrupted" if orderly else "failed", error=None if orderly else f"exit {stop}")
         raise
     except UserError as error:
-        status.write(folder, state="failed", error=str(error))
+        state = "interrupted" if isinstance(error, RankLost) else "failed"  # what failed would begin anew
+        status.write(folder, state=state, error=str(error))
         raise
     except Exception as error:
         full = no_room(error, {"cache": cfg.get("cache"), "run folder": folder})
