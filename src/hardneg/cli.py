@@ -18,6 +18,7 @@ from hardneg.errors import UserError
 from hardneg.system import allocator
 from hardneg.system.as_before import as_before
 from hardneg.system.library_messages import silence_libraries
+from hardneg.system.refused_path import refused_path
 from hardneg.system.standard_output import any_letter, lasting
 
 COMMANDS = {
@@ -78,10 +79,16 @@ def main() -> None:
         meant = f"; did you mean hardneg {close[0]}?" if close else ""
         sys.stderr.write(f"hardneg: there is no command {command!r}{meant}\n\n{USAGE}")
         sys.exit(2)
+    with _told(command), any_letter():
+        _run(command, rest)
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _told(command: str) -> Iterator[None]:
+    """Say in a line what ended a command, where a user can mend it, and end with the exit code that it has."""
     try:
-        with any_letter():
-            _run(command, rest)
-            sys.stdout.flush()
+        yield
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
@@ -92,6 +99,11 @@ def main() -> None:
         if isinstance(stop.__context__, BrokenPipeError):
             raise SystemExit(141) from None
         raise
+    except OSError as error:
+        if (refused := refused_path(error)) is None:
+            raise
+        sys.stderr.write(f"hardneg {command}: {refused}\n")
+        raise SystemExit(2) from UserError(refused)
     except KeyboardInterrupt as error:
         # On a line of its own, after the terminal's ^C.
         sys.stderr.write("\n" * sys.stderr.isatty() + f"hardneg {command}: interrupted\n")

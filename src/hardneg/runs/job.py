@@ -25,6 +25,7 @@ from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import no_room
+from hardneg.system.refused_path import refused_path
 
 log = logging.getLogger(__name__)
 
@@ -205,11 +206,12 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         status.write(folder, state=state, error=str(error))
         raise
     except Exception as error:
-        full = no_room(error, {"cache": cfg.get("cache"), "run folder": folder})
+        mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
         with suppress(OSError):  # what is said below is worth more than that the state could not be noted
-            status.write(folder, state="failed", error=full or _last_line(error))
-        if full:
-            raise UserError(full) from error
+            status.write(folder, state="failed", error=mendable or _last_line(error))
+        if mendable:
+            log.debug("what could not be read or written", exc_info=error)
+            raise UserError(mendable) from error
         if app.mode != RunMode.MULTIRUN:
             raise
         log.error("".join(traceback.format_exception(error)).rstrip())
