@@ -55,7 +55,9 @@ def index(cfg: DictConfig) -> None:
     if build.name in folder.stack()[:1]:
         log.info('live: hardneg search %s "..."', shlex.quote(str(backend.path)))
     else:
-        log.info("beside the live one; to switch: hardneg index switch %s %s", backend.path, build.name)
+        log.info(
+            "beside the live one; to switch: hardneg index switch %s %s", shlex.quote(str(backend.path)), build.name
+        )
 
 
 def source_of(cfg: DictConfig) -> dict:
