@@ -18,6 +18,8 @@ from hardneg.errors import UserError
 from hardneg.system import allocator
 from hardneg.system.as_before import as_before
 from hardneg.system.library_messages import silence_libraries
+from hardneg.system.refused_path import refused_path
+from hardneg.system.standard_output import any_letter, lasting
 
 COMMANDS = {
     "inspect": "say what is in a data set before training: labels, lengths, copies, leaks, and the command to train",
@@ -77,15 +79,31 @@ def main() -> None:
         meant = f"; did you mean hardneg {close[0]}?" if close else ""
         sys.stderr.write(f"hardneg: there is no command {command!r}{meant}\n\n{USAGE}")
         sys.exit(2)
-    try:
+    with _told(command), any_letter():
         _run(command, rest)
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _told(command: str) -> Iterator[None]:
+    """Say in a line what ended a command, where a user can mend it, and end with the exit code that it has."""
+    try:
+        yield
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
     except BrokenPipeError:  # what reads us has enough, as `| head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
         raise SystemExit(141) from None
+    except SystemExit as stop:  # rich has noticed that first
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise SystemExit(141) from None
+        raise
+    except OSError as error:
+        if (refused := refused_path(error)) is None:
+            raise
+        sys.stderr.write(f"hardneg {command}: {refused}\n")
+        raise SystemExit(2) from UserError(refused)
     except KeyboardInterrupt as error:
         # On a line of its own, after the terminal's ^C.
         sys.stderr.write("\n" * sys.stderr.isatty() + f"hardneg {command}: interrupted\n")
@@ -149,7 +167,8 @@ def _run(command: str, rest: list[str]) -> None:
             sys.stderr.write(
                 f"hardneg {command}: reading {path_of(rest)} as data={kind} (data=... to read it otherwise)\n"
             )
-        start(command, rest, partial(_call, command))
+        with lasting():
+            start(command, rest, partial(_call, command))
 
 
 def _call(command: str, cfg: Any) -> Any:

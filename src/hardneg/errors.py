@@ -13,6 +13,16 @@ class ConfigError(UserError):
     """The configuration cannot work; the message names the key and the fix."""
 
 
+class RankLost(UserError):
+    """Another rank of the run has ended, as by a kill for want of memory: the run was interrupted, it did not fail."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another rank of this run has ended; what it said is above, and one that was killed (for want of memory?)"
+            " says nothing; hardneg resume RUN, or a sweep's command again, goes on from the last checkpoint"
+        )
+
+
 class JobFailed(Exception):
     """A job of a sweep has failed and has said why, on the screen and in its folder; the others go on."""
 

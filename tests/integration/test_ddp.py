@@ -43,9 +43,11 @@ def test_two_ranks_that_are_interrupted_go_on_to_the_same_weights(hardneg_proces
     two += ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu", "evaluate.before=false"]
     hardneg_process("train", *two, "hydra.run.dir=whole")
     whole = torch.load(tmp_path / "whole/checkpoints/last.ckpt", weights_only=True)
-    for name, rank, code in (("SIGTERM", 1, 143), ("SIGINT", 0, 130)):
+    for name, rank, code in (("SIGTERM", 1, 143), ("SIGINT", 0, 130), ("SIGKILL", 1, 2)):
         stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: 7, signal_name: {name}, rank: {rank}}}"
-        hardneg_process("train", *two, stop, f"hydra.run.dir={name}", code=code)
+        said = hardneg_process("train", *two, stop, f"hydra.run.dir={name}", code=code).stderr
+        assert json.loads((tmp_path / name / "status.json").read_text())["state"] == "interrupted"
+        assert name != "SIGKILL" or ("another rank of this run has ended" in said and "Traceback" not in said)
         hardneg_process("resume", name)
         cut = torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)
         assert cut["global_step"] == whole["global_step"] == 22

@@ -53,6 +53,8 @@ def test_what_cannot_be_merged_is_told_before_models_are_read(hardneg, environme
         (tmp_path / f"runs/{seed}/checkpoints").mkdir(parents=True)
         (tmp_path / f"runs/{seed}/checkpoints/best.ckpt").touch()
     assert says in hardneg("merge", *words, "--to", "x.ckpt", code=2).stderr
+    unwritable = hardneg("merge", "runs/1", "runs/2", "--to", "runs/1/checkpoints/best.ckpt/soup.ckpt", code=2).stderr
+    assert "--to=runs/1/checkpoints/best.ckpt: cannot write" in unwritable
 
 
 def test_stages_merge_what_earlier_ones_trained(hardneg, tmp_path):

@@ -35,7 +35,7 @@ def embedded_corpus(encoder: TextEncoder, data: RetrievalData, cache: Path) -> F
 
 
 def evaluated(
-    run: Run, given: Any, split: str | None, metrics: Sequence[str] | None, depth: int | None
+    run: Run, given: Any, split: str | None, metrics: Sequence[Any] | None, depth: int | None
 ) -> dict[str, float]:
     """Rank a split of the data, by default the run's own; see `Run.evaluate`.
 

@@ -42,6 +42,8 @@ def main(arguments: Sequence[str]) -> None:
 
     if unknown := set(options.layer or ()) - set(LAYERS):
         raise UserError(f"--layer {', '.join(sorted(unknown))}: the layers are {', '.join(LAYERS)}")
+    if not options.unused >= 0:  # also of nan
+        raise UserError(f"--unused {options.unused:g}: must be 0 days or more")
     if options.action == "show":
         show(folder)
     else:

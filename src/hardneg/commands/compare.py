@@ -119,9 +119,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(given: argparse.Namespace, metrics: Sequence[str]) -> None:
-    if given.margin is not None and given.margin <= 0:
+    if given.margin is not None and not given.margin > 0:  # also of nan
         raise UserError(f"--margin {given.margin}: must be above 0; it is the smallest difference that matters")
-    if given.tie < 0:
+    if not given.tie >= 0:
         raise UserError(f"--tie {given.tie}: must be 0 or more")
     if len(set(metrics)) < len(metrics):
         raise UserError(f"--metric {','.join(metrics)}: names one twice")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,9 +53,11 @@ def index(cfg: DictConfig) -> None:
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
     log.info("%s", opened.freshness)
     if build.name in folder.stack()[:1]:
-        log.info('live: hardneg search %s "..."', backend.path)
+        log.info('live: hardneg search %s "..."', shlex.quote(str(backend.path)))
     else:
-        log.info("beside the live one; to switch: hardneg index switch %s %s", backend.path, build.name)
+        log.info(
+            "beside the live one; to switch: hardneg index switch %s %s", shlex.quote(str(backend.path)), build.name
+        )
 
 
 def source_of(cfg: DictConfig) -> dict:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
+from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import CHECKPOINTS, checkpoint_of
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ def merge(
     """Write the merged encoder as a checkpoint `to`, which is returned.
 
     `weights` are taken in proportion, one a source; None weighs all alike. `slerp` goes so far along the arc from the
-    first of two sources to the second. Raises `ConfigError` for models that are not alike, naming the first difference.
+    first of two sources to the second. Raises `ConfigError` for models that are not alike, naming the first difference,
+    and for a folder that cannot be written.
     """
     paths = sources_of(sources)
     shares = shares_of(len(paths), weights, slerp)
     if to.exists() and not force:
         raise ConfigError(f"{to} exists; choose another name or give --force")
+    check_writable(to.parent, "--to")  # before the models are read, which takes minutes of large ones
     import torch
 
     from hardneg.encoders import checkpoint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -13,8 +12,9 @@ from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
+from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST
-from hardneg.stages.request import again
+from hardneg.stages.request import again, back_to
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
@@ -22,7 +22,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
     Changes to the directory that the run was started in, where its relative paths start.
 
-    Raises `ConfigError` for a folder that holds no run, or a complete one.
+    A run that was killed after its summary.json, as while a logger uploaded it, is tested once more. Raises
+    `ConfigError` for a folder that holds no run, or a complete one.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
@@ -34,14 +35,15 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     written = run / ".hydra" / "overrides.yaml"
     if not written.exists():
         raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
-    if (run / "summary.json").exists():
+    found = status.read(run)
+    if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
     overrides = [todays_word(str(item)) for item in OmegaConf.load(written)]
     run = run.resolve()
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
-    os.chdir(hydra.runtime.cwd)  # where relative paths lead to
+    back_to(str(hydra.runtime.cwd))
     last = run / CHECKPOINTS / LAST
     if last.exists():  # without a checkpoint it begins anew, and finds its batch anew
         overrides += _as_it_began(run, {key_of(word) for word in overrides})

@@ -198,6 +198,8 @@ def make_module(
     towers = Towers(recipe, recipe.build(tokenizer))
     if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
+    if cfg.ckpt_path is not None:
+        checkpoint.check_fits(cfg.ckpt_path, towers)  # now: Lightning looks after mining
     if cfg.trainer.get("compile"):
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
     for loss in losses.values():

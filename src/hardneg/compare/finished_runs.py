@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
@@ -83,14 +84,19 @@ class FinishedRun:
 
     @cached_property
     def per_query(self) -> PerQuery | None:
-        """The values of the trained model by query; None where they are gone.
+        """The values of the trained model by query; None where they are gone, `UserError` where they are damaged.
 
         Of several data sets in one every set counts the same: values are weighted so that their mean is the sets'.
         """
         file = self.folder / "per_query.parquet"
         if self.logs or not file.exists():
             return None
-        table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
+        try:
+            table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise UserError(
+                f"{file} is damaged ({error}); delete summary.json there, and hardneg resume {self.folder} writes both"
+            ) from error
         ids = np.array(table["query_id"].to_pylist())
         order = np.argsort(ids)
         weights = np.ones(len(ids))
@@ -172,7 +178,11 @@ def _add(path: Path, into: Found) -> None:
         if _is_training(path):
             into.left_out[path] = "not finished (no summary.json); hardneg resume continues it"
         return
-    summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    try:
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        into.left_out[path] = f"its summary.json is damaged ({error}); delete it, and hardneg resume writes it anew"
+        return
     if "strategy" not in summary:
         return  # an evaluation, or a probe
     if not summary.get("test", {}).get("after"):

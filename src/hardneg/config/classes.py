@@ -15,6 +15,7 @@ from hardneg.config import studies
 from hardneg.config.current_folder import admitted, current_folder
 from hardneg.config.moved import todays
 from hardneg.config.refused_arguments import lightnings
+from hardneg.config.value_kinds import check_arguments
 from hardneg.errors import ConfigError, UserError
 
 # What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
@@ -100,7 +101,7 @@ def check_allowed(path: str, node: dict) -> None:
 
 
 def check_target(path: str, node: dict) -> None:
-    """Raise `ConfigError` unless the target is allowed, exists and takes the given arguments."""
+    """Raise `ConfigError` unless the target is allowed, exists and takes the given arguments, of their kinds."""
     check_allowed(path, node)
     name = todays(node)["_target_"]
     try:
@@ -119,3 +120,4 @@ def check_target(path: str, node: dict) -> None:
         missing = [k for k, p in known.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
         for key in set(missing) - given.keys():
             raise ConfigError(f"{path}.{key} is missing; {name} needs it")
+    check_arguments(path, callee, given)

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
+from hardneg.config.value_kinds import check_settings
 from hardneg.errors import ConfigError
 from hardneg.system.cache_folder import cache_folder
 from hydra_plugins.hardneg import Studies
@@ -69,7 +70,7 @@ def config_dir_words(hydra: DictConfig | HydraConf) -> list[str]:
 
 
 def check_keys(node: Mapping[str, Any], primary: str) -> None:
-    """Raise `ConfigError` for a key that nothing reads, which Hydra's `+key=value` would let in.
+    """Raise `ConfigError` for a key that nothing reads, which Hydra's `+key=value` would let in, and for wrong kinds.
 
     `primary` names the command's yaml. Nodes with `_target_` are held to their signature by `check_target` instead.
     """
@@ -84,6 +85,7 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
         if key not in groups and isinstance(section, dict) and not _holds_targets(section):
             for unknown in (value or {}).keys() - section.keys():
                 raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
+    check_settings(node, {key: default for key, default in written.items() if key not in groups})
 
 
 @cache

@@ -52,6 +52,30 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
     return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
 
 
+def no_option(words: Sequence[str], error: str) -> str:
+    """Say which word gives a group a value that is no option's name, as `data=3` does, or null a list."""
+    kind = error.rsplit(" ", 1)[-1]  # Hydra names the kind of what it got, not the word
+    values = {"NoneType": ("null",), "bool": ("true", "false")}.get(kind, ())
+    groups = {*_groups(None), *_groups(None, multiple=True)}
+    for word in words:
+        name, equals, value = word.lstrip("+").partition("=")
+        if not equals or name.partition("@")[0] not in groups or (values and value.lower() not in values):
+            continue
+        if value == "null":
+            return f"{name}=null: a list without any is written '{name}=[]'"
+        if value.lower() in ("true", "false") or _is_number(value):
+            return f"{word}: {value} is no option of {name}, which has {' '.join(_options(name.partition('@')[0]))}"
+    return error
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def near(word: str, known: Iterable[str]) -> str | None:
     """The known word that is nearest to one with a slip in it, or that begins so; None where none is near."""
     known = list(known)

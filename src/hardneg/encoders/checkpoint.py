@@ -191,6 +191,19 @@ def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[An
     return {key: (before.get(key), after.get(key)) for key in keys}
 
 
+def check_fits(path: str | Path, towers: torch.nn.Module) -> None:
+    """Raise `ConfigError` for a checkpoint to go on from whose weights are not of these towers' sizes."""
+    held = _opened(path, "ckpt_path", mmap=True).get("state_dict", {})
+    for name, own in towers.state_dict().items():
+        was = held.get(f"{TOWERS}{name}", own)
+        if was.shape != own.shape:
+            raise ConfigError(
+                f"ckpt_path={path} was trained with another encoder: {name} is {tuple(was.shape)} there and"
+                f" {tuple(own.shape)} here; go on with the settings that it had (hardneg resume RUN), or start a new"
+                f" run from its weights by init_from={path}"
+            )
+
+
 def check_resumable(path: str | Path) -> None:
     """Raise `ConfigError` for a checkpoint that no training can go on from: an imported encoder has weights only."""
     if "optimizer_states" not in _opened(path, "ckpt_path", mmap=True):

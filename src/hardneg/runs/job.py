@@ -19,12 +19,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
-from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, UserError
+from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import no_room
+from hardneg.system.refused_path import refused_path
 
 log = logging.getLogger(__name__)
 
@@ -201,14 +202,16 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         status.write(folder, state="interrupted" if orderly else "failed", error=None if orderly else f"exit {stop}")
         raise
     except UserError as error:
-        status.write(folder, state="failed", error=str(error))
+        state = "interrupted" if isinstance(error, RankLost) else "failed"  # what failed would begin anew
+        status.write(folder, state=state, error=str(error))
         raise
     except Exception as error:
-        full = no_room(error, {"cache": cfg.get("cache"), "run folder": folder})
+        mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
         with suppress(OSError):  # what is said below is worth more than that the state could not be noted
-            status.write(folder, state="failed", error=full or _last_line(error))
-        if full:
-            raise UserError(full) from error
+            status.write(folder, state="failed", error=mendable or _last_line(error))
+        if mendable:
+            log.debug("what could not be read or written", exc_info=error)
+            raise UserError(mendable) from error
         if app.mode != RunMode.MULTIRUN:
             raise
         log.error("".join(traceback.format_exception(error)).rstrip())

@@ -18,6 +18,7 @@ from rich.table import Table
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
 from hardneg.runs.trec_runs import write_run
+from hardneg.system.atomic_write import atomic_write
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
@@ -80,8 +81,9 @@ def write_runs(folder: Path, tested: Sequence[Tested], name: str, tag: str) -> N
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write the run's facts and results as JSON."""
-    path.write_text(json.dumps(summary, indent=2), encoding="utf-8")
+    """Write the run's facts and results as JSON, in one stroke: where it is, the run is complete."""
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 
 def means(tested: Sequence[Tested]) -> Means:

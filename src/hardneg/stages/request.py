@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,5 +35,19 @@ def again(folder: Path) -> list[str] | None:
         return None
     folder = folder.resolve()
     written = OmegaConf.load(folder / LIST)
-    os.chdir(written.cwd)
+    back_to(str(written.cwd))
     return [*written.arguments, f"{PLACE}'{folder}'"]
+
+
+def back_to(started_in: str) -> None:
+    """Change to the directory that something was started in, where its relative paths start.
+
+    Stays here, and says so, where that is not there, as after a move to another machine.
+    """
+    try:
+        os.chdir(started_in)
+    except OSError as error:
+        sys.stderr.write(
+            f"hardneg resume: it was started in {started_in}, which cannot be entered ({error.strerror}); relative"
+            f" paths start in {Path.cwd()} now\n"
+        )

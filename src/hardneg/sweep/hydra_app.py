@@ -13,7 +13,7 @@ from hydra.core.plugins import Plugins
 
 from hardneg.config import composition
 from hardneg.config.classes import hydras_own_whitelist_off
-from hardneg.config.slips import in_plain_words
+from hardneg.config.slips import in_plain_words, no_option
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
 from hardneg.runs.job import Entry, run
@@ -60,8 +60,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     except ValueError as error:
         if "Config group override must be" not in str(error):
             raise
-        nothing = [word.removesuffix("=null") for word in rest if word.endswith("=null")]
-        raise ConfigError(f"{nothing[0]}=null: a list without any is written '{nothing[0]}=[]'") from error
+        raise ConfigError(no_option(rest, str(error))) from error
     except hydra.errors.HydraException as error:
         raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
     finally:

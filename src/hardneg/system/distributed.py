@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from hardneg.errors import ConfigError, UserError
+from hardneg.errors import ConfigError, RankLost
 from hardneg.system import launch
 
 T = TypeVar("T")
 
+LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited", "Socket closed")
 LOOKS = (0.002, 0.5)  # seconds between two looks for another rank's word: at first, and at most
 FAREWELL = 30.0  # seconds that a first rank which gives up waits for the others to hear of it
 
@@ -237,7 +238,7 @@ def _hear(store: dist.Store, stage: str) -> Any:
 
 
 def _wait(store: dist.Store, key: str) -> bytes:
-    """Look for a word until it is there; raises `UserError` where the process that keeps the words has gone."""
+    """Look for a word until it is there; raises `RankLost` where the process that keeps the words has gone."""
     pause = LOOKS[0]
     try:
         while not store.check([key]):
@@ -245,4 +246,10 @@ def _wait(store: dist.Store, key: str) -> bytes:
             pause = min(2 * pause, LOOKS[1])
         return store.get(key)
     except RuntimeError as error:
-        raise UserError("another rank of this run has ended; see what it said") from error
+        raise RankLost from error
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error is what gloo or NCCL make of another rank that has ended."""
+    said = str(error)
+    return isinstance(error, RuntimeError) and active() and any(words in said for words in LOST)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.errors import RankLost
 from hardneg.system import distributed, launch
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,8 @@ def joined(cfg: DictConfig) -> Iterator[None]:
     """Start or join the run's other ranks, each on its device; they part at the end.
 
     Lightning would do so in `fit`, when a frozen miner or teacher has already worked on one device, and each process of
-    torchrun or srun for itself. Raises `ConfigError` where those are not as many as the trainer has devices.
+    torchrun or srun for itself. Raises `ConfigError` where those are not as many as the trainer has devices, and
+    `RankLost` where one of them has ended.
     """
     wanted = {key: value for key, value in classes.plain(cfg.trainer).items() if key in DECIDE_RANKS}
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -42,12 +45,16 @@ def joined(cfg: DictConfig) -> Iterator[None]:
     if joins:
         strategy.setup_environment()
     else:
+        # Where a rank computes alone while another ends, Lightning kills it, and says so to nobody else.
+        logging.getLogger(_ChildProcessObserver.__module__).setLevel(logging.INFO)
         launcher.launch(strategy.setup_environment)
     with distributed.computing_on(strategy.root_device):
         try:
             yield
-        except Exception:
+        except Exception as error:
             if launcher is not None:
                 launcher.kill(signal.SIGTERM)  # they may wait for us
+            if distributed.is_lost(error):
+                raise RankLost from error
             raise
     distributed.part()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hardneg.commands.resume import command_of
+from hardneg.errors import ConfigError
+from hardneg.runs import status
 
 
 @pytest.fixture
@@ -49,3 +53,22 @@ def test_a_run_without_a_checkpoint_begins_anew_and_finds_its_batch_anew(run):
     (run / "checkpoints" / "last.ckpt").unlink()
     assert command_of([str(run)])[1][:2] == ["data=toy", "seed=2"]
     assert not [word for word in command_of([str(run)])[1] if word.startswith(("batch_size=", "ckpt_path="))]
+
+
+def test_a_run_that_was_killed_after_its_summary_goes_on_and_a_finished_one_is_complete(run):
+    (run / "summary.json").write_text("{}")
+    for state in (None, "done"):
+        if state is not None:
+            status.write(run, state=state)
+        with pytest.raises(ConfigError, match="is complete"):
+            command_of([str(run)])
+    for state in ("running", "interrupted", "failed"):  # nobody holds the lock: a run that is said to run was killed
+        status.write(run, state=state)
+        assert command_of([str(run)])[0] == "train"
+
+
+def test_a_run_goes_on_where_the_directory_that_it_was_started_in_is_not_there(run, tmp_path, capsys):
+    written = run / ".hydra" / "hydra.yaml"
+    written.write_text(written.read_text().replace(f"cwd: {tmp_path}", f"cwd: {tmp_path}/gone"))
+    assert command_of([str(run)])[1][-1] == f"hydra.run.dir='{run}'" and Path.cwd() == tmp_path
+    assert f"{tmp_path}/gone, which cannot be entered (No such file or directory)" in capsys.readouterr().err

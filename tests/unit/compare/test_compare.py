@@ -107,6 +107,8 @@ def test_an_arm_that_there_is_not_is_named(tmp_path):
         compared(tmp_path, primary=["x"])
     with pytest.raises(UserError, match=r"--margin -1.0: must be above 0"):
         main([str(tmp_path), "--margin", "-1"])
+    with pytest.raises(UserError, match=r"--margin nan: must be above 0"):
+        main([str(tmp_path), "--margin", "nan"])
 
 
 def test_the_command_writes_every_file(tmp_path, capsys):

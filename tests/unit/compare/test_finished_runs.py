@@ -49,6 +49,18 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path):
         arms(find([tmp_path]).runs)
 
 
+def test_damaged_files_are_told_by_their_name(tmp_path):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    run_folder(tmp_path / "1", "bm25", 2, [1.0])
+    (tmp_path / "0" / "summary.json").write_text('{"strategy": "bm')
+    (tmp_path / "1" / "per_query.parquet").write_bytes(b"PAR1")
+    found = find([tmp_path])
+    assert [run.folder.name for run in found.runs] == ["1"]
+    assert "its summary.json is damaged" in found.left_out[tmp_path / "0"]
+    with pytest.raises(UserError, match=r"1/per_query.parquet is damaged .*; delete summary.json there"):
+        found.runs[0].per_query  # noqa: B018
+
+
 def test_a_folder_that_is_named_twice_counts_once(tmp_path):
     run_folder(tmp_path / "0", "bm25", 1, [1.0])
     assert len(find([tmp_path, tmp_path / "0"]).runs) == 1

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
 
 from hardneg.config import composition
-from hardneg.config.slips import in_plain_words
+from hardneg.config.slips import in_plain_words, no_option
 
 
 def answer(*words, command="train"):
@@ -49,3 +49,19 @@ def test_what_was_meant(words, says):
 def test_a_group_that_the_command_does_not_have_is_not_suggested():
     said = answer("strategy=bm25", command="evaluate")
     assert said.startswith("hardneg evaluate has no group strategy. It has data") and said.count("strategy") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["seed=3", "batches=1.5"], "batches=1.5: 1.5 is no option of batches, which has topics"),
+        (["search=true"], "search=true: true is no option of search, which has"),
+        (["seed=3", "callbacks=null"], "callbacks=null: a list without any is written 'callbacks=[]'"),
+        (["data=7"], "data=7: 7 is no option of data, which has beir"),
+    ],
+)
+def test_a_number_is_no_option_of_a_group(words, says):
+    composition.register_resolvers()
+    with initialize_config_module("hardneg.conf", version_base="1.3"), pytest.raises(ValueError) as raised:
+        compose("train", words)
+    assert no_option(words, str(raised.value)).startswith(says)

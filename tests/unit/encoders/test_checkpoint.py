@@ -146,3 +146,13 @@ def test_a_training_does_not_go_on_from_an_encoder_alone(tmp_path):
         checkpoint.check_resumable(tmp_path / "imported.ckpt")
     torch.save({"state_dict": {}, "optimizer_states": []}, tmp_path / "last.ckpt")
     checkpoint.check_resumable(tmp_path / "last.ckpt")
+
+
+def test_a_training_does_not_go_on_with_an_encoder_of_another_size(tmp_path):
+    towers = torch.nn.ModuleDict({"query": torch.nn.Linear(4, 2)})
+    held = {f"{checkpoint.TOWERS}query.weight": torch.zeros(2, 4), "losses.temperature": torch.zeros(3)}
+    torch.save({"state_dict": held, "optimizer_states": []}, tmp_path / "last.ckpt")
+    checkpoint.check_fits(tmp_path / "last.ckpt", towers)
+    other = torch.nn.ModuleDict({"query": torch.nn.Linear(8, 2)})
+    with pytest.raises(ConfigError, match=r"query.weight is \(2, 4\) there and \(2, 8\) here; go on with the settings"):
+        checkpoint.check_fits(tmp_path / "last.ckpt", other)

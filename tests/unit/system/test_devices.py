@@ -101,3 +101,18 @@ def test_another_number_of_processes_than_devices_is_refused(machine):
     launch.check_count(8)
     with pytest.raises(ConfigError, match=r"8 processes were started.* make 1: each would train a run of its own"):
         launch.check_count(1)
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:6"), True),
+        (RuntimeError("NCCL error: remote process exited or there was a network error"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (OSError("Connection reset by peer"), False),  # a logger's
+    ],
+)
+def test_a_rank_that_has_ended_is_told_from_other_errors(monkeypatch, error, lost):
+    assert not distributed.is_lost(error), "there is one rank"
+    monkeypatch.setattr(distributed, "active", lambda: True)
+    assert distributed.is_lost(error) is lost

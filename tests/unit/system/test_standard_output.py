@@ -1,0 +1,64 @@
+"""A command goes on when nobody reads what it says, and shows a question mark for a letter that its reader lacks."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import contextmanager
+
+import pytest
+from rich.console import Console
+
+from hardneg import cli
+from hardneg.system.standard_output import any_letter, lasting
+
+
+@contextmanager
+def closed():
+    """Standard output into a pipe whose other end is closed, as behind a `| head` that has seen enough."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", out := os.fdopen(writing, "w"))
+        yield out
+        with lasting():  # what it still holds
+            sys.stdout.flush()
+        out.close()
+
+
+def test_nothing_fails_when_nobody_reads():
+    with closed() as out:
+        with lasting():
+            for _ in range(3):
+                print("a line", flush=True)
+                Console().print("a table")
+        assert sys.stdout is out
+
+
+def test_other_errors_are_told(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", out := open("/dev/full", "w"))  # noqa: SIM115
+    with pytest.raises(OSError, match="No space"), lasting():
+        print("a line", flush=True)
+    with pytest.raises(OSError, match="No space"):
+        out.close()
+
+
+@pytest.mark.parametrize("say", [lambda: print("a" * 100_000), lambda: Console().print("a table")])
+def test_a_command_that_only_shows_something_ends_as_others_do_in_a_pipe(monkeypatch, say):
+    monkeypatch.setattr(sys, "argv", ["hardneg", "jobs"])
+    monkeypatch.setattr(cli, "_run", lambda *_: say())
+    with closed(), pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 141
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_letter_that_is_not_in_the_encoding(monkeypatch, errors):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors=errors)
+    monkeypatch.setattr(sys, "stdout", out)
+    with any_letter():
+        print("für 漢字")
+    assert out.errors == errors
+    out.flush()
+    assert out.buffer.getvalue().decode("latin-1") == "für ??\n"
