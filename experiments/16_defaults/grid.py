@@ -1,0 +1,131 @@
+"""The presets' numbers, one at a time around what they are: what is tried, and by what rule one is changed.
+
+The rule was written down before any judged set was looked at. On the tuned sets' dev queries a number is a *candidate*
+where the mean over the four sets, of the seeds that it shares with the preset as it is, gains at least `GAIN`, and no
+set loses more than `LOSS`. Of each group of arms the best candidate alone is judged, on the test queries of the judged
+sets, `SEEDS` of both. It becomes the default where the interval of the mean over these sets, at 95% for all that is
+judged together (Bonferroni), lies above 0, the mean is at least `GAIN`, no set's 95% interval lies below 0, and it
+takes no more than `TIME` times the processor's time. A seed beyond the first is run for what has not lost on the mean of
+the seeds before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+Run = tuple[str, list[str]]  # its folder below OUT, STEP/SET/ARM/SEED, and its words
+
+TUNED = ("or-sharc", "scifact", "nl2bash", "medquad")
+JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
+TUNED_SEEDS, SEEDS = (1, 2), (1, 2, 3)
+GAIN, LOSS, TIME = 0.005, 0.01, 1.5
+COMMON = ["batch_size=auto", "encoder.lr=auto", "evaluate.every_n_epochs=3"]  # 3 epochs: dev at the end alone
+BASE = "as it is"  # the preset without a word
+
+# Of each group, which has a preset, the arms by name and what they add to its words.
+GROUPS: dict[str, tuple[str, dict[str, list[str]]]] = {
+    "temperature": (
+        "in_batch",
+        {f"temperature {t:g}": [f"loss.infonce.temperature={t}"] for t in (0.02, 0.03, 0.07, 0.1)},
+    ),
+    "random": ("random", {f"k {k}": [f"negatives.random.k={k}"] for k in (1, 2, 8, 16)}),
+    "bm25": (
+        "bm25",
+        {
+            **{f"k {k}": [f"negatives.bm25.k={k}"] for k in (1, 8)},
+            "of the first 20": ["negatives.bm25.pool=20"],
+            "below rank 10": ["filter=[known_positives,rank_window]"],
+        },
+    ),
+    "mined": (
+        "mined",
+        {
+            **{f"k {k}": [f"negatives.mined.k={k}"] for k in (1, 8)},
+            "of the first 30": ["negatives.mined.pool=30"],
+            "below rank 10": ["filter=[known_positives,relative_margin,rank_window]"],
+            "margin .2": ["filter.relative_margin.margin=0.2"],
+            "no margin": ["filter=[known_positives]"],
+            "after an epoch": ["remine.warmup_epochs=1"],
+        },
+    ),
+    "warmup": ("in_batch", {f"warm-up {share:g}": [f"schedule.warmup={share}"] for share in (0, 0.3)}),
+}
+
+
+def tuned(out: Path) -> Iterator[Run]:
+    """Runs on the tuned sets: a seed of all, then the next of what has not lost on the mean so far."""
+    for seed in TUNED_SEEDS:
+        for group, (_, arms) in GROUPS.items():
+            for arm in (BASE, *arms):
+                if arm != BASE and seed > 1 and np.mean(gains(out, group, arm, seed - 1) or 0.0) < 0:
+                    continue
+                for name in TUNED:
+                    yield (
+                        folder("grid", name, group, arm, seed),
+                        [*words(group, arm), f"seed={seed}", "split.test=null"],
+                    )
+
+
+def judged(out: Path) -> Iterator[Run]:
+    """Runs on the judged sets: each candidate; its preset as it is was run by the step `presets`."""
+    for seed, (group, arm), name in product(SEEDS, candidates(out).items(), JUDGED):
+        yield folder("judge_grid", name, group, arm, seed), [*words(group, arm), f"seed={seed}", "strategy_name=new"]
+
+
+def words(group: str, arm: str) -> list[str]:
+    """The words of an arm."""
+    preset, arms = GROUPS[group]
+    return [*COMMON, f"strategy={preset}", *arms.get(arm, ())]
+
+
+def folder(step: str, name: str, group: str, arm: str, seed: int) -> str:
+    """Where a run is; presets as they are, once for the groups that share one."""
+    kept = f"{GROUPS[group][0]}_as_it_is" if arm == BASE else f"{group}_{arm.replace(' ', '_')}"
+    return f"{step}/{name}/{kept}/{seed}"
+
+
+def candidates(out: Path) -> dict[str, str]:
+    """Of each group the arm that the rule has judged, if any."""
+    found = {}
+    for group, (_, arms) in GROUPS.items():
+        by_arm = {arm: gains(out, group, arm) for arm in arms}
+        passed = {arm: np.mean(own) for arm, own in by_arm.items() if passes(own)}
+        if passed:
+            found[group] = max(passed, key=lambda arm: passed[arm])
+    return found
+
+
+def passes(own: list[float]) -> bool:
+    """Whether the gains of an arm by set, of which there must be all, make it a candidate."""
+    return len(own) == len(TUNED) and float(np.mean(own)) >= GAIN and min(own) >= -LOSS
+
+
+def gains(out: Path, group: str, arm: str, seeds: int = max(TUNED_SEEDS)) -> list[float]:
+    """What an arm gains on its preset, by set: the mean over the first seeds, of those that both have.
+
+    A set on which there is none is left out.
+    """
+    found = []
+    for name in TUNED:
+        by_seed = [gain(out, name, group, arm, seed) for seed in TUNED_SEEDS[:seeds]]
+        there = [one for one in by_seed if one is not None]
+        if there:
+            found.append(float(np.mean(there)))
+    return found
+
+
+def gain(out: Path, name: str, group: str, arm: str, seed: int) -> float | None:
+    """What an arm gains on its preset with one seed on one set; None where either was not run."""
+    new, old = (dev(out / folder("grid", name, group, one, seed)) for one in (arm, BASE))
+    return None if new is None or old is None else new - old
+
+
+def dev(run: Path) -> float | None:
+    """The dev metric of a run; None where there is none yet."""
+    written = run / "summary.json"
+    return json.loads(written.read_text(encoding="utf-8"))["dev"]["best"] if written.exists() else None
