@@ -5,8 +5,8 @@ where the mean over the four sets, of the seeds that it shares with the preset a
 set loses more than `LOSS`. Of each group of arms the best candidate alone is judged, on the test queries of the judged
 sets, `SEEDS` of both. It becomes the default where the interval of the mean over these sets, at 95% for all that is
 judged together (Bonferroni), lies above 0, the mean is at least `GAIN`, no set's 95% interval lies below 0, and it
-takes no more than `TIME` times the processor's time. A seed beyond the first is run for what has not lost on the mean of
-the seeds before it.
+takes no more than `TIME` times the processor's time. A seed beyond the first is run for what has not lost on the mean
+of the seeds before it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
                                                               judge_batch judge rate_steps judge_rate presets
-                                                              grid judge_grid)
+                                                              grid judge_grid judge_rate_scratch)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -26,6 +26,7 @@ from judged import PRESETS
 
 LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each epoch's batches, beyond the first step
 BATCH = ("in_batch_64", "in_batch")
+LATER = ("judge_batch", "judge", "rate_steps", "judge_rate", "presets", "grid", "judge_grid", "judge_rate_scratch")
 CUT = ("presets", "grid", "judge_grid")  # steps that take a part of large sets, beside those of `ARMS` and `judged.py`
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
@@ -82,11 +83,8 @@ ARMS: dict[str, dict[str, list[str]]] = {
 
 def main() -> None:
     """Run the steps that are asked for, of what is not done yet."""
-    data, out, steps = (
-        Path(sys.argv[1]).resolve(),
-        Path(sys.argv[2]).resolve(),
-        sys.argv[3:] or [*ARMS, "judge_batch", "judge", "rate_steps", "judge_rate", "presets", "grid", "judge_grid"],
-    )
+    data, out = (Path(one).resolve() for one in sys.argv[1:3])
+    steps = sys.argv[3:] or [*ARMS, *LATER]
     without_what_nobody_reads()
     for folder, words in (run for step in steps for run in runs(step, out)):
         if not (out / folder / "summary.json").exists():
@@ -96,7 +94,8 @@ def main() -> None:
 def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     """The folder of each run of a step, STEP/SET/ARM/SEED, and its words."""
     elsewhere = {"rate_steps": rates.tuned, "presets": presets, "grid": partial(grid.tuned, out)}
-    elsewhere |= {"judge_rate": partial(rates.judged, out), "judge_grid": partial(grid.judged, out)}
+    elsewhere |= {one: partial(rates.judged, out, one) for one in ("judge_rate", "judge_rate_scratch")}
+    elsewhere |= {"judge_grid": partial(grid.judged, out)}
     if step in elsewhere:
         for folder, words in elsewhere[step]():
             yield folder, [*words, *(part(folder.split("/")[1]) if step in CUT else [])]
