@@ -130,7 +130,7 @@ def around(root: Path) -> None:
             if not gains:
                 continue
             cells = [gain_of(root, name, group, arm) for name in TUNED]
-            said_of = "judged" if candidates.get(group) == arm else "passes" if grid.passes(gains) else ""
+            said_of = "judged" if candidates.get(group) == arm else "passes" if grid.passes(root, group, arm) else ""
             print(f"| {group} | {arm} | {' | '.join(cells)} | {100 * np.mean(gains):+.1f} | {said_of} |")
     print(f"\n{spent(root, 'grid')}\n")
     judged_grid(root, candidates)
@@ -152,11 +152,11 @@ def gain_of(root: Path, name: str, group: str, arm: str) -> str:
 
 def judged_grid(root: Path, candidates: Mapping[str, str]) -> None:
     """The one look at the judged sets: each candidate against its preset as it is."""
-    together = 1 - 0.05 / max(len(candidates), 1)
+    together = 1 - 0.05 / len(grid.GROUPS)
     print(
         f"**judge_grid**: test {METRIC}, candidate - preset as it is, seeds in brackets; 95% intervals, of the mean at"
     )
-    print(f"{100 * together:.1f}% beside it, which is 95% for the {len(candidates)} together\n")
+    print(f"{100 * together:.1f}% beside it, which is 95% for the {len(grid.GROUPS)} groups together\n")
     print(f"| group | arm | {' | '.join(JUDGED)} | mean of the sets | | processor's time |")
     print("| --- | --- |" + " --- |" * (len(JUDGED) + 3))
     for group, arm in candidates.items():
