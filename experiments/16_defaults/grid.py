@@ -1,11 +1,11 @@
 """The presets' numbers, one at a time around what they are: what is tried, and by what rule one is changed.
 
 The rule was written down before any judged set was looked at. On the tuned sets' dev queries a number is a *candidate*
-where the mean over the four sets, of two seeds paired with the preset as it is, gains at least `GAIN`, and no set loses
-more than `LOSS`. Of each group of arms the best candidate alone is judged, on the test queries of the judged sets,
-`SEEDS` of both. It becomes the default where the interval of the mean over these sets, at 95% for all groups together
-(Bonferroni), lies above 0, the mean is at least `GAIN`, no set's 95% interval lies below 0, and it takes no more than
-`TIME` times the processor's time. The second seed is run for what gained at least half of `GAIN` with the first.
+where the mean over the four sets, of two seeds paired with the preset as it is, gains at least `GAIN`, no set loses more
+than `LOSS`, and it takes no more than `TIME` times the processor's time. Of each group of arms the best candidate alone
+is judged, on the test queries of the judged sets, `SEEDS` of both. It becomes the default where the interval of the mean
+over these sets, at 95% for all groups together (Bonferroni), lies above 0, the mean is at least `GAIN`, and no set's 95%
+interval lies below 0. The second seed is run for what gained at least half of `GAIN` with the first.
 """
 
 from __future__ import annotations
@@ -103,11 +103,23 @@ def passes(out: Path, group: str, arm: str) -> bool:
     if any(gain(out, name, group, arm, seed) is None for name, seed in product(TUNED, TUNED_SEEDS)):
         return False
     own = gains(out, group, arm)
-    return float(np.mean(own)) >= GAIN and min(own) >= -LOSS
+    return float(np.mean(own)) >= GAIN and min(own) >= -LOSS and time(out, group, arm) <= TIME
+
+
+def time(out: Path, group: str, arm: str) -> float:
+    """How many times the processor's time of its preset an arm takes, on the mean of the tuned sets and the seeds."""
+    both = [
+        [
+            float((out / folder("grid", name, group, one, seed) / "processor_seconds").read_text())
+            for name, seed in product(TUNED, TUNED_SEEDS)
+        ]
+        for one in (arm, BASE)
+    ]
+    return sum(both[0]) / sum(both[1])
 
 
 def gains(out: Path, group: str, arm: str, seeds: Sequence[int] = TUNED_SEEDS) -> list[float]:
-    """What an arm gains on its preset, by set: the mean over the seeds that both have; sets without one are left out."""
+    """What an arm gains on its preset, by set: the mean over the seeds that both have, if there is one."""
     by_set = [[gain(out, name, group, arm, seed) for seed in seeds] for name in TUNED]
     there = [[one for one in own if one is not None] for own in by_set]
     return [float(np.mean(own)) for own in there if own]

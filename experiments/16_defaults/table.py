@@ -130,7 +130,8 @@ def around(root: Path) -> None:
             if not gains:
                 continue
             cells = [gain_of(root, name, group, arm) for name in TUNED]
-            said_of = "judged" if candidates.get(group) == arm else "passes" if grid.passes(root, group, arm) else ""
+            said_of = "candidate" if grid.passes(root, group, arm) else ""
+            said_of = f"judged, {grid.time(root, group, arm):.2f}" if candidates.get(group) == arm else said_of
             print(f"| {group} | {arm} | {' | '.join(cells)} | {100 * np.mean(gains):+.1f} | {said_of} |")
     print(f"\n{spent(root, 'grid')}\n")
     judged_grid(root, candidates)
