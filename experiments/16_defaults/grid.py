@@ -1,11 +1,11 @@
 """The presets' numbers, one at a time around what they are: what is tried, and by what rule one is changed.
 
 The rule was written down before any judged set was looked at. On the tuned sets' dev queries a number is a *candidate*
-where the mean over the four sets, of two seeds paired with the preset as it is, gains at least `GAIN`, no set loses more
-than `LOSS`, and it takes no more than `TIME` times the processor's time. Of each group of arms the best candidate alone
-is judged, on the test queries of the judged sets, `SEEDS` of both. It becomes the default where the interval of the mean
-over these sets, at 95% for all groups together (Bonferroni), lies above 0, the mean is at least `GAIN`, and no set's 95%
-interval lies below 0. The second seed is run for what gained at least half of `GAIN` with the first.
+where the mean over the four sets, of two seeds paired with the preset as it is, gains at least `GAIN`, no set loses
+more than `LOSS`, and it takes no more than `TIME` times the processor's time. Of each group of arms the best candidate
+alone is judged, on the test queries of the judged sets, `SEEDS` of both. It becomes the default where the interval of
+the mean over these sets, at 95% for all groups together (Bonferroni), lies above 0, the mean is at least `GAIN`, and no
+set's 95% interval lies below 0. The second seed is run for what gained at least half of `GAIN` with the first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from judged import PRESETS
 
 Run = tuple[str, list[str]]  # its folder below OUT, STEP/SET/ARM/SEED, and its words
 
@@ -24,7 +25,7 @@ JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
 TUNED_SEEDS, SEEDS = (1, 2), (1, 2, 3)
 GAIN, LOSS, TIME = 0.005, 0.01, 1.5
 COMMON = ["batch_size=auto", "encoder.lr=auto", "evaluate.every_n_epochs=3"]  # 3 epochs: dev at the end alone
-BASE = "as it is"  # the preset without a word
+BASE = "as it is"  # the preset as it was then
 
 # Of each group, which has a preset, the arms by name and what they add to its words.
 GROUPS: dict[str, tuple[str, dict[str, list[str]]]] = {
@@ -79,7 +80,7 @@ def judged(out: Path) -> Iterator[Run]:
 def words(group: str, arm: str) -> list[str]:
     """The words of an arm."""
     preset, arms = GROUPS[group]
-    return [*COMMON, f"strategy={preset}", *arms.get(arm, ())]
+    return [*COMMON, *PRESETS[preset], *arms.get(arm, ())]
 
 
 def folder(step: str, name: str, group: str, arm: str, seed: int) -> str:

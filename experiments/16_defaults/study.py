@@ -63,7 +63,7 @@ ARMS: dict[str, dict[str, list[str]]] = {
     },
     "bm25": {
         "none": [*NEW],
-        "random, 4": [*NEW, "strategy=random"],
+        "random, 4": [*NEW, *PRESETS["random"]],
         "1": bm25(1),
         "4": bm25(4),
         "1, below rank 10": bm25(1, WINDOW),
@@ -120,7 +120,7 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
 def presets() -> Iterator[tuple[str, list[str]]]:
     """The presets as they are, on the judged sets."""
     for seed, name, arm in product(SEEDS, JUDGED, PRESETS):
-        words = [f"strategy={arm}", "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
+        words = [*PRESETS[arm], "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
         yield f"presets/{name}/{arm}/{seed}", [*words, *at_the_end(words)]
 
 

@@ -111,7 +111,7 @@ def presets(root: Path) -> None:
         told = [named(of, arm) for of in by_set.values()]
         cells = [f"{one.means(METRIC).mean():.4f} ({len(one.runs)})" for one in told]
         print(f"| {arm} | {' | '.join(cells)} | {np.mean([one.means(METRIC).mean() for one in told]):.4f} |")
-    for new, old in (*((arm, "in_batch") for arm in PRESETS[1:]), ("random", "bm25"), ("mined", "random")):
+    for new, old in (*((arm, "in_batch") for arm in list(PRESETS)[1:]), ("random", "bm25"), ("mined", "random")):
         there = [contrast(of, new, old) for of in by_set.values()]
         print(f"| {new} - {old} | {' | '.join(map(said, there))} | {mean_of(there)} |")
     print(f"\n{spent(root, 'presets')}")

@@ -72,7 +72,9 @@ LATER_KEYS: dict[str, Any] = {
     **{"optimizer.groups": None, "optimizer.layer_decay": None},
 }
 # Keys whose default is another one since: a run that goes on keeps what it was begun with.
-CHANGED_DEFAULTS = ("batch_size", "encoder.lr")
+CHANGED_DEFAULTS = ("batch_size", "encoder.lr", "negatives.random.k")
+# How many negatives strategy=random draws, as it is written, and how many it did once.
+DRAWN, DRAWN_ONCE = "${oc.select:encoder.random_k,4}", 4
 
 
 def as_before(node: Any) -> Any:
@@ -87,6 +89,7 @@ def as_before(node: Any) -> Any:
         inner = {k: as_before(v) for k, v in node.items() if k not in silent or v != silent[k]}
         if target in ENCODERS:  # what `batch_size=auto` takes: the run's own batch_size is what counts
             inner.pop("batch_size", None)
+            inner.pop("random_k", None)  # likewise, of strategy=random
         if target == TRANSFORMER:
             return _transformer(inner)
         if target.endswith(CROSS_ENCODERS):

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.earlier_configs import LATER_KEYS, as_before
+from hardneg.config.earlier_configs import DRAWN, DRAWN_ONCE, LATER_KEYS, as_before
 from hardneg.config.moved import first_key, first_path
 
 AUTO, BATCH = "auto", 64  # a batch to be found; what it is before, of an encoder that has no batch_size of its own
@@ -53,7 +53,7 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
-    node = as_before(in_numbers(node, folder))
+    node = as_before(_with_number_drawn(in_numbers(node, folder)))
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
@@ -82,6 +82,15 @@ def in_numbers(node: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     if encoder.get("lr") == AUTO:
         found["encoder"] = {**encoder, "lr": found_learning_rate(folder) or RATE}
     return {**node, **found}
+
+
+def _with_number_drawn(node: dict[str, Any]) -> dict[str, Any]:
+    """The config with what `strategy=random` draws by the encoder as a number, which it was once."""
+    sources = node.get("negatives")
+    if not isinstance(sources, Mapping) or (sources.get("random") or {}).get("k") != DRAWN:
+        return node
+    number = (node.get("encoder") or {}).get("random_k", DRAWN_ONCE)
+    return {**node, "negatives": {**sources, "random": {**sources["random"], "k": number}}}
 
 
 def found_batch_size(folder: Path | None) -> int | None:

@@ -197,6 +197,7 @@ class EncoderRecipe(ABC):
 TRAINING_ONLY = (
     "lr",
     "batch_size",
+    "random_k",
     "dropout",
     "tokens",
     "momentum",

@@ -31,15 +31,17 @@ class Static(EncoderRecipe):
     """Recipe of a static tower (model2vec and static sentence-transformers are of this kind).
 
     `init` null starts from random embeddings with a tokenizer trained on the corpus (`vocab_size` and `dim` count);
-    a folder, a hub name or "minilm" starts from that transformer's word embeddings and takes its tokenizer.
+    a folder, a hub name or "minilm" starts from that transformer's word embeddings and takes its tokenizer. `random_k`
+    is how many negatives a query `strategy=random` draws, for which a static tower has the time.
 
-    Raises `ConfigError` for a width below 1 or a vocabulary below 100.
+    Raises `ConfigError` for a width or `random_k` below 1, or a vocabulary below 100.
     """
 
     init: str | None = None
     dim: int = 256
     vocab_size: int = 30_000
     batch_size: int = 256
+    random_k: int = 8
 
     gains_from_bf16: ClassVar[bool] = False  # no matrix product in it
     knows_its_rate: ClassVar[bool] = True
@@ -48,6 +50,10 @@ class Static(EncoderRecipe):
         super().__post_init__()
         if self.dim < 1 or self.vocab_size < 100:
             raise ConfigError(f"encoder needs dim >= 1 and vocab_size >= 100, got {self.dim} and {self.vocab_size}")
+        if not isinstance(self.random_k, int) or self.random_k < 1:
+            raise ConfigError(
+                f"encoder.random_k={self.random_k!r} is a whole number of negatives, which strategy=random draws"
+            )
         self.widths(self.dim if self.init is None else None)
 
     def learning_rate(self, steps: int) -> float:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import run_identity
 from hardneg.config.composition import config_dir_words
@@ -26,6 +26,7 @@ from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
 
+DRAWN_KEY = "negatives.random.k"
 CLOSING = 5.0  # seconds on the clock that are kept for looks, the last tables and the figure
 
 
@@ -139,6 +140,7 @@ def open_course(
     record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
     auto = [name for name, cfg in zip(arms, cfgs, strict=True) if run_identity.seeks_rate(cfg)]
     arms = with_rates_of(record, folder, arms, auto)
+    arms = with_numbers_drawn(folder, arms, cfgs)
     course = Course(settings, folder, arms, crew, record, str(cfgs[0].evaluate.best))
     note_checks(course, time.monotonic() - began)
     return course, max(int(cfg.seed) for cfg in cfgs) + 1
@@ -154,6 +156,20 @@ def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto:
         return dict(arms)
     word = f"encoder.lr={run_identity.RATE}"
     return {name: replace(one, common=(*one.common, word)) if name in auto else one for name, one in arms.items()}
+
+
+def with_numbers_drawn(folder: Path, arms: Mapping[str, Entry], cfgs: Sequence[DictConfig]) -> dict[str, Entry]:
+    """Return the arms with as many random negatives as they were begun with, where their default is another one now."""
+
+    def begun(name: str, cfg: DictConfig) -> list[str]:
+        written = folder / "arms" / name / ".hydra" / "config.yaml"
+        number = OmegaConf.select(OmegaConf.load(written), DRAWN_KEY) if written.exists() else None
+        return [f"{DRAWN_KEY}={number}"] if number not in (None, OmegaConf.select(cfg, DRAWN_KEY)) else []
+
+    return {
+        name: replace(one, common=(*one.common, *begun(name, cfg)))
+        for (name, one), cfg in zip(arms.items(), cfgs, strict=True)
+    }
 
 
 def note_checks(course: Course, seconds: float) -> None:

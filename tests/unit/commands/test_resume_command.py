@@ -35,6 +35,11 @@ def test_a_rate_that_was_a_number_once_or_was_found_stays_that_number(run):
     assert not [word for word in command_of([str(run)])[1] if word.startswith("encoder.lr")]
 
 
+def test_as_many_random_negatives_as_the_run_began_with(run):
+    (run / ".hydra" / "config.yaml").write_text("batch_size: 64\nnegatives: {random: {k: 4}}\n")
+    assert command_of([str(run)])[1][2:4] == ["batch_size=64", "negatives.random.k=4"]
+
+
 def test_what_was_given_is_given_again_alone(run):
     (run / ".hydra" / "overrides.yaml").write_text("- data=toy\n- batch_size=8\n")
     assert [word for word in command_of([str(run)])[1] if word.startswith("batch_size=")] == ["batch_size=8"]

@@ -176,9 +176,18 @@ def test_auto_counts_as_the_encoders_batch_and_leaves_runs_of_the_old_default_wh
     ), "where the batch is given, the encoder's is not taken"
 
 
+def test_what_strategy_random_draws_counts_as_the_number_that_it_comes_to():
+    def drawn(k, **encoder):
+        return identity(CFG | {"negatives": {"random": {"k": k}}, "encoder": CFG.get("encoder", {}) | encoder})
+
+    static, by_encoder = {"_target_": "hardneg.encoders.static.Static"}, "${oc.select:encoder.random_k,4}"
+    assert drawn(by_encoder, **static, random_k=8) == drawn(8, **static) != drawn(4, **static)
+    assert drawn(by_encoder) == drawn(4), "another encoder's run is what it was"
+    assert drawn(4, **static, random_k=8) == drawn(4, **static), "where the number is given, the encoder's is not taken"
+
+
 def test_a_miners_encoder_has_no_batch():
     node = {"_target_": "hardneg.encoders.static.Static", "init": None}
-    of = [
-        CFG | {"negatives": {"mined": {"miner": {"encoder": {**node, **more}}}}} for more in ({}, {"batch_size": 256})
-    ]
+    training = {"batch_size": 256, "random_k": 8}
+    of = [CFG | {"negatives": {"mined": {"miner": {"encoder": {**node, **more}}}}} for more in ({}, training)]
     assert identity(of[0]) == identity(of[1])

@@ -77,7 +77,7 @@ def test_rebuild_makes_the_same_shape():
     recipe.rebuild(recipe.architecture(tower)).load_state_dict(tower.state_dict())
 
 
-@pytest.mark.parametrize("wrong", [{"dim": 0}, {"vocab_size": 10}])
+@pytest.mark.parametrize("wrong", [{"dim": 0}, {"vocab_size": 10}, {"random_k": 0}])
 def test_wrong_arguments_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Static(**wrong)

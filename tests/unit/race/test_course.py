@@ -11,7 +11,7 @@ from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
 from hardneg.race.anew import Anew, failed_ends, try_again
 from hardneg.race.budget import Plan
-from hardneg.race.course import CLOSING, Course, indented, note_checks, with_rates_of
+from hardneg.race.course import CLOSING, Course, indented, note_checks, with_numbers_drawn, with_rates_of
 from hardneg.race.crew import Crew
 from hardneg.race.decide import Verdict
 from hardneg.race.lengths import _timed, leave_out_duplicates, planned, untimed
@@ -102,6 +102,20 @@ def test_a_race_that_was_planned_before_rates_followed_from_lengths_goes_on_with
     race.record.keep(PLAN, None)
     race.record.enter(ARMS, {"budget": "10m"})
     assert race.record.kept(BY_LENGTH), "no arm had trained"
+
+
+def test_an_arm_goes_on_with_as_many_random_negatives_as_it_began_with(race):
+    now = OmegaConf.create({"negatives": {"random": {"k": 8}}})
+    for name, config in {"random": "negatives: {random: {k: 4}}", "alike": "negatives: {random: {k: 8}}"}.items():
+        written = race.folder / "arms" / name / ".hydra" / "config.yaml"
+        written.parent.mkdir(parents=True)
+        written.write_text(config)
+    found = with_numbers_drawn(race.folder, race.entries, [now] * 3)
+    assert {name: one.words for name, one in found.items()} == {
+        "in_batch": [],
+        "alike": [],
+        "random": ["negatives.random.k=4"],
+    }
 
 
 def fail(race, arm):
