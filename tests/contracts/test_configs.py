@@ -520,6 +520,17 @@ def test_names_come_from_the_keys_of_the_groups():
 
 
 @pytest.mark.parametrize(
+    ("words", "drawn"), [(("static",), 8), (("features",), 4), (("static", "encoder.random_k=2"), 2)]
+)
+def test_how_many_strategy_random_draws_goes_by_the_encoder(words, drawn):
+    """A static tower has the time for more; a number that is given counts."""
+    encoder, *more = words
+    chosen = [f"encoder={encoder}", *more, "strategy=random"]
+    assert compose(*chosen, name="train").negatives.random.k == drawn
+    assert compose(*chosen, "negatives.random.k=3", name="train").negatives.random.k == 3
+
+
+@pytest.mark.parametrize(
     ("words", "name"),
     [
         (["data=toy"], "toy"),

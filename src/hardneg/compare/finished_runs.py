@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
-from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers
+from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers, with_number_drawn
 from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
@@ -225,9 +225,9 @@ def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
 def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what makes the run's arm, as dotted keys.
 
-    Interpolations are left out: what they stand for is there under its own key.
+    Interpolations are left out: what they stand for is there under its own key, but for what `strategy=random` draws.
     """
-    leaves = dict(flat(node))
+    leaves = dict(flat(with_number_drawn(node)))
     chosen = {group: names(node[group]) or "none" for group in ("filter", "callbacks") if group in node}
     kept = {key: value for key, value in leaves.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
     if not kept.get("pairs", True):  # once there were none

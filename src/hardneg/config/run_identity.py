@@ -21,7 +21,8 @@ SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that chan
 KEPT_AND_SHOWN = (
     *("paths.", *(f"callbacks.{name}." for name in SHOWING)),
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
-    *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
+    *("encoder.batch_size.", "encoder.random_k."),  # where they count, under the key that takes them
+    *("num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
     *("alarms.idle.", "alarms.above_positive."),
 )
@@ -53,7 +54,7 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
-    node = as_before(_with_number_drawn(in_numbers(node, folder)))
+    node = as_before(with_number_drawn(in_numbers(node, folder)))
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
@@ -84,8 +85,8 @@ def in_numbers(node: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     return {**node, **found}
 
 
-def _with_number_drawn(node: dict[str, Any]) -> dict[str, Any]:
-    """The config with what `strategy=random` draws by the encoder as a number, which it was once."""
+def with_number_drawn(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a plain config with what `strategy=random` draws by the encoder as a number, which it was once."""
     sources = node.get("negatives")
     if not isinstance(sources, Mapping) or (sources.get("random") or {}).get("k") != DRAWN:
         return node

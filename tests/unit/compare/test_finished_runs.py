@@ -175,6 +175,20 @@ def test_a_rate_that_was_found_is_that_of_the_run(tmp_path):
     assert [run.config["encoder.lr"] for run in find([tmp_path]).runs] == [0.005, 0.01]
 
 
+def test_what_strategy_random_draws_by_the_encoder_is_a_number_of_the_arm(tmp_path):
+    """So that a run with eight is another arm than one from when there were four; the encoder's number alone is not."""
+    drawn = {"k": "${oc.select:encoder.random_k,4}"}
+    run_folder(
+        tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"negatives": {"random": drawn}, "encoder": {"random_k": 8}}
+    )
+    run_folder(
+        tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"negatives": {"random": {"k": 4}}, "encoder": {"lr": 0.01}}
+    )
+    configs = [run.config for run in find([tmp_path]).runs]
+    assert [config["negatives.random.k"] for config in configs] == [8, 4]
+    assert not any("encoder.random_k" in config for config in configs)
+
+
 def test_a_batch_that_was_found_is_that_of_the_run(tmp_path):
     """Hydra writes the config of a finished job anew, as it was asked for, when its sweep is asked for again."""
     run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"batch_size": "auto"})
