@@ -150,6 +150,7 @@ def train(words: list[str], data: Path, folder: Path) -> None:
     finally:
         GlobalHydra.instance().clear()
     seconds, used = time.monotonic() - began, time.process_time() - cpu
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # Lightning writes one at the end where nobody else does
     (folder / "processor_seconds").write_text(f"{used:.1f}\n")
     print(f"{folder}: {seconds:.1f} s, {used:.1f} of the processor", file=sys.stderr)
 
