@@ -30,6 +30,7 @@ SCRATCH_STEPS = {"or-sharc": (30, 100), "nl2bash": (100,)}
 # Epochs at which rule and constant are judged. With the default 3 the first three have 24 to 42 steps, for which the
 # rule gives the constant: the same run.
 EPOCHS = {"conala": 10, "nfcorpus-proc": 10, "obliqa": 10, "squad-sent": 3}
+SCRATCH_EPOCHS = {"conala": 30, "squad-sent": 3}  # the same from random words, which take longer: 240 and 207 steps
 SEEDS = (1, 2, 3)
 CONSTANT = 0.01
 
@@ -62,18 +63,24 @@ def _of(name: str, start: str, steps: int, rates: Iterable[float], seed: int) ->
         yield f"rate_steps/{name}/{arm(start, steps, rate)}/{seed}", words
 
 
-def judged(out: Path) -> Iterator[Run]:
+def judged(out: Path, step: str = "judge_rate") -> Iterator[Run]:
     """Runs on the judged sets: the constant, and the rate that the rule gives for the steps that this run had."""
     from rule import rate
 
-    for seed, (name, epochs) in product(SEEDS, EPOCHS.items()):
+    for seed, (name, epochs) in product(SEEDS, epochs_of(step).items()):
         common = [
+            *(["encoder.init=null"] if step == "judge_rate_scratch" else []),
             "batch_size=auto",
             f"trainer.max_epochs={epochs}",
             f"evaluate.every_n_epochs={epochs}",
             f"seed={seed}",
         ]
-        folder = f"judge_rate/{name}/constant/{seed}"
+        folder = f"{step}/{name}/constant/{seed}"
         yield folder, [*common, f"optimizer.lr={CONSTANT}", "strategy_name=constant"]
         steps = json.loads((out / folder / "summary.json").read_text(encoding="utf-8"))["steps"]
-        yield f"judge_rate/{name}/rule/{seed}", [*common, f"optimizer.lr={rate(steps):g}", "strategy_name=rule"]
+        yield f"{step}/{name}/rule/{seed}", [*common, f"optimizer.lr={rate(steps):g}", "strategy_name=rule"]
+
+
+def epochs_of(step: str) -> dict[str, int]:
+    """The judged sets of a step, and for how many epochs they are trained on."""
+    return SCRATCH_EPOCHS if step == "judge_rate_scratch" else EPOCHS

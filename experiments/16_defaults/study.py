@@ -1,7 +1,8 @@
 """The runs of the study, one after the other in one process; what is done is not done again.
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
-                                                              judge_batch judge rate_steps judge_rate presets)
+                                                              judge_batch judge rate_steps judge_rate presets
+                                                              grid judge_grid judge_rate_scratch)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -13,18 +14,20 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 
+import grid
 import rates
+from grid import JUDGED, SEEDS, TUNED
 from hydra.core.global_hydra import GlobalHydra
 from judged import PRESETS
 
-TUNED = ("or-sharc", "scifact", "nl2bash", "medquad")
-JUDGED = ("conala", "nfcorpus-proc", "obliqa", "squad-sent")
 LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each epoch's batches, beyond the first step
-SEEDS = (1, 2, 3)
 BATCH = ("in_batch_64", "in_batch")
+LATER = ("judge_batch", "judge", "rate_steps", "judge_rate", "presets", "grid", "judge_grid", "judge_rate_scratch")
+CUT = ("presets", "grid", "judge_grid")  # steps that take a part of large sets, beside those of `ARMS` and `judged.py`
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
 OLD, NEW = ["batch_size=64"], ["batch_size=auto"]
@@ -60,7 +63,7 @@ ARMS: dict[str, dict[str, list[str]]] = {
     },
     "bm25": {
         "none": [*NEW],
-        "random, 4": [*NEW, "strategy=random"],
+        "random, 4": [*NEW, *PRESETS["random"]],
         "1": bm25(1),
         "4": bm25(4),
         "1, below rank 10": bm25(1, WINDOW),
@@ -80,11 +83,8 @@ ARMS: dict[str, dict[str, list[str]]] = {
 
 def main() -> None:
     """Run the steps that are asked for, of what is not done yet."""
-    data, out, steps = (
-        Path(sys.argv[1]).resolve(),
-        Path(sys.argv[2]).resolve(),
-        sys.argv[3:] or [*ARMS, "judge_batch", "judge", "rate_steps", "judge_rate", "presets"],
-    )
+    data, out = (Path(one).resolve() for one in sys.argv[1:3])
+    steps = sys.argv[3:] or [*ARMS, *LATER]
     without_what_nobody_reads()
     for folder, words in (run for step in steps for run in runs(step, out)):
         if not (out / folder / "summary.json").exists():
@@ -93,13 +93,12 @@ def main() -> None:
 
 def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     """The folder of each run of a step, STEP/SET/ARM/SEED, and its words."""
-    if "rate" in step:
-        yield from rates.tuned() if step == "rate_steps" else rates.judged(out)
-        return
-    if step == "presets":
-        for seed, name, arm in product(SEEDS, JUDGED, PRESETS):
-            words = [f"strategy={arm}", "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
-            yield f"presets/{name}/{arm}/{seed}", [*words, *at_the_end(words), *part(name)]
+    elsewhere = {"rate_steps": rates.tuned, "presets": presets, "grid": partial(grid.tuned, out)}
+    elsewhere |= {one: partial(rates.judged, out, one) for one in ("judge_rate", "judge_rate_scratch")}
+    elsewhere |= {"judge_grid": partial(grid.judged, out)}
+    if step in elsewhere:
+        for folder, words in elsewhere[step]():
+            yield folder, [*words, *(part(folder.split("/")[1]) if step in CUT else [])]
         return
     if step.startswith("judge"):
         from judged import ARMS as judged_arms
@@ -116,6 +115,13 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
                 continue  # long documents: half a minute each
             share = [] if step in ("batch", "seconds") else part(name)
             yield f"{step}/{name}/{arm.replace(' ', '_')}/1", [*words, *at_the_end(words), "split.test=null", *share]
+
+
+def presets() -> Iterator[tuple[str, list[str]]]:
+    """The presets as they are, on the judged sets."""
+    for seed, name, arm in product(SEEDS, JUDGED, PRESETS):
+        words = [*PRESETS[arm], "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
+        yield f"presets/{name}/{arm}/{seed}", [*words, *at_the_end(words)]
 
 
 def at_the_end(words: list[str]) -> list[str]:
@@ -144,6 +150,7 @@ def train(words: list[str], data: Path, folder: Path) -> None:
     finally:
         GlobalHydra.instance().clear()
     seconds, used = time.monotonic() - began, time.process_time() - cpu
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # Lightning writes one at the end where nobody else does
     (folder / "processor_seconds").write_text(f"{used:.1f}\n")
     print(f"{folder}: {seconds:.1f} s, {used:.1f} of the processor", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates or presets."""
+"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates, presets or grid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import grid
 import numpy as np
 import rates
 import rule
@@ -81,14 +82,17 @@ def by_steps(root: Path) -> None:
             print(f"| {name} | {steps} | {' | '.join(cells)} |")
         print()
     rule.show(root)
-    judged_rates(root)
+    for step in ("judge_rate", "judge_rate_scratch"):
+        judged_rates(root, step)
     print(spent(root, "*rate*"))
 
 
-def judged_rates(root: Path) -> None:
+def judged_rates(root: Path, step: str) -> None:
     """The one look at the judged sets: the rule against the constant."""
-    by_set = {name: arms(find([root / "judge_rate" / name]).runs) for name in rates.EPOCHS}
-    print(f"**judge_rate**: test {METRIC}; rate, steps, seeds in brackets\n")
+    if not (root / step).is_dir():
+        return
+    by_set = {name: arms(find([root / step / name]).runs) for name in rates.epochs_of(step)}
+    print(f"**{step}**: test {METRIC}; rate, steps, seeds in brackets\n")
     print(f"| | {' | '.join(by_set)} | mean of the sets |\n| --- |" + " --- |" * (len(by_set) + 1))
     for arm in ("constant", "rule"):
         told = [named(of, arm) for of in by_set.values()]
@@ -107,10 +111,78 @@ def presets(root: Path) -> None:
         told = [named(of, arm) for of in by_set.values()]
         cells = [f"{one.means(METRIC).mean():.4f} ({len(one.runs)})" for one in told]
         print(f"| {arm} | {' | '.join(cells)} | {np.mean([one.means(METRIC).mean() for one in told]):.4f} |")
-    for new, old in (*((arm, "in_batch") for arm in PRESETS[1:]), ("random", "bm25"), ("mined", "random")):
+    for new, old in (*((arm, "in_batch") for arm in list(PRESETS)[1:]), ("random", "bm25"), ("mined", "random")):
         there = [contrast(of, new, old) for of in by_set.values()]
         print(f"| {new} - {old} | {' | '.join(map(said, there))} | {mean_of(there)} |")
     print(f"\n{spent(root, 'presets')}")
+
+
+def around(root: Path) -> None:
+    """The presets' numbers one at a time on the tuned sets, and what was judged of them."""
+    print(f"**grid**: gain in dev {METRIC} points on the preset as it is, seeds in brackets; of that preset its dev\n")
+    print(f"| group | arm | {' | '.join(TUNED)} | mean | |\n| --- | --- |" + " --- |" * (len(TUNED) + 2))
+    candidates = grid.candidates(root)
+    for group, (preset, by_arm) in grid.GROUPS.items():
+        own = [dev_of(root, name, group) for name in TUNED]
+        print(f"| {group} | {preset} {grid.BASE} | {' | '.join(own)} | | |")
+        for arm in by_arm:
+            gains = grid.gains(root, group, arm)
+            if not gains:
+                continue
+            cells = [gain_of(root, name, group, arm) for name in TUNED]
+            said_of = "candidate" if grid.passes(root, group, arm) else ""
+            said_of = f"judged, {grid.time(root, group, arm):.2f}" if candidates.get(group) == arm else said_of
+            print(f"| {group} | {arm} | {' | '.join(cells)} | {100 * np.mean(gains):+.1f} | {said_of} |")
+    print(f"\n{spent(root, 'grid')}\n")
+    judged_grid(root, candidates)
+
+
+def dev_of(root: Path, name: str, group: str) -> str:
+    """The dev metric of a preset as it is, its mean over the seeds."""
+    runs = [grid.dev(root / grid.folder("grid", name, group, grid.BASE, seed)) for seed in grid.TUNED_SEEDS]
+    there = [one for one in runs if one is not None]
+    return f"{np.mean(there):.3f} ({len(there)})" if there else ""
+
+
+def gain_of(root: Path, name: str, group: str, arm: str) -> str:
+    """What an arm gains on one set, its mean over the seeds, in points."""
+    by_seed = [grid.gain(root, name, group, arm, seed) for seed in grid.TUNED_SEEDS]
+    there = [one for one in by_seed if one is not None]
+    return f"{100 * np.mean(there):+.1f} ({len(there)})" if there else ""
+
+
+def judged_grid(root: Path, candidates: Mapping[str, str]) -> None:
+    """The one look at the judged sets: each candidate against its preset as it is."""
+    together = 1 - 0.05 / len(grid.GROUPS)
+    print(
+        f"**judge_grid**: test {METRIC}, candidate - preset as it is, seeds in brackets; 95% intervals, of the mean at"
+    )
+    print(f"{100 * together:.1f}% beside it, which is 95% for the {len(grid.GROUPS)} groups together\n")
+    print(f"| group | arm | {' | '.join(JUDGED)} | mean of the sets | | processor's time |")
+    print("| --- | --- |" + " --- |" * (len(JUDGED) + 3))
+    for group, arm in candidates.items():
+        preset = grid.GROUPS[group][0]
+        pairs = [
+            (root / "presets" / name / preset, (root / grid.folder("judge_grid", name, group, arm, 1)).parent)
+            for name in JUDGED
+        ]
+        if not all(new.is_dir() for _, new in pairs):
+            continue
+        by_set = [arms(find([old, new]).runs) for old, new in pairs]
+        there = [contrast(of, "new", preset) for of in by_set]
+        cells = [f"{said(one)} ({len(named(of, 'new').runs)})" for one, of in zip(there, by_set, strict=True)]
+        whole = [mean_of(there), mean_of(there, together).partition(" ")[2]]
+        print(f"| {group} | {arm} | {' | '.join([*cells, *whole])} | {times(pairs):.2f} |")
+    print(f"\n{spent(root, 'judge_grid')}")
+
+
+def times(pairs: Sequence[tuple[Path, Path]]) -> float:
+    """How much more of the processor's time the second of each pair of folders took than the first, by their means."""
+    old, new = (
+        np.mean([[float(file.read_text()) for file in pair[side].glob("*/processor_seconds")] for pair in pairs])
+        for side in (0, 1)
+    )
+    return float(new / old)
 
 
 def spent(root: Path, steps: str) -> str:
@@ -162,14 +234,19 @@ def in_points(middle: float, low: float, high: float) -> str:
     return f"{100 * middle:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
-def mean_of(differences: Sequence[Difference]) -> str:
+def mean_of(differences: Sequence[Difference], level: float = 0.95) -> str:
     """The mean over independent sets, each counting the same, of these sets and not of others."""
     variances = np.array([one.error**2 for one in differences])
     error = np.sqrt(variances.sum()) / len(variances)
     freedom = variances.sum() ** 2 / sum(v**2 / one.freedom for v, one in zip(variances, differences, strict=True))
-    middle, half = float(np.mean([one.mean for one in differences])), float(stats.t.ppf(0.975, freedom) * error)
+    middle, half = (
+        float(np.mean([one.mean for one in differences])),
+        float(stats.t.ppf((1 + level) / 2, freedom) * error),
+    )
     return in_points(middle, middle - half, middle + half)
 
 
 if __name__ == "__main__":
-    {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets}[sys.argv[2]](Path(sys.argv[1]))
+    {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets, "grid": around}[sys.argv[2]](
+        Path(sys.argv[1])
+    )
