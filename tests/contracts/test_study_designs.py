@@ -26,7 +26,7 @@ def study_modules(monkeypatch):
 
     yield design, contrasts
     for name in set(sys.modules) - before:
-        if name in ("contrasts", "design", "oracle", "part", "starts"):
+        if name in ("contrasts", "design", "differ", "kinds", "oracle", "part", "starts", "table", "transfer"):
             del sys.modules[name]
 
 
@@ -148,6 +148,74 @@ def test_starts_differ_in_a_contrast_by_the_difference_of_differences(study_modu
     assert 4 <= pooled.freedom <= 8  # each start has 4
     assert starts.spread(first, second, {"a": 2, "b": -2}).value == pytest.approx(4 * pooled.value)
     assert starts.between(first, second, {"a": 1, "missing": -1}, "ndcg@10") is None
+
+
+def test_sets_that_differ_are_told_from_sets_that_do_not(study_modules, monkeypatch):
+    """Cochran's Q and I squared, against the values of the formula written out."""
+    from hardneg.compare.statistics import Components, Difference
+
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "21_domains"))
+    import differ
+
+    found = [
+        Difference(m, e, 100.0, 3, 99, Components(0.0, 0.0, 0.0)) for m, e in ((0.0, 0.01), (0.02, 0.01), (0.07, 0.02))
+    ]
+    q, p, share = differ.heterogeneity(found)
+    middle = (0.0 / 1 + 0.02 / 1 + 0.07 / 4) / (1 + 1 + 1 / 4)
+    by_hand = middle**2 / 1e-4 + (0.02 - middle) ** 2 / 1e-4 + (0.07 - middle) ** 2 / 4e-4
+    assert q == pytest.approx(by_hand) and share == pytest.approx(1 - 2 / by_hand)
+    assert p == pytest.approx(np.exp(-by_hand / 2))  # chi-square with two degrees of freedom
+    assert differ.heterogeneity([found[0]] * 3) == (0.0, 1.0, 0.0)
+
+
+def test_a_choice_of_another_set_costs_what_its_arm_loses(study_modules, tmp_path, monkeypatch):
+    """A cell is the arm less the set's own choice, the mean leaves the row's own set out."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "21_domains"))
+    from dataclasses import replace
+
+    import table
+    import transfer
+
+    contrasts = study_modules[1]
+    sets = [replace(one_set(contrasts, tmp_path, seed), data=name) for seed, name in enumerate(("x", "y"))]
+    lines = transfer.costs(
+        sets, [("x", "a", "a", "x"), ("y", "b", "b", "y")], {"x": "a", "y": "b"}, "ndcg@10"
+    ).splitlines()
+    lost = contrasts.test(sets[1], {"a": 1, "b": -1}, "ndcg@10")
+    assert lines[0] == "| chosen by dev of | setting | x | y | mean |"
+    assert lines[2].startswith(f"| x | a | own choice | {table.points(lost)} | {100 * lost.mean:+.2f} [")
+    alone = transfer.costs(sets, [("", "a", "a", "")], {"x": "a", "y": "a"}, "ndcg@10").splitlines()
+    assert alone[2] == "| a | own choice | own choice | 0 |"
+
+
+@pytest.mark.parametrize(
+    ("query", "positive", "negative", "answers", "said"),
+    [
+        ("list all files", "ls -a", "ls  -A", [], "as good as the positive"),
+        ("list all files here", "ls -a", "find -type f", ["list all the files"], "answers a near-duplicate query"),
+        ("list all files here", "ls -a", "find -type f", ["remove a user"], "other"),
+        (
+            "count lines",
+            "wc -l input file",
+            "cat input file | wc -l | sort -n -r -k two",
+            [],
+            "holds the positive, or is held",
+        ),
+        ("count lines", "wc -l input file", "wc -l input thing", [], "near the positive"),
+        ("print file names", "echo *", "print names", [], "shares more with the query"),
+        ("print the names of every old file", "echo names", "print it", [], "shares words with the query"),
+        ("print names", "echo *", "kill one", [], "other"),
+    ],
+)
+def test_kinds_of_negatives_go_by_words(monkeypatch, study_modules, query, positive, negative, answers, said):
+    """Each rule of 21_domains/kinds.py, and their order."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "21_domains"))
+    import kinds
+
+    words = kinds.words
+    case = kinds.Case(words(query), [words(positive)], words(negative), [words(one) for one in answers])
+    assert kinds.kind(case) == said
+    assert set(kinds.SAID) == set(kinds.RULES)
 
 
 @pytest.mark.parametrize(
