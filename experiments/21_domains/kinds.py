@@ -18,7 +18,7 @@ FUNCTION_WORDS = frozenset(
     )
 )
 SAME, ALIKE, NEAR, INSIDE, HALF = 0.8, 0.6, 0.4, 0.8, 0.5
-FEWEST = 4  # words that must be inside another text before that says something
+FEWEST = 6  # words that must be inside another text before that says something
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def alike(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def inside(one: frozenset[str], other: frozenset[str]) -> float:
-    """The share of the shorter text's words that the longer one has; 0 where it has fewer than four."""
+    """The share of the shorter text's words that the longer one has; 0 where it has fewer than six."""
     shorter = min(len(one), len(other))
     return len(one & other) / shorter if shorter >= FEWEST else 0.0
 
@@ -71,7 +71,7 @@ SAID = {
     "answers a near-duplicate query": (
         f"it is labelled for another training query that shares {ALIKE:.0%} of the words (Jaccard)"
     ),
-    "holds the positive, or is held": f"{INSIDE:.0%} of the words of the shorter of both are in the longer",
+    "holds the positive, or is held": f"{INSIDE:.0%} of the words of the shorter of both, {FEWEST} or more, are in the longer",
     "near the positive": f"at least {NEAR:.0%} of the words are shared with a known positive (Jaccard)",
     "shares more with the query": f"it has at least {HALF:.0%} of the query's words, and more than any positive",
     "shares words with the query": "at least one",

@@ -196,8 +196,8 @@ def test_a_choice_of_another_set_costs_what_its_arm_loses(study_modules, tmp_pat
         ("list all files here", "ls -a", "find -type f", ["remove a user"], "other"),
         (
             "count lines",
-            "wc -l input file",
-            "cat input file | wc -l | sort -n -r -k two",
+            "find old file type name size",
+            "find old file type name size one two three four five six seven eight nine ten",
             [],
             "holds the positive, or is held",
         ),
