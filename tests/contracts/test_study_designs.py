@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def study_modules(monkeypatch):
 
     yield design, contrasts
     for name in set(sys.modules) - before:
-        if name in ("contrasts", "design", "differ", "kinds", "oracle", "part", "starts", "table", "transfer"):
+        if name in ("contrasts", "design", "differ", "kinds", "oracle", "part", "run", "starts", "table", "transfer"):
             del sys.modules[name]
 
 
@@ -94,6 +95,40 @@ def test_arms_compose(study_modules, tmp_path, monkeypatch):
                 words = [word for word in words if not word.startswith("hydra.") and "miner.ckpt" not in word]
                 check_config(compose(*words, name="train"))
             seen.add(kind)
+
+
+def test_one_arms_rate_serves_the_others(study_modules, tmp_path, monkeypatch):
+    """With --rate-of only that arm tries rates; the others are trained at the one that its dev is best at."""
+    import run
+
+    def train(one, keep):
+        one.folder.mkdir(parents=True)
+        best = 0.5 if "lr0.01-" in one.folder.name else 0.4
+        (one.folder / "summary.json").write_text(json.dumps({"dev": {"best": best}}), encoding="utf-8")
+
+    monkeypatch.setattr(run, "train", train)
+    monkeypatch.setattr(run.table, "write", lambda *_: None)
+    monkeypatch.setenv("HARDNEG_TARGETS", "")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    words = [
+        "--sets",
+        "nl2bash",
+        "--arms",
+        "in_batch,never",
+        "--rate-of",
+        "in_batch",
+        "--rates",
+        "0.005,0.01",
+        "--seeds",
+        "1,2",
+    ]
+    monkeypatch.setattr(
+        sys, "argv", ["run.py", str(EXPERIMENTS / "20_refresh"), str(tmp_path), str(tmp_path / "o"), *words]
+    )
+    run.main()
+    runs = sorted(str(file.parent.relative_to(file.parents[2])) for file in tmp_path.rglob("summary.json"))
+    tried = [f"in_batch/{name}" for name in ("lr0.005-s1", "lr0.01-s1", "lr0.01-s2")]
+    assert runs == [*tried, "never/lr0.01-s1", "never/lr0.01-s2"]
 
 
 def one_set(contrasts, folder, seed):
