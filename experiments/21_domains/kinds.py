@@ -71,7 +71,9 @@ SAID = {
     "answers a near-duplicate query": (
         f"it is labelled for another training query that shares {ALIKE:.0%} of the words (Jaccard)"
     ),
-    "holds the positive, or is held": f"{INSIDE:.0%} of the words of the shorter of both, {FEWEST} or more, are in the longer",
+    "holds the positive, or is held": (
+        f"{INSIDE:.0%} of the words of the shorter of both, {FEWEST} or more, are in the longer"
+    ),
     "near the positive": f"at least {NEAR:.0%} of the words are shared with a known positive (Jaccard)",
     "shares more with the query": f"it has at least {HALF:.0%} of the query's words, and more than any positive",
     "shares words with the query": "at least one",
