@@ -31,9 +31,10 @@ def main(data: Path, out: Path, start: str) -> None:
     sets = [one for name in study.sets if (one := contrasts.load(study, out, start, name)) is not None]
     chosen = {one.data: max(one.arms, key=lambda arm: dev(one.arms[arm])) for one in sets}
     parts = [
-        f"**The arm alone, at the rate that the column's dev chose for it.** {said(study.metric)}",
+        f"**The arm alone, at the rate that the column's dev chose for it.** {said(study.metric)} The mean is of the"
+        " other sets, taken as given.",
         costs(sets, [(name, arm, arm, name) for name, arm in chosen.items()], chosen, study.metric),
-        f"**One arm for all sets**, against each set's own choice. {said(study.metric)}",
+        "**One arm for all sets**, against each set's own choice; the mean is of all sets.",
         costs(sets, [("", arm, arm, "") for arm in study.arms], chosen, study.metric),
     ]
     alone = [with_rates(one, study.seeds[0]) for one in sets]
@@ -48,7 +49,7 @@ def main(data: Path, out: Path, start: str) -> None:
 
 def said(metric: str) -> str:
     """What the cells of a table are."""
-    return f"Points of test {metric}; intervals of 95%, not corrected; the mean is of the other sets, taken as given."
+    return f"Points of test {metric}; intervals of 95%, not corrected."
 
 
 def dev(arm: Arm) -> float:
