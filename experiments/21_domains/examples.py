@@ -28,7 +28,7 @@ from hardneg.mining.store import Store
 from hardneg.runs.drawn_stores import read_stores
 
 HERE = Path(__file__).parent
-ARM, SEED, POOL, QUERIES, DRAWN, WIDTH = "mined_plain", 1, 20, 500, 10, 80
+ARM, SEED, POOL, QUERIES, DRAWN, WIDTH, MARGIN = "mined_plain", 1, 20, 500, 10, 80, 0.05
 # Their licences let us count: NFCorpus is for academic use, ObliQA has no licence. Of the others lines are quoted.
 COUNTED_ONLY = ("nfcorpus-proc", "obliqa")
 LICENCES = {
@@ -49,7 +49,8 @@ class Mined:
     positive: str
     negative: str
     rank: int
-    share: float
+    share: float  # NaN where that positive's score is not above 0
+    over: bool  # whether a relative margin of 5% would drop it
     kind: str
 
 
@@ -143,9 +144,10 @@ def look(lists: Lists, query: int, rank: int) -> Mined:
         lists.words(document),
         [kinds.words(data.queries[row]) for row in others if row != query],
     )
-    share = float(store.scores[query, rank] / store.positive[query])
+    score, lowest = float(store.scores[query, rank]), float(store.positive[query])
+    share, over = score / lowest if lowest > 0 else np.nan, score > lowest - MARGIN * abs(lowest)
     positive = data.corpus[int(training.positives[query][0])]
-    return Mined(data.queries[query], positive, data.corpus[document], rank + 1, share, kinds.kind(case))
+    return Mined(data.queries[query], positive, data.corpus[document], rank + 1, share, over, kinds.kind(case))
 
 
 def counted(found: dict[str, Lists]) -> str:
@@ -159,9 +161,9 @@ def counted(found: dict[str, Lists]) -> str:
         counts = [Counter(mined.kind for mined in one) for one in each]
         for name in kinds.RULES:
             rows[name].append(f"{share_of(np.array([count[name] for count in counts]), whole_size):.0%}")
-        over = np.array([sum(mined.share > 0.95 for mined in one) for one in each])
+        over = np.array([sum(mined.over for mined in one) for one in each])
         above.append(f"{share_of(over, whole_size):.0%}")
-        middle.append(f"{np.median([mined.share for one in each for mined in one]):.2f}")
+        middle.append(f"{np.nanmedian([mined.share for one in each for mined in one]):.2f}")
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in rows.items()]
     lines += ["| *above 95% of the lowest positive's score* | " + " | ".join(above) + " |"]
