@@ -83,16 +83,18 @@ def train_arm(
 
 
 def train(one: design.Job, keep: bool) -> None:
-    """Train, unless it is done; note the processor time, and remove the weights."""
+    """Train, unless it is done, or go on with it; note the processor time, and remove the weights of what is done."""
     if one.done:
         return
+    begun = (one.folder / "status.json").exists()
+    words = ("resume", str(one.folder)) if begun else ("train", *one.words)
     before, began = os.times(), time.time()
     failed = ""
     one.folder.mkdir(parents=True, exist_ok=True)
     with (one.folder / "said.log").open("a", encoding="utf-8") as log:
         kept, sys.stdout = sys.stdout, log
         try:
-            cli.run("train", *one.words)
+            cli.run(*words)
         except UserError as error:
             failed = str(error)
         finally:
@@ -103,8 +105,8 @@ def train(one: design.Job, keep: bool) -> None:
     print(f"{one.folder}: {said}, {used:.0f} s of the processor, {time.time() - began:.0f} s", flush=True)
     if one.done:
         (one.folder / "processor_seconds").write_text(f"{used:.1f}\n")
-    if not keep:
-        shutil.rmtree(one.folder / "checkpoints", ignore_errors=True)
+        if not keep:
+            shutil.rmtree(one.folder / "checkpoints", ignore_errors=True)
 
 
 def dev(one: design.Job) -> float:

@@ -131,6 +131,33 @@ def test_one_arms_rate_serves_the_others(study_modules, tmp_path, monkeypatch):
     assert runs == [*tried, "never/lr0.01-s1", "never/lr0.01-s2"]
 
 
+def test_a_run_that_was_interrupted_goes_on(study_modules, tmp_path, monkeypatch):
+    """What has begun is resumed, and keeps its weights until it is done."""
+    import run
+
+    from hardneg.errors import UserError
+
+    asked = []
+
+    def answer(*words):
+        asked.append(words)
+        if len(asked) < 3:
+            raise UserError("the disk is full")
+        (folder / "summary.json").write_text(json.dumps({"dev": {"best": 0.5}}), encoding="utf-8")
+
+    monkeypatch.setattr(run.cli, "run", answer)
+    folder = tmp_path / "run"
+    job = study_modules[0].Job(folder, ["data=toy"])
+    run.train(job, keep=False)
+    (folder / "checkpoints").mkdir()
+    (folder / "status.json").write_text("{}", encoding="utf-8")
+    run.train(job, keep=False)
+    assert (folder / "checkpoints").exists()
+    run.train(job, keep=False)
+    assert asked == [("train", "data=toy"), ("resume", str(folder)), ("resume", str(folder))]
+    assert job.done and not (folder / "checkpoints").exists()
+
+
 def one_set(contrasts, folder, seed):
     """A set with arms a, b and c, three seeds and 50 queries of random results."""
     from hardneg.compare.arms import Arm
