@@ -28,7 +28,7 @@ EPOCHS = (2, 4, 6)
 
 def main(data: Path, out: Path, start: str) -> None:
     """Write one table a set."""
-    head = ["arm", *(f"{what}, epochs {', '.join(map(str, EPOCHS))}" for what in WHAT), "seconds"]
+    head = ["arm", *(f"{what}, epochs {', '.join(map(str, EPOCHS))}" for what in WHAT), "processor seconds"]
     table.by_set(design.read(HERE, data), out, start, "decay", head, line)
 
 
@@ -39,7 +39,7 @@ def line(arm: str, runs: list[FinishedRun]) -> str:
     cells = [
         ", ".join(f"{np.mean([at(run, key, epoch) for run in runs]):.2f}" for epoch in EPOCHS) for key in WHAT.values()
     ]
-    seconds = np.mean([run.summary["seconds"] for run in runs])
+    seconds = np.mean([float((run.folder / "processor_seconds").read_text()) for run in runs])
     return f"| {arm} | " + " | ".join(cells) + f" | {seconds:.0f} |"
 
 

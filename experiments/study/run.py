@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--arms", help="only these, with commas")
     parser.add_argument("--seeds", help="other seeds than the study's, with commas")
     parser.add_argument("--rates", help="other learning rates than the start's, with commas")
+    parser.add_argument("--rate-of", metavar="ARM", help="only this arm tries rates; the others take its best by dev")
     parser.add_argument("--table", action="store_true", help="train nothing, write the table of what is there")
     given = parser.parse_args()
     sys.path.insert(0, str(given.study.resolve()))  # parts of the study's own, as oracle.py
@@ -49,40 +50,51 @@ def main() -> None:
     seeds = [int(seed) for seed in given.seeds.split(",")] if given.seeds else list(study.seeds)
     if not given.table:
         for data in sets:
+            tried = rates
+            if given.rate_of:
+                best = train_arm(study, out, given.start, data, given.rate_of, seeds, rates)
+                tried = [] if best is None else [best]
             for arm in arms:
-                train_arm(study, out, given.start, data, arm, seeds, rates)
+                if arm != given.rate_of:
+                    train_arm(study, out, given.start, data, arm, seeds, tried)
     table.write(study, out, given.start)
 
 
 def train_arm(
     study: design.Study, out: Path, start: str, data: str, arm: str, seeds: Sequence[int], rates: Sequence[float]
-) -> None:
-    """Train one arm on one set: all rates with the first seed, the best of them with the others."""
+) -> float | None:
+    """Train one arm on one set: all rates with the first seed, the best of them with the others.
+
+    Returns that rate, None where no run was finished.
+    """
     first = {rate: design.job(study, out, start, data, arm, rate, seeds[0]) for rate in rates}
     for one in first.values():
         train(one, keep=arm in study.keep)
     done = {rate: dev(one) for rate, one in first.items() if one.done}
     if not done:
-        return
+        return None
     best = max(done, key=lambda rate: done[rate])
     checkpoint = first[best].folder / "checkpoints" / "best.ckpt"
     if arm in study.keep and checkpoint.exists():  # one miner for all arms that mine with it
         shutil.copyfile(checkpoint, design.home(study, out, start, data) / "miner.ckpt")
     for seed in seeds[1:]:
         train(design.job(study, out, start, data, arm, best, seed), keep=False)
+    return best
 
 
 def train(one: design.Job, keep: bool) -> None:
-    """Train, unless it is done; note the processor time, and remove the weights."""
+    """Train, unless it is done, or go on with it; note the processor time, and remove the weights of what is done."""
     if one.done:
         return
+    begun = (one.folder / "status.json").exists()
+    words = ("resume", str(one.folder)) if begun else ("train", *one.words)
     before, began = os.times(), time.time()
     failed = ""
     one.folder.mkdir(parents=True, exist_ok=True)
     with (one.folder / "said.log").open("a", encoding="utf-8") as log:
         kept, sys.stdout = sys.stdout, log
         try:
-            cli.run("train", *one.words)
+            cli.run(*words)
         except UserError as error:
             failed = str(error)
         finally:
@@ -93,8 +105,8 @@ def train(one: design.Job, keep: bool) -> None:
     print(f"{one.folder}: {said}, {used:.0f} s of the processor, {time.time() - began:.0f} s", flush=True)
     if one.done:
         (one.folder / "processor_seconds").write_text(f"{used:.1f}\n")
-    if not keep:
-        shutil.rmtree(one.folder / "checkpoints", ignore_errors=True)
+        if not keep:
+            shutil.rmtree(one.folder / "checkpoints", ignore_errors=True)
 
 
 def dev(one: design.Job) -> float:

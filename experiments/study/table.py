@@ -68,9 +68,16 @@ def levels(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
             run = next(iter(found.runs.values()))
             cells.append(f"{found.means(study.metric).mean():.4f} ({float(run.config['optimizer.lr']):g})")
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
-    seeds = ", ".join(f"{one.data} {len(next(iter(one.arms.values())).runs)}" for one in sets)
+    seeds = ", ".join(f"{one.data} {seeds_of(one)}" for one in sets)
     drawn = ", ".join(f"{one.data} {len(set(one.clusters.tolist())):,}" for one in sets)
     return "\n".join([*lines, "", f"Seeds: {seeds}. Test queries, those that share a positive counted once: {drawn}."])
+
+
+def seeds_of(one: contrasts.OneSet) -> str:
+    """How many seeds the arms of a set have, and which have fewer than others."""
+    counts = {arm: len(found.runs) for arm, found in one.arms.items()}
+    fewer = [f"{arm} {count}" for arm, count in counts.items() if count < max(counts.values())]
+    return f"{max(counts.values())}" + (f" ({', '.join(fewer)})" if fewer else "")
 
 
 def tested(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def study_modules(monkeypatch):
 
     yield design, contrasts
     for name in set(sys.modules) - before:
-        if name in ("contrasts", "design", "oracle", "part", "starts"):
+        if name in ("contrasts", "design", "differ", "kinds", "oracle", "part", "run", "starts", "table", "transfer"):
             del sys.modules[name]
 
 
@@ -96,6 +97,67 @@ def test_arms_compose(study_modules, tmp_path, monkeypatch):
             seen.add(kind)
 
 
+def test_one_arms_rate_serves_the_others(study_modules, tmp_path, monkeypatch):
+    """With --rate-of only that arm tries rates; the others are trained at the one that its dev is best at."""
+    import run
+
+    def train(one, keep):
+        one.folder.mkdir(parents=True)
+        best = 0.5 if "lr0.01-" in one.folder.name else 0.4
+        (one.folder / "summary.json").write_text(json.dumps({"dev": {"best": best}}), encoding="utf-8")
+
+    monkeypatch.setattr(run, "train", train)
+    monkeypatch.setattr(run.table, "write", lambda *_: None)
+    monkeypatch.setenv("HARDNEG_TARGETS", "")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    words = [
+        "--sets",
+        "nl2bash",
+        "--arms",
+        "in_batch,never",
+        "--rate-of",
+        "in_batch",
+        "--rates",
+        "0.005,0.01",
+        "--seeds",
+        "1,2",
+    ]
+    monkeypatch.setattr(
+        sys, "argv", ["run.py", str(EXPERIMENTS / "20_refresh"), str(tmp_path), str(tmp_path / "o"), *words]
+    )
+    run.main()
+    runs = sorted(str(file.parent.relative_to(file.parents[2])) for file in tmp_path.rglob("summary.json"))
+    tried = [f"in_batch/{name}" for name in ("lr0.005-s1", "lr0.01-s1", "lr0.01-s2")]
+    assert runs == [*tried, "never/lr0.01-s1", "never/lr0.01-s2"]
+
+
+def test_a_run_that_was_interrupted_goes_on(study_modules, tmp_path, monkeypatch):
+    """What has begun is resumed, and keeps its weights until it is done."""
+    import run
+
+    from hardneg.errors import UserError
+
+    asked = []
+
+    def answer(*words):
+        asked.append(words)
+        if len(asked) < 3:
+            raise UserError("the disk is full")
+        (folder / "summary.json").write_text(json.dumps({"dev": {"best": 0.5}}), encoding="utf-8")
+
+    monkeypatch.setattr(run.cli, "run", answer)
+    folder = tmp_path / "run"
+    job = study_modules[0].Job(folder, ["data=toy"])
+    run.train(job, keep=False)
+    (folder / "checkpoints").mkdir()
+    (folder / "status.json").write_text("{}", encoding="utf-8")
+    run.train(job, keep=False)
+    assert (folder / "checkpoints").exists()
+    run.train(job, keep=False)
+    assert asked == [("train", "data=toy"), ("resume", str(folder)), ("resume", str(folder))]
+    assert job.done and not (folder / "checkpoints").exists()
+
+
 def one_set(contrasts, folder, seed):
     """A set with arms a, b and c, three seeds and 50 queries of random results."""
     from hardneg.compare.arms import Arm
@@ -148,6 +210,74 @@ def test_starts_differ_in_a_contrast_by_the_difference_of_differences(study_modu
     assert 4 <= pooled.freedom <= 8  # each start has 4
     assert starts.spread(first, second, {"a": 2, "b": -2}).value == pytest.approx(4 * pooled.value)
     assert starts.between(first, second, {"a": 1, "missing": -1}, "ndcg@10") is None
+
+
+def test_sets_that_differ_are_told_from_sets_that_do_not(study_modules, monkeypatch):
+    """Cochran's Q and I squared, against the values of the formula written out."""
+    from hardneg.compare.statistics import Components, Difference
+
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "21_domains"))
+    import differ
+
+    found = [
+        Difference(m, e, 100.0, 3, 99, Components(0.0, 0.0, 0.0)) for m, e in ((0.0, 0.01), (0.02, 0.01), (0.07, 0.02))
+    ]
+    q, p, share = differ.heterogeneity(found)
+    middle = (0.0 / 1 + 0.02 / 1 + 0.07 / 4) / (1 + 1 + 1 / 4)
+    by_hand = middle**2 / 1e-4 + (0.02 - middle) ** 2 / 1e-4 + (0.07 - middle) ** 2 / 4e-4
+    assert q == pytest.approx(by_hand) and share == pytest.approx(1 - 2 / by_hand)
+    assert p == pytest.approx(np.exp(-by_hand / 2))  # chi-square with two degrees of freedom
+    assert differ.heterogeneity([found[0]] * 3) == (0.0, 1.0, 0.0)
+
+
+def test_a_choice_of_another_set_costs_what_its_arm_loses(study_modules, tmp_path, monkeypatch):
+    """A cell is the arm less the set's own choice, the mean leaves the row's own set out."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "21_domains"))
+    from dataclasses import replace
+
+    import table
+    import transfer
+
+    contrasts = study_modules[1]
+    sets = [replace(one_set(contrasts, tmp_path, seed), data=name) for seed, name in enumerate(("x", "y"))]
+    lines = transfer.costs(
+        sets, [("x", "a", "a", "x"), ("y", "b", "b", "y")], {"x": "a", "y": "b"}, "ndcg@10"
+    ).splitlines()
+    lost = contrasts.test(sets[1], {"a": 1, "b": -1}, "ndcg@10")
+    assert lines[0] == "| chosen by dev of | setting | x | y | mean |"
+    assert lines[2].startswith(f"| x | a | own choice | {table.points(lost)} | {100 * lost.mean:+.2f} [")
+    alone = transfer.costs(sets, [("", "a", "a", "")], {"x": "a", "y": "a"}, "ndcg@10").splitlines()
+    assert alone[2] == "| a | own choice | own choice | 0 |"
+
+
+@pytest.mark.parametrize(
+    ("query", "positive", "negative", "answers", "said"),
+    [
+        ("list all files", "ls -a", "ls  -A", [], "as good as the positive"),
+        ("list all files here", "ls -a", "find -type f", ["list all the files"], "answers a near-duplicate query"),
+        ("list all files here", "ls -a", "find -type f", ["remove a user"], "other"),
+        (
+            "count lines",
+            "find old file type name size",
+            "find old file type name size one two three four five six seven eight nine ten",
+            [],
+            "holds the positive, or is held",
+        ),
+        ("count lines", "wc -l input file", "wc -l input thing", [], "near the positive"),
+        ("print file names", "echo *", "print names", [], "shares more with the query"),
+        ("print the names of every old file", "echo names", "print it", [], "shares words with the query"),
+        ("print names", "echo *", "kill one", [], "other"),
+    ],
+)
+def test_kinds_of_negatives_go_by_words(monkeypatch, study_modules, query, positive, negative, answers, said):
+    """Each rule of 21_domains/kinds.py, and their order."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS / "21_domains"))
+    import kinds
+
+    words = kinds.words
+    case = kinds.Case(words(query), [words(positive)], words(negative), [words(one) for one in answers])
+    assert kinds.kind(case) == said
+    assert set(kinds.SAID) == set(kinds.RULES)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SAID = re.compile(r"No space left on device|\d+ requested and \d+ written")  # the second: numpy, without a number
 LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write
 
 
@@ -28,7 +30,7 @@ def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> s
                 usage = shutil.disk_usage(folder)
                 free |= {f"{name} {folder}": usage.free} if usage.total > 0 else {}
     full = [where for where, room in free.items() if room < LITTLE]
-    told = getattr(error, "errno", None) in NO_ROOM or "No space left on device" in str(error)
+    told = getattr(error, "errno", None) in NO_ROOM or SAID.search(str(error)) is not None
     if not told and not (full and _may_be_of_writing(error)):
         return None
     log.debug("what could not be written", exc_info=error)

@@ -26,6 +26,8 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, caplog):
     assert no_room(FileNotFoundError(2, "x"), folders) is None
     room[tmp_path / "cache"] = 10**12
     assert no_room(RuntimeError("a shape"), folders) is None
+    cut = no_room(OSError("921984 requested and 262112 written"), folders)  # numpy's, when others freed some since
+    assert "GiB free" in cut and "921984 requested" in cut
     assert "GiB free" in no_room(OSError(errno.EDQUOT, "quota"), folders)  # of a quota the disk knows nothing
 
 
