@@ -12,7 +12,7 @@ from hardneg.matrix.telemetry import with_former
 log = logging.getLogger(__name__)
 
 
-def write_row(trainer: L.Trainer, metrics: Mapping[str, float], step: int | None = None) -> None:
+def write_row(trainer: L.Trainer, metrics: Mapping[str, int | float], step: int | None = None) -> None:
     """Have every logger write metrics at a step (None: the one just done), also under names that they had before."""
     at = trainer.global_step if step is None else step
     for logger in trainer.loggers:
