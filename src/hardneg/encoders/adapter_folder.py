@@ -34,7 +34,7 @@ def model_class(folder: Path, otherwise: Any) -> Any:
     """The class of transformers that the base is loaded as, so that the adapters' names are its weights'."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM if (read_json(folder / ADAPTERS) or {}).get("task_type") == CAUSAL else otherwise
+    return AutoModelForCausalLM if _for_causal(folder) else otherwise
 
 
 def merged(model: Any, folder: Path, cut: bool = False) -> Any:
@@ -48,18 +48,12 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
         from peft import PeftModel, get_peft_model_state_dict
     except ImportError as error:
         raise UserError(f"{folder} holds adapters, which need peft: pip install 'hardneg[lora]'") from error
-    from safetensors import safe_open
-
-    kind = (read_json(folder / ADAPTERS) or {}).get("peft_type")
-    if kind != "LORA" or not (folder / WEIGHTS).is_file():
-        what = f"adapters of the kind {kind}" if kind != "LORA" else f"no {WEIGHTS}"
-        raise ConfigError(f"{folder} holds {what}, and hardneg merges LoRA in {WEIGHTS}; {MERGE}")
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        there = set(file.keys())
+    there = _weights_in(folder)
     try:
         adapted = PeftModel.from_pretrained(model, str(folder))
-    except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"the adapters in {folder} do not fit their model ({str(error).splitlines()[0]})") from error
+    except (ValueError, RuntimeError, AttributeError) as error:  # the last of a task that the model's class is not for
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"the adapters in {folder} do not fit their model ({what}); {MERGE}") from error
     known = set(get_peft_model_state_dict(adapted))
     if odd := sorted(known - there if cut else known ^ there):
         raise ConfigError(
@@ -68,4 +62,29 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
         )
     whole: Any = adapted.merge_and_unload()
     whole.requires_grad_(True)  # peft freezes what adapters are put on
-    return getattr(whole, whole.base_model_prefix) if "CausalLM" in type(whole).__name__ else whole
+    if not _for_causal(folder):
+        return whole
+    if whole.base_model is whole:
+        raise ConfigError(f"a {type(whole).__name__} does not say what of it is below its head; {MERGE}")
+    return whole.base_model
+
+
+def _for_causal(folder: Path) -> bool:
+    return (read_json(folder / ADAPTERS) or {}).get("task_type") == CAUSAL
+
+
+def _weights_in(folder: Path) -> set[str]:
+    """The names of the adapters' weights; raises `ConfigError` where these are no LoRA, not there, or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    kind = (read_json(folder / ADAPTERS) or {}).get("peft_type")
+    if kind != "LORA" or not (folder / WEIGHTS).is_file():
+        what = f"no {WEIGHTS}"
+        if kind != "LORA":
+            what = f"adapters of the kind {kind}" if kind else "adapters without a peft_type"
+        raise ConfigError(f"{folder} holds {what}, and hardneg merges LoRA in {WEIGHTS}; {MERGE}")
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            return set(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"{folder / WEIGHTS} is damaged ({error}); copy or download it again") from error

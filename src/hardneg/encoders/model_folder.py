@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, normalizers
 
-from hardneg.encoders.adapter_folder import ADAPTERS, base_of
+from hardneg.encoders.adapter_folder import ADAPTERS, MERGE, base_of
 from hardneg.encoders.adapter_folder import WEIGHTS as ADAPTER_WEIGHTS
 from hardneg.encoders.pretrained import name_of, unavailable
 from hardneg.encoders.sentence_transformers_folder import MODULES, ModuleChain, read_json
@@ -57,14 +57,20 @@ class ModelFolder:
     def base(self) -> ModelFolder | None:
         """The folder of the model whose adapters are in this one; None where this one holds a model.
 
-        Raises `ConfigError` for a model that is not there.
+        Raises `ConfigError` for a model that is not there, and for one that is adapters itself.
         """
         if (found := base_of(self.adapters)) is None:
             return None
         try:
-            return ModelFolder.open(*found)
+            base = ModelFolder.open(*found)
         except ConfigError as error:
             raise ConfigError(f"{self.path} holds adapters of the model {found[0]!r}: {error}") from error
+        if base_of(base.adapters) is not None:
+            raise ConfigError(
+                f"{self.path} holds adapters of {found[0]!r}, which holds adapters and no model, and hardneg merges"
+                f" adapters into a model; {MERGE}"
+            )
+        return base
 
     @property
     def words(self) -> ModelFolder:
@@ -143,8 +149,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
         if modules is not None:
             return Path(snapshot_download(name, allow_patterns=list(SETTINGS), **where))
         adapters = cached_file(name, ADAPTERS, _raise_exceptions_for_missing_entries=False, **where)
-        there = adapters is None  # a folder of adapters may have no config
-        config = cached_file(name, "config.json", _raise_exceptions_for_missing_entries=there, **where) or adapters
+        must_exist = adapters is None  # a folder of adapters may have no config
+        config = cached_file(name, "config.json", _raise_exceptions_for_missing_entries=must_exist, **where) or adapters
     except (OSError, ValueError) as error:
         raise unavailable(name, error) from error
     if config is None:

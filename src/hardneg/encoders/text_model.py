@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from hardneg.errors import ConfigError
@@ -17,11 +18,9 @@ ENCODERS = {
     "umt5": "UMT5EncoderModel",
     "longt5": "LongT5EncoderModel",
 }
-DROPOUTS = (
-    *("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"),
-    *("dropout", "dropout_rate", "hidden_dropout", "embedding_dropout", "mlp_dropout"),
-    *("resid_pdrop", "embd_pdrop", "attn_pdrop"),
-)
+DROPOUT = re.compile(
+    r"(?!classif|seq_classif|qa_|summary_|pooler_)(\w*_)?(dropout(_prob|_rate)?|pdrop)"
+)  # but of heads
 
 
 def text_model(config: Any) -> Any:
@@ -50,9 +49,13 @@ def save_activations(model: Any) -> None:
 
 
 def set_dropout(config: Any, share: float) -> None:
-    """Set every dropout that a config names; warns where it names none that is known."""
-    known = [key for key in DROPOUTS if isinstance(getattr(config, key, None), int | float)]
+    """Set every dropout of units that a config names, not of whole layers or of heads; warns where it names none."""
+    known = [key for key, value in vars(config).items() if DROPOUT.fullmatch(key) and _is_share(value)]
     for key in known:
         setattr(config, key, share)
     if not known:
         log.warning("encoder.dropout=%g changes nothing: a %s config names no dropout", share, config.model_type)
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -28,7 +28,7 @@ from hardneg.encoders.pretrained import (
     unavailable,
 )
 from hardneg.encoders.text_model import save_activations
-from hardneg.encoders.transformer_model import load_model, new_model, source_of
+from hardneg.encoders.transformer_model import load_model, new_model, open_folder, source_of
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.encoders.unpadded import attend_unpadded
 from hardneg.errors import ConfigError
@@ -207,7 +207,7 @@ class Transformer(EncoderRecipe):
         return told._tower(new_model(self, architecture["config"]))
 
     def _folder(self) -> ModelFolder:
-        return ModelFolder.open(self.model, self.revision)
+        return open_folder(self)
 
     def _tower(self, model: Any) -> TransformerTower:
         if getattr(model, "pooler", None) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -63,8 +64,9 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
 
     written = {**written, "dtype": "float32"}
     if recipe.trust_remote_code:
-        folder = ModelFolder.open(recipe.model, recipe.revision)
-        config = AutoConfig.from_pretrained(folder.name, **source_of(recipe, folder))
+        folder = open_folder(recipe)
+        holder = folder.base or folder  # adapters have no config of their own
+        config = AutoConfig.from_pretrained(holder.name, **source_of(recipe, holder))
         config.update(written)
     else:
         config = AutoConfig.for_model(**written)
@@ -73,6 +75,22 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
     if recipe.bidirectional:
         mark_both_ways(model)
     return model
+
+
+def open_folder(recipe: Transformer) -> ModelFolder:
+    """Find the model's folder, as `ModelFolder.open` does.
+
+    Raises `ConfigError` also where adapters name a model on the hub whose code would be run as it is today.
+    """
+    folder = ModelFolder.open(recipe.model, recipe.revision)
+    base = folder.base if recipe.trust_remote_code else None
+    if base is not None and base.revision is None and not Path(base.name).is_dir():
+        raise ConfigError(
+            f"encoder.trust_remote_code=true, and {recipe.model!r} holds adapters of {base.name!r} on the hub, whose"
+            " code would be run at whatever revision is the newest; write the revision that you trust as `revision`"
+            " in adapter_config.json, or a local folder as its base_model_name_or_path"
+        )
+    return folder
 
 
 def source_of(recipe: Transformer, folder: ModelFolder) -> dict[str, Any]:
