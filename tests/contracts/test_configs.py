@@ -526,6 +526,7 @@ def test_names_come_from_the_keys_of_the_groups():
         (["data=beir", "data.path=/sets/sci.fact/"], "sci.fact"),
         (["data=beir", "data.path=/sets/scifact", "data.name=mine"], "mine"),
         (["data=jsonl", "data.path=pairs/all.jsonl.gz"], "all"),
+        (["data=jsonl", "data.path=pairs/all.jsonl.bz2"], "all"),
         (["data=hub", "data.repo=BeIR/nq"], "BeIR_nq"),
         (["data=hub", "data.repo=mteb/miracl", "data.subset=de"], "mteb_miracl_de"),
         (["data=ir_datasets", "data.id=beir/scifact"], "beir_scifact"),

@@ -139,7 +139,7 @@ def data_name(*, _root_: DictConfig) -> str:
     path = node.get("path")
     found = node.get("name") or node.get("repo") or node.get("id")
     found = found or (path and Path(str(path)).expanduser().resolve().name)
-    found = found and re.sub(r"\.jsonl?(\.gz)?$", "", str(found))
+    found = found and re.sub(r"\.jsonl?(\.(gz|bz2|xz|zst))?$", "", str(found))
     if found and not node.get("name"):
         found = "_".join(_word(part) for part in (found, node.get("subset"), node.get("language")) if part)
     found = found or "+".join(node.get("sets") or ()) or str(node.get("_target_", "none")).rsplit(".", 1)[-1].lower()

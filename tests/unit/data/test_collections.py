@@ -13,6 +13,7 @@ from test_readers import named, negatives, positives
 
 from hardneg.data.readers.collection import Collection
 from hardneg.data.readers.collection_files import qrels_by_split, role_of
+from hardneg.data.readers.collection_rows import documents
 from hardneg.data.readers.guess import kind_at
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.trec import trec_documents, trec_topics
@@ -221,3 +222,13 @@ def test_xml_topics(tmp_path):
     assert rows == [{"_id": "1", "text": "coronavirus origin"}, {"_id": "2", "text": "a & b"}]
     with pytest.raises(DataError, match=r"topics.xml:6: a topic without a question \(there are: title\)"):
         list(trec_topics(path, ("question",), Complaints("raise")))
+
+
+def test_quotes_within_texts_stay_where_a_header_names_the_columns(tmp_path):
+    rows = [("id", "text"), ("1", '"Heroes" by "Bowie"'), ("2", '"Heroes"'), ("3", 'a "b"')]
+    collection_layouts.tsv(tmp_path / "collection.tsv", rows)
+    found = [row["text"] for _, row in documents([tmp_path / "collection.tsv"], Complaints("raise")).rows]
+    assert found == [text for _, text in rows[1:]]
+    collection_layouts.tsv(tmp_path / "collection.tsv", [rows[0], *rows[2:], ("4", '"open ""x"""'), ("5", "a", "b")])
+    found = [row["text"] for _, row in documents([tmp_path / "collection.tsv"], Complaints("skip")).rows]
+    assert found == ["Heroes", 'a "b"', 'open "x"'], "a bad row decides nothing about quotes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import json
 import lzma
@@ -15,8 +16,10 @@ from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection_files import qrels_by_split, role_of
 from hardneg.data.readers.guess import kind_at
 from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.packed import packing
 from hardneg.data.readers.table import Table
+from hardneg.data.readers.table_files import table_rows
 from hardneg.errors import DataError
 
 
@@ -76,3 +79,25 @@ def test_a_spreadsheet_under_another_name_is_named(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"PK\x03\x04 and more")
     with pytest.raises(DataError, match=r"x.csv: this is an archive or a spreadsheet"):
         Table(str(tmp_path / "x.csv")).load()
+
+
+def test_text_that_begins_like_bz2_is_text(tmp_path):
+    for name, text in (("x.csv", "BZhang query,BZh9\na,A\n"), ("x.tsv", "BZhang\tb\na\tA\n")):
+        (tmp_path / name).write_text(text)
+        assert packing(tmp_path / name) is None
+        assert positives(Table(str(tmp_path / name), dev_share=0, test_share=0).load()) == {"a": {"A"}}
+    (tmp_path / "empty").write_bytes(bz2.compress(b""))
+    assert packing(tmp_path / "empty") == "bz2"
+
+
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_a_damaged_table_is_to_be_fetched_again_and_files_are_closed(tmp_path, ending):
+    path = tmp_path / f"x.csv{ending}"
+    whole = PACKED[ending](TEXTS["x.csv"].encode())
+    path.write_bytes(whole)
+    list(table_rows(path, Complaints("raise")).rows)
+    path.write_bytes(whole[: len(whole) - 12])
+    with pytest.raises(DataError, match=rf"x.csv{ending}: the {ending[1:]} file is truncated.*download it again"):
+        list(table_rows(path, Complaints("raise")).rows)
+    gc.collect()

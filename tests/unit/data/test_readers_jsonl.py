@@ -112,7 +112,7 @@ def test_bad_extra_documents_and_empty_splits(tmp_path):
 
 def test_missing_pairs(tmp_path):
     write(tmp_path / "trian.jsonl", PAIRS)
-    with pytest.raises(DataError, match=r"no train\.jsonl or train\.jsonl\.gz; .*holds: trian\.jsonl"):
+    with pytest.raises(DataError, match=r"no train\.jsonl, plain or packed \(\.gz, .*holds: trian\.jsonl"):
         Jsonl(str(tmp_path)).load()
     with pytest.raises(DataError, match=r"x\.jsonl: no such file; expected .*holds: trian\.jsonl"):
         Jsonl(str(tmp_path / "x.jsonl")).load()

@@ -16,7 +16,7 @@ from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
 
-EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (each may end in .gz)"
+EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (each may be packed: .gz, .bz2, .xz, .zst)"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Beir(ReadsJudgements):
     Raises `ConfigError` for an empty `path`, an unknown `on_error` or `own_documents`, or a
     `relevant_from` that is no grade.
     Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
-    `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also as .gz; any splits.
+    `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also packed; any splits.
     Where there is no dev or no test, `dev_share` or `test_share` of the training queries are held out (see `held_out`).
     A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written; where
     all `_id` of a file are whole numbers they are read as strings.

@@ -38,7 +38,8 @@ class Collection(ReadsJudgements):
     three), by split of the word train, dev, test in their names (dev.small: `dev_small`; one alone without a word:
     `test`), and triples by id in triples.*.ids.* or qidpidtriples.*. Each may be named instead: `documents`, `queries`
     and `triples` by a path or several, `qrels` by a path for each split, from `path` on. `language` chooses among files
-    that have it in their path. All may end in .gz. Quotes in TSV are text.
+    that have it in their path. All may be packed (see `packed`). Quotes in TSV are text, unless there is a header and
+    they enclose whole cells.
 
     Given negatives are those of the triples, and documents that `train` judges not relevant. `relevant_from`,
     `own_documents` and shares as for a BEIR folder.

@@ -8,6 +8,7 @@ from typing import Any
 
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.lines import BadRow, Complaints, first_sign, json_lines, text_lines
+from hardneg.data.readers.quotes import Lines, are_quotes_of_lines, unpacked
 from hardneg.data.readers.trec import trec_documents, trec_topics
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -75,16 +76,18 @@ def _columns(
     """Cells are parted by tabs alone: quotes in these files are part of the text.
 
     A first line that names an id and a text is a header, as of DPR's psgs_w100.tsv (id, text, title), where cells are
-    quoted as in CSV.
+    quoted as in CSV; with a header quotes are taken off where every cell that begins with one is so.
     """
     header: tuple[str, ...] | None = None
+    quoted = False
     for line, text in text_lines(path, complaints):
         cells = text.split("\t")
         if line == 1 and (header := _header(cells, names)):
             layouts, expected = {len(header): header}, f"{'<tab>'.join(header)} as the header says"
+            quoted = are_quotes_of_lines(Lines(path, "utf8"))
             continue
-        if header is not None:
-            cells = [_without_quotes(cell) for cell in cells]
+        if quoted:
+            cells = [unpacked(cell) for cell in cells]
         if len(cells) not in layouts:
             what = f"{len(cells)} columns where {' or '.join(map(str, layouts))} are expected"
             without = "" if header else ", without a header"
@@ -101,11 +104,6 @@ def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
     if said[0] not in ids or text is None:
         return None
     return ("_id", *("text" if name == text else name for name in said[1:]))
-
-
-def _without_quotes(cell: str) -> str:
-    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
-    return cell[1:-1].replace('""', '"') if quoted else cell
 
 
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:

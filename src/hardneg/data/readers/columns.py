@@ -38,6 +38,7 @@ POSITIVES = (
     *("docs", "documents"),
 )
 SCORES = ("label", "labels", "score", "scores", "relevance", "similarity", "similarity_score", "is_duplicate")
+FIRST = (("label", "labels"), ("score",), ("scores",))  # which of several is read: the earlier ones
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
 LONGEST_NAME = 40  # a first line with a longer cell is a row, unless another of its cells is a name for certain
 MOST_WORDS = 3  # in a name: more are a text that ends in a word like one
@@ -133,7 +134,7 @@ def plain(present: tuple[str, ...]) -> Roles:
         lacks = "query" if query is None else "positive"
         raise BadRow("missing field", f"no {lacks} field (there are: {', '.join(present) or 'none'})", LAYOUT, some)
     has = {key: key for key in ("pos_scores", "neg_scores", "prompt") if key in present}
-    score = _only(present, SCORES)
+    score = _score(present)
     return Roles(
         query,
         positives,
@@ -142,7 +143,7 @@ def plain(present: tuple[str, ...]) -> Roles:
         positive_scores=has.get("pos_scores"),
         negative_scores=has.get("neg_scores"),
         prompt=has.get("prompt"),
-        labels=score in ("label", "labels"),  # what is called positive is one, whatever its score
+        labels=(score or "").lower() in ("label", "labels"),  # what is called positive is one, whatever its score
     )
 
 
@@ -175,7 +176,7 @@ def recognised(row: Mapping[str, Any]) -> Roles | None:
 
 def usual(row: Mapping[str, Any], present: tuple[str, ...]) -> Roles | None:
     """Recognise one usual name for each side, or two columns of text in order; None where that is not clear."""
-    score = _only(present, SCORES)
+    score = _score(present)
     prompt = "prompt" if "prompt" in present else None
     query, positive = _only(present, QUERIES), _only(present, (*POSITIVES, "positive", "positives", "pos"))
     negatives = tuple(key for key in present if NEGATIVE.fullmatch(key))
@@ -194,6 +195,20 @@ def _first(present: tuple[str, ...], *names: str) -> str:
     if found is None:
         raise BadRow("missing field", f"no field {names[0]!r} (there are: {', '.join(present)})", f"add {names[0]!r}")
     return found
+
+
+def _score(present: tuple[str, ...]) -> str | None:
+    """The column with labels or scores; raises `BadRow` for several of which none comes first."""
+    found = [key for key in present if key.lower() in SCORES]
+    for names in FIRST if len(found) > 1 else ():
+        if first := [key for key in found if key.lower() in names]:
+            found = first
+            break
+    if len(found) > 1:
+        what = f"{' and '.join(found)} may both say which documents are positives"
+        mend = "leave one out, or say which, as in 'data.columns={query: FIELD, positive: FIELD, score: FIELD}'"
+        raise BadRow("several scores", what, mend, in_one_row=False)
+    return found[0] if found else None
 
 
 def _only(present: tuple[str, ...], names: tuple[str, ...]) -> str | None:

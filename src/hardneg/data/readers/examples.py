@@ -45,6 +45,7 @@ class Examples:
         self.columns, self.positive_from, self.corpus = names.chosen(columns), positive_from, corpus
         self.fixed: Roles | None = None
         self.is_plain = False
+        self.misfit = False  # whether it was said that scores are not read
         self.said = False  # how the columns are read, of which the first row decides
 
     def roles(self, row: Mapping[str, Any]) -> Roles:
@@ -89,7 +90,7 @@ class Examples:
     ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
         of_positives = _scores(row, roles.positive_scores, len(positives))
         of_negatives = _scores(row, roles.negative_scores, len(negatives))
-        value = None if roles.score is None else row.get(roles.score)
+        value = self._said_of(row, roles, len(positives), len(negatives))
         if value is None:
             return query, positives, negatives, of_positives, of_negatives
         assert roles.score is not None
@@ -103,6 +104,19 @@ class Examples:
             [score] * len(positives) if self.positive_from is not None or not roles.labels else []
         )
         return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
+
+    def _said_of(self, row: Mapping[str, Any], roles: Roles, positives: int, negatives: int) -> Any:
+        """The label or score, or the list of them; None where `scores` are of something else than the documents."""
+        value = None if roles.score is None else row.get(roles.score)
+        if value is None or roles.score != "scores" or self.columns or _fit(value, positives, negatives):
+            return value
+        if not self.misfit:
+            self.misfit = True
+            what = (
+                "'scores' is not read in rows where it holds %d numbers for %d positives and %d negatives, or the like"
+            )
+            log.warning(what, len(value) if isinstance(value, list) else 1, positives, negatives)
+        return None
 
     def _labelled(
         self, values: list[Any], roles: Roles, query: str, docs: list[str]
@@ -189,6 +203,14 @@ def _scores(row: Mapping[str, Any], key: str | None, count: int) -> list[float |
         what = f"{key!r} holds {len(values)} scores for {count} documents"
         raise BadRow("wrong score count", what, "give one score for each document, null where there is none")
     return [None if score is None else number(score) for score in values]
+
+
+def _fit(value: Any, positives: int, negatives: int) -> bool:
+    """Whether these are as many numbers as documents, or margins of one positive over each negative."""
+    count = len(value) if isinstance(value, list) else 1
+    if not negatives:
+        return not isinstance(value, list) or count == positives
+    return count == positives + negatives or (positives == 1 and count == negatives)
 
 
 def _of_each(value: Any, key: str, positives: int, negatives: int) -> tuple[list[float | None], list[float | None]]:

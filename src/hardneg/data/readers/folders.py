@@ -8,7 +8,7 @@ from pathlib import Path
 from hardneg.data.readers.packed import ENDINGS, unpacked_name
 from hardneg.errors import ConfigError, DataError
 
-TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or as .gz
+TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or packed
 ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
 MOST_NAMED = 12  # a longer listing hides the message it belongs to
 
@@ -64,7 +64,7 @@ def one_of(folder: Path, name: str, expected: str) -> Path:
     """Return `folder/name`, or `folder/name.gz` or the like; raises `DataError` if there is none, or several."""
     path = maybe(folder, name)
     if path is None:
-        raise DataError(f"{folder}: no {name} or {name}.gz; {expected}; {there_is(folder)}")
+        raise DataError(f"{folder}: no {name}, plain or packed ({', '.join(ENDINGS)}); {expected}; {there_is(folder)}")
     return path
 
 

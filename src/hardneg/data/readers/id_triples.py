@@ -68,14 +68,16 @@ def _rows(path: Path, corpus: Texts, queries: Texts, complaints: Complaints) -> 
     texts = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.large_string()), strings_can_be_null=False)
     line = 1
     try:
-        with progress(None, f"read {path.name}", "lines") as bar:
-            for batch in csv.open_csv(for_arrow(path), reading, parsing, texts):
+        with progress(None, f"read {path.name}", "lines") as bar, for_arrow(path) as file:
+            for batch in csv.open_csv(file, reading, parsing, texts):
                 found = {key: pa.compute.index_in(batch.column(key), value_set=ids) for key, ids in tables.items()}
                 keep = _known(path, line, batch, found, complaints)
                 yield tuple(column.fill_null(0).to_numpy()[keep].astype(np.int64) for column in found.values())
                 line += len(batch)
                 bar.update(len(batch))
-    except (pa.ArrowInvalid, *DAMAGED) as error:
+    except DAMAGED as error:
+        raise DataError(f"{path}: truncated or damaged ({error}); copy or download it again") from error
+    except pa.ArrowInvalid as error:
         what = str(error).split("\n")[0]
         raise DataError(f"{path}: not read as triples: {what}; write QUERY<tab>DOCUMENT<tab>DOCUMENT by id") from error
 

@@ -32,7 +32,7 @@ class Jsonl(HoldsOut):
     FlagEmbedding's "pos_scores", "neg_scores" and "prompt"; Tevatron's and DPR's lines, and labelled pairs (see
     `hardneg.data.readers.columns`);
     of a line of `corpus.jsonl`: {"text", "title"?}, documents that no pair needs to name; an `_id` in it is not used.
-    Any file may end in .gz.
+    Any file may be packed, as .gz, .bz2, .xz or .zst.
     Equal texts are one document (d0, d1, ... in order of appearance) or one query (q0, q1, ...).
     Without a dev or a test file `dev_share` or `test_share` of the queries are held out of train (see `held_out`).
     """

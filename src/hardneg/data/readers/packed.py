@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,11 @@ from hardneg.errors import DataError
 ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 STARTS = {
     b"\x1f\x8b": "gz",
-    b"BZh": "bz2",
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zst",
     b"PK\x03\x04": "zip",
 }
+BZ2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # BZh alone is text, as of BZhang; the other is an empty file's
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading a packed file raises where it is
 
 
@@ -39,7 +40,9 @@ def packing(path: Path) -> str | None:
     if not path.is_file():
         return None
     with _reading(path), path.open("rb") as stream:
-        start = stream.read(6)
+        start = stream.read(10)
+    if BZ2.match(start):
+        return "bz2"
     return next((kind for first, kind in STARTS.items() if start.startswith(first)), None)
 
 
@@ -67,9 +70,14 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be opened ({error.strerror}); check that it is a file you may read") from None
 
 
-def for_arrow(path: Path) -> Any:
+@contextmanager
+def for_arrow(path: Path) -> Iterator[Any]:
     """What pyarrow's readers of text are given: the path, which is faster, unless they would go by its ending."""
-    return path if packing(path) is None and unpacked_name(path.name) == path.name else opened(path)
+    if packing(path) is None and unpacked_name(path.name) == path.name:
+        yield path
+        return
+    with opened(path) as stream:
+        yield stream
 
 
 def position(stream: io.BufferedIOBase) -> int | None:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.readers.packed import opened
+from hardneg.data.readers.packed import DAMAGED, opened
 from hardneg.errors import DataError
 
 WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
@@ -48,15 +48,34 @@ def are_quotes(lines: Lines, delimiter: str, columns: int) -> bool:
         return True
     begin = whole = 0
     even = True
-    with lines.read() as read:
-        for cells in (line.rstrip("\r\n").split("\t") for line in read if line.strip()):
-            even &= len(cells) == columns
-            quoted = [cell for cell in cells if cell.startswith('"')]
-            begin += len(quoted)
-            whole += sum(WHOLE.fullmatch(cell) is not None for cell in quoted)
+    for cells in _cells(lines):
+        even &= len(cells) == columns
+        quoted = [cell for cell in cells if cell.startswith('"')]
+        begin += len(quoted)
+        whole += sum(WHOLE.fullmatch(cell) is not None for cell in quoted)
     if even or not begin:  # no cell goes over several lines
         return begin == whole
     return all(len(row) == columns for row in _strictly(lines, delimiter))
+
+
+def are_quotes_of_lines(lines: Lines) -> bool:
+    """Whether quotes enclose cells in TSV of which each line is a row: every cell that begins with one is `WHOLE`."""
+    try:
+        return all(WHOLE.fullmatch(cell) for cells in _cells(lines) for cell in cells if cell.startswith('"'))
+    except DAMAGED:  # whoever reads the rows says where
+        return False
+
+
+def unpacked(cell: str) -> str:
+    """Return the text of a cell that may be in quotes."""
+    return cell[1:-1].replace('""', '"') if WHOLE.fullmatch(cell) else cell
+
+
+def _cells(lines: Lines) -> Iterator[list[str]]:
+    with lines.read() as read:
+        for line in read:
+            if line.strip():
+                yield line.rstrip("\r\n").split("\t")
 
 
 def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:

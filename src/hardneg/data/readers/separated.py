@@ -11,7 +11,7 @@ from typing import Any
 
 from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number, is_usual
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.readers.packed import DAMAGED, for_arrow, opened
+from hardneg.data.readers.packed import DAMAGED, for_arrow, opened, packing
 from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes
 from hardneg.errors import DataError
 
@@ -73,16 +73,23 @@ def separated_rows(
             newlines_in_values=layout.quoted,
             invalid_row_handler=remember,
         )
-        header = arrow.open_csv(for_arrow(path), reading, parsing).schema.names
+        with for_arrow(path) as file, arrow.open_csv(file, reading, parsing) as opened_file:
+            header = opened_file.schema.names
         bad.clear()
-        _check_header(path, header, layout.delimiter, columns or ())
+        _check_header(path, header, layout.delimiter, columns)
         texts = arrow.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
         before = number = layout.skip + (not layout.names)
-        for batch in arrow.open_csv(for_arrow(path), reading, parsing, texts):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, {key: cell or None for key, cell in row.items()}
-    except (pa.ArrowInvalid, *DAMAGED) as error:
+        with for_arrow(path) as file, arrow.open_csv(file, reading, parsing, texts) as batches:
+            for batch in batches:
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, {key: cell or None for key, cell in row.items()}
+    except DAMAGED as error:
+        how = packing(path) or "plain"
+        raise DataError(
+            f"{path}: the {how} file is truncated or damaged ({error}); copy or download it again"
+        ) from error
+    except pa.ArrowInvalid as error:
         what = str(error).split("\n")[0]
         if "Empty CSV file" in what:
             complaints.about(path, 1, BadRow("empty file", "the file is empty", "write its rows or delete it"))
@@ -131,7 +138,7 @@ def _names(path: Path, cells: list[str], columns: Collection[str] | None, kind: 
     by_order = columns is not None and not columns and kind == ".tsv"
     may_be_row = by_order and not any(is_known(text) for text in texts)
     words = may_be_row and any(len(text.split()) > 1 for text in texts) and not any(map(is_number, texts))
-    if words or _too_long(texts, columns or ()):
+    if words or _too_long(texts, columns):
         names = TRIPLES[: len(cells)]
         log.info("%s: no header in the first line, which is read as a row; columns are %s", path, ", ".join(names))
         return names
@@ -147,13 +154,20 @@ def _encoding(path: Path) -> str:
     return "utf-16" if start in UTF_16 else "utf8"
 
 
-def _too_long(cells: Sequence[str], columns: Collection[str]) -> list[str]:
-    """The cells of a first line that are too long for names, where no cell is a name for certain."""
-    certain = any(is_usual(cell) or cell in columns for cell in cells)
+def _too_long(cells: Sequence[str], columns: Collection[str] | None) -> list[str]:
+    """The cells of a first line that are too long for names, where it is no header for certain.
+
+    Where columns may go by order one name makes none: a query or an answer may be the word `positive`.
+    """
+    usual = sum(map(is_usual, cells))
+    if columns is not None and not columns:
+        certain = usual > 1 and all(is_known(cell) for cell in cells if len(cell) <= LONGEST_NAME)
+    else:
+        certain = usual > 0 or any(cell in (columns or ()) for cell in cells)
     return [] if certain else [cell for cell in cells if len(cell) > LONGEST_NAME]
 
 
-def _check_header(path: Path, header: list[str], delimiter: str, columns: Collection[str]) -> None:
+def _check_header(path: Path, header: list[str], delimiter: str, columns: Collection[str] | None) -> None:
     if long := _too_long(header, columns):
         what = f"the first line looks like a row and not like names of columns ({long[0][:LONGEST_NAME]!r}...)"
         names = delimiter.replace("\t", "<tab>").join(TRIPLES[: max(2, min(3, len(header)))])

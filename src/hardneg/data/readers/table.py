@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
 WORDS = {"dev": "dev", "eval": "dev", "test": "test", "train": "train", "training": "train"}  # in names of files
-WORDS |= dict.fromkeys(SPLITS, "dev")
+WORDS |= dict.fromkeys(SPLITS, "dev") | {"testing": "test", CORPUS: CORPUS, "psgs": CORPUS}  # the last of DPR
 LOOKED_AT = 20  # rows of which one must say what the columns are
 
 
@@ -46,9 +46,9 @@ class Table(HoldsOut):
     says whether it is a positive: 1 or 0, or `positive_from` and more.
     Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.* and corpus.* {text, title?}, each also
     in shards like train-00000-of-00002.parquet, or all in a folder `data`, as repositories on the hub have them; a
-    folder without any file called train goes by the words in its files' names (nq-train.json, nq-dev.json), and without
-    such words is one table. Without dev or test a share of the queries is held out of train (see `held_out`). Equal
-    texts are one document or one query.
+    folder without any file called train goes by the words in its files' names (nq-train.json, nq-dev.json), where one
+    of them says train, and else is one table. Without dev or test a share of the queries is held out of train (see
+    `held_out`). Equal texts are one document or one query.
     """
 
     path: str
@@ -161,10 +161,12 @@ def _files(folder: Path) -> dict[str, list[Path]]:
         splits.setdefault(split_name(plain_stem(path).split("-0")[0]), []).append(path)
     if "train" not in splits:
         splits = _by_words(folder, splits)
+    if "train" not in splits:
         others = {split for split in splits if split in ("dev", "test")}
         rest = [path for split, paths in splits.items() if split not in (*others, CORPUS) for path in paths]
         if not rest:
-            raise DataError(f"{folder}: no table to train on; {EXPECTED}; {there_is(folder)}")
+            mend = "call the one that is trained on train.*"
+            raise DataError(f"{folder}: no table to train on; {EXPECTED}; {mend}; {there_is(folder)}")
         splits = {"train": rest, **{split: splits[split] for split in (*sorted(others), CORPUS) if split in splits}}
     elif extra := set(splits) - {"train", "dev", "test", CORPUS}:
         name = splits[sorted(extra)[0]][0].name
@@ -176,12 +178,20 @@ def _files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path]]:
-    """Join files by the word in their names that says a split; queries of `nq-dev.json` must not be trained on."""
+    """Join files by the word in their names that says a split; queries of `nq-dev.json` must not be trained on.
+
+    Where no name says train, such words mean something else (unit-test.csv, security.csv), unless all names have one.
+    """
     splits: dict[str, list[Path]] = {}
     for stem, paths in files.items():
         said = {WORDS[word] for word in words_of(stem) if word in WORDS}
         splits.setdefault(said.pop() if len(said) == 1 else stem, []).extend(paths)
-    if splits.keys() <= {"dev", "test", CORPUS}:  # nothing would be left to train on
+    if "train" not in splits and (len(files) == 1 or not splits.keys() <= {"dev", "test", CORPUS}):
+        if odd := [
+            path.name for split in ("dev", "test", CORPUS) if split not in files for path in splits.get(split, [])
+        ]:
+            mend = "call files train.*, dev.*, test.* and corpus.* where they are splits"
+            log.warning("%s: no file's name says train, so %s is trained on, too; %s", folder, ", ".join(odd), mend)
         return files
     for split in ("dev", "test"):
         if split in splits and split not in files:

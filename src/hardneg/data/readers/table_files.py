@@ -21,7 +21,7 @@ KINDS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".f
 
 
 def kind_of(path: Path) -> str | None:
-    """The ending that says what a file is, without `.gz` and the like; None for one that is no table."""
+    """The ending that says what a file is, without that of a packing; None for one that is no table."""
     name = unpacked_name(path.name.lower())
     return next((kind for kind in KINDS if name.endswith(kind)), None)
 

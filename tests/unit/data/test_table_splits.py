@@ -1,0 +1,63 @@
+"""Which files of a folder are trained on: words in names say it where one says train."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardneg.data.readers.table import Table, _files
+from hardneg.errors import DataError
+
+
+def splits(folder, *names):
+    for name in names:
+        (folder / name).write_text("query,positive\na,A\n")
+    return {split: [path.name for path in paths] for split, paths in _files(folder).items()}
+
+
+@pytest.mark.parametrize(
+    "names", [["security.csv", "unit-test.csv"], ["cooking.csv", "dev-tools.csv", "val-thorens.csv"], ["nq-dev.csv"]]
+)
+def test_words_are_no_splits_where_none_says_train(tmp_path, caplog, names):
+    assert splits(tmp_path, *names) == {"train": names}
+    assert "no file's name says train, so " in caplog.text and "call files train.*" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["hotpot_testing.csv", "hotpot_training.csv", "nq-corpus.csv", "nq-val.csv"],
+            {
+                "train": "hotpot_training.csv",
+                "dev": "nq-val.csv",
+                "test": "hotpot_testing.csv",
+                "corpus": "nq-corpus.csv",
+            },
+        ),
+        (
+            ["nq-train.json", "nq-dev.json", "psgs_w100.tsv"],
+            {"train": "nq-train.json", "dev": "nq-dev.json", "corpus": "psgs_w100.tsv"},
+        ),
+        (["faq.csv", "val.csv"], {"train": "faq.csv", "dev": "val.csv"}),
+    ],
+)
+def test_words_are_splits_where_one_says_train(tmp_path, names, expected):
+    assert splits(tmp_path, *names) == {split: [name] for split, name in expected.items()}
+
+
+@pytest.mark.parametrize("names", [["nq-dev.csv", "nq-test.csv"], ["dev.csv", "test.csv"], ["dev.csv"]])
+def test_without_a_file_to_train_on_there_is_no_table(tmp_path, names):
+    with pytest.raises(DataError, match=r"no table to train on.*call the one that is trained on train"):
+        splits(tmp_path, *names)
+
+
+def test_a_file_of_no_split_beside_one_that_says_train_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"extra.tsv is of no split"):
+        splits(tmp_path, "nq-train.csv", "extra.tsv")
+
+
+def test_passages_of_dpr_are_a_corpus(tmp_path):
+    (tmp_path / "nq-train.csv").write_text("query,positive\na,A\n")
+    (tmp_path / "psgs_w100.tsv").write_text('id\ttext\ttitle\n1\t"B ""x"""\tT\n')
+    data = Table(str(tmp_path), dev_share=0, test_share=0).load()
+    assert data.corpus.texts.to_pylist() == ["A", 'T B "x"']
