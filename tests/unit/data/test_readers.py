@@ -140,7 +140,9 @@ def test_missing_files_say_what_is_there(tmp_path):
     with pytest.raises(DataError, match=rf"nowhere: not a folder; .*qrels/\*\.tsv.*{tmp_path} holds: set/"):
         Beir(str(tmp_path / "nowhere")).load()
     (tmp_path / "set" / "queries.jsonl").rename(tmp_path / "set" / "questions.jsonl")
-    with pytest.raises(DataError, match=r"no queries\.jsonl or .*holds: corpus\.jsonl, qrels/, questions\.jsonl"):
+    with pytest.raises(
+        DataError, match=r"no queries\.jsonl, plain or packed .*holds: corpus\.jsonl, qrels/, questions\.jsonl"
+    ):
         Beir(path).load()
     (tmp_path / "set" / "questions.jsonl").rename(tmp_path / "set" / "queries.jsonl")
     (tmp_path / "set" / "qrels" / "train.tsv").unlink()
