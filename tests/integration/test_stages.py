@@ -62,7 +62,7 @@ def test_killed_in_a_stage_and_stopped_in_the_next_it_ends_with_the_same_weights
     monkeypatch.chdir(tmp_path)
     assert "all stages are done" in hardneg(*two, "hydra.run.dir=whole").stderr
     refused = hardneg(*two, "seed=2", "hydra.run.dir=whole", code=2).stderr
-    assert "stage 1_first" in refused and "was begun without seed=2; give the same overrides" in refused
+    assert "stage 1_first" in refused and "was started without seed=2; give the same overrides" in refused
     assert "is the folder of a run" in hardneg(*two, "hydra.run.dir=whole/1_first", code=2).stderr
 
 

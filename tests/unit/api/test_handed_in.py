@@ -123,7 +123,7 @@ def test_options_are_those_of_the_reader():
         ConfigError, match="colums is unknown; there are train, dev, test, corpus, columns, positive_from"
     ):
         Data.from_pandas(pd.DataFrame(ROWS), colums={})
-    with pytest.raises(ConfigError, match="'extra' is no split"):
+    with pytest.raises(ConfigError, match="'extra' is not a split"):
         Data.from_dataset({"train": datasets.Dataset.from_list(ROWS), "extra": datasets.Dataset.from_list(ROWS)})
     with pytest.raises(ConfigError, match="no table to train on"):
         Data.from_pandas(corpus=pd.DataFrame({"text": ["a"]}))
