@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
-from hardneg.runs import status
+from hardneg.runs import lost_rank, status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
@@ -169,6 +169,11 @@ def _followed(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         return planned["result"] if "result" in planned else entry(_going_on(cfg, planned))
     except Paused:
         return None
+    except (Pruned, RankLost):
+        raise
+    except Exception as error:
+        lost_rank.note_failure(folder, _last_line(error))
+        raise
     except SystemExit as stop:
         if stop.code == 2 and HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobFailed("given up by rank 0") from stop
@@ -201,9 +206,10 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         orderly = stop.code in INTERRUPTED
         status.write(folder, state="interrupted" if orderly else "failed", error=None if orderly else f"exit {stop}")
         raise
+    except RankLost as error:
+        raise lost_rank.reason(folder, error) from error
     except UserError as error:
-        state = "interrupted" if isinstance(error, RankLost) else "failed"  # what failed would begin anew
-        status.write(folder, state=state, error=str(error))
+        status.write(folder, state="failed", error=str(error))
         raise
     except Exception as error:
         mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
