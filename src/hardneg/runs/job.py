@@ -206,11 +206,8 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         orderly = stop.code in INTERRUPTED
         status.write(folder, state="interrupted" if orderly else "failed", error=None if orderly else f"exit {stop}")
         raise
-    except RankLost as error:
-        raise lost_rank.reason(folder, error) from error
     except UserError as error:
-        status.write(folder, state="failed", error=str(error))
-        raise
+        raise lost_rank.noted(folder, error) from error.__cause__
     except Exception as error:
         mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
         with suppress(OSError):  # what is said below is worth more than that the state could not be noted

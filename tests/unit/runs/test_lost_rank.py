@@ -63,5 +63,5 @@ def test_a_rank_that_has_lost_another_has_not_failed(tmp_path, monkeypatch):
 
 def test_lost_twice_before_any_step_is_no_reason_to_go_on_for_ever(tmp_path):
     status.write(tmp_path, state="running")
-    assert isinstance(lost_rank.reason(tmp_path, RankLost()), RankLost)
-    assert "lost twice at step 0" in str(lost_rank.reason(tmp_path, RankLost()))
+    assert isinstance(lost_rank.noted(tmp_path, RankLost()), RankLost)
+    assert "lost twice at step 0" in str(lost_rank.noted(tmp_path, RankLost()))
