@@ -26,6 +26,7 @@ from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import no_room
 from hardneg.system.refused_path import refused_path
+from hardneg.system.screen import ONLY_IN_FILE
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +214,7 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         with suppress(OSError):  # what is said below is worth more than that the state could not be noted
             status.write(folder, state="failed", error=mendable or _last_line(error))
         if mendable:
-            log.debug("what could not be read or written", exc_info=error)
+            log.info("what could not be read or written", exc_info=error, extra=ONLY_IN_FILE)
             raise UserError(mendable) from error
         if app.mode != RunMode.MULTIRUN:
             raise
