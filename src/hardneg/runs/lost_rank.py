@@ -9,8 +9,12 @@ from hardneg.runs import status
 
 
 def note_failure(folder: Path, line: str) -> None:
-    """Say in the run folder, by a rank above 0, that it has failed; the first rank only sees it gone."""
-    status.write(folder, state="failed", error=line)
+    """Say in the run folder, by a rank above 0, that it has failed; the first rank only sees it gone.
+
+    Where that one has given up before, and removed the folder of a run that was refused, nothing is left.
+    """
+    if status.read(folder) is not None:
+        status.write(folder, state="failed", error=line)
 
 
 def noted(folder: Path, error: UserError) -> UserError:

@@ -50,6 +50,11 @@ def test_a_rank_that_failed_fails_the_run_with_its_line(run, tmp_path, error):
     assert str(said) == f"another rank of this run has failed: {found['error']}"
 
 
+def test_a_run_that_was_refused_leaves_no_folder(tmp_path):
+    lost_rank.note_failure(tmp_path / "gone", "UserError: no such file")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_rank_that_has_lost_another_has_not_failed(tmp_path, monkeypatch):
     monkeypatch.setattr(job.launch, "decided", lambda name, make: {})
 

@@ -92,6 +92,6 @@ def test_what_a_process_said_of_its_end_stays_and_else_its_exit_code_tells(tmp_p
     job = Job(0, [], OmegaConf.create({}), tmp_path, "0")
     status.write(tmp_path, **said)
     (tmp_path / processes.OUTPUT).write_text("the last line\n")
-    processes._note_end(job, code, began=time.time() + age)
+    processes._note_end(job, code, began=time.time() - 1 + age)
     found = status.read(tmp_path)
     assert found["state"] == state and (state != "failed" or found["error"] in ("the last line", "its own"))
