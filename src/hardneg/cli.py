@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from hardneg.system import allocator
 from hardneg.system.as_before import as_before
 from hardneg.system.library_messages import silence_libraries
 from hardneg.system.refused_path import refused_path
-from hardneg.system.standard_output import any_letter, lasting
+from hardneg.system.standard_output import any_letter, lasting, open_missing, until_closed
 
 COMMANDS = {
     "inspect": "say what is in a data set before training: labels, lengths, copies, leaks, and the command to train",
@@ -59,6 +58,7 @@ USAGE += "\n`hardneg COMMAND --help` shows a command's options and examples.\n"
 
 def main() -> None:
     """Run the command that the arguments name."""
+    open_missing()
     allocator.keep_freed_memory()
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -81,7 +81,6 @@ def main() -> None:
         sys.exit(2)
     with _told(command), any_letter():
         _run(command, rest)
-        sys.stdout.flush()
 
 
 @contextlib.contextmanager
@@ -92,13 +91,6 @@ def _told(command: str) -> Iterator[None]:
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
-    except BrokenPipeError:  # what reads us has enough, as `| head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
-        raise SystemExit(141) from None
-    except SystemExit as stop:  # rich has noticed that first
-        if isinstance(stop.__context__, BrokenPipeError):
-            raise SystemExit(141) from None
-        raise
     except OSError as error:
         if (refused := refused_path(error)) is None:
             raise
@@ -157,7 +149,8 @@ def _run(command: str, rest: list[str]) -> None:
         command, rest = _command_module("race").command_of(rest)
     if command in PLAIN or " ".join([command, *rest[:1]]) in PLAIN:
         silence_libraries()
-        _command_module(command).main(rest)
+        with until_closed():
+            _command_module(command).main(rest)
     else:
         from hardneg.data.readers.guess import path_of, with_kind
         from hardneg.sweep.hydra_app import start

@@ -37,6 +37,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
     found = status.read(run)
     if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
+        if found is not None and found["state"] == "running":
+            raise ConfigError(f"{run} is still at work, as with uploading its results; wait for its end, or stop it")
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )

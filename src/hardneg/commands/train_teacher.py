@@ -12,6 +12,7 @@ from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
+from hardneg.encoders import checkpoint
 from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_run
@@ -57,6 +58,8 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     negatives = prepare_negatives(cfg, setting, losses)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, per_set=negatives.per_set)
     network = recipe.build()
+    if cfg.ckpt_path is not None:
+        checkpoint.check_fits(cfg.ckpt_path, network, "network.")  # now: Lightning looks once the lists are made
     rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
     module = PairModule(network, recipe, objective(cfg, negatives, filters, losses))

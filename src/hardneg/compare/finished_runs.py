@@ -93,7 +93,9 @@ class FinishedRun:
             return None
         try:
             table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
-        except (pa.ArrowInvalid, KeyError) as error:
+        except PermissionError:
+            raise
+        except (pa.ArrowInvalid, KeyError, OSError) as error:  # the last of a header that cannot be read
             raise UserError(
                 f"{file} is damaged ({error}); delete summary.json there, and hardneg resume {self.folder} writes both"
             ) from error
@@ -181,7 +183,7 @@ def _add(path: Path, into: Found) -> None:
     try:
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     except ValueError as error:
-        into.left_out[path] = f"its summary.json is damaged ({error}); delete it, and hardneg resume writes it anew"
+        into.left_out[path] = f"its summary.json is damaged ({error}); delete it, and hardneg resume writes it again"
         return
     if "strategy" not in summary:
         return  # an evaluation, or a probe

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
-from hardneg.config.value_kinds import check_settings
+from hardneg.config.value_kinds import check_bounds, check_settings
 from hardneg.errors import ConfigError
 from hardneg.system.cache_folder import cache_folder
 from hydra_plugins.hardneg import Studies
@@ -86,6 +86,12 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
             for unknown in (value or {}).keys() - section.keys():
                 raise ConfigError(f"{key}.{unknown} is unknown; {key} has {', '.join(map(str, section))}")
     check_settings(node, {key: default for key, default in written.items() if key not in groups})
+
+
+def check_numbers(node: dict[str, Any], primary: str) -> None:
+    """Raise `ConfigError` for a number below zero; after the checks that know better what their numbers may be."""
+    written, groups = _keys_of(primary)
+    check_bounds(node, {key: default for key, default in written.items() if key not in groups})
 
 
 @cache

@@ -14,19 +14,22 @@ from hardneg.config.command_words import key_of, quoted
 PASSWORD = "HARDNEG_STORAGE_PASSWORD"  # which processes that this one starts have too
 KEYS = ("storage", "hydra.sweeper.storage")
 WITH_PASSWORD = re.compile(r"(://[^:/@]*):([^@]*)@")  # as SQLAlchemy reads a URL
+IN_QUERY = re.compile(r"(?<=[?&])password=([^&#'\"]*)&?")  # as libpq and others take it
 
 
 def without_password(url: str) -> str:
     """Return a URL, or a word that holds one, without its password, which then is in the environment."""
-    if (found := WITH_PASSWORD.search(url)) is None:
-        return url
-    os.environ[PASSWORD] = unquote(found[2])
-    return WITH_PASSWORD.sub(r"\1@", url, count=1)
+    for pattern, bare in ((WITH_PASSWORD, r"\1@"), (IN_QUERY, "")):
+        if "://" in url and (found := pattern.search(url)) is not None:
+            if password := unquote(found[pattern.groups]):  # an empty one is none, and must not replace a real one
+                os.environ[PASSWORD] = password
+            url = re.sub(r"[?&](?=['\"]*$)", "", pattern.sub(bare, url, count=1))
+    return url
 
 
 def words_without_password(words: Iterable[str]) -> list[str]:
     """Return the words of a command line, those of a study's database without a password."""
-    return [without_password(word) if key_of(word) in KEYS else word for word in words]
+    return [without_password(word) if key_of(word.strip("'\"")) in KEYS else word for word in words]
 
 
 def drop_from_config(config: DictConfig) -> None:
@@ -48,6 +51,9 @@ def with_password(url: str) -> str:
     from sqlalchemy.engine import make_url
 
     read = make_url(url)
-    if read.username and read.password is None and PASSWORD in os.environ:
-        read = read.set(password=os.environ[PASSWORD])
+    if PASSWORD in os.environ and read.password is None and "password" not in read.query:
+        if read.username:
+            read = read.set(password=os.environ[PASSWORD])
+        elif "user" in read.query:
+            read = read.update_query_dict({"password": os.environ[PASSWORD]})
     return read.render_as_string(hide_password=False)

@@ -61,10 +61,12 @@ def no_option(words: Sequence[str], error: str) -> str:
         name, equals, value = word.lstrip("+").partition("=")
         if not equals or name.partition("@")[0] not in groups or (values and value.lower() not in values):
             continue
-        if value == "null":
+        if value == "null" and name.partition("@")[0] in _groups(None, multiple=True):
             return f"{name}=null: a list without any is written '{name}=[]'"
-        if value.lower() in ("true", "false") or _is_number(value):
-            return f"{word}: {value} is no option of {name}, which has {' '.join(_options(name.partition('@')[0]))}"
+        if value.lower() in ("null", "true", "false") or _is_number(value):
+            group = name.partition("@")[0]
+            none = f"; without any: ~{group}" if value == "null" and None in _chosen(None).get(group, ()) else ""
+            return f"{word}: {value} is not an option of {name}, which has {' '.join(_options(group))}{none}"
     return error
 
 
@@ -116,14 +118,20 @@ def _unknown_option(group: str, name: str, options: Sequence[str]) -> str:
 
 def _groups(command: str | None, multiple: bool = False) -> list[str]:
     """The groups that a command has, or of these only those of which several options can be chosen."""
-    found = {}
+    found = _chosen(command)
+    return [name for name, several in found.items() if any(map(OmegaConf.is_list, several)) or not multiple]
+
+
+def _chosen(command: str | None) -> dict[str, list[Any]]:
+    """The groups of a command, or of all, and what their yamls choose of each."""
+    found: dict[str, list[Any]] = {}
     for path in [_conf() / f"{command}.yaml"] if command else sorted(_conf().glob("*.yaml")):
         written: Any = OmegaConf.load(path)
         for item in written.get("defaults", ()):
             for name, chosen in item.items() if isinstance(item, DictConfig) else ():
                 if not str(name).startswith("override "):
-                    found[str(name)] = OmegaConf.is_list(chosen)
-    return [name for name, several in found.items() if several or not multiple]
+                    found.setdefault(str(name), []).append(chosen)
+    return found
 
 
 def _options(group: str) -> list[str]:

@@ -191,16 +191,19 @@ def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[An
     return {key: (before.get(key), after.get(key)) for key in keys}
 
 
-def check_fits(path: str | Path, towers: torch.nn.Module) -> None:
-    """Raise `ConfigError` for a checkpoint to go on from whose weights are not of these towers' sizes."""
+def check_fits(path: str | Path, towers: torch.nn.Module, prefix: str = TOWERS) -> None:
+    """Raise `ConfigError` for a checkpoint to go on from whose weights are not of these towers' sizes.
+
+    `prefix` begins their names in the checkpoint, as those of a cross-encoder's network.
+    """
     held = _opened(path, "ckpt_path", mmap=True).get("state_dict", {})
     for name, own in towers.state_dict().items():
-        was = held.get(f"{TOWERS}{name}", own)
+        was = held.get(f"{prefix}{name}", own)
         if was.shape != own.shape:
+            anew = f", or start a new run from its weights by init_from={path}" if prefix == TOWERS else ""
             raise ConfigError(
                 f"ckpt_path={path} was trained with another encoder: {name} is {tuple(was.shape)} there and"
-                f" {tuple(own.shape)} here; go on with the settings that it had (hardneg resume RUN), or start a new"
-                f" run from its weights by init_from={path}"
+                f" {tuple(own.shape)} here; go on with the settings that it had (hardneg resume RUN){anew}"
             )
 
 

@@ -64,6 +64,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
         check_sets_named(node)
     if "trainer" in node:
         check_precision(node)
+    composition.check_numbers(node, command_of(node))
     return node
 
 
@@ -125,6 +126,8 @@ def check_evaluation(node: dict[str, Any]) -> None:
     from hardneg.retrieval.metrics import check as check_metrics
     from hardneg.retrieval.metrics import deepest
 
+    if depth is None:
+        raise ConfigError("evaluate.depth=null must be a whole number, as deep as the deepest metric looks")
     check_metrics(metrics)
     check_test_sets(node)
     if depth < (needed := deepest(metrics)):

@@ -20,12 +20,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
-from hardneg.runs import status
+from hardneg.runs import lost_rank, status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import no_room
 from hardneg.system.refused_path import refused_path
+from hardneg.system.screen import ONLY_IN_FILE
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +170,11 @@ def _followed(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         return planned["result"] if "result" in planned else entry(_going_on(cfg, planned))
     except Paused:
         return None
+    except (Pruned, RankLost):
+        raise
+    except Exception as error:
+        lost_rank.note_failure(folder, _last_line(error))
+        raise
     except SystemExit as stop:
         if stop.code == 2 and HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobFailed("given up by rank 0") from stop
@@ -202,15 +208,13 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         status.write(folder, state="interrupted" if orderly else "failed", error=None if orderly else f"exit {stop}")
         raise
     except UserError as error:
-        state = "interrupted" if isinstance(error, RankLost) else "failed"  # what failed would begin anew
-        status.write(folder, state=state, error=str(error))
-        raise
+        raise lost_rank.noted(folder, error) from error.__cause__
     except Exception as error:
         mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
         with suppress(OSError):  # what is said below is worth more than that the state could not be noted
             status.write(folder, state="failed", error=mendable or _last_line(error))
         if mendable:
-            log.debug("what could not be read or written", exc_info=error)
+            log.info("what could not be read or written", exc_info=error, extra=ONLY_IN_FILE)
             raise UserError(mendable) from error
         if app.mode != RunMode.MULTIRUN:
             raise

@@ -47,6 +47,8 @@ class Preflight(Callback):
         Raises `ConfigError` for a search without -m.
         """
         training = str(config.hydra.job.config_name).startswith("train")
+        with stopping_at_errors():
+            drop_from_config(config)  # first: Hydra writes this config into the folder of any run
         if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
             return
         named = "${now:" not in str(OmegaConf.to_container(config.hydra.run, resolve=False))
@@ -84,7 +86,8 @@ class Preflight(Callback):
             config.hydra.sweep.dir = str(folder)
             if not launch.first_rank():
                 follow(config)
-        drop_from_config(config)
+        with stopping_at_errors():
+            drop_from_config(config)
         words = list(config.hydra.overrides.task)
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
         with stopping_at_errors("the sweep cannot run, so no job was started"):

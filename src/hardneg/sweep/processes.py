@@ -45,6 +45,7 @@ class Running:
     job: Job
     process: subprocess.Popen[bytes]
     gpus: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.time)
 
 
 def run(
@@ -90,7 +91,7 @@ class Crew:
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)
                     gpus.give_back(one.gpus)
-                    _note_end(one.job, one.process.returncode)
+                    _note_end(one.job, one.process.returncode, one.began)
                 look()
                 time.sleep(PAUSE)
 
@@ -136,9 +137,12 @@ class Crew:
             yield
 
 
-def _note_end(job: Job, code: int) -> None:
+def _note_end(job: Job, code: int, began: float) -> None:
     """Say in the folder why a process ended that could not say it itself."""
     found = status.read(job.folder) or {}
+    # One that lost a rank has said so, and goes on later; what an earlier attempt said counts no more.
+    if found.get("state") == "interrupted" and found.get("error") and found["updated"] >= round(began, 1):
+        return
     # A folder that still runs is another process's, which is why ours has left.
     if code in (0, *INTERRUPTED, -signal.SIGTERM) or found.get("state") in ("failed", "running"):
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+ONLY_IN_FILE = {"only_in_file": True}  # the `extra` of a message that the log file has, and the screen has not
 CLEAN_LINE = "\r\x1b[K"  # to its beginning, and empty: a terminal has left ^C there
 
 
@@ -23,7 +24,9 @@ class Screen(logging.StreamHandler):
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line above our bars, in place of what a terminal may have left there."""
+        """Write a line above our bars, in place of what a terminal may have left there; none that is for the file."""
+        if getattr(record, "only_in_file", False):
+            return
         with tqdm.external_write_mode(file=sys.stderr):
             screen: Any = sys.stderr
             real: Any = sys.__stderr__

@@ -71,3 +71,25 @@ def lasting() -> Iterator[None]:
         sys.stdout.flush()
     finally:
         sys.stdout = out
+
+
+@contextmanager
+def until_closed() -> Iterator[None]:
+    """End a command that only prints, with 141 as a shell would say it, once what reads it has enough (`| head`)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        raise SystemExit(141) from None
+    except SystemExit as stop:  # rich has noticed that first
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise SystemExit(141) from None
+        raise
+
+
+def open_missing() -> None:
+    """Give standard output and error somewhere to go where they were closed before the start, as by `>&-`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as the process

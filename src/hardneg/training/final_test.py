@@ -96,7 +96,7 @@ def final_test(
                 "precision": evaluate.retriever.precision,
                 "steps": trainer.global_step,
                 "seconds": round(seconds, 1),
-                "throughput": overall(trainer),
+                "throughput": overall(trainer, folder / "summary.json"),
                 **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
                 "dev": {"best": best, "history": evaluate.history, **dev},
                 "test": means,

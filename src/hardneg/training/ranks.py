@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
-from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from omegaconf import DictConfig
@@ -19,6 +18,7 @@ from hardneg.system import distributed, launch
 
 log = logging.getLogger(__name__)
 
+WATCHES_RANKS = "lightning.fabric.strategies.launchers.subprocess_script"  # the logger of what ends them all with one
 DECIDE_RANKS = ("_target_", "accelerator", "devices", "num_nodes", "strategy", "plugins")  # arguments of the Trainer
 
 
@@ -45,10 +45,8 @@ def joined(cfg: DictConfig) -> Iterator[None]:
     if joins:
         strategy.setup_environment()
     else:
-        # Where a rank computes alone while another ends, Lightning kills it, and says so to nobody else.
-        logging.getLogger(_ChildProcessObserver.__module__).setLevel(logging.INFO)
         launcher.launch(strategy.setup_environment)
-    with distributed.computing_on(strategy.root_device):
+    with distributed.computing_on(strategy.root_device), _told_of_kills():
         try:
             yield
         except Exception as error:
@@ -58,3 +56,15 @@ def joined(cfg: DictConfig) -> Iterator[None]:
                 raise RankLost from error
             raise
     distributed.part()
+
+
+@contextmanager
+def _told_of_kills() -> Iterator[None]:
+    """Let Lightning say so where it kills a rank, which computes alone, since another has ended."""
+    logger = logging.getLogger(WATCHES_RANKS)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

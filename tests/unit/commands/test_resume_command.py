@@ -55,6 +55,13 @@ def test_a_run_without_a_checkpoint_begins_anew_and_finds_its_batch_anew(run):
     assert not [word for word in command_of([str(run)])[1] if word.startswith(("batch_size=", "ckpt_path="))]
 
 
+def test_a_run_that_is_still_at_work_after_its_summary_is_not_complete(run):
+    (run / "summary.json").write_text("{}")
+    status.write(run, state="running")
+    with status.held(run), pytest.raises(ConfigError, match=r"is still at work.*; wait for its end, or stop it$"):
+        command_of([str(run)])
+
+
 def test_a_run_that_was_killed_after_its_summary_goes_on_and_a_finished_one_is_complete(run):
     (run / "summary.json").write_text("{}")
     for state in (None, "done"):

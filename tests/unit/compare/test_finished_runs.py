@@ -61,6 +61,18 @@ def test_damaged_files_are_told_by_their_name(tmp_path):
         found.runs[0].per_query  # noqa: B018
 
 
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+def test_a_table_that_is_damaged_inside_is_told_by_its_name(tmp_path, at):
+    run_folder(tmp_path / "0", "bm25", 1, [1.0])
+    table = tmp_path / "0" / "per_query.parquet"
+    written = bytearray(table.read_bytes())
+    middle = int(len(written) * at)
+    written[middle : middle + 40] = b"\xff" * 40
+    table.write_bytes(bytes(written))
+    with pytest.raises(UserError, match=r"0/per_query.parquet is damaged"):
+        find([tmp_path]).runs[0].per_query  # noqa: B018
+
+
 def test_a_folder_that_is_named_twice_counts_once(tmp_path):
     run_folder(tmp_path / "0", "bm25", 1, [1.0])
     assert len(find([tmp_path, tmp_path / "0"]).runs) == 1

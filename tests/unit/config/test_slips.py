@@ -54,10 +54,12 @@ def test_a_group_that_the_command_does_not_have_is_not_suggested():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["seed=3", "batches=1.5"], "batches=1.5: 1.5 is no option of batches, which has topics"),
-        (["search=true"], "search=true: true is no option of search, which has"),
+        (["seed=3", "batches=1.5"], "batches=1.5: 1.5 is not an option of batches, which has topics"),
+        (["search=true"], "search=true: true is not an option of search, which has"),
         (["seed=3", "callbacks=null"], "callbacks=null: a list without any is written 'callbacks=[]'"),
-        (["data=7"], "data=7: 7 is no option of data, which has beir"),
+        (["encoder=null"], "encoder=null: null is not an option of encoder, which has "),
+        (["teacher=null"], "teacher=null: null is not an option of teacher, which has bi_encoder"),
+        (["data=7"], "data=7: 7 is not an option of data, which has beir"),
     ],
 )
 def test_a_number_is_no_option_of_a_group(words, says):
@@ -65,3 +67,11 @@ def test_a_number_is_no_option_of_a_group(words, says):
     with initialize_config_module("hardneg.conf", version_base="1.3"), pytest.raises(ValueError) as raised:
         compose("train", words)
     assert no_option(words, str(raised.value)).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("word", "ends"), [("teacher=null", True), ("curriculum=null", False), ("encoder=null", False)]
+)
+def test_how_to_leave_a_group_out_that_may_be_left_out(word, ends):
+    said = no_option([word], "Config group override value type must be string or list, got NoneType")
+    assert said.endswith(f"; without any: ~{word.removesuffix('=null')}") is ends and "[]" not in said

@@ -156,3 +156,8 @@ def test_a_training_does_not_go_on_with_an_encoder_of_another_size(tmp_path):
     other = torch.nn.ModuleDict({"query": torch.nn.Linear(8, 2)})
     with pytest.raises(ConfigError, match=r"query.weight is \(2, 4\) there and \(2, 8\) here; go on with the settings"):
         checkpoint.check_fits(tmp_path / "last.ckpt", other)
+    held = {f"network.{name}": weights for name, weights in towers.state_dict().items()}
+    torch.save({"state_dict": held, "optimizer_states": []}, tmp_path / "last.ckpt")
+    checkpoint.check_fits(tmp_path / "last.ckpt", towers, "network.")
+    with pytest.raises(ConfigError, match=r"\(hardneg resume RUN\)$"):  # a teacher has no init_from
+        checkpoint.check_fits(tmp_path / "last.ckpt", other, "network.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
-from hardneg.runs import status
+from hardneg.errors import UserError
+from hardneg.runs import job, status
 from hardneg.runs.job import finished, note_found
 
 READ, OWN = {"lr": "${encoder.lr}"}, {"lr": 0.3}
@@ -41,3 +44,16 @@ def test_a_finished_run_that_is_asked_for_without_its_batch_keeps_it(tmp_path, f
 def test_a_job_without_an_encoder_is_left_as_it_is(tmp_path):
     note_found(OmegaConf.create({"seed": 1}), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_is_refused_is_told_in_a_line_and_where_it_was_in_the_log(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(job.HydraConfig, "get", lambda: SimpleNamespace(overrides=SimpleNamespace(task=[])))
+
+    def entry(cfg):
+        raise PermissionError(13, "Permission denied", "/a/part/of/ones/own")
+
+    caplog.set_level("INFO")
+    with pytest.raises(UserError, match="/a/part/of/ones/own"):
+        job._recorded(entry, OmegaConf.create({"seed": 1}), tmp_path)
+    (record,) = caplog.records
+    assert record.only_in_file and "in entry" in caplog.text

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from hardneg.race import crew as racing
+from hardneg.runs import status
 from hardneg.sweep import processes
 from hardneg.sweep.jobs import Job
 from hardneg.sweep.machine_shares import Gpus
@@ -74,3 +76,22 @@ def test_a_folder_with_an_apostrophe_is_one_word(tmp_path):
     words = processes.Crew(app, 1, 1)._words(Job(0, [], OmegaConf.create({}), folder, "0"))
     (place,) = OverridesParser.create().parse_overrides([word for word in words if word.startswith("hydra.run.dir")])
     assert place.value() == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("said", "age", "code", "state"),
+    [
+        ({"state": "interrupted", "error": "another rank has ended"}, 0, 2, "interrupted"),
+        ({"state": "interrupted", "error": "another rank has ended"}, 99, 1, "failed"),  # of an earlier attempt
+        ({"state": "running", "error": None}, 0, 1, "failed"),  # and no process at work
+        ({"state": "running", "error": None}, 0, -9, "interrupted"),
+        ({"state": "failed", "error": "its own"}, 0, -9, "failed"),
+    ],
+)
+def test_what_a_process_said_of_its_end_stays_and_else_its_exit_code_tells(tmp_path, said, age, code, state):
+    job = Job(0, [], OmegaConf.create({}), tmp_path, "0")
+    status.write(tmp_path, **said)
+    (tmp_path / processes.OUTPUT).write_text("the last line\n")
+    processes._note_end(job, code, began=time.time() - 1 + age)
+    found = status.read(tmp_path)
+    assert found["state"] == state and (state != "failed" or found["error"] in ("the last line", "its own"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
 
 import pytest
 from tqdm import tqdm
 
-from hardneg.system.screen import Screen
+from hardneg.system.screen import ONLY_IN_FILE, Screen
 
 
 @pytest.fixture
@@ -63,3 +64,10 @@ def test_a_terminals_echo_of_ctrl_c_is_written_over(log, monkeypatch):
     screen.write("^C")
     log.warning("stopping")
     assert screen.getvalue() == "^C\r\x1b[Kstopping\n"
+
+
+def test_a_message_for_the_file_is_not_on_the_screen(log, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", screen := io.StringIO())
+    log.addHandler(logging.StreamHandler(file := io.StringIO()))
+    log.info("where it was", extra=ONLY_IN_FILE)
+    assert (screen.getvalue(), file.getvalue()) == ("", "where it was\n")

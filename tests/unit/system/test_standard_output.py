@@ -6,12 +6,13 @@ import io
 import os
 import sys
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from hardneg import cli
-from hardneg.system.standard_output import any_letter, lasting
+from hardneg.system.standard_output import any_letter, lasting, open_missing
 
 
 @contextmanager
@@ -47,10 +48,29 @@ def test_other_errors_are_told(monkeypatch):
 @pytest.mark.parametrize("say", [lambda: print("a" * 100_000), lambda: Console().print("a table")])
 def test_a_command_that_only_shows_something_ends_as_others_do_in_a_pipe(monkeypatch, say):
     monkeypatch.setattr(sys, "argv", ["hardneg", "jobs"])
-    monkeypatch.setattr(cli, "_run", lambda *_: say())
+    monkeypatch.setattr(cli, "_command_module", lambda _: SimpleNamespace(main=lambda _: say()))
     with closed(), pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 141
+
+
+def test_a_broken_pipe_of_a_runs_own_is_an_error(monkeypatch):
+    def run(*_):
+        raise BrokenPipeError(32, "a socket of a callback's own")
+
+    monkeypatch.setattr(sys, "argv", ["hardneg", "train"])
+    monkeypatch.setattr(cli, "_run", run)
+    with pytest.raises(BrokenPipeError, match="a socket"):
+        cli.main()
+
+
+def test_what_was_closed_before_the_start_goes_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    open_missing()
+    with sys.stdout, sys.stderr, lasting(), any_letter():
+        Console().print("a table")
+        print("a line", file=sys.stderr, flush=True)
 
 
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])

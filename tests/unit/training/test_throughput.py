@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from unittest.mock import MagicMock
 
 import lightning as L
@@ -13,7 +14,16 @@ from hardneg.training.callbacks import throughput
 from hardneg.training.callbacks.throughput import Throughput, overall
 
 
-def test_rates_count_all_ranks_and_leave_out_what_comes_between(monkeypatch):
+def test_a_run_that_is_only_tested_again_keeps_the_rates_that_its_summary_has(tmp_path):
+    trainer, summary, rates = MagicMock(spec=L.Trainer), tmp_path / "summary.json", {"train_seconds": 9.0}
+    trainer.callbacks = [Throughput()]
+    for written, told in ((None, 0.0), ("{damaged", 0.0), (json.dumps({"throughput": rates}), 9.0)):
+        if written is not None:
+            summary.write_text(written)
+        assert overall(trainer, summary)["train_seconds"] == told
+
+
+def test_rates_count_all_ranks_and_leave_out_what_comes_between(tmp_path, monkeypatch):
     now = iter([0.0, 2.0, 102.0, 104.0])  # an epoch starts, a step ends, an evaluation too, the next step ends
     monkeypatch.setattr(throughput.time, "perf_counter", lambda: next(now))
     logged = []
@@ -31,5 +41,5 @@ def test_rates_count_all_ranks_and_leave_out_what_comes_between(monkeypatch):
     # 2 steps x 2 ranks x 8 queries (x 3 documents) in 2 + 2 seconds
     assert logged == [{"train/queries_per_second": 8.0, "train/documents_per_second": 24.0}]
     clock.on_train_end(trainer, module)
-    told = overall(trainer)
+    told = overall(trainer, tmp_path / "summary.json")
     assert told == pytest.approx({"train_seconds": 4.0, "queries_per_second": 8.0, "documents_per_second": 24.0})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -77,8 +80,14 @@ class _Again(L.Callback):
         self.clock.since = time.perf_counter()
 
 
-def overall(trainer: L.Trainer) -> dict[str, float]:
-    """The rates of this process's whole training, and its `train_seconds`; a resumed run's are those since then."""
+def overall(trainer: L.Trainer, summary: Path) -> dict[str, float]:
+    """The rates of this process's whole training, and its `train_seconds`; a resumed run's are those since then.
+
+    A run that had come to its last step before is only tested once more: its rates are those that its summary has.
+    """
     found = next(one for one in trainer.callbacks if isinstance(one, Throughput))  # type: ignore[attr-defined]
+    if not found.trained and summary.exists():
+        with suppress(ValueError, KeyError):  # it is written again, whatever it holds
+            return json.loads(summary.read_text(encoding="utf-8"))["throughput"]
     rates = {f"{name}_per_second": round(found.total[name] / found.trained, 1) for name in NAMES if found.trained}
     return {"train_seconds": round(found.trained, 2), **rates}
