@@ -31,6 +31,7 @@ from hardneg.encoders.transformer_tower import TransformerTower
 from hardneg.errors import UserError
 from hardneg.exchange.layout import TOWER_TYPES
 from hardneg.exchange.write import is_routed
+from hardneg.system.log_level import at_level
 
 INPUTS = ["input_ids", "attention_mask"]
 HIDDEN, VECTOR = (
@@ -189,12 +190,6 @@ def run_file(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter tells of torchvision, and warns of its own code."""
-    noisy = logging.getLogger("torch.onnx")
-    level = noisy.level
-    noisy.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        noisy.setLevel(level)
+    with at_level("torch.onnx", logging.ERROR), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

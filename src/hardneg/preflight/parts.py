@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.metrics import resolve
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
+from hardneg.system.log_level import at_level
 from hardneg.training.parameter_groups import optimizer_alone
 
 
@@ -111,7 +110,7 @@ def check_compiled_encoder(node: dict[str, Any]) -> None:
         return
     recipe = classes.build(node["encoder"])
     if (model := getattr(recipe, "model", None)) and Path(name_of(model)).is_dir():
-        with without_messages("hardneg"):  # the run says it
+        with at_level("hardneg", logging.ERROR):  # the run says it
             recipe = recipe.resolved()
         check_compiled_prompt(getattr(recipe, "pools_prompt", True))
 
@@ -143,17 +142,5 @@ def check_training(node: dict[str, Any]) -> None:
     # Only what it checks itself: devices and precision are resolved when the run starts.
     plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    with without_messages("lightning.pytorch"):
+    with at_level("lightning.pytorch", logging.ERROR):
         classes.build({**lightnings(node["trainer"]), **plain, **quiet, "enable_model_summary": False})
-
-
-@contextmanager
-def without_messages(name: str) -> Iterator[None]:
-    """Keep a logger quiet."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

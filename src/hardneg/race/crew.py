@@ -25,6 +25,7 @@ from hardneg.runs import status
 from hardneg.sweep.check_jobs import check_job, writable
 from hardneg.sweep.jobs import Job, compose
 from hardneg.system.cores import cores
+from hardneg.system.log_level import at_level
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher"  # which logs every launch
 ARMS = "hydra.sweeper.arms."
@@ -143,11 +144,5 @@ def forget(job: Job) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Leave the screen to the race: a run's tables are in its folder, and launches are told by our own lines."""
-    logger = logging.getLogger(LAUNCHER)
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(before)
+    with at_level(LAUNCHER, logging.WARNING), contextlib.redirect_stdout(io.StringIO()):
+        yield

@@ -20,6 +20,7 @@ from hardneg.renew.plan import PLACE, Renewal, make_plan
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.log_level import at_level
 from hardneg.system.screen import Screen
 from hardneg.system.signals import stopping_by
 
@@ -50,13 +51,11 @@ def stoppable() -> Iterator[None]:
 def logged() -> Iterator[None]:
     """Show on the screen what the steps log, as Hydra does for its apps."""
     log, handler = logging.getLogger("hardneg"), Screen()
-    level = log.level
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
     try:
-        yield
+        with at_level(log.name, logging.INFO):
+            yield
     finally:
-        log.setLevel(level)
         log.removeHandler(handler)
 
 

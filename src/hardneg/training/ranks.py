@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import lightning as L
 from lightning.pytorch.strategies import ParallelStrategy
@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from hardneg.config import classes
 from hardneg.errors import RankLost
 from hardneg.system import distributed, launch
+from hardneg.system.log_level import at_level
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,6 @@ def joined(cfg: DictConfig) -> Iterator[None]:
     distributed.part()
 
 
-@contextmanager
-def _told_of_kills() -> Iterator[None]:
+def _told_of_kills() -> AbstractContextManager[None]:
     """Let Lightning say so where it kills a rank, which computes alone, since another has ended."""
-    logger = logging.getLogger(WATCHES_RANKS)
-    before = logger.level
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    return at_level(WATCHES_RANKS, logging.INFO)
