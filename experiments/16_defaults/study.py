@@ -2,7 +2,7 @@
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
                                                               judge_batch judge rate_steps judge_rate presets
-                                                              grid judge_grid judge_rate_scratch)
+                                                              grid judge_grid judge_rate_scratch minilm judge_minilm)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import grid
+import minilm
 import rates
 from grid import JUDGED, SEEDS, TUNED
 from hydra.core.global_hydra import GlobalHydra
@@ -27,6 +28,7 @@ from judged import PRESETS
 LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each epoch's batches, beyond the first step
 BATCH = ("in_batch_64", "in_batch")
 LATER = ("judge_batch", "judge", "rate_steps", "judge_rate", "presets", "grid", "judge_grid", "judge_rate_scratch")
+MINILM = ("minilm", "judge_minilm")  # the steps of the transformer
 CUT = ("presets", "grid", "judge_grid")  # steps that take a part of large sets, beside those of `ARMS` and `judged.py`
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
@@ -84,11 +86,12 @@ ARMS: dict[str, dict[str, list[str]]] = {
 def main() -> None:
     """Run the steps that are asked for, of what is not done yet."""
     data, out = (Path(one).resolve() for one in sys.argv[1:3])
-    steps = sys.argv[3:] or [*ARMS, *LATER]
+    steps = sys.argv[3:] or [*ARMS, *LATER, *MINILM]
     without_what_nobody_reads()
     for folder, words in (run for step in steps for run in runs(step, out)):
         if not (out / folder / "summary.json").exists():
-            train([*COMMON, *words], data / folder.split("/")[1], out / folder)
+            common = [] if folder.split("/")[0] in MINILM else COMMON
+            train([*common, *words], data / folder.split("/")[1], out / folder)
 
 
 def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
@@ -96,6 +99,7 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     elsewhere = {"rate_steps": rates.tuned, "presets": presets, "grid": partial(grid.tuned, out)}
     elsewhere |= {one: partial(rates.judged, out, one) for one in ("judge_rate", "judge_rate_scratch")}
     elsewhere |= {"judge_grid": partial(grid.judged, out)}
+    elsewhere |= {"minilm": minilm.tuned, "judge_minilm": partial(minilm.judged, out)}
     if step in elsewhere:
         for folder, words in elsewhere[step]():
             yield folder, [*words, *(part(folder.split("/")[1]) if step in CUT else [])]

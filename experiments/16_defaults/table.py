@@ -1,4 +1,4 @@
-"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates, presets or grid."""
+"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid or minilm."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import grid
+import minilm
 import numpy as np
 import rates
 import rule
@@ -83,23 +84,30 @@ def by_steps(root: Path) -> None:
         print()
     rule.show(root)
     for step in ("judge_rate", "judge_rate_scratch"):
-        judged_rates(root, step)
+        judged_rates(root, step, [*rates.epochs_of(step)])
     print(spent(root, "*rate*"))
 
 
-def judged_rates(root: Path, step: str) -> None:
-    """The one look at the judged sets: the rule against the constant."""
+def transformer(root: Path) -> None:
+    """MiniLM's rate and batch on the tuned sets, and what was judged of them."""
+    minilm.table(root)
+    judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
+    print(spent(root, "*minilm"))
+
+
+def judged_rates(root: Path, step: str, sets: Sequence[str], pair: tuple[str, str] = ("constant", "rule")) -> None:
+    """The one look at the judged sets: the second of a pair of rates against the first."""
     if not (root / step).is_dir():
         return
-    by_set = {name: arms(find([root / step / name]).runs) for name in rates.epochs_of(step)}
+    by_set = {name: arms(find([root / step / name]).runs) for name in sets}
     print(f"**{step}**: test {METRIC}; rate, steps, seeds in brackets\n")
     print(f"| | {' | '.join(by_set)} | mean of the sets |\n| --- |" + " --- |" * (len(by_set) + 1))
-    for arm in ("constant", "rule"):
+    for arm in pair:
         told = [named(of, arm) for of in by_set.values()]
         cells = [f"{m.means(METRIC).mean():.4f} ({rate_of(m):g}, {steps_of(m)}, {len(m.runs)})" for m in told]
         print(f"| {arm} | {' | '.join(cells)} | {np.mean([m.means(METRIC).mean() for m in told]):.4f} |")
-    there = [contrast(of, "rule", "constant") for of in by_set.values()]
-    print(f"| rule - constant | {' | '.join(map(said, there))} | {mean_of(there)} |\n")
+    there = [contrast(of, pair[1], pair[0]) for of in by_set.values()]
+    print(f"| {pair[1]} - {pair[0]} | {' | '.join(map(said, there))} | {mean_of(there)} |\n")
 
 
 def presets(root: Path) -> None:
@@ -247,6 +255,6 @@ def mean_of(differences: Sequence[Difference], level: float = 0.95) -> str:
 
 
 if __name__ == "__main__":
-    {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets, "grid": around}[sys.argv[2]](
-        Path(sys.argv[1])
-    )
+    tables = {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets, "grid": around}
+    tables |= {"minilm": transformer}
+    tables[sys.argv[2]](Path(sys.argv[1]))
