@@ -1,7 +1,7 @@
 """The rate and the batch of MiniLM: what is tried on two tuned sets, the rule, and the one look at two judged ones.
 
-The rule, written before any of it was run: of the rates, each with 30 and with 150 steps of 64 queries, the one with the
-best mean of dev over both sets and lengths is judged once on the test queries of the other two, on three seeds. It
+The rule, written before any of it was run: of the rates, each with 30 and with 150 steps of 64 queries, the one with
+the best mean of dev over both sets and lengths is judged once on the test queries of the other two, on three seeds. It
 becomes the default of `encoder=minilm` if it gains 0.5 points on their mean, the 95% interval of that lies above 0, and
 neither set's lies below. Another batch, at equal queries, each at its own best rate, is worth judging if it gains 0.5
 points on the mean of dev. Of conala it was known that 1e-4 is better than 2e-5 in a minute (22_equal_time).
