@@ -43,9 +43,16 @@ STARTS = {
         longer={"obliqa": 24.0},
         race="240s",
     ),
-    "transformer": Start(  # all-MiniLM-L6-v2 as it ships, both sides at the 256 tokens that its folder says
-        words=("encoder=minilm", "encoder.query.max_length=256", "encoder.document.max_length=256"),
-        budget={"nl2bash": 60.0, "squad-sent": 60.0, "conala": 60.0, "obliqa": 60.0},
+    # all-MiniLM-L6-v2 as it ships, both sides at the 256 tokens that its folder says, and in float32: bf16, which ours
+    # takes by itself where the processor has it, is open to both, and would make the machine part of the answer.
+    "transformer": Start(
+        words=(
+            "encoder=minilm",
+            "encoder.query.max_length=256",
+            "encoder.document.max_length=256",
+            "trainer.precision=32-true",
+        ),
+        budget={"nl2bash": 240.0, "squad-sent": 240.0, "conala": 240.0, "obliqa": 240.0},
         rates={"ours": (2e-5, 5e-5, 1e-4), "theirs": (2e-5, 5e-5, 1e-4)},
         batches=(64, 128),
     ),

@@ -26,7 +26,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
-from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import locate
 
 
@@ -44,17 +43,16 @@ def train(
 ) -> None:
     """Train on pairs, on mined triplets, or on the former and then on the latter."""
     torch.manual_seed(seed)
-    bf16 = start == "transformer" and native_bf16("cpu")  # what ours takes by itself; a static model gains nothing
     model, rows = STARTS[start](), Dataset.from_dict(pairs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=setting.rate, weight_decay=0.0, fused=True)
     if setting.mine_after is not None:
         if setting.mine_after:
-            fit(model, optimizer, rows, setting, seed, Tick(model, watch, setting.mine_after, ENCODED[start]), bf16)
+            fit(model, optimizer, rows, setting, seed, Tick(model, watch, setting.mine_after, ENCODED[start]))
         with watch.clock.counting():
             rows = mine_hard_negatives(
                 rows, model, corpus=corpus, relative_margin=0.05, batch_size=ENCODED[start], verbose=False
             )  # its defaults else: the top three of each query, a row each
-    fit(model, optimizer, rows, setting, seed, Tick(model, watch, 1.0, ENCODED[start]), bf16)
+    fit(model, optimizer, rows, setting, seed, Tick(model, watch, 1.0, ENCODED[start]))
 
 
 def transformer() -> SentenceTransformer:
@@ -75,13 +73,7 @@ ENCODED = {"static": 1024, "transformer": 32}  # texts at once; 32 is the defaul
 
 
 def fit(
-    model: SentenceTransformer,
-    optimizer: Any,
-    rows: Dataset,
-    setting: Setting,
-    seed: int,
-    tick: TrainerCallback,
-    bf16: bool,
+    model: SentenceTransformer, optimizer: Any, rows: Dataset, setting: Setting, seed: int, tick: TrainerCallback
 ) -> None:
     """Train on some rows until the callback stops it."""
     clock: Clock = tick.watch.clock
@@ -95,7 +87,6 @@ def fit(
                 batch_sampler=BatchSamplers.NO_DUPLICATES,
                 seed=seed,
                 use_cpu=True,
-                bf16=bf16,
                 dataloader_pin_memory=False,
                 save_strategy="no",
                 report_to="none",
