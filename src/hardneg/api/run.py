@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
+from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What summary.json says; raises `UserError` for a run that is not complete."""
         if not self._summary_file.is_file():
-            raise UserError(f"{self.folder} is not complete: no summary.json; hardneg resume {self.folder} goes on")
+            resume = command_line("resume", self.folder)
+            raise UserError(f"{self.folder} is not complete: no summary.json; {resume} goes on")
         return json.loads(self._summary_file.read_text(encoding="utf-8"))
 
     @property

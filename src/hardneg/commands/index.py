@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ OWN = ("ckpt_path=", "index.path=", "switch=", "rebuild=", "keep=")  # words tha
 def index(cfg: DictConfig) -> None:
     """Build, check, switch, and remove what is no longer kept."""
     from hardneg.config import classes
+    from hardneg.config.command_words import command_line
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
     from hardneg.runs.folder import with_checkpoint
@@ -53,11 +53,9 @@ def index(cfg: DictConfig) -> None:
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
     log.info("%s", opened.freshness)
     if build.name in folder.stack()[:1]:
-        log.info('live: hardneg search %s "..."', shlex.quote(str(backend.path)))
+        log.info('live: %s "..."', command_line("search", backend.path))
     else:
-        log.info(
-            "beside the live one; to switch: hardneg index switch %s %s", shlex.quote(str(backend.path)), build.name
-        )
+        log.info("beside the live one; to switch: %s", command_line("index", "switch", backend.path, build.name))
 
 
 def source_of(cfg: DictConfig) -> dict:
@@ -86,11 +84,13 @@ def main(arguments: Sequence[str]) -> None:
         if name == "switch":
             command.add_argument("build", help="name of a build, or the beginning of it")
     given = parser.parse_args(arguments)
+    from hardneg.config.command_words import to_type
     from hardneg.serving.index_folder import IndexFolder
 
     folder = IndexFolder(given.index)
     if not folder.builds():
-        raise UserError(f"{given.index} holds no complete index; hardneg index ... index.path={given.index} makes one")
+        make = to_type("index.path", given.index)
+        raise UserError(f"{given.index} holds no complete index; hardneg index ... {make} makes one")
     if given.command == "switch":
         build = folder.named(given.build)
         folder.switch(build)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
+from hardneg.config.command_words import command_line
 from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers
 from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
@@ -97,7 +98,8 @@ class FinishedRun:
             raise
         except (pa.ArrowInvalid, KeyError, OSError) as error:  # the last of a header that cannot be read
             raise UserError(
-                f"{file} is damaged ({error}); delete summary.json there, and hardneg resume {self.folder} writes both"
+                f"{file} is damaged ({error}); delete summary.json there, and {command_line('resume', self.folder)}"
+                " writes both"
             ) from error
         ids = np.array(table["query_id"].to_pylist())
         order = np.argsort(ids)

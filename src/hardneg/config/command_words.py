@@ -38,6 +38,16 @@ def plain(word: str) -> str:
     return f"{key}{equals}{bare}" if as_value(bare) == bare else word
 
 
+def to_type(key: str, value: object) -> str:
+    """A word KEY=VALUE as it is typed at a shell: what a message says of a path can be pasted, whatever is in it."""
+    return in_shell([f"{key}={as_value(value)}"])
+
+
+def command_line(*words: object) -> str:
+    """A command of hardneg's as it is typed at a shell, `hardneg resume FOLDER`, for messages that say what to do."""
+    return in_shell(["hardneg", *map(str, words)])
+
+
 def in_shell(words: Iterable[str]) -> str:
     """Join words to a line for a shell; one that holds single quotes stays readable where double ones will do."""
     return " ".join(f'"{w}"' if "'" in w and not set(w) & set('"$`\\!') else shlex.quote(w) for w in words)

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.command_words import to_type
 from hardneg.config.refused_arguments import REFUSED
 
 BEGINNING = 3  # letters with which a word says what is meant
@@ -37,7 +38,7 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
     if isinstance(error, OverrideParseException):
         word = str(error.override)
         if "=" not in word and not word.startswith("~"):
-            run = f"; did you mean ckpt_path={word}?" if Path(word).exists() else ""
+            run = f"; did you mean {to_type('ckpt_path', word)}?" if Path(word).exists() else ""
             return f"{word}: a command takes words like KEY=VALUE{run}"
         return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
     if isinstance(error, MissingConfigException) and "/" in option:

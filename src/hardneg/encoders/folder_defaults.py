@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hardneg.config.command_words import command_line
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS
 from hardneg.encoders.model_folder import ModelFolder, check_positions
@@ -51,14 +52,15 @@ def check_first(modules: ModuleChain, model: str) -> None:
     if modules.routes:
         raise ConfigError(
             f"{model} has separate modules for queries and for documents ({modules.names[0]}); make a checkpoint of"
-            f" it, by hardneg import {model} FILE.ckpt, and give that as init_from or ckpt_path"
+            f" it, by {command_line('import', model, 'FILE.ckpt')}, and give that as init_from or ckpt_path"
         )
     if modules.classifies:
         modules.check()  # which says what it is for
     if modules.names[0] == "StaticEmbedding":
         raise ConfigError(
-            f"{model} is a table of static embeddings, no transformer; make a checkpoint of it, by hardneg import"
-            f" {model} FILE.ckpt, and give that as ckpt_path, or as init_from with encoder=static"
+            f"{model} is a table of static embeddings, no transformer; make a checkpoint of it, by"
+            f" {command_line('import', model, 'FILE.ckpt')}, and give that as ckpt_path, or as init_from with"
+            " encoder=static"
         )
 
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
+from hardneg.config.command_words import command_line, to_type
 from hardneg.data.other_sets import resolved, splits_of
 from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
@@ -85,8 +86,8 @@ def check_paths(node: dict[str, Any]) -> None:
             raise ConfigError(f"{key}={path}: there is no such file or run folder")
         if trains and key == "ckpt_path":
             raise ConfigError(
-                f"ckpt_path={path} is a folder: give a checkpoint in it, or go on with a run by hardneg resume {path};"
-                f" to start from its weights, init_from={path}"
+                f"ckpt_path={path} is a folder: give a checkpoint in it, or go on with a run by"
+                f" {command_line('resume', path)}; to start from its weights, {to_type('init_from', path)}"
             )
         try:
             checkpoint_of(path)

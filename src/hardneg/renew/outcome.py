@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hardneg.ab.gate import Gate
+from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
 from hardneg.renew.plan import NOTE, PLACE, Renewal
 from hardneg.stages.run_stages import say
@@ -61,10 +62,11 @@ class Outcome:
         if self.reasons:
             say(f"the live model stays; the report: {renewal.folder / 'report.html'}")
         if live == wanted.name and switch:
-            say(f"live: build {live}; back again: hardneg index rollback {index.root}")
+            say(f"live: build {live}; back again: {command_line('index', 'rollback', index.root)}")
         elif live != wanted.name:
             what = "the live model with all documents" if self.reasons else "ready"
-            say(f"{what}: build {wanted.name}, beside the live one: hardneg index switch {index.root} {wanted.name}")
+            command = command_line("index", "switch", index.root, wanted.name)
+            say(f"{what}: build {wanted.name}, beside the live one: {command}")
         return 1 if self.reasons else 0
 
     def _note(self, state: str) -> None:

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import classes, composition
-from hardneg.config.command_words import key_of, quoted
+from hardneg.config.command_words import key_of, quoted, to_type
 from hardneg.config.run_identity import settings
 from hardneg.config.slips import in_plain_words
 from hardneg.data.open_set import open_set
@@ -126,7 +126,7 @@ def live_checkpoint(live: Build) -> str:
     if not path or not Path(path).is_file():
         raise ConfigError(
             f"{live.folder} was made with the checkpoint {path}, which is not there: bring it back, or begin with"
-            f" another one: hardneg index ckpt_path=OTHER data=... index.path={live.root}"
+            f" another one: hardneg index ckpt_path=OTHER data=... {to_type('index.path', live.root)}"
         )
     return path
 

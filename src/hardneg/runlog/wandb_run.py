@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from hardneg.config.command_words import in_shell
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_mode as modes
 from hardneg.runlog import wandb_read
@@ -196,7 +197,10 @@ class WandbRun:
     def _announce(self, run: wandb.Run) -> None:
         if run.offline:
             log.info(
-                "W&B offline run %s in %s; view: wandb leet %s", run.id, Path(run.dir).parent, Path(self.dir) / "wandb"
+                "W&B offline run %s in %s; view: %s",
+                run.id,
+                Path(run.dir).parent,
+                in_shell(["wandb", "leet", str(Path(self.dir) / "wandb")]),
             )
         else:
             log.info("W&B run %s at %s", run.id, run.url)

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
+from hardneg.config.command_words import command_line
 from hardneg.errors import ConfigError
 from hardneg.system.atomic_write import atomic_write
 
@@ -20,7 +21,7 @@ CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 def refuse_used(folder: Path, ckpt_path: str | None) -> None:
     """Raise `ConfigError` for a folder with another run's results: they would be taken for this one's."""
     if not run_identity.goes_on(ckpt_path, folder) and any((folder / CHECKPOINTS).glob("*.ckpt")):
-        go_on = "" if (folder / "summary.json").exists() else f", or go on with it: hardneg resume {folder}"
+        go_on = "" if (folder / "summary.json").exists() else f", or go on with it: {command_line('resume', folder)}"
         raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{go_on}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from hardneg.config.command_words import to_type
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
@@ -46,7 +47,7 @@ class StoredVectors(VectorSource):
             raise ConfigError("from_index: an index is of one data set, and this is a mix of several; leave it null")
         if not self.folder.builds():
             raise ConfigError(
-                f"from_index={root} holds no complete index; hardneg index ... index.path={root} makes one"
+                f"from_index={root} holds no complete index; hardneg index ... {to_type('index.path', root)} makes one"
             )
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hardneg.config.command_words import command_line, to_type
 from hardneg.errors import UserError
 from hardneg.serving.builds import OURS, PLAN, Build, read_plan
 from hardneg.serving.manifest import NAME, RETIRED
@@ -105,8 +106,9 @@ class IndexFolder:
         stack = self.stack()
         if not stack:
             names = [build.name for build in self.builds()]
-            known = f"; complete builds: {', '.join(names)}: hardneg index switch {self.root} BUILD" if names else ""
-            raise UserError(f"{self.root} has no live index; hardneg index ... index.path={self.root} makes one{known}")
+            make, switch = to_type("index.path", self.root), command_line("index", "switch", self.root, "BUILD")
+            known = f"; complete builds: {', '.join(names)}: {switch}" if names else ""
+            raise UserError(f"{self.root} has no live index; hardneg index ... {make} makes one{known}")
         return Build(self.root, stack[0])
 
     def named(self, name: str) -> Build:

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from hardneg.config import composition
-from hardneg.config.command_words import quoted
+from hardneg.config.command_words import command_line, quoted
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
@@ -54,7 +54,7 @@ def check_begun(plan: Plan, stage: Stage) -> None:
         odd = [f"with {o}" for o in sorted(before - now)] + [f"without {o}" for o in sorted(now - before)]
         raise ConfigError(
             f"stage {stage.name} in {plan.folder} was started {', '.join(odd)}; give the same overrides to go on"
-            f" (hardneg resume {plan.folder}), or another hydra.run.dir"
+            f" ({command_line('resume', plan.folder)}), or another hydra.run.dir"
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hardneg.config.command_words import quoted
+from hardneg.config.command_words import command_line, quoted
 from hardneg.errors import ConfigError, UserError
 from hardneg.stages.recipe import MERGE, Plan, Stage
 from hardneg.system.signals import stopping_by
@@ -30,15 +30,15 @@ def run(plan: Plan) -> None:
                 say(f"{where} is done")
                 continue
             words = command_of(stage, plan.config_dir)
-            say(f"{where}: hardneg {' '.join(words)}")
+            say(f"{where}: {command_line(*words)}")
             code, stopped = launch(words, lock)
             if stopped is not None:
-                say(f"stopped in {where}; go on with: hardneg resume {plan.folder}")
+                say(f"stopped in {where}; go on with: {command_line('resume', plan.folder)}")
                 sys.exit(128 + stopped)
             if code or not stage.done:
                 raise UserError(
-                    f"stage {stage.name} {_end(code)}; its own message is above. When that is mended, hardneg resume"
-                    f" {plan.folder} goes on"
+                    f"stage {stage.name} {_end(code)}; its own message is above. When that is mended,"
+                    f" {command_line('resume', plan.folder)} goes on"
                 )
     say(f"all stages are done: {plan.stages[-1].folder}")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from hardneg.config.command_words import as_value, in_shell, plain
+import hardneg
+from hardneg.config.command_words import as_value, command_line, in_shell, plain, to_type
 
 
 def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
@@ -51,3 +54,24 @@ def test_a_line_for_a_shell_has_the_same_words():
     words = ["data.path='x, y'", "negatives=[in_batch,given]", "a='b$c'", "data.path=x", "a='\"'"]
     assert shlex.split(in_shell(words)) == words
     assert in_shell(words[:1]) == "\"data.path='x, y'\""
+
+
+def test_what_a_message_tells_to_type_can_be_pasted():
+    assert command_line("resume", Path("outputs/a")) == "hardneg resume outputs/a"
+    assert shlex.split(command_line("index", "switch", "my index, a=b", "BUILD"))[2:] == [
+        "switch",
+        "my index, a=b",
+        "BUILD",
+    ]
+    for path in ("a/b.csv", "my set, x=1.csv", "it's", "jürgen"):
+        (word,) = shlex.split(to_type("data.path", path))
+        assert OverridesParser.create().parse_override(word).value() == path
+    assert to_type("data.path", "a/b.csv") == "data.path=a/b.csv"
+
+
+def test_no_message_names_a_path_in_a_command_bare():
+    bare = re.compile(
+        r"hardneg (?:resume|search|import|index (?:switch|rollback|list)) \{|(?:ckpt|index\.)path=\{\w+\.?\w*\} makes"
+    )
+    said = {file.name: bare.findall(file.read_text("utf-8")) for file in Path(hardneg.__file__).parent.rglob("*.py")}
+    assert not {name: found for name, found in said.items() if found}

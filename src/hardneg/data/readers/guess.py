@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hardneg.config.command_words import to_type
 from hardneg.data.readers.collection_files import is_collection
 from hardneg.data.readers.folders import TABLES, has_tables, is_hub_name, plain_copy, there_is, with_tables
 from hardneg.data.readers.packed import unpacked_name
@@ -51,7 +52,7 @@ def _unknown(path: Path) -> str:
         return f"data.path={path} does not say what it is by its name; choose one of {CHOICES}"
     said = f"data.path={path} does not say what it is; {there_is(path)}"
     if inner := sorted(child for child in path.iterdir() if has_tables(child)):
-        return f"{said}; is it one of its folders, as in data.path={inner[0]}?"
+        return f"{said}; is it one of its folders, as in {to_type('data.path', inner[0])}?"
     return f"{said}; choose one of {CHOICES}"
 
 
