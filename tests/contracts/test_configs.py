@@ -401,7 +401,7 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         (["loss=triplet", "loss.triplet.reduction=none"], "loss.triplet.reduction", "hardest"),
         (["encoder.query.max_length=1"], "max_length", "at least 2"),
         (["encoder.dim=0"], "dim", ">= 1"),
-        (["encoder=minilm", "encoder.pooling=max"], "encoder.pooling", "mean, cls, last"),
+        (["encoder=minilm", "encoder.pooling=sum"], "encoder.pooling", "mean, cls, last"),
         (["schedule.warmup=10.0"], "schedule.warmup", "0 <= warmup < 1"),
         (["evaluate.metrics=[ndgc@10]"], "evaluate.metrics: 'ndgc@10'", "ndcg@k"),
         (["++negatives.bm25.k=3"], "negatives.bm25 has settings but was not chosen", "negatives=[bm25]"),

@@ -14,8 +14,8 @@ def main(arguments: Sequence[str]) -> None:
     """Write a sentence-transformers folder as a checkpoint of ours."""
     parser = argparse.ArgumentParser(
         prog="hardneg import",
-        description="Turn a sentence-transformers folder (transformer with mean, cls or last pooling, or static"
-        " embedding) into a checkpoint that ckpt_path= takes.",
+        description="Turn a sentence-transformers folder (transformer or static embedding) into a checkpoint that"
+        " ckpt_path= takes.",
         epilog="examples:\n  hardneg import bge-small bge-small.ckpt\n"
         "  hardneg evaluate ckpt_path=bge-small.ckpt data=pydocs\n"
         "  hardneg mine ckpt_path=bge-small.ckpt data=pydocs export.form=flag",

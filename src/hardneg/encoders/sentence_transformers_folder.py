@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.encoders.dense_layers import Dense
+from hardneg.encoders.pooling import BESIDE
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 
@@ -24,8 +25,15 @@ TRANSFORMER_NAMES = (
 ROUTER = "router_config.json"
 WEIGHTS = "model.safetensors"
 
-POOLING_MODES = {"mean": "mean", "cls": "cls", "last": "lasttoken"}  # encoder.pooling -> pooling_mode
-POOLING_FLAGS = {  # how versions before 5.4 write a pooling_mode, one flag each
+POOLING_MODES = {  # encoder.pooling -> pooling_mode
+    "mean": "mean",
+    "cls": "cls",
+    "last": "lasttoken",
+    "max": "max",
+    "weighted_mean": "weightedmean",
+    "mean_sqrt_len": "mean_sqrt_len_tokens",
+}
+POOLING_FLAGS = {  # how versions before 5.4 write a pooling_mode, one flag each; several are put together in this order
     "cls": "pooling_mode_cls_token",
     "max": "pooling_mode_max_tokens",
     "mean": "pooling_mode_mean_tokens",
@@ -118,9 +126,9 @@ class ModuleChain:
         modes = about.get("pooling_mode") or [mode for mode, flag in POOLING_FLAGS.items() if about.get(flag)]
         modes = [modes] if isinstance(modes, str) else list(modes or ["mean"])
         ours = {mode: name for name, mode in POOLING_MODES.items()}
-        if len(modes) != 1 or modes[0] not in ours:
+        if not set(modes) <= ours.keys():
             raise ConfigError(f"{folder}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
-        return ours[modes[0]]
+        return BESIDE.join(ours[mode] for mode in modes)
 
     def include_prompt(self) -> bool:
         """Whether the tokens of a prompt are pooled."""

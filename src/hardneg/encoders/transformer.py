@@ -20,7 +20,7 @@ from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
-from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS
+from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, parts, pooling
 from hardneg.encoders.pretrained import (
     check_rows,
     check_words,
@@ -83,9 +83,11 @@ class Transformer(EncoderRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = (*POOLINGS, LATENT_ATTENTION)
-        if self.pooling not in (AUTO, *known):
-            raise ConfigError(f"encoder.pooling must be one of {', '.join(known)}, or auto, got {self.pooling!r}")
+        if self.pooling not in (AUTO, LATENT_ATTENTION) and not set(parts(self.pooling)) <= POOLINGS.keys():
+            raise ConfigError(
+                f"encoder.pooling must be one of {', '.join(POOLINGS)}, some of these with + between them,"
+                f" {LATENT_ATTENTION} or auto, got {self.pooling!r}"
+            )
         if isinstance(self.dense, str) and self.dense != AUTO:
             raise ConfigError(f"encoder.dense must be auto, null or a list of layers, got {self.dense!r}")
         if not isinstance(self.dense, str):
@@ -114,7 +116,7 @@ class Transformer(EncoderRecipe):
     @property
     def pools_prompt(self) -> bool:
         """Whether a prompt's tokens are pooled like all others, or the pooling takes one token anyway."""
-        return self.include_prompt is not False or self.pooling in ("cls", "last")
+        return self.include_prompt is not False or set(parts(self.pooling)) <= {"cls", "last"}
 
     def resolved(self) -> Transformer:
         """Take from the model's folder what the recipe leaves open, say so, and check that lengths fit the model.
@@ -136,11 +138,10 @@ class Transformer(EncoderRecipe):
         """Return the recipe with the defaults of what it leaves open, which are those of a model that says nothing."""
         if not self.leaves_open:
             return self
-        pooling = "mean" if self.pooling == AUTO else self.pooling
         query, document = self.query.settled("", LENGTHS["query"]), self.document.settled("", LENGTHS["document"])
         return replace(
             self,
-            pooling=pooling,
+            pooling="mean" if self.pooling == AUTO else self.pooling,
             dense=self.layers_behind,
             normalize=self.unit_vectors,
             include_prompt=self.include_prompt is not False,
@@ -216,11 +217,11 @@ class Transformer(EncoderRecipe):
             save_activations(model)
         first_position = attend_unpadded(model) if self.unpad else None
         latent = self.pooling == LATENT_ATTENTION
-        pool = self.latents.build(width_of(model)) if latent else POOLINGS[self.pooling]
+        pool = self.latents.build(width_of(model)) if latent else pooling(self.pooling)
         if self.adapters is not None:
             model = self.adapters.adapt(model)
         # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
-        tower = TransformerTower(model, pool, self.unit_vectors, first_position)
+        tower = TransformerTower(model, pool, self.unit_vectors, first_position, len(parts(self.pooling)))
         # A first or last token is the same whatever is left out before it.
         tower.include_prompt = self.pools_prompt
         tower.project(self.layers_behind)

@@ -20,13 +20,16 @@ class TransformerTower(Tower):
     """Runs the model, pools, goes through the linear layers, if there are any, and normalises.
 
     With a `first_position` (the number of a text's first token) the model can do without padding, given `lengths`.
+    What is pooled is `beside` times as wide as a token.
     """
 
-    def __init__(self, model: nn.Module, pool: Pooling, normalize: bool, first_position: int | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, pool: Pooling, normalize: bool, first_position: int | None = None, beside: int = 1
+    ) -> None:
         super().__init__()
         self.first_position, self.takes_lengths = first_position, first_position is not None
         self.model, self.pool, self.normalize = model, pool, normalize
-        self.dense, self.dim = nn.Sequential(), width_of(model)
+        self.dense, self.dim = nn.Sequential(), width_of(model) * beside
 
     def project(self, layers: Sequence[Dense]) -> None:
         """Put linear layers behind the pooling, with random weights."""

@@ -37,7 +37,7 @@ class Chain:
 
 
 def read(folder: Path) -> Trained:
-    """Load a transformer with mean, cls or last pooling, or a static embedding, or two of a kind behind a `Router`.
+    """Load a transformer with its pooling, or a static embedding, or two of a kind behind a `Router`.
 
     `Dense` layers behind the pooling come along. Raises `ConfigError` for a folder that is none of
     sentence-transformers' or is damaged, and for what we do not have: other modules, other poolings,

@@ -17,6 +17,7 @@ from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.dense_layers import Dense, DenseLayer, full_name
 from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
+from hardneg.encoders.pooling import parts
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer import Transformer
@@ -72,8 +73,10 @@ def _chain(trained: Trained, side: str) -> list[Module]:
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
     elif isinstance(recipe, Transformer):
         check_known(recipe)
-        mode = layout.POOLING_MODES[recipe.pooling]
-        flags = {flag: mode == one for one, flag in layout.POOLING_FLAGS.items()}  # every version reads these
+        modes = [layout.POOLING_MODES[part] for part in parts(recipe.pooling)]
+        flags: dict[str, Any] = {flag: mode in modes for mode, flag in layout.POOLING_FLAGS.items()}
+        if modes != [mode for mode in layout.POOLING_FLAGS if mode in modes]:
+            flags = {"pooling_mode": modes}  # flags, which every version reads, have one order
         pooling = {
             "word_embedding_dimension": width_of(tower.model),
             **flags,
@@ -96,7 +99,7 @@ def check_known(recipe: Transformer) -> None:
     """Raise `ConfigError` for a transformer that sentence-transformers would run otherwise than we do."""
     if recipe.bidirectional:
         raise ConfigError("encoder.bidirectional=true: sentence-transformers lets a decoder see earlier tokens only")
-    if recipe.pooling not in layout.POOLING_MODES:
+    if not set(parts(recipe.pooling)) <= layout.POOLING_MODES.keys():
         raise ConfigError(f"encoder.pooling={recipe.pooling}: sentence-transformers has no module for it")
 
 

@@ -71,6 +71,16 @@ KINDS = {
     "mean": {},
     "cls": {"pooling": "cls"},
     "last, dot": {"pooling": "lasttoken", "normalize": False, "similarity": "dot"},
+    "max": {"pooling": "max"},
+    "weighted mean": {"pooling": "weightedmean"},
+    "weighted mean, prompts not pooled": {"pooling": "weightedmean", "prompts": E5, "include_prompt": False},
+    "mean by the root of the length, dot": {
+        "pooling": "mean_sqrt_len_tokens",
+        "normalize": False,
+        "similarity": "dot",
+    },
+    "three beside each other": {"pooling": ("mean", "cls", "max")},
+    "two, and dense": {"pooling": ("mean", "lasttoken"), "dense": ((32, 8, True, nn.Tanh()),)},
     "prompts": {"prompts": E5},
     "prompts, not pooled": {"prompts": E5, "include_prompt": False},
     "short": {"length": 5, "prompts": {"query": "q: ", "passage": "p: "}},
@@ -151,8 +161,8 @@ def test_more_tokens_than_positions_are_refused_at_start(kind, most, bert, tmp_p
 
 def test_what_a_folder_has_and_we_cannot_run_is_refused_unless_the_config_decides(folder):
     path = folder()
-    (path / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode": "max"}))
-    with pytest.raises(ConfigError, match=r"pools by max.*set encoder\.pooling"):
+    (path / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode": "sum"}))
+    with pytest.raises(ConfigError, match=r"pools by sum.*set encoder\.pooling"):
         Transformer(model=str(path)).check_model()
     Transformer(model=str(path), pooling="mean").check_model()
 

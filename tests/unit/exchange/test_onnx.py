@@ -16,6 +16,7 @@ from hardneg.exchange import onnx
 
 PLACES = {
     "two dense, dot": {QUERY: "", DOCUMENT: ""},
+    "poolings in an order of ours": {QUERY: "", DOCUMENT: ""},
     "adapters, two towers": {QUERY: "query_0_Transformer", DOCUMENT: "document_0_Transformer"},
     "static, two lengths, dot": {QUERY: "query_0_StaticEmbedding", DOCUMENT: "document_0_StaticEmbedding"},
 }
