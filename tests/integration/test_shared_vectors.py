@@ -42,3 +42,15 @@ def test_the_corpus_is_embedded_once_for_each_state_of_the_weights(hardneg, smal
     assert same(end_state(tmp_path / "shared"), end_state(tmp_path / "apart")) is None
     one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("shared", "apart"))
     assert one["dev"] == two["dev"] and one["test"] == two["test"]
+
+
+def test_documents_that_are_not_trained_are_embedded_once_for_the_whole_run(hardneg, small, tmp_path, embedded):
+    few = [*small, "evaluate.bm25=null"]
+    hardneg("train", *few, "trainer.max_epochs=1", "evaluate.before=false", "hydra.run.dir=base")
+    embedded.clear()
+    arguments = [*few, *MINED, "evaluate.before=true", "trainer.max_epochs=2", "init_from=base"]
+    hardneg("train", *arguments, "encoder.freeze=document", "hydra.run.dir=frozen")
+    frozen = json.loads((tmp_path / "frozen/summary.json").read_text())
+    assert embedded == [frozen["sizes"]["documents"]]
+    assert len(set(stores(tmp_path / "frozen")["mined"])) == 2, "queries moved, and their lists with them"
+    assert frozen["test"]["after"] != frozen["test"]["before"]

@@ -16,7 +16,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.pretrained import weights_hash
-from hardneg.encoders.towers import Towers
+from hardneg.encoders.towers import DOCUMENT, Towers
 from hardneg.system.cache import fingerprint
 
 if TYPE_CHECKING:
@@ -78,17 +78,18 @@ class Model:
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
-        return {**self.document_identity(), "tokens": [self.queries.key, self.docs.key]}
+        own = {"weights": weights_hash(self.towers), "tokens": [self.queries.key, self.docs.key]}
+        return {**self.document_identity(), **own}
 
     def vectors_name(self, rows: np.ndarray) -> str:
         """What a folder with the vectors of these documents is called, by all that decides them."""
         return fingerprint([self.document_identity(), "all" if len(rows) == len(self.docs) else rows.tolist()])
 
     def document_identity(self) -> dict[str, Any]:
-        """Everything that decides the embedding of a document."""
+        """Everything that decides the embedding of a document; of a frozen tower it stays as queries are trained."""
         recipe = self.recipe.embedding_settings()
         return {
-            "weights": weights_hash(self.towers),
+            "weights": weights_hash(self.towers.tower(DOCUMENT) if self.recipe.freeze else self.towers),
             "recipe": {"type": type(self.recipe).__qualname__, **recipe},
             "tokens": self.docs.key,
             "precision": self.precision,
