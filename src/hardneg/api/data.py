@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hardneg.api.frames import Frame, frame_of
 from hardneg.api.layouts import JudgedSet, Layout, Tables
 from hardneg.api.words import words_of
+from hardneg.data.readers.split_names import SPLITS
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from hardneg.data.tables import RetrievalData
 
 CORPUS = "corpus"
-SPLITS = ("train", "dev", "test")
 LOOKED_AT = 20  # rows by which columns are checked at once
 
 

@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from hardneg.data.harvest import RULES, Function, Library, harvest
+from hardneg.data.readers.split_names import SPLITS
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import ConfigError
 from hardneg.system.atomic_write import atomic_write
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)

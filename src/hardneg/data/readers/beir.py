@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import hold_out
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.readers.packed import unpacked_name
+from hardneg.data.readers.split_names import split_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
-from hardneg.data.readers.fields import split_name
 from hardneg.data.readers.folders import plain_stem
 from hardneg.data.readers.packed import unpacked_name
+from hardneg.data.readers.split_names import split_of_judgements
 from hardneg.errors import DataError
 
 ROLES = ("documents", "queries", "qrels", "triples")
@@ -33,7 +33,6 @@ ENDINGS: tuple[str, ...] = (
     ".sh",
 )
 ENDINGS += (".parquet", ".arrow", ".lock", ".pkl")
-SPLIT = re.compile(r"(?:doc)?(train|dev\d?|val|valid|validation|test[a-z]?|test\d{4}|eval)")
 LANGUAGES = (r"([a-z]+)_(?:collection|queries)\b", r"miracl-(?:corpus-)?v[\d.]+-([a-z]{2})\b")
 MOST_FILES = 100_000  # of a folder that is looked through to guess what it is
 
@@ -108,20 +107,13 @@ def qrels_by_split(paths: list[Path]) -> dict[str, Path]:
     """
     named: dict[str, Path] = {}
     for path in paths:
-        split = _split_of(path) or ("test" if len(paths) == 1 else plain_stem(path))
+        said = split_of_judgements(words_of(unpacked_name(path.name)))
+        split = said or ("test" if len(paths) == 1 else plain_stem(path))
         if split in named:
             both = f"{named[split].name} and {path.name} are both {split}"
             raise DataError(f"{path.parent}: {both}; choose with 'data.qrels={{{split}: FILE}}'")
         named[split] = path
     return named
-
-
-def _split_of(path: Path) -> str | None:
-    words = words_of(unpacked_name(path.name))
-    found = next((match[1] for word in words if (match := SPLIT.fullmatch(word))), None)
-    if found is None:
-        return None
-    return split_name(found) + ("_small" if "small" in words else "")
 
 
 def _parts(path: PurePath) -> list[str]:

@@ -14,7 +14,6 @@ log = logging.getLogger(__name__)
 
 AN_ID = "a string (ids are strings: as a number, 007 would turn into 7)"
 LARGEST_SCORE = 3.4e38  # scores are kept as float32
-SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,6 @@ class Source:
 
     name: str
     rows: Iterable[tuple[int, Any]]
-
-
-def split_name(name: str) -> str:
-    """Return our name of a split: `validation`, `valid` and `val` are `dev`, others keep theirs."""
-    return SPLITS.get(name, name)
 
 
 def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:

@@ -11,12 +11,13 @@ from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.examples import Examples
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.split_names import split_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import access
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import DataError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class JudgedHub:
         repo, config = layout.qrels
         found = by_split(repo, self._judged_splits(repo, config))
         if layout.split in found:
-            name = layout.split if layout.split in ("train", "dev", "test") else "test"
+            name = layout.split if layout.split in SPLITS else "test"
             found = {name: found[layout.split or ""]}
         elif layout.split is not None and split_name(layout.split) in found:
             found = {split_name(layout.split): found[split_name(layout.split)]}

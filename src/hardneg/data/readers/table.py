@@ -15,11 +15,12 @@ from hardneg.data.readers import access
 from hardneg.data.readers.collection_files import words_of
 from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
-from hardneg.data.readers.fields import SPLITS, Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.split_names import IN_FILE_NAMES, SPLITS, split_name
 from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
@@ -28,8 +29,7 @@ log = logging.getLogger(__name__)
 
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
-WORDS = {"dev": "dev", "eval": "dev", "test": "test", "train": "train", "training": "train"}  # in names of files
-WORDS |= dict.fromkeys(SPLITS, "dev") | {"testing": "test", CORPUS: CORPUS, "psgs": CORPUS}  # the last of DPR
+WORDS = IN_FILE_NAMES | {CORPUS: CORPUS, "psgs": CORPUS}  # the last is DPR's
 LOOKED_AT = 20  # rows of which one must say what the columns are
 
 
@@ -168,7 +168,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
             mend = "call the one that is trained on train.*"
             raise DataError(f"{folder}: no table to train on; {EXPECTED}; {mend}; {there_is(folder)}")
         splits = {"train": rest, **{split: splits[split] for split in (*sorted(others), CORPUS) if split in splits}}
-    elif extra := set(splits) - {"train", "dev", "test", CORPUS}:
+    elif extra := set(splits) - {*SPLITS, CORPUS}:
         name = splits[sorted(extra)[0]][0].name
         raise DataError(f"{folder}: {name} is of no split; call it train.*, dev.*, test.* or corpus.*, or move it away")
     for split, paths in splits.items():
@@ -207,7 +207,7 @@ def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
         sources[split_name(name)] = access.source(f"{folder} [{name}]", dataset, dataset.column_names, complaints)
     if len(sources) == 1:
         return {"train": next(iter(sources.values()))}
-    return {split: sources[split] for split in ("train", "dev", "test") if split in sources}
+    return {split: sources[split] for split in SPLITS if split in sources}
 
 
 def _joined(paths: list[Path], complaints: Complaints) -> Source:
