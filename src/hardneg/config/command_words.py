@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list or a dictionary
 
@@ -23,10 +25,18 @@ def quoted(value: object) -> str:
     return f"'{text}'"
 
 
+def value_of(text: str) -> Any:
+    """What Hydra reads a bare text as, such as a number, true or null; the text itself where it is nothing else."""
+    try:
+        return OverridesParser.create().parse_override(f"_={text}").value()
+    except HydraException:  # it says nothing without quotes, as a lone bracket
+        return text
+
+
 def as_value(value: object) -> str:
     """A text for a word of the command line, quoted only where Hydra reads the bare one otherwise, as 10 or null."""
     text = str(value)
-    if BARE.fullmatch(text) and OverridesParser.create().parse_override(f"_={text}").value() == text:
+    if BARE.fullmatch(text) and value_of(text) == text:
         return text
     return quoted(text)
 

@@ -12,6 +12,7 @@ from enum import Enum
 from inspect import signature
 from typing import Any
 
+from hardneg.config.command_words import value_of
 from hardneg.errors import ConfigError
 
 NOTHING = "None"
@@ -100,19 +101,12 @@ def _mend(value: Any) -> str:
     """How to write a value that only looks like one of another kind; nothing where it does not."""
     if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_SEED:
         return f"; write {int(value)}"
-    if isinstance(value, str) and (value.lower() in ("true", "false") or _is_number(value)):
+    if isinstance(value, str) and {"bool", "float"} & set(_kinds_of(value_of(value))):
         return (
             ", and this is text: write it without quotes, or wrap what the environment gives in oc.decode, as in"
             " ${oc.decode:${oc.env:NAME}}"
         )
     return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return not math.isnan(float(text))
-    except ValueError:
-        return False
 
 
 def _words_of(annotation: Any) -> set[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from hardneg.config.command_words import as_value, in_shell, plain
+from hardneg.config.command_words import as_value, in_shell, plain, value_of
 
 
 def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
@@ -51,3 +52,11 @@ def test_a_line_for_a_shell_has_the_same_words():
     words = ["data.path='x, y'", "negatives=[in_batch,given]", "a='b$c'", "data.path=x", "a='\"'"]
     assert shlex.split(in_shell(words)) == words
     assert in_shell(words[:1]) == "\"data.path='x, y'\""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7", 7), ("1e-5", 1e-5), ("True", True), ("null", None), ("007", "007"), ("infinity", "infinity"), ("[7", "[7")],
+)
+def test_a_bare_text_is_what_hydra_reads_it_as(text, value):
+    assert value_of(text) == value and type(value_of(text)) is type(value)
