@@ -50,10 +50,10 @@ from hardneg.training.setup import (
     Negatives,
     begin,
     check_groups,
+    make_filters,
     make_losses,
     objective,
     own_device,
-    prepare_filters,
     prepare_negatives,
     teacher_vectors,
 )
@@ -157,7 +157,7 @@ def setting_of(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
     """What the negative sources are made for: the data, the filters, the cache, and who holds what they mine."""
     return Setting(
         training,
-        prepare_filters(cfg, training),
+        make_filters(cfg, training),
         Path(cfg.cache),
         owner=owner_name(folder),
         device=own_device(cfg),

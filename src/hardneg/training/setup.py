@@ -21,7 +21,7 @@ from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
-from hardneg.filters.base import CandidateFilter
+from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
@@ -120,11 +120,9 @@ def own_device(cfg: DictConfig) -> str:
     return "cpu" if cfg.trainer.accelerator == "cpu" else "auto"
 
 
-def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
+def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
     """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
-    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
-    for rule in filters.values():
-        rule.prepare(training)
+    filters = prepared(classes.build_group(cfg.filter, "filter"), training)
     if any(isinstance(rule, Guide) for rule in filters.values()):
         documents = candidates_of(classes.build_group(cfg.negatives, "negatives").values())
         guide(filters, training, documents, Path(cfg.cache), own_device(cfg))
