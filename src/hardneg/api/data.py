@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hardneg.api.frames import Frame, frame_of
 from hardneg.api.layouts import JudgedSet, Layout, Tables
 from hardneg.api.words import words_of
-from hardneg.data.readers.split_names import SPLITS
+from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
 
@@ -125,8 +125,6 @@ class Data:
 
     @classmethod
     def _of_tables(cls, name: str, train: Any, given: Mapping[str, Any]) -> Data:
-        from hardneg.data.readers.fields import split_name
-
         tables = {split: given[split] for split in (*SPLITS[1:], CORPUS) if given.get(split) is not None}
         whole = train if isinstance(train, Mapping) else {} if train is None else {"train": train}
         for key, table in whole.items():

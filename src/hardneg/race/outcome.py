@@ -13,6 +13,7 @@ from hardneg.race.course import Course
 from hardneg.race.decide import Confirmation, Verdict, confirm
 from hardneg.runs.rungs import DevValues
 
+Run = tuple[str, int]  # arm and seed
 Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at the end
 
 
@@ -41,17 +42,33 @@ class Outcome:
         }
         return max(others, key=lambda name: _standing(others[name]), default=None)
 
-    def queue(self, first_seed: int) -> list[tuple[str, int]]:
-        """The runs at the end by arm and seed: first what the test of a winner needs, then the runner-up.
+    def runs_anew(self, first_seed: int) -> list[tuple[Run, ...]]:
+        """The runs at the end: first the pairs that the test of a winner needs, then the runner-up.
 
-        Where there is nothing to test the runner-up is trained beside the baseline.
+        Where there is nothing to test the runner-up is trained beside the baseline. Of two runs in one tuple neither
+        tells anything without the other, as arms are compared on the seeds that they share.
         """
         seeds = [first_seed + number for number in range(self.course.settings.seeds)]
-        third = [] if self.runner_up is None else [self.runner_up]
+        third = () if self.runner_up is None else (self.runner_up,)
         if self.verdict.taken == self.baseline:
-            return [(name, seed) for seed in seeds for name in (self.baseline, *third)]
-        pair = (self.verdict.taken, self.baseline)
-        return [(name, seed) for group in (pair, third) for seed in seeds for name in group]
+            groups = [(self.baseline, *third)]
+        else:
+            groups = [(self.verdict.taken, self.baseline), *([third] if third else [])]
+        return [tuple((name, seed) for name in group) for group in groups for seed in seeds]
+
+    def goes_by(self, dev: Dev) -> str:
+        """Say what the verdict goes by: it may differ from what the table of the test suggests."""
+        said, base, metric = self.verdict, self.baseline, self.course.metric
+        if said.taken == base:
+            return (
+                f"the verdict goes by dev {metric} in the race itself, one run of each arm; the test has no part in it"
+            )
+        seeds = len(dev[said.taken].keys() & dev[base].keys())
+        of = f"the {seeds} new seeds" if seeds > 1 else "the one new seed"
+        return (
+            f"the verdict goes by dev {metric} of {of} that both {said.taken} and {base} were trained on; the test has"
+            " no part in it"
+        )
 
 
 def _standing(trial: FrozenTrial) -> tuple[int, float]:

@@ -38,7 +38,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
     by_arm = _arms(outcome, ends)
     tested = _tested(by_arm)
     command = race.entries[end.take].command(outcome.plan.unit[end.take], race.rules.whole, seed)
-    _show(outcome, by_arm, tested, end.take)
+    _show(outcome, by_arm, tested, end.take, outcome.goes_by(dev))
     at = [outcome.plan.training * race.rules.units(rung) / race.rules.whole for rung in range(1, race.rules.rungs + 1)]
     figure.draw(race.folder / FIGURE, _lines(outcome), tested, race.metric, race.baseline, at)
     summary = {
@@ -113,21 +113,26 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
 
 
-def _show(outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str) -> None:
-    """Print the closing table and compare's, and write the latter."""
+def _show(
+    outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str, goes_by: str
+) -> None:
+    """Print the closing table and compare's, and write the latter; both with what the verdict goes by."""
     if not by_arm:
         log.warning("split.test=null: there is no test, so there is no table")
         return
     seeds = max(len(arm.runs) for arm in by_arm.values())
     over = f"means over up to {seeds} seeds" if seeds > 1 else "one seed"
     results.show(f"test, {over}; to be taken: {take}", tested)
+    log.info("%s", goes_by)
     if len(by_arm) < 2:
         return
     data = next(iter(by_arm[outcome.baseline].runs.values())).summary["data"]
     race = outcome.course
     table = contrasts.compare(data, by_arm, contrasts.Plan(race.metric, baseline=outcome.baseline))
     tables.show(table)
-    (race.folder / TABLE).write_text(tables.markdown(table), encoding="utf-8")
+    (race.folder / TABLE).write_text(
+        f"{tables.markdown(table)}\n{goes_by[0].upper()}{goes_by[1:]}.\n", encoding="utf-8"
+    )
 
 
 def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any]:
