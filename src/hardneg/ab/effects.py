@@ -32,6 +32,11 @@ class Effect:
         """Its upper end."""
         return self.difference.interval()[1]
 
+    @property
+    def in_words(self) -> str:
+        """The difference with its interval, as in `+0.0120 [-0.0010, +0.0250]`."""
+        return f"{self.difference.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
+
 
 @dataclass(frozen=True)
 class Pairing:

@@ -44,10 +44,10 @@ class Side:
 class Files:
     """Judgements, and texts of queries and documents, by file."""
 
-    qrels: Path | None = None
-    queries: Path | None = None
-    corpus: Path | None = None
-    relevant_from: float | None = None  # of the qrels file: the lowest grade that is relevant
+    qrels: Path | None
+    queries: Path | None
+    corpus: Path | None
+    relevant_from: float | None  # of the qrels file: the lowest grade that is relevant
 
 
 def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:

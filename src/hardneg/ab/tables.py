@@ -71,17 +71,12 @@ def _interleaving(report: Report) -> Table:
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
-    return f"{effect.old:.4f}", f"{effect.new:.4f}", difference(effect), " / ".join(map(str, effect.wins))
-
-
-def difference(effect: Effect) -> str:
-    """The difference with its interval."""
-    return f"{effect.difference.mean:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]"
+    return f"{effect.old:.4f}", f"{effect.new:.4f}", effect.in_words, " / ".join(map(str, effect.wins))
 
 
 def headline(report: Report) -> str:
     """Say in one line what came out."""
-    return f"{report.verdict} in {report.effect.name}: {difference(report.effect)} on {len(report.judged.ids)} queries"
+    return f"{report.verdict} in {report.effect.name}: {report.effect.in_words} on {len(report.judged.ids)} queries"
 
 
 def gate(report: Report) -> str:

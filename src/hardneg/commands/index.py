@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardneg.config.command_words import in_shell
 from hardneg.data.open_set import open_set
 from hardneg.errors import UserError
 
@@ -53,11 +53,10 @@ def index(cfg: DictConfig) -> None:
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
     log.info("%s", opened.freshness)
     if build.name in folder.stack()[:1]:
-        log.info('live: hardneg search %s "..."', shlex.quote(str(backend.path)))
+        log.info('live: %s "..."', in_shell(["hardneg", "search", str(backend.path)]))
     else:
-        log.info(
-            "beside the live one; to switch: hardneg index switch %s %s", shlex.quote(str(backend.path)), build.name
-        )
+        switch = in_shell(["hardneg", "index", "switch", str(backend.path), build.name])
+        log.info("beside the live one; to switch: %s", switch)
 
 
 def source_of(cfg: DictConfig) -> dict:

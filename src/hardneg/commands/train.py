@@ -170,8 +170,8 @@ def make_batches(
     training: TrainingSet,
     encoder: EncoderParts,
     negatives: Negatives,
-    vectors: StoredVectors | None = None,
-    order: Order | None = None,
+    vectors: StoredVectors | None,
+    order: Order | None,
 ) -> Batches:
     """Draw from the offline sources, look up the tokens, and stack; `order` null: that of the data sets."""
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum, negatives.per_set)

@@ -26,7 +26,7 @@ class Across:
 
     metric: str
     columns: Mapping[str, Comparison]
-    whole: Comparison | None = None
+    whole: Comparison | None
     notes: list[str] = field(default_factory=list)
 
     @property

@@ -96,8 +96,8 @@ class Comparison:
     plan: Plan
     baseline: str
     rows: list[Row]
+    sets: int  # how many test sets the metric is the mean of; 0: it is of one
     notes: list[str] = field(default_factory=list)
-    sets: int = 0  # how many test sets the metric is the mean of; 0: it is of one
 
     @property
     def contrasts(self) -> dict[str, Contrast]:

@@ -65,11 +65,6 @@ class Guide(CandidateFilter):
         self._vectors: OtherVectors | None = None
 
     @property
-    def chosen(self) -> bool:
-        """Whether it is said who the guide is."""
-        return self.ckpt_path is not None or self.encoder is not None
-
-    @property
     def sources(self) -> list[str]:
         """The sources it judges, for the check that there are such; empty: all."""
         return self.only or []

@@ -41,7 +41,7 @@ class EmbeddingTeacher:
     @property
     def chosen(self) -> bool:
         """Whether it is said who teaches."""
-        return self.ckpt_path is not None or self.encoder is not None
+        return not self.source().follows_model
 
     def source(self) -> Dense:
         """What loads the weights."""

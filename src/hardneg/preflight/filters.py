@@ -32,13 +32,13 @@ def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
 
 def check_guide(name: str, rule: Guide) -> None:
     """Raise `ConfigError` for a guide that is nobody, two at once, or a checkpoint that is not there."""
-    if not rule.chosen:
+    try:
+        check_at_most_one(rule.ckpt_path, rule.encoder, "a guide")
+        asked = EmbeddingTeacher.of(rule)
+    except ConfigError as error:
+        raise ConfigError(f"filter.{name}: {error}") from error
+    if not asked.chosen:
         raise ConfigError(
             f"filter.{name} has no guide: give a checkpoint, as filter.{name}.ckpt_path=RUN/checkpoints/best.ckpt, or"
             f" an encoder, as +encoder@filter.{name}.encoder=minilm"
         )
-    try:
-        check_at_most_one(rule.ckpt_path, rule.encoder, "a guide")
-        EmbeddingTeacher.of(rule)
-    except ConfigError as error:
-        raise ConfigError(f"filter.{name}: {error}") from error

@@ -171,7 +171,6 @@ def confirm(
     taken: Mapping[int, Float[np.ndarray, " Q"]],
     baseline: Mapping[int, Float[np.ndarray, " Q"]],
     means: Float[np.ndarray, "A S"],
-    level: float = 0.95,
 ) -> Confirmation:
     """Test an arm against the baseline over new seeds and the dev queries, both random, as `hardneg compare` does.
 
@@ -182,6 +181,6 @@ def confirm(
     shared = sorted(taken.keys() & baseline.keys())
     d = np.stack([taken[seed] - baseline[seed] for seed in shared])
     found = statistics.crossed(d, statistics.pooled_seed_variance(means))
-    low, high = found.interval(level)
+    low, high = found.interval()
     enough = found.seeds > 1 and found.seed_freedom >= LEAST_FREEDOM
     return Confirmation(found.mean, low, high, found.p if enough else None, found.seeds, found.error)

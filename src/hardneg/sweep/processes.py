@@ -44,7 +44,7 @@ class Running:
 
     job: Job
     process: subprocess.Popen[bytes]
-    gpus: list[str] = field(default_factory=list)
+    gpus: list[str]
     began: float = field(default_factory=time.time)
 
 

@@ -81,13 +81,13 @@ def gather(x: Shaped[Tensor, R * rest]) -> Shaped[Tensor, WR * rest]:
     return _Gather.apply(x) if distributed.active() else x
 
 
-def gather_padded(ids: Int[Tensor, "R P"], fill: int = -1) -> Int[Tensor, "WR Q"]:
-    """Gather id lists whose width differs between ranks."""
+def gather_padded(ids: Int[Tensor, "R P"]) -> Int[Tensor, "WR Q"]:
+    """Gather id lists whose width differs between ranks; -1 fills the shorter ones."""
     if not distributed.active():
         return ids
     width = _moved(torch.tensor([ids.shape[1]]))
     dist.all_reduce(width, op=dist.ReduceOp.MAX)
-    return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=fill))
+    return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=-1))
 
 
 def gather_rows(rows: Shaped[Tensor, "R D"], total: int) -> Shaped[Tensor, "T D"]:

@@ -45,7 +45,7 @@ def is_local(repo: str) -> bool:
     return repo.startswith(("/", ".", "~")) or Path(repo).is_dir()
 
 
-def has_config(repo: str, config: str, revision: str | None = None) -> bool:
+def has_config(repo: str, config: str, revision: str | None) -> bool:
     """Tell whether a set has this config; in a folder made by `save_to_disk` that is a folder of that name."""
     if is_local(repo):
         folder = _folder(repo)
@@ -64,7 +64,7 @@ def has_config(repo: str, config: str, revision: str | None = None) -> bool:
     return True
 
 
-def config_names(repo: str, revision: str | None = None) -> list[str]:
+def config_names(repo: str, revision: str | None) -> list[str]:
     """Name the configs of a set, as far as they can be known."""
     import datasets
 

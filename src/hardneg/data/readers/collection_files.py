@@ -63,7 +63,7 @@ def role_of(path: PurePath) -> str | None:
     return None
 
 
-def files_of(folder: Path, language: str | None = None) -> dict[str, list[Path]]:
+def files_of(folder: Path, language: str | None) -> dict[str, list[Path]]:
     """Return the files of each role, in order of their names with numbers by size.
 
     Of a role that has files with `language` in their path, only these. Raises `DataError` where there are several

@@ -56,7 +56,7 @@ class Roles:
 
     query: str
     positive: tuple[str, ...]
-    negative: tuple[str, ...] = ()
+    negative: tuple[str, ...]
     fallback: tuple[str, ...] = ()
     score: str | None = None
     positive_scores: str | None = None

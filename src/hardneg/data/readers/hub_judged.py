@@ -30,7 +30,7 @@ class Layout:
     corpus: str
     queries: str
     qrels: tuple[str, str | None]
-    split: str | None = None
+    split: str | None
 
 
 class JudgedHub:

@@ -45,8 +45,8 @@ def judged_set(
     queries: Source,
     qrels: Mapping[str, Source],
     complaints: Complaints,
-    keep_own: bool = False,
-    relevant_from: RelevantFrom = None,
+    keep_own: bool,
+    relevant_from: RelevantFrom,
     triples: Triples | None = None,
 ) -> RetrievalData:
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.

@@ -31,14 +31,14 @@ class Layout:
     """How a file is written; `names` are of columns that it has no header for, `skip` lines stand before all."""
 
     delimiter: str
-    encoding: str = "utf8"
-    skip: int = 0
-    quoted: bool = True
-    names: tuple[str, ...] = ()
+    encoding: str
+    skip: int
+    quoted: bool
+    names: tuple[str, ...]
 
 
 def separated_rows(
-    path: Path, kind: str, complaints: Complaints, columns: Collection[str] | None = None, head: bool = False
+    path: Path, kind: str, complaints: Complaints, columns: Collection[str] | None, head: bool
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cells stay the text that they are (007 is no 7); an empty one is null. The header is row 1.
 
@@ -102,7 +102,7 @@ def separated_rows(
         complaints.about(path, 1, BadRow("empty file", "the file has a header but no rows", "write its rows"))
 
 
-def layout_of(path: Path, kind: str, columns: Collection[str] | None = None, head: bool = False) -> Layout:
+def layout_of(path: Path, kind: str, columns: Collection[str] | None, head: bool) -> Layout:
     """Tell how a file is written, by its first lines and, for its quotes, by all of them, or with `head` by `HEAD`.
 
     The first line is the header where it has one of the names `columns`; without any it may be a row.

@@ -51,9 +51,9 @@ class Evaluate(L.Callback):
         metrics: Sequence[Metric],
         depth: int,
         every_n_epochs: int,
-        every_n_steps: int | None = None,
-        choose: Chooser | None = None,
-        best: str | None = None,
+        every_n_steps: int | None,
+        choose: Chooser | None,
+        best: str | None,
     ) -> None:
         self.retriever, self.dev, self.tests, self.test_before = retriever, dev, tests, test_before
         self.metrics, self.depth = metrics, depth

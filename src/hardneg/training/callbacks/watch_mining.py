@@ -47,7 +47,7 @@ class Alarms(L.Callback):
         folder: Path,
         thresholds: Thresholds,
         metrics: list[str],
-        beside: BesideBM25 | None = None,
+        beside: BesideBM25 | None,
     ) -> None:
         self.sources, self.evaluate, self.training = dict(sources), evaluate, training
         self.folder, self.at, self.metrics = folder, thresholds, metrics
