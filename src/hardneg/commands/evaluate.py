@@ -26,7 +26,7 @@ from hardneg.runs import results
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.provenance import other_paths, provenance
 from hardneg.runs.saved_config import read_config
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed, process_group
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ def evaluate(cfg: DictConfig) -> None:
     """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first."""
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
-    with distributed.from_launcher(cfg.device):
+    with process_group.from_launcher(cfg.device):
         _evaluate(cfg)
-        distributed.barrier()
+        agreement.barrier()
 
 
 def _evaluate(cfg: DictConfig) -> None:

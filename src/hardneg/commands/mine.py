@@ -21,7 +21,7 @@ from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.negatives.stored import Stored
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
-from hardneg.system import distributed
+from hardneg.system import distributed, process_group
 from hardneg.system.cache import owner_name
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def mine(cfg: DictConfig) -> None:
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    with distributed.from_launcher(cfg.device):
+    with process_group.from_launcher(cfg.device):
         setting = open_setting(cfg, sources, owner_name(folder), opens(cfg.from_index))
         for name, source in sources.items():
             source.mine(setting)

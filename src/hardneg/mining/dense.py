@@ -22,7 +22,7 @@ from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_bl
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.progress import silent
 
 
@@ -166,7 +166,7 @@ class Dense(Miner):
     def _nearest(self, model: Model, pool: Blocks, task: Task) -> Nearest:
         """Index the pool, or with the other ranks a share each, and return what finds the nearest of it."""
         in_shares = task.queries is not None and self.search.in_shares(model.device)
-        distributed.agree("whether faiss searches on their GPUs", in_shares)
+        agreement.agree("whether faiss searches on their GPUs", in_shares)
         if task.queries is not None and in_shares:
             q = embed_blocks(model, task.queries, task.work, "queries", QUERY)
             return nearest_in_shares(self.search, pool, q, task.depth, model.device, task.work)

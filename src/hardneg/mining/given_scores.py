@@ -12,7 +12,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
 from hardneg.system.progress import progress
@@ -39,7 +39,7 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
     def build(unfinished: Path | None) -> None:
         work.mkdir(parents=True, exist_ok=True)
         _score(teacher, training, given, blocks)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen([path for _, path in blocks])

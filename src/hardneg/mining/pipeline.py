@@ -22,7 +22,7 @@ from hardneg.mining.filtering import filter_hits
 from hardneg.mining.rankings import BLOCK, Ranking, Rankings, ranked
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.progress import progress
 
@@ -78,9 +78,9 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     identity = recipe.identity(ranking)
     name = fingerprint(identity)
     work = cache / "work" / name
-    distributed.agree("what is to be mined", name)
+    agreement.agree("what is to be mined", name)
     if owner is not None:  # before it is there: nobody else's release comes between
-        distributed.first(lambda: hold(cache / "stores" / name, owner))
+        agreement.first(lambda: hold(cache / "stores" / name, owner))
     together = built_together if recipe.shared else built_once
     new = False
 
@@ -89,7 +89,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
         new, started = True, time.perf_counter()
         rankings = ranked(ranking, cache, owner)
         blocks = _filtered(recipe, training, rankings, work)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen([path for _, path in blocks])
@@ -103,7 +103,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
         log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)
-    new = distributed.first(lambda: new)  # some work is done by rank 0 alone
+    new = agreement.first(lambda: new)  # some work is done by rank 0 alone
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
         _remove_abandoned(cache / "work")
@@ -121,7 +121,7 @@ def _filtered(
     ranks, own = distributed.world_size(), distributed.rank()
     work.mkdir(parents=True, exist_ok=True)
     # By all or none, whatever each sees of the folder.
-    if recipe.teacher is not None and any(distributed.everyone(not all(path.exists() for _, path in blocks))):
+    if recipe.teacher is not None and any(agreement.everyone(not all(path.exists() for _, path in blocks))):
         recipe.teacher.open(work)
     with progress(-(-len(queries) // ranks), "filter" if recipe.teacher is None else "score", "queries") as bar:
         for rows, path in blocks[own::ranks]:

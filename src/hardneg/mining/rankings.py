@@ -17,7 +17,7 @@ from jaxtyping import Int32
 from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.memory_map import Mapped
@@ -106,15 +106,15 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
     training = ranking.training
     name = fingerprint(ranking.identity())
     work = cache / "work" / name
-    distributed.agree("what is to be ranked", name)
+    agreement.agree("what is to be ranked", name)
     if owner is not None:  # before they are there: nobody else's release comes between
-        distributed.first(lambda: hold(cache / "rankings" / name, owner))
+        agreement.first(lambda: hold(cache / "rankings" / name, owner))
     together = built_together if ranking.miner.collective else built_once
 
     def build(unfinished: Path | None) -> None:
         started = time.perf_counter()
         blocks = _rank(ranking, work)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen([path for _, path in blocks])
@@ -168,7 +168,7 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
 
 def _opened(miner: Miner, task: Task, paths: list[Path]) -> Ranker | None:
     """Open the miner unless everything is ranked; by all ranks or none, whatever each sees of the folder."""
-    if any(distributed.everyone(not all(path.exists() for path in paths))):
+    if any(agreement.everyone(not all(path.exists() for path in paths))):
         return ranker_of(miner, task)
     return None
 

@@ -16,7 +16,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.pairs.base import PairFilter, Pairs
 from hardneg.pairs.measures import measured
-from hardneg.system import distributed
+from hardneg.system import agreement
 from hardneg.system.cache import built_together, fingerprint
 from hardneg.system.memory_map import Mapped
 
@@ -78,7 +78,7 @@ def select(rules: Mapping[str, PairFilter], training: TrainingSet, cache: Path, 
     selection = Selection(built_together(cache / "pairs" / name, build))
     for rule in rules.values():
         rule.put_away()
-    distributed.agree("the pairs that are trained on", selection.counts)
+    agreement.agree("the pairs that are trained on", selection.counts)
     if not selection.counts["kept"]:
         dropped = ", ".join(f"{rule} {count}" for rule, count in selection.counts.items() if rule != "kept")
         raise DataError(f"pairs=[{','.join(rules)}] leaves no pair of {training.data.name} to train on ({dropped})")

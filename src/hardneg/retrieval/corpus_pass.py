@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.exact_search import TopK, merged
-from hardneg.system import collectives, distributed
+from hardneg.system import agreement, collectives, distributed
 
 # Blocks of documents in their order: their rows and their vectors.
 Documents = Iterator[tuple[Int32[np.ndarray, " n"], Float[Tensor, "n D"]]]
@@ -43,7 +43,7 @@ class Lists:
             of_scores, of_ids = top.best()
             scores[here, : of_scores.shape[1]], ids[here, : of_ids.shape[1]] = of_scores, of_ids
         if distributed.active():
-            distributed.barrier()  # one may have had longer texts: its fellows wait outside of a collective
+            agreement.barrier()  # one may have had longer texts: its fellows wait outside of a collective
             scores, ids = (_side_by_side(part) for part in (scores, ids))
             scores, order = merged(scores, width)
             ids = ids.gather(1, order)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
 from hardneg.retrieval.model import Model
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 
 
 class CorpusVectors:
@@ -27,7 +27,7 @@ class CorpusVectors:
         """Return the vectors of all documents, embedding what is not there yet."""
         rows = np.arange(len(model.docs), dtype=np.int32)
         here = self.folder / model.vectors_name(rows)
-        distributed.first(lambda: self._make_way(here))
+        agreement.first(lambda: self._make_way(here))
         return embed_blocks(model, rows, here, "documents")
 
     def _make_way(self, here: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import check_seen, taking_turns
 from hardneg.system.progress import Progress, progress
@@ -127,7 +127,7 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
                 bar.skip(len(cuts[index]))
                 continue
             write_array(paths[index], _vectors(model, side, cuts[index], stored, bar))
-    distributed.barrier()
+    agreement.barrier()
     check_seen(paths)
     return Blocks(paths, rows, model.towers.dim)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hardneg.retrieval.embedding_blocks import Blocks, read_rows, write_array
 from hardneg.retrieval.search import Search
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.cache import check_seen
 from hardneg.system.progress import Progress, progress
 
@@ -41,7 +41,7 @@ def nearest_in_shares(
     """
     ranks = distributed.world_size()
     search_share(search, docs, queries, depth, device, folder)
-    distributed.barrier()
+    agreement.barrier()
     shares = [finds(folder, len(queries.paths), depth, number, ranks) for number in range(ranks)]
     check_seen([path for share in shares for path in share])
     widths = [min(depth, len(docs.share(number, ranks))) for number in range(ranks)]

@@ -18,7 +18,7 @@ from hardneg.errors import ConfigError, DataError
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
-from hardneg.system import distributed
+from hardneg.system import agreement
 
 Ranks = Retriever | Reranker
 
@@ -69,7 +69,7 @@ def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str], own
             raise type(error)(f"evaluate.also.{name}: {error}") from error
         found.append(OtherSet(name, loaded, split))
     if found:
-        distributed.agree("the data of evaluate.also", [one.data.fingerprint(one.split) for one in found])
+        agreement.agree("the data of evaluate.also", [one.data.fingerprint(one.split) for one in found])
     return found
 
 

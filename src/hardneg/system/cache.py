@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from hardneg.errors import ConfigError
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.cache_folder import HELD, UNFINISHED
 
 
@@ -35,12 +35,12 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """
     if not distributed.active():
         return _built(folder, build)
-    distributed.agree("a folder in the cache", folder.name)
-    distributed.first(lambda: _built(folder, build))
+    agreement.agree("a folder in the cache", folder.name)
+    agreement.first(lambda: _built(folder, build))
     if distributed.rank() > 0:
         with distributed.alone():
             _built(folder, build)
-    distributed.barrier()
+    agreement.barrier()
     return folder
 
 
@@ -52,15 +52,15 @@ def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
     """
     if not distributed.active():
         return _built(folder, build)
-    distributed.agree("a folder in the cache", folder.name)
+    agreement.agree("a folder in the cache", folder.name)
     if distributed.rank() == 0:
         with ExitStack() as held:
-            if distributed.first(lambda: held.enter_context(_missing(folder))):
+            if agreement.first(lambda: held.enter_context(_missing(folder))):
                 with _filled(folder) as unfinished:
                     build(unfinished)
-    elif distributed.first(lambda: False):
+    elif agreement.first(lambda: False):
         build(None)
-    distributed.barrier()
+    agreement.barrier()
     return folder
 
 
@@ -117,7 +117,7 @@ def taking_turns(folder: Path) -> Iterator[None]:
             except OSError as error:
                 raise ConfigError(f"cache: cannot write to {folder} ({error.strerror}); set cache=DIR") from error
 
-        distributed.first(lock)
+        agreement.first(lock)
         yield
 
 

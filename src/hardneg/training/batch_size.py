@@ -21,7 +21,7 @@ from hardneg.data.tokens import TokenTable
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.training.auto_numbers import Auto
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
     """
     if tries is None:
         return cfg
-    fits = min(distributed.everyone(halved(tries, number)))
+    fits = min(agreement.everyone(halved(tries, number)))
     if fits < number and distributed.rank() == 0:
         log.warning(
             "batch_size: %d, since this device has no memory for %d; encoder.grad_cache=true"

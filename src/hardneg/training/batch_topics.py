@@ -14,7 +14,7 @@ from hardneg.data.same_set_batches import Order
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.topics import Topics
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.training.setup import own_device
 
@@ -34,7 +34,7 @@ def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
     if not cfg.get("batches"):
         return training.order
     kept = folder / TOPICS
-    if run_identity.goes_on(cfg.ckpt_path, folder) and all(distributed.everyone(kept.is_file())):
+    if run_identity.goes_on(cfg.ckpt_path, folder) and all(agreement.everyone(kept.is_file())):
         found = np.load(kept)
         if len(found) != len(training.queries):
             raise DataError(

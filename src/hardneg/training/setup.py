@@ -36,7 +36,7 @@ from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
@@ -72,10 +72,10 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = TrainingSet(data, cfg.split.train)
     for split in filter(None, (cfg.split.dev, *splits_of(cfg.split.test))):
         data.split(split)  # now, not after the first epoch
-    distributed.agree("the run folder", str(folder))
-    distributed.agree("the settings", run_identity.identity(cfg, folder))
-    distributed.agree("the checkpoint to go on from", cfg.ckpt_path)
-    distributed.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
+    agreement.agree("the run folder", str(folder))
+    agreement.agree("the settings", run_identity.identity(cfg, folder))
+    agreement.agree("the checkpoint to go on from", cfg.ckpt_path)
+    agreement.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
     log.info(describe(data))
     if training.leaves_no_negative:
         log.warning(

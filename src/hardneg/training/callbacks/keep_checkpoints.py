@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.runs.folder import BEST, LAST
-from hardneg.system import distributed
+from hardneg.system import agreement
 from hardneg.training.base import ends_now
 from hardneg.training.callbacks.evaluation import measured_now, measured_within
 
@@ -85,7 +85,7 @@ class _AtEpochEnd(_Keep):
         last = last_written(trainer)
         must = ends_now(trainer) or _written(trainer, BEST_STEM) > last
         must |= trainer.global_step - last >= self.every_n_steps
-        if must or distributed.first(lambda: time.monotonic() >= self.again):
+        if must or agreement.first(lambda: time.monotonic() >= self.again):
             began = time.monotonic()
             super().on_train_epoch_end(trainer, pl_module)
             self.again = time.monotonic() + min(RARE * (time.monotonic() - began), LONGEST)

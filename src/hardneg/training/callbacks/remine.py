@@ -17,7 +17,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
-from hardneg.system import distributed, split_weights
+from hardneg.system import agreement, split_weights
 from hardneg.training.base import ends_now, logs_now, stops_early
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.keep_checkpoints import last_written
@@ -131,7 +131,7 @@ class Remine(L.Callback):
             old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
             self.stores[name] = [store for store in self.stores[name] if store not in old]
             if self.setting.owner is not None:
-                distributed.first(partial(self._release, old))  # it waits for locks that others may hold
+                agreement.first(partial(self._release, old))  # it waits for locks that others may hold
 
     def _release(self, stores: list[str]) -> None:
         assert self.setting.owner is not None
