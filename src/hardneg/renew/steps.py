@@ -19,7 +19,7 @@ from hardneg.runs.folder import BEST, LAST
 from hardneg.runs.trec_runs import write_run
 from hardneg.serving.builder import Builder
 from hardneg.serving.builds import Build
-from hardneg.serving.live_index import open_build
+from hardneg.serving.opened_build import open_build
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.stages.recipe import Stage
 from hardneg.stages.run_stages import command_of, launch, say

@@ -1,4 +1,4 @@
-"""The live index: opened with its model, checked, asked, and followed when another build goes live."""
+"""The live index: the build that answers, followed when another one goes live."""
 
 from __future__ import annotations
 
@@ -9,36 +9,21 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
 from hardneg.serving import canaries
-from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
-from hardneg.serving.documents import Documents
-from hardneg.serving.freshness import Freshness, examine
+from hardneg.serving.freshness import Freshness
 from hardneg.serving.index_folder import POINTER, IndexFolder
-from hardneg.serving.manifest import NAME
-from hardneg.serving.reader_hold import Hold
+from hardneg.serving.opened_build import Hit, Opened, open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 log = logging.getLogger(__name__)
 
-MOST = 64  # shards of which a vector is made again when an index is opened; `hardneg check` does it with all
-NEW = 8  # vectors of each shard that are made again before a new build may answer
 AGAIN = 10.0  # seconds until a build that could not be opened is tried again
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A found document."""
-
-    id: str
-    score: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -48,85 +33,6 @@ class Answer:
     hits: tuple[Hit, ...]
     build: str
     freshness: str
-
-
-@dataclass(frozen=True)
-class Opened:
-    """One build, ready to answer."""
-
-    build: Build
-    vectors: Vectors
-    encoder: TextEncoder
-    freshness: Freshness
-    documents: list[Documents]  # mapped when it is opened: later their files may be gone
-    hold: Hold
-
-    @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        return {
-            name: (number, row)
-            for number, documents in enumerate(self.documents)
-            for row, name in enumerate(documents.texts.ids.to_pylist())
-        }
-
-    def __enter__(self) -> Opened:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def search(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """Embed the queries and ask the backend."""
-        return [
-            tuple(Hit(name, score, self.text(name)) for name, score in found)
-            for found in self.vectors.search(self.encoder.queries(queries), k)
-        ]
-
-    def examine(self) -> Freshness:
-        """Look at it anew, at another sample of its vectors."""
-        return examine(self.build, self.encoder, self.vectors, most=MOST)
-
-    def text(self, name: str) -> str:
-        """The text of a document, as it was indexed."""
-        number, row = self._places[name]
-        return self.documents[number].texts[row]
-
-    def close(self) -> None:
-        """Let go of files and connections, and of the build."""
-        self.vectors.close()
-        self.hold.release()
-
-
-def open_build(
-    build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
-) -> Opened:
-    """Open, hold and check one build; one that is `new` more closely: vectors of every shard are made again.
-
-    Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
-    """
-    with ExitStack() as undo:  # what was opened is closed again unless all of it goes well
-        hold = Hold(build.folder / NAME)
-        undo.callback(hold.release)
-        _check_width(build, encoder)
-        encoder = encoder.at(build.manifest.dim)
-        vectors = build.backend.open(build.vectors)
-        undo.callback(vectors.close)
-        freshness = examine(build, encoder, vectors, corpus, NEW if new else 1, None if new else MOST)
-        if not freshness.fresh:
-            if not allow_stale or not build.intact:
-                freshness.require()
-            log.warning("%s. To mend it: %s", freshness, freshness.mend)
-        opened = Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
-        undo.pop_all()
-    return opened
-
-
-def _check_width(build: Build, encoder: TextEncoder) -> None:
-    if encoder.towers.dim < build.manifest.dim:
-        raise ConfigError(
-            f"{build.folder} holds embeddings of width {build.manifest.dim}, and the model makes {encoder.towers.dim}:"
-            " they cannot be compared, whatever is allowed"
-        )
 
 
 class LiveIndex:

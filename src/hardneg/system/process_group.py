@@ -18,7 +18,8 @@ LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited
 def from_launcher(device_name: str = "auto") -> Iterator[None]:
     """Join the other processes that torchrun or srun started, if one started us; Lightning does so on its own.
 
-    `device_name` is where they compute (see `distributed.device`). Raises `ConfigError` for one GPU that all of them would share.
+    `device_name` is where they compute (see `distributed.device`). Raises `ConfigError` for one GPU that all of them
+    would share.
     """
     here = launch.place()
     if here is None or dist.is_initialized():

@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hardneg.serving.freshness import Freshness
-from hardneg.serving.live_index import LiveIndex, Opened
+from hardneg.serving.live_index import LiveIndex
+from hardneg.serving.opened_build import Opened
 from hardneg.system import allocator
 
 log = logging.getLogger(__name__)
