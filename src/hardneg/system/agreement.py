@@ -90,7 +90,10 @@ def _before_joining() -> dist.Store:
 
 
 def find_first() -> None:
-    """Let the environment say where rank 0 is; of SLURM's processes each can tell."""
+    """Let the environment say where rank 0 is, as each of SLURM's processes can tell.
+
+    Raises `ConfigError` for settings of SLURM that Lightning refuses.
+    """
     if "RANK" in environ:
         return
     from lightning.fabric.plugins.environments import SLURMEnvironment
