@@ -143,7 +143,7 @@ class Run:
         return found[0] if isinstance(texts, str) else found
 
     def rank(self, query: str, documents: Iterable[str], k: int | None = None) -> list[Ranked]:
-        """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first so many."""
+        """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first k."""
         import numpy as np
 
         listed = texts_of(documents)
@@ -227,7 +227,7 @@ def open_run(folder: str | Path, device: str = "auto") -> Run:
 
 
 def texts_of(texts: Any) -> list[str]:
-    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array; raises `UserError` for what is none."""
+    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array; else raises `UserError`."""
     if isinstance(texts, str):
         return [texts]
     for name in ("to_pylist", "to_list", "tolist"):

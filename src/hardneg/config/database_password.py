@@ -21,7 +21,7 @@ def without_password(url: str) -> str:
     """Return a URL, or a word that holds one, without its password, which then is in the environment."""
     for pattern, bare in ((WITH_PASSWORD, r"\1@"), (IN_QUERY, "")):
         if "://" in url and (found := pattern.search(url)) is not None:
-            if password := unquote(found[pattern.groups]):  # an empty one is none, and must not replace a real one
+            if password := unquote(found[pattern.groups]):  # an empty password must not replace a real one
                 os.environ[PASSWORD] = password
             url = re.sub(r"[?&](?=['\"]*$)", "", pattern.sub(bare, url, count=1))
     return url

@@ -27,7 +27,7 @@ REFUSED = {
     "model_registry": "what W&B is given of a run is logger.wandb.artifacts",
     "barebones": "it takes away loggers and checkpoints, which a run ends with: leave it out",
 }
-OURS = ("compile",)  # keys beside the Trainer's arguments that are none of them
+OURS = ("compile",)  # keys of `trainer` that are ours and not the Trainer's arguments
 
 
 def lightnings(trainer: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,17 +85,17 @@ def in_numbers(node: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
 
 
 def found_batch_size(folder: Path | None) -> int | None:
-    """Return the batch that `batch_size=auto` has found for the run in this folder; None where it has not yet."""
+    """Return the batch that `batch_size=auto` has found for the run in this folder; None as long as it has not."""
     return found(folder, "batch_size")
 
 
 def found_learning_rate(folder: Path | None) -> float | None:
-    """Return the rate that `encoder.lr=auto` has found for the run in this folder; None where it has not yet."""
+    """Return the rate that `encoder.lr=auto` has found for the run in this folder; None as long as it has not."""
     return found(folder, "learning_rate")
 
 
 def found(folder: Path | None, name: str) -> Any:
-    """Return what the status of the run in this folder has under a name; None where it has nothing, or is none."""
+    """Return what the status of the run in this folder has under a name; None where there is nothing."""
     try:
         status = json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):

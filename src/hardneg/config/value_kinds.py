@@ -26,7 +26,7 @@ SAID = {"bool": "true or false", "int": "a whole number", "float": "a number", N
 
 
 def check_settings(node: Mapping[str, Any], written: Mapping[str, Any], path: str = "") -> None:
-    """Raise `ConfigError` for a setting whose default is a number, true or false, and which is none.
+    """Raise `ConfigError` for a setting that is no number, or not true or false, where its default is one.
 
     `written` holds the defaults of a command's yaml. Null may switch a number off, and counts as false. What holds a
     `_target_` is held to its class by `check_arguments`.
@@ -89,7 +89,7 @@ def check_arguments(path: str, made: Callable[..., Any], given: Mapping[str, Any
 def check_kind(key: str, value: Any, kinds: set[str]) -> None:
     """Raise `ConfigError` for a value of none of these kinds, as {"float", "None"}; 0 and 1 are a bool too.
 
-    What is not a number (nan) is of no kind.
+    NaN is of no kind.
     """
     if not kinds & set(_kinds_of(value)):
         said = " or ".join(SAID[kind] for kind in SAID if kind in kinds)

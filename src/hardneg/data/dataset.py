@@ -110,9 +110,9 @@ class TrainingRows(Dataset):
         return self.__getitems__([place])[0]
 
     def __getitems__(self, places: Sequence[Place]) -> Drawn:
-        """Draw the rows of one batch, all at once (what a data loader asks for where there is it)."""
+        """Draw the rows of one batch, all at once (a data loader prefers this to `__getitem__`)."""
         epochs, indices, batches = np.array(places, np.int64).reshape(-1, 3).T
-        assert (batches == batches[0]).all(), "the places are of one batch"
+        assert (batches == batches[0]).all(), "the places belong to different batches"
         queries = self.queries[indices].astype(np.int64)
         ids, source, teacher = self.mixture.draw_batch(epochs, queries, int(batches[0]))
         shown, scores = self.shown(epochs, queries)

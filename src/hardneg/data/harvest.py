@@ -96,7 +96,7 @@ def read_file(name: str, path: Path) -> list[Function]:
 
 
 def first_sentence(docstring: str) -> str | None:
-    """Return the first sentence on one line, or None where there is none in words."""
+    """Return the first sentence on one line, or None if it says too little."""
     paragraph = re.split(r"\n\s*\n|\n\s*(?:>>>|[-*:@])", inspect.cleandoc(docstring), maxsplit=1)[0]
     text = " ".join(paragraph.split())
     for end in _SENTENCE_END.finditer(text):

@@ -89,7 +89,7 @@ class Mix:
             _texts({name: data.corpus for name, data in loaded.items()}),
             _texts({name: data.queries for name, data in loaded.items()}),
             {split: _qrels([(data.qrels.get(split), part) for data, part in joined]) for split in splits},
-            # Of a set without truth nobody knows what else is relevant: then there is none of the whole either.
+            # Of a set without truth nobody knows what else is relevant, so the whole has no truth either.
             truth=_qrels([(data.truth, part) for data, part in joined]) if has_truth else None,
             given=_given(joined) if has_given else None,
             scored=_scored(joined),
@@ -142,7 +142,7 @@ def _qrels(tables: list[tuple[Qrels | None, Part]]) -> Qrels:
 
 
 def _own(sets: list[tuple[RetrievalData, Part]]) -> np.ndarray | None:
-    """Join the documents that queries are themselves; those of a set without any are none."""
+    """Join the documents that queries are themselves; a set without any adds none."""
     if all(data.own is None for data, _ in sets):
         return None
     own = np.full(sets[-1][1].queries.stop, -1, np.int32)

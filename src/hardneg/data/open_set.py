@@ -156,7 +156,7 @@ class _Folder:
         return Mapped(self.path / f"{name}.npy").array
 
     def table(self, name: str, kind: type) -> Any:
-        """Open a table of arrays; None where there is none."""
+        """Open a table of arrays; None if it does not exist."""
         if name not in self.card["arrays"]:
             return None
         return kind(**{field: self.array(f"{name}-{field}") for field in self.card["arrays"][name]})

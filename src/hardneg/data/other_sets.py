@@ -37,7 +37,7 @@ def others(also: Mapping[str, Any] | None, cache: str | None = None) -> dict[str
 
     An entry is a config of the group `data` (`+data@evaluate.also.NAME=beir`), or `{path: DIR}`, whose kind is guessed
     as that of `data.path` is, or said by `data: KIND`. `test: SPLIT` names its split, else that is test. `cache` is the
-    run's, for data that are made. Reads no data. Raises `ConfigError` for what is none of these,
+    run's, for data that are made. Reads no data. Raises `ConfigError` for anything else,
     for a path that is not there, and for a name that cannot be part of a metric's.
     """
     found = {}

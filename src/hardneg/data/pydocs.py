@@ -137,7 +137,7 @@ def _version(name: str, start: Path) -> str:
 
 
 def _read(path: Path) -> tuple[list[Function], int] | None:
-    """Read a cached harvest; None if there is none, or not one that we finished writing."""
+    """Read a cached harvest; None if there is none, or it was not written to its end."""
     try:
         head, body = path.read_text("utf-8").split("\n", 1)
         record = json.loads(head)

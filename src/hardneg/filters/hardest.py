@@ -30,11 +30,11 @@ class Hardest(CandidateFilter):
 
     @property
     def sources(self) -> list[str]:
-        """The sources it judges, for the check that there are such; empty: all."""
+        """The sources it judges, for the check that these exist; empty: all."""
         return self.only or []
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the candidate is of such a source and not among the row's hardest."""
+        """Return False where the candidate is of a judged source and not among the row's hardest."""
         asked = c.negative if self.only is None else c.negative & c.offered_by(self.only)
         scores = c.scores.masked_fill(~asked, -torch.inf)
         edge = scores.topk(min(self.n, scores.shape[1]), dim=1).values[:, -1:]

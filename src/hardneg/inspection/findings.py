@@ -84,7 +84,7 @@ def _bm25(report: dict[str, Any]) -> Iterator[str]:
 
 
 def likely_false_negatives(report: dict[str, Any]) -> bool:
-    """Whether so many queries have unlabelled documents much like a positive that a filter is due."""
+    """Whether enough queries have unlabelled documents much like a positive for a filter to be due."""
     near = report["near_copies"]
     return bool(near["with_near_copies"] > NEAR * near["queries"])
 

@@ -22,7 +22,7 @@ from hardneg.system.progress import progress
 
 DEPTHS = (10, 100)
 BLOCK = 64  # queries ranked at a time
-NEAR_QUERY, NEAR_POSITIVE = 20, 10  # so many of the first hits are compared with a positive
+NEAR_QUERY, NEAR_POSITIVE = 20, 10  # how many of the first hits are compared with a positive
 ALIKE = 0.7  # share of common word pairs (Jaccard) from which on two documents say the same
 WORDS = 100  # of a positive that BM25 is asked with
 PAIRS = 500  # queries with a positive that are compared
@@ -40,7 +40,7 @@ class Looked:
 
 
 def first_hits(data: RetrievalData, alike: Alike, queries: int, documents: int) -> dict[str, Any]:
-    """Rank at most so many queries of each split, among at most so many documents; the same ones each time.
+    """Rank a limited number of queries of each split among a limited number of documents, the same ones each time.
 
     Where not all documents are ranked, all that are relevant to these queries are, and others drawn evenly: positives
     are then found more easily than among all. A query's own document is left out.

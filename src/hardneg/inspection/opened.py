@@ -75,7 +75,7 @@ def _composed(words: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 
 def _load(settings: dict[str, Any]) -> tuple[RetrievalData, str | None]:
-    """Read the data; of rows that cannot be read keep what is said of the first, and read the others."""
+    """Read the data without the rows that cannot be read; keep what is wrong with the first of these."""
     try:
         return classes.build(settings).load(), None
     except DataError as error:

@@ -27,7 +27,7 @@ Engine = Callable[
 
 
 def engine_for(size: int) -> Engine:
-    """Choose what searches so many documents, and say so where it matters: compiled by Numba if it is installed."""
+    """Choose what searches this many documents, compiled by Numba if that is installed; say so where it matters."""
     if size < COMPILED_FROM:
         return by_numpy
     threads = torch.get_num_threads()

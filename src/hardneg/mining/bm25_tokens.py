@@ -75,7 +75,7 @@ def name_of(tokens: str) -> str:
 
 
 def are_words(tokens: str) -> bool:
-    """Whether tokens may be words, which a language's stemmer and stop words are for; an encoder's are none."""
+    """Whether tokens are words, as a language's stemmer and stop words need; an encoder's tokens are not."""
     return tokens in CHOICES
 
 

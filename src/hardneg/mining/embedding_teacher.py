@@ -50,7 +50,7 @@ class EmbeddingTeacher:
     def vectors(self, training: TrainingSet, documents: str, cache: Path, device: str) -> StoredVectors:
         """Embed the training queries, and the documents that are `positives` or `all`, as far as nobody has yet.
 
-        Each rank does a share. An attempt that was interrupted is gone on with.
+        Each rank does a share. An interrupted attempt is continued.
         """
         return stored_vectors(self.model(training, cache, device), training, documents, cache)
 

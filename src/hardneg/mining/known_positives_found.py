@@ -38,7 +38,7 @@ def found_of(
 
 @dataclass(frozen=True)
 class BesideBM25:
-    """Compares a miner's recall of known positives with BM25's, on at most so many training queries."""
+    """Compares a miner's recall of known positives with BM25's, on a limited number of training queries."""
 
     bm25: Miner
     training: TrainingSet

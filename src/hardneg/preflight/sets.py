@@ -8,7 +8,7 @@ from hardneg.errors import ConfigError
 
 
 def check_sets_named(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for sets that there are not, sets that no loss reads, and numbers of no source."""
+    """Raise `ConfigError` for sets that do not exist, sets that no loss reads, and numbers for no source."""
     data = node["data"] or {}
     there = list(data.get("sets") or {})
     chosen = {name: loss["sets"] for name, loss in (node["loss"] or {}).items() if (loss or {}).get("sets")}

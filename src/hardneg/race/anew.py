@@ -24,9 +24,9 @@ class Anew:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
     One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
-    without another run it is judged by those that there are. Other seeds are begun while there is time for all runs
-    that are compared on them, and left where one of these has failed. A race that is asked for again tries what failed
-    once more (see `try_again`).
+    without any other run the race is judged by those that succeeded. Other seeds are begun while there is time for all
+    runs that are compared on them, and left where one of these has failed. A race that is asked for again tries what
+    failed once more (see `try_again`).
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
@@ -63,7 +63,7 @@ class Anew:
         return Work(f"end_{name}-s{seed}", name, words, {}, seed)
 
     def _cost(self) -> float:
-        """The seconds of such a run, by those that there were, else by what a whole run has cost of late."""
+        """The seconds of such a run: the mean of those that ended, or else what a whole run has cost recently."""
         times = [value for key, value in self.record.study.user_attrs.items() if key.startswith("seconds_end_")]
         return (
             float(np.mean(times))

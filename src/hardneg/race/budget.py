@@ -55,7 +55,7 @@ def runs_at_the_end(arms: int, seeds: int) -> int:
 
 
 def slots(runs: int, at_once: int) -> int:
-    """How many runs' time so many runs take where `at_once` go at a time: of the last round some may stay idle."""
+    """Round a number of runs up to whole rounds of `at_once`: in the last round some places may stay idle."""
     return math.ceil(runs / at_once) * at_once
 
 
@@ -101,7 +101,7 @@ def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: floa
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds that the parts of a run take: as planned, times `pace`, how much slower runs were of late."""
+    """Seconds that the parts of a run take: as planned, times `pace`, how much slower recent runs were."""
 
     rules: Rules
     unit: float  # of the length of a first rung, with its evaluation

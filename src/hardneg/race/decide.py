@@ -110,7 +110,7 @@ def look(scores: Scores, rung: int, rules: Rules, baseline: str, room: int | Non
     """Look at the arms that have come to a rung: who is told apart from the leader stops, then who has no room.
 
     `room` is how many the time left is enough for; never fewer than two, the leader and the baseline, which always goes
-    on: what is said of it in the end is said at the whole length.
+    on, so that at the end it has been trained at the whole length.
     """
     ranked = sorted(scores, key=lambda arm: -float(scores[arm].mean()))
     leader, level = ranked[0], rules.level(rung)

@@ -56,7 +56,7 @@ class Settings:
                 )
 
     def rules(self, arms: int) -> Rules:
-        """What the looks at so many arms go by."""
+        """The rules by which the looks judge this many arms."""
         return Rules(arms, self.rungs, self.growth, self.keep, self.alpha)
 
     def portfolio(self) -> dict[str, list[str]]:
@@ -71,7 +71,7 @@ class Settings:
                 )
             check_words(words, f"arm {name}: ")
         if self.baseline not in arms:
-            raise ConfigError(f"baseline={self.baseline} is none of the arms; there are {', '.join(arms) or 'none'}")
+            raise ConfigError(f"baseline={self.baseline} is not among the arms; there are {', '.join(arms) or 'none'}")
         if len(arms) < 2:
             raise ConfigError("a race needs two arms or more; choose them by race=NAME (a file of conf/race)")
         same = {name: other for name in arms for other in arms if name < other and arms[name] == arms[other]}

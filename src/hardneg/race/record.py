@@ -156,7 +156,7 @@ class Record:
         self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
 
     def left_out(self) -> dict[str, str]:
-        """The arms that come to the same run as another, each with that one; empty until all are timed."""
+        """The arms that would repeat another arm's run, each with that arm; empty until all are timed."""
         return dict(self.kept(SAME) or {})
 
     def finished(self, name: str, value: float) -> None:

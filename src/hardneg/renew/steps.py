@@ -47,7 +47,7 @@ def build(renewal: Renewal, ckpt_path: str, *beside: Build) -> Build:
 
 
 def encoder_of(renewal: Renewal, ckpt_path: str) -> TextEncoder:
-    """Load a checkpoint for the index: as wide as that one is, where it should compute."""
+    """Load a checkpoint for the index, at the index's width, on the device that its config names."""
     cfg = renewal.index_cfg
     encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
     return encoder.at(min(renewal.live.manifest.dim, encoder.towers.dim))

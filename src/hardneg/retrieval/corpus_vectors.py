@@ -17,7 +17,7 @@ class CorpusVectors:
 
     A dev evaluation and the mining round after it, several sources that mine in one round, and the final test where the
     best weights are the last: each takes what the first of them has computed. So does a run that was killed meanwhile.
-    They are of one state of the weights at a time: another one takes the place of the last. Every rank asks.
+    They belong to one state of the weights at a time: another state's replace them. Every rank asks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,6 +37,6 @@ class CorpusVectors:
         here.mkdir(parents=True, exist_ok=True)
 
     def remove(self) -> None:
-        """Remove what is there; the run has ended."""
+        """Remove them; the run has ended."""
         if distributed.rank() == 0:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -42,7 +42,7 @@ class TopK:
 
 
 class _Block:
-    """The best documents of so many queries as are scored at a time."""
+    """The best documents of the queries that are scored at a time."""
 
     def __init__(self, queries: Float[Tensor, "Q D"], k: int) -> None:
         self.queries, self.k = queries, k

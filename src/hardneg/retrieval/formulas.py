@@ -1,4 +1,4 @@
-"""Metrics that trec_eval has not, of one query: as ranx has them (judged: ir_measures), in trec_eval's order."""
+"""Metrics that trec_eval lacks, of one query: as ranx has them (judged: ir_measures), in trec_eval's order."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ TREC: dict[str, tuple[str | None, str | None]] = {
     "bpref": (None, "bpref"),
     "infap": (None, "infAP"),
 }
-# Those that trec_eval has not, or only in another form; they are in `formulas`.
+# Those that trec_eval lacks, or has only in another form; they are in `formulas`.
 FORMULAS = ("hit_rate", "hits", "f1", "judged", "dcg", "dcg_burges", "ndcg_burges")
 ALSO_CALLED = {"P": "precision", "p": "precision", "hit": "hit_rate", "r_precision": "rprec", "r-precision": "rprec"}
 UNCUT_ONLY = ("rprec", "bpref", "infap")

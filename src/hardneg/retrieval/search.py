@@ -52,7 +52,7 @@ class Search(ABC):
         return SIZE
 
     def check(self, documents: int, dim: int, device: torch.device) -> None:  # noqa: B027  most have nothing to refuse
-        """Raise `ConfigError` for what cannot index so many documents there, before they are embedded."""
+        """Raise `ConfigError`, before anything is embedded, for what cannot index that many documents there."""
 
     def identity(self) -> dict[str, Any]:
         """What decides the result: part of a store's fingerprint."""

@@ -36,7 +36,7 @@ class MetricsCsv(Logger):
     Raises `DataError` if there is a `metrics.csv` that this class did not write.
     """
 
-    # Not a subclass of Lightning's CSVLogger: that one deletes the file that is there, and rewrites it in place.
+    # Not a subclass of Lightning's CSVLogger: which deletes a file that exists, and rewrites it in place.
 
     def __init__(self, folder: str | os.PathLike[str], *, cut: bool = True) -> None:
         super().__init__()

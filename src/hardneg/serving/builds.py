@@ -80,7 +80,7 @@ class Build:
             return False
 
     def drop(self, backend: dict[str, Any] | None) -> None:
-        """Remove what is a build no more or never was one, here and at its server; null: there is none."""
+        """Remove what is no longer a build or never became one, here and at its server; null: it has no server."""
         try:
             if backend:
                 classes.build({**backend, "path": str(self.root)}).drop(self.vectors)

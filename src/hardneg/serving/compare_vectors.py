@@ -48,6 +48,6 @@ def compare(build: Build, vectors: Vectors, sample: int | None) -> Iterator[Comp
 
 
 def differ(held: Float32[np.ndarray, "N D"], embedded: Float32[np.ndarray, "N D"]) -> Bool[np.ndarray, " N"]:
-    """Which rows are not the same; a row of NaN, which is none, is not."""
+    """Which rows differ; a row of NaN, which stands for a missing vector, always does."""
     lengths = np.maximum(np.linalg.norm(embedded, axis=1), 1e-6)
     return ~(np.abs(held - embedded).max(axis=1) <= SAME * lengths)

@@ -163,7 +163,7 @@ class IndexFolder:
     def prune(self, keep: int, also: Build, space: str | None = None) -> None:
         """Remove all but the `keep` latest live builds, those put beside and `also`, and shards that none needs.
 
-        Nothing is touched that has not a name as we give them. With `space` no other build of that space is kept: its
+        Nothing is touched whose name is not one that we give. With `space` no other build of that space is kept: its
         vectors are not trusted. What somebody has open is removed the next time; what a server does not let go of is
         said, and left there.
         """

@@ -33,7 +33,7 @@ def recall(vectors: Vectors, shards: list[Shard]) -> float:
 
 
 def even_sample(shards: list[Shard], most: int) -> Float32[np.ndarray, "S D"]:
-    """Take at most so many vectors, evenly from all shards."""
+    """Take at most a given number of vectors, evenly from all shards."""
     step = -(-sum(map(len, shards)) // most)
     parts, offset = [], 0
     for shard in shards:

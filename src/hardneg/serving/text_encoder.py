@@ -27,7 +27,7 @@ class TextEncoder:
     """A trained encoder on a device, for texts instead of tables; `width` cuts embeddings (Matryoshka), null: whole.
 
     `ckpt_path` is where it was read from, if it was. Raises `ConfigError` for a device that is not there, and for a
-    width the encoder has not.
+    width that the encoder does not have.
     """
 
     def __init__(

@@ -124,7 +124,7 @@ def _listed(key: str, value: object) -> list[object]:
 
 
 def read_list(path: Path) -> dict[str, str]:
-    """Return the command of each stage, in order; raises `ConfigError` for a list that is none."""
+    """Return the command of each stage, in order; raises `ConfigError` for a list that is not one of stages."""
     try:
         listed = OmegaConf.load(path)
     except YAMLError as error:

@@ -1,4 +1,4 @@
-"""What a recipe was asked for: noted in its folder, so that it can be gone on with from anywhere."""
+"""What a recipe was asked for: noted in its folder, so that it can be resumed from anywhere."""
 
 from __future__ import annotations
 

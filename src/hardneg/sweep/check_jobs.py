@@ -49,7 +49,7 @@ class Preflight(Callback):
         training = str(config.hydra.job.config_name).startswith("train")
         with stopping_at_errors():
             drop_from_config(config)  # first: Hydra writes this config into the folder of any run
-        if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
+        if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job continues what its folder holds
             return
         named = "${now:" not in str(OmegaConf.to_container(config.hydra.run, resolve=False))
 
@@ -171,7 +171,7 @@ def fixed(overrides: list[str]) -> list[str]:
 
 
 def check_launcher(launcher: DictConfig) -> None:
-    """Raise `ConfigError` for a number of processes that is none."""
+    """Raise `ConfigError` for a number of processes that the launcher cannot start."""
     count = launcher.get("n_jobs", 1)
     if (
         not isinstance(count, int)

@@ -83,7 +83,7 @@ def make_candidates(
 
 
 def make_texts(texts: int | Iterable[str], prefix: str = "d") -> Texts:
-    """A column of these texts; of a number, so many different ones."""
+    """A column of these texts; for a number, of that many different ones."""
     texts = [f"{prefix} text {i}" for i in range(texts)] if isinstance(texts, int) else list(texts)
     return Texts.of([f"{prefix}{i}" for i in range(len(texts))], texts)
 

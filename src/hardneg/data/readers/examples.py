@@ -19,7 +19,7 @@ TEXTS = "a string or a list of strings"
 
 @dataclass(frozen=True)
 class Example:
-    """One query with documents as texts; scores are as many as these, None where there are none."""
+    """One query with documents as texts; one score for each of these, or None without scores."""
 
     query: str
     positives: list[str]

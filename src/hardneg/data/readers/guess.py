@@ -15,7 +15,7 @@ CHOICES = (
     "(MS MARCO, TREC, MIRACL), data=hub data.repo="
 )
 REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
-OF_TABLES = ("data.columns", "data.positive_from")  # settings that data=table has and data=jsonl has not
+OF_TABLES = ("data.columns", "data.positive_from")  # settings of data=table that data=jsonl lacks
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 SAVED = ("state.json", "dataset_dict.json")

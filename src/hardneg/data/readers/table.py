@@ -110,7 +110,7 @@ class Table(HoldsOut):
         return name, splits, documents
 
     def reads(self) -> bool:
-        """Whether the first row of each split has the columns that were named; a file that cannot be read has not."""
+        """Whether the first row of each split has the columns that were named; False for a file that cannot be read."""
         with suppress(DataError, BadRow):
             examples = Examples(self.columns, self.positive_from)
             for source, *_ in self._sources(Complaints("skip"), head=True)[1].values():

@@ -20,7 +20,7 @@ class Timer:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], None]) -> None:
-        """Call it in so many seconds."""
+        """Call it after this many seconds."""
         self.stop()
         self._handle = loop.call_later(seconds, then)
 

@@ -134,7 +134,7 @@ class Service:
 
 
 def as_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Write JSON; raises `ValueError` for a number that JSON has not."""
+    """Write JSON; raises `ValueError` for a number that JSON cannot hold."""
     body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return Response(body, status, headers, "application/json")
 

@@ -18,7 +18,7 @@ from hardneg.retrieval.test_sets import TestSet
 from hardneg.system import distributed
 from hardneg.training.base import TrainingModule, at_a_step, ends_now
 from hardneg.training.callbacks.moving_average import averaged
-from hardneg.training.dev_subset import Chooser, DevSubset, agreement
+from hardneg.training.dev_subset import Chooser, DevSubset, correlations
 from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class Evaluate(L.Callback):
         whole = self._measured(self._dev_run(ranker, all_documents=True))
         means = {name: average(values, queries, data) for name, values in whole.items()}
         one = average(subset[self.best], queries, data)
-        found = agreement(subset[self.best], whole[self.best])
+        found = correlations(subset[self.best], whole[self.best])
         both: dict[str, int | float | str] = {"subset": one, "all": means[self.best], **found}
         self.agreed.append({"step": step, "metric": self.best, **both})
         if distributed.rank() == 0:
