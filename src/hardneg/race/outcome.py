@@ -1,4 +1,4 @@
-"""What a race has come to: who wins, or that nobody does; which arm is to be taken, and why."""
+"""The outcome of a race: which arm wins, if any; which is to be taken, and why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a race has come to before its runs at the end."""
+    """The state of a race before its runs at the end."""
 
     course: Course
     plan: Plan
@@ -27,12 +27,12 @@ class Outcome:
 
     @property
     def baseline(self) -> str:
-        """The arm that a winner must be told apart from."""
+        """The arm that a winner must prove better than."""
         return self.course.baseline
 
     @property
     def runner_up(self) -> str | None:
-        """Of the other arms the one that came furthest, of these the best on dev; None where there is no other."""
+        """The arm that came furthest beside these two, and of several the best on dev; None where there is no other."""
         others = {
             name: trial
             for name, trial in self.course.record.trials().items()
@@ -104,7 +104,7 @@ def _values(by_seed: Mapping[int, DevValues]) -> dict[int, np.ndarray]:
 def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
     """The dev mean of each arm (row) and seed (column), the race's own run last; NaN where there is no such run.
 
-    The race's run of an arm tells how much seeds vary, not which arm is better: by that it was chosen.
+    The race's own run tells how much seeds vary, not which arm is better, as the arm was chosen by it.
     """
     seeds = sorted({seed for by_seed in dev.values() for seed in by_seed})
     trials, last = outcome.course.record.trials(), outcome.course.rules.rungs

@@ -1,4 +1,4 @@
-"""The command that trains a run once more without the negatives that it draws, which tells what these are worth."""
+"""The command that trains a run once more without the negatives that it draws, which shows what these are worth."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from hardneg.config.composition import words_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
 
-OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups that say nothing without them
+OF_NEGATIVES = (
+    "strategy",
+    "negatives",
+    "curriculum",
+    "remine",
+    "teacher",
+)  # groups for drawn negatives alone
 OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
-NAMES = ("strategy_name", "run_name")  # that were given to this run: compare would take the two for one arm
+NAMES = ("strategy_name", "run_name")  # given to this run alone: compare would take the two runs for one arm
 OF_PARTS = ("filter", "loss")  # groups of which a strategy chooses parts too
 ENDING = "_without"  # of the other run's folder
 
@@ -32,8 +38,8 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
     """Return the words of the same run without the sources `drawn`.
 
     Words of parts that only their strategy chose go with it. Raises `NothingWithout` where they are all that there is
-    to learn from, where a loss or filter reads them, or their teacher's scores, and where the other words say nothing
-    without them.
+    to learn from, where a loss or filter reads them, or their teacher's scores, and where the other words cannot be
+    composed without them.
     """
     node = classes.plain(cfg)
     left = [name for name in node["negatives"] if name not in drawn]
