@@ -1,4 +1,4 @@
-"""Paired tests that know that queries and seeds are both samples, and what they could have seen."""
+"""Paired tests that treat both queries and seeds as samples, and what differences they could have detected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POWER = 0.8
 MOST_SEEDS, MOST_QUERIES = 1000, 10_000_000  # beyond which no design is asked for
 
 
-LEAST_FREEDOM = 2  # of the variance between seeds: with one, equal arms are told apart in up to 13% of tries
+LEAST_FREEDOM = 2  # of the variance between seeds: with one, equal arms differ significantly in up to 13% of tries
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def pooled_seed_variance(means: Float[np.ndarray, "A S"]) -> SeedVariance | None
 
     `means` holds each arm's metric by seed, NaN where an arm has no such run. What is left of it after arms and seeds
     are taken out (a two-way layout, by least squares where cells are missing) has variance s^2 in each arm, and twice
-    that in a difference; (A - 1)(S - 1) degrees of freedom where no cell is missing. Supposes that seeds matter alike
-    in all arms. None where nothing is left to estimate it from.
+    that in a difference; (A - 1)(S - 1) degrees of freedom where no cell is missing. Assumes that seeds matter alike in
+    all arms. None where nothing is left to estimate it from.
     """
     arm, seed = np.nonzero(~np.isnan(means))
     if not len(arm):
@@ -131,9 +131,10 @@ def crossed(d: Float[np.ndarray, "S Q"], seed_variance: SeedVariance | None = No
     MS_s is that one, or the difference's own where it is larger (an arm whose seeds vary more than the others'), and
     its degrees of freedom are the pooled ones.
 
-    Simulated in experiments/11_seeds at a nominal 5%: from 3 arms on two equal ones are told apart in 1 to 5% of tries,
-    also with 2 seeds; of two arms with 3 seeds in up to 9%. Testing over queries alone after averaging seeds goes up to
-    27%, over seeds alone up to 50%. With one seed only queries can vary: the interval says nothing about other seeds.
+    Simulated in experiments/11_seeds at a nominal 5%: with 3 arms or more two equal ones differ significantly in 1 to
+    5% of tries, also with 2 seeds; two arms alone with 3 seeds in up to 9%. Testing over queries alone after averaging
+    seeds goes up to 27%, over seeds alone up to 50%. With one seed only queries can vary: the interval says nothing
+    about other seeds.
     """
     seeds, queries = d.shape
     mean = float(d.mean())

@@ -1,4 +1,4 @@
-"""What a config says of single data sets of a mix and cannot be, by the words alone."""
+"""Settings for single data sets of a mix that cannot work, seen in the config alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_sets_named(node: dict[str, Any]) -> None:
     if (node.get("batches") or {}).get("clusters"):
         check_topics(node)
     numbers = data.get("k")
-    check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # of others the mix says what is wrong
+    check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # anything else the mix itself refuses
 
 
 def check_blended(node: dict[str, Any]) -> None:

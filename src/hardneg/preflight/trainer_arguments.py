@@ -1,4 +1,4 @@
-"""How long a training is, and arguments of Lightning's Trainer that would do nothing."""
+"""The length of a training, and arguments of Lightning's Trainer that would do nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEAST = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1}
 
 
 def check_trainer(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a length of the training that cannot be, or an argument that does nothing here."""
+    """Raise `ConfigError` for an impossible length of the training, or an argument that does nothing here."""
     trainer = node["trainer"]
     for key, least in LEAST.items():
         value = trainer.get(key)
@@ -30,7 +30,7 @@ def check_trainer(node: dict[str, Any]) -> None:
             "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
         )
     check_compile(node)
-    if node.get("ckpt_path"):  # a run that goes on has what it was begun with
+    if node.get("ckpt_path"):  # a resumed run keeps what it was begun with
         return
     for key in trainer.keys() & REFUSED.keys():
         if trainer[key] is not None:

@@ -72,7 +72,7 @@ class MinedLists:
         )
 
     def histogram(self) -> Figure:
-        """Draw how the miner's scores are distributed: of positives, of kept documents, and of what each filter dropped."""
+        """Draw the miner's scores: those of positives, of kept documents, and of what each filter dropped."""
         return histogram({self.source: self.store})
 
     def _row(self, query: str) -> int:
