@@ -28,7 +28,7 @@ AGAIN = 10.0  # seconds until a build that could not be opened is tried again
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found for one query, best first, by which build, and what is to be said of its freshness."""
+    """What was found for one query, best first, by which build, and how fresh that is."""
 
     hits: tuple[Hit, ...]
     build: str
@@ -41,7 +41,7 @@ class LiveIndex:
     `ckpt_path` null takes the checkpoint that the manifest names, also after a switch to a build of another model.
     `corpus`, if given, is compared with the index when it is opened. A stale index is refused (`StaleIndex`) unless
     `allow_stale`, which says so in every answer. A newer build that cannot be opened leaves the older one answering,
-    which each answer says; it is tried again every few seconds. Any number of threads may ask.
+    as each answer says; it is tried again every few seconds. Any number of threads may ask.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LiveIndex:
 
     @property
     def opened(self) -> Opened:
-        """The build that answers, to ask it several things though another one goes live meanwhile."""
+        """The build that answers, for several questions to one build though another goes live meanwhile."""
         return self._opened
 
     @property
@@ -93,8 +93,8 @@ class LiveIndex:
         return [Answer(hits, opened.build.name, said) for hits in opened.search(queries, k)]
 
     def follow(self) -> None:
-        """Open the build that went live since, if one did; one thread does while the others go on with the old."""
-        stamp = self._stamp()  # before the pointer is read: a switch in between is seen next time
+        """Open the build that went live since, if any; one thread does so while others go on with the old one."""
+        stamp = self._stamp()  # before the pointer is read, so that a switch in between is seen next time
         if stamp == self._pointer or self._waits(stamp) or not self._opening.acquire(blocking=False):
             return
         try:
@@ -103,7 +103,7 @@ class LiveIndex:
                 # The old one is not closed: other threads may be asking it; it goes with its last reader.
                 self._opened = self._open(Build(self.folder.root, name))
             self._pointer, self._failed, self._note = stamp, None, ""
-        except Exception as error:  # libraries raise all sorts; whatever it is, the old build can answer
+        except Exception as error:  # libraries raise all sorts of errors; the old build can answer in any case
             note = f"; another build went live and could not be opened: {error}"
             if note != self._note:
                 log.warning("%s", note.removeprefix("; "))
@@ -112,7 +112,7 @@ class LiveIndex:
             self._opening.release()
 
     def _waits(self, stamp: Any) -> bool:
-        """Whether this stamp failed just now: the reason may pass, and queries are not to pay for each try."""
+        """Whether this stamp failed just now: the reason may pass, but queries must not pay for each try."""
         failed = self._failed
         return failed is not None and failed[0] == stamp and time.monotonic() < failed[1]
 
@@ -125,7 +125,7 @@ class LiveIndex:
             build = self.folder.live()
             try:
                 return self._open(build)
-            except Exception:  # what went live while this one was being opened may be sound, and this one removed
+            except Exception:  # another may have gone live meanwhile and be sound, and this one be removed
                 if self.folder.live().name == build.name:
                     raise
 
@@ -133,7 +133,7 @@ class LiveIndex:
         opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)
         with ExitStack() as undo:
             undo.callback(opened.close)
-            opened.search(canaries.TEXTS[:1], 1)  # finds the texts' places now, so that no query waits for that
+            opened.search(canaries.TEXTS[:1], 1)  # indexes the texts by id now, so that no query waits for that
             undo.pop_all()
         return opened
 

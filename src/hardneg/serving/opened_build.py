@@ -41,7 +41,7 @@ class Opened:
     vectors: Vectors
     encoder: TextEncoder
     freshness: Freshness
-    documents: list[Documents]  # mapped when it is opened: later their files may be gone
+    documents: list[Documents]  # mapped on opening: later their files may be gone
     hold: Hold
 
     @cached_property
@@ -66,7 +66,7 @@ class Opened:
         ]
 
     def examine(self) -> Freshness:
-        """Look at it anew, at another sample of its vectors."""
+        """Examine it again, by another sample of its vectors."""
         return examine(self.build, self.encoder, self.vectors, most=MOST)
 
     def text(self, name: str) -> str:
@@ -75,7 +75,7 @@ class Opened:
         return self.documents[number].texts[row]
 
     def close(self) -> None:
-        """Let go of files and connections, and of the build."""
+        """Release files, connections and the build."""
         self.vectors.close()
         self.hold.release()
 
@@ -83,11 +83,11 @@ class Opened:
 def open_build(
     build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
 ) -> Opened:
-    """Open, hold and check one build; one that is `new` more closely: vectors of every shard are made again.
+    """Open, hold and check one build; a `new` one more closely, with vectors of every shard made again.
 
     Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
     """
-    with ExitStack() as undo:  # what was opened is closed again unless all of it goes well
+    with ExitStack() as undo:  # what was opened is closed again if anything fails
         hold = Hold(build.folder / NAME)
         undo.callback(hold.release)
         _check_width(build, encoder)
