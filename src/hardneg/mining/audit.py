@@ -15,7 +15,8 @@ from hardneg.mining.store import Store
 class Finding:
     """A kept negative beside its query and a positive of it.
 
-    `positive_score` is that of the query's lowest known positive, `positives` how many it has; the text is the first's.
+    `positive_score` is that of the query's lowest known positive, `positives` how many it has; the text is that of the
+    first.
     """
 
     query: str

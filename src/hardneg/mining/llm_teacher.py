@@ -27,11 +27,12 @@ class LLMTeacher(NetworkTeacher[LLMReranker]):
     `encoders.llm_reranker`. `instruction` takes the place of the one that it was trained with (null). `max_length`
     counts all tokens, prompt included; `batch_size` pairs are scored at a time, which changes no score. With
     `probability` scores are from 0 to 1, as the model cards print them; without it the logits, which distillation
-    wants. `precision` "bf16-true" also holds the weights in bfloat16; "auto" is that where the processor computes it,
+    wants. `precision` "bf16-true" also holds the weights in bfloat16; "auto" takes it where the device computes it,
     else "32-true". `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which is
     run.
 
-    Raises `ConfigError` for another `style` or `precision`, numbers below their least, and a folder that is not there.
+    Raises `ConfigError` for another `style` or `precision`, numbers below their minimum, and a folder that is not
+    there.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class NetworkTeacher(Teacher, Generic[N]):
         self.data = data
         where = distributed.device(device)
         if self.network is None:
-            # Whatever is drawn in loading, as what a file lacks, is the same each time and moves no one else's draws.
+            # Weights that a file lacks are drawn here: the same each time, and without changing how training starts.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 self.network = self.load(where).eval()

@@ -26,7 +26,7 @@ from hardneg.system.row_writer import RowWriter
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
+BLOCK = 1024  # queries per step: bounds memory, and what an interruption costs
 EMPTY = {"ids": -1, "scores": -np.inf}  # in the rows of queries that were not ranked
 
 
@@ -45,7 +45,7 @@ class Rankings:
 
     @property
     def arrays(self) -> dict[str, Path]:
-        """The files of documents and scores, by name, which lists made of them share."""
+        """The files of documents and scores by name, which lists made from them share."""
         return {name: self.folder / f"{name}.npy" for name in EMPTY}
 
     def hits(self, queries: Int32[np.ndarray, " Q"]) -> Hits:
@@ -78,9 +78,9 @@ class Ranking:
     def width(self) -> int:
         """How many documents are listed a query, at most.
 
-        A query's known positives are among the first and are filtered out: as many more are asked for, so that lists
-        stay full. A few queries with hundreds of positives must not widen every list: beyond `depth` more their lists
-        may fall short.
+        A query's known positives are among the first and are filtered out: so the miner is asked for as many more, and
+        lists stay full. A few queries with hundreds of positives must not widen every list: beyond `depth` more, their
+        lists may fall short.
         """
         known = self.training.known.counts[self.training.queries]
         return self.depth + min(int(known.max(initial=0)), self.depth)
@@ -91,13 +91,13 @@ class Ranking:
         return "all" if len(self.pool) == len(self.training.data.corpus) else fingerprint(self.pool.tolist())
 
     def identity(self) -> dict[str, Any]:
-        """Name everything: a change of any of it is another ranking."""
+        """Name everything: any change makes another ranking."""
         named = {"miner": self.miner.identity(), "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
 
 def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
-    """Return the rankings of the training queries, searching only if nobody has yet; what was begun goes on.
+    """Return the rankings of the training queries, searching only if nobody has yet; an interrupted attempt goes on.
 
     Of several processes that ask together one ranks and the others wait; of the ranks of a run, where the miner says
     so, each ranks a share. All of them must ask for the same (`ConfigError` otherwise). They stay until every `owner`
@@ -107,7 +107,7 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
     name = fingerprint(ranking.identity())
     work = cache / "work" / name
     agreement.agree("what is to be ranked", name)
-    if owner is not None:  # before they are there: nobody else's release comes between
+    if owner is not None:  # before they exist, so that nobody else's release comes in between
         agreement.first(lambda: hold(cache / "rankings" / name, owner))
     together = built_together if ranking.miner.collective else built_once
 
