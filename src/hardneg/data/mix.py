@@ -27,14 +27,14 @@ class Mix:
     """Join the data sets `sets` (name -> recipe) into one; ids become `<set>/<id>`, splits are merged by name.
 
     Each batch is of one set, and an epoch takes batches in proportion to the sets' sizes to the power of `temper`: 1 is
-    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes as many of each. With `batches`
+    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes equally many of each. With `batches`
     "blended" the same rows come in any order, several sets in a batch (NV-Embed, arXiv:2405.17428, second stage). `k`
-    (set -> source -> number) stands in place of the sources' own number of negatives. `prompts` (set ->
-    `query`, `document`), such as a task's instruction (E5-Mistral, arXiv:2401.00368), stand in place of the encoder's
-    own. `name` is what results are filed under (null: the sets' names).
+    (set -> source -> number) replaces the sources' own number of negatives. `prompts` (set -> `query`, `document`),
+    such as a task's instruction (E5-Mistral, arXiv:2401.00368), replace the encoder's own. `name` is what results are
+    filed under (null: the sets' names).
 
-    Raises `ConfigError` for no set, a name that cannot be part of an id, a temper outside 0 to 1, and prompts of what
-    is not there.
+    Raises `ConfigError` for no set, a name that cannot be part of an id, a temper outside 0 to 1, and prompts for
+    unknown sets or sides.
     """
 
     sets: Mapping[str, Any] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Mix:
         self._check_own()
 
     def _check_own(self) -> None:
-        """Raise `ConfigError` for settings of single sets that cannot be."""
+        """Raise `ConfigError` for impossible settings of single sets."""
         if self.batches not in BATCHES:
             raise ConfigError(f"data.batches={self.batches!r} must be one of {', '.join(BATCHES)}")
         for name, numbers in self.k.items():

@@ -80,7 +80,7 @@ def find_package(name: str) -> Library:
 
 
 def split_of(file: str) -> str:
-    """Deal a file to a split by its name alone, so that another Python version moves as few as it can."""
+    """Deal a file to a split by its name alone, so that another Python version moves as few as possible."""
     draw = int.from_bytes(blake2b(file.encode(), digest_size=8).digest(), "little") % 100
     return "train" if draw < 80 else "dev" if draw < 88 else "test"
 
@@ -88,9 +88,9 @@ def split_of(file: str) -> str:
 def assemble(functions: Sequence[Function], unreadable: int = 0) -> RetrievalData:
     """Merge equal documents and equal queries, and deal the queries to the splits.
 
-    A sentence that stands in files of two splits stays out of all of them, for each would hold the other's answer.
+    A sentence in files of two splits stays out of all: each would hold the other's answer.
     """
-    home: dict[str, Function] = {}  # code -> where it stands first
+    home: dict[str, Function] = {}  # code -> its first place
     asked: dict[str, list[Function]] = {}
     for function in functions:
         home.setdefault(function.code, function)
@@ -132,7 +132,7 @@ def _version(name: str, start: Path) -> str:
     distributions = packages_distributions().get(name)
     if distributions:
         return version(distributions[0])
-    files = [start] if start.is_file() else start.rglob("*.py")  # part of no distribution: its newest file has to do
+    files = [start] if start.is_file() else start.rglob("*.py")  # of no distribution: by its newest file
     return f"at{max((file.stat().st_mtime_ns for file in files), default=0)}"
 
 

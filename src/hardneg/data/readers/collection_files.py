@@ -17,7 +17,7 @@ WORDS: dict[str, set[str]] = {
         *("collection", "collections", "corpus", "doc", "docs", "document", "documents", "passage", "passages", "psgs"),
     },
 }
-NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and words about the data
+NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and texts about the data
 ENDINGS: tuple[str, ...] = (
     ".md",
     ".py",
@@ -34,7 +34,7 @@ ENDINGS: tuple[str, ...] = (
 )
 ENDINGS += (".parquet", ".arrow", ".lock", ".pkl")
 LANGUAGES = (r"([a-z]+)_(?:collection|queries)\b", r"miracl-(?:corpus-)?v[\d.]+-([a-z]{2})\b")
-MOST_FILES = 100_000  # of a folder that is looked through to guess what it is
+MOST_FILES = 100_000  # files of a folder that are looked at to guess its kind
 
 
 def words_of(name: str) -> list[str]:
@@ -64,10 +64,10 @@ def role_of(path: PurePath) -> str | None:
 
 
 def files_of(folder: Path, language: str | None) -> dict[str, list[Path]]:
-    """Return the files of each role, in order of their names with numbers by size.
+    """Return the files of each role, ordered by name, with numbers by their size.
 
-    Of a role that has files with `language` in their path, only these. Raises `DataError` where there are several
-    languages and none is chosen.
+    Where a role has files with `language` in their path, only these are taken. Raises `DataError` where there are
+    several languages and none is chosen.
     """
     found: dict[str, list[Path]] = {role: [] for role in ROLES}
     for path in sorted(folder.rglob("*"), key=_order):
@@ -101,9 +101,9 @@ def is_collection(folder: Path) -> bool:
 
 
 def qrels_by_split(paths: list[Path]) -> dict[str, Path]:
-    """Name the split of each file of judgements by the words in its name; one alone without any is `test`.
+    """Name the split of each file of judgements by the words in its name; a single file without any is `test`.
 
-    Raises `DataError` where two files are of one split.
+    Raises `DataError` where two files have one split.
     """
     named: dict[str, Path] = {}
     for path in paths:

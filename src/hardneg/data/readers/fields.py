@@ -18,7 +18,7 @@ LARGEST_SCORE = 3.4e38  # scores are kept as float32
 
 @dataclass(frozen=True)
 class Source:
-    """Rows with their numbers, and the name that errors give the place they come from."""
+    """Rows with their numbers, and the name of their source in errors."""
 
     name: str
     rows: Iterable[tuple[int, Any]]
@@ -84,7 +84,7 @@ def document_text(row: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> float:
-    """Return a judgement's score; raises `BadRow` unless it is a finite number, or a string that writes one."""
+    """Return a judgement's score; raises `BadRow` unless it is a finite number, or a string of one."""
     try:
         if not isinstance(value, int | float | str) or isinstance(value, bool) or "_" in str(value):
             raise ValueError

@@ -101,7 +101,7 @@ class Hub(ReadsJudgements):
             keep_own=self.own_documents == "keep",
             relevant_from=self.relevant_from,
         )
-        # Many sets have test alone: with shares that nobody asked for that is no error.
+        # Many sets have only test: the shares, which are defaults, are no error then.
         return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
     def _paired(self, complaints: Complaints) -> RetrievalData:

@@ -89,7 +89,7 @@ class IrDatasets(ReadsJudgements):
         return hold_out(data, self._shares())
 
     def _ids(self, package: ModuleType) -> dict[str, str]:
-        """The id of each split; raises `DataError` that lists what there is."""
+        """The id of each split; raises `DataError` with a list of those that exist."""
         if self.splits:
             return {str(split): _known(package, f"{self.id}/{name}", name) for split, name in self.splits.items()}
         whole = package.load(_known(package, self.id))
@@ -132,7 +132,7 @@ def _known(package: ModuleType, *names: str) -> str:
 
 
 def _there(package: ModuleType, name: str) -> str:
-    """Say which ids begin like one."""
+    """List the ids that begin like this one."""
     words = name.split("/")
     while words:
         near = sorted(key for key in package.registry if key.startswith("/".join(words)))
@@ -144,7 +144,7 @@ def _there(package: ModuleType, name: str) -> str:
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Without a network fail within seconds: what is there already is read, and a download is tried once."""
+    """Without a network fail within seconds: existing files are read, and a download is tried once."""
     given = {key: os.environ.get(key) for key in ("IR_DATASETS_DL_TRIES", "IR_DATASETS_DL_TIMEOUT")}
     answers = access.answers(SERVER)
     if not answers:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
 WORDS = IN_FILE_NAMES | {CORPUS: CORPUS, "psgs": CORPUS}  # the last is DPR's
-LOOKED_AT = 20  # rows of which one must say what the columns are
+LOOKED_AT = 20  # the first rows, one of which must tell what the columns are
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,16 @@ class Table(HoldsOut):
     """A table of pairs, triples or lists: a file, or a folder with a file or several for each split.
 
     Raises `ConfigError` for an empty `path`, wrong `columns`, an unknown `on_error`, shares outside 0 to 1, and a
-    `config`, `split` or `revision` of what lies here: these are of a set on the Hugging Face hub, OWNER/NAME as `path`
-    where there is no such file or folder, which is read as `Hub` reads it.
-    Columns are named by `columns` (role -> column: query, positive, negative, score, prompt; positive and negative may
-    be lists), or recognised (`hardneg.data.readers.columns`): the names of sentence-transformers, FlagEmbedding,
-    Tevatron and DPR, other usual ones, or two columns of text of which the first is the query. A pair's label or score
-    says whether it is a positive: 1 or 0, or `positive_from` and more.
-    Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.* and corpus.* {text, title?}, each also
-    in shards like train-00000-of-00002.parquet, or all in a folder `data`, as repositories on the hub have them; a
-    folder without any file called train goes by the words in its files' names (nq-train.json, nq-dev.json), where one
-    of them says train, and else is one table. Without dev or test a share of the queries is held out of train (see
-    `held_out`). Equal texts are one document or one query.
+    `config`, `split` or `revision` for a local file: these are of a set on the Hugging Face hub, OWNER/NAME as `path`
+    where there is no such file or folder, which is read as `Hub` reads it. Columns are named by `columns` (role ->
+    column: query, positive, negative, score, prompt; positive and negative may be lists), or recognised
+    (`hardneg.data.readers.columns`): the names of sentence-transformers, FlagEmbedding, Tevatron and DPR, other usual
+    ones, or two columns of text of which the first is the query. A pair's label or score says whether it is a positive:
+    1 or 0, or `positive_from` and more. Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.*
+    and corpus.* {text, title?}, each also in shards like train-00000-of-00002.parquet, or all in a folder `data`, as
+    repositories on the hub have them; a folder without any file called train goes by the words in its files' names
+    (nq-train.json, nq-dev.json), where one of them says train, and else is one table. Without dev or test a share of
+    the queries is held out of train (see `held_out`). Equal texts are one document or one query.
     """
 
     path: str
@@ -88,7 +87,7 @@ class Table(HoldsOut):
     def _sources(
         self, complaints: Complaints, head: bool = False
     ) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
-        """What lies there: its name, the rows of each split, with `head` the first of them, and the corpus beside."""
+        """What the path holds: its name, the rows of each split (with `head` the first ones), and the corpus beside."""
         path, names = located(self.path), names_in(self.columns)
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
@@ -178,7 +177,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path]]:
-    """Join files by the word in their names that says a split; queries of `nq-dev.json` must not be trained on.
+    """Group files by the word in their names that tells the split; queries of `nq-dev.json` must not be trained on.
 
     Where no name says train, such words mean something else (unit-test.csv, security.csv), unless all names have one.
     """
