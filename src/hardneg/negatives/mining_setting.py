@@ -27,7 +27,7 @@ from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 
-OpenVectors = Callable[[RetrievalData], VectorSource]  # opens vectors that were made before, such as an index holds
+OpenVectors = Callable[[RetrievalData], VectorSource]  # opens existing vectors, such as those of an index
 
 
 def stored_sources(cfg: DictConfig) -> dict[str, Stored]:
@@ -77,7 +77,7 @@ def warn_of_live(filters: Mapping[str, CandidateFilter]) -> None:
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
-    """Load the checkpoint's encoder, or the one that the config describes, as it comes."""
+    """Load the checkpoint's encoder, or, untrained by us, the one that the config describes."""
     if cfg.ckpt_path is not None:
         trained = checkpoint.load(cfg.ckpt_path)
     else:
