@@ -13,10 +13,10 @@ from hardneg.system import agreement, distributed
 
 
 class CorpusVectors:
-    """Blocks on disk, in a folder of this run, named by all that decides them: weights, tokens, rows, precision.
+    """Blocks on disk, in a folder of this run, named by all that determines them: weights, tokens, rows, precision.
 
     A dev evaluation and the mining round after it, several sources that mine in one round, and the final test where the
-    best weights are the last: each takes what the first of them has computed. So does a run that was killed meanwhile.
+    best weights are the last: all use what the first of them has computed. So does a run that was killed and resumed.
     They belong to one state of the weights at a time: another state's replace them. Every rank asks.
     """
 
@@ -24,7 +24,7 @@ class CorpusVectors:
         self.folder = folder
 
     def of(self, model: Model) -> Blocks:
-        """Return the vectors of all documents, embedding what is not there yet."""
+        """Return the vectors of all documents, embedding those that are missing."""
         rows = np.arange(len(model.docs), dtype=np.int32)
         here = self.folder / model.vectors_name(rows)
         agreement.first(lambda: self._make_way(here))

@@ -71,7 +71,7 @@ def agree(what: str, value: Any) -> None:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    """Look until something is so, for `FAREWELL` at most: who does not come may be dead."""
+    """Wait until something is true, for `FAREWELL` at most: who does not come may be dead."""
     end = time.monotonic() + FAREWELL
     while not true() and time.monotonic() < end:
         time.sleep(LOOKS[0])
@@ -111,7 +111,7 @@ def joined_store() -> dist.Store:
 
 
 def _put(store: dist.Store, key: str, value: Any) -> None:
-    # It takes bytes, whatever its stub says.
+    # `set` takes bytes, whatever its stub says.
     store.set(key, pickle.dumps(value))  # type: ignore[arg-type]
 
 
@@ -121,7 +121,7 @@ def _next(stage: str) -> str:
 
 
 def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -> T:
-    """Make a value and say it, or say that there will be none."""
+    """Make a value and publish it, or publish that there will be none."""
     key = _next(stage)
     try:
         value = make()

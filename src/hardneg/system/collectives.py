@@ -21,13 +21,13 @@ class AnywhereBefore:
     """
 
     def __init__(self) -> None:
-        # Whatever computes: an answer from a device would have to be waited for. Ranks may be long apart, as in mining.
+        # On the CPU: an answer from a device would have to be waited for. Ranks may be far apart, as in mining.
         self._group = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if distributed.active() else None
         self._said: Tensor | None = None
         self._asked: Any = None
 
     def __call__(self, flag: bool) -> bool:
-        """Say one's own, and return whether any rank said so when last asked."""
+        """Give this rank's flag, and return whether any rank had set its own at the last call."""
         if self._group is None:
             return flag
         if self._said is not None:
