@@ -55,7 +55,7 @@ class Pairing:
     ) -> Effect:
         """Test the mean of NEW - OLD over the queries `here` (null: all), with queries or clusters random.
 
-        There is one run of each, so that the interval speaks of other queries and not of other seeds.
+        There is one run of each, so the interval is about other queries, not other seeds.
         """
         here = np.ones(len(old), bool) if here is None else here
         weights = self.weights[here] / self.weights[here].mean()

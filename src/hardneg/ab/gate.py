@@ -47,7 +47,7 @@ class Gate:
 
     def reasons(self, effect: Effect, changes: Changes, slices: Sequence[Effect]) -> Iterator[str]:
         """Say which limits are crossed; nothing where the new model may go out."""
-        # Written so that what cannot be told (an endless interval of one query) does not pass.
+        # Written so that an unknown (the infinite interval of one query) does not pass.
         if self.delta is not None and not effect.low >= self.delta:
             yield f"{effect.name}: {effect.in_words}; the interval reaches below {self.delta:+g}"
         if self.lost is not None and changes.lost_share > self.lost:

@@ -14,7 +14,7 @@ LONGEST = 240  # characters of a document that are shown
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, what its columns are called, its rows, and what must be known to read it."""
+    """A heading, the names of its columns, its rows, and a note for reading it."""
 
     title: str
     header: tuple[str, ...]
@@ -87,7 +87,7 @@ def gate(report: Report) -> str:
 
 
 def moved(move: Move) -> str:
-    """Where a document was and is."""
+    """The old and new rank of a document."""
     return "rank " + " -> ".join("not found" if place is None else str(place) for place in (move.old, move.new))
 
 

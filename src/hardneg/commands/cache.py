@@ -1,4 +1,4 @@
-"""hardneg cache: what lies in the cache that all runs share, and removing what nobody needs."""
+"""hardneg cache: what is in the cache that all runs share, and removing what is no longer used."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def show(folder: Path) -> None:
 
 
 def prune(folder: Path, layers: Sequence[str], days: float, held: bool, dry_run: bool) -> None:
-    """Remove what was not asked for in so many days, and say what."""
+    """Remove what was not used for this many days, and log it."""
     from rich.console import Console
 
     from hardneg.system import cache_layers

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def mine(cfg: DictConfig) -> None:
-    """Mine every chosen source, print how it came out, and write report, figure and export into the run folder."""
+    """Mine every chosen source, print the outcome, and write report, figure and export into the run folder."""
     cfg = with_checkpoint(cfg)
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)
@@ -74,7 +74,7 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
 
 
 def not_written(cfg: DictConfig, store: Store, training: TrainingSet, k: int) -> Iterator[str]:
-    """Say which queries an export lacks: those that are held out of train, and those with too few negatives."""
+    """Say which queries an export lacks: those held out of train, and those with too few negatives."""
     held = sum(len(judged.query_rows) for split, judged in training.data.qrels.items() if split in ("dev", "test"))
     shares = [key for key in ("dev_share", "test_share") if cfg.data.get(key)]
     if held and shares and cfg.split == TRAIN and Path(str(cfg.data.get("path"))).expanduser().is_file():

@@ -51,7 +51,7 @@ def probe(cfg: DictConfig) -> None:
         teacher = source.teacher if asked else None
         if teacher is not None:
             teacher.prepare(setting.training.data, setting.cache, setting.device)
-        # By content: what an interrupted probe of the same lists has embedded is taken up, and nothing else is.
+        # Named by content, so that only an interrupted probe of the same lists is continued.
         pool = mining_pool(hidden.training, source.documents).tolist()
         work = setting.cache / "work" / fingerprint([miner.identity(), hidden.training.fingerprint, pool])
         found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work, teacher)

@@ -66,7 +66,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     bm25 = classes.build(cfg.evaluate.bm25)
 
     def ranks(data: RetrievalData) -> Reranker:
-        """What ranks again what the first stage finds in a data set."""
+        """Make what reranks the first stage's documents in a data set."""
         left_out = seen(data, None)
         return Reranker(
             data, lambda split, depth: baseline_run(bm25, data, split, depth, cache, left_out), precision, left_out

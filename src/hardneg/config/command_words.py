@@ -19,7 +19,7 @@ def key_of(word: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
+    """A value for a word of the command line, as Hydra reads it: whatever a path contains, it stays one value."""
     # Within quotes a backslash counts only before a quote and at the end, where each stands for two.
     text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
     return f"'{text}'"
@@ -29,7 +29,7 @@ def value_of(text: str) -> Any:
     """What Hydra reads a bare text as, such as a number, true or null; the text itself where it is nothing else."""
     try:
         return OverridesParser.create().parse_override(f"_={text}").value()
-    except HydraException:  # it says nothing without quotes, as a lone bracket
+    except HydraException:  # without quotes it has no meaning, as a lone bracket
         return text
 
 

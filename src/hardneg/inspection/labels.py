@@ -1,4 +1,4 @@
-"""What the judgements of each split say, and what splits have in common that they should not."""
+"""The judgements of each split, and what splits share but should not."""
 
 from __future__ import annotations
 

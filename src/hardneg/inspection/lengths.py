@@ -17,7 +17,7 @@ from hardneg.system.progress import progress
 
 USUAL = (32, 64, 128, 256, 512)
 UNCUT = 1_000_000
-FEW = 0.05  # of texts may be cut at a length that is said to fit
+FEW = 0.05  # share of texts that a fitting length may cut
 
 
 def lengths(data: RetrievalData, recipe: EncoderRecipe, most: int) -> dict[str, Any]:

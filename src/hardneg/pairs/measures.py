@@ -22,11 +22,11 @@ from hardneg.system.row_writer import RowWriter
 
 log = logging.getLogger(__name__)
 
-BLOCK = 4096  # pairs a step: bounds memory, and what an interruption costs
+BLOCK = 4096  # pairs per step: bounds memory, and what an interruption costs
 
 
 def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[np.ndarray, "n m"]:
-    """Return what the rule `name` measures of these pairs, measuring only if nobody has yet; what was begun goes on.
+    """Return what the rule `name` measures of these pairs, measuring only if nobody has yet; continues an attempt.
 
     Of several processes that ask together one measures and the others wait; of the ranks of a run each does a share,
     and all of them must ask for the same (`ConfigError` otherwise). The rule is ready.
@@ -63,7 +63,7 @@ def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path
     work.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(pairs), BLOCK)
     paths = [work / f"measured-{number:05d}.npy" for number in range(len(starts))]
-    # By all or none, whatever each sees of the folder.
+    # By all ranks or none, whatever each sees of the folder.
     if any(agreement.everyone(not all(path.exists() for path in paths))):
         rule.open(pairs, work)
     ranks, own = distributed.world_size(), distributed.rank()

@@ -1,4 +1,4 @@
-"""The steps of a renewal; each leaves its result behind, and finds it there when it is asked again."""
+"""The steps of a renewal; each leaves its result, and finds it when it is run again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stopped(Exception):
 def build(renewal: Renewal, ckpt_path: str, *beside: Build) -> Build:
     """Return a checkpoint's build of the data as they are: made where it is not there, checked, and kept with `beside`.
 
-    What an earlier renewal kept is kept no longer.
+    What an earlier renewal kept is released.
     """
     cfg, backend, encoder = renewal.index_cfg, renewal.live.backend, encoder_of(renewal, ckpt_path)
     source = {**renewal.source(), "ckpt_path": ckpt_path}
@@ -62,7 +62,7 @@ def train(renewal: Renewal, lock: int) -> str:
     write_groups(conf, renewal.live, renewal.encoder)
     stage = Stage("train", "train", renewal.folder / "train", renewal.words)
     kept = stage.folder / "checkpoints" / (LAST if renewal.cfg.split.dev is None else BEST)
-    if stage.done and not kept.is_file():  # it was removed when nobody seemed to need it any more
+    if stage.done and not kept.is_file():  # it was removed when nothing seemed to need it any longer
         shutil.rmtree(stage.folder)
     if not stage.done:
         words = command_of(stage, conf)
