@@ -89,7 +89,7 @@ class JudgedSet(Layout):
         for what, texts in (("corpus", self.corpus), ("queries", self.queries)):
             names = [_id(name, what) for name in texts]
             if len(set(names)) < len(names):
-                raise DataError(f'{what}: an id is there as a number and as a string; 7 and "7" are one id')
+                raise DataError(f'{what}: an id occurs as a number and as a string; 7 and "7" are one id')
 
     def lines(self) -> Iterator[str]:
         """The lines of its files, one file after the other."""

@@ -28,9 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("action", nargs="?", choices=["show", "prune"], default="show")
     parser.add_argument("--folder", type=Path, help="the cache (default: HARDNEG_CACHE, or ~/.cache/hardneg)")
-    parser.add_argument(
-        "--unused", type=float, default=30.0, metavar="DAYS", help="prune: not asked for in so many days"
-    )
+    parser.add_argument("--unused", type=float, default=30.0, metavar="DAYS", help="prune: not used for this many days")
     parser.add_argument("--layer", action="append", metavar="NAME", help="prune: of this layer only; may be repeated")
     parser.add_argument("--held", action="store_true", help="prune: also what runs hold; they cannot be resumed then")
     parser.add_argument("--dry-run", action="store_true", help="prune: say what would be removed")

@@ -65,7 +65,7 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
     if not _for_causal(folder):
         return whole
     if whole.base_model is whole:
-        raise ConfigError(f"a {type(whole).__name__} does not say what of it is below its head; {MERGE}")
+        raise ConfigError(f"a {type(whole).__name__} does not say which part of it is below its head; {MERGE}")
     return whole.base_model
 
 

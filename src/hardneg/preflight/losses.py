@@ -66,7 +66,7 @@ def check_vectors(losses: dict[str, Any]) -> None:
     for name in taught:
         if losses[name].teacher is None or not losses[name].teacher.chosen:
             raise ConfigError(
-                f"loss.{name}.teacher is nobody: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
+                f"loss.{name} has no teacher: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
                 f" +encoder@loss.{name}.teacher.encoder=transformer loss.{name}.teacher.encoder.model=FOLDER"
             )
     if len(taught) > 1:

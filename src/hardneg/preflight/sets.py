@@ -60,7 +60,7 @@ def check_numbers_of_sets(node: dict[str, Any], numbers: dict[str, Any]) -> None
         for source in of_sources if isinstance(of_sources, dict) else ():
             if source not in drawn:
                 raise ConfigError(
-                    f"data.k.{name}.{source}: there is no such source that draws; of negatives there are"
+                    f"data.k.{name}.{source}: there is no such source of drawn negatives; there are"
                     f" {', '.join(drawn) or 'none'}"
                 )
             if source in shared:

@@ -48,7 +48,7 @@ def check_compile(node: dict[str, Any]) -> None:
     if str(encoder.get("_target_")).endswith(".PairRecipe"):
         raise ConfigError("trainer.compile is for dual encoders; a cross-encoder trains as it is")
     if str(encoder.get("_target_")).endswith(".Static"):
-        raise ConfigError(f"trainer.compile has nothing to gain of encoder=static; choose a transformer, {off}")
+        raise ConfigError(f"trainer.compile gains nothing with encoder=static; choose a transformer, {off}")
     if encoder.get("grad_cache"):
         raise ConfigError(f"trainer.compile keeps the activations of a batch: set encoder.grad_cache=false, {off}")
     if encoder.get("gradient_checkpointing"):

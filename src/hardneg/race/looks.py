@@ -116,7 +116,7 @@ class Rungs:
         )
         for what, arms in (
             ("worse, stopped", seen.worse),
-            ("not told apart, stopped as time is short", seen.no_time),
+            ("stopped as time is short, though not proven worse", seen.no_time),
             ("on", seen.on),
         ):
             if arms:

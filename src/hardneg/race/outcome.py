@@ -156,7 +156,7 @@ def _stopped(outcome: Outcome) -> str:
         words += f". Stopped as worse than the best of their rung: {', '.join(worse)}"
     if no_time := [name for seen in looks for name in seen.no_time]:
         words += (
-            f". Not told apart, but stopped as time was short: {', '.join(no_time)}; a new race with a longer budget,"
-            " or with fewer arms, can say more of them"
+            f". Stopped as time was short, though not proven worse: {', '.join(no_time)}; a new race with a longer"
+            " budget, or with fewer arms, can say more about them"
         )
     return words

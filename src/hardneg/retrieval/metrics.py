@@ -90,7 +90,7 @@ def check(names: Sequence[Any]) -> None:
     if not names:
         raise ConfigError("evaluate.metrics=[] measures nothing; name one, such as ndcg@10")
     if odd := [one for one in names if not isinstance(one, str | Mapping | OwnMetric)]:
-        raise ConfigError(f"evaluate.metrics: {odd[0]!r} is no name, and no {{_target_: mypackage.first_hit}}")
+        raise ConfigError(f"evaluate.metrics: {odd[0]!r} is neither a name nor {{_target_: mypackage.first_hit}}")
     said = names_of(names)
     for given, name in zip(names, said, strict=True):
         if said.count(name) > 1:

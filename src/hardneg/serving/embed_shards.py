@@ -86,7 +86,7 @@ def estimate(embedding: Embedding, todo: np.ndarray) -> float | None:
     pace = TIMED / (time.perf_counter() - begun)
     seconds = len(todo) / pace
     log.info(
-        "%d documents: %d to embed, %d are there; about %s at %.0f documents a second (%s, %s)",
+        "%d documents: %d to embed, %d done already; about %s at %.0f documents a second (%s, %s)",
         total,
         len(todo),
         total - len(todo),

@@ -132,7 +132,9 @@ class Crew:
                 if one.process.poll() is None:
                     os.killpg(one.process.pid, signal.SIGKILL) if again else one.process.terminate()
             if not again:
-                log.warning("stopping %d jobs after their step; once more kills them, which costs little", len(running))
+                log.warning(
+                    "stopping %d jobs after their step; a second signal kills them, which costs little", len(running)
+                )
 
         with stopping_by(stop):
             yield

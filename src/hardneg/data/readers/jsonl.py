@@ -76,5 +76,5 @@ def _files(folder: Path) -> dict[str, Path]:
     rest = sorted(set(folder.iterdir()) - read)
     if others := [path.name for path in rest if unpacked_name(path.name).endswith(".jsonl")]:
         names = ", ".join(others)
-        log.warning("%s: not read, as they are of no split: %s (train, dev, test and corpus are)", folder, names)
+        log.warning("%s: not read, as they belong to no split: %s (train, dev, test and corpus do)", folder, names)
     return files

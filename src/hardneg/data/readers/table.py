@@ -169,7 +169,8 @@ def _files(folder: Path) -> dict[str, list[Path]]:
         splits = {"train": rest, **{split: splits[split] for split in (*sorted(others), CORPUS) if split in splits}}
     elif extra := set(splits) - {*SPLITS, CORPUS}:
         name = splits[sorted(extra)[0]][0].name
-        raise DataError(f"{folder}: {name} is of no split; call it train.*, dev.*, test.* or corpus.*, or move it away")
+        mend = "call it train.*, dev.*, test.* or corpus.*, or move it away"
+        raise DataError(f"{folder}: {name} belongs to no split; {mend}")
     for split, paths in splits.items():
         if len({kind_of(path) for path in paths}) > 1:
             raise DataError(f"{folder}: {' and '.join(path.name for path in paths)} are both {split}; keep one of them")
