@@ -41,7 +41,7 @@ class Layout(ABC):
         return digest.hexdigest()
 
     def kept(self, cache: Path) -> Path:
-        """Return the folder in the cache that holds it, written by the first who asks."""
+        """Return the folder in the cache that holds it, written at the first call."""
         return built_once(cache / FOLDER / self.key, self.write)
 
 
@@ -74,7 +74,7 @@ class Tables(Layout):
 class JudgedSet(Layout):
     """A corpus, queries and judgements by split, as BEIR has them.
 
-    Ids lead to a text or to {title, text}; by split, query and document there is a grade.
+    Ids map to a text or to {title, text}; qrels map split, query and document to a grade.
 
     Raises `DataError` for ids and texts of the wrong type, and for ids that a file with tabs cannot hold.
     """
