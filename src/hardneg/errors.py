@@ -14,7 +14,7 @@ class ConfigError(UserError):
 
 
 class RankLost(UserError):
-    """Another rank of the run has ended, as by a kill for lack of memory: the run was interrupted, it has not failed."""
+    """Another rank of the run has ended, as by a kill for lack of memory: the run was interrupted, and did not fail."""
 
     def __init__(self) -> None:
         super().__init__(
