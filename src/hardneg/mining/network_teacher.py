@@ -33,7 +33,7 @@ class NetworkTeacher(Teacher, Generic[N]):
         if self.network is None:
             # Weights that a file lacks are drawn here: the same each time, and without changing how training starts.
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
+                torch.default_generator.manual_seed(0)
                 self.network = self.load(where).eval()
         self.network.to(where)
 
