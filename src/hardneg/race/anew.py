@@ -24,9 +24,8 @@ class Anew:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
     One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
-    without any other run the race is judged by those that succeeded. Other seeds are begun while there is time for all
-    runs that are compared on them, and left where one of these has failed. A race that is asked for again tries what
-    failed once more (see `try_again`).
+    without any other run the race is judged by those that succeeded. Another seed is begun only with time for all runs
+    that are compared on it. A race that is asked for again tries what failed once more (see `try_again`).
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
@@ -47,12 +46,11 @@ class Anew:
 
     def wanted(self) -> list[Work]:
         """The runs that are left: the first in any case, others while there is time."""
-        done, failed = self.record.kept("ends") or {}, failed_ends(self.record)
+        known = {**(self.record.kept("ends") or {}), **failed_ends(self.record)}
         cost, left, out = self._cost(), self.course.left(), list[Run]()
         for group in self.groups:
-            missing = [(name, seed) for name, seed in group if f"{name}-s{seed}" not in {**done, **failed}]
-            alone = any(f"{name}-s{seed}" in failed for name, seed in group)
-            if alone or cost * slots(len(out) + len(missing), self.course.crew.n_jobs) > left:
+            missing = [(name, seed) for name, seed in group if f"{name}-s{seed}" not in known]
+            if cost * slots(len(out) + len(missing), self.course.crew.n_jobs) > left:
                 missing = [run for run in missing if run in self.must]
             out += missing
         return [self._work(name, seed) for name, seed in out]
