@@ -14,7 +14,7 @@ from stale_shards import wilson
 
 from hardneg.serving import canaries
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.live_index import open_build
+from hardneg.serving.opened_build import open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 PLANS = (  # checkpoint, index=, documents a shard, precision, threads, share of the openings

@@ -16,7 +16,7 @@ from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
 from hardneg.serving.freshness import COMPARED, examine
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.live_index import MOST
+from hardneg.serving.opened_build import MOST
 from hardneg.serving.text_encoder import TextEncoder
 
 SIZES = {30: 354, 200: 53}  # shards of nl2bash's 10,593 documents, and documents a shard

@@ -46,7 +46,7 @@ PHASES = (  # where each begins; the last one that began is what the process is 
     ("filling the backend", "hardneg.serving.builder", "load"),
     ("measuring recall", "hardneg.serving.builder", "recall"),
     ("writing the manifest", "hardneg.serving.manifest", "Manifest.write"),
-    ("checking", "hardneg.serving.live_index", "open_build"),
+    ("checking", "hardneg.serving.opened_build", "open_build"),
     ("switching", "hardneg.serving.index_folder", "IndexFolder.switch"),
     ("removing old builds", "hardneg.serving.index_folder", "IndexFolder.prune"),
 )

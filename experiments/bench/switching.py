@@ -26,7 +26,8 @@ import numpy as np
 from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.live_index import LiveIndex, Opened, open_build
+from hardneg.serving.live_index import LiveIndex
+from hardneg.serving.opened_build import Opened, open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 HERE = Path(__file__).parent

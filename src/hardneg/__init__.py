@@ -1,7 +1,7 @@
 """hardneg: train dual-encoder retrievers with the right negatives.
 
 In Python: `train` trains on `Data` (a data frame, a data set, dictionaries) and returns its `Run`; `open_run` opens an
-older one. `run` runs any command, `open_data` and `open_mined` open what a run folder speaks of.
+older one. `run` runs any command, `open_data` and `open_mined` open the data and mined lists of a run folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __version__ = version("hardneg")
 __all__ = ["Data", "Run", "__version__", "open_data", "open_mined", "open_run", "run", "train"]
 
-# Imported when they are asked for: the command line starts without them.
+# Imported on first use: the command line starts without them.
 _HOMES = {
     "Data": "hardneg.api.data",
     "Run": "hardneg.api.run",

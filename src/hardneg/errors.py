@@ -1,4 +1,4 @@
-"""The errors a user can mend, told apart from bugs so that the command line can print them without a traceback."""
+"""The errors that a user can mend, kept apart from bugs so that the command line prints them without a traceback."""
 
 
 class UserError(Exception):
@@ -14,7 +14,7 @@ class ConfigError(UserError):
 
 
 class RankLost(UserError):
-    """Another rank of the run has ended, as by a kill for want of memory: the run was interrupted, it did not fail."""
+    """Another rank of the run has ended, as by a kill for lack of memory: the run was interrupted, and did not fail."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class JobFailed(Exception):
 
 
 class Paused(Exception):
-    """A run of a race has come to where it waits for the others; it goes on later from its checkpoint."""
+    """A run of a race has come to a point where it waits for the others; it goes on later from its checkpoint."""
 
 
 class Pruned(Exception):

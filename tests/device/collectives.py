@@ -46,7 +46,7 @@ class Refusing(dist.ProcessGroup):
         return self.inner.broadcast(self._bare(tensors), opts or dist.BroadcastOptions())
 
     def barrier(self, opts=None):
-        raise RuntimeError("a barrier runs on a device here, and its patience is limited; wait by distributed.barrier")
+        raise RuntimeError("a barrier runs on a device here, and its patience is limited; wait by agreement.barrier")
 
     def _bare(self, tensors):
         for tensor in tensors:

@@ -24,7 +24,7 @@ def _rank(rank, folder):
     from collectives import register
     from standin import StandIn
 
-    from hardneg.system import collectives, distributed
+    from hardneg.system import agreement, collectives
 
     torch.set_num_threads(1)
     with StandIn() as device:
@@ -49,8 +49,8 @@ def _rank(rank, folder):
             found[kind] = [part.detach().cpu().tolist() for part in (gathered, x.grad, padded, whole)]
         # As an evaluation that ranks again does with its arrays.
         found["array"] = collectives.gather_rows(torch.from_numpy(np.full((2, 1), rank, np.int32)), 4).numpy().tolist()
-        distributed.barrier()
-        found["everyone"] = distributed.everyone(rank)
+        agreement.barrier()
+        found["everyone"] = agreement.everyone(rank)
         torch.save(found, folder / f"{rank}.pt")
         dist.destroy_process_group()
 

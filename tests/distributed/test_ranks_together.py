@@ -31,7 +31,7 @@ from hardneg.pairs import measures
 from hardneg.pairs.consistency import Consistency
 from hardneg.pairs.select import select
 from hardneg.retrieval import embedding_blocks
-from hardneg.system import cache, distributed
+from hardneg.system import agreement, cache, distributed
 
 WORLD = 4
 PATIENCE = 4.0  # seconds that a collective waits
@@ -40,15 +40,15 @@ LONGER = 6.0  # seconds that another job holds a lock
 
 def decisions(rank):
     """What each rank gets where each has another opinion."""
-    found = {"first": distributed.first(lambda: rank * 10), "everyone": distributed.everyone(rank)}
-    found["inside"] = distributed.first(lambda: (distributed.active(), distributed.world_size()))
-    distributed.agree("the seed", 1)
+    found = {"first": agreement.first(lambda: rank * 10), "everyone": agreement.everyone(rank)}
+    found["inside"] = agreement.first(lambda: (distributed.active(), distributed.world_size()))
+    agreement.agree("the seed", 1)
     try:
-        distributed.agree("the run folder", f"outputs/{rank // 2}")
+        agreement.agree("the run folder", f"outputs/{rank // 2}")
     except ConfigError as error:
         found["mismatch"] = str(error)
     try:
-        distributed.first(lambda: 1 / 0)
+        agreement.first(lambda: 1 / 0)
     except (ZeroDivisionError, SystemExit) as error:
         found["failed"] = type(error).__name__
     return found

@@ -34,7 +34,7 @@ def ckpt(run, hardneg, small):
 
 def test_from_a_run_to_answers(hardneg, ckpt, small, tmp_path):
     said = hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=500").stderr
-    assert "2000 documents: 2000 to embed, 0 are there; about" in said and "fresh: build" in said
+    assert "2000 documents: 2000 to embed, 0 done already; about" in said and "fresh: build" in said
     assert (
         "2000 documents: 2000"
         not in hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=500").stderr

@@ -98,6 +98,8 @@ def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing
     assert summary["command"].startswith(f"{own} logger=csv strategy=bm25 trainer.max_steps=")
     assert list(summary["test"]) == ["BM25", "untrained start", "bm25", "in_batch", "random"]
     assert all((tmp_path / "here" / name).exists() for name in ("race.png", "compare.md", "study.log"))
+    by = "he verdict goes by dev ndcg@10 of the 2 new seeds that both bm25 and in_batch were trained on"
+    assert f"t{by}" in said.stderr and f"\nT{by}" in (tmp_path / "here" / "compare.md").read_text()
     (trial,) = (one for one in study(tmp_path).get_trials() if one.user_attrs["arm"] == "random")
     assert trial.state.name == "PRUNED" and list(trial.intermediate_values) == [1]
     assert racing(effects=effects)[2] == [], "a finished race only says what it came to"

@@ -56,4 +56,4 @@ def _teams(row: Mapping[str, Any]) -> tuple[str, ...]:
         raise BadRow("teams", f"'teams' must be a list of {OLD!r} and {NEW!r}, got {teams!r}", LAYOUT)
     if not isinstance(clicks, list) or not all(type(rank) is int and 1 <= rank <= len(teams) for rank in clicks):
         raise BadRow("clicks", f"'clicks' must be ranks from 1 to {len(teams)}, got {clicks!r}", LAYOUT)
-    return tuple(teams[rank - 1] for rank in sorted(set(clicks)))  # a result that is clicked again counts once
+    return tuple(teams[rank - 1] for rank in sorted(set(clicks)))  # repeated clicks on a result count once

@@ -32,6 +32,11 @@ class Effect:
         """Its upper end."""
         return self.difference.interval()[1]
 
+    @property
+    def in_words(self) -> str:
+        """The difference with its interval, as in `+0.0120 [-0.0010, +0.0250]`."""
+        return f"{self.difference.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -50,7 +55,7 @@ class Pairing:
     ) -> Effect:
         """Test the mean of NEW - OLD over the queries `here` (null: all), with queries or clusters random.
 
-        There is one run of each, so that the interval speaks of other queries and not of other seeds.
+        There is one run of each, so the interval is about other queries, not other seeds.
         """
         here = np.ones(len(old), bool) if here is None else here
         weights = self.weights[here] / self.weights[here].mean()

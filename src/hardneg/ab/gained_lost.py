@@ -33,12 +33,12 @@ class Changes:
 
     @property
     def lost(self) -> list[Move]:
-        """Relevant documents that OLD has in the first k and NEW has not."""
+        """Relevant documents that OLD has in the first k and NEW does not."""
         return [move for move in self.moves if self._inside(move.old) and not self._inside(move.new)]
 
     @property
     def gained(self) -> list[Move]:
-        """Relevant documents that NEW has in the first k and OLD has not."""
+        """Relevant documents that NEW has in the first k and OLD does not."""
         return [move for move in self.moves if self._inside(move.new) and not self._inside(move.old)]
 
     @property
@@ -53,7 +53,7 @@ class Changes:
 
 
 def changes(old: Lists, new: Lists, relevant: Mapping[str, Sequence[str]], k: int) -> Changes:
-    """Look up where each relevant document stands in both rankings."""
+    """Look up the rank of each relevant document in both rankings."""
     moves = (move for query in relevant for move in _moves(query, old, new, relevant[query]))
     return Changes(k, len(relevant), tuple(moves))
 

@@ -45,17 +45,11 @@ class Gate:
         """Whether there is any limit."""
         return (self.delta, self.lost, self.slice) != (None, None, None)
 
-    def reasons(self, effect: Effect, changes: Changes, slices: Sequence[Effect]) -> list[str]:
-        """Say which limits are crossed; empty where the new model may go out."""
-        return list(self._reasons(effect, changes, slices))
-
-    def _reasons(self, effect: Effect, changes: Changes, slices: Sequence[Effect]) -> Iterator[str]:
-        # Written so that what cannot be told (an endless interval of one query) does not pass.
+    def reasons(self, effect: Effect, changes: Changes, slices: Sequence[Effect]) -> Iterator[str]:
+        """Say which limits are crossed; nothing where the new model may go out."""
+        # Written so that an unknown (the infinite interval of one query) does not pass.
         if self.delta is not None and not effect.low >= self.delta:
-            yield (
-                f"{effect.name}: {effect.difference.mean:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]; the interval"
-                f" reaches below {self.delta:+g}"
-            )
+            yield f"{effect.name}: {effect.in_words}; the interval reaches below {self.delta:+g}"
         if self.lost is not None and changes.lost_share > self.lost:
             yield (
                 f"{changes.lost_share:.1%} of the queries lost a relevant document from the first {changes.k}; at most"

@@ -13,7 +13,7 @@ from hardneg.ab.report import Report
 
 
 def plain(report: Report) -> dict[str, Any]:
-    """Return everything but texts; what is unknown or endless is null."""
+    """Return everything but texts; unknown and infinite values are null."""
     changes, seen = report.changes, report.interleaved
     return {
         "hardneg": __version__,

@@ -9,8 +9,8 @@ def rbo(first: Sequence[str], other: Sequence[str], p: float = 0.9) -> float:
     """Return the extrapolated rank-biased overlap of two rankings without ties, which may differ in length.
 
     1 for equal rankings, 0 for ones that share nothing. With `p` 0.9 the first ten ranks have 86% of the weight. It is
-    RBO_EXT of Webber, Moffat and Zobel 2010 (doi:10.1145/1852102.1852106), equation 32: the overlap that was seen is
-    taken to go on below.
+    RBO_EXT of Webber, Moffat and Zobel 2010 (doi:10.1145/1852102.1852106), equation 32: the observed overlap is assumed
+    to go on below.
     """
     short, long = sorted((first, other), key=len)
     s, n = len(short), len(long)

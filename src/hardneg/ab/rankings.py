@@ -40,7 +40,7 @@ def read_qrels(path: Path) -> dict[str, dict[str, int | float]]:
 
 
 def over(rankings: Rankings, queries: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Return the rankings of these queries, in their order; an empty one where there is none."""
+    """Return the rankings of these queries, in their order; empty for a query without one."""
     return {query: rankings.get(query, {}) for query in queries}
 
 

@@ -49,11 +49,11 @@ class Judged:
 
     @property
     def only_relevant(self) -> bool:
-        """Whether nobody wrote down what is not relevant, so that all other results are unjudged."""
+        """Whether only relevant documents are judged, so that all other results are unjudged."""
         return all(value > 0 for docs in self.labels.values() for value in docs.values())
 
     def weights(self) -> Float[np.ndarray, " Q"]:
-        """What each query counts, 1 on average: every data set the same, as in a run's own means."""
+        """The weight of each query, 1 on average: every data set counts the same, as in a run's own means."""
         _, of_set, sizes = np.unique(
             [self.sets.get(query, "") for query in self.ids], return_inverse=True, return_counts=True
         )
@@ -106,7 +106,7 @@ def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_
 
     `relevant_from` is the lowest grade that is relevant (null: any above 0); nDCG counts the lower ones all the same,
     as trec_eval does with its relevance level (`-l`). Raises `DataError` with file and line for what is broken,
-    `UserError` for a file that is not there, and where no grade is as high.
+    `UserError` for a missing file, and where no grade is that high.
     """
     written = read_qrels(qrels)
     labels = written if relevant_from is None else _from_grade(written, relevant_from)
@@ -123,7 +123,7 @@ def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_
 
 
 def _from_grade(labels: Labels, bar: float) -> dict[str, dict[str, int | float]]:
-    """The judgements where lower grades are judged and not relevant."""
+    """The judgements with lower grades as judged, but not relevant."""
     return {q: {doc: grade if grade >= bar else 0 for doc, grade in docs.items()} for q, docs in labels.items()}
 
 

@@ -1,4 +1,4 @@
-"""The content of an A/B report: everything that is told about two rankings, before it is written anywhere."""
+"""The content of an A/B report: everything that is reported about two rankings, before it is written anywhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN_HOLES = 10  # unjudged@10, as it is reported elsewhere
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked. The first metric decides: slices, examples and the gate look at it.
+    """What is asked. The first metric is the decisive one: slices, examples and the gate use it.
 
     `k` are the results that a user sees: what is lost, gained, common and interleaved. `cluster` is a file of query ids
     and clusters, `cluster_positives` joins queries that share a relevant document. `user` simulates clicks on
@@ -50,7 +50,7 @@ class Plan:
     seed: int = 0
     examples: int = 10
     gate: Gate = Gate()
-    own: Mapping[str, OwnMetric] = field(default_factory=dict)  # of the metrics those that are not ours
+    own: Mapping[str, OwnMetric] = field(default_factory=dict)  # the metrics that are not ours
 
     def __post_init__(self) -> None:
         for option, value, least in (("--k", self.k, 1), ("--impressions", self.impressions, 1)):
@@ -107,7 +107,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """What may be said at 5% about the mean: a difference that was not found is not evidence of none."""
+        """The conclusion at 5% about the mean: that no difference was found is no evidence that there is none."""
         if self.effect.low > 0:
             return "better"
         return "worse" if self.effect.high < 0 else "no difference shown"
@@ -190,7 +190,7 @@ def _interleaved(
 
 
 def _notes(sides: Sequence[Side], judged: Judged, plan: Plan, sliced: Sequence[Effect]) -> Iterator[str]:
-    """What must be said, so that nobody reads more into the numbers than they hold."""
+    """Notes that keep readers from reading more into the numbers than they say."""
     yield (
         "One run of each: the intervals speak of other queries, not of other seeds. A second training of the same model"
         " may differ by as much; hardneg compare tests over seeds."

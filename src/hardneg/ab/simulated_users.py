@@ -1,4 +1,4 @@
-"""Users whose clicks a simulation of interleaving throws dice for."""
+"""Users whose clicks are simulated for interleaving."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class User:
 
 
 # The three users that interleaving is usually simulated with (Hofmann, Whiteson and de Rijke 2011,
-# doi:10.1145/2063576.2063618): one who errs never, one who looks for one page, one who gathers information.
+# doi:10.1145/2063576.2063618): one who never errs, one who looks for one page, one who gathers information.
 USERS = {
     "perfect": User(click=(0.0, 1.0), stop=(0.0, 0.0)),
     "navigational": User(click=(0.05, 0.95), stop=(0.2, 0.9)),

@@ -13,14 +13,14 @@ from hardneg.ab.relevance import Judged
 from hardneg.compare import clusters
 from hardneg.errors import UserError
 
-PARTS = 3  # a measure is cut into so many slices of about the same number of queries
+PARTS = 3  # slices of about equal size that a measure is cut into
 _WORD = re.compile(r"\w+")
 
 Slices = Mapping[str, Mapping[str, Bool[np.ndarray, " Q"]]]  # kind -> slice -> which queries
 
 
 def slices(judged: Judged, files: Mapping[str, Path]) -> dict[str, dict[str, np.ndarray]]:
-    """Return which queries are of each slice, by kind; a kind that does not tell the queries apart is left out.
+    """Return which queries are of each slice, by kind; a kind with a single slice is left out.
 
     `files` maps a kind of the user's to a file of query ids and slices (tab-separated, .csv or .json); queries that it
     does not name are in none of its slices. Raises `UserError` for a file that names none of the queries.
@@ -64,7 +64,7 @@ def lexical_overlap(judged: Judged) -> Float[np.ndarray, " Q"]:
 
 
 def cut(values: Float[np.ndarray, " Q"], between: str, middle: str) -> dict[str, np.ndarray]:
-    """Cut queries into `PARTS` slices of about one size by a measure, named by what they hold; ties are not cut."""
+    """Cut queries into `PARTS` slices of about one size by a measure, named by their ranges; ties are not cut."""
     edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS, method="lower"))
     place = np.searchsorted(edges, values)  # an edge belongs to the slice that it ends
     found = {}

@@ -32,7 +32,7 @@ WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leav
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: what it is called, its rankings, and the fingerprint of what it was tested on, if it is known."""
+    """One of the two: its name, its rankings, and the fingerprint of what it was tested on, if known."""
 
     name: str
     rankings: Rankings
@@ -44,16 +44,16 @@ class Side:
 class Files:
     """Judgements, and texts of queries and documents, by file."""
 
-    qrels: Path | None = None
-    queries: Path | None = None
-    corpus: Path | None = None
-    relevant_from: float | None = None  # of the qrels file: the lowest grade that is relevant
+    qrels: Path | None
+    queries: Path | None
+    corpus: Path | None
+    relevant_from: float | None  # of the qrels file: the lowest grade that is relevant
 
 
 def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | None:
     """Make the config of `hardneg evaluate` from words like `data=beir`; None without any.
 
-    Raises `ConfigError` for words that say nothing here, and for a config that cannot work.
+    Raises `ConfigError` for words that are not read here, and for a config that cannot work.
     """
     import hydra
 
@@ -81,7 +81,7 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     Checkpoints rank the split by exact search; rankings are kept in the cache, and what was embedded before an
     interruption is not embedded again.
 
-    Raises `UserError` for what is not there, and for sides that were tested on other data than the judgements are of.
+    Raises `UserError` for missing files, and for sides that were tested on data other than those of the judgements.
     """
     paths = (old, new)
     checkpoints = [path for path in paths if path.suffix == ".ckpt"]

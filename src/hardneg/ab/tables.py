@@ -14,7 +14,7 @@ LONGEST = 240  # characters of a document that are shown
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, what its columns are called, its rows, and what must be known to read it."""
+    """A heading, the names of its columns, its rows, and a note for reading it."""
 
     title: str
     header: tuple[str, ...]
@@ -71,17 +71,12 @@ def _interleaving(report: Report) -> Table:
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
-    return f"{effect.old:.4f}", f"{effect.new:.4f}", difference(effect), " / ".join(map(str, effect.wins))
-
-
-def difference(effect: Effect) -> str:
-    """The difference with its interval."""
-    return f"{effect.difference.mean:+.4f} [{effect.low:+.4f}, {effect.high:+.4f}]"
+    return f"{effect.old:.4f}", f"{effect.new:.4f}", effect.in_words, " / ".join(map(str, effect.wins))
 
 
 def headline(report: Report) -> str:
     """Say in one line what came out."""
-    return f"{report.verdict} in {report.effect.name}: {difference(report.effect)} on {len(report.judged.ids)} queries"
+    return f"{report.verdict} in {report.effect.name}: {report.effect.in_words} on {len(report.judged.ids)} queries"
 
 
 def gate(report: Report) -> str:
@@ -92,7 +87,7 @@ def gate(report: Report) -> str:
 
 
 def moved(move: Move) -> str:
-    """Where a document was and is."""
+    """The old and new rank of a document."""
     return "rank " + " -> ".join("not found" if place is None else str(place) for place in (move.old, move.new))
 
 

@@ -1,4 +1,4 @@
-"""A bar for what Python asks for: on a terminal, and as a line of text in a notebook."""
+"""A progress bar for calls from Python: on a terminal, and as a line of text in a notebook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hardneg.system.progress import Progress, notebook_progress, progress, silen
 
 @contextmanager
 def bar(total: int, what: str, shown: bool = True) -> Iterator[Progress]:
-    """Show how far it is, unless it is over at once."""
+    """Show the progress, unless it is over at once."""
     if not shown:
         yield silent()
         return

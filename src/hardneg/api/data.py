@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hardneg.api.frames import Frame, frame_of
 from hardneg.api.layouts import JudgedSet, Layout, Tables
 from hardneg.api.words import words_of
+from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from hardneg.data.tables import RetrievalData
 
 CORPUS = "corpus"
-SPLITS = ("train", "dev", "test")
 LOOKED_AT = 20  # rows by which columns are checked at once
 
 
@@ -43,7 +43,7 @@ class Data:
     name: str
     layout: Layout
     options: Mapping[str, Any] = field(default_factory=dict)
-    only: str | None = None  # the split that a lone table is, where that is not train
+    only: str | None = None  # the split of a single table, where that is not train
 
     @classmethod
     def from_pandas(cls, train: Any = None, *, name: str = "frame", **tables: Any) -> Data:
@@ -72,7 +72,7 @@ class Data:
 
     @classmethod
     def from_arrow(cls, train: Any = None, *, name: str = "table", **tables: Any) -> Data:
-        """Take Arrow tables, or what speaks Arrow's PyCapsule interface (DuckDB, cuDF ...); else as `from_pandas`."""
+        """Take Arrow tables, or anything with Arrow's PyCapsule interface (DuckDB, cuDF ...); else as `from_pandas`."""
         return cls._of_tables(name, train, tables)
 
     @classmethod
@@ -125,8 +125,6 @@ class Data:
 
     @classmethod
     def _of_tables(cls, name: str, train: Any, given: Mapping[str, Any]) -> Data:
-        from hardneg.data.readers.fields import split_name
-
         tables = {split: given[split] for split in (*SPLITS[1:], CORPUS) if given.get(split) is not None}
         whole = train if isinstance(train, Mapping) else {} if train is None else {"train": train}
         for key, table in whole.items():
@@ -152,7 +150,7 @@ class Data:
         return [f"data={self.layout.kind}", *words_of({"data": options})]
 
     def kept(self, cache: str | Path | None = None) -> Path:
-        """Write the data into the cache, unless they are there, and return the folder that holds them."""
+        """Write the data into the cache, unless it has them, and return their folder."""
         return self.layout.kept(Path(cache or cache_folder()).expanduser().absolute())
 
     def load(self, cache: str | Path | None = None) -> RetrievalData:
@@ -191,7 +189,7 @@ def words_for(data: Any, cache: str | Path | None) -> list[str]:
 
 
 def _checked(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse what is no key of the reader's; an option that is None stays as it is there."""
+    """Refuse keys that the reader does not have; an option that is None keeps the reader's default."""
     from hardneg.data.readers.beir import Beir
     from hardneg.data.readers.columns import check_columns
     from hardneg.data.readers.table import Table
@@ -207,7 +205,7 @@ def _checked(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_first_rows(frames: Mapping[str, Frame], options: Mapping[str, Any], name: str) -> None:
-    """Refuse an empty table, and columns that are not there or mean nothing: now, not when training begins."""
+    """Refuse an empty table, and missing or unknown columns: now, not when training begins."""
     for split, frame in frames.items():
         rows = list(islice(frame, LOOKED_AT))
         if not rows:
@@ -217,7 +215,7 @@ def _check_first_rows(frames: Mapping[str, Frame], options: Mapping[str, Any], n
 
 
 def _check_columns(rows: list[dict[str, Any]], options: Mapping[str, Any], what: str) -> None:
-    """A row may have gaps; that none of the first is understood says that the columns are others."""
+    """A row may have gaps, but if none of the first rows is understood the columns are wrong."""
     from hardneg.data.readers.examples import Examples
     from hardneg.data.readers.lines import BadRow
 

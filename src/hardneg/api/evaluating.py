@@ -67,7 +67,7 @@ def _metric(given: Any) -> Any:
 
 
 def _loaded(run: Run, given: Any, said: bool, cache: Path) -> RetrievalData:
-    """Read what was given; what has no splits is all test, unless a split or a share is `said`."""
+    """Read the data; those without splits are all test, unless a split or a share is `said`."""
     if isinstance(given, RetrievalData):
         return given
     own = Own.of(classes.plain(run.config.data))

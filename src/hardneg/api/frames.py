@@ -31,9 +31,9 @@ class Frame:
 def frame_of(table: Any, what: str) -> Frame:
     """Return a table as Arrow, whichever library it is of; `what` names it in errors.
 
-    Takes pandas, polars (lazy too), `datasets.Dataset` and `IterableDataset`, Arrow and all that speaks its PyCapsule
-    interface (`__arrow_c_stream__`), and rows as mappings. Raises `DataError` for anything else, and for a column that
-    has no one type.
+    Takes pandas, polars (lazy too), `datasets.Dataset` and `IterableDataset`, Arrow and everything with its PyCapsule
+    interface (`__arrow_c_stream__`), and rows as mappings. Raises `DataError` for anything else, and for a column of
+    mixed types.
     """
     import pyarrow as pa
 

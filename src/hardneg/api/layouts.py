@@ -41,7 +41,7 @@ class Layout(ABC):
         return digest.hexdigest()
 
     def kept(self, cache: Path) -> Path:
-        """Return the folder in the cache that holds it, written by the first who asks."""
+        """Return the folder in the cache that holds it, written at the first call."""
         return built_once(cache / FOLDER / self.key, self.write)
 
 
@@ -74,7 +74,7 @@ class Tables(Layout):
 class JudgedSet(Layout):
     """A corpus, queries and judgements by split, as BEIR has them.
 
-    Ids lead to a text or to {title, text}; by split, query and document there is a grade.
+    Ids map to a text or to {title, text}; qrels map split, query and document to a grade.
 
     Raises `DataError` for ids and texts of the wrong type, and for ids that a file with tabs cannot hold.
     """
@@ -89,7 +89,7 @@ class JudgedSet(Layout):
         for what, texts in (("corpus", self.corpus), ("queries", self.queries)):
             names = [_id(name, what) for name in texts]
             if len(set(names)) < len(names):
-                raise DataError(f'{what}: an id is there as a number and as a string; 7 and "7" are one id')
+                raise DataError(f'{what}: an id occurs as a number and as a string; 7 and "7" are one id')
 
     def lines(self) -> Iterator[str]:
         """The lines of its files, one file after the other."""

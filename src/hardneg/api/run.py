@@ -25,7 +25,7 @@ BLOCK = 8192  # texts whose tokens are held at a time
 
 
 class Hit(NamedTuple):
-    """A document that was found, with its score."""
+    """A found document, with its score."""
 
     id: str
     text: str
@@ -33,7 +33,7 @@ class Hit(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """One of the documents that were given: its place among them, and its score."""
+    """One of the given documents: its place among them, and its score."""
 
     place: int
     text: str
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics of the trained encoder on the test split, of several test sets their mean (see `by_set`).
+        """The metrics of the trained encoder on the test split; with several test sets their mean (see `by_set`).
 
         Empty where there is no such split.
         """
@@ -81,12 +81,12 @@ class Run:
 
     @property
     def by_set(self) -> dict[str, dict[str, dict[str, float]]]:
-        """The closing tables of several test sets, by their names; empty where there is one only."""
+        """The closing tables of several test sets, by name; empty where there is only one."""
         return self.summary.get("test_by_set", {})
 
     @property
     def history(self) -> list[dict[str, int | float]]:
-        """The metrics on the dev split, each time that they were taken, with the step."""
+        """The metrics on the dev split at each evaluation, with the step."""
         return self.summary["dev"]["history"]
 
     @cached_property
@@ -129,7 +129,7 @@ class Run:
         """Embed texts as queries or as documents: an array (texts, dim) in float32, or (dim,) for a single text.
 
         The vectors are those of evaluation; `width` cuts them (Matryoshka). Long lists show a bar unless `progress` is
-        False. Raises `UserError` for another kind, and for what is no text.
+        False. Raises `UserError` for another kind, and for what is not text.
         """
         from hardneg.api.bars import bar
 
@@ -145,7 +145,7 @@ class Run:
         return found[0] if isinstance(texts, str) else found
 
     def rank(self, query: str, documents: Iterable[str], k: int | None = None) -> list[Ranked]:
-        """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first so many."""
+        """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first k."""
         import numpy as np
 
         listed = texts_of(documents)
@@ -162,7 +162,7 @@ class Run:
 
         One query gives one list, several give one each. For a corpus of millions, or to serve: `hardneg index`.
 
-        Raises `UserError` for a `k` that is no whole number above 0.
+        Raises `UserError` for a `k` that is not a whole number above 0.
         """
         import torch
 
@@ -229,7 +229,7 @@ def open_run(folder: str | Path, device: str = "auto") -> Run:
 
 
 def texts_of(texts: Any) -> list[str]:
-    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array; raises `UserError` for what is none."""
+    """Texts as a list: of a list, a column of a frame, an Arrow or numpy array; else raises `UserError`."""
     if isinstance(texts, str):
         return [texts]
     for name in ("to_pylist", "to_list", "tolist"):

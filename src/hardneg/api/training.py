@@ -1,4 +1,4 @@
-"""Training from Python: the command `hardneg train`, in this process, with data that are at hand."""
+"""Training from Python: the command `hardneg train`, in this process, with data in memory or in files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def train(data: Any = None, *overrides: str | Sequence[str], folder: str | Path 
 
     `data` are a `hardneg.Data`, or what `Data.of` takes as it is (a pandas or polars frame, a `datasets.Dataset` or
     `DatasetDict`, an Arrow table, rows); a file or folder; the name of a built-in set (`"toy"`); or None, where the
-    overrides say it. `settings` are the keys of `hardneg train`, below a key as a dictionary
-    (`trainer={"max_epochs": 1}`), `overrides` its words (`"encoder.dim=64"`), which come last and so have the last
-    word. `folder` is the run's, a new one in `outputs` if it is not given.
+    overrides name the data. `settings` are the keys of `hardneg train`, below a key as a dictionary
+    (`trainer={"max_epochs": 1}`), `overrides` its words (`"encoder.dim=64"`), which come last and so win. `folder` is
+    the run's, by default a new one in `outputs`.
 
     What is said goes to stdout. The process is left as it was: logging, environment, random numbers. Raises
     `ConfigError` for settings that cannot work and `DataError` for data that cannot be read, before anything is
@@ -49,7 +49,7 @@ def _trained(words: list[str]) -> Run:
     from hydra.core.hydra_config import HydraConfig
     from lightning.pytorch.utilities.seed import isolate_rng
 
-    random.setstate(numbers)  # the import of lightning draws some
+    random.setstate(numbers)  # importing lightning draws some
     from hardneg.commands import train as command
     from hardneg.sweep.hydra_app import start
 

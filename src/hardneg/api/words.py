@@ -39,7 +39,7 @@ def words_of(settings: Mapping[str, Any]) -> list[str]:
             below += _below(value, key, 2 if key in SEVERAL else 1)
         else:
             (below if "." in key else chosen).append(f"{key}={_value(value, key)}")
-    return chosen + below  # a group's option is chosen before anything of it is set
+    return chosen + below  # a group's option must be chosen before its settings
 
 
 def _below(node: Mapping[Any, Any], key: str, levels: int) -> Iterator[str]:

@@ -63,7 +63,7 @@ def _files(given: argparse.Namespace) -> Files:
 
 
 def _is_path(word: str) -> bool:
-    """Whether a word is no override: folders may have a = in their names."""
+    """Whether a word is a path and not an override: folders may have a = in their names."""
     return "=" not in word or Path(word).exists()
 
 

@@ -1,4 +1,4 @@
-"""hardneg cache: what lies in the cache that all runs share, and removing what nobody needs."""
+"""hardneg cache: what is in the cache that all runs share, and removing what is no longer used."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("action", nargs="?", choices=["show", "prune"], default="show")
     parser.add_argument("--folder", type=Path, help="the cache (default: HARDNEG_CACHE, or ~/.cache/hardneg)")
-    parser.add_argument(
-        "--unused", type=float, default=30.0, metavar="DAYS", help="prune: not asked for in so many days"
-    )
+    parser.add_argument("--unused", type=float, default=30.0, metavar="DAYS", help="prune: not used for this many days")
     parser.add_argument("--layer", action="append", metavar="NAME", help="prune: of this layer only; may be repeated")
     parser.add_argument("--held", action="store_true", help="prune: also what runs hold; they cannot be resumed then")
     parser.add_argument("--dry-run", action="store_true", help="prune: say what would be removed")
@@ -77,7 +75,7 @@ def show(folder: Path) -> None:
 
 
 def prune(folder: Path, layers: Sequence[str], days: float, held: bool, dry_run: bool) -> None:
-    """Remove what was not asked for in so many days, and say what."""
+    """Remove what was not used for this many days, and log it."""
     from rich.console import Console
 
     from hardneg.system import cache_layers

@@ -24,9 +24,9 @@ from hardneg.serving.text_encoder import TextEncoder
 
 
 def check(cfg: DictConfig) -> None:
-    """Print what was looked at; exit with 1 if the index is stale.
+    """Print the findings; exit with 1 if the index is stale.
 
-    Raises `ConfigError` for a sample of nothing, and where the checkpoint has gone.
+    Raises `ConfigError` for an empty sample, and where the checkpoint is gone.
     """
     cfg = with_checkpoint(cfg)
     if cfg.sample < 1:

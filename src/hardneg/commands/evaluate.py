@@ -26,18 +26,18 @@ from hardneg.runs import results
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.provenance import other_paths, provenance
 from hardneg.runs.saved_config import read_config
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed, process_group
 
 log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first."""
+    """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first does."""
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
-    with distributed.from_launcher(cfg.device):
+    with process_group.from_launcher(cfg.device):
         _evaluate(cfg)
-        distributed.barrier()
+        agreement.barrier()
 
 
 def _evaluate(cfg: DictConfig) -> None:
@@ -54,7 +54,7 @@ def _evaluate(cfg: DictConfig) -> None:
     precision = resolve_precision(cfg.precision, trained.recipe, str(device))
 
     def ranks(found: RetrievalData) -> Retriever:
-        """What ranks the documents of a data set."""
+        """Make what ranks the documents of a data set."""
         tables = token_tables(found, trained.tokenizer, trained.recipe.query, trained.recipe.document, Path(cfg.cache))
         split = cfg.evaluate.leave_out if found is data else leave_out(cfg, found)
         return Retriever(found, *tables, precision, seen(found, split))
@@ -86,7 +86,7 @@ def _evaluate(cfg: DictConfig) -> None:
 
 
 def trained_on(ckpt_path: str) -> Own:
-    """The data of the run that a checkpoint is of; nothing of one that lies in no run folder."""
+    """The data of the run that made a checkpoint; None where it is not in a run folder."""
     folder = Path(ckpt_path).resolve().parent.parent
     if not (folder / ".hydra" / "config.yaml").is_file():
         return Own()

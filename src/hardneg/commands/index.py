@@ -32,7 +32,7 @@ def index(cfg: DictConfig) -> None:
     from hardneg.serving.backends.base import Backend
     from hardneg.serving.builder import Builder
     from hardneg.serving.index_folder import IndexFolder
-    from hardneg.serving.live_index import open_build
+    from hardneg.serving.opened_build import open_build
     from hardneg.serving.text_encoder import TextEncoder
 
     cfg = with_checkpoint(cfg)

@@ -17,11 +17,11 @@ EXAMPLES = """examples:
   hardneg inspect data=hub data.repo=sentence-transformers/natural-questions data.config=pair
   hardneg inspect my_pairs.csv --json > report.json
 """
-MAY = ("data", "encoder", "split")  # groups and keys that decide what is looked at
+MAY = ("data", "encoder", "split")  # groups and keys that determine what is examined
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print what is there, what deserves a look, and the command that trains on it.
+    """Print what the data hold, what deserves a look, and the command that trains on them.
 
     Raises `UserError` for words that name nothing, `DataError` for files that cannot be read.
     """
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def config_words(words: Sequence[str]) -> list[str]:
-    """Turn a path among the words into `data.path=`; raises `UserError` for what is neither path nor data."""
+    """Turn a path among the words into `data.path=`; raises `UserError` for what is neither."""
     from hardneg.config.command_words import quoted  # which imports Hydra
 
     found = []

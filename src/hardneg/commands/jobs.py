@@ -18,7 +18,7 @@ EXAMPLES = """examples:
 def main(arguments: Sequence[str]) -> None:
     """Print the jobs in or below a folder; exit with 1 if any failed.
 
-    Raises `UserError` for a folder that is not there or holds no job.
+    Raises `UserError` for a folder that does not exist or holds no job.
     """
     parser = argparse.ArgumentParser(
         prog="hardneg jobs",

@@ -33,7 +33,7 @@ def merge(
 ) -> Path:
     """Write the merged encoder as a checkpoint `to`, which is returned.
 
-    `weights` are taken in proportion, one a source; None weighs all alike. `slerp` goes so far along the arc from the
+    `weights` are proportions, one per source; None weighs all alike. `slerp` is how far to go along the arc from the
     first of two sources to the second. Raises `ConfigError` for models that are not alike, naming the first difference,
     and for a folder that cannot be written.
     """
@@ -41,7 +41,7 @@ def merge(
     shares = shares_of(len(paths), weights, slerp)
     if to.exists() and not force:
         raise ConfigError(f"{to} exists; choose another name or give --force")
-    check_writable(to.parent, "--to")  # before the models are read, which takes minutes of large ones
+    check_writable(to.parent, "--to")  # before the models are read, which takes minutes for large ones
     import torch
 
     from hardneg.encoders import checkpoint

@@ -21,19 +21,19 @@ from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.negatives.stored import Stored
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
-from hardneg.system import distributed
+from hardneg.system import distributed, process_group
 from hardneg.system.cache import owner_name
 
 log = logging.getLogger(__name__)
 
 
 def mine(cfg: DictConfig) -> None:
-    """Mine every chosen source, print how it came out, and write report, figure and export into the run folder."""
+    """Mine every chosen source, print the outcome, and write report, figure and export into the run folder."""
     cfg = with_checkpoint(cfg)
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    with distributed.from_launcher(cfg.device):
+    with process_group.from_launcher(cfg.device):
         setting = open_setting(cfg, sources, owner_name(folder), opens(cfg.from_index))
         for name, source in sources.items():
             source.mine(setting)
@@ -74,7 +74,7 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
 
 
 def not_written(cfg: DictConfig, store: Store, training: TrainingSet, k: int) -> Iterator[str]:
-    """Say which queries an export lacks: those that are held out of train, and those with too few negatives."""
+    """Say which queries an export lacks: those held out of train, and those with too few negatives."""
     held = sum(len(judged.query_rows) for split, judged in training.data.qrels.items() if split in ("dev", "test"))
     shares = [key for key in ("dev_share", "test_share") if cfg.data.get(key)]
     if held and shares and cfg.split == TRAIN and Path(str(cfg.data.get("path"))).expanduser().is_file():

@@ -46,9 +46,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def write(folder: Path) -> list[str]:
-    """Write the study whole or not at all; return its files, relative to the folder.
+    """Write the study atomically; return its files, relative to the folder.
 
-    Raises `UserError` for a folder that is there already, or cannot be written.
+    Raises `UserError` for a folder that exists already, or cannot be written.
     """
     check_name(folder.name)
     if folder.exists():
@@ -82,7 +82,7 @@ def check_name(name: str) -> None:
 
 def _is_installed(name: str) -> bool:
     spec = find_spec(name)
-    return spec is not None and spec.origin is not None  # a mere folder of the name is no package
+    return spec is not None and spec.origin is not None  # a mere folder of that name is not a package
 
 
 def rendered(study: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hardneg.mining.base import mining_pool
 from hardneg.mining.hidden_positives import Hidden, Leak, hide
 from hardneg.mining.hidden_positives import probe as measure
 from hardneg.mining.relabel import with_relabelling
-from hardneg.negatives.mining_setting import open_setting, prepared_filters, stored_sources
+from hardneg.negatives.mining_setting import filters_for_mining, open_setting, stored_sources
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
@@ -42,7 +42,7 @@ def probe(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
     setting = open_setting(cfg, sources, vectors=opens(cfg.from_index))
     hidden = hide(setting.training, cfg.share, cfg.seed)
-    filters = prepared_filters(cfg, hidden.training)
+    filters = filters_for_mining(cfg, hidden.training)
     found = {}
     for name, source in sources.items():
         settings = filter_settings(with_relabelling(filters, source.relabel))
@@ -51,7 +51,7 @@ def probe(cfg: DictConfig) -> None:
         teacher = source.teacher if asked else None
         if teacher is not None:
             teacher.prepare(setting.training.data, setting.cache, setting.device)
-        # By content: what an interrupted probe of the same lists has embedded is taken up, and nothing else is.
+        # Named by content, so that only an interrupted probe of the same lists is continued.
         pool = mining_pool(hidden.training, source.documents).tolist()
         work = setting.cache / "work" / fingerprint([miner.identity(), hidden.training.fingerprint, pool])
         found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work, teacher)

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     if missing := [name for name in ("fastapi", "uvicorn", "httptools") if find_spec(name) is None]:
         raise UserError(f"hardneg serve needs {', '.join(missing)}: pip install 'hardneg[serve]'")
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s][%(name)s][%(levelname)s] - %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below it speaks of what strangers send
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below that it logs what strangers send
     from hardneg.serving.http.server import address, bound, serve
 
     with bound(given.host, given.port) as place:

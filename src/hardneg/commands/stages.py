@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> None:
     from hardneg.stages.check_stages import check
     from hardneg.stages.run_stages import run
 
-    again(plan.folder)  # relative paths go on to lead where they led at first
+    again(plan.folder)  # relative paths still lead where they led at first
     check(plan)
     note(plan, arguments)
     run(plan)
@@ -42,7 +42,7 @@ def plan_of(arguments: Sequence[str]) -> Plan:
         "overrides", nargs="*", help="for all stages, such as seed=2, or for one, such as 2_teacher:batch_size=8"
     )
     parser.add_argument("--config-dir", type=Path, help="folder with your own recipes: experiment/RECIPE/stages.yaml")
-    # What it does not know, as -m, is told by the plan: with the word that was given.
+    # What the parser does not know, as -m, the plan refuses, naming the word.
     given, unknown = parser.parse_known_intermixed_args(list(arguments))
     overrides = [*given.overrides, *unknown]
     places = [o.removeprefix(PLACE).strip("'\"") for o in overrides if o.startswith(PLACE)]

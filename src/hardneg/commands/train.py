@@ -50,10 +50,10 @@ from hardneg.training.setup import (
     Negatives,
     begin,
     check_groups,
+    make_filters,
     make_losses,
     objective,
     own_device,
-    prepare_filters,
     prepare_negatives,
     teacher_vectors,
 )
@@ -102,7 +102,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
 
 @dataclass(frozen=True)
 class EncoderParts:
-    """All of an encoder but its weights, over the data that it is trained on."""
+    """An encoder without its weights, over the data that it is trained on."""
 
     recipe: EncoderRecipe
     tokenizer: Tokenizer
@@ -114,9 +114,9 @@ class EncoderParts:
     def of(cls, cfg: DictConfig, training: TrainingSet) -> EncoderParts:
         """Make what the config describes, and tokenise the data or open their tables."""
         recipe: EncoderRecipe = classes.build(cfg.encoder).resolved()
-        if cfg.trainer.get("compile"):  # a model of the hub says now what one in a folder has said before
+        if cfg.trainer.get("compile"):  # only now are the settings of a model on the hub known
             check_compiled_prompt(getattr(recipe, "pools_prompt", True))
-        if recipe.starts_random and cfg.init_from is not None:  # words made from a corpus stay those of the checkpoint
+        if recipe.starts_random and cfg.init_from is not None:  # a corpus's vocabulary stays the checkpoint's
             tokenizer = checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
         else:
             tokenizer = recipe.tokenizer(training.data.corpus, training.asked)
@@ -127,9 +127,9 @@ class EncoderParts:
         return cls(recipe, tokenizer, *tables, precision)
 
     def retriever(self, cfg: DictConfig, training: TrainingSet, model: Model, data: RetrievalData) -> Retriever:
-        """What ranks the documents of a data set for evaluation: the one that is trained on, or another.
+        """Make what ranks the documents of a data set for evaluation: of the one that is trained on, or another.
 
-        The former by vectors that mining with the same weights takes too.
+        The former shares its vectors with mining by the same weights.
         """
         if data is training.data:
             left_out, vectors = seen(data, cfg.evaluate.leave_out), model.shared
@@ -139,7 +139,7 @@ class EncoderParts:
         return Retriever(data, *tables, self.precision, seen(data, leave_out(cfg, data)))
 
     def model(self, cfg: DictConfig, training: TrainingSet, towers: Towers, vectors: CorpusVectors | None) -> Model:
-        """The encoder with these weights, for mining; `from_index` spares it what an index holds."""
+        """The encoder with these weights, for mining; `from_index` spares it embedding what an index holds."""
         stored = opens(cfg.from_index)
         embedded = None if stored is None else stored(training.data)
         tables = (self.queries, self.docs)
@@ -154,10 +154,10 @@ def corpus_vectors(cfg: DictConfig, folder: Path, negatives: Negatives) -> Corpu
 
 
 def setting_of(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
-    """What the negative sources are made for: the data, the filters, the cache, and who holds what they mine."""
+    """The setting of the negative sources: the data, the filters, the cache, and who holds what they mine."""
     return Setting(
         training,
-        prepare_filters(cfg, training),
+        make_filters(cfg, training),
         Path(cfg.cache),
         owner=owner_name(folder),
         device=own_device(cfg),
@@ -170,8 +170,8 @@ def make_batches(
     training: TrainingSet,
     encoder: EncoderParts,
     negatives: Negatives,
-    vectors: StoredVectors | None = None,
-    order: Order | None = None,
+    vectors: StoredVectors | None,
+    order: Order | None,
 ) -> Batches:
     """Draw from the offline sources, look up the tokens, and stack; `order` null: that of the data sets."""
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, negatives.curriculum, negatives.per_set)
@@ -196,7 +196,7 @@ def make_module(
     """Load the starting weights and put the training step together; `vectors` are those of a teacher, if any."""
     recipe, tokenizer = encoder.recipe, encoder.tokenizer
     towers = Towers(recipe, recipe.build(tokenizer))
-    if cfg.init_from is not None and cfg.ckpt_path is None:  # a run that goes on has its weights
+    if cfg.init_from is not None and cfg.ckpt_path is None:  # a resumed run has its own weights
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.ckpt_path is not None:
         checkpoint.check_fits(cfg.ckpt_path, towers)  # now: Lightning looks after mining

@@ -29,10 +29,10 @@ from hardneg.training.ranks import joined
 from hardneg.training.setup import (
     begin,
     check_groups,
+    make_filters,
     make_losses,
     objective,
     own_device,
-    prepare_filters,
     prepare_negatives,
 )
 
@@ -53,7 +53,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, recipe.build)
-    filters = prepare_filters(cfg, training)
+    filters = make_filters(cfg, training)
     setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
     negatives = prepare_negatives(cfg, setting, losses)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, per_set=negatives.per_set)
@@ -66,7 +66,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     bm25 = classes.build(cfg.evaluate.bm25)
 
     def ranks(data: RetrievalData) -> Reranker:
-        """What ranks again what the first stage finds in a data set."""
+        """Make what reranks the first stage's documents in a data set."""
         left_out = seen(data, None)
         return Reranker(
             data, lambda split, depth: baseline_run(bm25, data, split, depth, cache, left_out), precision, left_out

@@ -18,7 +18,7 @@ BETTER, WORSE = "†", "‡"
 
 @dataclass(frozen=True)
 class Across:
-    """One metric of all arms on all sets: `columns` are the comparisons by set, `whole` that of the mean if it is one.
+    """One metric of all arms on all sets: `columns` are the comparisons by set, `whole` that of the mean, if any.
 
     The mean over the sets can be tested where the sets were tested by the same runs; over sets that have models of
     their own it is only shown.
@@ -26,7 +26,7 @@ class Across:
 
     metric: str
     columns: Mapping[str, Comparison]
-    whole: Comparison | None = None
+    whole: Comparison | None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -38,7 +38,7 @@ class Across:
 
     @property
     def baselines(self) -> list[str]:
-        """What the sets' arms are compared with: one, unless arms are not the same on all sets."""
+        """The baselines of the sets: one, unless the sets have different arms."""
         return list(dict.fromkeys(table.baseline for table in self.columns.values()))
 
     def cell(self, arm: str, column: str) -> Row | None:
@@ -73,7 +73,7 @@ def across(
 ) -> Across | None:
     """Put the sets of all data side by side, by the `plans` and comparisons (`wholes`) of each; None for one set.
 
-    Of a run with several test sets each is a column, named DATA/SET where there are several data.
+    Each test set of a run is a column, named DATA/SET where the runs are on several data.
     """
     columns: dict[str, Comparison] = {}
     for data, by_arm in by_data.items():
@@ -93,7 +93,7 @@ def across(
 
 
 def _plan_of_set(plan: Plan, baseline: str, whole: Mapping[str, Arm], here: Mapping[str, Arm]) -> Plan:
-    """The plan of one of several sets: the same baseline, and of the clusters those of its queries."""
+    """The plan for one of several sets: the same baseline, and the clusters of its queries."""
     if plan.clusters is None:
         return replace(plan, baseline=baseline)
     ids, own = (

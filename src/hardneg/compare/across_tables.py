@@ -70,7 +70,7 @@ def _latex_cell(text: str, best: bool) -> str:
 
 
 def _best(table: Across, arm: str) -> list[bool]:
-    """Say of each cell of an arm whether it is the highest of its column, of equal ones all."""
+    """Say for each cell of an arm whether it is the highest of its column; of equal ones all are."""
     cells = [table.cell(arm, name) for name in table.columns]
     found = [one is not None and one.mean == table.best(name) for one, name in zip(cells, table.columns, strict=True)]
     return [*found, table.mean(arm) == table.best(None)]

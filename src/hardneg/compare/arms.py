@@ -12,7 +12,7 @@ from jaxtyping import Float
 from hardneg.compare.finished_runs import FinishedRun
 from hardneg.errors import UserError
 
-MANY = 10**16  # from here on Python writes a number with a fraction by its exponent
+MANY = 10**16  # from here on Python writes floats with an exponent
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Arm:
 
     name: str
     runs: Mapping[int, FinishedRun]
-    settings: str = ""  # what it was called before it was renamed, which says its settings
+    settings: str = ""  # its name before it was renamed, which tells its settings
 
     def on(self, test: str) -> Arm | None:
         """The same arm on one of several test sets; None where its runs have no such set."""
@@ -30,7 +30,7 @@ class Arm:
 
     @property
     def in_batch_only(self) -> bool:
-        """Whether the other documents of a batch are all its negatives."""
+        """Whether its only negatives are the other documents of the batch."""
         run = next(iter(self.runs.values()))
         sources = {key.split(".")[1] for key in run.config if key.startswith("negatives.")}
         return (sources or {run.summary["strategy"]}) == {"in_batch"}
@@ -87,9 +87,9 @@ def arms(runs: Sequence[FinishedRun]) -> dict[str, Arm]:
 
 
 def rename(by_data: Mapping[str, dict[str, Arm]], words: Sequence[str]) -> dict[str, dict[str, Arm]]:
-    """Call arms as `words` (OLD=NEW) say, on all data sets.
+    """Rename arms on all data sets as `words` (OLD=NEW) say.
 
-    Raises `UserError` for an arm that there is not, and for a name that two would have.
+    Raises `UserError` for an unknown arm, and for a name that two arms would have.
     """
     known = sorted({name for by_arm in by_data.values() for name in by_arm}, key=len, reverse=True)
     names: dict[str, str] = {}
@@ -136,14 +136,14 @@ def _check_same_test(runs: Sequence[FinishedRun]) -> None:
 
 
 def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """Tell runs of one strategy and loss whose settings differ apart by those settings."""
+    """Name runs of one strategy and loss by the settings in which they differ."""
     recipes: dict[str, list[FinishedRun]] = defaultdict(list)
     for run in runs:
         recipes[run.recipe].append(run)
     out: dict[str, list[FinishedRun]] = defaultdict(list)
     for recipe, group in recipes.items():
         keys = sorted(set().union(*(run.config for run in group)))
-        # A setting of a part that only some runs have says nothing more than that they have it.
+        # The settings of a part that only some runs have add nothing to the fact that they have it.
         varied = [key for key in keys if len({repr(run.config[key]) for run in group if key in run.config}) > 1]
         swapped = _swapped(varied)
         alike: dict[str, list[FinishedRun]] = defaultdict(list)
@@ -152,7 +152,7 @@ def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
             parts = [f"{part[:-1]}={_class_of(run, part)}" for part in swapped]
             alike[" ".join([recipe, *parts, *shown])].append(run)
         for name, some in alike.items():
-            # A part that only some have and others leave out by null, as a curriculum, would be seen by nothing else.
+            # A part that some have and others leave out by null, as a curriculum, would otherwise go unseen.
             left_out = [key for key in keys if {_has(run, key) for run in some} >= {True, False}]
             for run in some:
                 out[" ".join([name, *(f"{key}={_label(run, key)}" for key in left_out)])].append(run)
@@ -160,14 +160,14 @@ def _named(runs: Iterable[FinishedRun]) -> dict[str, list[FinishedRun]]:
 
 
 def _has(run: FinishedRun, key: str) -> bool | None:
-    """Whether a run has a part, or leaves it out by null; None where it says neither."""
+    """Whether a run has a part (True) or leaves it out by null (False); None where its config says neither."""
     if any(other.startswith(f"{key}.") for other in run.config):
         return True
     return False if key in run.config and not run.config[key] else None
 
 
 def _label(run: FinishedRun, key: str) -> str:
-    """Name what a run has of a part that others leave out: its class, where that says more than the part's own name."""
+    """Name a part that others leave out: by its class, where that says more than the part's own name."""
     if not _has(run, key):
         return "None"
     own = _class_of(run, f"{key}.").lower()
@@ -175,7 +175,7 @@ def _label(run: FinishedRun, key: str) -> str:
 
 
 def _swapped(keys: Iterable[str]) -> tuple[str, ...]:
-    """The parts, as prefixes, that are of another class: their class says it, and their settings do not compare."""
+    """The parts, as prefixes, whose class differs: the class is named, and their settings cannot be compared."""
     return tuple(key.removesuffix("_target_") for key in keys if key.endswith("._target_"))
 
 
@@ -184,7 +184,7 @@ def _class_of(run: FinishedRun, part: str) -> str:
 
 
 def _said(run: FinishedRun, key: str) -> str:
-    """A setting as it is shown: 1e+38, which counts as a whole number (see `run_identity.flat`), not by its digits."""
+    """A setting as it is shown: 1e+38, a whole number here (see `run_identity.flat`), without all its digits."""
     value = run.config[key]
     return repr(float(value)) if isinstance(value, int) and abs(value) >= MANY and float(value) == value else str(value)
 

@@ -1,4 +1,4 @@
-"""What a comparison asks and finds: the plan, a row for every arm, and what may be said of its difference."""
+"""What a comparison asks and finds: the plan, a row for every arm, and what may be concluded from its difference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Plan:
     """What is asked, decided before looking: the metric, the baseline, the primary arms, the margin that matters.
 
     `primary` empty: all arms. `margin` is the smallest difference of interest (SESOI); without one, equivalence is not
-    tested, and power is spoken of for `target`. `clusters` numbers the test queries, in the order of their sorted ids.
+    tested, and power is given for `target`. `clusters` numbers the test queries, in the order of their sorted ids.
     """
 
     metric: str
@@ -45,7 +45,7 @@ class Contrast:
 
     @property
     def tested(self) -> bool:
-        """Whether there is enough to test: of two arms with two seeds, what seeds do is known from one number only."""
+        """Whether there is enough to test: with two arms and two seeds, one number alone tells how much seeds vary."""
         return self.difference.seeds == 1 or self.difference.seed_freedom >= LEAST_FREEDOM
 
     @property
@@ -57,7 +57,7 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """What may be said at 5%: a difference that was not found is not evidence of none."""
+        """The conclusion at 5%: that no difference was found is no evidence that there is none."""
         if not self.tested:
             return "none (too few seeds)"
         said = []
@@ -90,14 +90,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One table: the arms on one data set in one metric, best first, and what must be said about it."""
+    """One table: the arms on one data set in one metric, best first, and the notes that belong to it."""
 
     data: str
     plan: Plan
     baseline: str
     rows: list[Row]
+    sets: int  # how many test sets the metric is the mean of; 0: it is of one
     notes: list[str] = field(default_factory=list)
-    sets: int = 0  # how many test sets the metric is the mean of; 0: it is of one
 
     @property
     def contrasts(self) -> dict[str, Contrast]:
@@ -106,5 +106,5 @@ class Comparison:
 
     @property
     def alpha(self) -> float:
-        """What a single primary contrast has to reach in the worst case of Holm's correction."""
+        """The p-value that a single primary contrast has to reach in the worst case of Holm's correction."""
         return ALPHA / max(1, sum(contrast.primary for contrast in self.contrasts.values()))

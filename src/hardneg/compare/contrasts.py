@@ -14,7 +14,7 @@ from hardneg.errors import UserError
 
 
 def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
-    """Test every arm against the baseline; raises `UserError` for a baseline or primary arm that there is not."""
+    """Test every arm against the baseline; raises `UserError` for an unknown baseline or primary arm."""
     baseline = plan.baseline or usual_baseline(by_arm)
     for option, names in (("--baseline", [baseline]), ("--primary", plan.primary)):
         for name in names:
@@ -33,7 +33,7 @@ def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
 
 
 def usual_baseline(by_arm: Mapping[str, Arm]) -> str:
-    """Return the arm to compare with where none is named: one of in-batch negatives alone, else the first by name."""
+    """Return the arm to compare with where none is named: one with in-batch negatives alone, else the first by name."""
     return min(by_arm, key=lambda name: (not by_arm[name].in_batch_only, name))
 
 
@@ -44,7 +44,7 @@ def _row(arm: Arm, metric: str, contrast: Contrast | None) -> Row:
 
 
 def _contrast(arm: Arm, baseline: Arm, plan: Plan, spread: SeedVariance | None) -> Contrast | None:
-    """Test one arm, with what seeds do in all of them; None where it shares no seed with the baseline."""
+    """Test one arm, with the variance between seeds of all arms; None where it shares no seed with the baseline."""
     if not arm.shared(baseline):
         return None
     primary = not plan.primary or arm.name in plan.primary

@@ -22,7 +22,7 @@ from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
 
-# What may differ between runs of one arm: the seed, and where and how things are kept and shown.
+# What may differ between runs of one arm: the seed, and settings of storage and display.
 _NO_ARM = (
     *("seed.", "ckpt_path.", "stages.", "split.test.", "evaluate.also.", *KEPT_AND_SHOWN),
     *("provenance.", "run_folder.", "data_id.", "encoder_id.", "negatives_id.", "loss_id.", "filter_id.", "inputs."),
@@ -41,14 +41,14 @@ class PerQuery:
 class FinishedRun:
     """One run: its summary, its flat config, and where its files are.
 
-    `logs` are the folders of its W&B log; it has them only where the run folder itself is gone.
+    `logs` are the folders of its W&B log; set only where the run folder itself is gone.
     """
 
     folder: Path
     summary: dict[str, Any]
     config: dict[str, Any]
     logs: tuple[Path, ...] = ()
-    test: str | None = None  # the one of several test sets that is looked at; null: all, by the mean over them
+    test: str | None = None  # which of several test sets counts; null: the mean over all
 
     @property
     def sets(self) -> list[str]:
@@ -87,7 +87,7 @@ class FinishedRun:
     def per_query(self) -> PerQuery | None:
         """The values of the trained model by query; None where they are gone, `UserError` where they are damaged.
 
-        Of several data sets in one every set counts the same: values are weighted so that their mean is the sets'.
+        Of several data sets in one each counts the same: values are weighted so that their mean is that over the sets.
         """
         file = self.folder / "per_query.parquet"
         if self.logs or not file.exists():
@@ -96,7 +96,7 @@ class FinishedRun:
             table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
         except PermissionError:
             raise
-        except (pa.ArrowInvalid, KeyError, OSError) as error:  # the last of a header that cannot be read
+        except (pa.ArrowInvalid, KeyError, OSError) as error:  # OSError: an unreadable header
             raise UserError(
                 f"{file} is damaged ({error}); delete summary.json there, and {command_line('resume', self.folder)}"
                 " writes both"

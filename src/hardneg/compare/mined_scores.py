@@ -1,4 +1,4 @@
-"""The scores of mined lists: where positives, kept and dropped candidates lie, as long as the stores are there."""
+"""The scores of mined lists: those of positives, kept and dropped candidates, as long as the stores exist."""
 
 from __future__ import annotations
 

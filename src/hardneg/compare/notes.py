@@ -13,7 +13,7 @@ from hardneg.compare.statistics import ALPHA, Difference
 
 
 def notes_on(by_arm: Mapping[str, Arm], table: Comparison) -> list[str]:
-    """Say what was left out, how far the test can be believed, and what it could not have found."""
+    """Say what was left out, how far the test can be trusted, and which differences it could not have found."""
     base = by_arm[table.baseline]
     notes = []
     for name, arm in by_arm.items():

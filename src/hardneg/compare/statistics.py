@@ -1,4 +1,4 @@
-"""Paired tests that know that queries and seeds are both samples, and what they could have seen."""
+"""Paired tests that treat both queries and seeds as samples, and what differences they could have detected."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from scipy import optimize, stats
 
 ALPHA = 0.05
 POWER = 0.8
+MOST_SEEDS, MOST_QUERIES = 1000, 10_000_000  # beyond which no design is asked for
 
 
-LEAST_FREEDOM = 2  # of the variance between seeds: with one, equal arms are told apart in up to 13% of tries
+LEAST_FREEDOM = 2  # of the variance between seeds: with one, equal arms differ significantly in up to 13% of tries
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,9 @@ class Difference:
         """Of a difference of `margin` or more in either direction: two one-sided tests (TOST, Schuirmann 1987)."""
         return max(self._above(-margin), self._above(margin, -1))
 
-    def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
-        """The smallest true difference that a design like this finds with this power, at the variances measured."""
-        return self.error * _reach(self.freedom, alpha, power)
+    def detectable(self, alpha: float = ALPHA) -> float:
+        """The smallest true difference that a design like this finds with 80% power, at the variances measured."""
+        return self.error * _reach(self.freedom, alpha)
 
     def _above(self, bound: float, sign: int = 1) -> float:
         """The one-sided p-value of `mean <= bound` (sign 1) or `mean >= bound` (sign -1)."""
@@ -107,8 +108,8 @@ def pooled_seed_variance(means: Float[np.ndarray, "A S"]) -> SeedVariance | None
 
     `means` holds each arm's metric by seed, NaN where an arm has no such run. What is left of it after arms and seeds
     are taken out (a two-way layout, by least squares where cells are missing) has variance s^2 in each arm, and twice
-    that in a difference; (A - 1)(S - 1) degrees of freedom where no cell is missing. Supposes that seeds matter alike
-    in all arms. None where nothing is left to estimate it from.
+    that in a difference; (A - 1)(S - 1) degrees of freedom where no cell is missing. Assumes that seeds matter alike in
+    all arms. None where nothing is left to estimate it from.
     """
     arm, seed = np.nonzero(~np.isnan(means))
     if not len(arm):
@@ -130,9 +131,10 @@ def crossed(d: Float[np.ndarray, "S Q"], seed_variance: SeedVariance | None = No
     MS_s is that one, or the difference's own where it is larger (an arm whose seeds vary more than the others'), and
     its degrees of freedom are the pooled ones.
 
-    Simulated in experiments/11_seeds at a nominal 5%: from 3 arms on two equal ones are told apart in 1 to 5% of tries,
-    also with 2 seeds; of two arms with 3 seeds in up to 9%. Testing over queries alone after averaging seeds goes up to
-    27%, over seeds alone up to 50%. With one seed only queries can vary: the interval says nothing about other seeds.
+    Simulated in experiments/11_seeds at a nominal 5%: with 3 arms or more two equal ones differ significantly in 1 to
+    5% of tries, also with 2 seeds; two arms alone with 3 seeds in up to 9%. Testing over queries alone after averaging
+    seeds goes up to 27%, over seeds alone up to 50%. With one seed only queries can vary: the interval says nothing
+    about other seeds.
     """
     seeds, queries = d.shape
     mean = float(d.mean())
@@ -205,19 +207,19 @@ def wins(d: Float[np.ndarray, "S Q"], tie: float) -> tuple[int, int, int]:
     return won, per_query.size - won - lost, lost
 
 
-def seeds_needed(d: Difference, target: float, alpha: float = ALPHA, most: int = 1000) -> int | None:
-    """How many seeds find `target` with 80% power at this number of queries; None if no number up to `most` does."""
-    return _least(lambda seeds: _planned(d, seeds, d.queries, alpha) <= target, 2, most)
+def seeds_needed(d: Difference, target: float, alpha: float = ALPHA) -> int | None:
+    """How many seeds find `target` with 80% power at this number of queries; None above `MOST_SEEDS`."""
+    return _least(lambda seeds: _planned(d, seeds, d.queries, alpha) <= target, 2, MOST_SEEDS)
 
 
-def queries_needed(d: Difference, target: float, alpha: float = ALPHA, most: int = 10_000_000) -> int | None:
-    """How many queries (or clusters) find `target` with 80% power with these seeds; None if no number does."""
-    return _least(lambda queries: _planned(d, d.seeds, queries, alpha) <= target, 2, most)
+def queries_needed(d: Difference, target: float, alpha: float = ALPHA) -> int | None:
+    """How many queries (or clusters) find `target` with 80% power with these seeds; None above `MOST_QUERIES`."""
+    return _least(lambda queries: _planned(d, d.seeds, queries, alpha) <= target, 2, MOST_QUERIES)
 
 
 def _planned(d: Difference, seeds: int, queries: int, alpha: float) -> float:
     error, freedom = d.components.error(seeds, queries)
-    return error * _reach(freedom, alpha, POWER)
+    return error * _reach(freedom, alpha)
 
 
 def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
@@ -230,13 +232,13 @@ def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
     return high
 
 
-def _reach(freedom: float, alpha: float, power: float) -> float:
-    """How many standard errors a difference must measure to be found with this power in a two-sided t-test."""
+def _reach(freedom: float, alpha: float) -> float:
+    """How many standard errors a difference must measure to be found with `POWER` in a two-sided t-test."""
     critical = float(stats.t.ppf(1 - alpha / 2, freedom))
     if freedom > 1000:  # normal to four digits, and quick
-        return critical + float(stats.norm.ppf(power))
+        return critical + float(stats.norm.ppf(POWER))
 
     def missing(size: float) -> float:
-        return float(stats.nct.sf(critical, freedom, size)) - power
+        return float(stats.nct.sf(critical, freedom, size)) - POWER
 
     return float(optimize.brentq(missing, 0.0, 2 * critical + 10))

@@ -17,9 +17,9 @@ from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.statistics import ALPHA
 
-WIDTH = 180  # of a pipe or a log file, which have none: do not cut names to 80 columns there
-NARROW = 130  # columns below which a terminal shows
-SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")  # not these: --markdown and --csv have them
+WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
+NARROW = 130  # a terminal of fewer columns does not show those of SECOND
+SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")  # --markdown and --csv always have them
 BREAKS = {
     "difference and 95% interval": "difference\nand 95% interval", "p not worse": "p not\nworse",
     "p equivalent": "p equi-\nvalent", "win / tie / loss": "win / tie\n/ loss",

@@ -19,7 +19,7 @@ from hardneg.config.value_kinds import check_arguments
 from hardneg.errors import ConfigError, UserError
 
 # What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
-# A package of your own is added by its entry point (see `studies`), code that is not installed by the environment
+# A package of your own is added by its entry point (see `studies`), code that is not installed, by the environment
 # variable HARDNEG_TARGETS="mypackage.,other.".
 TARGETS = ("hardneg.", "torch.optim.", "pytorch_optimizer.", "lightning.pytorch.", "transformers.optimization.")
 
@@ -56,7 +56,7 @@ def hydras_own_whitelist_off() -> AbstractContextManager:
 def build_group(nodes: Mapping[str, Any] | None, group: str) -> dict[str, Any]:
     """Make every object of a multi-select group, by name.
 
-    Raises `ConfigError` for settings of what was not chosen, and what the classes refuse, under their key.
+    Raises `ConfigError`, naming the key, for settings of a part that was not chosen, and for what the classes refuse.
     """
     out = {}
     for name, node in (nodes or {}).items():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list or a dictionary
 
@@ -17,16 +19,24 @@ def key_of(word: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value for a word of the command line, as Hydra reads it: whatever is in a path, it stays one value."""
+    """A value for a word of the command line, as Hydra reads it: whatever a path contains, it stays one value."""
     # Within quotes a backslash counts only before a quote and at the end, where each stands for two.
     text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
     return f"'{text}'"
 
 
+def value_of(text: str) -> Any:
+    """What Hydra reads a bare text as, such as a number, true or null; the text itself where it is nothing else."""
+    try:
+        return OverridesParser.create().parse_override(f"_={text}").value()
+    except HydraException:  # without quotes it has no meaning, as a lone bracket
+        return text
+
+
 def as_value(value: object) -> str:
     """A text for a word of the command line, quoted only where Hydra reads the bare one otherwise, as 10 or null."""
     text = str(value)
-    if BARE.fullmatch(text) and OverridesParser.create().parse_override(f"_={text}").value() == text:
+    if BARE.fullmatch(text) and value_of(text) == text:
         return text
     return quoted(text)
 

@@ -27,11 +27,11 @@ class CurrentFolder:
         self.folders: dict[str, str] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Find one of the names; asked by `import` after all else."""
+        """Find one of the names; `import` asks this last."""
         return PathFinder.find_spec(name, [self.folders[name]]) if name in self.folders else None
 
     def allow(self, target: str) -> None:
-        """Let the package of a target be found in the current folder, if it is admitted and nowhere else; say so."""
+        """Let the package of a target be found in the current folder, if it is admitted and nowhere else; log that."""
         package = target.split(".")[0]
         if package in self.folders or not target.startswith(admitted() or ("\0",)) or package in sys.modules:
             return

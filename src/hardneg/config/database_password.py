@@ -11,7 +11,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from hardneg.config.command_words import key_of, quoted
 
-PASSWORD = "HARDNEG_STORAGE_PASSWORD"  # which processes that this one starts have too
+PASSWORD = "HARDNEG_STORAGE_PASSWORD"  # processes that this one starts inherit it
 KEYS = ("storage", "hydra.sweeper.storage")
 WITH_PASSWORD = re.compile(r"(://[^:/@]*):([^@]*)@")  # as SQLAlchemy reads a URL
 IN_QUERY = re.compile(r"(?<=[?&])password=([^&#'\"]*)&?")  # as libpq and others take it
@@ -21,7 +21,7 @@ def without_password(url: str) -> str:
     """Return a URL, or a word that holds one, without its password, which then is in the environment."""
     for pattern, bare in ((WITH_PASSWORD, r"\1@"), (IN_QUERY, "")):
         if "://" in url and (found := pattern.search(url)) is not None:
-            if password := unquote(found[pattern.groups]):  # an empty one is none, and must not replace a real one
+            if password := unquote(found[pattern.groups]):  # an empty password must not replace a real one
                 os.environ[PASSWORD] = password
             url = re.sub(r"[?&](?=['\"]*$)", "", pattern.sub(bare, url, count=1))
     return url
@@ -44,9 +44,9 @@ def drop_from_config(config: DictConfig) -> None:
 
 
 def with_password(url: str) -> str:
-    """Return a URL that names a user with the password that the environment has, as the database is to be asked.
+    """Return a URL that names a user with the password in the environment, for connecting to the database.
 
-    Raises SQLAlchemy's `ArgumentError` for what is no URL.
+    Raises SQLAlchemy's `ArgumentError` for what is not a URL.
     """
     from sqlalchemy.engine import make_url
 

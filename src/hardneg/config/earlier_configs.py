@@ -1,4 +1,4 @@
-"""Configs as they were before some keys were there: a run whose defaults did not change stays the run that it was."""
+"""Configs as they were before some keys existed, so that a run whose settings mean the same keeps its identity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENCODERS = (TRANSFORMER, "hardneg.encoders.static.Static", "hardneg.encoders.fea
 TEACHER = "CrossEncoderTeacher"
 MINILM = "minilm"  # its folder is known: it averages, without prompts or layers, to unit vectors; at most 256 tokens
 CROSS_ENCODERS = ("PairRecipe", TEACHER)
-# Keys that came later, with the value under which a run is what it was without them.
+# Newer keys, with the value under which a run is what it was without them.
 ABSENT: dict[str, Any] = {
     "revision": None,
     "trust_remote_code": False,
@@ -20,7 +20,7 @@ ABSENT: dict[str, Any] = {
     "unpad": False,
     "include_prompt": AUTO,
 }
-# What `auto` means where a model's folder says nothing: what these keys were before they could be `auto`.
+# What `auto` means where a model's folder says nothing: the defaults of these keys before they could be `auto`.
 BEFORE = {"pooling": "mean", "normalize": True, "dense": None}
 SIDES: dict[str, dict[str, Any]] = {
     "query": {"prompt": "", "max_length": 64},
@@ -30,7 +30,7 @@ PAIR_LENGTH = 256
 
 
 ROLES = ("query", "positive", "negative", "score", "prompt")  # of a table's columns, by name
-# Keys that came later, by class, with the values that say what went without saying before.
+# Newer keys by class, with the values that were implied before.
 LATER: dict[str, dict[str, Any]] = {
     "hardneg.data.readers.beir.Beir": {
         **{"own_documents": "leave_out", "relevant_from": None},
@@ -60,7 +60,7 @@ LATER: dict[str, dict[str, Any]] = {
     },
     "hardneg.losses.infonce.InfoNCE": {"sources": None, "sets": None, "several": "each", "focal": 0.0},
 }
-# And those of the whole config, likewise.
+# Likewise for the whole config.
 LATER_KEYS: dict[str, Any] = {
     "trainer.compile": False,
     "pairs": {},
@@ -71,15 +71,15 @@ LATER_KEYS: dict[str, Any] = {
     **{"evaluate.subset.size": 10_000, "evaluate.subset.seed": 0},
     **{"optimizer.groups": None, "optimizer.layer_decay": None},
 }
-# Keys whose default is another one since: a run that goes on keeps what it was begun with.
+# Keys whose default has changed: a resumed run keeps what it was begun with.
 CHANGED_DEFAULTS = ("batch_size", "encoder.lr")
 
 
 def as_before(node: Any) -> Any:
     """Return plain containers without the keys of `LATER` at those values, and with models described as before `auto`.
 
-    A model whose folder says something, or that is on the hub, where nobody knows yet, is another one under `auto` than
-    it was: there the word stays, and comes in where the config leaves it out.
+    With a model whose folder says something, or on the hub, where that is unknown, `auto` changes the run: there it
+    stays, and is added where the config leaves it out.
     """
     if isinstance(node, Mapping):
         target = str(node.get("_target_"))
@@ -103,7 +103,7 @@ def _transformer(node: dict[str, Any]) -> dict[str, Any]:
         out = _settled(node, but="max_length") | lengths
     else:
         sides = {side: node.get(side) or dict.fromkeys(keys, AUTO) for side, keys in SIDES.items()}
-        # A config of all keys that were there before has no layers behind the pooling, as nothing had.
+        # A config with all the earlier keys has no layers after the pooling: there were none then.
         open_keys = [key for key in BEFORE if key != "dense" or "pooling" not in node]
         out = dict.fromkeys(open_keys, AUTO) | node | sides
     return _without_absent(out)
@@ -133,7 +133,7 @@ def _without_absent(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def says_nothing(model: Any) -> bool:
-    """Whether a model is a folder here that says nothing of how its vectors are made."""
+    """Whether a model is a folder here that says nothing about how its vectors are made."""
     if not isinstance(model, str) or not Path(model).is_dir():
         return False
     marks = ("modules.json", "config_sentence_transformers.json")

@@ -1,11 +1,11 @@
-"""Where modules have moved that configs name: what was written before stays readable, and keeps its identity."""
+"""Modules that configs name and that have moved: older configs stay readable, and keep their identity."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# Old path -> today's, of modules that stood as `_target_` in a released or published config.
+# Old path -> today's, for modules that were `_target_` in a released or published config.
 MOVED = {
     "hardneg.encoders.pairs": "hardneg.encoders.cross_encoder",
     "hardneg.fsdp": "hardneg.training.fsdp",
@@ -44,7 +44,7 @@ def first_key(key: str) -> str:
 
 
 def first_path(target: str) -> str:
-    """Return the path that a target was first known by: a run stays what it was when a module moves."""
+    """Return the path that a target was first known by, so that a run keeps its identity when a module moves."""
     return _renamed(target, FIRST)
 
 

@@ -1,4 +1,4 @@
-"""Arguments of Lightning's Trainer that cannot do here what they do elsewhere, and what to give in their place."""
+"""Arguments of Lightning's Trainer that cannot work here as they do elsewhere, and what to use instead."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ REFUSED = {
     "model_registry": "what W&B is given of a run is logger.wandb.artifacts",
     "barebones": "it takes away loggers and checkpoints, which a run ends with: leave it out",
 }
-OURS = ("compile",)  # keys beside the Trainer's arguments that are none of them
+OURS = ("compile",)  # keys of `trainer` that are ours and not the Trainer's arguments
 
 
 def lightnings(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of `trainer` in a config is for Lightning's Trainer."""
+    """Return the keys of `trainer` in a config that are for Lightning's Trainer."""
     return {key: value for key, value in trainer.items() if key not in OURS}

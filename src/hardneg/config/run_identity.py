@@ -1,4 +1,4 @@
-"""What makes a run the run it is: its config without what only says where and how things are kept and shown."""
+"""The identity of a run: its config without settings of storage and display."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.config.earlier_configs import LATER_KEYS, as_before
 from hardneg.config.moved import first_key, first_path
 
-AUTO, BATCH = "auto", 64  # a batch to be found; what it is before, of an encoder that has no batch_size of its own
-RATE = 0.01  # what encoder.lr was where it is auto now, and counts as until a rate is found
+AUTO, BATCH = "auto", 64  # a batch to be settled; its value until then, for an encoder without a batch_size of its own
+RATE = 0.01  # what encoder.lr was before it was auto, and counts as until a rate is settled
 STATUS = "status.json"  # of a run's folder (`hardneg.runs.status`)
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
@@ -25,7 +25,7 @@ KEPT_AND_SHOWN = (
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
     *("alarms.idle.", "alarms.above_positive."),
 )
-ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts means something
+ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts matters
 
 
 def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -41,12 +41,12 @@ def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def goes_on(ckpt_path: str | None, folder: Path) -> bool:
-    """Whether a run in this folder goes on from a checkpoint of its own, and not from another run's."""
+    """Whether a run in this folder goes on from its own checkpoint, not another run's."""
     return bool(ckpt_path) and Path(str(ckpt_path)).resolve().parent == folder.resolve() / "checkpoints"
 
 
 def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
-    """Return the settings that decide a run, under dotted keys, interpolations as they are written.
+    """Return the settings that determine a run, under dotted keys, interpolations unresolved.
 
     `folder` is the run's: a `ckpt_path` in it is that of a run that goes on, not one that it was asked to start from.
     What is `auto` counts as `in_numbers` has it.
@@ -57,14 +57,14 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
-    if not any("${stage:" in str(value) for value in kept.values()):  # then it is only where the run lies
+    if not any("${stage:" in str(value) for value in kept.values()):  # then it only tells where the run lies
         kept.pop("stages", None)
     kept = {key: value for key, value in kept.items() if key not in LATER_KEYS or value != LATER_KEYS[key]}
-    if not kept.get("evaluate.also"):  # once there was one test set only
+    if not kept.get("evaluate.also"):  # earlier versions had only one test set
         kept.pop("evaluate.also", None)
-    if node.get("teacher") is None:  # given negatives had no teacher of their own once
+    if node.get("teacher") is None:  # given negatives had no teacher of their own in earlier versions
         kept.pop("negatives.given.teacher", None)
-    if node.get("pairs"):  # once there were none
+    if node.get("pairs"):  # earlier versions had none
         kept["pairs"] = chosen(node["pairs"])
     return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}
 
@@ -85,17 +85,17 @@ def in_numbers(node: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
 
 
 def found_batch_size(folder: Path | None) -> int | None:
-    """Return the batch that `batch_size=auto` has found for the run in this folder; None where it has not yet."""
+    """Return the batch that `batch_size=auto` has found for the run in this folder; None as long as it has not."""
     return found(folder, "batch_size")
 
 
 def found_learning_rate(folder: Path | None) -> float | None:
-    """Return the rate that `encoder.lr=auto` has found for the run in this folder; None where it has not yet."""
+    """Return the rate that `encoder.lr=auto` has found for the run in this folder; None as long as it has not."""
     return found(folder, "learning_rate")
 
 
 def found(folder: Path | None, name: str) -> Any:
-    """Return what the status of the run in this folder has under a name; None where it has nothing, or is none."""
+    """Return what the status of the run in this folder has under a name; None where there is nothing."""
     try:
         status = json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
@@ -104,7 +104,7 @@ def found(folder: Path | None, name: str) -> Any:
 
 
 def reads_encoder_lr(node: Mapping[str, Any]) -> bool:
-    """Whether the rate of the encoder is taken by anything in a config whose interpolations are as they are written."""
+    """Whether anything in a config with unresolved interpolations refers to the encoder's rate."""
     return any("encoder.lr}" in str(value) for _, value in flat(node.get("optimizer") or {}))
 
 
@@ -115,7 +115,7 @@ def seeks_rate(cfg: DictConfig) -> bool:
 
 
 def chosen(group: Mapping[str, Any] | None) -> str:
-    """The names of what is chosen of a group, in order, without callbacks that only show."""
+    """The names of the chosen parts of a group, in order, without callbacks that only show."""
     return "+".join(name for name in group or () if name not in SHOWING)
 
 
@@ -125,7 +125,7 @@ def hashed(settings: Mapping[str, Any]) -> str:
 
 
 def identity(cfg: Any, folder: Path | None = None) -> str:
-    """Name a run by its settings: equal for runs that would come to the same results."""
+    """Name a run by its settings: equal for runs that would have the same results."""
     return hashed(settings(cfg, folder))
 
 

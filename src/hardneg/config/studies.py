@@ -1,6 +1,7 @@
 """Packages of your own: what is installed under the entry point `hardneg.studies` adds its classes and its yamls.
 
-To install a package is to trust it; a config from somewhere else still names nothing that was not installed for it.
+Installing a package means trusting it; a config from elsewhere still cannot name anything that was not installed for
+it.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ def packages() -> tuple[str, ...]:
 def conf_folders() -> dict[str, Path]:
     """The folder `conf` of each package that has one.
 
-    Raises `ConfigError` for a package that is not where it was, and for an option that is in two folders, hardneg's own
-    among them: which one was meant could not be told.
+    Raises `ConfigError` for a package that is no longer in its place, and for an option in two folders, hardneg's own
+    included, which would be ambiguous.
     """
     found: dict[str, Path] = {}
     for package in packages():
-        spec = find_spec(package)  # it finds the package without running it: help stays light
+        spec = find_spec(package)  # this finds the package without running it, so that help stays light
         if spec is None or spec.origin is None:
             raise ConfigError(
                 f"the package {package}, which is installed under the entry point {GROUP}, is not where it was:"

@@ -1,6 +1,6 @@
-"""Values of another kind than their key takes, as a word for a number, told before anything is made of them.
+"""Values of a wrong kind for their key, as a word for a number, refused before anything is made of them.
 
-A word in the place of true or false would count as true: `switch=no` would switch.
+A word in place of true or false would count as true: `switch=no` would switch it on.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from enum import Enum
 from inspect import signature
 from typing import Any
 
+from hardneg.config.command_words import value_of
 from hardneg.errors import ConfigError
 
 NOTHING = "None"
-VALUES = (Enum, str, int, float, tuple, list, dict)  # of whose classes a word, a number or a list may be made
-LARGEST_SEED = 2**32 - 1  # that NumPy takes
-# What says itself, and better, which numbers it takes; here it is only held to be one.
+VALUES = (Enum, str, int, float, tuple, list, dict)  # classes that may be made from a word, a number or a list
+LARGEST_SEED = 2**32 - 1  # the largest that NumPy takes
+# These check themselves, and better, which numbers they take; here they only have to be numbers.
 EXACT = ("remine.", *(f"alarms.{key}" for key in ("kept", "queries_short", "recall", "bm25_queries", "random_cosine")))
 EXACT += ("alarms.p", "alarms.idle", "alarms.above_positive")
 OR_NULL = ("remine.every_n_epochs", *EXACT[1:])  # numbers that null switches off
@@ -25,10 +26,10 @@ SAID = {"bool": "true or false", "int": "a whole number", "float": "a number", N
 
 
 def check_settings(node: Mapping[str, Any], written: Mapping[str, Any], path: str = "") -> None:
-    """Raise `ConfigError` for a setting whose default is a number, true or false, and which is none.
+    """Raise `ConfigError` for a setting that is no number, or not true or false, where its default is one.
 
-    `written` holds the defaults of a command's yaml. Null may switch a number off, and counts as false. What holds a
-    `_target_` is held to its class by `check_arguments`.
+    `written` holds the defaults of a command's yaml. Null may switch a number off, and counts as false. A node with a
+    `_target_` is checked against its class by `check_arguments`.
     """
     for key, default in written.items():
         where = f"{path}{key}"
@@ -64,15 +65,15 @@ def check_bounds(node: Mapping[str, Any], written: Mapping[str, Any], path: str 
 
 
 def check_arguments(path: str, made: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` for arguments that are not of the kind which the signature of what is made names.
+    """Raise `ConfigError` for arguments that are not of the kind in the signature of what is made.
 
-    Looked at are annotations that are written as words, as our own modules have them, and made of numbers, true and
-    false alone (`int | None`), or of one class (`Teacher | None`): which words it takes a class itself knows.
+    This looks at annotations that are strings, as in our own modules, and consist of numbers and bools (`int | None`)
+    or of one class (`Teacher | None`): only a class knows which words it takes.
     """
     known = signature(made).parameters
     for key, value in given.items():
         kinds = _words_of(known[key].annotation) if key in known else set()
-        if isinstance(value, Mapping) and "_target_" in value:  # what it makes is held to its own class
+        if isinstance(value, Mapping) and "_target_" in value:  # what it makes is checked against its own class
             continue
         if kinds and known[key].default is None:
             kinds.add(NOTHING)
@@ -88,7 +89,7 @@ def check_arguments(path: str, made: Callable[..., Any], given: Mapping[str, Any
 def check_kind(key: str, value: Any, kinds: set[str]) -> None:
     """Raise `ConfigError` for a value of none of these kinds, as {"float", "None"}; 0 and 1 are a bool too.
 
-    What is not a number (nan) is of no kind.
+    NaN is of no kind.
     """
     if not kinds & set(_kinds_of(value)):
         said = " or ".join(SAID[kind] for kind in SAID if kind in kinds)
@@ -97,10 +98,10 @@ def check_kind(key: str, value: Any, kinds: set[str]) -> None:
 
 
 def _mend(value: Any) -> str:
-    """How to write a value that only looks like one of another kind; nothing where it does not."""
+    """How to write a value that looks like one of the right kind; empty where it does not."""
     if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_SEED:
         return f"; write {int(value)}"
-    if isinstance(value, str) and (value.lower() in ("true", "false") or _is_number(value)):
+    if isinstance(value, str) and {"bool", "float"} & set(_kinds_of(value_of(value))):
         return (
             ", and this is text: write it without quotes, or wrap what the environment gives in oc.decode, as in"
             " ${oc.decode:${oc.env:NAME}}"
@@ -108,20 +109,13 @@ def _mend(value: Any) -> str:
     return ""
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return not math.isnan(float(text))
-    except ValueError:
-        return False
-
-
 def _words_of(annotation: Any) -> set[str]:
-    """The words of an annotation that is one of several; none of an annotation that is no text."""
+    """The alternatives of an annotation; none for one that is not a string."""
     return {part.strip() for part in annotation.split("|")} if isinstance(annotation, str) else set()
 
 
 def _is_part(kinds: set[str], made: Callable[..., Any]) -> bool:
-    """Whether this is the name of one class, of ours or of the package of what is made."""
+    """Whether this names a single class, of ours or of the package of what is made."""
     found = vars(sys.modules[made.__module__]).get(*kinds) if len(kinds) == 1 else None
     packages = ("hardneg", made.__module__.partition(".")[0])
     if not isinstance(found, type) or issubclass(found, VALUES):

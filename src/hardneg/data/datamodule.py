@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Batches(L.LightningDataModule):
-    """Serve training batches of `batch_size` queries a rank, and go on in the middle of an epoch.
+    """Serves training batches of `batch_size` queries per rank; can go on in the middle of an epoch.
 
     The position is this module's state and not the loader's: Lightning restores loader states only if nobody asked for
     the loader earlier, and `trainer.estimated_stepping_batches` (which every schedule reads) does.
@@ -43,7 +43,7 @@ class Batches(L.LightningDataModule):
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.loader: ResumableLoader | None = None
         self.position: dict[str, int] = {}
-        # Into checkpoints, whose reader may have nothing else of the run; loggers have it with the config.
+        # For checkpoints, whose reader may have nothing else of the run; loggers get it with the config.
         self.save_hyperparameters({"batch_size": batch_size, "ranks": distributed.world_size()}, logger=False)
 
     def train_dataloader(self) -> ResumableLoader:
@@ -69,7 +69,7 @@ class Batches(L.LightningDataModule):
         return self.loader
 
     def transfer_batch_to_device(self, batch: Rows, device: torch.device, dataloader_idx: int) -> Rows:
-        """Copy while the host goes on; Lightning does so with tensors, and waits for all else that moves."""
+        """Copy while the host goes on; Lightning does so for tensors, and waits for everything else."""
         return batch.to(device, non_blocking=device.type not in ("cpu", "mps"))  # on MPS such copies race
 
     def state_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Batches(L.LightningDataModule):
         return self.loader.position if self.loader is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at this position, whether the loader is there already or not."""
+        """Go on at this position, whether or not the loader exists already."""
         self.position = state_dict
         if self.loader is not None:
             self.loader.go_on(state_dict)

@@ -26,7 +26,7 @@ class Draws(Protocol):
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Changes when the same place would be drawn otherwise than before."""
+        """Changes when draws for the same place change."""
 
     def draw_batch(
         self, epochs: Int[np.ndarray, " n"], queries: Int[np.ndarray, " n"], batch: int = 0
@@ -34,7 +34,7 @@ class Draws(Protocol):
         """Return ids, source labels and teacher scores of the rows' negatives."""
 
     def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
-        """Return what some source takes for positives of the query, with the teacher's scores."""
+        """Return the documents that a source takes for positives of the query, with the teacher's scores."""
 
     def positive_teachers(
         self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
@@ -51,12 +51,12 @@ class Row:
     source: np.ndarray  # (G,)
     teacher: np.ndarray  # (G,)
     positives: int = 1
-    relabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))  # with all of the same text
+    relabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))  # with all documents of the same text
 
 
 @dataclass
 class Drawn:
-    """Several rows, stacked: what `Row` has for one."""
+    """Several rows, stacked: the fields of `Row` as arrays."""
 
     queries: np.ndarray  # (B,)
     docs: np.ndarray  # (B, G), positives first
@@ -92,9 +92,9 @@ class Drawn:
 class TrainingRows(Dataset):
     """Row (epoch, row, batch): the query, `positives` of its positives, and its drawn negatives.
 
-    The slots turn over the query's labelled positives and those that a source has relabelled, so that n epochs show
-    each of n as often as any other. A query that has fewer than there are slots shows them all, padded with -1. What
-    one source has relabelled is no other's negative.
+    The slots rotate over the query's labelled positives and those that a source has relabelled, so that n epochs show
+    each of n equally often. A query with fewer positives than slots shows them all, padded with -1. What one source has
+    relabelled is no negative of any other.
     """
 
     def __init__(self, training: TrainingSet, mixture: Draws, positives: int = 1) -> None:
@@ -110,9 +110,9 @@ class TrainingRows(Dataset):
         return self.__getitems__([place])[0]
 
     def __getitems__(self, places: Sequence[Place]) -> Drawn:
-        """Draw the rows of one batch, all at once (what a data loader asks for where there is it)."""
+        """Draw the rows of one batch, all at once (a data loader prefers this to `__getitem__`)."""
         epochs, indices, batches = np.array(places, np.int64).reshape(-1, 3).T
-        assert (batches == batches[0]).all(), "the places are of one batch"
+        assert (batches == batches[0]).all(), "the places belong to different batches"
         queries = self.queries[indices].astype(np.int64)
         ids, source, teacher = self.mixture.draw_batch(epochs, queries, int(batches[0]))
         shown, scores = self.shown(epochs, queries)
@@ -132,20 +132,20 @@ class TrainingRows(Dataset):
     def shown(
         self, epochs: Int64[np.ndarray, " n"], queries: Int64[np.ndarray, " n"]
     ) -> tuple[Int32[np.ndarray, "n P"], Float32[np.ndarray, "n P"]]:
-        """Return the labelled positives of this epoch and what the teacher says of them."""
+        """Return the labelled positives of this epoch and the teacher's scores of them."""
         slots, counts = np.arange(self.positives), self.labelled.counts[queries][:, None]
         which = (epochs[:, None] * self.positives + slots) % counts
         which = np.where(slots < counts, which, -1)
         return self.labelled.at(queries, which), self.mixture.positive_teachers(queries, which)
 
     def relabel(self, drawn: Drawn, place: int, epoch: int, query: int) -> None:
-        """Have a row show what a source has relabelled too, in turn, and draw none of it."""
+        """Let a row show relabelled documents in turn too, and draw none of them."""
         relabelled, judged = self.mixture.relabelled(query)
         known = self.of_the_same_text(relabelled)
         if not len(known):
             return
         drawn.relabelled[place] = known
-        void = np.isin(drawn.docs[place], known)  # one source's positive is no other's negative
+        void = np.isin(drawn.docs[place], known)  # a positive of one source is no negative of another
         drawn.docs[place, void], drawn.teacher[place, void] = -1, np.nan
         labelled = self.labelled[query]
         every = np.concatenate([labelled, relabelled])
@@ -165,17 +165,17 @@ class TrainingRows(Dataset):
 
 @runtime_checkable
 class TeacherVectors(Protocol):
-    """Vectors of another encoder, NaN where there are none (`hardneg.mining.embedding_teacher`)."""
+    """Vectors of another encoder, NaN for missing ones (`hardneg.mining.embedding_teacher`)."""
 
     def of_queries(self, rows: Int[np.ndarray, " B"]) -> Float32[np.ndarray, "B T"]:
         """Read those of queries."""
 
     def of_documents(self, rows: Int[np.ndarray, "B G"], positives: int) -> Float32[np.ndarray, "B S T"] | None:
-        """Read those of the first slots of each row, as many as are wanted of them; None for none."""
+        """Read those of each row's first slots, as many as are wanted; None where none are."""
 
 
 class Collate:
-    """Stack rows into a `Batch`, reading tokens from the memory-mapped tables, and a teacher's `vectors` likewise."""
+    """Stack rows into a `Batch`, reading tokens, and a teacher's `vectors`, from memory-mapped tables."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class Collate:
 
 
 def stacked(rows: Drawn | Sequence[Row], excluded: Ragged, has_teacher: bool) -> dict[str, Any]:
-    """Stack what every kind of batch holds (see `batch.Rows`); `excluded` is what is no negative of each query."""
+    """Stack what every kind of batch holds (see `batch.Rows`); `excluded` are the non-negatives of each query."""
     drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
     width = max((len(found) for found in drawn.relabelled.values()), default=0)
     relabelled = np.full((len(drawn.queries), width), -1, np.int32)

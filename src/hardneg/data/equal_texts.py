@@ -1,4 +1,4 @@
-"""Which texts of a column are equal, found without a copy of it: by hashes, and a look at those that share one."""
+"""Which texts of a column are equal, found without copying it: by hashes, and a comparison of texts that share one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Int32, Int64
 
-BLOCK = 65_536  # texts that are Python strings at a time
+BLOCK = 65_536  # texts held as Python strings at a time
 
 
 def equal_texts(texts: pa.LargeStringArray) -> Int32[np.ndarray, " n"]:
@@ -35,6 +35,6 @@ def _told_apart(hashes: Int64[np.ndarray, " n"], texts: pa.LargeStringArray) -> 
         rows = (order[again[start : start + BLOCK] + step] for step in (0, 1))
         one, other = (texts.take(pa.array(some)).to_pylist() for some in rows)
         if any(a.strip() != b.strip() for a, b in zip(one, other, strict=True)):
-            stripped = pa.compute.utf8_trim_whitespace(texts)  # once in 10^19 pairs of texts: simply, then
+            stripped = pa.compute.utf8_trim_whitespace(texts)  # once in 10^19 pairs of texts, so a simple way will do
             return stripped.dictionary_encode().indices.to_numpy().astype(np.int64)
     return hashes

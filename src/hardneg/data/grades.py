@@ -14,7 +14,7 @@ LARGEST = 100_000  # trec_eval counts documents by grade in an array, for each q
 
 
 def check_relevant_from(bar: Any) -> None:
-    """Raise `ConfigError` unless it is a grade above 0, or one by split, or null."""
+    """Raise `ConfigError` unless it is a grade above 0, one for each split, or null."""
     for value in bar.values() if isinstance(bar, Mapping) else [bar]:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
             raise ConfigError(
@@ -26,7 +26,7 @@ def check_relevant_from(bar: Any) -> None:
 def bar_of(bar: RelevantFrom, splits: Iterable[str]) -> dict[str, int | float | None]:
     """Return the lowest relevant grade of each split, null where anything above 0 is relevant.
 
-    Raises `ConfigError` for a split that there is not.
+    Raises `ConfigError` for an unknown split.
     """
     splits = list(splits)
     if not isinstance(bar, Mapping):
@@ -37,7 +37,7 @@ def bar_of(bar: RelevantFrom, splits: Iterable[str]) -> dict[str, int | float | 
 
 
 def whole_steps(grades: Iterable[int | float]) -> int:
-    """Return the smallest number that makes whole numbers of all the grades above 0: 1 of whole ones, 2 of halves.
+    """Return the smallest factor that makes all grades above 0 whole numbers: 1 for whole ones, 2 for halves.
 
     trec_eval knows whole grades only, and nDCG is the same when all gains are multiplied. Grades are taken as they are
     written, to six digits. Raises `DataError` where the number would be too large for trec_eval.

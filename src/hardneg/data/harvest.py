@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-RULES = 1  # raise it whenever a change below changes what is harvested: it names the cache
+RULES = 1  # increase it whenever a change below changes the harvest: it is part of the cache's name
 
 _SKIP_DIRS = {"test", "tests", "idle_test", "turtledemo", "site-packages", "dist-packages", "__pycache__"}
 # as in CodeSearchNet: a shorter body says less than its docstring, and special methods all have the same one
@@ -59,7 +59,7 @@ class Function:
 
     @property
     def id(self) -> str:
-        """Where it stands; no two functions of a harvest share it."""
+        """Its place in the source, which no other function of a harvest has."""
         return f"{self.file}:{self.name}:{self.line}"
 
 
@@ -96,7 +96,7 @@ def read_file(name: str, path: Path) -> list[Function]:
 
 
 def first_sentence(docstring: str) -> str | None:
-    """Return the first sentence on one line, or None where there is none in words."""
+    """Return the first sentence on one line, or None if it says too little."""
     paragraph = re.split(r"\n\s*\n|\n\s*(?:>>>|[-*:@])", inspect.cleandoc(docstring), maxsplit=1)[0]
     text = " ".join(paragraph.split())
     for end in _SENTENCE_END.finditer(text):

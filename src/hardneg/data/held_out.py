@@ -51,15 +51,15 @@ class HoldsOut:
 
 
 def split_of(query: str, shares: Shares) -> str:
-    """Draw a query's split from its text and the seed alone: neither order nor other rows can move it."""
-    salt = shares.seed.to_bytes(8, "big")  # 0 is no salt: what runs used before there was a seed
-    digest = blake2b(query.strip().encode(), digest_size=8, salt=salt).digest()  # stripped: no blank leaks a query
+    """Draw a query's split from its text and the seed alone: neither the order nor other rows change it."""
+    salt = shares.seed.to_bytes(8, "big")  # 0 is no salt, as before there was a seed
+    digest = blake2b(query.strip().encode(), digest_size=8, salt=salt).digest()  # stripped: blanks make no other query
     draw = int.from_bytes(digest, "big") / 2**64
     return "test" if draw < shares.test else "dev" if draw < shares.test + shares.dev else TRAIN
 
 
 def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
-    """Move a share of the training queries to dev and to test, each only where there is no such split yet.
+    """Move a share of the training queries to dev and to test, each only where that split does not exist yet.
 
     Nothing else changes: the documents of held-out queries stay in the corpus, and equal queries go together. Raises
     `DataError` where there is no split `train`.

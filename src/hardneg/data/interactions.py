@@ -1,13 +1,13 @@
 """A generated world of users and items in which taste is known, and what users take depends on popularity too.
 
-Taste. Genres are directions in a space of `tastes` dimensions. An item has one or two genres and its own turn of them,
-a user two favourites and an own turn; each user likes the `liked` items that lie best in the user's direction, and
+Taste. Genres are directions in a space of `tastes` dimensions. An item has one or two genres and a deviation of its
+own, a user two favourites and a deviation; each user likes the `liked` items that lie best in the user's direction, and
 nothing else. Popularity. Items have a Zipf weight, `rank ** -popularity`, that has nothing to do with taste. Each user
 takes `taken` of the liked items, drawn without replacement by weight: what is seen is taste times popularity, as in a
 log.
 
 Texts are features, for `encoder=features`: `user=17 country=de fan=g3` and `item=5 genre=g3 genre=g8`. Country says
-nothing of taste; `fan` names one of the user's favourites.
+nothing about taste; `fan` names one of the user's favourites.
 
 Splits. A user's taken items are train, dev and test; the share `cold` of the users is in none of them and has its items
 in `cold`. `liked` holds what users like and did not take for training, popular or not: taste without popularity.

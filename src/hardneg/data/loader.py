@@ -11,7 +11,7 @@ from hardneg.matrix.batch import Rows
 
 
 class ResumableLoader:
-    """Wrap a `DataLoader` over an `EpochSampler` and count the batches handed out this epoch.
+    """Wraps a `DataLoader` over an `EpochSampler` and counts the batches handed out in this epoch.
 
     A plain loader would train a resumed epoch's first batches twice and skip its last ones; the order here is a pure
     function of (seed, epoch), so skipping is exact and costs nothing, with any number of workers.
@@ -19,7 +19,7 @@ class ResumableLoader:
 
     def __init__(self, loader: DataLoader, sampler: EpochSampler, version: Callable[[], object] = lambda: None) -> None:
         self.loader = loader
-        self.version = version  # of what the rows are drawn from
+        self.version = version  # the version of what rows are drawn from
         self.sampler = sampler  # where Lightning looks for set_epoch
         self.handed_out = 0
         self.resumed: dict[str, int] = {}
@@ -38,7 +38,7 @@ class ResumableLoader:
                 self.handed_out += 1
                 yield batch
                 if self.version() != version:
-                    # Mined anew after this batch: what workers have fetched ahead was drawn from the old lists.
+                    # Mined anew after this batch: what workers have prefetched was drawn from the old lists.
                     self.sampler.start = self.handed_out
                     break
             else:
@@ -46,7 +46,7 @@ class ResumableLoader:
 
     @property
     def position(self) -> dict[str, int]:
-        """The epoch, and how far in it we are."""
+        """The epoch, and the number of its batches done."""
         return {"epoch": self.sampler.epoch, "handed_out": self.handed_out}
 
     def go_on(self, position: dict[str, int]) -> None:

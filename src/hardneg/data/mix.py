@@ -27,14 +27,14 @@ class Mix:
     """Join the data sets `sets` (name -> recipe) into one; ids become `<set>/<id>`, splits are merged by name.
 
     Each batch is of one set, and an epoch takes batches in proportion to the sets' sizes to the power of `temper`: 1 is
-    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes as many of each. With `batches`
+    proportional, 0.5 favours small sets (both in GTE, arXiv:2308.03281), 0 takes equally many of each. With `batches`
     "blended" the same rows come in any order, several sets in a batch (NV-Embed, arXiv:2405.17428, second stage). `k`
-    (set -> source -> number) stands in place of the sources' own number of negatives. `prompts` (set ->
-    `query`, `document`), such as a task's instruction (E5-Mistral, arXiv:2401.00368), stand in place of the encoder's
-    own. `name` is what results are filed under (null: the sets' names).
+    (set -> source -> number) replaces the sources' own number of negatives. `prompts` (set -> `query`, `document`),
+    such as a task's instruction (E5-Mistral, arXiv:2401.00368), replace the encoder's own. `name` is what results are
+    filed under (null: the sets' names).
 
-    Raises `ConfigError` for no set, a name that cannot be part of an id, a temper outside 0 to 1, and prompts of what
-    is not there.
+    Raises `ConfigError` for no set, a name that cannot be part of an id, a temper outside 0 to 1, and prompts for
+    unknown sets or sides.
     """
 
     sets: Mapping[str, Any] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Mix:
         self._check_own()
 
     def _check_own(self) -> None:
-        """Raise `ConfigError` for settings of single sets that cannot be."""
+        """Raise `ConfigError` for impossible settings of single sets."""
         if self.batches not in BATCHES:
             raise ConfigError(f"data.batches={self.batches!r} must be one of {', '.join(BATCHES)}")
         for name, numbers in self.k.items():
@@ -89,7 +89,7 @@ class Mix:
             _texts({name: data.corpus for name, data in loaded.items()}),
             _texts({name: data.queries for name, data in loaded.items()}),
             {split: _qrels([(data.qrels.get(split), part) for data, part in joined]) for split in splits},
-            # Of a set without truth nobody knows what else is relevant: then there is none of the whole either.
+            # Of a set without truth nobody knows what else is relevant, so the whole has no truth either.
             truth=_qrels([(data.truth, part) for data, part in joined]) if has_truth else None,
             given=_given(joined) if has_given else None,
             scored=_scored(joined),
@@ -142,7 +142,7 @@ def _qrels(tables: list[tuple[Qrels | None, Part]]) -> Qrels:
 
 
 def _own(sets: list[tuple[RetrievalData, Part]]) -> np.ndarray | None:
-    """Join the documents that queries are themselves; those of a set without any are none."""
+    """Join the documents that queries are themselves; a set without any adds none."""
     if all(data.own is None for data, _ in sets):
         return None
     own = np.full(sets[-1][1].queries.stop, -1, np.int32)

@@ -1,4 +1,4 @@
-"""Data sets as memory-mapped tables: read from their files once, and opened by every later process in a moment."""
+"""Data sets as memory-mapped tables: read from their files once, and opened by every later process in no time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hardneg.system.memory_map import Mapped
 
 log = logging.getLogger(__name__)
 
-WORTH_IT = 8 * 1024**2  # bytes of files from which on reading takes longer than a moment
+WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable time
 
 
 @runtime_checkable
@@ -38,8 +38,8 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
     """Return the data set, from the cache where these files were read before; small sets are read each time.
 
     The cache names a set by its recipe, by name, size and time of each file that the recipe names or that lies in a
-    folder that it names, and by the code that reads them: whatever changes, it is read anew. Of several processes that
-    ask together one reads. Raises what reading raises.
+    folder that it names, and by the code that reads them: when any of these changes, it is read anew. Of several
+    processes that ask together one reads. Raises what reading raises.
     """
     files = [(str(path), path.stat()) for path in named_files(recipe)]
     if sum(facts.st_size for _, facts in files) < WORTH_IT:
@@ -87,7 +87,7 @@ def _strings(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
     elif isinstance(node, Mapping | list):
-        # What a set is called may be the name of a folder here, which has nothing to do with it.
+        # A set's name may also be that of a folder here, which has nothing to do with it.
         named = (
             [value for key, value in node.items() if key not in ("kind", "name")] if isinstance(node, Mapping) else node
         )
@@ -105,7 +105,7 @@ def code() -> str:
 
 
 def write(data: RetrievalData, folder: Path) -> None:
-    """Write tables as Arrow, numbers as arrays, and `card.json`, which says what there is."""
+    """Write tables as Arrow, numbers as arrays, and `card.json`, which lists them."""
     for side in ("corpus", "queries"):
         texts: Texts = getattr(data, side)
         batch = pa.record_batch([texts.ids, texts.texts], names=["id", "text"])
@@ -156,7 +156,7 @@ class _Folder:
         return Mapped(self.path / f"{name}.npy").array
 
     def table(self, name: str, kind: type) -> Any:
-        """Open a table of arrays; None where there is none."""
+        """Open a table of arrays; None if it does not exist."""
         if name not in self.card["arrays"]:
             return None
         return kind(**{field: self.array(f"{name}-{field}") for field in self.card["arrays"][name]})
@@ -165,7 +165,7 @@ class _Folder:
         with pa.memory_map(str(self.path / f"{side}.arrow")) as source:
             batch = pa.ipc.open_file(source).get_batch(0)
         texts = Texts(batch.column("id"), batch.column("text"))
-        # What it takes a pass over all texts to know, and the files do.
+        # These take a pass over all texts to compute, and the files have them.
         vars(texts).update(fingerprint=self.card["fingerprints"][side], groups=self.array(f"{side}-groups"))
         return texts
 

@@ -15,13 +15,13 @@ from hardneg.data.readers.guess import kind_at
 from hardneg.errors import ConfigError
 
 NAME = re.compile(r"\w[\w-]*")
-SPLIT, KIND = "test", "data"  # what an entry may say beside what its reader takes
+SPLIT, KIND = "test", "data"  # keys of an entry beside those of its reader
 
 
 def splits_of(value: Any) -> list[str]:
     """Return the splits that `split.test` names: none, one, or a list of them.
 
-    Raises `ConfigError` for one that is there twice, and for what is no name.
+    Raises `ConfigError` for one that is named twice, and for what is not a name.
     """
     names = [] if value is None else [value] if isinstance(value, str) else list(value)
     for name in names:
@@ -36,9 +36,9 @@ def others(also: Mapping[str, Any] | None, cache: str | None = None) -> dict[str
     """Return what `evaluate.also` names: for each set its data as a whole config node, and the split.
 
     An entry is a config of the group `data` (`+data@evaluate.also.NAME=beir`), or `{path: DIR}`, whose kind is guessed
-    as that of `data.path` is, or said by `data: KIND`. `test: SPLIT` names its split, else that is test. `cache` is the
-    run's, for data that are made. Reads no data. Raises `ConfigError` for what is none of these,
-    for a path that is not there, and for a name that cannot be part of a metric's.
+    as that of `data.path` is, or given by `data: KIND`. `test: SPLIT` names its split (by default test). `cache` is the
+    run's, for generated data. Reads no data. Raises `ConfigError` for anything else, for a path that is not there, and
+    for a name that cannot be part of a metric's.
     """
     found = {}
     for name, given in (also or {}).items():

@@ -14,7 +14,7 @@ CHOICES = ("leave_out", "keep")
 
 
 def check_own_documents(choice: str) -> None:
-    """Raise `ConfigError` unless it says what to do with a query's own document."""
+    """Raise `ConfigError` unless it is a way to treat a query's own document."""
     if choice not in CHOICES:
         raise ConfigError(f"data.own_documents={choice!r} must be one of {', '.join(CHOICES)}")
 
@@ -22,8 +22,8 @@ def check_own_documents(choice: str) -> None:
 def own_documents(corpus: Texts, queries: Texts, qrels: Iterable[Qrels]) -> Int32[np.ndarray, " Q"] | None:
     """Return the row of the document that each query is, -1 for none; None where no query is a document.
 
-    It is where both the id and the text are the query's (surrounding blanks and a title before the text aside): ids
-    alone are often counted from 0 on both sides. A document that is judged relevant to the query is an answer all the
+    A document is the query where both its id and its text are (surrounding blanks and a title before the text aside):
+    ids alone often count from 0 on both sides. A document that is judged relevant to the query is an answer all the
     same. BEIR leaves such documents out by id alone (Thakur et al. 2021, arXiv:2104.08663, `ignore_identical_ids`).
     """
     own = corpus.find(queries.ids)

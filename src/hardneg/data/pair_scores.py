@@ -21,18 +21,18 @@ class PairScores:
 
     @classmethod
     def of(cls, queries: np.ndarray, docs: np.ndarray, scores: np.ndarray) -> PairScores:
-        """Sort them by pair; of a pair that comes again the first score stays."""
+        """Sort them by pair; a repeated pair keeps its first score."""
         pairs, first = np.unique(queries.astype(np.int64) << 32 | docs.astype(np.int64), return_index=True)
         return cls(pairs, scores[first].astype(np.float32))
 
     @classmethod
     def none(cls) -> PairScores:
-        """Return a table without any."""
+        """Return an empty table."""
         return cls(np.empty(0, np.int64), np.empty(0, np.float32))
 
     @classmethod
     def joined(cls, tables: Sequence[tuple[PairScores, int, int]]) -> PairScores:
-        """Join tables whose rows begin at (query, document) in the joined ones; they come in that order."""
+        """Join tables, in order, whose rows begin at these (query, document) offsets of the joined ones."""
         pairs = [table.pairs + (np.int64(query) << 32) + doc for table, query, doc in tables]
         return cls(np.concatenate(pairs), np.concatenate([table.scores for table, _, _ in tables]))
 

@@ -1,4 +1,4 @@
-"""The data sets that one retrieval set is made of: each has its rows in one piece."""
+"""The data sets that one retrieval set is made of, each with contiguous rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class Part:
     """One data set's rows in the tables of queries and documents, and the prompts it has of its own (null: none).
 
-    `k` is how many negatives its queries get of each source, where that is not what the source says.
+    `k` is how many negatives its queries get from each source, where the source's own number is replaced.
     """
 
     name: str

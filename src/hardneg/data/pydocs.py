@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from hardneg.data.harvest import RULES, Function, Library, harvest
+from hardneg.data.readers.split_names import SPLITS
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import ConfigError
 from hardneg.system.atomic_write import atomic_write
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def find_package(name: str) -> Library:
 
 
 def split_of(file: str) -> str:
-    """Deal a file to a split by its name alone, so that another Python version moves as few as it can."""
+    """Deal a file to a split by its name alone, so that another Python version moves as few as possible."""
     draw = int.from_bytes(blake2b(file.encode(), digest_size=8).digest(), "little") % 100
     return "train" if draw < 80 else "dev" if draw < 88 else "test"
 
@@ -89,9 +88,9 @@ def split_of(file: str) -> str:
 def assemble(functions: Sequence[Function], unreadable: int = 0) -> RetrievalData:
     """Merge equal documents and equal queries, and deal the queries to the splits.
 
-    A sentence that stands in files of two splits stays out of all of them, for each would hold the other's answer.
+    A sentence in files of two splits stays out of all: each would hold the other's answer.
     """
-    home: dict[str, Function] = {}  # code -> where it stands first
+    home: dict[str, Function] = {}  # code -> its first place
     asked: dict[str, list[Function]] = {}
     for function in functions:
         home.setdefault(function.code, function)
@@ -133,12 +132,12 @@ def _version(name: str, start: Path) -> str:
     distributions = packages_distributions().get(name)
     if distributions:
         return version(distributions[0])
-    files = [start] if start.is_file() else start.rglob("*.py")  # part of no distribution: its newest file has to do
+    files = [start] if start.is_file() else start.rglob("*.py")  # of no distribution: by its newest file
     return f"at{max((file.stat().st_mtime_ns for file in files), default=0)}"
 
 
 def _read(path: Path) -> tuple[list[Function], int] | None:
-    """Read a cached harvest; None if there is none, or not one that we finished writing."""
+    """Read a cached harvest; None if there is none, or it was not written to its end."""
     try:
         head, body = path.read_text("utf-8").split("\n", 1)
         record = json.loads(head)

@@ -18,7 +18,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: np.ndarray, values: np.ndarray, n: int) -> Ragged:
-        """Group `values` by `rows` (0 to n-1); each row comes out sorted and without repeats."""
+        """Group `values` by `rows` (0 to n-1); each row is sorted and without repeats."""
         pairs = np.unique(np.asarray(rows, np.int64) << 32 | np.asarray(values, np.int64))
         counts = np.bincount(pairs >> 32, minlength=n)
         return cls(np.concatenate([[0], np.cumsum(counts)]), (pairs & 0xFFFFFFFF).astype(np.int32))
@@ -30,7 +30,7 @@ class Ragged:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 
     def padded(self, rows: np.ndarray) -> Int32[np.ndarray, "n width"]:
-        """Return these rows as one array, at least one column wide, filled up with -1."""
+        """Return these rows as one array, at least one column wide, padded with -1."""
         counts = self.counts[rows]
         columns = np.arange(max(int(counts.max(initial=0)), 1))
         filled = columns < counts[:, None]

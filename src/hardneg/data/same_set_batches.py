@@ -15,15 +15,15 @@ from hardneg.errors import ConfigError
 
 @dataclass(frozen=True)
 class Order:
-    """The rows of `sets` (name -> how many, one set after the other) in batches that are each of one set.
+    """The rows of `sets` (name -> number, one set after the other) in batches that are each of one set.
 
-    An epoch has as many batches as all sets have whole ones. Of these each set gets a share in proportion to its own
+    An epoch has as many batches as all sets have complete ones. Each set gets a share of these in proportion to its own
     number to the power of `temper` (GTE, arXiv:2308.03281): with 1 every set is seen once, but for an incomplete last
-    batch; below 1 small sets are gone through several times and large ones not to the end.
+    batch; below 1 small sets are repeated, and large ones are not finished.
 
-    `blended` does the same by rows in place of batches: each comes where it falls, and only the epoch's end is cut.
+    `blended` does the same with rows instead of batches: they come in any order, and only the epoch's end is cut.
 
-    With `topics`, a number for each row, a batch is of one topic too, as far as there are rows of it (see `by_topic`).
+    With `topics`, a number for each row, a batch is also of one topic, as long as that has rows (see `by_topic`).
     """
 
     sets: Mapping[str, int]
@@ -61,7 +61,7 @@ class Order:
         """Return the epoch's rows in order, `width` of them a batch: (visit, index), a pure function of (seed, epoch).
 
         `visit` counts how often the set has been gone through, which is the epoch where that is once an epoch: what is
-        drawn for a query that comes twice in an epoch is drawn anew. Every time the set comes in another order.
+        drawn for a query that comes twice in an epoch is drawn anew. Each visit has another order.
         """
         if self.blended:
             rows = replace(self, blended=False, topics=None).epoch(seed, epoch, 1)

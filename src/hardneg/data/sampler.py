@@ -9,7 +9,7 @@ from hardneg.data.same_set_batches import Order
 
 
 class Place(NamedTuple):
-    """Where a row stands in training: all that decides what it will be made of."""
+    """Where a row stands in training: all that determines what it is made of."""
 
     epoch: int
     row: int
@@ -39,7 +39,7 @@ class EpochSampler:
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.start = 0
-        self.held = False  # every epoch is then this one again
+        self.held = False  # if given, every epoch repeats this one
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch (Lightning calls this before each one)."""

@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-# As the names of characters begin in Unicode, and the script that they are of.
+# How the Unicode names of characters begin, and their script.
 SCRIPTS = {"CJK": "Han", "HIRAGANA": "Hiragana", "KATAKANA": "Katakana", "HANGUL": "Hangul"}
 SCRIPTS |= {
     name.upper(): name

@@ -52,12 +52,12 @@ class Texts:
         return self.texts.take(pa.array(rows, pa.int64())).to_pylist()
 
     def slice(self, rows: range) -> Texts:
-        """Return these rows, which are in one piece, without a copy."""
+        """Return these contiguous rows, without a copy."""
         return Texts(self.ids.slice(rows.start, len(rows)), self.texts.slice(rows.start, len(rows)))
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Map each id to its row: for looking up one id after the other; of many at once `find` takes less memory."""
+        """Map each id to its row: for looking up ids one by one; for many at once `find` takes less memory."""
         return {name: row for row, name in enumerate(self.ids.to_pylist())}
 
     def find(self, names: pa.LargeStringArray | Sequence[str]) -> Int32[np.ndarray, " n"]:

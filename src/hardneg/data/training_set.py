@@ -58,7 +58,7 @@ class TrainingSet:
         return Ragged.of(self.pairs.row_ids[self.kept], self.pairs.values[self.kept], len(self.pairs))
 
     def popularity(self, slots: int = 1) -> Float32[np.ndarray, " C"]:
-        """The share of positive slots that hold each document, where a row has so many and fills them in turn.
+        """The share of positive slots that hold each document, where a row has `slots` and fills them in turn.
 
         Of several data sets the share is of its own set's slots: batches are of one set.
         """

@@ -28,7 +28,7 @@ class Truncation:
         self.after += kept
 
     def add_all(self, kept: Int64[np.ndarray, " n"], whole: Int64[np.ndarray, " n"]) -> None:
-        """Count texts of which so many of so many tokens are left."""
+        """Count texts by how many of their tokens are left."""
         self.texts += len(kept)
         self.cut += int((whole > kept).sum())
         self.before += int(whole.sum())

@@ -10,14 +10,14 @@ from hardneg.errors import ConfigError, UserError
 
 ADAPTERS = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-CAUSAL = "CAUSAL_LM"  # what a language model's adapters are for; the names of their weights have a head's in front
+CAUSAL = "CAUSAL_LM"  # the task of a language model's adapters; the names of their weights begin with that of a head
 MERGE = "merge them where they were trained (peft's merge_and_unload), and give the merged model's folder"
 
 
 def base_of(folder: Path) -> tuple[str, str | None] | None:
     """Name the model, and its revision, that a folder's adapters belong to; None for a folder that holds a model.
 
-    Raises `ConfigError` for adapters that do not say.
+    Raises `ConfigError` for adapters that do not name their model.
     """
     about = None if (folder / "config.json").is_file() else read_json(folder / ADAPTERS)
     if about is None:
@@ -31,7 +31,7 @@ def base_of(folder: Path) -> tuple[str, str | None] | None:
 
 
 def model_class(folder: Path, otherwise: Any) -> Any:
-    """The class of transformers that the base is loaded as, so that the adapters' names are its weights'."""
+    """The class of transformers that the base is loaded as, so that the names of the adapters match its weights."""
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM if _for_causal(folder) else otherwise
@@ -40,7 +40,7 @@ def model_class(folder: Path, otherwise: Any) -> Any:
 def merged(model: Any, folder: Path, cut: bool = False) -> Any:
     """Load a folder's adapters into their model, merge them, and return the model without a language model's head.
 
-    `cut` says that upper layers of the model were left out, and so are their adapters.
+    `cut` says that upper layers of the model were left out; their adapters are left out too.
 
     Raises `UserError` without peft, and `ConfigError` for adapters that cannot be merged or are of another model.
     """
@@ -51,7 +51,7 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
     there = _weights_in(folder)
     try:
         adapted = PeftModel.from_pretrained(model, str(folder))
-    except (ValueError, RuntimeError, AttributeError) as error:  # the last of a task that the model's class is not for
+    except (ValueError, RuntimeError, AttributeError) as error:  # the last: a task that the model's class does not have
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"the adapters in {folder} do not fit their model ({what}); {MERGE}") from error
     known = set(get_peft_model_state_dict(adapted))
@@ -61,11 +61,11 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
             f" {'not one of its weights' if odd[0] in there else 'not in the file'}; {MERGE}"
         )
     whole: Any = adapted.merge_and_unload()
-    whole.requires_grad_(True)  # peft freezes what adapters are put on
+    whole.requires_grad_(True)  # peft freezes the weights that it adapts
     if not _for_causal(folder):
         return whole
     if whole.base_model is whole:
-        raise ConfigError(f"a {type(whole).__name__} does not say what of it is below its head; {MERGE}")
+        raise ConfigError(f"a {type(whole).__name__} does not say which part of it is below its head; {MERGE}")
     return whole.base_model
 
 
@@ -74,7 +74,7 @@ def _for_causal(folder: Path) -> bool:
 
 
 def _weights_in(folder: Path) -> set[str]:
-    """The names of the adapters' weights; raises `ConfigError` where these are no LoRA, not there, or damaged."""
+    """The names of the adapters' weights; raises `ConfigError` where these are not LoRA, missing, or damaged."""
     from safetensors import SafetensorError, safe_open
 
     kind = (read_json(folder / ADAPTERS) or {}).get("peft_type")

@@ -17,24 +17,24 @@ from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 
-LENGTHS = {"query": 64, "document": 128}  # tokens; where neither config nor model says how long texts may be
+LENGTHS = {"query": 64, "document": 128}  # tokens; where neither config nor model sets a maximum length
 
 
 class Tower(nn.Module):
     """Embeds token ids; `dim` is the width of the embeddings, `normalize` whether they are unit vectors.
 
-    One that `takes_lengths` is given the lengths of its texts, on the CPU, in training.
-    `tokens_at_once` are the padded tokens of a part where no gradient is wanted; None: what suits a transformer there.
+    One that `takes_lengths` is given the lengths of its texts, on the CPU, in training. `tokens_at_once` is the number
+    of padded tokens in a part where no gradient is needed; None: what suits a transformer there.
     """
 
     dim: int
     normalize: bool
     takes_lengths: bool = False
     tokens_at_once: int | None = None
-    include_prompt: bool = True  # false: `forward` takes the number of each row's first tokens that are not pooled
+    include_prompt: bool = True  # False: `forward` takes the number of first tokens of each row that are not pooled
 
     def read(self, tokens: Tokens) -> Tokens:
-        """What of the tokens it takes."""
+        """The inputs that it takes of the tokens."""
         return replace(tokens, prompt=None) if self.include_prompt else tokens
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
@@ -42,7 +42,7 @@ class Tower(nn.Module):
         raise NotImplementedError
 
     def blocks(self) -> list[nn.Module]:
-        """The parts that run one after the other, by which weights are split over devices; none: as a whole."""
+        """The parts that run one after the other, by which weights are split over devices; empty: as a whole."""
         return []
 
 
@@ -56,8 +56,8 @@ class EncoderRecipe(ABC):
     """Describes the towers without loading anything, so that a whole sweep can be checked before its first job.
 
     `lr` is the learning rate that suits the encoder, which the optimizer takes unless it is given one, or `auto` where
-    it goes by the number of steps (`learning_rate`); `batch_size` is what `batch_size=auto` takes, queries a rank and
-    step, where data and memory are enough. `separate` gives queries and documents a tower each, both from the same
+    it depends on the number of steps (`learning_rate`); `batch_size` is what `batch_size=auto` takes, queries a rank
+    and step, where data and memory are enough. `separate` gives queries and documents a tower each, both from the same
     start. `momentum` has training documents embedded by a tower that follows the trained one as its moving average,
     without gradient (see `Towers`). `freeze` may be "document": only queries are trained, and documents keep the
     vectors that they start with. `tokens` is the size of the length-sorted parts in which a training batch is encoded
@@ -125,34 +125,34 @@ class EncoderRecipe(ABC):
 
     @property
     def leaves_open(self) -> bool:
-        """Whether something that decides the embeddings is `auto`."""
+        """Whether a setting that affects the embeddings is `auto`."""
         return self.normalize == AUTO or self.query.open or self.document.open
 
     def resolved(self) -> EncoderRecipe:
-        """Return the recipe with a value for all that it leaves open; reads the settings of a model, no weights."""
+        """Return the recipe with a value for all that it leaves open; reads a model's settings, but no weights."""
         return self.without_open()
 
     def check_model(self) -> None:  # noqa: B027  # most recipes have no folder to check
         """Raise `ConfigError` for a model whose folder is not there or does not fit; loads no weights, asks no hub."""
 
     def without_open(self) -> EncoderRecipe:
-        """Return the recipe with the defaults of what it leaves open, which are those of a model that says nothing."""
+        """Return the recipe with defaults for what it leaves open: those of a model whose folder says nothing."""
         if not self.leaves_open:
             return self
         query, document = self.query.settled("", LENGTHS["query"]), self.document.settled("", LENGTHS["document"])
         return replace(self, normalize=self.unit_vectors, query=query, document=document)
 
     def embedding_settings(self) -> dict[str, Any]:
-        """The settings that decide an embedding, as plain values.
+        """The settings that affect an embedding, as plain values.
 
-        Those that came later are left out where they are as if they were not there: what was stored before is found.
+        Newer settings are left out where they change nothing, so that what earlier versions stored is found.
         """
         kept = {key: value for key, value in asdict(self).items() if key not in TRAINING_ONLY}
         return {key: value for key, value in kept.items() if key not in CAME_LATER or value != CAME_LATER[key]}
 
     @property
     def two_towers(self) -> bool:
-        """Whether queries and documents have a tower each."""
+        """Whether queries and documents have separate towers."""
         return self.separate or self.freeze is not None
 
     @property
@@ -163,7 +163,7 @@ class EncoderRecipe(ABC):
     def widths(self, dim: int | None = None) -> dict[int, float]:
         """The weight of each width, narrowest first; with the encoder's `dim` also that of the full width.
 
-        Raises `ConfigError` for a width that is none, or is more than `dim`.
+        Raises `ConfigError` for a width that is not a positive number, or is above `dim`.
         """
         given = self.matryoshka or {}
         weights = {k: float(v) for k, v in given.items()} if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)

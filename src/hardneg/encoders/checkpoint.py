@@ -27,13 +27,13 @@ TOWERS = "towers."
 TRUST = "HARDNEG_TRUST_REMOTE_CODE"
 # Settings that a config may leave open (`auto`), and that are known once there is a tower.
 FOUND = ("query", "document", "pooling", "dense", "normalize", "include_prompt")
-# Settings that change no document's vector where weights are given that fit.
+# Settings that change no document's vector once there are weights that fit.
 QUERIES_ONLY = ("query", "separate", "init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """An encoder as a checkpoint holds it."""
+    """An encoder as a checkpoint stores it."""
 
     recipe: EncoderRecipe
     tokenizer: Tokenizer
@@ -48,9 +48,9 @@ class Trained:
 
 
 def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> dict[str, Any]:
-    """Return what `load` needs beside the weights, as plain values (torch's safe loading refuses all else).
+    """Return what `load` needs beside the weights, as plain values (torch's safe loading refuses anything else).
 
-    `encoder` is the node that described the recipe; what it left open is written as it was found.
+    `encoder` is the node that described the recipe; what it left open is written as it was settled.
     """
     return {
         "version": __version__,
@@ -73,9 +73,9 @@ def _plain(value: Any) -> Any:
 
 
 def load(path: str | Path) -> Trained:
-    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is none of ours, or is damaged.
+    """Read a checkpoint's encoder on the CPU; raises `ConfigError` for a file that is not one of ours, or is damaged.
 
-    One with adapters holds these alone: the model that they belong to must be where it was, and be the same.
+    One with adapters holds only these: their model must still be in its place, and unchanged.
     """
     state = read(path)
     recipe = _recipe(state)
@@ -93,7 +93,7 @@ def load(path: str | Path) -> Trained:
 
 
 def _recipe(state: dict[str, Any]) -> EncoderRecipe:
-    """The recipe in a checkpoint; what it does not say is as it was when there was no `auto`."""
+    """The recipe in a checkpoint; missing settings have their values from before there was `auto`."""
     recipe: EncoderRecipe = classes.build(state[KEY]["encoder"])
     return recipe.without_open()
 
@@ -120,16 +120,16 @@ def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
     check_intact(Path(path), key)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except Exception as error:  # torch and pickle raise whatever the first bytes lead them to
+    except Exception as error:  # torch and pickle raise all sorts of errors, depending on the first bytes
         reason = next(iter(str(error).splitlines()), "")
         raise ConfigError(f"{key}={path} is not a checkpoint ({type(error).__name__}: {reason})") from error
 
 
 def began_with(path: str | Path) -> dict[str, Any]:
-    """Return what a run's checkpoint says of what `auto` stood for in it: `lr` of the encoder, and `batch_size`.
+    """Return what `auto` stood for in the run of a checkpoint: the encoder's `lr`, and `batch_size`.
 
     Each only where it is a number: checkpoints of earlier versions have no batch. Empty where there is no such file;
-    raises `ConfigError` for one that is no checkpoint.
+    raises `ConfigError` for a file that is not a checkpoint.
     """
     if not Path(path).is_file():
         return {}
@@ -148,7 +148,7 @@ def weights_of(state: dict[str, Any]) -> dict[str, Any]:
 def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers) -> None:
     """Give the towers a checkpoint's weights to start from; raises `ConfigError` where they do not fit.
 
-    Separate towers may start from a shared one, and a momentum tower starts as the trained one.
+    Separate towers may start from a shared one, and a momentum tower starts as a copy of the trained one.
     """
     state = read(path, "init_from")
     if reading(state[KEY]["tokenizer"]) != reading(tokenizer.to_str()):
@@ -180,19 +180,19 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
 
 
 def reading(tokenizer: str) -> dict[str, Any]:
-    """Return what decides the tokens of a text: lengths and padding are the tables' business."""
+    """Return what determines the tokens of a text, without lengths and padding, which the tables handle."""
     return json.loads(tokenizer) | {"padding": None, "truncation": None}
 
 
 def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
-    """The settings in which two recipes embed differently, weights apart."""
+    """The settings by which two recipes embed differently, apart from weights."""
     before, after = left.embedding_settings(), right.embedding_settings()
     keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     return {key: (before.get(key), after.get(key)) for key in keys}
 
 
 def check_fits(path: str | Path, towers: torch.nn.Module, prefix: str = TOWERS) -> None:
-    """Raise `ConfigError` for a checkpoint to go on from whose weights are not of these towers' sizes.
+    """Raise `ConfigError` for a checkpoint whose weights do not have these towers' shapes.
 
     `prefix` begins their names in the checkpoint, as those of a cross-encoder's network.
     """
@@ -208,7 +208,7 @@ def check_fits(path: str | Path, towers: torch.nn.Module, prefix: str = TOWERS) 
 
 
 def check_resumable(path: str | Path) -> None:
-    """Raise `ConfigError` for a checkpoint that no training can go on from: an imported encoder has weights only."""
+    """Raise `ConfigError` for a checkpoint that cannot be resumed: an imported encoder has only weights."""
     if "optimizer_states" not in _opened(path, "ckpt_path", mmap=True):
         raise ConfigError(
             f"ckpt_path={path} holds an encoder but no state of a training to go on with; to start from its weights,"

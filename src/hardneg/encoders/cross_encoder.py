@@ -27,8 +27,8 @@ from hardneg.encoders.pretrained import (
 from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, UNCUT, read_json
 from hardneg.errors import ConfigError
 
-PAIR_LENGTH = 256  # tokens; where neither config nor folder says how long pairs may be
-HEADS = ("classifier.", "score.", "pre_classifier.")  # where classifiers have what a language model has not
+PAIR_LENGTH = 256  # tokens; where neither config nor folder sets a maximum length
+HEADS = ("classifier.", "score.", "pre_classifier.")  # where classifiers have weights that a language model lacks
 SAVED_BY_SENTENCE_TRANSFORMERS = ("sentence_transformers", "sbert_ce_default_activation_function")  # in config.json
 
 
@@ -64,7 +64,7 @@ class CrossEncoder(nn.Module):
     ) -> CrossEncoder:
         """Load a folder, a hub name or "minilm"; with `trained` it must have a classifier already.
 
-        Raises `ConfigError` if it is not there, is damaged, has no classifier that it must have, or has positions for
+        Raises `ConfigError` if it is not there, is damaged, lacks a classifier that it must have, or has positions for
         fewer tokens than `max_length`.
         """
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
@@ -101,7 +101,7 @@ class CrossEncoder(nn.Module):
     def save(self, folder: str | Path) -> None:
         """Write a folder that `load`, transformers and sentence-transformers' CrossEncoder read.
 
-        The longest length travels along, and that scores are logits. The weights are hashed.
+        The folder also holds the maximum length, and says that scores are logits. The weights are hashed.
         """
         self.model.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}  # type: ignore[union-attr]
         self.saved.model_max_length = self.max_length
@@ -125,14 +125,14 @@ class CrossEncoder(nn.Module):
 
 
 def pair_length(config: Mapping[str, Any], tokenizer_length: int) -> int:
-    """How long pairs may be where a config leaves it to the folder: see `CrossEncoder`."""
+    """The maximum length of pairs where a config leaves it to the folder: see `CrossEncoder`."""
     if not any(config.get(key) for key in SAVED_BY_SENTENCE_TRANSFORMERS):
         return min(PAIR_LENGTH, positions_of(config) or PAIR_LENGTH)
     return int(min(tokenizer_length, positions_of(config) or tokenizer_length, UNCUT))
 
 
 def untrained(model: str, architectures: Sequence[str] | None) -> ConfigError:
-    """Explain a model that was to score pairs and was never taught to."""
+    """Explain that a model was never trained to score pairs."""
     said = f" (its config says {architectures[0]})" if architectures else ""
     return ConfigError(
         f"the model {model!r} is not a cross-encoder{said}: it has no classifier, so its scores would be random; train"

@@ -12,7 +12,7 @@ from hardneg.errors import ConfigError
 
 
 def append_eos(tokenizer: Tokenizer, eos: str | None, model: str) -> Tokenizer:
-    """Have every text end with the end-of-text token (E5-mistral, arXiv:2401.00368), however short it is cut.
+    """Make every text end with the end-of-text token (E5-mistral, arXiv:2401.00368), also when it is cut.
 
     A tokenizer that ends texts with a token of its own (Qwen3-Embedding) is left as it is. Raises `ConfigError` if
     there is no such token.
@@ -23,8 +23,8 @@ def append_eos(tokenizer: Tokenizer, eos: str | None, model: str) -> Tokenizer:
         raise ConfigError(
             f"encoder.append_eos=true, but the tokenizer of {model!r} has no end-of-text token; set it to false"
         )
-    # Through its JSON: of two templates in a row the library heeds only the first, so what puts a token in front is
-    # extended instead.
+    # Through its JSON: of two templates in a row the library uses only the first, so the one that puts a token in front
+    # is extended instead.
     written = json.loads(tokenizer.to_str())
     steps = _steps(written["post_processor"])
     templates = [step for step in steps if step["type"] == "TemplateProcessing"]
@@ -47,7 +47,7 @@ def _steps(processor: dict[str, Any] | None) -> list[dict[str, Any]]:
 def attend_both_ways(model: Any) -> None:
     """Let every token see those after it too (LLM2Vec, arXiv:2404.05961; NV-Embed, arXiv:2405.17428).
 
-    A sliding window stays, to both sides. Raises `ConfigError` if the model is as causal as before: some
+    A sliding window remains, on both sides. Raises `ConfigError` if the model is as causal as before: some
     implementations, and older versions of transformers (5.0 too), do not read the setting.
     """
     mark_both_ways(model)
@@ -59,7 +59,7 @@ def attend_both_ways(model: Any) -> None:
 
 
 def mark_both_ways(model: Any) -> None:
-    """Set what transformers makes its masks by, and what its kernels go by where there is no mask."""
+    """Set what transformers makes its masks from, and what its kernels read where there is no mask."""
     model.config.is_causal = False
     for module in model.modules():
         if hasattr(module, "is_causal"):

@@ -1,4 +1,4 @@
-"""Linear layers behind the pooling, as sentence-transformers' `Dense` modules are (EmbeddingGemma has two)."""
+"""Linear layers after the pooling, as sentence-transformers' `Dense` modules are (EmbeddingGemma has two)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Dense:
     """Describes one layer: `activation`(W x + b), and x or its projection added to that with `residual`.
 
     `activation` is the name of a class in torch.nn that needs no argument, such as Tanh, GELU or Identity.
-    `in_features` may be left out: it is then the width of what comes before.
+    `in_features` may be left out: it is then the width of the layer before.
 
     Raises `ConfigError` for widths below 1.
     """
@@ -43,9 +43,9 @@ class Dense:
 
     @classmethod
     def of(cls, given: Dense | Mapping[str, Any]) -> Dense:
-        """Make one of a config's words, as {out_features: 256, activation: Identity}.
+        """Make one from a config's settings, as {out_features: 256, activation: Identity}.
 
-        Raises `ConfigError` for words that a layer does not take.
+        Raises `ConfigError` for settings that a layer does not take.
         """
         if isinstance(given, Dense):
             return given
@@ -57,16 +57,16 @@ class Dense:
             ) from error
 
     def fits(self, other: Dense) -> bool:
-        """Whether it describes the same layer, where one of the two may leave out what comes in."""
+        """Whether it describes the same layer, where one of the two may leave `in_features` out."""
         width = self.in_features if other.in_features is None else other.in_features
         return self.behind(width) == other.behind(width)
 
     def behind(self, width: int | None) -> Dense:
-        """The same with the width of what comes in, where it was left out."""
+        """The same, with `in_features` filled in if it was left out."""
         return replace(self, in_features=width) if self.in_features is None else self
 
     def build(self, width: int) -> DenseLayer:
-        """Make the layer behind vectors of this width, with random weights."""
+        """Make the layer for vectors of this width, with random weights."""
         return DenseLayer(self.behind(width))
 
 
@@ -106,7 +106,7 @@ def full_name(activation: str) -> str:
 
 
 def in_a_row(layers: Sequence[Dense], width: int) -> nn.Sequential:
-    """Make the layers behind vectors of `width`; raises `ConfigError` where one does not fit what is before it."""
+    """Make the layers for vectors of `width`; raises `ConfigError` where one does not fit the one before."""
     made = []
     for layer in layers:
         if layer.in_features not in (None, width):
@@ -117,12 +117,12 @@ def in_a_row(layers: Sequence[Dense], width: int) -> nn.Sequential:
 
 
 def alike(one: Sequence[Dense], other: Sequence[Dense]) -> bool:
-    """Whether two descriptions are of the same layers."""
+    """Whether two descriptions mean the same layers."""
     return len(one) == len(other) and all(a.fits(b) for a, b in zip(one, other, strict=True))
 
 
 def load_dense(layers: nn.Sequential, folders: Sequence[Path]) -> None:
-    """Give the layers the weights that lie in these folders, one each; raises `ConfigError` where there are none."""
+    """Give each layer the weights in its folder; raises `ConfigError` where these are missing."""
     from safetensors.torch import load_file
 
     for layer, folder in zip(layers, folders, strict=True):

@@ -1,4 +1,4 @@
-"""Encoding in parts: rows of like length together, so that little padding is computed, and little memory is held."""
+"""Encoding in parts: rows of like length together, so that little padding is computed, and little memory is used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hardneg.matrix.batch import Tokens
 from hardneg.system import allocator
 
 AUTO = "auto"
-ON_CPU = 1024  # fits the caches: 1.7 to 1.9 times the speed of one part at batch 64 (experiments/bench)
+ON_CPU = 1024  # fits the caches: 1.7 to 1.9 times as fast as one part at batch 64 (experiments/bench)
 ELSEWHERE = 16_384  # a GPU wants large parts
 
 
@@ -59,18 +59,19 @@ def encode(
     grad_cache: bool = False,
     compiler: Compiler | None = None,
 ) -> Float[Tensor, "R D"] | Float[Tensor, " R"]:
-    """Embed or score every row, in the order given; the parts only decide how much padding is computed on the way.
+    """Embed or score every row, in the order given; the parts only affect how much padding is computed on the way.
 
     With `grad_cache` a part's activations are not kept but computed again when its gradient is due, with the same
-    dropout: memory is that of one part, whatever the batch, and the gradient is that of the whole batch. It is what
-    GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward are left to autograd.
-    With a `compiler` the parts that have a gradient come in few shapes, and the network runs compiled for each.
+    dropout: the memory is that of one part, however large the batch, and the gradient that of the whole batch. It is
+    what GradCache does (Gao et al., arXiv:2101.06983); the cached gradients and the second forward are left to
+    autograd. With a `compiler` the parts that have a gradient come in few shapes, and the network runs compiled for
+    each.
     """
     if compiler is not None and torch.is_grad_enabled():
         return _compiled(compiler(network), tokens, size, compiler.longest)
     run = _again(network) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
-    lengths = getattr(network, "takes_lengths", False)  # which are on the CPU: the device is not waited for
+    lengths = getattr(network, "takes_lengths", False)  # they are on the CPU, so this does not wait for the device
     chosen = (tokens.part(rows) for rows in cuts)
     found = torch.cat(
         [run(*part.inputs[:2], part.lengths, *part.inputs[3:]) if lengths else run(*part.inputs) for part in chosen]
@@ -98,7 +99,7 @@ def _again(network: nn.Module) -> Callable[..., Tensor]:
     on_cpu = next(network.parameters()).device.type == "cpu"
 
     def run(*inputs: Tensor | None) -> Tensor:
-        if on_cpu:  # first, since the second run ends as soon as its last activation is there
+        if on_cpu:  # first, since the second run ends with its last activation
             allocator.give_back()
         return network(*inputs)
 

@@ -1,4 +1,4 @@
-"""Compiled networks (`torch.compile`) that meet few shapes: one that comes again is not compiled again."""
+"""Compiled networks (`torch.compile`) that meet few shapes, as each new shape is compiled anew."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from hardneg.matrix.batch import Tokens
 
-FEW = 4  # shares of a full part that the last one is filled up to
-SHAPES = 128  # compiled at most, and then run as they are; torch would stop at 8
+FEW = 4  # shares of a full part that the last part is padded to
+SHAPES = 128  # shapes that are compiled at most; others run uncompiled; torch would stop at 8
 LIMITS = ("recompile_limit", "cache_size_limit")  # what torch calls it, and torch 2.6 did
 
 
@@ -26,9 +26,9 @@ def bucket(lengths: Int[Tensor, " R"], longest: int | None = None) -> Int[Tensor
 
 
 def filled_up(tokens: Tokens, rows: Tensor, full: int, width: int) -> tuple[Tensor, ...]:
-    """Return the inputs of these rows, `width` tokens wide, and a number of rows that comes often.
+    """Return the inputs of these rows, padded to `width` tokens and to a number of rows that is common.
 
-    What is added to the rows is the last of them again: a text without any token would have no attention to give.
+    The rows are padded by repeating the last one: a text without any token would leave attention nothing to attend to.
     """
     step = -(-full // FEW)
     count = -(-len(rows) // step) * step
@@ -40,7 +40,7 @@ def filled_up(tokens: Tokens, rows: Tensor, full: int, width: int) -> tuple[Tens
 class Compiler:
     """Compiles a network when it is first asked for it; a copy, or what is sent to another process, begins anew.
 
-    `longest` is the number of tokens that no text exceeds: a model need not have positions for more. `backend` is one
+    No text has more than `longest` tokens: a model need not have positions for more. `backend` is one
     of torch.compile's.
     """
 

@@ -1,4 +1,4 @@
-"""What a recipe leaves to the model's folder (`auto`) is taken from there, and one line can say so."""
+"""What a recipe leaves to the model's folder (`auto`) is taken from there, and logged in one line."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
     """Replace every `auto` of a recipe by what the folder says; the recipe's own values win.
 
     A plain Hugging Face folder says nothing: texts are averaged, without prompts, at most 64 and 128 tokens of them,
-    and made unit vectors. Raises `ConfigError` for more tokens than the model has positions, and for what a folder has
-    that we cannot run.
+    and made unit vectors. Raises `ConfigError` for more tokens than the model has positions, and for modules in the
+    folder that we cannot run.
     """
     modules = folder.modules
     if modules is not None and recipe.leaves_open:
@@ -48,7 +48,7 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
 
 
 def check_first(modules: ModuleChain, model: str) -> None:
-    """Raise `ConfigError` for a folder that holds no transformer to embed texts by, and say what to do with it."""
+    """Raise `ConfigError` for a folder without a transformer that embeds texts, and say what to do with it."""
     if modules.routes:
         raise ConfigError(
             f"{model} has separate modules for queries and for documents ({modules.names[0]}); make a checkpoint of"
@@ -75,7 +75,7 @@ def _side(name: str, side: Side, folder: ModelFolder) -> Side:
 def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
     """Say what was taken from where."""
     before, after = (_flat(one) for one in (recipe, told))
-    if after["include_prompt"]:  # as nearly everywhere
+    if after["include_prompt"]:  # the default nearly everywhere
         del after["include_prompt"]
     taken = {key: value for key, value in after.items() if before[key] == AUTO}
     chosen = {key: value for key, value in after.items() if key not in taken}

@@ -1,4 +1,4 @@
-"""Whether the hub has a model, asked once and in seconds: its client would ask again and again for minutes."""
+"""Whether the hub has a model, asked once, within seconds: its own client would try for minutes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = "config.json"  # every model has one
 def check_hub(name: str, revision: str | None = None) -> None:
     """Raise `ConfigError` for a hub name that is neither in the local cache nor to be had from the hub.
 
-    An answer that may be another one in a minute, as of a busy server, passes: loading asks again.
+    An answer that may change in a minute, as of a busy server, passes: loading asks again.
     """
     if problem := _problem(name, revision):
         raise ConfigError(problem)

@@ -17,7 +17,7 @@ from hardneg.errors import ConfigError
 class Latents:
     """Describes the dictionary of `pooling=latent_attention`: `count` latent vectors, looked up by `heads` heads.
 
-    `expansion` is the width of the MLP behind it, in widths of the model.
+    `expansion` is the width of the MLP after it, in multiples of the model's width.
 
     Raises `ConfigError` for numbers below 1.
     """

@@ -1,4 +1,4 @@
-"""A decoder that judges a pair by its next token: how likely it says yes to a document being relevant to a query."""
+"""A decoder that judges a pair by its next token: how likely it answers yes, the document is relevant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hardneg.errors import ConfigError
 
 
 class Style(ABC):
-    """How a pair is put to a model, and what is read off the logits of the next token.
+    """How a pair is put to a model, and how the logits of the next token make its score.
 
     `instruction` null is the one that the model was trained with.
     """
@@ -36,7 +36,7 @@ class Style(ABC):
         self.answer_ids = [self._answer(word) for word in self.answers]
 
     def room(self, *around: Sequence[int]) -> int:
-        """How many tokens are left for the texts; raises `ConfigError` where hardly any are."""
+        """How many tokens are left for the texts; raises `ConfigError` where there are hardly any."""
         left = self.max_length - sum(map(len, around))
         if left < 8:
             least = self.max_length - left + 8
@@ -71,8 +71,8 @@ class Style(ABC):
 class Qwen3(Style):
     """Qwen3-Reranker (arXiv:2506.05176): a chat whose answer is yes or no; the score is logit(yes) - logit(no).
 
-    Its sigmoid is the softmax over both that the model card computes. The end of the document is cut, the chat's end
-    never.
+    Its sigmoid is the softmax over both that the model card computes. The document's end is cut where the pair is too
+    long, the chat's end never.
     """
 
     default = "Given a web search query, retrieve relevant passages that answer the query"
@@ -102,7 +102,7 @@ class Qwen3(Style):
 class BGE(Style):
     """bge-reranker-v2-gemma (FlagEmbedding's FlagLLMReranker): A, B and a question; the score is the logit of Yes.
 
-    A query may have three quarters of the room, the document what is left; the question at the end is never cut. Not
+    A query may take three quarters of the room, the document the rest; the question at the end is never cut. Not
     for the layerwise and lightweight models (minicpm, gemma2), which read other layers.
     """
 
@@ -151,7 +151,7 @@ class LLMReranker(nn.Module):
         self.model, self.saved, self.style = model, tokenizer, style
         self.cut = Truncation(style.max_length)  # of the pairs so far
         self.pad_id = tokenizer.pad_token_id or 0
-        # A model that brings its own code may know neither; the last column is what is read in any case.
+        # A model with its own code may know neither; only the last column is read in any case.
         takes = signature(model.forward).parameters
         self.takes_positions = "position_ids" in takes
         self.keep = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
@@ -203,7 +203,7 @@ class LLMReranker(nn.Module):
         for row, tokens in enumerate(rows):
             ids[row, width - len(tokens) :] = torch.tensor(tokens)
             mask[row, width - len(tokens) :] = 1
-        # By the tokens before, not by the padding: a score must not depend on what else is in the batch.
+        # Counted without the padding: a score must not depend on what else is in the batch.
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.takes_positions:
             inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)

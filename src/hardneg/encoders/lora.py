@@ -19,7 +19,7 @@ from hardneg.errors import ConfigError
 class LoRA:
     """Describes the adapters (arXiv:2106.09685) that `peft` puts on a model; with `r` null there are none.
 
-    `r` is their rank, `alpha` / r scales what they add, `dropout` is that of their input. `targets` are the ends of the
+    `r` is their rank, `alpha` / r scales what they add, `dropout` applies to their input. `targets` are the ends of the
     names of the layers to adapt, as peft takes them, or "all-linear".
 
     Raises `ConfigError` for numbers out of range, no targets, and where peft is not installed.
@@ -41,7 +41,7 @@ class LoRA:
             raise ConfigError(f"encoder.lora.r={self.r} needs peft: pip install 'hardneg[lora]', or set it to null")
 
     def adapt(self, model: Any) -> Adapted:
-        """Freeze the model and put adapters in; those, and only those, are trained, as float32.
+        """Freeze the model and insert adapters; only these are trained, as float32.
 
         Raises `ConfigError` for targets that the model does not have.
         """
@@ -68,7 +68,7 @@ class LoRA:
 class Adapted(nn.Module):
     """A model with adapters, whose state holds the adapters, and the base only as a hash.
 
-    So checkpoints are small, and one that meets another base than it was trained on says so.
+    So checkpoints are small, and one that meets another base than it was trained on is refused.
     """
 
     def __init__(self, model: Any, base: str) -> None:

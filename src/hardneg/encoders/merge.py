@@ -12,9 +12,9 @@ from torch import Tensor
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 
-# Where weights came from, and how many there are, decides no vector once they are there and fit.
+# Where weights came from, and how many there are, affects no vector once they exist and fit.
 ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
-# What a model's config says of itself that shapes nothing.
+# Entries of a model's config that affect nothing.
 NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
 PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
 
@@ -25,7 +25,7 @@ def average(models: Sequence[Weights], shares: Sequence[float]) -> dict[str, Ten
     """Return the weighted mean of each tensor; `shares` sum to 1.
 
     Sums are in float64 and rounded once. Equal shares of runs that differ in seed or settings are a uniform soup
-    (Wortsman et al. 2022, arXiv:2203.05482). Raises `ConfigError` for numbers that are no weights and differ.
+    (Wortsman et al. 2022, arXiv:2203.05482). Raises `ConfigError` for tensors of whole numbers that differ.
     """
     return {name: _mean(name, [model[name] for model in models], shares) for name in models[0]}
 
@@ -70,7 +70,7 @@ class Model:
     name: str
     recipe: EncoderRecipe
     architecture: Mapping[str, Any]  # what its recipe rebuilds it from
-    reading: object  # what decides the tokens of a text
+    reading: object  # what determines the tokens of a text
     weights: Weights
 
 
@@ -108,7 +108,7 @@ def _difference(first: Model, other: Model) -> str | None:
 
 
 def _unlike(where: str, first: Any, other: Any) -> str | None:
-    """Say the first place in which two nested values differ."""
+    """Name the first place where two nested values differ."""
     if not (isinstance(first, Mapping) and isinstance(other, Mapping)):
         return None if first == other else f"{where} is {first!r} and {other!r}"
     for key in [*first, *(key for key in other if key not in first)]:

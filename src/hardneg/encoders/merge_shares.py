@@ -1,4 +1,4 @@
-"""How much each of the models that are merged counts: known before any of them is read."""
+"""The shares of the models in a merge, known before any of them is read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hardneg.errors import ConfigError
 
 
 def shares_of(count: int, weights: Sequence[float] | None, slerp: float | None) -> list[float]:
-    """Return how much each of so many models counts; they sum to 1.
+    """Return the share of each of the models; the shares sum to 1.
 
-    `weights` are taken in proportion, None weighs all alike; `slerp` goes so far from the first of two to the second.
-    Raises `ConfigError` for what is no share.
+    `weights` are proportions, None weighs all alike; `slerp` is how far to go from the first of two to the second.
+    Raises `ConfigError` for what is not a share.
     """
     if slerp is not None:
         if count != 2 or weights is not None:
@@ -23,7 +23,7 @@ def shares_of(count: int, weights: Sequence[float] | None, slerp: float | None) 
     weights = [1.0] * count if weights is None else weights
     if len(weights) != count:
         raise ConfigError(f"--weights gives {len(weights)} numbers for {count} models")
-    if min(weights) < 0 or not 0 < sum(weights) < inf:  # nan is no number between them either
+    if min(weights) < 0 or not 0 < sum(weights) < inf:  # NaN is not between them either
         raise ConfigError(
             f"--weights must be numbers that are not negative, and not all 0, got {' '.join(map(str, weights))}"
         )

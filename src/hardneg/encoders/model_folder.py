@@ -15,7 +15,7 @@ from hardneg.encoders.pretrained import name_of, unavailable
 from hardneg.encoders.sentence_transformers_folder import MODULES, ModuleChain, read_json
 from hardneg.errors import ConfigError
 
-SETTINGS = ("*.json", "*/*.json")  # all that is no weight
+SETTINGS = ("*.json", "*/*.json")  # everything but weights
 SETS_POSITIONS_APART = ("roberta", "camembert", "mpnet", "longformer", "xmod", "data2vec-text")  # after the padding's
 
 
@@ -33,7 +33,7 @@ class ModelFolder:
 
     @classmethod
     def open(cls, model: str, revision: str | None = None) -> ModelFolder:
-        """Find the settings, on the hub if need be; raises `ConfigError` where nobody can say what they are."""
+        """Find the settings, on the hub if need be; raises `ConfigError` where they cannot be had."""
         name = name_of(model)
         path = Path(name)
         if not path.is_dir():
@@ -42,7 +42,7 @@ class ModelFolder:
 
     @property
     def subfolder(self) -> str:
-        """Where in the folder the Hugging Face files are: at the top, but not in the oldest folders."""
+        """The subfolder with the Hugging Face files: none but in the oldest folders."""
         if self.modules is None or self.modules.routes:
             return ""
         place = self.modules.transformer.relative_to(self.path).as_posix()
@@ -74,7 +74,7 @@ class ModelFolder:
 
     @property
     def words(self) -> ModelFolder:
-        """The folder with the tokenizer: of adapters without one that of their model."""
+        """The folder with the tokenizer; adapters without one use their model's."""
         base = self.base
         path = self.path / self.subfolder
         own = any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
@@ -82,7 +82,7 @@ class ModelFolder:
 
     @property
     def positions(self) -> int | None:
-        """For how many tokens the model has positions; None where its config names no limit."""
+        """The number of tokens that the model has positions for; None where its config sets no limit."""
         base = self.base
         return (
             positions_of(read_json(self.path / self.subfolder / "config.json") or {})
@@ -112,7 +112,7 @@ class ModelFolder:
 
 
 def lower(tokenizer: Tokenizer) -> None:
-    """Have a tokenizer lower-case texts, as `do_lower_case` in a folder says, if it does not yet."""
+    """Make a tokenizer lower-case texts, as `do_lower_case` in a folder asks, unless it does so already."""
     if tokenizer.normalizer is None or tokenizer.normalizer.normalize_str("A") != "a":
         before = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *before])  # type: ignore[assignment]

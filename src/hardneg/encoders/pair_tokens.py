@@ -17,13 +17,13 @@ from hardneg.matrix.batch import Tokens
 
 @dataclass(frozen=True)
 class PairTokens(Tokens):
-    """Token ids of (query, document) pairs; `segments` says which of the two a token belongs to, if the model asks."""
+    """Token ids of (query, document) pairs; `segments` says which of the two a token is of, if the model wants it."""
 
     segments: Int[Tensor, "R L"] | None = None
 
     @property
     def inputs(self) -> tuple[Tensor | None, ...]:
-        """What a cross-encoder takes."""
+        """The inputs of a cross-encoder."""
         return self.input_ids, self.attention_mask, self.segments
 
     def part(self, rows: Tensor) -> PairTokens:
@@ -76,7 +76,7 @@ class PairTokenizer:
         return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
 
     def _count(self, pairs: list[tuple[str, str]], encoded: Sequence[Any]) -> None:
-        """Count what was cut; how long those were is only known by reading them once more."""
+        """Count what was cut; how long those texts were takes another reading."""
         cut = [row for row, one in enumerate(encoded) if one.overflowing]
         whole = {row: len(one) for row, one in enumerate(encoded)}
         again = self._whole.encode_batch_fast([pairs[row] for row in cut]) if cut else []

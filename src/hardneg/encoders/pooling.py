@@ -1,4 +1,4 @@
-"""From one vector a token to one vector a text."""
+"""From one vector per token to one vector per text."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _carried_weights() -> Path | None:
 
 
 def check_folder(model: str) -> None:
-    """Raise `ConfigError` for what can only be a folder and is not there; the hub would be asked a minute long."""
+    """Raise `ConfigError` for a missing folder that cannot be a hub name: the hub would be asked for a minute."""
     path, slashes = Path(model), model.count("/")
     is_path = model.startswith(("/", ".", "~")) or slashes > 1 or (slashes and path.parent.is_dir())
     if is_path and not path.is_dir():
@@ -73,7 +73,7 @@ def check_folder(model: str) -> None:
 
 @contextmanager
 def without_load_report() -> Iterator[None]:
-    """Keep transformers from listing the weights that a file has too many or too few; `check_loaded` tells of those."""
+    """Keep transformers from listing missing and unexpected weights, which `check_loaded` reports."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -87,8 +87,8 @@ def without_load_report() -> Iterator[None]:
 def check_loaded(model: str, info: Mapping[str, Any], meant: tuple[str, ...] = ("pooler.",)) -> None:
     """Warn of weights that a model's file does not have, so that they are random; `meant` are parts that may be.
 
-    `info` is what `from_pretrained` returns beside the model. Weights that the file has too many are another task's
-    head, or layers that were not asked for, and say nothing.
+    `info` is what `from_pretrained` returns beside the model. Unexpected weights are those of another task's head, or
+    layers that were not asked for, and do not matter.
     """
     missing = sorted(key for key in info["missing_keys"] if not any(part in f"{key}." for part in meant))
     if missing:
@@ -102,9 +102,9 @@ def check_loaded(model: str, info: Mapping[str, Any], meant: tuple[str, ...] = (
 
 
 def check_words(model: str, tokenizer: Any) -> None:
-    """Raise `ConfigError` for a tokenizer of transformers that knows no words: every text would be the same to it.
+    """Raise `ConfigError` for a tokenizer that knows no words, to which all texts would be equal.
 
-    transformers makes such a one where a folder has a config and no tokenizer's files.
+    transformers makes one like that where a folder has a config and no files of a tokenizer.
     """
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
         raise ConfigError(
@@ -114,10 +114,10 @@ def check_words(model: str, tokenizer: Any) -> None:
 
 
 def check_rows(model: str, tokenizer: Tokenizer, network: Any) -> None:
-    """Raise `ConfigError` for a tokenizer with words beyond the table of the network, a model of transformers."""
+    """Raise `ConfigError` for a tokenizer with more words than the network, a model of transformers, has rows for."""
     try:
         rows = network.get_input_embeddings().weight.shape[0]
-    except (NotImplementedError, AttributeError):  # a model of somebody's own need not say where its table is
+    except (NotImplementedError, AttributeError):  # a model with its own code need not say where its table is
         return
     largest = max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0)
     padding = (tokenizer.padding or {}).get("pad_id", 0)

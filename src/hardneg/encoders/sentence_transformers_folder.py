@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder says of how its vectors are made: pooling, layers, prompts, lengths."""
+"""What a sentence-transformers folder says about how its vectors are made: pooling, layers, prompts, lengths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hardneg.errors import ConfigError
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 TRANSFORMER = "sentence_bert_config.json"
-# How versions before 3 called it, by the model's class.
+# Its name in versions before 3, by the model's class.
 TRANSFORMER_NAMES = (
     TRANSFORMER,
     *(f"sentence_{kind}_config.json" for kind in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta")),
@@ -45,14 +45,14 @@ PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # wh
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
-UNCUT = 1_000_000  # tokens; the longest length of a folder that sets none
+UNCUT = 1_000_000  # tokens; the maximum length of a folder that sets none
 
 
 @dataclass(frozen=True)
 class ModuleChain:
-    """The modules that make a vector of a text, in their order, each with its folder; and the settings of all.
+    """The modules that turn a text into a vector, in order, each with its folder; and the settings of all.
 
-    Everything is read when it is asked for, so that a folder is refused only for what somebody wants of it.
+    Everything is read on demand, so that a folder is refused only for what is needed of it.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class ModuleChain:
 
     @classmethod
     def read(cls, folder: Path) -> ModuleChain | None:
-        """Read the list of modules; None for a folder that is none of sentence-transformers'.
+        """Read the list of modules; None for a folder that is not sentence-transformers'.
 
         Raises `ConfigError` for a list that cannot be read.
         """
@@ -75,7 +75,7 @@ class ModuleChain:
 
     @property
     def names(self) -> list[str]:
-        """What the modules are, without the package that they come from."""
+        """The modules' class names, without their packages."""
         return [short(module) for module, _ in self.modules]
 
     @property
@@ -136,7 +136,7 @@ class ModuleChain:
         return bool((read_json(self.modules[1][1] / "config.json") or {}).get("include_prompt", True))
 
     def dense(self) -> tuple[Dense, ...]:
-        """The linear layers behind the pooling."""
+        """The linear layers after the pooling."""
         self.check()
         return tuple(_dense(path) for path in self.dense_folders())
 
@@ -145,9 +145,9 @@ class ModuleChain:
         return [path for name, (_, path) in zip(self.names, self.modules, strict=True) if name == "Dense"]
 
     def normalizes(self) -> bool:
-        """Whether scores are cosines: it normalises, or its similarity does (which is cosine where it says nothing).
+        """Whether scores are cosines: it normalises, or its similarity does (by default cosine).
 
-        Raises `ConfigError` for another similarity than cosine and dot product.
+        Raises `ConfigError` for a similarity other than cosine and dot product.
         """
         self.check()
         similarity = self.settings.get("similarity_fn_name") or "cosine"
@@ -202,7 +202,7 @@ def short(module: str) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Read a file of settings; None where there is none, `ConfigError` where it is no JSON."""
+    """Read a file of settings; None where it does not exist, `ConfigError` where it is not JSON."""
     if not path.is_file():
         return None
     try:

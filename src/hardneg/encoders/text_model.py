@@ -1,4 +1,4 @@
-"""Which class of transformers embeds texts: `AutoModel`'s, or of T5 and its kin the encoder without the decoder."""
+"""Which class of transformers embeds texts: `AutoModel`'s, or for T5 and its kin the encoder without the decoder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENCODERS = {
 }
 DROPOUT = re.compile(
     r"(?!classif|seq_classif|qa_|summary_|pooler_)(\w*_)?(dropout(_prob|_rate)?|pdrop)"
-)  # but of heads
+)  # without those of heads
 
 
 def text_model(config: Any) -> Any:
@@ -39,7 +39,7 @@ def new_text_model(config: Any, trust_remote_code: bool) -> Any:
 
 
 def save_activations(model: Any) -> None:
-    """Have a model compute its layers anew in the backward pass; raises `ConfigError` for one that cannot."""
+    """Make a model compute its layers again in the backward pass; raises `ConfigError` for one that cannot."""
     if not model.supports_gradient_checkpointing:
         raise ConfigError(
             f"encoder.gradient_checkpointing=true: transformers has none for a {type(model).__name__}; set it to false,"
@@ -49,7 +49,7 @@ def save_activations(model: Any) -> None:
 
 
 def set_dropout(config: Any, share: float) -> None:
-    """Set every dropout of units that a config names, not of whole layers or of heads; warns where it names none."""
+    """Set every dropout of units that a config names, but not of whole layers or heads; warns where it names none."""
     known = [key for key, value in vars(config).items() if DROPOUT.fullmatch(key) and _is_share(value)]
     for key in known:
         setattr(config, key, share)

@@ -38,10 +38,10 @@ class Towers(nn.Module):
         self.slow = None if recipe.momentum is None else twin(tower).requires_grad_(False)
         self.widths, self.normalize = recipe.widths(tower.dim), tower.normalize
         self.tokens, self.momentum, self.grad_cache = recipe.tokens, recipe.momentum, recipe.grad_cache
-        self.compiler: Compiler | None = None  # with one, what is trained runs compiled (trainer.compile)
+        self.compiler: Compiler | None = None  # with one, trained towers run compiled (trainer.compile)
 
     def train(self, mode: bool = True) -> Towers:
-        """Switch dropout and its like on or off, but never in a frozen tower: it embeds as an index was embedded."""
+        """Switch dropout and the like on or off, but never on in a frozen tower, whose vectors may be in an index."""
         super().train(mode)
         if self.frozen is not None:
             self.towers[self.frozen].eval()
@@ -84,7 +84,7 @@ class Towers(nn.Module):
             held.copy_(current)
 
     def restart_slow(self) -> None:
-        """Have the slow tower, if there is one, start from the trained one as it is now."""
+        """Make the slow tower, if there is one, start from the trained one as it is now."""
         if self.slow is not None:
             self.slow.load_state_dict(self.tower(QUERY).state_dict())
 
@@ -98,5 +98,5 @@ class Towers(nn.Module):
 
 
 def twin(tower: Tower) -> Tower:
-    """Copy a tower; weights that are not trained, as those under adapters, are held once for both."""
+    """Copy a tower; untrained weights, as those under adapters, are shared by both."""
     return copy.deepcopy(tower, {id(p): p for p in tower.parameters() if not p.requires_grad})

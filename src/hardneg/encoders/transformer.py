@@ -115,11 +115,11 @@ class Transformer(EncoderRecipe):
 
     @property
     def pools_prompt(self) -> bool:
-        """Whether a prompt's tokens are pooled like all others, or the pooling takes one token anyway."""
+        """Whether a prompt's tokens are pooled like all others, or the pooling takes a single token anyway."""
         return self.include_prompt is not False or set(parts(self.pooling)) <= {"cls", "last"}
 
     def resolved(self) -> Transformer:
-        """Take from the model's folder what the recipe leaves open, say so, and check that lengths fit the model.
+        """Take from the model's folder what the recipe leaves open, log it, and check that lengths fit the model.
 
         Raises `ConfigError` for a folder that is not there, or that has what we cannot run.
         """
@@ -151,7 +151,7 @@ class Transformer(EncoderRecipe):
 
     @property
     def layers_behind(self) -> tuple[Dense, ...]:
-        """The linear layers behind the pooling, as far as they are known."""
+        """The linear layers after the pooling, as far as they are known."""
         return () if self.dense is None or isinstance(self.dense, str) else tuple(map(Dense.of, self.dense))
 
     @property
@@ -180,7 +180,7 @@ class Transformer(EncoderRecipe):
         return append_eos(tokenizer, loaded.eos_token, self.model) if self.append_eos else tokenizer
 
     def build(self, tokenizer: Tokenizer) -> TransformerTower:
-        """Load the pretrained weights; `dense` layers that the folder does not have start random."""
+        """Load the pretrained weights; `dense` layers that are not in the folder start random."""
         folder = self._folder()
         told = from_folder(self, folder) if self.leaves_open else self
         pretrained = load_model(self, folder)
@@ -220,9 +220,9 @@ class Transformer(EncoderRecipe):
         pool = self.latents.build(width_of(model)) if latent else pooling(self.pooling)
         if self.adapters is not None:
             model = self.adapters.adapt(model)
-        # transformers hands models out in eval mode, and Lightning trains them as it finds them: without dropout
+        # transformers returns models in eval mode, and Lightning would train them so: without dropout
         tower = TransformerTower(model, pool, self.unit_vectors, first_position, len(parts(self.pooling)))
-        # A first or last token is the same whatever is left out before it.
+        # A first or last token is the same whatever is not pooled before it.
         tower.include_prompt = self.pools_prompt
         tower.project(self.layers_behind)
         return tower.train()

@@ -31,11 +31,11 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
     check_hashes(folder.path, WEIGHTS)
     base = folder.base
     holder = folder if base is None else base
-    name = locate(recipe.model) if base is None else base.name  # looks at the weights of minilm, too
+    name = locate(recipe.model) if base is None else base.name  # checks the weights of minilm, too
     try:
         config = AutoConfig.from_pretrained(name, **source_of(recipe, holder))
         _adapt(config, recipe)
-        # float32 masters whatever the file holds: mixed precision is the trainer's business.
+        # float32 weights whatever the file holds: mixed precision is left to the trainer.
         kind = text_model(config) if base is None else model_class(folder.adapters, text_model(config))
         with without_load_report():
             model, info = kind.from_pretrained(
@@ -80,7 +80,7 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
 def open_folder(recipe: Transformer) -> ModelFolder:
     """Find the model's folder, as `ModelFolder.open` does.
 
-    Raises `ConfigError` also where adapters name a model on the hub whose code would be run as it is today.
+    Also raises `ConfigError` where adapters name a model on the hub whose code would be run without a fixed revision.
     """
     folder = ModelFolder.open(recipe.model, recipe.revision)
     base = folder.base if recipe.trust_remote_code else None
@@ -94,7 +94,7 @@ def open_folder(recipe: Transformer) -> ModelFolder:
 
 
 def source_of(recipe: Transformer, folder: ModelFolder) -> dict[str, Any]:
-    """What transformers is told beside the folder's name."""
+    """The arguments that transformers gets beside the folder's name."""
     revision = {} if folder.revision is None else {"revision": folder.revision}
     return {"subfolder": folder.subfolder, "trust_remote_code": recipe.trust_remote_code, **revision}
 

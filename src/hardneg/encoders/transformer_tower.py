@@ -1,4 +1,4 @@
-"""The tower that a transformer makes: the model, its pooling, and the linear layers behind it."""
+"""The tower of a transformer: the model, its pooling, and the linear layers after it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TransformerTower(Tower):
         self.dense, self.dim = nn.Sequential(), width_of(model) * beside
 
     def project(self, layers: Sequence[Dense]) -> None:
-        """Put linear layers behind the pooling, with random weights."""
+        """Add linear layers after the pooling, with random weights."""
         self.dense = in_a_row(layers, self.dim)
         self.dim = layers[-1].out_features if layers else self.dim
 
@@ -65,5 +65,5 @@ class TransformerTower(Tower):
 
 
 def width_of(model: Any) -> int:
-    """The width of a model's hidden states; of one for several kinds of input, that of its text."""
+    """The width of a model's hidden states; of a multimodal one, that of its text model."""
     return int(model.config.get_text_config().hidden_size)

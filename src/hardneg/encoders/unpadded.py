@@ -1,8 +1,9 @@
-"""A transformer without padding: the texts of a part in one row, one after the other; only attention keeps them apart.
+"""A transformer without padding: the texts of a part in one row, one after the other; only attention separates them.
 
-All else in a layer reads each token alone, so nothing is computed for padding (Zeng et al. 2022, arXiv:2208.08124, and
-ModernBERT, arXiv:2412.13663). On a GPU in half precision attention is torch's kernel for texts of many lengths; where
-that cannot be (float32, a CPU, dropout of attention weights) attention alone is computed with padding.
+Everything else in a layer reads each token alone, so nothing is computed for padding (Zeng et al. 2022,
+arXiv:2208.08124, and ModernBERT, arXiv:2412.13663). On a GPU in half precision attention is torch's kernel for texts of
+many lengths; where that cannot be (float32, a CPU, dropout of attention weights) attention alone is computed with
+padding.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Layout:
         return padded.flatten(0, 1).index_select(0, self.places)
 
     def padded(self, packed: Tensor) -> Tensor:
-        """Put tokens (T, ...) back among padding, which is 0: (R, width, ...)."""
+        """Put tokens (T, ...) back between padding, which is 0: (R, width, ...)."""
         empty = packed.new_zeros(len(self.lengths) * self.width, *packed.shape[1:])
         return empty.index_copy(0, self.places, packed).unflatten(0, (-1, self.width))
 
@@ -63,7 +64,7 @@ class Layout:
 def run_unpadded(
     model: Any, input_ids: Int[Tensor, "R L"], lengths: Int[Tensor, " R"], first_position: int
 ) -> Float[Tensor, "R L D"]:
-    """Return the hidden states of texts, which have no padding inside of the model; `lengths` are on the CPU."""
+    """Return the hidden states of texts, which have no padding within the model; `lengths` are on the CPU."""
     layout = Layout.of(lengths, input_ids.device, first_position)
     ids = layout.packed(input_ids[:, : layout.width])[None]
     hidden = model(input_ids=ids, position_ids=layout.positions, layout=layout).last_hidden_state
@@ -85,7 +86,7 @@ def attend_unpadded(model: Any) -> int:
         raise refused
     model.set_attn_implementation(NAME)
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-    padding = getattr(table, "padding_idx", None)  # RoBERTa counts positions from behind that of padding
+    padding = getattr(table, "padding_idx", None)  # RoBERTa counts positions from the one after that of padding
     first_position = 0 if padding is None else padding + 1
     try:
         same = _same(model, first_position)
@@ -182,7 +183,7 @@ def _by_kernel(
 def _with_padding(
     q: Tensor, k: Tensor, v: Tensor, layout: Layout, scaling: float | None, window: tuple[int, int], dropout: float
 ) -> Float[Tensor, "T H D"]:
-    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))  # with a mask, kernels want it so
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))  # kernels want it so with a mask
     queries, keys, values = (layout.padded(x).transpose(1, 2) for x in (q, k, v))
     mask = _allowed(layout, window)
     found = F.scaled_dot_product_attention(queries, keys, values, mask, dropout_p=dropout, scale=scaling)
@@ -190,7 +191,7 @@ def _with_padding(
 
 
 def _allowed(layout: Layout, window: tuple[int, int]) -> Bool[Tensor, "R 1 W V"]:
-    """Which tokens (last axis) each token may attend to; padding attends to the first, or its softmax were empty."""
+    """Which tokens (last axis) each token may attend to; padding attends to the first: a softmax must not be empty."""
     at = torch.arange(layout.width, device=layout.lengths.device)
     ahead = at - at[:, None]
     near = torch.ones_like(ahead, dtype=torch.bool)

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg import __version__
-from hardneg.config.command_words import in_shell
+from hardneg.config.command_words import command_line
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.pretrained import HUB_NAME, MINILM
 from hardneg.encoders.static import Static
@@ -155,7 +155,7 @@ def _training(run: TrainingRun) -> str:
         **summary.get("packages", {}),
     }
     words = [_PATH.sub(r"\1", word) for word in run.overrides if not word.startswith(_LOCAL)]
-    command = in_shell(["hardneg", "train", *words])
+    command = command_line("train", *words)
     settings = {key: config[key] for key in ("encoder", "negatives", "loss", "filter", "optimizer", "schedule")}
     details = OmegaConf.to_yaml(OmegaConf.create(_anonymous(settings)))
     return (

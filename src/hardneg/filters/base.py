@@ -46,6 +46,13 @@ class CandidateFilter(ABC):
         return {"filter": type(self).__qualname__, **settings}
 
 
+def prepared(filters: dict[str, CandidateFilter], training: TrainingSet) -> dict[str, CandidateFilter]:
+    """Let filters build what they look up in the data, and return them."""
+    for rule in filters.values():
+        rule.prepare(training)
+    return filters
+
+
 def check_reduce(which: str) -> None:
     """Raise `ConfigError` unless `which` is a way to take several positives as one."""
     if which not in REDUCE:

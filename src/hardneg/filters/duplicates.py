@@ -15,7 +15,7 @@ from hardneg.matrix.candidates import PAIRINGS, Candidates
 class Duplicates(CandidateFilter):
     """Keep the first of the row's candidates with the same text (surrounding blanks aside), block by block.
 
-    A text that stands in the corpus under ten ids would otherwise be ten of the hundred negatives of a query.
+    A text that the corpus has under ten ids would otherwise make ten of a query's hundred negatives.
     """
 
     def __init__(self, at: str = "mined") -> None:
@@ -32,12 +32,12 @@ class Duplicates(CandidateFilter):
         groups = self._groups.on(c.ids.device)
         text = groups[c.ids if c.of_query is None else c.ids.masked_fill(c.of_query, 0)] if len(groups) else c.ids
         if c.pairing is not None and c.of_query is not None:
-            # A query is no copy of a document, nor a document beside a document of the same one beside the query.
+            # Only columns of one pairing can be copies: a query is none of a document, whatever their texts.
             queries = self._query_groups.on(c.ids.device)
             asked = queries[c.ids.masked_fill(~c.of_query, 0)] if len(queries) else c.ids
             text = torch.where(c.of_query, asked, text) * len(PAIRINGS) + c.pairing
         columns = torch.arange(c.ids.shape[1], device=c.ids.device).expand_as(c.ids)
-        text = torch.where(c.valid, text, -1 - columns)  # what is out already is nobody's duplicate
+        text = torch.where(c.valid, text, -1 - columns)  # a candidate that is out already has no duplicates
         text, order = text.sort(dim=1, stable=True)
         again = torch.zeros_like(c.valid)
         again[:, 1:] = text[:, 1:] == text[:, :-1]

@@ -30,8 +30,8 @@ class Guide(CandidateFilter):
     documents. Its vectors are made before training, once a text, and come with `read`; what it has not embedded is
     unknown and kept, as is all of a row whose positive is unknown.
 
-    Raises `ConfigError` for another `margin_strategy`, a relative `margin` that is no share, and `sources` that are no
-    list.
+    Raises `ConfigError` for another `margin_strategy`, a relative `margin` outside 0 to 1, and `sources` that are
+    not a list.
     """
 
     def __init__(
@@ -65,13 +65,8 @@ class Guide(CandidateFilter):
         self._vectors: OtherVectors | None = None
 
     @property
-    def chosen(self) -> bool:
-        """Whether it is said who the guide is."""
-        return self.ckpt_path is not None or self.encoder is not None
-
-    @property
     def sources(self) -> list[str]:
-        """The sources it judges, for the check that there are such; empty: all."""
+        """The sources it judges, for the check that these exist; empty: all."""
         return self.only or []
 
     def read(self, vectors: OtherVectors) -> None:
@@ -86,7 +81,7 @@ class Guide(CandidateFilter):
         return settings | {"guide": self._vectors.identity()}
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the candidate is of such a source and above the threshold."""
+        """Return False where the candidate is of a judged source and above the threshold."""
         keep = torch.ones_like(c.valid)
         if c.query_ids is None:
             return keep

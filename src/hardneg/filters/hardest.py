@@ -1,4 +1,4 @@
-"""The hardest of the drawn: many candidates are scored, and few of them trained on."""
+"""The hardest of the drawn negatives: many candidates are scored, and few of them trained on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Hardest(CandidateFilter):
     """Keep, of each row's candidates of these `sources`, the `n` that the model scores highest; null: of all sources.
 
     With more drawn than trained on this is SimLM's forward factor (arXiv:2207.02578: 64 passages a query for its
-    cross-encoder, of which the hardest 16 count). What is dropped gets no gradient. Of equal scores at the edge all
-    stay. Behind filters that drop false negatives it chooses among what they leave.
+    cross-encoder, of which the hardest 16 count). What is dropped gets no gradient. Candidates with the n-th score all
+    stay. After filters that drop false negatives it chooses among what they leave.
 
     Raises `ConfigError` for an `n` below 1.
     """
@@ -30,11 +30,11 @@ class Hardest(CandidateFilter):
 
     @property
     def sources(self) -> list[str]:
-        """The sources it judges, for the check that there are such; empty: all."""
+        """The sources it judges, for the check that these exist; empty: all."""
         return self.only or []
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the candidate is of such a source and not among the row's hardest."""
+        """Return False where the candidate is of a judged source and not among the row's hardest."""
         asked = c.negative if self.only is None else c.negative & c.offered_by(self.only)
         scores = c.scores.masked_fill(~asked, -torch.inf)
         edge = scores.topk(min(self.n, scores.shape[1]), dim=1).values[:, -1:]

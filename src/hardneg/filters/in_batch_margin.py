@@ -20,5 +20,5 @@ class InBatchMargin(CandidateFilter):
         self.margin, self.sources = float(margin), ["in_batch"] if sources is None else list(sources)
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the candidate is of such a source and above the threshold."""
+        """Return False where the candidate is of a judged source and above the threshold."""
         return ~c.offered_by(self.sources) | (c.scores <= c.lowest_positive + self.margin)

@@ -1,4 +1,4 @@
-"""Label coverage: what the labels say of a document decides whether it may be a negative."""
+"""Label coverage: the labels of a document decide whether it may be a negative."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class KnownPositives(CandidateFilter):
     """Drop every known positive of the row's query, on every path (the qrels-aware mask of DRhard, arXiv:2104.08051).
 
     `positive_ids` already names all documents with the same text as a positive and the positives of all queries with
-    the same text, so matching by id here is matching by text too. `mode` may ask for more: `drop_judged` drops all that
-    was judged for the query, `only_judged_negatives` keeps only what was judged and found not relevant.
+    the same text, so matching by id also matches by text. `mode` may be stricter: `drop_judged` drops everything that
+    was judged for the query, `only_judged_negatives` keeps only what was judged not relevant.
 
-    Of columns that are no document beside the query (negatives=blocks) it drops what the labels hold together.
+    In columns other than documents against the query (negatives=blocks) it drops what the labels relate.
 
     Raises `ConfigError` for another `mode`.
     """
@@ -49,20 +49,20 @@ class KnownPositives(CandidateFilter):
             self._judged = Lookup(torch.from_numpy(pairs))
 
     def identity(self) -> dict[str, Any]:
-        """The settings, and the judgements where they count: a data set's name for training knows positives only."""
+        """The settings, and the judgements where they count: a training set's fingerprint covers positives only."""
         judged = blake2b(self._judged.table.numpy().tobytes(), digest_size=16).hexdigest()
         return super().identity() | ({} if self.mode == "drop_positives" else {"judged": judged})
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate is a known positive of its row, or where the mode forbids it."""
         keep = torch.ones_like(c.valid)
-        for known in positive_ids.unbind(dim=1):  # one pass a positive: no (B, N, P) array
+        for known in positive_ids.unbind(dim=1):  # one pass per positive, to avoid a (B, N, P) array
             keep &= c.ids != known[:, None]
-        if c.pairing is not None and c.related is not None:  # what is no document beside the query has no such id
+        if c.pairing is not None and c.related is not None:  # other columns have no such id
             keep = torch.where(c.pairing == 0, keep, ~c.related)
         if self.mode == "drop_positives" or c.query_ids is None:
             return keep
         judged = among(c.query_ids[:, None] * self._width + c.ids, self._judged.on(c.ids.device))
-        if c.pairing is not None:  # nobody has judged a query beside a query
+        if c.pairing is not None:  # queries are not judged against queries
             judged &= c.pairing == 0
         return keep & (judged if self.mode == "only_judged_negatives" else ~judged)

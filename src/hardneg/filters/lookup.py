@@ -25,7 +25,7 @@ class Lookup:
         return len(self.table)
 
     def __getstate__(self) -> dict[str, Tensor]:
-        """Other processes make copies of their own."""
+        """Other processes make their own copies."""
         return {"table": self.table}
 
     def __setstate__(self, state: dict[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""One data set's candidates: of several sets in a run, no query is set against the documents of another."""
+"""One data set's candidates: with several sets in a run, no query is trained against another set's documents."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class SameSet(CandidateFilter):
     """Keep documents of the query's own data set; for queries of the sets `offline_only` only those drawn for them.
 
     Documents of other sets are too easy, and give away the set instead of the answer; batches are of one set already,
-    a queue is not. `offline_only` switches the online sources (in-batch, queue) off where other queries' documents are
-    often relevant too, as where documents are class labels (NV-Embed, arXiv:2405.17428; BGE's `no_in_batch_neg`).
+    but a queue is not. `offline_only` switches the online sources (in-batch, queue) off where other queries' documents
+    are often relevant too, as where documents are class labels (NV-Embed, arXiv:2405.17428; BGE's `no_in_batch_neg`).
 
-    Raises `ConfigError` for an `offline_only` that is no list.
+    Raises `ConfigError` for an `offline_only` that is not a list.
     """
 
     def __init__(self, offline_only: Sequence[str] = (), at: str = "live") -> None:
@@ -35,7 +35,7 @@ class SameSet(CandidateFilter):
         self._closed = Lookup(torch.zeros(1, dtype=torch.bool))
 
     def prepare(self, training: TrainingSet) -> None:
-        """Note where each set's rows end; raises `ConfigError` for a set that there is not."""
+        """Note where each set's rows end; raises `ConfigError` for an unknown set."""
         parts = training.data.parts
         check_sets(self.offline_only, [part.name for part in training.data.mixed])
         self._queries = Lookup(torch.tensor([part.queries.stop for part in parts[:-1]], dtype=torch.long))
@@ -43,7 +43,7 @@ class SameSet(CandidateFilter):
         self._closed = Lookup(torch.from_numpy(np.isin([part.name for part in parts], self.offline_only)))
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the document is of another set, or of an online source that the query goes without."""
+        """Return False where the document is of another set, or of an online source that the query does without."""
         keep = torch.ones_like(c.valid)
         if c.query_ids is None:
             return keep
@@ -60,7 +60,7 @@ class SameSet(CandidateFilter):
 
 
 def check_sets(names: Sequence[str], there: Sequence[str]) -> None:
-    """Raise `ConfigError` for the name of a data set that is not there."""
+    """Raise `ConfigError` for an unknown name of a data set."""
     if unknown := sorted(set(names) - set(there)):
         known = (
             f"none of data.sets ({', '.join(there)})" if there else "and there are no sets to name but with data=mix"

@@ -14,7 +14,7 @@ from hardneg.matrix.candidates import Candidates
 class ScoreWindow(CandidateFilter):
     """Keep scores from `low` to `high` (null: no bound); `high` 0.7 is NV-Retriever's "TopK-Abs" (arXiv:2407.15831).
 
-    The numbers are on the miner's scale: what suits one encoder is wrong for another, and for BM25.
+    The numbers are on the miner's scale: those that suit one encoder are wrong for another, and for BM25.
 
     Raises `ConfigError` unless `low` < `high`.
     """

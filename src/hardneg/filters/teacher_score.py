@@ -1,4 +1,4 @@
-"""Teacher scores: a cross-encoder's word on whether a candidate is relevant after all."""
+"""Teacher scores: a cross-encoder's judgement of whether a candidate is relevant after all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hardneg.matrix.candidates import Candidates
 
 
 class TeacherScore(CandidateFilter):
-    """Keep what the teacher scores at most `high` and at most its score of the positive minus `margin`; null: no rule.
+    """Keep what the teacher scores at most `high` and at most its score of the positive minus `margin` (null: any).
 
     RocketQA keeps below 0.1 of a probability (arXiv:2010.08191); sentence-transformers' MS MARCO recipes a margin of 3
     logits. Candidates without a teacher score are kept: unknown is not relevant.

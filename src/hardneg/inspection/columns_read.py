@@ -16,7 +16,7 @@ READERS = ("hardneg.data.readers.table.Table", "hardneg.data.readers.jsonl.Jsonl
 def columns_read(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the `columns` by role, whether they were `guessed` by their order, and the first pair; else None.
 
-    None for data that are no table, or whose first row says nothing.
+    None for data that are not a table, or whose first row does not tell.
     """
     path, columns = str(settings.get("path") or ""), chosen(settings.get("columns"))
     if settings["_target_"] not in READERS or not Path(path).expanduser().exists():

@@ -1,18 +1,18 @@
-"""What of a report deserves a look, each with what to do."""
+"""The findings of a report that deserve a look, each with what to do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-CUT = 0.05  # a larger share of texts is cut at the encoder's own length
-NOTHING = 0.05  # BM25 finds nothing for a larger share of queries
-LEXICAL = 0.9  # BM25 has a positive among its first ten for a larger share of queries
-NEAR = 0.01  # a larger share of queries has documents like its positive that are not labelled
+CUT = 0.05  # the largest share of texts that the encoder's own length may cut
+NOTHING = 0.05  # the largest share of queries for which BM25 may find nothing
+LEXICAL = 0.9  # above this share of queries with a positive in BM25's first ten, words alone do
+NEAR = 0.01  # the largest share of queries that may have unlabelled documents like their positive
 
 
 def findings(report: dict[str, Any]) -> list[str]:
-    """Say in sentences what may spoil training or its results; empty where nothing does."""
+    """Say in sentences what may spoil training or its results; empty if nothing does."""
     return [says for look in (_rows, _splits, _texts, _lengths, _bm25, _near_copies) for says in look(report)]
 
 
@@ -84,7 +84,7 @@ def _bm25(report: dict[str, Any]) -> Iterator[str]:
 
 
 def likely_false_negatives(report: dict[str, Any]) -> bool:
-    """Whether so many queries have unlabelled documents much like a positive that a filter is due."""
+    """Whether enough queries have unlabelled documents much like a positive for a filter to be due."""
     near = report["near_copies"]
     return bool(near["with_near_copies"] > NEAR * near["queries"])
 

@@ -1,4 +1,4 @@
-"""What BM25 finds: the positives of how many queries, and documents much like a positive that nobody has labelled."""
+"""What BM25 finds: for how many queries a positive, and unlabelled documents much like a positive."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from hardneg.system.progress import progress
 
 DEPTHS = (10, 100)
 BLOCK = 64  # queries ranked at a time
-NEAR_QUERY, NEAR_POSITIVE = 20, 10  # so many of the first hits are compared with a positive
-ALIKE = 0.7  # share of common word pairs (Jaccard) from which on two documents say the same
-WORDS = 100  # of a positive that BM25 is asked with
+NEAR_QUERY, NEAR_POSITIVE = 20, 10  # how many of the first hits are compared with a positive
+ALIKE = 0.7  # share of common word pairs (Jaccard) above which two documents count as near copies
+WORDS = 100  # of a positive that are used as a query
 PAIRS = 500  # queries with a positive that are compared
 
 
@@ -40,7 +40,7 @@ class Looked:
 
 
 def first_hits(data: RetrievalData, alike: Alike, queries: int, documents: int) -> dict[str, Any]:
-    """Rank at most so many queries of each split, among at most so many documents; the same ones each time.
+    """Rank a limited number of queries of each split among a limited number of documents, the same ones each time.
 
     Where not all documents are ranked, all that are relevant to these queries are, and others drawn evenly: positives
     are then found more easily than among all. A query's own document is left out.
@@ -67,7 +67,7 @@ def _some(rows: np.ndarray, most: int) -> Int32[np.ndarray, " n"]:
 
 
 def _relevant(data: RetrievalData, names: list[str], judged: bool = False) -> Ragged:
-    """The documents that these splits say are relevant to each query, or with `judged` all that they judge."""
+    """The documents that these splits label relevant to each query, or with `judged` all that they judge."""
     parts = [data.qrels[name] if judged else data.qrels[name].relevant for name in names]
     none = np.empty(0, np.int32)
     rows, docs = (np.concatenate([none, *(getattr(part, key) for part in parts)]) for key in ("queries", "docs"))
@@ -126,7 +126,7 @@ def _in_blocks(rank: Any, rows: np.ndarray, width: int, done: Callable[[int], No
 
 
 def _without(ids: np.ndarray, own: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-    """Leave out a query's own document; what was below it moves up."""
+    """Leave out a query's own document; those below it move up."""
     if own is None:
         return ids
     out = (ids == own[rows][:, None]) & (ids >= 0)
@@ -195,5 +195,5 @@ def _shingles(data: RetrievalData) -> Callable[[int], frozenset]:
 
 
 def jaccard(one: frozenset, other: frozenset) -> float:
-    """The share of what two sets have in common, of all that is in either; 0 for two empty ones."""
+    """The size of the intersection over that of the union; 0 for two empty sets."""
     return len(one & other) / max(len(one | other), 1)

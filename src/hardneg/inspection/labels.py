@@ -1,4 +1,4 @@
-"""What the judgements of each split say, and what splits have in common that they should not."""
+"""The judgements of each split, and what splits share but should not."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from hardneg.data.readers.split_names import SPLITS
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.inspection.texts import EXAMPLES, Alike
 
 STEPS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, None))  # positives of a query, from and to
-ORDER = ("train", "dev", "test")
 
 
 def in_order(data: RetrievalData) -> list[str]:
     """Name the splits: train, dev, test, then the others."""
-    return sorted(data.qrels, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return sorted(data.qrels, key=lambda name: (SPLITS.index(name) if name in SPLITS else len(SPLITS), name))
 
 
 def labels(data: RetrievalData) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from hardneg.system.progress import progress
 
 USUAL = (32, 64, 128, 256, 512)
 UNCUT = 1_000_000
-FEW = 0.05  # of texts may be cut at a length that is said to fit
+FEW = 0.05  # share of texts that a fitting length may cut
 
 
 def lengths(data: RetrievalData, recipe: EncoderRecipe, most: int) -> dict[str, Any]:
-    """Measure queries and documents, prompts and special tokens included; at most so many of each, drawn evenly.
+    """Measure queries and documents, prompts and special tokens included; of many only a sample, drawn evenly.
 
     An encoder that trains a tokenizer of its own trains it on the documents that are measured.
     """
@@ -48,7 +48,7 @@ def lengths(data: RetrievalData, recipe: EncoderRecipe, most: int) -> dict[str, 
 
 
 def sampled(texts: Texts, most: int) -> Texts:
-    """Return at most so many rows, the same ones each time, in their order."""
+    """Return at most a given number of rows, the same ones each time, in their order."""
     if len(texts) <= most:
         return texts
     rows = pa.array(np.sort(np.random.default_rng(0).choice(len(texts), most, replace=False)))

@@ -18,12 +18,12 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError, DataError
 
 SHARES = ("dev_share", "test_share")
-GENERATED = ("hardneg.data.toy.", "hardneg.data.pydocs.", "hardneg.data.interactions.")  # which draw splits themselves
+GENERATED = ("hardneg.data.toy.", "hardneg.data.pydocs.", "hardneg.data.interactions.")  # they draw splits themselves
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A data set as its files have it (no query held out, bad rows left out), and how it was named.
+    """A data set as its files have it (no query held out, bad rows left out), and its name.
 
     `first_bad` is what the reader says of the first row that it cannot read; None where it reads all. `settings` are
     those of the reader, `split` names the splits by what they are for, `chosen` is the encoder's name.
@@ -46,7 +46,7 @@ class Opened:
 def read(words: Sequence[str]) -> Opened:
     """Compose what `hardneg train` would of these words, and read its data.
 
-    Raises `ConfigError` for words that name no such thing, `DataError` for files that cannot be read at all.
+    Raises `ConfigError` for words that name no data, `DataError` for files that cannot be read at all.
     """
     node, chosen = _composed(words)
     settings, given = node["data"], {key_of(word) for word in words}
@@ -75,7 +75,7 @@ def _composed(words: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 
 def _load(settings: dict[str, Any]) -> tuple[RetrievalData, str | None]:
-    """Read the data; of rows that cannot be read keep what is said of the first, and read the others."""
+    """Read the data without the rows that cannot be read; keep what is wrong with the first of these."""
     try:
         return classes.build(settings).load(), None
     except DataError as error:

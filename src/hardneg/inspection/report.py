@@ -1,4 +1,4 @@
-"""All that is looked at, as plain values: what `hardneg inspect --json` writes."""
+"""The whole report as plain values: what `hardneg inspect --json` writes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hardneg.inspection.opened import Opened
 from hardneg.inspection.texts import Alike, duplicates, empty, queries_that_are_documents
 from hardneg.inspection.train_command import train_command
 
-SCRIPT_TEXTS = 2000  # of either side, whose letters are counted
+SCRIPT_TEXTS = 2000  # texts of either side whose letters are counted
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much is looked at, at most: queries of each split and documents by BM25, texts of either side by length.
+    """The most that is looked at: queries of each split and documents by BM25, texts of either side by length.
 
     Raises `ConfigError` for numbers below 1.
     """

@@ -1,4 +1,4 @@
-"""What the texts of a data set are: copies of each other, empty."""
+"""Texts of a data set that are copies of each other, or empty."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Alike:
 
 
 def duplicates(texts: Texts, groups: Int[np.ndarray, " n"]) -> dict[str, Any]:
-    """Count the texts that are another one again, by their numbers, and show the ids of the most frequent."""
+    """Count the texts that repeat another one, by their numbers, and show the ids of the most frequent."""
     names, first, counts = np.unique(groups, return_index=True, return_counts=True)
     often = np.lexsort((first, -counts))[:EXAMPLES]
     shown = [np.flatnonzero(groups == names[place]) for place in often if counts[place] > 1]

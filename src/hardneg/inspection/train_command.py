@@ -1,4 +1,4 @@
-"""The command that trains on a data set as it was found: splits that are there or held out, lengths that fit."""
+"""The command that trains on a data set as it was found, with existing or held-out splits and lengths that fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.inspection.findings import likely_false_negatives
 from hardneg.inspection.opened import Opened
 
-HELD_OUT = (0.1, 0.2, 0.3)  # shares that are tried until one holds queries out of so few
+HELD_OUT = (0.1, 0.2, 0.3)  # shares that are tried until one holds out queries, where there are few
 
 
 def train_command(opened: Opened, report: dict[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
 
 
 def _columns(report: dict[str, Any]) -> list[str]:
-    """Name the columns that were guessed: what was seen here is what is trained on."""
+    """Name the columns that were guessed, so that training reads what was seen here."""
     read = report.get("read_as")
     if not read or not read["guessed"]:
         return []

@@ -1,4 +1,4 @@
-"""What every loss has: a weight, and what it needs from the candidates and reads of them, or from the vectors."""
+"""What every loss has: a weight, and what it needs and reads of the candidates or the vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hardneg.matrix.embedded import Embedded
 
 
 class Weighed(nn.Module):
-    """What a run's loss is summed of.
+    """A term of a run's loss.
 
     A module, so that what it learns (a temperature) follows device and checkpoint.
 
@@ -49,7 +49,7 @@ class Weighed(nn.Module):
         return {}
 
     def set_temperature(self, value: float) -> None:
-        """Divide similarities by this from now on (a curriculum asks for it); only where `has_temperature`."""
+        """Divide similarities by this from now on, as a curriculum asks; only if `has_temperature`."""
         raise NotImplementedError
 
 
@@ -64,7 +64,7 @@ class Loss(Weighed, ABC):
 
     sources: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
-    live_teacher: bool = False  # the run says it, by what the loss reads
+    live_teacher: bool = False  # set by the run, depending on what the loss reads
     rows: Int[Tensor, "S 2"] | None
 
     def __init__(
@@ -113,7 +113,7 @@ class Loss(Weighed, ABC):
 class VectorLoss(Weighed, ABC):
     """A loss reads the vectors of a step, whatever their scores, and returns one value.
 
-    No filter and no source's columns come into it. `alone` says whether one can be trained on it with no other loss;
+    Filters and the columns of sources do not affect it. `alone` says whether it can be trained on without another loss;
     `at_all_widths` whether it counts at each of the widths of `encoder.matryoshka`, or at the full one only.
     """
 
@@ -122,7 +122,7 @@ class VectorLoss(Weighed, ABC):
 
     @abstractmethod
     def forward(self, e: Embedded, batch: Batch) -> Float[Tensor, ""]:
-        """Return the value, without the weight; of several ranks the mean of their values counts."""
+        """Return the value, without the weight; with several ranks the mean of their values counts."""
 
 
 class AtTemperature(Loss):
@@ -151,7 +151,7 @@ class AtTemperature(Loss):
 
 
 class OfTeacher(AtTemperature):
-    """A loss that holds the student's similarities, over one temperature, to a teacher's scores over another.
+    """A loss that fits the student's similarities, over one temperature, to a teacher's scores over another.
 
     Raises `ConfigError` for a temperature of 0 or less.
     """

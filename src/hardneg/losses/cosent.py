@@ -17,8 +17,8 @@ class CoSENT(AtTemperature):
 
     For graded similarity (Su 2022, kexue.fm/archives/8847; sentence-transformers' CoSENTLoss, whose scale of 20 is a
     temperature of 0.05). A pair is a query and one of its own documents whose grade is known: a score in the data, by
-    negatives=given, or a teacher's. Grades say the order only, on any scale. Pairs of all ranks are compared; the value
-    is one for the whole batch, which every row returns.
+    negatives=given, or a teacher's. Only the order of the grades counts, on any scale. Pairs of all ranks are compared;
+    the whole batch has one value, which every row returns.
     """
 
     needs_teacher = True

@@ -1,4 +1,4 @@
-"""Embedding distillation: the student's vectors must be a teacher's."""
+"""Embedding distillation: the student's vectors must equal a teacher's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EmbedDistill(VectorLoss):
     `EmbedDistillLoss` of sentence-transformers. What the teacher has not embedded does not count.
 
     `teacher` says whose vectors they are; they come with the batch. Where theirs are wider or narrower than ours a
-    linear `projection` of ours, trained along, is compared ("auto"); it is no part of the model. Only vectors of the
+    linear `projection` of ours, trained along, is compared ("auto"); it is not part of the model. Only vectors of the
     full width are compared.
 
     Raises `ConfigError` for another `distance`, `documents` or `projection`.
@@ -73,7 +73,7 @@ class EmbedDistill(VectorLoss):
             )
 
     def forward(self, e: Embedded, batch: Batch) -> Float[Tensor, ""]:
-        """Return the mean distance of the columns that the teacher knows something of."""
+        """Return the mean distance over the columns of which the teacher knows any row."""
         means, known = zip(*(self._mean(*column) for column in self._columns(e, batch)), strict=True)
         return torch.stack(means).sum() / torch.stack(known).sum().clamp(min=1)
 
@@ -82,7 +82,7 @@ class EmbedDistill(VectorLoss):
         assert batch.teacher_queries is not None, "the batch brings the teacher's vectors"
         yield e.q, batch.teacher_queries
         if batch.teacher_docs is not None:
-            # The batch has them of the positives alone, or of all slots.
+            # The batch has those of the positives alone, or of all slots.
             for slot in range(batch.teacher_docs.shape[1]):
                 yield e.d[:, slot], batch.teacher_docs[:, slot]
 

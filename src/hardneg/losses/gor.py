@@ -1,4 +1,4 @@
-"""GOR: vectors of unlike texts must lie as spread out as random ones do."""
+"""GOR: vectors of different texts must be as spread out as random ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ AGGREGATIONS = ("mean", "sum")
 class GOR(VectorLoss):
     """Global orthogonal regularisation (Zhang et al. 2017, arXiv:1708.06320), a term beside a loss over scores.
 
-    Cosines of random unit vectors in d dimensions have mean 0 and second moment 1/d. So what is added is M1^2, the
-    squared mean of the cosines of different queries, times `mean_weight`, and max(0, M2 - 1/d), by which their mean
-    square M2 is above that, times `second_moment_weight`. Likewise of documents, slot by slot of the rows: the
-    `positives` alone, or `all` that were drawn; the columns' `mean` or `sum` counts. As
-    `GlobalOrthogonalRegularizationLoss` of sentence-transformers. EmbeddingGemma (arXiv:2509.20354) takes the second
-    moment alone, of queries and positives, and their sum: mean_weight=0, aggregation=sum.
+    Cosines of random unit vectors in d dimensions have mean 0 and second moment 1/d. So the term is M1^2, the squared
+    mean of the cosines of different queries, times `mean_weight`, and max(0, M2 - 1/d), the excess of their mean square
+    M2 over that, times `second_moment_weight`. Likewise of documents, slot by slot of the rows: the `positives` alone,
+    or `all` that were drawn; the columns' `mean` or `sum` counts. As `GlobalOrthogonalRegularizationLoss` of
+    sentence-transformers. EmbeddingGemma (arXiv:2509.20354) takes the second moment alone, of queries and positives,
+    and their sum: mean_weight=0, aggregation=sum.
 
     Pairs that are one query, or one document, do not count. Queries and documents of all ranks are taken together.
 

@@ -111,7 +111,7 @@ class InfoNCE(Loss):
         weighed = logits + self._log_weight(c) if self.hardness else logits
         # A finite floor, not -inf: a row whose negatives are all masked then has loss 0 and gradient 0, not NaN.
         negatives = weighed.masked_fill(~c.negative, torch.finfo(logits.dtype).min).logsumexp(dim=1, keepdim=True)
-        # Few columns: with thousands of negatives a whole matrix more would be the peak.
+        # Few columns: with thousands of negatives another whole matrix would be the peak of memory.
         positive = c.positive[:, : c.positives]
         if self.several == "lse_pair":
             behind = (-logits[:, : c.positives]).masked_fill(~positive, torch.finfo(logits.dtype).min)

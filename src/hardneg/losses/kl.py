@@ -24,7 +24,7 @@ class KL(OfTeacher):
         if c.teacher is None:
             return 0.0 * c.scores.sum(dim=1)
         known = c.valid & ~c.teacher.isnan()
-        # Finite floors, not -inf: a row of which nothing is known then has loss 0 and gradient 0, not NaN.
+        # Finite floors, not -inf: a row with nothing known then has loss 0 and gradient 0, not NaN.
         floor = torch.finfo(c.scores.dtype).min
         student = (c.scores / self.temperature).masked_fill(~known, floor).log_softmax(dim=1)
         teacher = (c.teacher / self.teacher_temperature).masked_fill(~known, floor).log_softmax(dim=1)

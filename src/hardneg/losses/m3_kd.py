@@ -11,20 +11,20 @@ from hardneg.matrix.candidates import Candidates
 
 
 class M3KD(OfTeacher):
-    """Cross-entropy of each candidate that the teacher scored, weighed by the teacher's softmax over them.
+    """Cross-entropy of each candidate that the teacher scored, weighted by the teacher's softmax over them.
 
-    Each is set against the candidates of no score (in-batch documents) and those of the row that come after it; those
-    before it are left out. It is FlagEmbedding's `m3_kd_loss` (BGE-M3, arXiv:2402.03216), which, unlike `kl`, has the
-    batch in the softmax. There the order is that of the data; here it is the teacher's, best first, so that the order
-    in which sources stand does not count. `temperature` divides the student's similarities, `teacher_temperature` the
+    Each is contrasted with the candidates without a score (in-batch documents) and those of the row that come after it;
+    those before it are left out. It is FlagEmbedding's `m3_kd_loss` (BGE-M3, arXiv:2402.03216), which, unlike `kl`, has
+    the batch in the softmax. There the order is that of the data; here it is the teacher's, best first, so that the
+    order of the sources does not matter. `temperature` divides the student's similarities, `teacher_temperature` the
     teacher's scores.
     """
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
-        """Return each row's weighed sum, 0 for a row whose positive the teacher has not scored."""
+        """Return each row's weighted sum, 0 for a row whose positive the teacher has not scored."""
         if c.teacher is None:
             return 0.0 * c.scores.sum(dim=1)
-        floor = torch.finfo(c.scores.dtype).min  # finite: a row of which nothing is known has gradient 0, not NaN
+        floor = torch.finfo(c.scores.dtype).min  # finite: a row with nothing known has gradient 0, not NaN
         known = c.valid & ~c.teacher.isnan()
         teacher = (c.teacher / self.teacher_temperature).masked_fill(~known, floor)
         order = teacher.argsort(dim=1, descending=True, stable=True)

@@ -1,4 +1,4 @@
-"""MarginMSE: the student's lead of the positive over each negative must be the teacher's."""
+"""MarginMSE: the student's lead of the positive over each negative must equal the teacher's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MarginMSE(Loss):
 
     Margins are positive minus negative, averaged over the negatives whose teacher score is known; others do not count,
     and a row whose positive is unknown to the teacher has no loss. `scale` multiplies the student's similarities: a
-    teacher speaks in logits, whose margins reach 10 and more, which dot products can follow (scale 1) and cosines,
+    teacher's scores are logits, whose margins reach 10 and more: dot products can follow these (scale 1), cosines,
     within -1 and 1, cannot.
 
     Raises `ConfigError` for a `scale` of 0 or less.
@@ -38,7 +38,7 @@ class MarginMSE(Loss):
         self.scale = scale
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
-        """Return each row's mean squared difference, 0 for a row of which the teacher knows too little."""
+        """Return each row's mean squared difference, 0 for a row with too few teacher scores."""
         if c.teacher is None:
             return 0.0 * c.scores.sum(dim=1)
         known = ~c.teacher.isnan()

@@ -13,8 +13,8 @@ from hardneg.matrix.candidates import Candidates
 class RankNet(AtTemperature):
     """Logistic loss of the positive's lead over each negative, averaged (Burges et al., ICML 2005).
 
-    Pair by pair a negative counts the same however many there are, where InfoNCE's softmax looks at the nearest. ANCE
-    (arXiv:2007.00808) and STAR (arXiv:2104.08051) train so. `temperature` divides the similarities: 1 suits dot
+    Each negative counts the same however many there are, where InfoNCE's softmax looks at the nearest. ANCE
+    (arXiv:2007.00808) and STAR (arXiv:2104.08051) train like this. `temperature` divides the similarities: 1 suits dot
     products. Of several positives the lowest counts.
     """
 

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 class Tokens:
     """Right-padded token ids; `lengths` stays on the CPU, so that cutting a batch into parts never waits for a GPU.
 
-    `prompt` is how many of a row's first tokens are a prompt, with what the tokenizer puts before it; never all.
-    Null where there are no prompts, or nobody asks.
+    `prompt` is how many of a row's first tokens are its prompt, with what the tokenizer puts before it; never all. Null
+    where there are no prompts, or they do not matter.
     """
 
     input_ids: Int[Tensor, "R L"]
@@ -30,7 +30,7 @@ class Tokens:
 
     @property
     def inputs(self) -> tuple[Tensor | None, ...]:
-        """What a network takes, in the order of its arguments."""
+        """The inputs of a network, in the order of its arguments."""
         read = (self.input_ids, self.attention_mask)
         return read if self.prompt is None else (*read, None, self.prompt)  # without lengths
 
@@ -43,7 +43,7 @@ class Tokens:
         return Tokens(self.input_ids[index, :width], self.attention_mask[index, :width], lengths, prompt)
 
     def below(self, other: Tokens) -> Tokens:
-        """Put another's rows below these, padded to the wider of the two."""
+        """Append another's rows, padded to the wider of the two."""
         width = max(self.input_ids.shape[1], other.input_ids.shape[1])
         wide = [F.pad(t.input_ids, (0, width - t.input_ids.shape[1])) for t in (self, other)]
         masks = [F.pad(t.attention_mask, (0, width - t.attention_mask.shape[1])) for t in (self, other)]
@@ -77,8 +77,9 @@ class Rows:
     """Row i is one query, some of its positives (slots 0 to `positives` - 1) and its drawn negatives (the other slots).
 
     Slot 0 always holds a document; `-1` pads the rest of `doc_ids`, and `positive_ids`. NaN in `teacher` means unknown.
-    `positive_ids` names what is no negative of the row's query: every known positive, also under other ids of the same
-    text, what a source has relabelled as positive, and the document that the query is itself, if it is one.
+    `positive_ids` names the documents that are no negatives of the row's query: every known positive, also under other
+    ids of the same text, those that a source has relabelled as positives, and the document that is the query itself, if
+    any.
     """
 
     query_ids: Int[Tensor, " B"]

@@ -14,7 +14,7 @@ from torch import Tensor
 from hardneg.matrix.batch import Batch, Rows
 from hardneg.system import collectives
 
-# What stands for the row and what for the column: the number in `pairing` is the place in this list.
+# What represents the row, and what the column; `pairing` holds places in this list.
 PAIRINGS = ("query_document", "query_query", "document_query", "document_document")
 
 
@@ -87,7 +87,7 @@ class Candidates:
 
     @classmethod
     def scored(cls, scores: Float[Tensor, "B G"], batch: Rows, names: tuple[str, ...]) -> Candidates:
-        """The same from scores that are there already."""
+        """The same from existing scores."""
         return cls(
             scores=scores,
             ids=batch.doc_ids,
@@ -137,7 +137,7 @@ class Candidates:
         return {"pairing": torch.cat([held, new]), "related": torch.cat([before, apart], dim=1)}
 
     def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int], name: str) -> dict[str, Any]:
-        """Widen `log_q`. Each source that is a sample estimates the same sum over all documents: they are averaged."""
+        """Widen `log_q`. Each sampled source estimates the same sum over all documents, so they are averaged."""
         if self.log_q is None and log_q is None:
             return {}
         held = torch.full_like(self.scores, torch.nan) if self.log_q is None else self.log_q
@@ -148,12 +148,12 @@ class Candidates:
         return {"log_q": torch.cat([held, new], dim=1), "sampled": (*self.sampled, name)}
 
     def logits(self, temperature: float | Tensor) -> Float[Tensor, "B N"]:
-        """Divide the similarities by the temperature, and correct sampled columns: what a softmax takes.
+        """Divide the similarities by the temperature, and correct sampled columns, for a softmax.
 
         A softmax over sampled columns estimates the one over all documents if each column counts one over the expected
         number of its copies (Bengio & Senécal 2003; Yi et al. 2019, doi:10.1145/3298689.3346996). Yi et al. correct the
-        positive like the rest. Here it is not corrected: it is no sample, since it is there with certainty and its
-        copies are masked (Khrylchenko et al. 2025, arXiv:2507.09331). Nor are a row's drawn negatives.
+        positive like the rest. Here it is not corrected: it is not a sample, since it is always present and its copies
+        are masked (Khrylchenko et al. 2025, arXiv:2507.09331). Nor are a row's drawn negatives.
         """
         logits = self.scores / temperature
         return logits if self.log_q is None else logits - self.log_q.nan_to_num(0.0)
@@ -167,7 +167,7 @@ class Candidates:
         return replace(self, teacher=teacher)
 
     def by_live_teacher(self) -> Candidates:
-        """Take the live teacher's scores for the teacher's, of the positives too."""
+        """Use the live teacher's scores as the teacher's, for positives too."""
         return replace(self, teacher=self.live_teacher)
 
     @property
@@ -214,7 +214,7 @@ class Candidates:
         return replace(self, valid=self.valid & (mask | self.positive))
 
     def of_sources(self, names: Sequence[str]) -> Candidates:
-        """Keep the positives and the negatives of these sources; of samples, these alone are averaged."""
+        """Keep the positives and the negatives of these sources; only these are averaged as samples."""
         kept = self.keep(self.offered_by(names))
         left = sum(name in names for name in self.sampled)
         if self.log_q is None or left in (0, len(self.sampled)):
@@ -222,16 +222,16 @@ class Candidates:
         return replace(kept, log_q=self.log_q + math.log(left / len(self.sampled)))
 
     def of_rows(self, mask: Bool[Tensor, " B"]) -> Candidates:
-        """Leave rows outside `mask` their positives alone, and those unknown to the teacher."""
+        """Leave rows outside `mask` only their positives, with no teacher scores."""
         kept = self.keep(mask[:, None])
         if self.teacher is None:
             return kept
         return replace(kept, teacher=self.teacher.masked_fill(~mask[:, None], torch.nan))
 
     def graded(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        """Return the scores of the own documents of all ranks' rows and the teacher's, NaN where that is unknown."""
+        """Return the scores of the rows' own documents on all ranks, and the teacher's; NaN where that is unknown."""
         assert self.teacher is not None, "a source has teacher scores"
-        own = slice(None, self.slots)  # what online sources offer has none
+        own = slice(None, self.slots)  # columns of online sources have none
         grades = self.teacher[:, own].masked_fill(~self.valid[:, own], torch.nan)
         return collectives.gather(self.scores[:, own]).flatten(), collectives.gather(grades).flatten()
 

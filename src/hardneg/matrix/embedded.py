@@ -1,4 +1,4 @@
-"""A step's embeddings before they are scored: whole, or cut to a narrower width (Matryoshka)."""
+"""A step's embeddings before they are scored: at full width, or cut to a narrower one (Matryoshka)."""
 
 from __future__ import annotations
 

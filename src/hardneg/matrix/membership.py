@@ -1,4 +1,4 @@
-"""Whether ids are among others, without making a GPU's host wait, as torch.isin does for all but small sets."""
+"""Whether ids are among others, without making a GPU's host wait, which torch.isin causes for all but small sets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ def among(ids: Int[Tensor, "*any"], ordered: Int[Tensor, " n"]) -> Bool[Tensor, 
     """Return True where an id is one of `ordered`, which ascend and may repeat."""
     if not len(ordered):
         return torch.zeros_like(ids, dtype=torch.bool)
-    # The last place is as good as any for what is larger than all.
+    # For values larger than all any place will do: the last.
     places = torch.searchsorted(ordered, ids.contiguous()).clamp(max=len(ordered) - 1)
     return ordered[places] == ids

@@ -1,4 +1,4 @@
-"""Another encoder's similarities of a step's rows and candidates, from vectors that were made before."""
+"""Another encoder's similarities of a step's rows and candidates, from precomputed vectors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from hardneg.matrix.candidates import Candidates
 
-AT_ONCE = 2**25  # components of documents' vectors that are held for a block of rows
+AT_ONCE = 2**25  # components of documents' vectors held for a block of rows
 
 
 @runtime_checkable
 class OtherVectors(Protocol):
-    """What the other encoder has made of the texts; rows of NaN for what it has not embedded."""
+    """The other encoder's vectors of the texts; rows of NaN for what it has not embedded."""
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the vectors, as plain values."""
+        """Everything that determines the vectors, as plain values."""
 
     def queries(self, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
         """Those of rows of the query table, on their device."""
@@ -28,7 +28,7 @@ class OtherVectors(Protocol):
 
 
 def similarities(vectors: OtherVectors, c: Candidates) -> Float[Tensor, "B N"]:
-    """The other encoder's similarity of every row and candidate, in the roles that the step sets them in.
+    """The other encoder's similarity of every row and candidate, paired as in the step.
 
     NaN where it does not know one of the two.
     """
@@ -38,7 +38,7 @@ def similarities(vectors: OtherVectors, c: Candidates) -> Float[Tensor, "B N"]:
     scores = _of_own(vectors, q, c.ids[:, :own])
     if own == c.ids.shape[1]:
         return scores
-    ids = c.ids[0, own:]  # what online sources offer they offer to every row
+    ids = c.ids[0, own:]  # online sources offer their columns to every row
     if c.pairing is None or c.of_query is None:
         return torch.cat([scores, q @ vectors.documents(ids).T], dim=1)
     pairing, of_query = c.pairing[own:], c.of_query[own:]

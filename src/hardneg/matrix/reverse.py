@@ -17,16 +17,16 @@ def all_queries(q: Float[Tensor, "B D"], batch: Batch) -> Columns:
     return Columns(
         emb=queries,
         ids=collectives.gather(batch.query_ids),
-        owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows here have one query for their own
+        owner=torch.full_like(queries[:, 0], -1, dtype=torch.long),  # several rows may have the same query
     )
 
 
 def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns, batch: Batch) -> Candidates:
-    """Set each positive document against `all_queries`: the other half of a symmetric loss.
+    """Contrast each positive document with `all_queries`: the other half of a symmetric loss.
 
-    The B*P positives come row by row; the ids are query rows here, -1 beside a padded positive. A query whose known
-    positives hold the document is no negative of it; nor is the same query met again in another row, since its known
-    positives are the same.
+    The B*P positives come row by row; the ids are query rows here, -1 beside a padded positive. A query with the
+    document among its known positives is no negative of it; nor is the same query in another row, which has the same
+    known positives.
     """
     slots = batch.positives
     ids = batch.doc_ids[:, :slots].flatten()
@@ -42,6 +42,6 @@ def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns
     c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, queries, "in_batch")
     row = torch.arange(len(ids), device=q.device) // slots + distributed.rank() * len(q)
     known = torch.arange(len(queries.ids), device=q.device) == row[:, None]
-    for positive in collectives.gather_padded(batch.positive_ids).unbind(dim=1):  # no (B*P, W*B, K) array
+    for positive in collectives.gather_padded(batch.positive_ids).unbind(dim=1):  # avoids a (B*P, W*B, K) array
         known |= positive == ids[:, None]
     return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))

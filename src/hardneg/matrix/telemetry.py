@@ -14,11 +14,11 @@ from hardneg.matrix.candidates import Candidates
 
 # Of each source, as negatives/<source>/<metric>.
 METRICS = ("count", "filtered", "kept", "above_positive", "margin", "similarity", "loss")
-FORMER = {"hit_rate": "kept"}  # what a metric was called in the version before, which is still logged
+FORMER = {"hit_rate": "kept"}  # names of the version before, which are still logged
 
 
 def with_former(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Add each metric again under the name that it had in the version before."""
+    """Add each metric again under its name of the version before."""
     again = {key.removesuffix(new) + old: key for old, new in FORMER.items() for key in metrics if _ends(key, new)}
     return {**metrics, **{old: metrics[key] for old, key in again.items()}}
 
@@ -47,10 +47,10 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
     count: negatives kept per query. filtered: negatives dropped by the filters per query. kept: the share of what was
     offered that the filters have kept (NaN when nothing was offered). margin: mean lead of the positive over the kept
     negatives, in similarity; above_positive: the share of these that score above the row's lowest positive: wrong yet,
-    or wrongly labelled; similarity: their own mean, as `positives/similarity` is of the positives: a margin is
-    small too where everything is alike. loss: the weighted losses that read this source on its negatives alone,
-    comparable between steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or where
-    no loss reads it).
+    or wrongly labelled; similarity: their own mean, as `positives/similarity` is of the positives: a margin is also
+    small where everything is alike. loss: the weighted losses that read this source on its negatives alone, comparable
+    between steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or where no loss
+    reads it).
     """
     shown = kept.positive & kept.valid
     metrics = {"positives/similarity": kept.scores.masked_fill(~shown, 0.0).sum() / shown.sum()}
@@ -80,7 +80,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
 
 @torch.no_grad()
 def random_cosine(emb: Float[Tensor, "N D"]) -> Float[Tensor, ""]:
-    """The mean cosine of all pairs of different rows: near 1 where a model embeds everything alike; NaN of one row.
+    """The mean cosine of all pairs of different rows: near 1 where a model embeds everything alike; NaN for one row.
 
     Of random texts it should be far from 1 ("uniformity", Wang & Isola 2020, arXiv:2005.10242).
     """

@@ -1,4 +1,4 @@
-"""When mining goes wrong: the rules, apart from who measures and who is told."""
+"""When mining goes wrong: the rules alone; others measure, and others tell."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[
         text = f"{numbers['queries_short']:.1%} of the queries have fewer negatives left than negatives.{source}.k"
         mend = f"raise negatives.{source}.depth, loosen the filters or, in training, warm up (remine.warmup_epochs)"
         found.append(Alarm("queries_short", f"{text}: {mend}"))
-    # Where nothing is found the cause is told already.
+    # Where nothing is found an alarm has named the cause already.
     if at.recall is not None and nothing <= (at.queries_short or 1) and numbers.get("recall", 1.0) < at.recall:
         share = f"only {numbers['recall']:.1%} of the known positives"
         text = f"the miner has {share} among its first negatives.{source}.depth documents"
@@ -99,7 +99,7 @@ def beside_bm25(miner: Float[np.ndarray, " Q"], bm25: Float[np.ndarray, " Q"], a
 
 
 def of_embeddings(of: str, cosines: Sequence[float], at: Thresholds) -> list[Alarm]:
-    """Judge the mean cosine of random pairs by its last values: one alone may be where training begins."""
+    """Judge the mean cosine of random pairs by its last values: a single high one may be the start of training."""
     last = cosines[-COSINES:]
     if at.random_cosine is None or len(last) < COSINES or min(last) <= at.random_cosine:
         return []
@@ -140,7 +140,7 @@ def of_loss(losses: Sequence[float], at: Thresholds) -> list[Alarm]:
 
 
 def fall(losses: Sequence[float]) -> float:
-    """By which share the loss changed over a round, last third against first; NaN with too few values."""
+    """The relative change of the loss over a round, last third against first; NaN with too few values."""
     third = len(losses) // 3
     if not third:
         return float("nan")
@@ -158,14 +158,14 @@ IDLE = {  # by the kind of a source, what to do where its negatives are idle
     "random": "random documents are easy: take nearer ones (strategy=bm25 or strategy=mined), or none",
     "other": "they are too easy, or learnt: take nearer ones, or none",
 }
-OF_LISTS = (  # whole, so that it can run, and changes something, with and without the filter that strategy=mined has
+OF_LISTS = (  # the whole list of filters, so that the words work, and change something, with and without strategy=mined
     "filter the mined lists by a larger margin, as with filter=[known_positives,relative_margin]"
     " filter.relative_margin.margin=0.1 (0.05 unless set)"
 )
 OF_BATCHES = (
     "have another encoder judge them, as with filter=[known_positives,guide] +encoder@filter.guide.encoder=minilm"
 )
-OF_FALSE_ONES = {"following": OF_LISTS, "listed": OF_LISTS}  # by the kind, what to do against them; else OF_BATCHES
+OF_FALSE_ONES = {"following": OF_LISTS, "listed": OF_LISTS}  # the advice by kind; else OF_BATCHES
 
 
 def at_the_end(
@@ -173,9 +173,9 @@ def at_the_end(
 ) -> list[Alarm]:
     """Judge a source's drawn negatives by their `loss_share` and `above_positive` in the last third of the training.
 
-    A number that is NaN or not there says nothing. What is advised goes by the `kind` of the source: `listed` (from
-    mined lists), `following` (from lists that are mined again), `given`, `random` or `other`; and by whether it draws
-    the `nearest` as it is.
+    A number that is NaN or missing raises nothing. The advice depends on the `kind` of the source: `listed` (from mined
+    lists), `following` (from lists that are mined again), `given`, `random` or `other`; and on whether it draws the
+    `nearest` documents.
     """
     found = []
     share, above = numbers.get("loss_share", math.nan), numbers.get("above_positive", math.nan)

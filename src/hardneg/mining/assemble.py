@@ -1,4 +1,4 @@
-"""From blocks of queries, each written when it is done, to the arrays of a store."""
+"""From blocks of queries, each written once it is done, to the arrays of a store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def assemble(
     training: TrainingSet,
     card: Mapping[str, Any],
 ) -> None:
-    """Put the blocks into the arrays of a store, one block in memory at a time; those of the rankings are shared."""
+    """Put the blocks into the arrays of a store, one block in memory at a time; the rankings' own arrays are shared."""
     with contextlib.ExitStack() as opened:
         writers: dict[str, RowWriter] = {}
         for queries, path in blocks:
@@ -62,7 +62,7 @@ def assemble(
 
 
 def _share(path: Path, name: Path) -> None:
-    """Give a file another name, so that it outlives its first and takes no more room; a copy where that cannot be."""
+    """Link a file to another name, so that it outlives the first at no cost; copy it where links are not possible."""
     try:
         os.link(path, name)
     except OSError:

@@ -15,7 +15,8 @@ from hardneg.mining.store import Store
 class Finding:
     """A kept negative beside its query and a positive of it.
 
-    `positive_score` is that of the query's lowest known positive, `positives` how many it has; the text is the first's.
+    `positive_score` is that of the query's lowest known positive, `positives` how many it has; the text is that of the
+    first.
     """
 
     query: str
@@ -29,7 +30,7 @@ class Finding:
     positives: int
 
 
-def suspicious(store: Store, training: TrainingSet, pool: int, n: int = 20) -> list[Finding]:
+def suspicious(store: Store, training: TrainingSet, pool: int, n: int) -> list[Finding]:
     """Return the `n` drawable negatives that lead their query's positive by most: the likeliest false ones."""
     best: list[tuple[float, int, int]] = []
     for start in range(0, len(store.ids), BLOCK):
@@ -43,10 +44,10 @@ def suspicious(store: Store, training: TrainingSet, pool: int, n: int = 20) -> l
     return [_finding(store, training, query, column) for _, query, column in best[:n]]
 
 
-def hardest(store: Store, training: TrainingSet, pool: int, n: int = 10, seed: int = 0) -> list[Finding]:
+def hardest(store: Store, training: TrainingSet, pool: int, n: int) -> list[Finding]:
     """Return the first kept negative of `n` queries taken at random."""
     found: list[Finding] = []
-    for query in np.random.default_rng(seed).permutation(np.flatnonzero(store.mined)):
+    for query in np.random.default_rng(0).permutation(np.flatnonzero(store.mined)):
         if len(found) == n:
             break
         drawn = np.flatnonzero(pool_of(store, slice(query, query + 1), pool)[0])

@@ -21,8 +21,8 @@ from hardneg.retrieval.model import Model
 class Hits:
     """The K best documents of each query, best first; -1 (score -inf) where there are no more.
 
-    `positives` are the miner's own scores of the query's known positives, in the order asked; NaN where unknown. What
-    counts as too close to a positive is judged on the same scale as the hits.
+    `positives` are the miner's own scores of the query's known positives, in the order asked; NaN where unknown. They
+    are on the scale of the hits, so that rules can compare both.
     """
 
     ids: Int32[np.ndarray, "Q K"]
@@ -30,7 +30,7 @@ class Hits:
     positives: Float32[np.ndarray, "Q P"]
 
     def without(self, docs: Int32[np.ndarray, " Q"]) -> Hits:
-        """Leave out one document of each query (-1: none); what was below it moves up."""
+        """Leave out one document of each query (-1: none); those below it move up."""
         out = (self.ids == docs[:, None]) & (docs[:, None] >= 0)
         order = np.argsort(out, axis=1, kind="stable")
         ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
@@ -46,11 +46,11 @@ class Task:
     """What a miner ranks: the documents of `pool` (rows of the corpus) for queries of `data`.
 
     `positives` are the documents whose scores will be asked for. `work` is a folder that outlives an interruption: what
-    a miner leaves there under names of its own is there when the same task is opened again. Of several ranks, each
-    computes a share, and all of them see the folder.
+    a miner leaves there under names of its own is found when the same task is opened again. All ranks see it, and each
+    computes a share.
 
     `queries` are those that will be asked for and `depth` the most documents of each, where both are known before: a
-    miner whose index is spread over the ranks needs them when it is opened, and has a whole one where they are not.
+    miner needs them when it is opened to spread its index over the ranks, and has a whole one otherwise.
     """
 
     data: RetrievalData
@@ -62,7 +62,7 @@ class Task:
 
 
 def ranker_of(miner: Miner, task: Task) -> Ranker:
-    """Open the miner for a task; a query that is a document itself is not ranked for itself."""
+    """Open the miner for a task; a query that is itself a document is left out of its own list."""
     own = task.data.own
     if own is None:
         return miner.open(task)
@@ -81,7 +81,7 @@ def ranker_of(miner: Miner, task: Task) -> Ranker:
 class Miner(ABC):
     """Ranks the corpus for queries.
 
-    `follows_model`: ranks with the model in training, so that its lists change when the model does. `collective`: ranks
+    `follows_model`: ranks with the model in training, so that its lists change with the model. `collective`: ranks
     share the work, so that all of them must take part. `needs_average`: ranks with a moving average of the model.
     """
 
@@ -118,9 +118,9 @@ class Miner(ABC):
 def tasks(
     training: TrainingSet, queries: Int32[np.ndarray, " Q"], pool: Int32[np.ndarray, " N"], work: Path
 ) -> list[tuple[Int32[np.ndarray, " q"], Task]]:
-    """Cut a mining pass by data set: queries with the task of ranking for them what the pool holds of their own set.
+    """Split a mining pass by data set: queries, each with the task of ranking the pool's documents of their own set.
 
-    Raises `DataError` where it holds nothing of a set.
+    Raises `DataError` where the pool holds nothing of a set.
     """
     data, positives = training.data, np.unique(training.known.values)
     found = []

@@ -20,7 +20,7 @@ from hardneg.system.cache import built_once, built_together, fingerprint
 
 log = logging.getLogger(__name__)
 
-NOTHING = 0.5  # share of queries for which BM25 finds nothing, from which on it is no baseline
+NOTHING = 0.5  # share of queries for which BM25 finds nothing above which it is no baseline
 
 
 def baseline_run(
@@ -32,9 +32,9 @@ def baseline_run(
     seen: Ragged | None = None,
     queries: Int32[np.ndarray, " Q"] | None = None,
 ) -> Run:
-    """Return the miner's `depth` best documents of each query of the split, from the cache where it is there.
+    """Return the miner's `depth` best documents of each query of the split, from the cache if it is there.
 
-    What is `seen` for a query is left out of its ranking. `queries` are some of the split's, null: all.
+    Documents `seen` for a query are left out of its ranking. `queries` are some of the split's, null: all.
     Of several data sets in one each is indexed on its own, and a query ranks the documents of its own. Every rank asks.
     """
     rows = data.split(split).query_rows if queries is None else queries

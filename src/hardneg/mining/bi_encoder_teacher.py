@@ -47,7 +47,7 @@ class BiEncoderTeacher(Teacher):
         self.docs: Blocks | None = None
 
     def same_as(self, other: object) -> bool:
-        """Whether another teacher is described in the same words, so that their scores are on one scale."""
+        """Whether another teacher has the same settings, so that their scores are on one scale."""
         if not isinstance(other, BiEncoderTeacher):
             return False
         described = [(one.source.ckpt_path, one.source.encoder, one.source.precision) for one in (self, other)]
@@ -58,7 +58,7 @@ class BiEncoderTeacher(Teacher):
         self.model = self.source.ready(data, None, cache, device).model
 
     def open(self, work: Path) -> None:
-        """Embed the corpus into `work`, as far as an earlier attempt has not; each rank a share."""
+        """Embed the corpus into `work`, each rank a share; continues an earlier attempt."""
         assert self.model is not None, "prepare() comes first"
         folder = work / "teacher"
         folder.mkdir(parents=True, exist_ok=True)

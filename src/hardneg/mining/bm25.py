@@ -22,9 +22,9 @@ from hardneg.mining.bm25_tokens import are_words, check_tokens, name_of, resolve
 from hardneg.retrieval.model import Model
 from hardneg.system.progress import progress
 
-logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG when imported
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # bm25s sets its logger to DEBUG when imported
 
-BLOCK = 65_536  # documents that are Python lists at a time
+BLOCK = 65_536  # documents held as Python lists at a time
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class BM25(Miner):
         check_tokens(self.tokens)
 
     def identity(self) -> dict[str, Any]:
-        """Parameters and the library's version; tokens by blanks, which were the only ones once, go without saying."""
+        """Parameters and the library's version; tokens by blanks are left out, as before there were others."""
         named = {"miner": "bm25", "bm25s": version("bm25s"), **asdict(self), "tokens": name_of(self.tokens)}
         if self.tokens in ("auto", "blanks"):
             del named["tokens"]

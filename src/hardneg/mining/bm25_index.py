@@ -25,7 +25,7 @@ class BM25Index:
 
 @dataclass(frozen=True, eq=False)
 class _Counted:
-    """How often words stand in a block of documents: one entry a word and document."""
+    """How often words occur in a block of documents: one entry per word and document."""
 
     words: Int32[np.ndarray, " n"]
     times: np.ndarray
@@ -60,7 +60,7 @@ def build_index(blocks: Iterable[list[list[int]]], k1: float, b: float) -> BM25I
         docs[place] = np.repeat(np.arange(first, first + len(block.lengths), dtype=np.int32), block.different)[order]
         free += there
         first += len(block.lengths)
-        counted[number] = _EMPTY  # its memory is needed no more
+        counted[number] = _EMPTY  # its memory is no longer needed
     return BM25Index(scores, docs, starts, size)
 
 
@@ -74,7 +74,7 @@ def _count(block: list[list[int]]) -> _Counted:
 
 
 def _idf(frequencies: Int64[np.ndarray, " words"], size: int) -> Float32[np.ndarray, " words"]:
-    """How much a word says by being rare, in Lucene's variant."""
+    """The inverse document frequency of words, in Lucene's variant."""
     return np.array([math.log(1 + (size - n + 0.5) / (n + 0.5)) for n in frequencies.tolist()], np.float32)
 
 

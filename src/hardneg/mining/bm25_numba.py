@@ -25,7 +25,7 @@ def by_numba(
         _search(index.scores, index.docs, index.starts, index.size, words, begins, positives, ids, scores, of_positives)
 
 
-# njit compiles what it finds in the source: nothing may be wrapped around it that checks types.
+# njit compiles the source: no wrapper that checks types may come around it.
 
 
 @njit(nogil=True, cache=True)

@@ -15,8 +15,8 @@ from hardneg.mining.bm25_index import BM25Index
 
 log = logging.getLogger(__name__)
 
-COMPILED_FROM = 50_000  # documents: below, NumPy is done before Numba's code would be loaded
-CHUNK = 32  # queries a thread takes at a time
+COMPILED_FROM = 50_000  # documents: with fewer, NumPy is done before Numba's code would be loaded
+CHUNK = 32  # queries that a thread takes at a time
 
 # Fills the rows of documents and scores with the best, in any order, and those of the positives; rows hold -1, -inf
 # and NaN before: (index, words of all queries, where each query's begin, positives, documents, scores, of positives).
@@ -27,7 +27,7 @@ Engine = Callable[
 
 
 def engine_for(size: int) -> Engine:
-    """Choose what searches so many documents, and say so where it matters: compiled by Numba if it is installed."""
+    """Choose what searches this many documents, compiled by Numba if that is installed; say so where it matters."""
     if size < COMPILED_FROM:
         return by_numpy
     threads = torch.get_num_threads()
@@ -49,7 +49,7 @@ def find(
 ) -> Hits:
     """Return the k best documents of each query, and the scores of its positives (-1: none, whose score is NaN).
 
-    Documents that share no word with the query are no hits. Equal scores are in the order of the documents. Every
+    Documents that share no word with the query are not found. Equal scores are in the order of the documents. Every
     engine adds what words score in the order of the query's words, so that hits do not depend on it or on threads.
     """
     ids = np.full((len(queries), k), -1, np.int32)
@@ -68,7 +68,7 @@ def find(
         for _ in pool.map(search, range(0, len(queries), CHUNK)):
             pass
     finally:
-        pool.shutdown(cancel_futures=True)  # who interrupts waits for a chunk of each thread only
+        pool.shutdown(cancel_futures=True)  # an interruption waits for one chunk of each thread only
     order = np.lexsort((ids, -scores), axis=-1)
     return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1), of_positives)
 
@@ -92,7 +92,7 @@ def by_numpy(
         total[:] = 0
         for word in words[begins[row] : begins[row + 1]].tolist():
             here = slice(index.starts[word], index.starts[word + 1])
-            total[index.docs[here]] += index.scores[here]  # a document stands in it once
+            total[index.docs[here]] += index.scores[here]  # each document is in it once
         known = positives[row] >= 0
         of_positives[row, known] = total[positives[row, known]]
         best = _best(total, groups, k)

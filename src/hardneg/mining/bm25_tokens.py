@@ -57,7 +57,7 @@ def tokenizer_file(tokens: str) -> Path:
 
 
 def resolved(tokens: str, data: RetrievalData) -> str:
-    """Return what `auto` means for these texts: `by_script` where one of them has what blanks do not cut right."""
+    """Return what `auto` means for these texts: `by_script` where one of them is in a script without blanks."""
     if tokens != "auto":
         return tokens
     special = f"[{WITHOUT_BLANKS}{JOINED}]"
@@ -75,12 +75,12 @@ def name_of(tokens: str) -> str:
 
 
 def are_words(tokens: str) -> bool:
-    """Whether tokens may be words, which a language's stemmer and stop words are for; an encoder's are none."""
+    """Whether tokens are words, as a language's stemmer and stop words need; an encoder's tokens are not."""
     return tokens in CHOICES
 
 
 def splitter(tokens: str) -> Splitter:
-    """Return what cuts a text, whose letters are small already."""
+    """Return what cuts a text that is in lower case already."""
     if tokens == "blanks":
         return BLANKS.findall
     if tokens in CHOICES:
@@ -94,8 +94,8 @@ def splitter(tokens: str) -> Splitter:
 def by_script(text: str) -> list[str]:
     """Cut words at blanks and signs, and runs of a script without blanks into overlapping pairs of characters.
 
-    As Lucene's CJKAnalyzer does: a character that stands alone is a token of its own. Wide and narrow forms are one
-    (NFKC). Words of one letter are left out, as they are by blanks.
+    As Lucene's CJKAnalyzer does: a character that stands alone is a token of its own. Wide and narrow forms are equal
+    (NFKC). Words of one letter are left out, as with blanks.
     """
     found: list[str] = []
     for match in RUN.finditer(unicodedata.normalize("NFKC", text)):

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import logging
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int32
 
-from hardneg.data.tables import RetrievalData
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.cross_encoder import CrossEncoder, check_classifies, check_pairs_fit
 from hardneg.encoders.encode import AUTO
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.errors import ConfigError
-from hardneg.mining.teacher import Teacher
+from hardneg.mining.network_teacher import NetworkTeacher
 from hardneg.retrieval.reranker import score_pairs
-from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 
 
-class CrossEncoderTeacher(Teacher):
+class CrossEncoderTeacher(NetworkTeacher[CrossEncoder]):
     """Scores pairs by a cross-encoder's logits: a folder (such as `hardneg train-teacher` leaves) or a hub name.
 
     `max_length` counts the tokens of query and document together; "auto": as the folder was saved, else 256.
@@ -52,29 +49,16 @@ class CrossEncoderTeacher(Teacher):
             raise ConfigError(f"teacher: {error}") from error
         self.model, self.max_length, self.precision = model, max_length, precision
         self.revision, self.trust_remote_code = revision, trust_remote_code
-        self.network: CrossEncoder | None = None
 
-    def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
-        """Load the weights, or bring them back to the device."""
-        self.data = data
-        where = distributed.device(device)
-        if self.network is not None:
-            self.network.to(where)
-        else:
-            with torch.random.fork_rng(devices=[]):  # what a file lacks is made here
-                torch.manual_seed(0)
-                source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
-                network = CrossEncoder.load(self.model, self.max_length, trained=True, **source)
-                self.network = network.to(where).eval()
-            if self.max_length == AUTO:
-                log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)
-            if self.precision == "auto":
-                self.precision = "bf16-mixed" if native_bf16(str(where)) else "32-true"
-
-    def put_away(self) -> None:
-        """Keep the weights in main memory."""
-        if self.network is not None:
-            self.network.cpu()
+    def load(self, device: torch.device) -> CrossEncoder:
+        """Load the weights; settle how long pairs are and the precision, where these are auto."""
+        source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+        network = CrossEncoder.load(self.model, self.max_length, trained=True, **source)
+        if self.max_length == AUTO:
+            log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)
+        if self.precision == "auto":
+            self.precision = "bf16-mixed" if native_bf16(str(device)) else "32-true"
+        return network
 
     def identity(self) -> dict[str, Any]:
         """Weights, tokenizer, length and precision."""

@@ -22,12 +22,12 @@ from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_bl
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.progress import silent
 
 
 def check_at_most_one(ckpt_path: object, encoder: object, who: str) -> None:
-    """Raise `ConfigError` where `who` is to embed is said twice."""
+    """Raise `ConfigError` where `who` embeds is given twice."""
     if ckpt_path is not None and encoder is not None:
         raise ConfigError(f"{who} takes either ckpt_path or encoder, not both")
 
@@ -38,7 +38,7 @@ class Dense(Miner):
 
     `ckpt_path` and `encoder` null: the model as it is when a round begins. `encoder` is a recipe, as a group option
     describes one. `precision` is what a miner of its own computes in. `weights` may be `average`: those of the model's
-    moving average, which `callbacks=ema` keeps, for lists that jump about less from round to round.
+    moving average, which `callbacks=ema` keeps, for lists that change less from round to round.
 
     Raises `ConfigError` for `ckpt_path` and `encoder` at once, another `weights`, and a checkpoint that is not there.
     """
@@ -95,7 +95,7 @@ class Dense(Miner):
         if self.own is not None:
             self.own.towers.to(where)
         else:
-            # What it draws to start from must not change what the model in training starts from.
+            # What is drawn for its own weights must not change those that the model in training starts from.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 object.__setattr__(self, "own", self._load(data, cache, where))
@@ -129,7 +129,7 @@ class Dense(Miner):
         return {"miner": "dense", "model": self.model.identity(), **self.search.identity()}
 
     def open(self, task: Task) -> Ranker:
-        """Embed the pool, as far as an earlier attempt has not, and index it."""
+        """Embed the pool, continuing an earlier attempt, and index it."""
         model = self.model
         assert model is not None, "ready() comes first"
         self.search.check(len(task.pool), model.towers.dim, model.device)
@@ -144,7 +144,7 @@ class Dense(Miner):
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             q, scores, places = nearest(queries, k)
             ids = np.where(places >= 0, pool.rows[places], -1).astype(np.int32)
-            # Ties in the order of the corpus, whatever the blocks, ranks or search made of them.
+            # Ties are in the order of the corpus, whatever blocks, ranks or search made of them.
             order = np.lexsort((ids, -scores), axis=1)[:, :k]
             ids, scores = (np.take_along_axis(part, order, axis=1) for part in (ids, scores))
             scores = np.where(ids >= 0, scores, -np.inf).astype(np.float32)
@@ -164,9 +164,9 @@ class Dense(Miner):
         return rank
 
     def _nearest(self, model: Model, pool: Blocks, task: Task) -> Nearest:
-        """Index the pool, or with the other ranks a share each, and return what finds the nearest of it."""
+        """Index the pool, or a share of it on each rank, and return what finds the nearest documents."""
         in_shares = task.queries is not None and self.search.in_shares(model.device)
-        distributed.agree("whether faiss searches on their GPUs", in_shares)
+        agreement.agree("whether faiss searches on their GPUs", in_shares)
         if task.queries is not None and in_shares:
             q = embed_blocks(model, task.queries, task.work, "queries", QUERY)
             return nearest_in_shares(self.search, pool, q, task.depth, model.device, task.work)

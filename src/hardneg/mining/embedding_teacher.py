@@ -22,8 +22,8 @@ from hardneg.system.cache import fingerprint, taking_turns
 class EmbeddingTeacher:
     """A checkpoint of ours (`ckpt_path`) or another `encoder`, as its own prompts, lengths and pooling make vectors.
 
-    Vectors lie in the cache under all that decides them: weights, tokens, precision. Those of documents are the same
-    that a miner or another run with this encoder has computed.
+    Vectors lie in the cache under all that decides them: weights, tokens, precision. Documents' vectors are shared with
+    miners and other runs of this encoder.
     """
 
     ckpt_path: str | None = None
@@ -31,7 +31,7 @@ class EmbeddingTeacher:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        self.source()  # which refuses both, and a file that is not there
+        self.source()  # which refuses both at once, and a missing file
 
     @classmethod
     def of(cls, described: Any) -> EmbeddingTeacher:
@@ -40,17 +40,17 @@ class EmbeddingTeacher:
 
     @property
     def chosen(self) -> bool:
-        """Whether it is said who teaches."""
-        return self.ckpt_path is not None or self.encoder is not None
+        """Whether a teacher is named."""
+        return not self.source().follows_model
 
     def source(self) -> Dense:
         """What loads the weights."""
         return Dense(self.ckpt_path, self.encoder, self.precision)
 
     def vectors(self, training: TrainingSet, documents: str, cache: Path, device: str) -> StoredVectors:
-        """Embed the training queries, and the documents that are `positives` or `all`, as far as nobody has yet.
+        """Embed the training queries, and the `positives` or `all` documents, unless the cache has them.
 
-        Each rank does a share. An attempt that was interrupted is gone on with.
+        Each rank does a share. An interrupted attempt is continued.
         """
         return stored_vectors(self.model(training, cache, device), training, documents, cache)
 
@@ -62,7 +62,7 @@ class EmbeddingTeacher:
 
 
 def stored_vectors(model: Model, training: TrainingSet, documents: str, cache: Path) -> StoredVectors:
-    """Embed the training queries and the documents with this model, as far as it has not been done yet."""
+    """Embed the training queries and the documents with this model, unless the cache has them."""
     queries = query_blocks(model, training.queries, cache)
     if documents == "none":
         return StoredVectors(queries, None, documents)
@@ -72,14 +72,14 @@ def stored_vectors(model: Model, training: TrainingSet, documents: str, cache: P
 
 
 def query_blocks(model: Model, rows: Int[np.ndarray, " N"], cache: Path) -> Blocks:
-    """Embed these queries where whoever comes with the same weights finds them."""
+    """Embed these queries into the cache, under the weights and rows."""
     folder = cache / "vectors" / fingerprint([model.identity(), "queries", rows.tolist()])
     with taking_turns(folder):
         return embed_blocks(model, rows, folder, "queries", QUERY)
 
 
 class StoredVectors:
-    """The vectors of queries and documents, on disk; `documents` says of which slots a batch wants them.
+    """The vectors of queries and documents, on disk; `documents` says for which slots a batch wants them.
 
     Data-loading processes open the files for themselves.
     """

@@ -1,4 +1,4 @@
-"""A file of scores as the teacher: whatever gave them, a reranker or a language model, need not be here."""
+"""A file of scores as the teacher: the reranker or language model that gave them is not needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 QUERIES = ("query-id", "query_id", "qid", "query")
 DOCUMENTS = ("corpus-id", "corpus_id", "document-id", "document_id", "doc-id", "doc_id", "docid", "document", "passage")
-FEW = 0.5  # a smaller share of scored pairs among those asked for is worth a warning
+FEW = 0.5  # a smaller share of scored pairs than this is worth a warning
 
 
 class FileTeacher(Teacher):
@@ -31,7 +31,7 @@ class FileTeacher(Teacher):
 
     Layout: columns `query-id`, `corpus-id`, `score` (other spellings in `QUERIES` and `DOCUMENTS`), as CSV, TSV, JSONL,
     Parquet or Arrow; queries and documents by their ids, or by their whole text where no such id is there. Pairs that
-    are not in it have no score. Raises `ConfigError` for a path that is no such file.
+    are not in it have no score. Raises `ConfigError` for a path that is not such a file.
     """
 
     def __init__(self, path: str) -> None:

@@ -21,11 +21,11 @@ def filter_hits(
     filters: Mapping[str, CandidateFilter],
     score: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[UInt8[np.ndarray, "Q K"], Float32[np.ndarray, "Q PK"] | None]:
-    """Say of every hit which filter dropped it first: code 0 is kept, i is the i-th filter (from 1).
+    """Say for every hit which filter dropped it first: code 0 is kept, i is the i-th filter (from 1).
 
     The query's known positives stand before the hits with the miner's own scores, for rules that measure against them.
     `score` gives teacher scores; it is asked only for positives and for what the cheaper filters left, before the first
-    filter that reads them, or at the end. Returns them too, for positives and hits, NaN for what was never scored.
+    filter that reads them, or at the end. Also returns these, for positives and hits; NaN for what was never scored.
     """
     columns = known.shape[1]
     ids = torch.from_numpy(np.concatenate([known, hits.ids], axis=1)).long()

@@ -20,7 +20,7 @@ class Fused(Miner):
     """Sum 1 / (`constant` + rank) over the miners' lists (Cormack et al., SIGIR 2009), ranks from 1.
 
     Lexical and dense lists overlap little (ANCE counts 15%), so their union holds hard negatives of both kinds. Scores
-    are on the scale of the sum, for hits and positives alike; a document that a list does not reach gets nothing there.
+    are these sums, for hits and positives alike; a list adds nothing to a document that it does not reach.
 
     Raises `ConfigError` for fewer than two miners, and a `constant` below 1.
     """
@@ -52,7 +52,7 @@ class Fused(Miner):
         """Open each of the miners."""
         rankers = []
         for number, miner in enumerate(self.miners):
-            work = task.work / f"miner-{number}"  # two of them may leave files of the same name
+            work = task.work / f"miner-{number}"  # two of them may write files of the same name
             work.mkdir(parents=True, exist_ok=True)
             rankers.append(ranker_of(miner, replace(task, work=work)))
 

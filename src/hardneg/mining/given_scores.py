@@ -12,7 +12,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
 from hardneg.system.progress import progress
@@ -23,9 +23,9 @@ BLOCK = 64  # queries that a teacher scores at a time
 def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairScores:
     """Return a teacher's scores of each training query's positives and given negatives, kept in the cache.
 
-    Each rank scores a share of the blocks, so that all must ask, with a teacher that is prepared; `cache` must be a
-    folder that all of them see (`ConfigError` otherwise). Blocks stay when it is interrupted. The scores are those of
-    one rank alone: a block is scored whole, by whoever does it. Raises `DataError` where the data name no negatives.
+    Each rank scores a share of the blocks, so all must ask, with a prepared teacher; `cache` must be a folder that all
+    of them see (`ConfigError` otherwise). Finished blocks survive an interruption. The scores do not depend on the
+    number of ranks: a block is scored by one rank as a whole. Raises `DataError` where the data name no negatives.
     """
     given = training.data.given
     if given is None:
@@ -39,7 +39,7 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
     def build(unfinished: Path | None) -> None:
         work.mkdir(parents=True, exist_ok=True)
         _score(teacher, training, given, blocks)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen([path for _, path in blocks])
@@ -55,7 +55,7 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
 
 
 def _score(teacher: Teacher, training: TrainingSet, given: Ragged, blocks: list[tuple[np.ndarray, Path]]) -> None:
-    """Score this rank's blocks, as far as an earlier attempt has not."""
+    """Score this rank's blocks that an earlier attempt has not scored."""
     ranks, own = distributed.world_size(), distributed.rank()
     with progress(-(-len(training.queries) // ranks), "score given negatives", "queries") as bar:
         for rows, path in blocks[own::ranks]:

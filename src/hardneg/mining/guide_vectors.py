@@ -25,7 +25,7 @@ WHOLE = 2 * 2**30  # bytes: vectors of a table that take no more are copied to a
 def guide(
     filters: Mapping[str, CandidateFilter], training: TrainingSet, documents: str, cache: Path, device: str
 ) -> None:
-    """Have every guide among the filters embed the training queries and documents, as far as nobody has yet.
+    """Have every guide among the filters embed the training queries and documents, unless the cache has them.
 
     `documents` are `positives`, where nothing else can be a candidate, or `all`. Ranks share the work.
     """
@@ -35,7 +35,7 @@ def guide(
 
 
 def taught_by(teacher: BiEncoderTeacher, training: TrainingSet, documents: str, cache: Path, device: str) -> LookedUp:
-    """Have a teacher embed what it may be asked about in training, as `guide` does."""
+    """Have a teacher embed what it may be asked about in training, as `guide` does for filters."""
     return LookedUp.by(teacher.source, training, documents, cache, device)
 
 
@@ -52,7 +52,7 @@ class LookedUp:
 
     @classmethod
     def of(cls, model: Model, training: TrainingSet, documents: str, cache: Path) -> LookedUp:
-        """Embed with this model what is not embedded yet."""
+        """Embed with this model what the cache does not have."""
         return cls(stored_vectors(model, training, documents, cache), model.identity())
 
     @classmethod
@@ -80,12 +80,12 @@ class LookedUp:
         if (key := (table, rows.device)) not in self._copies:
             self._copies[key] = _copied(blocks, rows.device)
         vectors, places = self._copies[key]
-        place = places[rows.clamp(-1, len(places) - 1)]  # the last is of what is not there, -1 too
+        place = places[rows.clamp(-1, len(places) - 1)]  # the last one stands for unknown rows, and for -1
         return vectors[place]
 
 
 def _copied(blocks: Blocks, device: torch.device) -> tuple[Float[Tensor, "N1 T"], Int[Tensor, " R"]]:
-    """Copy vectors to a device, a row of NaN behind them, and where each row of the table is among them."""
+    """Copy vectors to a device, followed by a row of NaN; also return the place of each row of the table among them."""
     vectors = torch.full((len(blocks) + 1, blocks.dim), torch.nan, device=device)
     start = 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""How a mining round came out, as numbers."""
+"""The outcome of a mining round in numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.mining.known_positives_found import found_of
 from hardneg.mining.store import KEPT, RELABELLED, Store
 
-BLOCK = 4096  # queries looked at a time: bounds memory
+BLOCK = 4096  # queries at a time: bounds memory
 
 
 def health(
@@ -22,13 +22,13 @@ def health(
 ) -> dict[str, float]:
     """Describe the lists of a store from which `k` of the first `pool` kept documents are drawn.
 
-    kept: the share of the examined documents that the filters have kept; it says nothing of how well the miner ranks,
-    and rises to 1 for one that finds no relevant document. recall: the share of the `known` positives that the miner
-    has among its first `depth` documents, before the filters drop them (of a query with more, at most `depth` count);
-    only where they are given. nothing_found: share of the training queries for which the miner found no document.
-    queries_short: share of those with fewer than `k` kept, them included. backfill: share of the pool
-    that came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that
-    the miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
+    kept: the share of the examined documents that the filters have kept; it says nothing about how well the miner
+    ranks, and rises to 1 for one that finds no relevant document. recall: the share of the `known` positives that the
+    miner has among its first `depth` documents, before the filters drop them (of a query with more, at most `depth`
+    count); only where they are given. nothing_found: share of the training queries for which the miner found no
+    document. queries_short: share of those with fewer than `k` kept, them included. backfill: share of the pool that
+    came from ranks below it, because filters had dropped what stood above. above_positive: share of the pool that the
+    miner scores above the query's lowest known positive (an upper bound on what is false, plus the miner's errors).
     overlap: share of the pool that was in the previous round's. relabelled: share of the examined that the teacher
     found relevant, where it was asked. seconds: what this run spent on mining, 0 where it found the lists in the cache;
     documents_per_second: of the pool, when they were mined.
@@ -79,7 +79,7 @@ def pool_of(store: Store, rows: slice, pool: int) -> Bool[np.ndarray, "q K"]:
 
 
 def _common(ids: np.ndarray, drawn: np.ndarray, other: np.ndarray, chosen: np.ndarray) -> int:
-    """Count (query, document) pairs that both have."""
+    """Count the (query, document) pairs in both."""
     width = int(max(ids.max(initial=0), other.max(initial=0))) + 1
     one = (np.arange(len(ids))[:, None] * width + ids)[drawn]
     two = (np.arange(len(other))[:, None] * width + other)[chosen]
@@ -87,7 +87,7 @@ def _common(ids: np.ndarray, drawn: np.ndarray, other: np.ndarray, chosen: np.nd
 
 
 def dropped(store: Store) -> dict[str, int]:
-    """Count the mined documents by what became of them: "kept", or the name of the filter that dropped them first."""
+    """Count the mined documents by their fate: "kept", or the name of the filter that dropped them first."""
     counts = np.zeros(len(store.card["reasons"]), np.int64)
     for start in range(0, len(store.ids), BLOCK):
         rows = slice(start, start + BLOCK)

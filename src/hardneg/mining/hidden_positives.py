@@ -25,7 +25,7 @@ from hardneg.system.progress import progress
 
 @dataclass(frozen=True)
 class Hidden:
-    """A training set that does not know some of the relevant documents, and these, by query row."""
+    """A training set from which some relevant documents are hidden, and these, by query row."""
 
     training: TrainingSet
     pairs: Ragged
@@ -48,11 +48,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Leak:
-    """What one filter setting lets through.
+    """What gets past one setting of the filters.
 
-    leaked: share of the hidden positives that could be drawn as negatives. false_negatives: share of what could be
-    drawn that is a hidden positive; the true rate is higher where more is relevant than is labelled. drawable:
-    documents that could be drawn, per query. kept: the share of all that was mined that the filters kept.
+    leaked: share of the hidden positives that could be drawn as negatives. false_negatives: share of hidden positives
+    among what could be drawn; the true rate is higher where more is relevant than is labelled. drawable: documents that
+    could be drawn, per query. kept: the share of all that was mined that the filters kept.
     """
 
     leaked: Share
@@ -66,8 +66,8 @@ class Leak:
 def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
     """Hide this share of each query's known positives, but never all of them; queries with one positive take no part.
 
-    A generated set knows what is relevant beyond its labels: there, that is what is hidden, and nothing is taken away.
-    Raises `DataError` where no query has two positives.
+    A generated set knows what is relevant beyond its labels: there these documents count as hidden, and no label is
+    removed. Raises `DataError` where no query has two positives.
     """
     data = training.data
     if data.truth is not None:
@@ -151,7 +151,7 @@ def _among(ids: Int[np.ndarray, "Q K"], secret: Int[np.ndarray, "Q S"]) -> np.nd
 def _once(
     teacher: Teacher, rows: np.ndarray, known: np.ndarray, hits: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Score everything the first time somebody asks: the settings share it."""
+    """Score everything the first time it is asked for: the settings share the scores."""
     found: list[np.ndarray] = []
 
     def score(_: np.ndarray) -> np.ndarray:
@@ -163,7 +163,7 @@ def _once(
 
 
 def _count(ids: np.ndarray, reasons: np.ndarray, false: np.ndarray, pool: int) -> Int[np.ndarray, "Q 4"]:
-    """Count, per query, the false ones that could be drawn, all that could, what was kept and what was examined."""
+    """Count for each query the false negatives that could be drawn, all that could, those kept and those examined."""
     keeps = (ids >= 0) & (reasons == KEPT)
     drawn = keeps & (keeps.cumsum(axis=1) <= pool)
     return np.stack([part.sum(axis=1) for part in (drawn & false, drawn, keeps, ids >= 0)], axis=1)

@@ -1,4 +1,4 @@
-"""How many of the known positives a miner finds: whether its lists are those of a model that ranks at all."""
+"""How many of the known positives a miner finds, which tells whether it ranks at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hardneg.retrieval.retriever import seen
 
 
 def findable(training: TrainingSet, documents: str = "all") -> Ragged:
-    """Return the known positives of the training queries that a miner of these documents can find, by query row."""
+    """Return, by query row, the training queries' known positives that a miner of these documents can find."""
     known = training.known
     keep = np.isin(known.row_ids, training.queries)
     if documents != "all":
@@ -31,14 +31,14 @@ def found_of(
     """Count, for each query, the known positives among its first `depth` documents, and those that could be there."""
     top, positives = ids[:, :depth], known.padded(queries)
     found = np.zeros(len(ids), np.int64)
-    for column in positives.T:  # one pass a positive: no (Q, K, P) array
+    for column in positives.T:  # one pass per positive, to avoid a (Q, K, P) array
         found += ((top == column[:, None]) & (column[:, None] >= 0)).any(axis=1)
     return found, np.minimum(known.counts[queries], depth)
 
 
 @dataclass(frozen=True)
 class BesideBM25:
-    """Compares a miner's recall of known positives with BM25's, on at most so many training queries."""
+    """Compares a miner's recall of known positives with BM25's, on a limited number of training queries."""
 
     bm25: Miner
     training: TrainingSet

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int32
 
-from hardneg.data.tables import RetrievalData
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.llm_reranker import STYLES, LLMReranker, check_length
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import check_folder, weights_hash
 from hardneg.errors import ConfigError
-from hardneg.mining.teacher import Teacher
+from hardneg.mining.network_teacher import NetworkTeacher
 from hardneg.retrieval.embed_tables import autocast
-from hardneg.system import distributed
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true")
 
 
-class LLMTeacher(Teacher):
+class LLMTeacher(NetworkTeacher[LLMReranker]):
     """Scores pairs by the logits of yes and no: a folder or a hub name of a causal language model.
 
     `style` is how pairs are put to it: "qwen3" (Qwen3-Reranker), "bge" (bge-reranker-v2-gemma), see
     `encoders.llm_reranker`. `instruction` takes the place of the one that it was trained with (null). `max_length`
     counts all tokens, prompt included; `batch_size` pairs are scored at a time, which changes no score. With
     `probability` scores are from 0 to 1, as the model cards print them; without it the logits, which distillation
-    wants. `precision` "bf16-true" also holds the weights in bfloat16; "auto" is that where the processor computes it,
+    wants. `precision` "bf16-true" also holds the weights in bfloat16; "auto" takes it where the device computes it,
     else "32-true". `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which is
     run.
 
-    Raises `ConfigError` for another `style` or `precision`, numbers below their least, and a folder that is not there.
+    Raises `ConfigError` for another `style` or `precision`, numbers below their minimum, and a folder that is not
+    there.
     """
 
     def __init__(
@@ -64,30 +62,17 @@ class LLMTeacher(Teacher):
         self.model, self.style, self.instruction = model, style, instruction
         self.max_length, self.batch_size, self.probability = max_length, batch_size, probability
         self.precision, self.revision, self.trust_remote_code = precision, revision, trust_remote_code
-        self.network: LLMReranker | None = None
 
-    def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
-        """Load the weights, or bring them back to the device."""
-        self.data = data
-        where = distributed.device(device)
-        if self.network is not None:
-            self.network.to(where)
-            return
+    def load(self, device: torch.device) -> LLMReranker:
+        """Load the weights, in the precision that the device computes where that is auto."""
         if self.precision == "auto":
-            self.precision = "bf16-true" if native_bf16(str(where)) else "32-true"
+            self.precision = "bf16-true" if native_bf16(str(device)) else "32-true"
         dtype = "bfloat16" if self.precision == "bf16-true" else "float32"
-        with torch.random.fork_rng(devices=[]):  # whatever is drawn in loading must not change how training starts
-            network = LLMReranker.load(
-                *(self.model, self.style, self.max_length, self.instruction, dtype),
-                revision=self.revision,
-                trust_remote_code=self.trust_remote_code,
-            )
-        self.network = network.to(where).eval()
-
-    def put_away(self) -> None:
-        """Keep the weights in main memory."""
-        if self.network is not None:
-            self.network.cpu()
+        return LLMReranker.load(
+            *(self.model, self.style, self.max_length, self.instruction, dtype),
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+        )
 
     def identity(self) -> dict[str, Any]:
         """Weights, tokenizer, what is asked and how, length and precision."""

@@ -22,13 +22,13 @@ from hardneg.mining.filtering import filter_hits
 from hardneg.mining.rankings import BLOCK, Ranking, Rankings, ranked
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
-TAUGHT = 64  # queries a step with a teacher, which takes thousands of times longer than filters
+TAUGHT = 64  # queries per step with a teacher, which takes thousands of times longer than filters
 ABANDONED = 7 * 24 * 3600  # seconds after which the unfinished work of a run that never came back is removed
 
 
@@ -47,15 +47,15 @@ class MiningRecipe:
 
     @property
     def shared(self) -> bool:
-        """Whether ranks share the work: what an encoder computes, but not an index of words, which each would need."""
+        """Whether ranks share the work: of an encoder, but not of an index of words, which each would need."""
         return self.miner.collective or self.teacher is not None
 
     def ranking(self, training: TrainingSet) -> Ranking:
-        """What is ranked before it is filtered."""
+        """The ranking that is filtered."""
         return Ranking(self.miner, self.depth, self.documents, training)
 
     def identity(self, ranking: Ranking) -> dict[str, Any]:
-        """Name everything: a change of any of it is another store."""
+        """Name everything: any change makes another store."""
         return {
             "miner": self.miner.identity(),
             "depth": self.depth,
@@ -69,18 +69,17 @@ class MiningRecipe:
 def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:
     """Return the recipe's store, mining it only if nobody has yet; an interrupted attempt goes on where it was.
 
-    What the miner ranked is a layer of its own: the same rankings with other filters cost no search. Of several
+    The miner's rankings are a layer of their own: other filters on the same rankings cost no search. Of several
     processes that ask together one mines and the others wait; of several ranks each mines or scores a share, and all of
-    them must ask for the same store (`ConfigError` otherwise). `owner` may come back for the store: it stays until
-    every owner has released it.
+    them must ask for the same store (`ConfigError` otherwise). The store stays until every `owner` has released it.
     """
     ranking = recipe.ranking(training)
     identity = recipe.identity(ranking)
     name = fingerprint(identity)
     work = cache / "work" / name
-    distributed.agree("what is to be mined", name)
-    if owner is not None:  # before it is there: nobody else's release comes between
-        distributed.first(lambda: hold(cache / "stores" / name, owner))
+    agreement.agree("what is to be mined", name)
+    if owner is not None:  # before the store exists, so that nobody else's release comes in between
+        agreement.first(lambda: hold(cache / "stores" / name, owner))
     together = built_together if recipe.shared else built_once
     new = False
 
@@ -89,7 +88,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
         new, started = True, time.perf_counter()
         rankings = ranked(ranking, cache, owner)
         blocks = _filtered(recipe, training, rankings, work)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen([path for _, path in blocks])
@@ -103,7 +102,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
         log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
     folder = together(cache / "stores" / name, build)
-    new = distributed.first(lambda: new)  # some work is done by rank 0 alone
+    new = agreement.first(lambda: new)  # some work is done by rank 0 alone
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
         _remove_abandoned(cache / "work")
@@ -120,8 +119,8 @@ def _filtered(
     blocks = [(queries[start : start + size], work / f"filtered-{start // size:05d}.npz") for start in starts]
     ranks, own = distributed.world_size(), distributed.rank()
     work.mkdir(parents=True, exist_ok=True)
-    # By all or none, whatever each sees of the folder.
-    if recipe.teacher is not None and any(distributed.everyone(not all(path.exists() for _, path in blocks))):
+    # By all ranks or none, whatever each sees of the folder.
+    if recipe.teacher is not None and any(agreement.everyone(not all(path.exists() for _, path in blocks))):
         recipe.teacher.open(work)
     with progress(-(-len(queries) // ranks), "filter" if recipe.teacher is None else "score", "queries") as bar:
         for rows, path in blocks[own::ranks]:
@@ -165,7 +164,7 @@ def _scorer(teacher: Teacher, queries: np.ndarray) -> Callable[[np.ndarray], np.
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed runs left and never came back for; nothing reads it but the same task."""
+    """Remove what killed runs left and never came back for; only the same task would read it."""
     for left in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(FileNotFoundError):  # another run may be tidying up too
             if time.time() - left.stat().st_mtime > ABANDONED:

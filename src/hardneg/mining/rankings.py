@@ -17,7 +17,7 @@ from jaxtyping import Int32
 from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.memory_map import Mapped
@@ -26,7 +26,7 @@ from hardneg.system.row_writer import RowWriter
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1024  # queries a step: bounds memory, and what an interruption costs
+BLOCK = 1024  # queries per step: bounds memory, and what an interruption costs
 EMPTY = {"ids": -1, "scores": -np.inf}  # in the rows of queries that were not ranked
 
 
@@ -45,7 +45,7 @@ class Rankings:
 
     @property
     def arrays(self) -> dict[str, Path]:
-        """The files of documents and scores, by name, which lists made of them share."""
+        """The files of documents and scores by name, which lists made from them share."""
         return {name: self.folder / f"{name}.npy" for name in EMPTY}
 
     def hits(self, queries: Int32[np.ndarray, " Q"]) -> Hits:
@@ -78,9 +78,9 @@ class Ranking:
     def width(self) -> int:
         """How many documents are listed a query, at most.
 
-        A query's known positives are among the first and are filtered out: as many more are asked for, so that lists
-        stay full. A few queries with hundreds of positives must not widen every list: beyond `depth` more their lists
-        may fall short.
+        A query's known positives are among the first and are filtered out: so the miner is asked for as many more, and
+        lists stay full. A few queries with hundreds of positives must not widen every list: beyond `depth` more, their
+        lists may fall short.
         """
         known = self.training.known.counts[self.training.queries]
         return self.depth + min(int(known.max(initial=0)), self.depth)
@@ -91,13 +91,13 @@ class Ranking:
         return "all" if len(self.pool) == len(self.training.data.corpus) else fingerprint(self.pool.tolist())
 
     def identity(self) -> dict[str, Any]:
-        """Name everything: a change of any of it is another ranking."""
+        """Name everything: any change makes another ranking."""
         named = {"miner": self.miner.identity(), "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
 
 def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
-    """Return the rankings of the training queries, searching only if nobody has yet; what was begun goes on.
+    """Return the rankings of the training queries, searching only if nobody has yet; an interrupted attempt goes on.
 
     Of several processes that ask together one ranks and the others wait; of the ranks of a run, where the miner says
     so, each ranks a share. All of them must ask for the same (`ConfigError` otherwise). They stay until every `owner`
@@ -106,15 +106,15 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
     training = ranking.training
     name = fingerprint(ranking.identity())
     work = cache / "work" / name
-    distributed.agree("what is to be ranked", name)
-    if owner is not None:  # before they are there: nobody else's release comes between
-        distributed.first(lambda: hold(cache / "rankings" / name, owner))
+    agreement.agree("what is to be ranked", name)
+    if owner is not None:  # before they exist, so that nobody else's release comes in between
+        agreement.first(lambda: hold(cache / "rankings" / name, owner))
     together = built_together if ranking.miner.collective else built_once
 
     def build(unfinished: Path | None) -> None:
         started = time.perf_counter()
         blocks = _rank(ranking, work)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen([path for _, path in blocks])
@@ -168,7 +168,7 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
 
 def _opened(miner: Miner, task: Task, paths: list[Path]) -> Ranker | None:
     """Open the miner unless everything is ranked; by all ranks or none, whatever each sees of the folder."""
-    if any(distributed.everyone(not all(path.exists() for path in paths))):
+    if any(agreement.everyone(not all(path.exists() for path in paths))):
         return ranker_of(miner, task)
     return None
 

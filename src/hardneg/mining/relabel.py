@@ -1,4 +1,4 @@
-"""Relabelling: what the teacher finds relevant beyond the labels is a positive, not merely no negative."""
+"""Relabelling: what the teacher finds relevant beyond the labels becomes a positive, and is not only dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hardneg.mining.store import RELABELLED
 class Relabelled(CandidateFilter):
     """Take what the teacher scores `score` or more out of the negatives (RocketQA, arXiv:2010.08191: above 0.9).
 
-    Known positives stay what they are: the other rules decide about them.
+    Known positives are left to the other rules.
     """
 
     needs_teacher = True
@@ -26,7 +26,7 @@ class Relabelled(CandidateFilter):
         self.score = float(score)
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
-        """Return False where the candidate is relevant by the teacher's word alone."""
+        """Return False where only the teacher finds the candidate relevant."""
         if c.teacher is None:
             return torch.ones_like(c.valid)
         keep = ~(c.teacher >= self.score)  # unknown (NaN) is not relevant
@@ -36,7 +36,7 @@ class Relabelled(CandidateFilter):
 
 
 def with_relabelling(filters: Mapping[str, CandidateFilter], score: float | None) -> dict[str, CandidateFilter]:
-    """Add the rule where the teacher's scores are first read: a filter that only drops would come before it else."""
+    """Add the rule where the teacher's scores are first read, so that no filter which only drops comes before it."""
     rules = list(filters.items())
     if score is None:
         return dict(rules)

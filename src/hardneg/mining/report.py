@@ -18,7 +18,7 @@ GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
 
 def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
-    """Print what became of the mined documents, and the health of the lists."""
+    """Print the fate of the mined documents, and the health of the lists."""
     table = Table(title=f"{name}: {store.card['queries']} queries", title_justify="left")
     for heading, side in (("mined documents", "left"), ("", "right"), ("share", "right")):
         table.add_column(heading, justify=side)  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
 def report(
     name: str, store: Store, numbers: Mapping[str, float], training: TrainingSet, pool: int, samples: int
 ) -> str:
-    """Write the same as Markdown, with the hardest kept negatives and those that are probably false."""
+    """Write the same as Markdown, with the hardest kept negatives and those that are most likely false."""
     counts = dropped(store)
     total = max(sum(counts.values()), 1)
     likely = "Kept, but maybe relevant: closest to their positive, or above it"

@@ -1,4 +1,4 @@
-"""The miner's scores in lists: where positives, kept and dropped candidates lie."""
+"""Histograms of the miner's scores: of positives, kept and dropped candidates."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def outlines(ax: Axes, parts: Mapping[str, np.ndarray]) -> None:
 
 
 def kinds(store: Store) -> dict[str, np.ndarray]:
-    """Return the finite scores of positives, of kept candidates and of those that each filter dropped; only what is."""
+    """Return the finite scores of positives, of kept candidates and of what each filter dropped; no empty ones."""
     listed, mined = store.ids >= 0, store.mined
     out = {"positive": store.positive[mined], "kept": store.scores[listed & (store.reasons == KEPT)]}
     for code, name in enumerate(store.card["reasons"]):

@@ -13,11 +13,11 @@ from hardneg.system.cache import release
 from hardneg.system.memory_map import Mapped
 
 KEPT = 0  # reason code; 1, 2, ... are the filters in the card's order
-RELABELLED = "relabelled"  # the name there of what the teacher found relevant
+RELABELLED = "relabelled"  # their name for what the teacher found relevant
 
 
 def release_lists(cache: Path, name: str, owner: str) -> None:
-    """Take the owner's note of this store, and of the rankings behind it, back; what nobody else holds is removed."""
+    """Withdraw the owner's claim to this store and to the rankings behind it; what nobody else claims is removed."""
     card = cache / "stores" / name / "card.json"
     rankings = json.loads(card.read_text()).get("rankings") if card.exists() else None
     release(cache / "stores" / name, owner)
@@ -31,7 +31,7 @@ class Store:
     `ids.npy`, `scores.npy`, `reasons.npy` (Q, K), with a teacher also `teacher.npy`; `positive.npy` (Q,), the miner's
     score of each query's lowest known positive (NaN unknown), and with a teacher `positive_teacher.npy` (Q, P), its
     scores of the labelled positives; `card.json`. Q counts all rows of the query table; those of queries that were not
-    mined are empty. `new` is whether it was mined just now, by this process, and not found.
+    mined are empty. `new` says whether this process has just mined it, rather than found it.
     """
 
     def __init__(self, folder: Path, new: bool = False) -> None:
@@ -72,7 +72,7 @@ class Store:
         return np.asarray(self.ids[:, 0] >= 0)
 
     def kept(self, query: int) -> Int32[np.ndarray, " n"]:
-        """The query's documents that passed every filter, hardest first; what was dropped never returns."""
+        """The query's documents that passed every filter, hardest first; a dropped one never returns."""
         return self.ids[query][self.keeps(query)]
 
     def teacher(self, query: int) -> Float32[np.ndarray, " n"] | None:

@@ -20,7 +20,7 @@ class Teacher(ABC):
         """Load the weights onto `device`, tokenise; called before each round."""
 
     def open(self, work: Path) -> None:  # noqa: B027
-        """Get ready to score; ranks may share what it takes, so all call it. `work` outlives an interruption."""
+        """Get ready to score; ranks may share the work, so all call it. `work` outlives an interruption."""
 
     def put_away(self) -> None:  # noqa: B027
         """Leave the device to training until the next round; what `prepare` has loaded stays in main memory."""

@@ -36,7 +36,7 @@ def records(store: Store, training: TrainingSet, k: int, form: str) -> Iterator[
 
 
 def left_out(store: Store, training: TrainingSet, k: int, form: str) -> int:
-    """Count the queries that an export has no record of: n_tuple wants `k` negatives, triplet and flag one."""
+    """Count the queries without a record in an export: n_tuple needs `k` negatives, triplet and flag one."""
     least = {"n_tuple": k, "ids": 0}.get(form, 1)
     return sum(len(store.kept(query)[:k]) < least for query in training.queries.tolist())
 
@@ -132,7 +132,7 @@ def _parquet(rows: Iterator[Record], path: Path, schema: pa.Schema) -> int:
 
 
 def _schema(form: str, k: int) -> pa.Schema:
-    """The columns of a form: a block of records cannot tell, where all its lists are empty."""
+    """The columns of a form, which a block of records whose lists are all empty cannot tell."""
     text, texts = pa.string(), pa.list_(pa.string())
     return pa.schema(
         {

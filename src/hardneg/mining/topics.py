@@ -30,9 +30,9 @@ class Topics:
     The queries are embedded once by a checkpoint of ours (`ckpt_path`) or an `encoder` as it comes, which computes in
     `precision`, and clustered by faiss with this `seed`. The result lies in the cache.
 
-    `clusters` null: batches are of any topic, as without.
+    With `clusters` null batches are of any topic.
 
-    Raises `ConfigError` where nobody is to embed them, for both at once, and for fewer than two clusters.
+    Raises `ConfigError` where neither is given or both are, and for fewer than two clusters.
     """
 
     clusters: int | None = 2000
@@ -52,10 +52,10 @@ class Topics:
         if self.clusters < 2:
             raise ConfigError(f"batches.clusters={self.clusters} must be 2 or more; null for batches of any topic")
         check_at_most_one(self.ckpt_path, self.encoder, "batches=topics")
-        EmbeddingTeacher.of(self)  # which refuses a file that is not there
+        EmbeddingTeacher.of(self)  # which refuses a missing file
 
     def of(self, training: TrainingSet, cache: Path, device: str) -> Int32[np.ndarray, " n"] | None:
-        """Return the topic of each training query, in their order, if any; numbers near each other are of like topics.
+        """Return the topic of each training query, in their order, if any; topics with near numbers are alike.
 
         Raises `ConfigError` for more clusters than queries, and `UserError` where faiss is not installed.
         """
@@ -91,7 +91,7 @@ def clustered(vectors: Float32[np.ndarray, "n D"], clusters: int, seed: int) -> 
 
 
 def along(centres: Float32[np.ndarray, "k D"]) -> Int32[np.ndarray, " k"]:
-    """Return each centre's place on a path that begins at the first and goes on to the nearest that is left."""
+    """Return each centre's place on a path from the first one, always to the nearest that is left."""
     place = np.full(len(centres), -1, np.int32)
     here = 0
     for step in range(len(centres)):

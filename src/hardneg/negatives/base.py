@@ -37,18 +37,18 @@ class Draws:
     teacher: Float32[np.ndarray, "n k"] | None = None
 
 
-# What a source may do for a batch at once, and the method that does it for one query: the former must agree with the
-# latter, so that a subclass that writes the latter anew loses the former.
+# A method for a batch at once, and the one for a single query that it must agree with: a subclass that overrides the
+# latter loses the former.
 AT_ONCE = {"draw_batch": "draw", "positive_teachers": "positive_teacher"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What an offline source may use to get ready: the training set, the run's filters and the shared cache.
+    """What an offline source may use to prepare: the training set, the run's filters and the shared cache.
 
     `model` is the one in training, once there is one. `owner` is the run's name in the cache, where it may come back
-    for its stores. `device` is where miners and teachers with weights of their own compute. `positives` is how many a
-    row shows.
+    for its stores. `device` is where miners and teachers with weights of their own compute. `positives` is how many
+    positives a row shows.
     """
 
     training: TrainingSet
@@ -65,8 +65,8 @@ class OfflineSource(ABC):
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
     checks its arguments; `prepare` does the work. `draw` is all that a source must have; `draw_batch`, which does it
-    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `version` changes when the
-    source would draw otherwise than before: what workers have fetched ahead is then void.
+    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `version` changes when draws
+    change: what workers have prefetched is then void.
     """
 
     has_teacher: bool = False
@@ -88,7 +88,7 @@ class OfflineSource(ABC):
         return self.has_teacher
 
     def resize(self, k: int) -> None:
-        """Draw `k` a query from now on; raises `ConfigError` where it cannot."""
+        """Draw `k` per query from now on; raises `ConfigError` where it cannot."""
         if k < 1:
             raise ConfigError(f"a source needs k >= 1 negatives a query, got k={k}; to do without it leave it out")
         self.k = k
@@ -120,26 +120,26 @@ class OfflineSource(ABC):
     def positive_teachers(
         self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
     ) -> Float32[np.ndarray, "n P"]:
-        """Return what `positive_teacher` says of each query's labelled positives; -1 is none."""
+        """Return `positive_teacher` of each query's labelled positives; -1 stands for none."""
         scores = np.full(which.shape, np.nan, np.float32)
         for row, column in np.argwhere(which >= 0).tolist():
             scores[row, column] = self.positive_teacher(int(queries[row]), int(which[row, column]))
         return scores
 
     def relabelled(self, query: int) -> Draw:
-        """Name the documents that are positives of the query by a teacher's word: no negatives for any source."""
+        """Name the documents that a teacher has found to be positives of the query: no source may draw them."""
         return Draw(np.empty(0, np.int32), np.empty(0, np.float32))
 
     def report(self) -> dict[str, float]:
-        """Say how the source came out, as numbers to log once (hit rate, queries left short, ...)."""
+        """Describe the source in numbers to log once (hit rate, queries left short, ...)."""
         return {}
 
 
 class OnlineSource(nn.Module, ABC):
     """Offers documents that are already embedded; a module, so that its buffers follow device and checkpoint.
 
-    What it offers are other rows' positives, so a popular document comes often. With `logq` its columns say how often,
-    and a softmax is corrected for it (see `Candidates.logits`).
+    It offers other rows' positives, so a popular document comes often. With `logq` its columns say how often, and a
+    softmax is corrected for that (see `Candidates.logits`).
     """
 
     has_teacher: bool = False
@@ -150,7 +150,7 @@ class OnlineSource(nn.Module, ABC):
     def __init__(self, logq: bool = False) -> None:
         super().__init__()
         self.logq = logq
-        self.register_buffer("popularity", None, persistent=False)  # of the labels, not of the run
+        self.register_buffer("popularity", None, persistent=False)  # it depends on the labels, not on the run
 
     def prepare(self, setting: Setting) -> None:
         """Count, where it is asked for, what share of the training rows has each document as its positive."""
@@ -168,7 +168,7 @@ class OnlineSource(nn.Module, ABC):
         """Offer columns to every row of this rank."""
 
     def teacher_scores(self, c: Candidates) -> Float[Tensor, "B N"]:
-        """What its teacher says of every row and candidate of a step, NaN where unknown; only where `teaches_live`."""
+        """Its teacher's scores of every row and candidate of a step, NaN where unknown; only if `teaches_live`."""
         raise NotImplementedError
 
     def update(self, d: Float[Tensor, "B G D"], batch: Batch) -> None:
@@ -193,7 +193,7 @@ def first_marked(values: Int32[np.ndarray, "n m"], marked: Bool[np.ndarray, "n m
 
 
 def pad(ids: Sequence[int] | np.ndarray, k: int) -> Int32[np.ndarray, " k"]:
-    """Fill up with -1 to `k` ids: a short list stays short, it is never topped up silently."""
+    """Pad with -1 to `k` ids: a short list stays short, and is never topped up silently."""
     full = np.full(k, -1, np.int32)
     full[: len(ids)] = ids
     return full

@@ -18,7 +18,7 @@ BLOCKS = PAIRINGS[1:]  # the first is in_batch
 
 
 class Blocks(OnlineSource):
-    """Set each row against the others in more ways than by its query and their documents, which is in_batch.
+    """Contrast each row with the others in more ways than its query with their documents, which is in_batch.
 
     `of` names the blocks by what stands for the row and what for the other rows, each with its first positive as the
     document. All three are GTE's improved loss (Li et al. 2023, arXiv:2308.03281); query_query and document_document
@@ -80,7 +80,7 @@ class Blocks(OnlineSource):
             related["document_document"] = by_them | _holds(batch.positive_ids, docs).T
         if "query_query" in self.of:
             related["query_query"] = torch.zeros_like(theirs)
-            for positive in batch.positive_ids.unbind(dim=1):  # one pass a positive: no (B, M, P, P) array
+            for positive in batch.positive_ids.unbind(dim=1):  # one pass per positive, to avoid a (B, M, P, P) array
                 related["query_query"] |= _holds(known, positive)
         return related
 

@@ -23,11 +23,10 @@ class Curriculum:
     (equal stages, or from the shares of the training in `at` on) or `linear` (from point to point, the inner points
     lying at `at`). `pace` says how fast: with time, or as a measurement allows.
 
-    `share`: by offline source, its share of `slots`, the drawn documents of a row (null: what these sources' k add up
-    to); what the shares leave over stays empty. Between whole numbers a row rounds at random, so that the mean is
-    exact. An online source is on (1) or off (0). `window`: by mined source, the [first, end) places of the kept list
-    that are drawn from, in place of its pool. `temperature`: by loss. Sources and losses that are not named stay as
-    they are.
+    `share`: by offline source, its share of `slots`, the drawn documents of a row (null: the sum of these sources' k);
+    what the shares leave stays empty. Between whole numbers a row rounds at random, so that the mean is exact. An
+    online source is on (1) or off (0). `window`: by mined source, the [first, end) places of the kept list that are
+    drawn from, in place of its pool. `temperature`: by loss. Sources and losses that are not named stay as they are.
 
     Raises `ConfigError` for another `shape`, no slots, and where nothing moves.
     """
@@ -115,21 +114,21 @@ class Curriculum:
             sources[name].resize(self.slots)
 
     def counts(self, names: Sequence[str], progress: float, rng: np.random.Generator) -> dict[str, int]:
-        """Return how many slots each of these sources gets in one row; what is left over stays empty."""
+        """Return how many slots each of these sources gets in one row; the rest stay empty."""
         rows = self.counts_of_rows(names, progress, [rng.random()])
         return {name: int(counts[0]) for name, counts in rows.items()}
 
     def counts_of_rows(
         self, names: Sequence[str], progress: float, rounding: Sequence[float]
     ) -> dict[str, Int[np.ndarray, " n"]]:
-        """Return the same for several rows, each with a random number below 1 that its shares are rounded by."""
+        """Return the same for several rows, each with a random number below 1 by which its shares are rounded."""
         shares = self._shares(progress)
         ends = np.cumsum([shares[name] for name in names]) * (self.slots or 0)
         whole = np.floor(np.round(ends, 9) + np.array(rounding)[:, None]).astype(int)
         return dict(zip(names, np.diff(whole, prepend=0).T, strict=True))
 
     def window_at(self, name: str, progress: float) -> tuple[int, int] | None:
-        """Return the places of the kept list that a source draws from now; None where the curriculum has no say."""
+        """Return the places of the kept list that a source draws from now; None where the curriculum sets none."""
         if name not in self.window:
             return None
         first, end = (round(self._value([pair[side] for pair in self.window[name]], progress)) for side in (0, 1))
@@ -170,7 +169,7 @@ class Curriculum:
         return {name: self._value(values, progress) for name, values in self.share.items()}
 
     def _places(self) -> list[float]:
-        """Where any share changes its course."""
+        """The places where any share changes its slope."""
         return sorted({float(place) for values in self.share.values() for place in self._points(len(values))})
 
     def _points(self, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How fast a curriculum is gone through: with time, or as a measurement allows."""
+"""How fast a curriculum advances: with time, or as a measurement allows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Number = float | int  # as a yaml has it
 
 
 class Pace(ABC):
-    """Says how far a curriculum has got (0 to 1) at a batch of the run.
+    """Tells how far a curriculum has come (0 to 1) at a batch of the run.
 
     Lives in the dataset too, so it must be picklable. `version` changes when batches already fetched ahead would be
     drawn otherwise. `foreseeable`: whether the progress of every batch is known from the start.
@@ -50,7 +50,7 @@ class Pace(ABC):
 
 
 class Time(Pace):
-    """Goes with the share of the run's batches that are done.
+    """Advances with the share of the run's batches that are done.
 
     `shuffled` hands out the same values in random order: every batch gets the progress of another one, each exactly
     once. It is the control for "does the order matter", with nothing else changed (CL-DRD, arXiv:2204.13679, has none).
@@ -75,7 +75,7 @@ class Time(Pace):
 
 
 class Measured(Pace):
-    """Goes on whenever the mean of `metrics` over `every_n_steps` optimiser steps is `below` or `above` a bound.
+    """Advances whenever the mean of `metrics` over `every_n_steps` optimiser steps is `below` or `above` a bound.
 
     Each time the progress rises by one of `rises` equal parts. Metrics are those in metrics.csv, such as
     `negatives/bm25/loss` (these negatives have been learnt) or `mining/mined/kept` (the lists are clean enough);
@@ -105,7 +105,7 @@ class Measured(Pace):
         self.seen: list[float] = []
 
     def progress(self, batch: int) -> float:
-        """Return how many of the rises there have been."""
+        """Return the share of the rises so far."""
         return self.risen / self.rises
 
     @property

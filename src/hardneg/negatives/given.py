@@ -1,4 +1,4 @@
-"""Given negatives: those that the data itself names for each query."""
+"""Given negatives: those that the data themselves name for each query."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Given(OfflineSource):
 
     @property
     def has_teacher(self) -> bool:  # type: ignore[override]
-        """Whether there are scores: known before the data are read only where a teacher gives them."""
+        """Whether there are scores: before the data are read this is known only where a teacher gives them."""
         return self.scored is not None
 
     @property
@@ -55,7 +55,7 @@ class Given(OfflineSource):
             self.teacher.prepare(data, setting.cache, setting.device)
             try:
                 self.scored = given_scores(self.teacher, training, setting.cache)
-            finally:  # training has the device now
+            finally:  # training needs the device now
                 self.teacher.put_away()
 
     def draw(self, query: int, rng: np.random.Generator) -> Draw:

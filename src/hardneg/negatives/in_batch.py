@@ -22,7 +22,7 @@ class InBatch(OnlineSource):
     """Offer all rows' positives, and with `hard` their drawn negatives too, to every other row (DPR, arXiv:2004.04906).
 
     Documents are gathered across ranks with gradient, so W ranks of B rows see the pool of one rank of W*B rows. With
-    `logq` the positives are corrected for their popularity; drawn negatives do not come by it.
+    `logq` the positives are corrected for their popularity; drawn negatives do not depend on it.
 
     A `teacher` scores every query of the step against every candidate, so that in-batch negatives are distilled too
     (TAS-B, arXiv:2104.06967). It is a bi-encoder: its vectors are made once, before training, and a step looks them up.

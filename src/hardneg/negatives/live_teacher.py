@@ -15,7 +15,7 @@ def learns_live(name: str, loss: Loss, sources: Mapping[str, Any], giving: Colle
     It does where it reads in-batch negatives that have a teacher. That one scores all pairs of a step, so drawn
     negatives without a teacher of their own are scored too.
 
-    Raises `ConfigError` where it would read another teacher's scores beside: they are on another scale.
+    Raises `ConfigError` where it would also read another teacher's scores, which are on another scale.
     """
     read = {key: source for key, source in sources.items() if loss.needs_teacher and loss.reads(key)}
     live = next((key for key, source in read.items() if getattr(source, "teaches_live", False)), None)

@@ -17,7 +17,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
 from hardneg.errors import ConfigError
-from hardneg.filters.base import CandidateFilter
+from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.same_set import SameSet
 from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import Setting
@@ -27,7 +27,7 @@ from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 
-OpenVectors = Callable[[RetrievalData], VectorSource]  # opens vectors that were made before, such as an index holds
+OpenVectors = Callable[[RetrievalData], VectorSource]  # opens existing vectors, such as those of an index
 
 
 def stored_sources(cfg: DictConfig) -> dict[str, Stored]:
@@ -46,7 +46,7 @@ def open_setting(
     data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split)
     log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
-    filters = prepared_filters(cfg, training)
+    filters = filters_for_mining(cfg, training)
     warn_of_live(filters)
     wanted = any(source.follows_model for source in sources.values())
     model = open_model(cfg, data) if wanted else None
@@ -55,11 +55,9 @@ def open_setting(
     return Setting(training, filters, Path(cfg.cache), model, owner, cfg.device)
 
 
-def prepared_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
+def filters_for_mining(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
     """Make the filters and let them build what they look up; a guide embeds the corpus where it judges mined lists."""
-    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
-    for rule in filters.values():
-        rule.prepare(training)
+    filters = prepared(classes.build_group(cfg.filter, "filter"), training)
     judging = {name: rule for name, rule in filters.items() if rule.at != "live"}
     guide(judging, training, "all", Path(cfg.cache), cfg.device)
     return filters
@@ -79,7 +77,7 @@ def warn_of_live(filters: Mapping[str, CandidateFilter]) -> None:
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
-    """Load the checkpoint's encoder, or the one that the config describes, as it comes."""
+    """Load the checkpoint's encoder, or, untrained by us, the one that the config describes."""
     if cfg.ckpt_path is not None:
         trained = checkpoint.load(cfg.ckpt_path)
     else:

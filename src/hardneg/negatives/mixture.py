@@ -51,14 +51,14 @@ class Mixture:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Changes when a source, or the curriculum's pace, would have it draw otherwise than before."""
+        """Changes when a source, or the curriculum's pace, changes what would be drawn."""
         pace = 0 if self.curriculum is None else self.curriculum.pace.version
         return (pace, *(source.version for source in self.sources.values()))
 
     def positive_teachers(
         self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
     ) -> Float32[np.ndarray, "n P"]:
-        """Return the teacher's scores of these labelled positives of each query, from the first source that knows."""
+        """Return the teacher's scores of these labelled positives of each query, of the first source that has them."""
         scores = np.full(which.shape, np.nan, np.float32)
         for source in self.sources.values():
             if source.has_teacher:
@@ -66,7 +66,7 @@ class Mixture:
         return scores
 
     def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
-        """What some source has relabelled as a positive of the query, with the first teacher's score of each."""
+        """The documents that sources have relabelled as positives of the query, with the first teacher's scores."""
         found: dict[int, float] = {}
         for source in self.sources.values():
             if source.relabels and (one := source.relabelled(query)).teacher is not None:

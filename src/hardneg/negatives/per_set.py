@@ -12,9 +12,9 @@ from hardneg.negatives.base import OfflineSource
 
 
 class PerSet:
-    """Knows each set's `k` of each source; makes the sources draw as many as any set wants.
+    """Knows each set's `k` for each source; makes the sources draw as many as any set wants.
 
-    What a set gets less of leaves slots empty, so that batches of all sets have one shape.
+    Where a set wants fewer, slots stay empty, so that batches of all sets have one shape.
     """
 
     def __init__(self, parts: Sequence[Part], sources: Mapping[str, OfflineSource]) -> None:

@@ -1,4 +1,4 @@
-"""Queued negatives: the documents of earlier steps, embedded then."""
+"""Queued negatives: the documents of earlier steps, with their vectors of that time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Queue(OnlineSource):
     without it cross-batch memory (Wang et al., arXiv:1912.06798), which adds no negatives before `warmup_steps` steps,
     while embeddings still drift fast. With `hard` the drawn negatives enter too, not only the positives.
 
-    It starts empty and offers nothing that it has not seen. What a document was embedded to last is what counts: a copy
+    It starts empty and offers nothing that it has not seen. The latest vector of a document counts: a copy
     in the batch at hand, or a later one in the queue or in the same batch, replaces the earlier, whose place stays
     empty until its turn. So with `logq` a positive is corrected by the chance that the rows seen hold it at all. What
     the batch holds is left to in_batch.
@@ -56,7 +56,7 @@ class Queue(OnlineSource):
         """Offer `size` columns; those not filled yet, or embedded anew in this batch, have the id -1."""
         in_batch = among(self.ids, collectives.gather(batch.doc_ids.flatten()).sort().values)
         void = in_batch | (self.steps < self.warmup_steps)
-        # A copy: `update` writes into the buffer before the backward pass reads what the scores were made of.
+        # A copy: `update` writes into the buffer before the backward pass reads what scores were computed from.
         emb = self.emb.clone() if self.emb.shape[1] else self.emb.new_zeros(self.size, q.shape[1])
         columns = Columns(emb=emb, ids=self.ids.masked_fill(void, -1), owner=torch.full_like(self.ids, -1))
         if not self.logq:
@@ -87,8 +87,8 @@ class Queue(OnlineSource):
     def _places(self, taken: Bool[Tensor, " n"]) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"], Int[Tensor, ""]]:
         """Say which rows enter, the last `size` of those `taken`, which places they take, and how many they are.
 
-        How many is known to the device alone, and asking it would make the host wait. So the lists are as long as they
-        can be, and repeat the last row in its place where there are fewer.
+        Only the device knows how many, and asking it would make the host wait. So the lists have their maximum length,
+        and where there are fewer, repeat the last row in its place.
         """
         every = taken.sum()
         count = every.clamp(max=self.size)

@@ -17,8 +17,8 @@ POOL = 4
 class RowStreams:
     """Hands out one generator again and again, each time at the start of another row's stream.
 
-    To make a generator takes longer than to draw from it: numpy hashes its seed number by number. Here the seeds of
-    all rows are hashed at once, and each row's stream is the one that `default_rng((seed, epoch, query, stream))` has.
+    Making a generator takes longer than drawing from it: numpy hashes its seed number by number. Here the seeds of
+    all rows are hashed at once, and each row's stream is that of `default_rng((seed, epoch, query, stream))`.
     """
 
     def __init__(self, seed: int) -> None:

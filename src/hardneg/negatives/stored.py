@@ -1,4 +1,4 @@
-"""Stored negatives: drawn from lists that a miner wrote (BM25, models and cross-encoders alike)."""
+"""Stored negatives: drawn from the lists of a miner: BM25 or a model, with or without a cross-encoder's scores."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ SAMPLING = ("uniform", "top", "stratified")
 class Stored(OfflineSource):
     """Draw `k` of the first `pool` kept documents of each query's mined list.
 
-    `depth` is how many documents the miner lists a query. `sampling` is `uniform` over the pool (ANCE draws from the
+    `depth` is how many documents the miner lists per query. `sampling` is `uniform` over the pool (ANCE draws from the
     top 200, arXiv:2007.00808), `top`, always the hardest, or `stratified` over the range of the teacher's scores.
     `documents` may be mined: `all`, `not_held_out` (without those that are relevant only to queries of other splits) or
-    a file of ids. `teacher` scores the pairs, for filters and for distillation. What it scores `relabel` or more is a
-    positive until the next round: no source's negative, and shown in turn with the labelled ones. `swap` says which
-    negatives became easy: they are drawn no more, and the next of the list move up, into the pool or a window.
+    a file of ids. `teacher` scores the pairs, for filters and for distillation. A document that it scores `relabel` or
+    more is a positive until the next round: no source draws it, and it is shown in turn with the labelled ones. `swap`
+    tells which negatives became easy: they are no longer drawn, and the next in the list move up into the pool or
+    window.
 
     With a miner that follows the model in training there is nothing to draw before the first round: the slots stay
     empty, and `Remine` says when to mine.
@@ -72,7 +73,7 @@ class Stored(OfflineSource):
         self.findable: Ragged | None = None  # the known positives that the miner should find
 
     def resize(self, k: int) -> None:
-        """Draw `k` a query; raises `ConfigError` for more than the pool has."""
+        """Draw `k` per query; raises `ConfigError` for more than the pool has."""
         super().resize(k)
         if not k <= self.pool <= self.depth:
             numbers = f"k={k}, pool={self.pool}, depth={self.depth}"
@@ -94,7 +95,7 @@ class Stored(OfflineSource):
             self.mine(setting)
 
     def mine(self, setting: Setting) -> Store:
-        """Mine with the weights as they are now, unless there is such a store; draw from it from here on."""
+        """Mine with the current weights, unless the store exists; draw from it from now on."""
         if self.findable is None:
             self.findable = findable(setting.training, self.documents)
         if self.teacher is not None:
@@ -105,13 +106,13 @@ class Stored(OfflineSource):
         recipe = MiningRecipe(miner, self.depth, self.documents, filters, self.teacher)
         try:
             return self.use(mine_and_store(recipe, setting.training, setting.cache, setting.owner))
-        finally:  # training has the device now
+        finally:  # training needs the device now
             self.miner.put_away()
             if self.teacher is not None:
                 self.teacher.put_away()
 
     def open(self, folder: Path) -> Store:
-        """Draw from a store that is there; raises `ConfigError` if it is not."""
+        """Draw from an existing store; raises `ConfigError` if it does not exist."""
         if not folder.exists():
             raise ConfigError(
                 f"the run drew from the mined list {folder}, which is gone: it cannot be resumed exactly. Restore the"

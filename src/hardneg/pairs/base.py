@@ -1,4 +1,4 @@
-"""What every pair filter has: it measures pairs once, and says by its limits which of them to train on."""
+"""What every pair filter has: it measures pairs once, and its limits decide which of them are trained on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pairs:
         return len(self.queries)
 
     def take(self, rows: np.ndarray | slice) -> Pairs:
-        """Only these, given in order or as a mask."""
+        """Return only these, given in order or as a mask."""
         return Pairs(self.training, self.queries[rows], self.docs[rows])
 
     @property
@@ -66,11 +66,11 @@ class PairFilter(ABC):
 
     @abstractmethod
     def measured_by(self) -> dict[str, Any]:
-        """All that decides the measure but the texts, as plain values: part of its name in the cache."""
+        """Everything but the texts that determines the measure, as plain values: part of its name in the cache."""
 
     @abstractmethod
     def limits(self) -> dict[str, Any]:
-        """All that decides the verdict beside the measure, as plain values."""
+        """Everything beside the measure that determines the verdict, as plain values."""
 
     def open(self, pairs: Pairs, work: Path) -> None:  # noqa: B027
         """Prepare for measuring these pairs and no others; `work` is a folder that outlives an interruption."""
@@ -81,8 +81,8 @@ class PairFilter(ABC):
 
     @abstractmethod
     def keep(self, values: Float32[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
-        """Return True where a pair that was measured so may be trained on."""
+        """Return True where a pair with this measure may be trained on."""
 
     @abstractmethod
     def told(self, values: Float32[np.ndarray, " m"]) -> str:
-        """Say in a word or two how one pair measured."""
+        """Say in a word or two what was measured of one pair."""

@@ -1,4 +1,4 @@
-"""Rules that an encoder measures for: a checkpoint of ours, or another encoder as it comes."""
+"""Rules that measure with an encoder: a checkpoint of ours, or another encoder as it comes."""
 
 from __future__ import annotations
 

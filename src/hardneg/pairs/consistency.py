@@ -30,7 +30,7 @@ class Consistency(ByEncoder):
     E5 keeps the first 2 of 1M documents, by a model that was trained on all of the noisy pairs (Wang et al.,
     arXiv:2212.03533, CCPairs); Nomic Embed the first 2 by a pretrained model (arXiv:2402.01613). The sample is the same
     for all queries, `seed` chooses it; of several data sets each query has one of its own set. Other documents that are
-    known to be relevant to the query, and the document that it is itself, stand in nobody's way; of equal scores the
+    known to be relevant to the query, and the document that is the query itself, are not counted; of equal scores the
     pair's own document comes first. Work grows with pairs x sample x dimensions.
 
     Raises `ConfigError` for numbers below 1, and a `top` that keeps everything.
@@ -63,7 +63,7 @@ class Consistency(ByEncoder):
         return {"top": self.top}
 
     def open(self, pairs: Pairs, work: Path) -> None:
-        """Draw and embed the sample of each data set that the pairs are of, as far as it is not embedded yet."""
+        """Draw and embed the sample of each data set that the pairs are of, unless it is embedded already."""
         for number, part in enumerate(pairs.data.parts):
             rows = np.arange(part.docs.start, part.docs.stop, dtype=np.int32)
             if len(rows) > self.sample:
@@ -115,7 +115,7 @@ class Consistency(ByEncoder):
 
 
 def _held(blocks: Blocks, device: torch.device) -> Iterable[Tensor]:
-    """Hold the vectors on the device, or in main memory, where they fit; else they are read again for each question."""
+    """Hold the vectors on the device, or in main memory, where they fit; else they are read again each time."""
     free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else HELD
     return [block.to(device) for block in blocks] if len(blocks) * blocks.dim * 4 < free else blocks
 

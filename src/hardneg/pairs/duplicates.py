@@ -22,7 +22,7 @@ class Duplicates(PairFilter):
 
     `texts` are equal when normalised, in letters and digits alone whatever their case and width (NFKC), or when exact,
     surrounding blanks aside; where one of them has no letter or digit, normalised means exact. `by` is what must not
-    come twice: the pair, the query (a title that stands over many texts) or the document (a text with many titles).
+    come twice: the pair, the query (a title of many texts) or the document (a text with many titles).
 
     Raises `ConfigError` for other `texts` or `by`.
     """

@@ -21,7 +21,7 @@ class Language(PairFilter):
     Of a text's letters at least `letters` must be of the scripts (Unicode's names, as Latin, Han). The `languages` (ISO
     639 codes, as en) must have at least `probability` together, by py3langid: of short texts it knows little, so leave
     queries out by `sides=[document]` where they are titles. A text without letters is kept. Raises `ConfigError` for
-    names that nobody knows, and for no rule; `UserError` where py3langid is not installed.
+    unknown names, and for no rule; `UserError` where py3langid is not installed.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Language(PairFilter):
         return values
 
     def keep(self, values: Float32[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
-        """Return True where all that is known of the sides is enough."""
+        """Return True where all known shares of the sides are high enough."""
         keep = np.ones(len(values), bool)
         for side in self.sides:
             place = 2 * SIDES.index(side)

@@ -1,4 +1,4 @@
-"""Length: texts that are too short to mean anything, or longer than what is asked of an encoder."""
+"""Length: texts that are too short to mean anything, or longer than an encoder is meant to read."""
 
 from __future__ import annotations
 

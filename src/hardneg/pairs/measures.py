@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from hardneg.pairs.base import PairFilter, Pairs
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
 from hardneg.system.memory_map import Mapped
@@ -22,11 +22,11 @@ from hardneg.system.row_writer import RowWriter
 
 log = logging.getLogger(__name__)
 
-BLOCK = 4096  # pairs a step: bounds memory, and what an interruption costs
+BLOCK = 4096  # pairs per step: bounds memory, and what an interruption costs
 
 
 def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[np.ndarray, "n m"]:
-    """Return what the rule `name` measures of these pairs, measuring only if nobody has yet; what was begun goes on.
+    """Return what the rule `name` measures of these pairs, measuring only if nobody has yet; continues an attempt.
 
     Of several processes that ask together one measures and the others wait; of the ranks of a run each does a share,
     and all of them must ask for the same (`ConfigError` otherwise). The rule is ready.
@@ -38,7 +38,7 @@ def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[
     def build(unfinished: Path | None) -> None:
         started = time.perf_counter()
         paths = _measure(name, rule, pairs, work)
-        distributed.barrier()  # the last block may be another rank's
+        agreement.barrier()  # the last block may be another rank's
         if unfinished is None:
             return
         check_seen(paths)
@@ -63,8 +63,8 @@ def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path
     work.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(pairs), BLOCK)
     paths = [work / f"measured-{number:05d}.npy" for number in range(len(starts))]
-    # By all or none, whatever each sees of the folder.
-    if any(distributed.everyone(not all(path.exists() for path in paths))):
+    # By all ranks or none, whatever each sees of the folder.
+    if any(agreement.everyone(not all(path.exists() for path in paths))):
         rule.open(pairs, work)
     ranks, own = distributed.world_size(), distributed.rank()
     with progress(-(-len(pairs) // ranks), f"pairs={name}", "pairs") as bar:

@@ -1,4 +1,4 @@
-"""What became of the pairs, for people: a table on the screen, and in the run's folder every pair's reason."""
+"""The fate of the pairs, for people: a table on the screen, and in the run's folder every pair's reason."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.pairs.base import PairFilter, Pairs
 from hardneg.pairs.measures import measured
-from hardneg.system import distributed
+from hardneg.system import agreement
 from hardneg.system.cache import built_together, fingerprint
 from hardneg.system.memory_map import Mapped
 
@@ -40,7 +40,7 @@ class Selection:
 
     @cached_property
     def card(self) -> dict[str, Any]:
-        """What the rules were, and some of what they dropped."""
+        """The rules, and some of the pairs that they dropped."""
         return json.loads((self.folder / "card.json").read_text())
 
     @property
@@ -56,7 +56,7 @@ class Selection:
 
 
 def select(rules: Mapping[str, PairFilter], training: TrainingSet, cache: Path, device: str = "auto") -> Selection:
-    """Apply the rules in their order, each to what those before it kept; what was selected before is not again.
+    """Apply the rules in their order, each to what those before it kept; an earlier selection is reused.
 
     Of several processes that ask together one works and the others wait; ranks share the work. Raises `DataError` where
     no pair is left; `ConfigError` for more than 127 rules.
@@ -78,7 +78,7 @@ def select(rules: Mapping[str, PairFilter], training: TrainingSet, cache: Path, 
     selection = Selection(built_together(cache / "pairs" / name, build))
     for rule in rules.values():
         rule.put_away()
-    distributed.agree("the pairs that are trained on", selection.counts)
+    agreement.agree("the pairs that are trained on", selection.counts)
     if not selection.counts["kept"]:
         dropped = ", ".join(f"{rule} {count}" for rule, count in selection.counts.items() if rule != "kept")
         raise DataError(f"pairs=[{','.join(rules)}] leaves no pair of {training.data.name} to train on ({dropped})")
@@ -93,7 +93,7 @@ def selected(training: TrainingSet, selection: Selection) -> TrainingSet:
 def _judged(
     rules: Mapping[str, PairFilter], pairs: Pairs, cache: Path
 ) -> tuple[Int8[np.ndarray, " n"], list[dict[str, str]]]:
-    """Return each pair's reason, and some dropped pairs with how they measured, of all rules in turn."""
+    """Return each pair's reason, and some dropped pairs with their measures, of all rules in turn."""
     reasons = np.zeros(len(pairs), np.int8)
     shown: list[list[dict[str, str]]] = []
     for number, (name, rule) in enumerate(rules.items(), start=1):

@@ -30,7 +30,7 @@ def check_averaging(node: dict[str, Any], sources: dict[str, Any]) -> None:
     for name, callback in averages.items():
         if isinstance(callback, MovingAverage):
             continue
-        # Lightning's average all that a module holds.
+        # Lightning's callbacks average all that a module holds.
         holding = [key for key, source in sources.items() if isinstance(source, OnlineSource) and source.state_dict()]
         if holding:
             raise ConfigError(

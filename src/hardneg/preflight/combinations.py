@@ -95,7 +95,7 @@ def check_combination(node: dict[str, Any]) -> None:
 
 
 def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Any]) -> None:
-    """Raise `ConfigError` where sets without online negatives are not there, have no others, or get some after all."""
+    """Raise `ConfigError` where sets without online negatives do not exist, have no others, or get some anyway."""
     rules = classes.build_group(node["filter"], "filter").values()
     chosen = [name for rule in rules if isinstance(rule, SameSet) for name in rule.offline_only]
     if not chosen:
@@ -128,7 +128,7 @@ def check_mining(node: dict[str, Any], following: list[str]) -> None:
 
 
 def check_swap(node: dict[str, Any], sources: dict[str, Any]) -> None:
-    """Raise `ConfigError` where lists are new before a negative could be drawn twice, so that none becomes easy."""
+    """Raise `ConfigError` where lists are replaced before any negative could be drawn twice, and so found easy."""
     if node["remine"]["every_n_epochs"] != 1 or node["data"].get("sets"):  # in a mix, small sets come often in an epoch
         return
     for name, source in sources.items():
@@ -198,9 +198,9 @@ def check_pairs(node: dict[str, Any]) -> None:
 
 
 def check_numbers(node: dict[str, Any], autos: Sequence[str]) -> None:
-    """Raise `ConfigError` for numbers that cannot be, and for a schedule that waits for some that will not come.
+    """Raise `ConfigError` for numbers out of range, and for a schedule that waits for dev metrics that will not come.
 
-    `autos` are the keys that may be found out when the run begins.
+    `autos` are the keys whose `auto` is settled when the run begins.
     """
     if isinstance(classes.build(node["schedule"]), Plateau) and node["split"]["dev"] is None:
         raise ConfigError("schedule=plateau follows the dev split, and split.dev is null; choose schedule=constant")

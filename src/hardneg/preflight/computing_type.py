@@ -17,7 +17,7 @@ WHY_NOT["64"] = WHY_NOT["64-true"]
 
 
 def check_computing(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a type that a model which is not trained would not compute in, but in float32."""
+    """Raise `ConfigError` for a type in which a model that only embeds does not compute: it would take float32."""
     parts = {"": node, **{f"{path}.": inner for path, inner in classes.targets(node) if path != "trainer"}}
     for path, part in parts.items():
         precision = str(part.get("precision") or "auto")
@@ -43,7 +43,7 @@ def check_precision(node: dict[str, Any]) -> None:
 
 
 def check_float16(precision: str) -> None:
-    """Raise `ConfigError` for float16, to be asked where there is no GPU: Lightning would take another type."""
+    """Raise `ConfigError` for float16 on a machine without a GPU, where Lightning would take another type."""
     if precision in ("16", "16-mixed"):
         raise ConfigError(
             f"trainer.precision={precision} computes in float16, which takes a GPU; on a CPU take bf16-mixed or 32-true"

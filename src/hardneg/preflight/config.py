@@ -1,4 +1,4 @@
-"""What can be known to fail before it costs anything: here by the words alone, in `parts` by what they make."""
+"""What can be known to fail before it costs anything: here by the config alone, in `parts` by what it makes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from hardneg.runs.folder import checkpoint_of
 def check_config(cfg: DictConfig, *more: Callable[[DictConfig], None]) -> None:
     """Raise `ConfigError` for a config that cannot work.
 
-    Makes only what is cheap to make, loads no model. `more` are checks that come after the words and before the parts.
+    Makes only what is cheap to make, loads no model. `more` are checks between those of the config itself and those of
+    its parts.
     """
     node = check_words(cfg)
     for check in more:
@@ -35,9 +36,9 @@ def check_config(cfg: DictConfig, *more: Callable[[DictConfig], None]) -> None:
 
 
 def check_words(cfg: DictConfig) -> dict[str, Any]:
-    """Return the config as plain values; raise `ConfigError` for what is wrong whatever the parts may be.
+    """Return the config as plain values; raise `ConfigError` for what needs no part to be seen as wrong.
 
-    Imports neither torch nor what is built on it, so that a slip is told at once.
+    Imports neither torch nor what is built on it, so that the answer to a slip comes at once.
     """
     try:
         if missing := composition.missing_keys(cfg):
@@ -70,7 +71,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
 
 
 def command_of(node: dict[str, Any]) -> str:
-    """Tell by its keys which command a config is for: in a sweep's check nothing else says so."""
+    """Tell by its keys which command a config is for: while a sweep is checked nothing else tells."""
     marks = {"remine": "train", "loss": "train_teacher", "export": "mine", "share": "probe"}
     marks |= {"rebuild": "index", "sample": "check"}
     return next((command for key, command in marks.items() if key in node), "evaluate")
@@ -116,7 +117,7 @@ def check_read(node: dict[str, Any]) -> None:
 
 
 def check_evaluation(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for metrics that we do not have or that look deeper than the ranking, or for no time to."""
+    """Raise `ConfigError` for unknown metrics, for a ranking too shallow for them, and for intervals below 1."""
     metrics, depth = node["evaluate"]["metrics"], node["evaluate"]["depth"]
     for key in ("every_n_epochs", "every_n_steps"):
         every = node["evaluate"].get(key, 1)
@@ -136,7 +137,7 @@ def check_evaluation(node: dict[str, Any]) -> None:
 
 
 def check_test_sets(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for test sets that cannot be told apart, and for none where some are needed."""
+    """Raise `ConfigError` for test sets with one name, and where there are none but some are needed."""
     named = node.get("split")
     splits = splits_of(named.get("test") if isinstance(named, dict) else named)
     if not splits and (not isinstance(named, dict) or node["evaluate"].get("also")):
@@ -148,7 +149,7 @@ def check_test_sets(node: dict[str, Any]) -> None:
 
 
 def check_index(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for builds that would be kept or removed in a way that nobody can want."""
+    """Raise `ConfigError` for settings by which builds would be kept or removed in a way that nobody can want."""
     if node["rebuild"] and not node["switch"]:
         raise ConfigError("rebuild=true replaces builds that are not trusted; leave switch=true")
     if node["keep"] < 1:

@@ -1,4 +1,4 @@
-"""What a sweep's jobs read, read once before the first of them: a broken line of a file fails here."""
+"""The data of a sweep's jobs, read once before the first job: a broken line of a file fails here."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hardneg.training.setup import check_batch_size
 
 
 class ReadOnce:
-    """Reads each data set of a sweep once, however many of its jobs have it; holds the last one only."""
+    """Reads each data set of a sweep once, however many jobs use it; only the last one is held."""
 
     def __init__(self) -> None:
         self._read: tuple[str, RetrievalData] | None = None
         self._tested: set[str] = set()  # sets of evaluate.also that can be read
 
     def check(self, cfg: DictConfig) -> None:
-        """Raise `DataError` or `ConfigError` for data that a job cannot read, or cannot do with as it is set."""
+        """Raise `DataError` or `ConfigError` for data that a job cannot read, or that do not fit its settings."""
         node = classes.plain(cfg)
         if not node.get("data"):
             return

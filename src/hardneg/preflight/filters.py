@@ -13,7 +13,7 @@ from hardneg.preflight.losses import may_teach
 
 
 def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a filter that the sources cannot feed, or that does not say whom it asks."""
+    """Raise `ConfigError` for a filter that the sources cannot feed, or that does not say which encoder judges."""
     for name, rule in filters.items():
         if not isinstance(rule, CandidateFilter):
             raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
@@ -31,14 +31,14 @@ def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
 
 
 def check_guide(name: str, rule: Guide) -> None:
-    """Raise `ConfigError` for a guide that is nobody, two at once, or a checkpoint that is not there."""
-    if not rule.chosen:
+    """Raise `ConfigError` where no guide is named, or two are, or its checkpoint does not exist."""
+    try:
+        check_at_most_one(rule.ckpt_path, rule.encoder, "a guide")
+        asked = EmbeddingTeacher.of(rule)
+    except ConfigError as error:
+        raise ConfigError(f"filter.{name}: {error}") from error
+    if not asked.chosen:
         raise ConfigError(
             f"filter.{name} has no guide: give a checkpoint, as filter.{name}.ckpt_path=RUN/checkpoints/best.ckpt, or"
             f" an encoder, as +encoder@filter.{name}.encoder=minilm"
         )
-    try:
-        check_at_most_one(rule.ckpt_path, rule.encoder, "a guide")
-        EmbeddingTeacher.of(rule)
-    except ConfigError as error:
-        raise ConfigError(f"filter.{name}: {error}") from error

@@ -37,7 +37,7 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
 
 
 def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a loss that the sources which it reads cannot feed."""
+    """Raise `ConfigError` for a loss that cannot work with the sources it reads."""
     listed = ",".join(read)
     live = any(teaches_live(source) for source in read.values())
     if loss.needs_teacher and not live and not any(may_teach(source) for source in read.values()):
@@ -61,12 +61,12 @@ def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
 
 
 def check_vectors(losses: dict[str, Any]) -> None:
-    """Raise `ConfigError` where nobody is said to be the teacher of vectors, or several are."""
+    """Raise `ConfigError` where no teacher of vectors is named, or several are."""
     taught = [name for name, loss in losses.items() if isinstance(loss, EmbedDistill)]
     for name in taught:
         if losses[name].teacher is None or not losses[name].teacher.chosen:
             raise ConfigError(
-                f"loss.{name}.teacher is nobody: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
+                f"loss.{name} has no teacher: give a checkpoint as loss.{name}.teacher.ckpt_path, or an encoder, as"
                 f" +encoder@loss.{name}.teacher.encoder=transformer loss.{name}.teacher.encoder.model=FOLDER"
             )
     if len(taught) > 1:
@@ -74,7 +74,7 @@ def check_vectors(losses: dict[str, Any]) -> None:
 
 
 def check_live_teacher(losses: dict[str, Any], sources: dict[str, Any]) -> None:
-    """Raise `ConfigError` for an in-batch teacher that no loss learns from, or that meets another teacher in one."""
+    """Raise `ConfigError` for an in-batch teacher that no loss learns from, or whose loss has another teacher too."""
     giving = [name for name, source in sources.items() if source.has_teacher]
     live = [learns_live(name, loss, sources, giving) for name, loss in losses.items() if isinstance(loss, Loss)]
     for name, source in sources.items():

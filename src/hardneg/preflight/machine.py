@@ -25,7 +25,7 @@ from hardneg.preflight.writable import check_writable
 def check_machine(cfg: DictConfig) -> None:
     """Raise `ConfigError` for devices, models or folders that a config names and that cannot be had here.
 
-    To be asked where the run will be: a sweep for SLURM is checked on a machine that need not have a GPU.
+    For the machine of the run itself: a sweep for SLURM is checked on one that need not have a GPU.
     """
     node = classes.plain(cfg)
     check_folders(node)
@@ -105,7 +105,7 @@ def check_device(name: str) -> None:
 
 
 def check_models(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a pretrained model that is no folder here and cannot be had from the hub."""
+    """Raise `ConfigError` for a pretrained model that is neither a folder here nor to be had from the hub."""
     for path, inner in classes.targets(node):
         for key in ("model", "init"):
             name = inner.get(key)
@@ -124,7 +124,7 @@ def check_folders(node: dict[str, Any]) -> None:
     wanted |= {f"logger.{name}.dir": (one or {}).get("dir") for name, one in (node.get("logger") or {}).items()}
     if path := (node.get("export") or {}).get("path"):
         wanted["export.path"] = str(Path(path).parent)
-    if "rebuild" in node:  # an index that is built; one that is asked may lie where nothing can be written
+    if "rebuild" in node:  # for an index that is built; one that is only searched may lie where nothing can be written
         wanted["index.path"] = (node.get("index") or {}).get("path")
     for key, folder in wanted.items():
         if folder:

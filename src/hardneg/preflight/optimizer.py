@@ -16,7 +16,7 @@ from hardneg.training.parameter_groups import ORTHOGONAL, ParameterGroups, optim
 
 EXTRA = "pytorch_optimizer"
 CLOSURES = ("torch.optim.LBFGS", "torch.optim.lbfgs.LBFGS")
-OF_ADAMW = ("betas", "eps")  # what groups of Muon's that AdamW trains may have beside its arguments
+OF_ADAMW = ("betas", "eps")  # what a group that AdamW trains beside Muon may have, in addition to Muon's arguments
 # Optimizers that treat each number alone, so that it does not matter which device holds it.
 ELEMENTWISE = (
     *("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "ASGD", "RMSprop", "Rprop", "SGD"),

@@ -35,7 +35,7 @@ def check_parts(node: dict[str, Any]) -> None:
         if path == "optimizer":
             check_installed(inner)
             inner = optimizer_alone(inner)
-        if not path.startswith("evaluate.metrics["):  # they are called with more than a config says
+        if not path.startswith("evaluate.metrics["):  # they take more arguments than the config gives
             classes.check_target(path, inner)
     for key in ("data", "encoder", "schedule", "search", "index"):
         if key in node:
@@ -58,7 +58,7 @@ def check_parts(node: dict[str, Any]) -> None:
 
 
 def with_rate(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the config with the rate of a short run where the encoder's goes by the run's length, which is not known.
+    """Return the config with the rate of a short run where it depends on the run's length, which is not known yet.
 
     Raises `ConfigError` for an encoder that has no such rate.
     """
@@ -71,7 +71,7 @@ def with_rate(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_number(node: dict[str, Any], rate: float) -> dict[str, Any]:
-    """The settings with this rate wherever `encoder.lr`, which is auto, was taken for a rate."""
+    """The settings with this rate wherever they refer to `encoder.lr`, which is auto."""
     return {
         key: _with_number(value, rate) if isinstance(value, dict) else rate if value == AUTO and is_rate(key) else value
         for key, value in node.items()
@@ -79,7 +79,7 @@ def _with_number(node: dict[str, Any], rate: float) -> dict[str, Any]:
 
 
 def check_evaluated(evaluate: dict[str, Any]) -> None:
-    """Raise `ConfigError` for metrics, a baseline or test sets that refuse their settings, now and not at the end."""
+    """Raise `ConfigError` for metrics, a baseline or test sets that refuse their settings: not at the run's end."""
     if "metrics" in evaluate:
         resolve(evaluate["metrics"])
     parts = {f"also.{name}": one for name, one in (evaluate.get("also") or {}).items()}
@@ -95,7 +95,7 @@ def check_models(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for an encoder, of whatever part, whose folder is not there or does not fit its settings."""
     for path, inner in classes.targets(node):
         if path == "encoder" and node.get("ckpt_path") and "loss" not in node:
-            continue  # the checkpoint's encoder is taken
+            continue  # the encoder is the checkpoint's
         made = hydra.utils.get_object(classes.todays(inner)["_target_"])
         if isinstance(made, type) and issubclass(made, EncoderRecipe | PairRecipe):
             try:
@@ -105,19 +105,19 @@ def check_models(node: dict[str, Any]) -> None:
 
 
 def check_compiled_encoder(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` where a model's folder that is here says what cannot run compiled."""
+    """Raise `ConfigError` where the folder of a model shows that it cannot run compiled."""
     if not (node.get("trainer") or {}).get("compile") or "encoder" not in node:
         return
     recipe = classes.build(node["encoder"])
     if (model := getattr(recipe, "model", None)) and Path(name_of(model)).is_dir():
-        with at_level("hardneg", logging.ERROR):  # the run says it
+        with at_level("hardneg", logging.ERROR):  # the run will say so
             recipe = recipe.resolved()
         check_compiled_prompt(getattr(recipe, "pools_prompt", True))
 
 
 def check_checkpoints(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a damaged checkpoint: a run would meet it after mining, or not at all."""
-    key = "ckpt_path" if node.get("ckpt_path") else "init_from"  # a run that goes on no longer reads the other
+    """Raise `ConfigError` for a damaged checkpoint, which a run would notice only after mining, or never."""
+    key = "ckpt_path" if node.get("ckpt_path") else "init_from"  # a resumed run no longer reads init_from
     paths = {key: node.get(key)} | {
         f"{path}.ckpt_path": inner.get("ckpt_path") for path, inner in classes.targets(node)
     }

@@ -1,4 +1,4 @@
-"""Rates of the optimizer as they are written: which number auto stands for is the encoder's to say."""
+"""Rates of the optimizer as they are written; which number `auto` stands for, the encoder knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hardneg.errors import ConfigError
 
 
 def check_rates(cfg: DictConfig) -> None:
-    """Raise `ConfigError` where the optimizer is given auto itself, and not by what `encoder.lr` is."""
+    """Raise `ConfigError` where the optimizer itself is given `auto`, instead of a reference to `encoder.lr`."""
     if cfg.get("optimizer") is None:
         return
     written: Any = OmegaConf.to_container(cfg.optimizer, resolve=False)

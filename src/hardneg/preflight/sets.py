@@ -1,4 +1,4 @@
-"""What a config says of single data sets of a mix and cannot be, by the words alone."""
+"""Settings for single data sets of a mix that cannot work, seen in the config alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hardneg.errors import ConfigError
 
 
 def check_sets_named(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for sets that there are not, sets that no loss reads, and numbers of no source."""
+    """Raise `ConfigError` for sets that do not exist, sets that no loss reads, and numbers for no source."""
     data = node["data"] or {}
     there = list(data.get("sets") or {})
     chosen = {name: loss["sets"] for name, loss in (node["loss"] or {}).items() if (loss or {}).get("sets")}
@@ -29,7 +29,7 @@ def check_sets_named(node: dict[str, Any]) -> None:
     if (node.get("batches") or {}).get("clusters"):
         check_topics(node)
     numbers = data.get("k")
-    check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # of others the mix says what is wrong
+    check_numbers_of_sets(node, numbers if isinstance(numbers, dict) else {})  # anything else the mix itself refuses
 
 
 def check_blended(node: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def check_numbers_of_sets(node: dict[str, Any], numbers: dict[str, Any]) -> None
         for source in of_sources if isinstance(of_sources, dict) else ():
             if source not in drawn:
                 raise ConfigError(
-                    f"data.k.{name}.{source}: there is no such source that draws; of negatives there are"
+                    f"data.k.{name}.{source}: there is no such source of drawn negatives; there are"
                     f" {', '.join(drawn) or 'none'}"
                 )
             if source in shared:

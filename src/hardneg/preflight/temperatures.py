@@ -1,4 +1,4 @@
-"""Who sets a loss's temperature: the loss itself, a curriculum or a warm-up, but one of them alone."""
+"""Who sets a loss's temperature: the loss itself, a curriculum or a warm-up, but only one of them."""
 
 from __future__ import annotations
 

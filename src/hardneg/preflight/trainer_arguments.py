@@ -1,4 +1,4 @@
-"""How long a training is, and arguments of Lightning's Trainer that would do nothing."""
+"""The length of a training, and arguments of Lightning's Trainer that would do nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEAST = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1}
 
 
 def check_trainer(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a length of the training that cannot be, or an argument that does nothing here."""
+    """Raise `ConfigError` for an impossible length of the training, or an argument that does nothing here."""
     trainer = node["trainer"]
     for key, least in LEAST.items():
         value = trainer.get(key)
@@ -30,7 +30,7 @@ def check_trainer(node: dict[str, Any]) -> None:
             "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
         )
     check_compile(node)
-    if node.get("ckpt_path"):  # a run that goes on has what it was begun with
+    if node.get("ckpt_path"):  # a resumed run keeps what it was begun with
         return
     for key in trainer.keys() & REFUSED.keys():
         if trainer[key] is not None:
@@ -48,7 +48,7 @@ def check_compile(node: dict[str, Any]) -> None:
     if str(encoder.get("_target_")).endswith(".PairRecipe"):
         raise ConfigError("trainer.compile is for dual encoders; a cross-encoder trains as it is")
     if str(encoder.get("_target_")).endswith(".Static"):
-        raise ConfigError(f"trainer.compile has nothing to gain of encoder=static; choose a transformer, {off}")
+        raise ConfigError(f"trainer.compile gains nothing with encoder=static; choose a transformer, {off}")
     if encoder.get("grad_cache"):
         raise ConfigError(f"trainer.compile keeps the activations of a batch: set encoder.grad_cache=false, {off}")
     if encoder.get("gradient_checkpointing"):

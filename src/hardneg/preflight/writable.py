@@ -15,7 +15,7 @@ def check_writable(folder: str | Path, key: str) -> None:
     while not os.path.lexists(nearest):
         nearest = nearest.parent
     try:
-        # The one sure way to know: permissions say nothing of a file system that is mounted to be read only.
+        # The only sure way: permissions say nothing about a file system that is mounted read-only.
         os.rmdir(tempfile.mkdtemp(prefix=".hardneg-", dir=nearest))
     except OSError as error:
         where = "" if nearest == Path(folder).expanduser().absolute() else f" in {nearest}"

@@ -10,7 +10,7 @@ from hardneg.errors import JobFailed
 from hardneg.race.budget import slots
 from hardneg.race.course import Course
 from hardneg.race.crew import Work, ended
-from hardneg.race.outcome import Outcome
+from hardneg.race.outcome import Outcome, Run
 from hardneg.race.record import Record
 from hardneg.runs import rungs
 from hardneg.sweep.jobs import Job
@@ -24,42 +24,44 @@ class Anew:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
     One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
-    without another run it is judged by those that there are. A race that is asked for again tries what failed once
-    more (see `try_again`), while there is time.
+    without any other run the race is judged by those that succeeded. Another seed is begun only with time for all runs
+    that are compared on it. A race that is asked for again tries what failed once more (see `try_again`).
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
         self.course, self.outcome, self.record = course, outcome, course.record
-        self.queue = outcome.queue(first_seed)
-        self.width = max(len(name) for name, _ in self.queue)
-        self.must = len({outcome.verdict.taken, outcome.baseline})
+        self.groups = outcome.runs_anew(first_seed)
+        self.width = max(len(name) for group in self.groups for name, _ in group)
+        self.must = [(name, first_seed) for name in dict.fromkeys((outcome.verdict.taken, outcome.baseline))]
 
-    def run(self) -> list[tuple[str, int]]:
+    def run(self) -> list[Run]:
         """Train what there is time for; return the arms and seeds that were trained."""
         known = self.record.kept("ends") or {}
-        if missing := [name for name, seed in self.queue[: self.must] if f"{name}-s{seed}" not in known]:
+        if missing := [name for name, seed in self.must if f"{name}-s{seed}" not in known]:
             needed = slots(len(missing), self.course.crew.n_jobs) * self._cost()
             self.course.warn_if_over(needed, f"time is short for a run of {' and of '.join(missing)} with the test")
         self.course.crew.work_off(self.wanted, self._ended)
         known = self.record.kept("ends") or {}
-        return [(name, seed) for name, seed in self.queue if f"{name}-s{seed}" in known]
+        return [(name, seed) for group in self.groups for name, seed in group if f"{name}-s{seed}" in known]
 
     def wanted(self) -> list[Work]:
         """The runs that are left: the first in any case, others while there is time."""
         known = {**(self.record.kept("ends") or {}), **failed_ends(self.record)}
-        plan, whole = self.outcome.plan, self.course.rules.whole
-        cost, left, out = self._cost(), self.course.left(), list[Work]()
-        for number, (name, seed) in enumerate(self.queue):
-            if f"{name}-s{seed}" in known:
-                continue
-            if number >= self.must and cost * slots(len(out) + 1, self.course.crew.n_jobs) > left:
-                break
-            words = tuple(self.course.entries[name].at_the_end(plan.unit[name], whole, seed))
-            out.append(Work(f"end_{name}-s{seed}", name, words, {}, seed))
-        return out
+        cost, left, out = self._cost(), self.course.left(), list[Run]()
+        for group in self.groups:
+            missing = [(name, seed) for name, seed in group if f"{name}-s{seed}" not in known]
+            if cost * slots(len(out) + len(missing), self.course.crew.n_jobs) > left:
+                missing = [run for run in missing if run in self.must]
+            out += missing
+        return [self._work(name, seed) for name, seed in out]
+
+    def _work(self, name: str, seed: int) -> Work:
+        unit, whole = self.outcome.plan.unit[name], self.course.rules.whole
+        words = tuple(self.course.entries[name].at_the_end(unit, whole, seed))
+        return Work(f"end_{name}-s{seed}", name, words, {}, seed)
 
     def _cost(self) -> float:
-        """The seconds of such a run, by those that there were, else by what a whole run has cost of late."""
+        """The seconds of such a run: the mean of those that ended, or else what a whole run has cost recently."""
         times = [value for key, value in self.record.study.user_attrs.items() if key.startswith("seconds_end_")]
         return (
             float(np.mean(times))
@@ -82,7 +84,7 @@ class Anew:
         )
 
     def _failed(self, work: Work, job: Job, error: str, seconds: float) -> None:
-        if (work.arm, work.seed) in self.queue[: self.must]:
+        if (work.arm, work.seed) in self.must:
             raise JobFailed(f"{job.name} failed: {error}; see {job.folder}")
         run = f"{work.arm}-s{work.seed}"
         with self.record.alone():

@@ -18,7 +18,7 @@ LEAST = 5  # steps of a first rung: with fewer there is nothing to see
 
 
 def seconds_of(text: object) -> float:
-    """Read 90s, 30m, 2h, 1h30m; raises `ConfigError` for what is no duration."""
+    """Read 90s, 30m, 2h, 1h30m; raises `ConfigError` for anything else."""
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", str(text))
     total = sum(float(number) * UNITS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != str(text) or total <= 0:
@@ -45,7 +45,7 @@ class Plan:
     unit: dict[str, int]
     training: float  # seconds of training of one whole run, the same for all arms
     cost: float  # seconds of one whole run, from its start to its end
-    longest: float  # seconds of the race if no arm is told apart, and of the runs at its end
+    longest: float  # seconds of the race if no arm proves worse than another, and of the runs at its end
     seeds: int
 
 
@@ -55,15 +55,15 @@ def runs_at_the_end(arms: int, seeds: int) -> int:
 
 
 def slots(runs: int, at_once: int) -> int:
-    """How many runs' time so many runs take where `at_once` go at a time: of the last round some may stay idle."""
+    """Round a number of runs up to whole rounds of `at_once`: in the last round some places may stay idle."""
     return math.ceil(runs / at_once) * at_once
 
 
 def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float, at_once: int = 1) -> Plan:
     """Find the longest training that fits, the same seconds for every arm; `seconds` is what is left of the budget.
 
-    Both are summed over the runs that go at a time, `at_once`. Counted is the worst case, in which no arm is told apart
-    and each rung keeps all that it may. Where it does not fit with `seeds` it is planned with fewer. Raises
+    Both are summed over the `at_once` runs that go at a time. The plan is for the worst case, in which no arm proves
+    worse than another and each rung keeps as many as it may. Where `seeds` do not fit, it is made with fewer. Raises
     `ConfigError` with the least budget where one seed and `LEAST` steps a rung do not fit.
     """
     for count in range(seeds, 1, -1):
@@ -74,7 +74,7 @@ def plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float
 
 def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float, at_once: int) -> Plan:
     count, whole = len(timings), rules.whole
-    start = min(timing.start for timing in timings.values())  # the others' had what is made once, and kept
+    start = min(timing.start for timing in timings.values())  # the others find in the cache what the first has made
     evaluation = sum(timing.evaluation for timing in timings.values()) / count
     arms = {rung: count if rung == 1 else min(count, rules.most(rung - 1)) for rung in range(1, rules.rungs + 1)}
     arms = {rung: slots(there, at_once) for rung, there in arms.items()}
@@ -101,7 +101,7 @@ def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: floa
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds that the parts of a run take: as planned, times `pace`, how much slower runs were of late."""
+    """Seconds that the parts of a run take: as planned, times `pace`, how much slower recent runs were."""
 
     rules: Rules
     unit: float  # of the length of a first rung, with its evaluation
@@ -110,12 +110,12 @@ class Costs:
     pace: float = 1.0
 
     def rung(self, rung: int) -> float:
-        """What an arm takes from the rung before to this one."""
+        """The seconds that an arm takes from the rung before to this one."""
         units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
         return self.pace * (units * self.unit + self.start)
 
     def at_the_end(self) -> float:
-        """What a whole run takes with its tests, before and after."""
+        """The seconds that a whole run takes, with its tests before and after."""
         return self.pace * (self.rules.whole * self.unit + self.start + 2 * self.evaluation)
 
 
@@ -127,9 +127,9 @@ def costs(made: Plan, timings: Mapping[str, Timing], rules: Rules) -> Costs:
 
 
 def room(left: float, cost: Costs, rung: int, ends: int, at_once: int = 1) -> int:
-    """How many arms the seconds that are left let go on after a rung; two of them go all the way, then come the `ends`.
+    """How many arms may go on after a rung in the seconds that are left, if two go all the way and `ends` runs follow.
 
-    Seconds are summed over the runs that go at a time, `at_once`.
+    Seconds are summed over the `at_once` runs that go at a time.
     """
     later = slots(2, at_once) * sum(cost.rung(after) for after in range(rung + 2, cost.rules.rungs + 1))
     free = left - later - slots(ends, at_once) * cost.at_the_end()

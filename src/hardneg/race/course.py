@@ -42,7 +42,7 @@ WIDTH = 80  # columns of a terminal as it opens
 
 def indented(items: Iterable[str], what: str = "") -> str:
     """Lay out items below a line that they belong to; each stays in one piece."""
-    text = what + ", ".join(item.replace(" ", "\xa0") for item in items)  # where textwrap breaks no line
+    text = what + ", ".join(item.replace(" ", "\xa0") for item in items)  # textwrap breaks no line at these
     filled = textwrap.fill(
         text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
@@ -65,20 +65,20 @@ class Course:
 
     @property
     def baseline(self) -> str:
-        """The arm that a winner must be told apart from."""
+        """The arm that a winner must prove better than."""
         return self.settings.baseline
 
     @property
     def rules(self) -> Rules:
-        """What looks go by: of all arms that race, hence without those that come to the same run as another."""
+        """The rules of the looks, for the arms that race: those that would repeat another arm's run are not counted."""
         return self.settings.rules(len(self.entries) - len(self.record.left_out()))
 
     def left(self) -> float:
-        """The seconds of the budget that runs may still take, summed over those at a time, as the budget is."""
+        """The seconds that runs may still take, summed over the runs that go at a time, as the budget is."""
         return self.budget - self.record.spent() - CLOSING * self.crew.n_jobs
 
     def so_far(self) -> str:
-        """How much of the budget is spent, as the user gave it: by the clock where all runs that may are at work."""
+        """How much of the budget is spent, by the clock, as the user gave it."""
         return f"{clock(self.record.spent() / self.crew.n_jobs)} of {clock(self.budget / self.crew.n_jobs)}"
 
     def costs(self, plan: Plan, rung: int) -> Costs:
@@ -88,7 +88,7 @@ class Course:
         return replace(planned, pace=sum(taken) / len(taken) / planned.rung(rung)) if taken else planned
 
     def warn_if_over(self, needed: float, what: str) -> None:
-        """Say so where what must be done takes more seconds, summed over the runs at a time, than are left."""
+        """Warn where what must be done takes more seconds, summed over the runs that go at a time, than are left."""
         left, at_once = self.left(), self.crew.n_jobs
         if needed > left:
             log.warning(
@@ -97,7 +97,7 @@ class Course:
             )
 
     def failed(self, arm: str, error: str, job: Job) -> None:
-        """Note that an arm is out of the race; raises `JobFailed` where that ends it."""
+        """Note that an arm is out of the race; raises `JobFailed` where that ends the race."""
         self.record.failed(arm, error)
         if arm == self.baseline:
             raise JobFailed(f"{arm}, the baseline, failed: {error}; see {job.folder}")
@@ -105,7 +105,7 @@ class Course:
         self.check_rivals()
 
     def check_rivals(self) -> None:
-        """Raise `JobFailed` if nothing has raced the baseline or will; arms that were stopped have."""
+        """Raise `JobFailed` if no arm has raced the baseline, or will; arms that were stopped have."""
         left_out = self.record.left_out()
         rivals = [
             trial for name, trial in self.record.trials().items() if name != self.baseline and name not in left_out
@@ -129,7 +129,7 @@ def open_course(
     if any(cfg.split.dev is None for cfg in cfgs):
         raise ConfigError("split.dev=null: a race is decided by dev")
     facts = {"storage": settings.storage, "study": settings.study, "sampler": "random", "seed": 1, "pruner": "none"}
-    with alone(folder):  # of several that come first one makes the database's tables
+    with alone(folder):  # of several processes that come at once one makes the database's tables
         record = Record(open_study(facts, folder), folder)
     asked = {key: value for key, value in asdict(settings).items() if key not in ("storage", "study", "arms")}
     own = {name: list(one.own) for name, one in arms.items()}
@@ -157,5 +157,5 @@ def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto:
 
 
 def note_checks(course: Course, seconds: float) -> None:
-    """Count what the checks took for all runs that could have been at work meanwhile."""
+    """Count the time of the checks once for each run that could have been at work meanwhile."""
     course.record.keep_first("seconds_checks", seconds * course.crew.n_jobs)

@@ -34,7 +34,7 @@ PAUSE = 0.5  # seconds between two looks at what others do
 
 @dataclass(frozen=True)
 class Work:
-    """One run, or one part of it: a name that nobody else's has, its words, and its part in the race."""
+    """One run, or one part of it: a name of its own, its words, and its part in the race."""
 
     name: str
     arm: str
@@ -55,17 +55,17 @@ class Crew:
         if hasattr(launcher, "always_shared"):  # an arm's steps take as long alone as beside others
             launcher.always_shared = True
         self.n_jobs = at_a_time(int(config.hydra.launcher.get("n_jobs", 1)))
-        self.idle: Callable[[float], None] = lambda seconds: None  # is told what runs that were not there have lost
+        self.idle: Callable[[float], None] = lambda seconds: None  # hears of seconds without enough runs
         self.number = 0
 
     def compose(self, words: Sequence[str], check: bool = False) -> Job:
-        """Compose a run; raises `ConfigError` for what cannot work where it is to be checked."""
+        """Compose a run; with `check` raises `ConfigError` for what cannot work."""
         self.number += 1
         more = {"check": partial(check_job, launcher=self.config.hydra.launcher)} if check else {}
         return compose(self.config, list(words), self.number, **more)
 
     def work_off(self, wanted: Callable[[], list[Work]], done: Callable[[Work, Job, float], None]) -> None:
-        """Do what is wanted until nothing is; what others are at is waited for, or taken over when they are gone.
+        """Do what is wanted until nothing is left; wait for what others work on, and take it over when they are gone.
 
         `done` is told of each run that has ended, with its seconds, before anybody else may claim it.
         """
@@ -110,12 +110,12 @@ class Crew:
 
 
 def at_a_time(n_jobs: int) -> int:
-    """How many runs a launcher's `n_jobs` means; joblib's, -1 by default, counts back from the cores there are."""
+    """How many runs a launcher's `n_jobs` means; joblib's, -1 by default, counts back from the number of cores."""
     return n_jobs if n_jobs > 0 else max(cores() + 1 + n_jobs, 1)
 
 
 def prepare(job: Job, work: Work) -> None:
-    """Let the folder say what its run is to do; what failed begins anew. Raises `ConfigError` for another's folder."""
+    """Note in the folder what its run is to do; what failed begins anew. Raises `ConfigError` for another's folder."""
     found = status.read(job.folder)
     if found is not None and found.get("identity") not in (None, identity(job.cfg, job.folder)):
         raise ConfigError(f"{job.folder} holds a run of another config; choose another hydra.sweep.dir")
@@ -143,6 +143,6 @@ def forget(job: Job) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leave the screen to the race: a run's tables are in its folder, and launches are told by our own lines."""
+    """Leave the screen to the race: a run's tables are in its folder, and lines of our own tell of launches."""
     with at_level(LAUNCHER, logging.WARNING), contextlib.redirect_stdout(io.StringIO()):
         yield

@@ -1,4 +1,4 @@
-"""Which arms of a race go on, by paired tests over dev queries; which is taken; and whether it is named the winner."""
+"""Which arms of a race go on, by paired tests over dev queries; which is taken, and whether it is named the winner."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Rules:
     """How much error a race may make, and how many arms it lets through.
 
     `alpha` is the chance that any arm, at any look, is called worse than one that it equals, and the chance that an arm
-    is named the winner that is no better than the baseline. Each look spends a share of it in proportion to how far
-    the arms have come (the last looks decide most), evenly over all pairs of `arms`, those that were entered without
-    those that come to the same run as another: a union bound (Bonferroni), which holds however the looks depend on each
-    other and whichever arms are left. The winner is tested once, on seeds that no look has seen (`to_win`).
+    is named the winner that is no better than the baseline. Each look spends a share of it in proportion to how far the
+    arms have come (the last looks decide most), evenly over all pairs of `arms` (those that were entered, less those
+    that would repeat another's run): a union bound (Bonferroni), which holds however the looks depend on each other and
+    whichever arms are left. The winner is tested once, on seeds that no look has seen (`to_win`).
     """
 
     arms: int
@@ -47,8 +47,8 @@ class Rules:
         """The two-sided p-value against the baseline that an arm which is better must come below to be the winner.
 
         `alpha` is shared by all arms that might be tested (Bonferroni), so whichever the race brings to that test, and
-        however, the chance of a wrong winner is `alpha` at most. As worse arms win nothing, that is twice the share in
-        two-sided terms, but never more than `alpha`.
+        however, the chance of a wrong winner is `alpha` at most. As an arm that is worse cannot win, that is twice the
+        share in two-sided terms, but never more than `alpha`.
         """
         return min(self.alpha, 2 * self.alpha / (self.arms - 1))
 
@@ -70,8 +70,8 @@ class Look:
     leader: str
     level: float
     p: dict[str, float]
-    worse: list[str] = field(default_factory=list)  # told apart from the leader
-    no_time: list[str] = field(default_factory=list)  # not told apart, but the budget has room for fewer
+    worse: list[str] = field(default_factory=list)  # significantly worse than the leader
+    no_time: list[str] = field(default_factory=list)  # not significantly worse, but the budget has room for fewer
     on: list[str] = field(default_factory=list)
 
 
@@ -107,10 +107,10 @@ def p_value(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"]) -> flo
 
 
 def look(scores: Scores, rung: int, rules: Rules, baseline: str, room: int | None = None) -> Look:
-    """Look at the arms that have come to a rung: who is told apart from the leader stops, then who has no room.
+    """Look at the arms that have come to a rung: who is worse than the leader stops, then who has no room.
 
-    `room` is how many the time left is enough for; never fewer than two, the leader and the baseline, which always goes
-    on: what is said of it in the end is said at the whole length.
+    `room` is for how many the time left is enough; never fewer than two, the leader and the baseline, which always goes
+    on, so that at the end it has been trained at the whole length.
     """
     ranked = sorted(scores, key=lambda arm: -float(scores[arm].mean()))
     leader, level = ranked[0], rules.level(rung)
@@ -123,7 +123,7 @@ def look(scores: Scores, rung: int, rules: Rules, baseline: str, room: int | Non
 
 
 def standard_error(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"]) -> float:
-    """That of the mean of their differences by query; 0 for fewer than two queries."""
+    """The standard error of the mean difference by query; 0 for fewer than two queries."""
     d = np.asarray(one, float) - np.asarray(other, float)
     return float(d.std(ddof=1) / math.sqrt(len(d))) if len(d) > 1 else 0.0
 
@@ -131,9 +131,9 @@ def standard_error(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"])
 def verdict(scores: Scores, baseline: str, portfolio: Sequence[str]) -> Verdict:
     """Judge the arms that have come to the last rung by the rule of one standard error.
 
-    Taken is the first in the portfolio, which goes from the simplest to the dearest, of those that are within one
-    standard error of the best (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, 3.4.3;
-    here paired by query). That names no winner: the test comes on other seeds.
+    Of the arms within one standard error of the best the first in the portfolio is taken, which goes from the simplest
+    to the costliest (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, 3.4.3; here paired
+    by query). This names no winner: it is tested on other seeds.
     """
     leader = max(scores, key=lambda arm: float(scores[arm].mean()))
 
@@ -171,17 +171,16 @@ def confirm(
     taken: Mapping[int, Float[np.ndarray, " Q"]],
     baseline: Mapping[int, Float[np.ndarray, " Q"]],
     means: Float[np.ndarray, "A S"],
-    level: float = 0.95,
 ) -> Confirmation:
     """Test an arm against the baseline over new seeds and the dev queries, both random, as `hardneg compare` does.
 
     A race trains every arm with one seed, and of equal arms one seed's run may well be better than another's by more
-    than queries explain. So what names a winner are other seeds. `means` are the dev means of these arms by seed (NaN
+    than queries explain. So a winner is named by other seeds. `means` are the dev means of these arms by seed (NaN
     where one has no such run), the race's own among them, from which the variance between seeds is pooled.
     """
     shared = sorted(taken.keys() & baseline.keys())
     d = np.stack([taken[seed] - baseline[seed] for seed in shared])
     found = statistics.crossed(d, statistics.pooled_seed_variance(means))
-    low, high = found.interval(level)
+    low, high = found.interval()
     enough = found.seeds > 1 and found.seed_freedom >= LEAST_FREEDOM
     return Confirmation(found.mean, low, high, found.p if enough else None, found.seeds, found.error)

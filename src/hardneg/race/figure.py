@@ -1,4 +1,4 @@
-"""The figure of a race: dev over the time that each arm has trained, how it ended, and the test of the last."""
+"""The figure of a race: each arm's dev metric over its training time, how it ended, and the test at the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draw(
     baseline: str,
     rungs: Sequence[float] = (),
 ) -> None:
-    """Draw the race beside the test of those that were trained anew; without a test the race alone.
+    """Draw the race beside the test of the arms that were trained anew, or alone where there is no test.
 
     `rungs` are the seconds of training at which there was a look.
     """

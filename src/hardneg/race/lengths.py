@@ -1,4 +1,4 @@
-"""Before the first rung: every arm's steps are timed, arms that come to one run are found, and lengths are planned."""
+"""Before the first rung: steps are timed, arms whose runs would be the same are found, and lengths are planned."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 TIMED = 2.0  # seconds for which an arm's steps are timed
-SEEDS_TO_TEST = 2  # one run more, that of the race, tells how much seeds vary (see `outcome.conclude`)
+SEEDS_TO_TEST = 2  # with the race's own run these tell how much seeds vary (see `outcome.conclude`)
 
 
 def lengths(course: Course) -> Plan:
     """Return how long every arm trains, timed and planned by whoever comes first.
 
-    Raises `ConfigError` for a budget that is too small and where all arms come to one run.
+    Raises `ConfigError` for a budget that is too small, and where the runs of all arms would be the same.
     """
     course.crew.work_off(lambda: untimed(course), lambda work, job, seconds: _timed(course, work, job, seconds))
     leave_out_duplicates(course)
@@ -48,7 +48,7 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
         return
     found = status.read(job.folder) or {}
     timing = found["timing"]
-    record.note(work.arm, seconds_0=seconds, identity=_comes_to(job, found), timing=timing)  # the last says: timed
+    record.note(work.arm, seconds_0=seconds, identity=_comes_to(job, found), timing=timing)  # last: it is timed now
     forget(job)
     known = record.timings()
     log.info(
@@ -56,8 +56,8 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
         *(max(map(len, course.entries)), work.arm, timing["step"], timing["evaluation"]),
         *(len(known), len(record.racing())),
     )
-    if len(known) == 1:  # a budget that is far too small is told at once, as if all were like the first
-        # Its start is no measure: it makes what the others find in the cache.
+    if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
+        # Its start does not count: it makes what the others find in the cache.
         alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
         plan(alike, course.rules, course.settings.seeds, course.left(), course.crew.n_jobs)
 
@@ -73,7 +73,7 @@ def _comes_to(job: Job, found: status.Status) -> str:
 
 
 def leave_out_duplicates(course: Course) -> None:
-    """Train once what several arms come to, which is known when each has settled its batch; see `duplicates`.
+    """Leave out arms that would repeat another's run, which is known when all have settled their batch (`duplicates`).
 
     Raises `ConfigError` where only one is left.
     """
@@ -83,7 +83,7 @@ def leave_out_duplicates(course: Course) -> None:
         if known is None:  # one begun by an earlier version, with a plan, goes on as it was
             known = duplicates(record.identities(), course.baseline) if record.kept(PLAN) is None else {}
             record.keep(SAME, known)
-        for name in [name for name in record.racing() if name in known]:  # also what a kill has left
+        for name in [name for name in record.racing() if name in known]:  # also those that a kill has left in the race
             record.stop(name)
     for name, other in known.items():
         log.info("%s is left out: on these data and this machine its run is that of %s, batch included", name, other)
@@ -92,7 +92,7 @@ def leave_out_duplicates(course: Course) -> None:
 
 
 def planned(course: Course) -> Plan:
-    """The plan that was made, or one made now; says what it is."""
+    """Return the plan that was made, or make one now, and log it."""
     record, rules = course.record, course.rules
     with record.alone():
         if (known := record.kept(PLAN)) is None:

@@ -27,7 +27,7 @@ class Rungs:
         self.width = max(map(len, plan.unit))
 
     def run(self) -> Verdict:
-        """Do what is not done yet, and judge the arms that have come to the last rung."""
+        """Train what is left, and judge the arms that have come to the last rung."""
         for rung in range(1, self.rules.rungs + 1):
             self._train_to(rung)
             if rung < self.rules.rungs:
@@ -93,8 +93,8 @@ class Rungs:
         self._warn(rung, 1 if seen.leader == self.course.baseline else 2)
 
     def _warn(self, rung: int, ends: int) -> None:
-        """Say so where the time left is too short for what there is to do as things stand; `ends`: runs at the end."""
-        if self.record.seconds(rung + 1):  # somebody is further
+        """Warn where the time left is too short for what is still to do; `ends` is the number of runs at the end."""
+        if self.record.seconds(rung + 1):  # some arm is further already
             return
         cost, at_once = self.course.costs(self.plan, rung), self.course.crew.n_jobs
         needed = slots(2, at_once) * sum(cost.rung(later) for later in range(rung + 1, self.rules.rungs + 1))
@@ -116,7 +116,7 @@ class Rungs:
         )
         for what, arms in (
             ("worse, stopped", seen.worse),
-            ("not told apart, stopped as time is short", seen.no_time),
+            ("stopped as time is short, though not proven worse", seen.no_time),
             ("on", seen.on),
         ):
             if arms:

@@ -1,4 +1,4 @@
-"""What a race has come to: who wins, or that nobody does; which arm is to be taken, and why."""
+"""The outcome of a race: which arm wins, if any; which is to be taken, and why."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from hardneg.race.course import Course
 from hardneg.race.decide import Confirmation, Verdict, confirm
 from hardneg.runs.rungs import DevValues
 
+Run = tuple[str, int]  # arm and seed
 Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at the end
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a race has come to before its runs at the end."""
+    """The state of a race before its runs at the end."""
 
     course: Course
     plan: Plan
@@ -26,12 +27,12 @@ class Outcome:
 
     @property
     def baseline(self) -> str:
-        """The arm that a winner must be told apart from."""
+        """The arm that a winner must prove better than."""
         return self.course.baseline
 
     @property
     def runner_up(self) -> str | None:
-        """Of the other arms the one that came furthest, of these the best on dev; None where there is no other."""
+        """The arm that came furthest beside these two, and of several the best on dev; None where there is no other."""
         others = {
             name: trial
             for name, trial in self.course.record.trials().items()
@@ -41,17 +42,33 @@ class Outcome:
         }
         return max(others, key=lambda name: _standing(others[name]), default=None)
 
-    def queue(self, first_seed: int) -> list[tuple[str, int]]:
-        """The runs at the end by arm and seed: first what the test of a winner needs, then the runner-up.
+    def runs_anew(self, first_seed: int) -> list[tuple[Run, ...]]:
+        """The runs at the end: first the pairs that the test of a winner needs, then the runner-up.
 
-        Where there is nothing to test the runner-up is trained beside the baseline.
+        Where there is nothing to test the runner-up is trained beside the baseline. Of two runs in one tuple neither
+        tells anything without the other, as arms are compared on the seeds that they share.
         """
         seeds = [first_seed + number for number in range(self.course.settings.seeds)]
-        third = [] if self.runner_up is None else [self.runner_up]
+        third = () if self.runner_up is None else (self.runner_up,)
         if self.verdict.taken == self.baseline:
-            return [(name, seed) for seed in seeds for name in (self.baseline, *third)]
-        pair = (self.verdict.taken, self.baseline)
-        return [(name, seed) for group in (pair, third) for seed in seeds for name in group]
+            groups = [(self.baseline, *third)]
+        else:
+            groups = [(self.verdict.taken, self.baseline), *([third] if third else [])]
+        return [tuple((name, seed) for name in group) for group in groups for seed in seeds]
+
+    def goes_by(self, dev: Dev) -> str:
+        """Say what the verdict goes by: it may differ from what the table of the test suggests."""
+        said, base, metric = self.verdict, self.baseline, self.course.metric
+        if said.taken == base:
+            return (
+                f"the verdict goes by dev {metric} in the race itself, one run of each arm; the test has no part in it"
+            )
+        seeds = len(dev[said.taken].keys() & dev[base].keys())
+        of = f"the {seeds} new seeds" if seeds > 1 else "the one new seed"
+        return (
+            f"the verdict goes by dev {metric} of {of} that both {said.taken} and {base} were trained on; the test has"
+            " no part in it"
+        )
 
 
 def _standing(trial: FrozenTrial) -> tuple[int, float]:
@@ -87,7 +104,7 @@ def _values(by_seed: Mapping[int, DevValues]) -> dict[int, np.ndarray]:
 def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
     """The dev mean of each arm (row) and seed (column), the race's own run last; NaN where there is no such run.
 
-    The race's run of an arm tells how much seeds vary, not which arm is better: by that it was chosen.
+    The race's own run tells how much seeds vary, not which arm is better, as the arm was chosen by it.
     """
     seeds = sorted({seed for by_seed in dev.values() for seed in by_seed})
     trials, last = outcome.course.record.trials(), outcome.course.rules.rungs
@@ -139,7 +156,7 @@ def _stopped(outcome: Outcome) -> str:
         words += f". Stopped as worse than the best of their rung: {', '.join(worse)}"
     if no_time := [name for seen in looks for name in seen.no_time]:
         words += (
-            f". Not told apart, but stopped as time was short: {', '.join(no_time)}; a new race with a longer budget,"
-            " or with fewer arms, can say more of them"
+            f". Stopped as time was short, though not proven worse: {', '.join(no_time)}; a new race with a longer"
+            " budget, or with fewer arms, can say more about them"
         )
     return words

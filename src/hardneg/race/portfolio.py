@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from hardneg.config.command_words import in_shell, key_of
+from hardneg.config.command_words import command_line, key_of
 from hardneg.errors import ConfigError
 from hardneg.race.decide import Rules
 
@@ -21,13 +21,13 @@ OWN = {
     "ckpt_path": "a race begins anew", "run_name": "runs are named after the arms",
     "strategy_name": "runs are named after the arms", "debug": "a trial has no results",
 }  # fmt: skip
-ENDLESS = 1_000_000  # steps of a run whose steps are only timed
+ENDLESS = 1_000_000  # steps of a run that is only timed
 QUIET = "+hydra.job_logging.handlers.console.level=ERROR"  # a run has its own log, with its alarms
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What `conf/hydra/sweeper/race.yaml` says; raises `ConfigError` for what cannot be."""
+    """What `conf/hydra/sweeper/race.yaml` says; raises `ConfigError` for settings out of range."""
 
     budget: str | None = None
     arms: Mapping[str, Any] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class Settings:
                 )
 
     def rules(self, arms: int) -> Rules:
-        """What the looks at so many arms go by."""
+        """The rules by which the looks judge this many arms."""
         return Rules(arms, self.rungs, self.growth, self.keep, self.alpha)
 
     def portfolio(self) -> dict[str, list[str]]:
-        """The arms, without those that are null; raises `ConfigError` for what is no arm, or without a baseline."""
+        """The arms, without those that are null; raises `ConfigError` for what is not an arm, or without a baseline."""
         arms = {str(name): words for name, words in self.arms.items() if words is not None}
         for name, words in arms.items():
             if not re.fullmatch(r"\w[\w.+-]*", name):
@@ -71,7 +71,7 @@ class Settings:
                 )
             check_words(words, f"arm {name}: ")
         if self.baseline not in arms:
-            raise ConfigError(f"baseline={self.baseline} is none of the arms; there are {', '.join(arms) or 'none'}")
+            raise ConfigError(f"baseline={self.baseline} is not among the arms; there are {', '.join(arms) or 'none'}")
         if len(arms) < 2:
             raise ConfigError("a race needs two arms or more; choose them by race=NAME (a file of conf/race)")
         same = {name: other for name in arms for other in arms if name < other and arms[name] == arms[other]}
@@ -81,13 +81,13 @@ class Settings:
 
 
 def duplicates(identities: Mapping[str, str], baseline: str) -> dict[str, str]:
-    """Of the arms whose runs would be the same, by `run_identity.identity`, all but one, each with the one that stays.
+    """The arms whose run another arm has too (`run_identity.identity`), each with the arm that stays.
 
-    That is the baseline, else the first. Words that differ may come to the same: a batch for few queries is small,
+    The baseline stays, else the first. Different words may make the same run: where queries are few a batch is small,
     whatever the encoder's would be.
     """
     stays: dict[str, str] = {}
-    for name in sorted(identities, key=lambda name: name != baseline):  # stable: else as they stand in the portfolio
+    for name in sorted(identities, key=lambda name: name != baseline):  # stable: the others keep their order
         stays.setdefault(identities[name], name)
     return {name: stays[own] for name, own in identities.items() if stays[own] != name}
 
@@ -115,7 +115,7 @@ class Entry:
 
     @property
     def words(self) -> list[str]:
-        """Its words; a later one of the same key takes an earlier one's place."""
+        """Its words; of several with one key the last counts."""
         return [*self.common, *self.own]
 
     def timed(self) -> list[str]:
@@ -124,7 +124,7 @@ class Entry:
         return [*self.words, *length, *_untested(), "logger=[]", *self._place("time", self.name)]
 
     def raced(self, unit: int, whole: int) -> list[str]:
-        """The command line of its run in the race, `whole` first rungs of `unit` steps long."""
+        """The command line of its run in the race, `whole` times a first rung of `unit` steps."""
         return [*self.words, *_length(unit * whole, unit), *_untested(), *self._place("arms", self.name)]
 
     def at_the_end(self, unit: int, whole: int, seed: int) -> list[str]:
@@ -143,7 +143,7 @@ class Entry:
         keys = {key_of(word) for word in self.own}
         words = [word for word in self.common if key_of(word) not in keys or word.startswith(("+", "~"))]
         length = _length(unit * whole, unit)
-        return in_shell(["hardneg", "train", *self.place, *words, *self.own, *length, f"seed={seed}"])
+        return command_line("train", *self.place, *words, *self.own, *length, f"seed={seed}")
 
     def _place(self, kind: str, folder: str) -> list[str]:
         return [f"run_name={folder}", f"hydra.sweep.subdir={kind}/{folder}", QUIET]

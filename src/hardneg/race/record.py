@@ -24,14 +24,14 @@ BY_LENGTH = "rates_by_length"  # runs of this race may have encoder.lr=auto; in 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Let no other process of this race decide anything meanwhile; a kill lets go of it."""
+    """Let no other process of this race decide anything meanwhile; a kill releases the lock."""
     (folder / LOCKS).mkdir(exist_ok=True)
     with FileLock(folder / LOCKS / "race.lock"):
         yield
 
 
 def _name_of(path: Path) -> str:
-    """The name that a file keeps, one made up by whoever comes first: races that share a cache may come at once."""
+    """The name that a file holds, made up by whoever comes first: races that share a cache may come at once."""
     if not _written(path):
         with FileLock(path.with_name(f"{path.name}.lock")):
             if not _written(path):
@@ -111,15 +111,15 @@ class Record:
             trial.set_user_attr(key, value)
 
     def timings(self) -> dict[str, Timing]:
-        """How long things take, of every arm that was timed, also of those that were left out since."""
+        """The timings of every arm, also of those that were left out since."""
         return {n: Timing(**t.user_attrs["timing"]) for n, t in self.trials().items() if "timing" in t.user_attrs}
 
     def identities(self) -> dict[str, str]:
-        """What each arm's run came to when it was timed, its batch settled; earlier versions noted none."""
+        """The identity of each arm's run when it was timed, its batch settled; earlier versions noted none."""
         return {n: t.user_attrs["identity"] for n, t in self.trials().items() if "identity" in t.user_attrs}
 
     def report(self, name: str, rung: int, mean: float, seconds: float) -> None:
-        """Note what an arm has come to."""
+        """Note an arm's dev metric at a rung."""
         self._trial(name).report(mean, rung)
         self.note(name, **{f"seconds_{rung}": seconds})
 
@@ -147,7 +147,7 @@ class Record:
         self.study.set_user_attr(f"look_{seen.rung}", asdict(seen))
 
     def stopped(self, rung: int) -> list[str]:
-        """The arms that the look at a rung has stopped and that are still down as racing."""
+        """The arms that the look at a rung has stopped and the study still counts as racing."""
         there = self.trials()
         return [n for n in self.racing() if there[n].last_step == rung and self._trial(n).should_prune()]
 
@@ -156,15 +156,15 @@ class Record:
         self.study.tell(self._trial(name), state=TrialState.PRUNED, skip_if_finished=True)
 
     def left_out(self) -> dict[str, str]:
-        """The arms that come to the same run as another, each with that one; empty until all are timed."""
+        """The arms that would repeat another arm's run, each with that arm; empty until all are timed."""
         return dict(self.kept(SAME) or {})
 
     def finished(self, name: str, value: float) -> None:
-        """Tell the study what an arm has come to in the end."""
+        """Tell the study an arm's final dev metric."""
         self.study.tell(self.trials()[name].number, value, skip_if_finished=True)
 
     def failed(self, name: str, error: str) -> None:
-        """An arm could not go on."""
+        """Note that an arm could not go on."""
         self.note(name, failed=error)
         self.study.tell(self.trials()[name].number, state=TrialState.FAIL, skip_if_finished=True)
 
@@ -179,7 +179,7 @@ class Record:
                 self.keep(key, value)
 
     def idle(self, seconds: float) -> None:
-        """Count seconds in which runs could have been at work that were not there: a race ends by the clock."""
+        """Count seconds in which more runs could have been at work: a race ends by the clock."""
         self.keep(f"seconds_idle_{uuid4().hex[:8]}", seconds)
 
     def kept(self, key: str) -> Any:
@@ -187,7 +187,7 @@ class Record:
         return self.study.user_attrs.get(key)
 
     def spent(self) -> float:
-        """The seconds of checks, of all runs but those that were cut off, and of what stood idle beside them."""
+        """The seconds of the checks, of all runs that were not cut off, and of idle places beside them."""
         of_arms = [facts.user_attrs for facts in self.trials().values()]
         attrs = [*of_arms, self.study.user_attrs]
         return float(sum(v for one in attrs for key, v in one.items() if key.startswith("seconds_")))

@@ -25,7 +25,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 FILES = SUMMARY, FIGURE, TABLE = "summary.json", "race.png", "compare.md"
-UNTRAINED = {"before": "untrained start"}  # what that row of a run's test is called here
+UNTRAINED = {"before": "untrained start"}  # how a race calls these rows of a run's test
 
 
 def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> float:
@@ -38,7 +38,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
     by_arm = _arms(outcome, ends)
     tested = _tested(by_arm)
     command = race.entries[end.take].command(outcome.plan.unit[end.take], race.rules.whole, seed)
-    _show(outcome, by_arm, tested, end.take)
+    _show(outcome, by_arm, tested, end.take, outcome.goes_by(dev))
     at = [outcome.plan.training * race.rules.units(rung) / race.rules.whole for rung in range(1, race.rules.rungs + 1)]
     figure.draw(race.folder / FIGURE, _lines(outcome), tested, race.metric, race.baseline, at)
     summary = {
@@ -86,7 +86,7 @@ def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
         folder = race.folder / "end" / f"{name}-s{seed}"
         if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
             runs.setdefault(name, {})[seed] = find([folder]).runs[0]
-    # The lengths, the batch and the rate that were found for it, and the words are what an arm is.
+    # An arm is its words, and the length, batch and rate that were found for it: these differences go without saying.
     settled = any(found_learning_rate(run.folder) for by_seed in runs.values() for run in by_seed.values())
     known = [
         "batch_size=",
@@ -113,21 +113,26 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
 
 
-def _show(outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str) -> None:
-    """Print the closing table and compare's, and write the latter."""
+def _show(
+    outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str, goes_by: str
+) -> None:
+    """Print the closing table and compare's, and write the latter; both with what the verdict goes by."""
     if not by_arm:
         log.warning("split.test=null: there is no test, so there is no table")
         return
     seeds = max(len(arm.runs) for arm in by_arm.values())
     over = f"means over up to {seeds} seeds" if seeds > 1 else "one seed"
     results.show(f"test, {over}; to be taken: {take}", tested)
+    log.info("%s", goes_by)
     if len(by_arm) < 2:
         return
     data = next(iter(by_arm[outcome.baseline].runs.values())).summary["data"]
     race = outcome.course
     table = contrasts.compare(data, by_arm, contrasts.Plan(race.metric, baseline=outcome.baseline))
     tables.show(table)
-    (race.folder / TABLE).write_text(tables.markdown(table), encoding="utf-8")
+    (race.folder / TABLE).write_text(
+        f"{tables.markdown(table)}\n{goes_by[0].upper()}{goes_by[1:]}.\n", encoding="utf-8"
+    )
 
 
 def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any
 
 
 def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
-    """What the drawn negatives of an arm did at the end of its run, by source; empty of one that was stopped."""
+    """What an arm's drawn negatives did at the end of its run, by source; empty for an arm that was stopped."""
     path = outcome.course.folder / "arms" / name / "summary.json"
     return json.loads(path.read_text(encoding="utf-8")).get("negatives", {}) if path.exists() else {}
 
@@ -155,7 +160,7 @@ def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
 def _tell_of_negatives(outcome: Outcome) -> None:
     for name in outcome.plan.unit:
         for source, did in _negatives(outcome, name).items():
-            share = did.get("loss_share")  # NaN where the loss cannot be told apart by source
+            share = did.get("loss_share")  # NaN where the loss cannot be split by source
             of_loss = "" if share is None or math.isnan(share) else f"{share:.0%} of the loss, "
             above = f"{did['above_positive']:.0%} of its negatives above their positive"
             log.info("%s: %s: %s%s (last third of its run in the race)", name, source, of_loss, above)

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def tidy(renewal: Renewal) -> None:
     """Remove the checkpoints of other renewals, but those that builds of this index were made with; reports stay.
 
-    A checkpoint that another index is made with belongs elsewhere: copy it before.
+    A checkpoint that another index uses must be copied elsewhere before.
     """
     used = {Path(str(build.manifest.source.get("ckpt_path"))).resolve() for build in renewal.index.builds()}
     used.add(Path(renewal.checkpoint).resolve())

@@ -1,4 +1,4 @@
-"""How a renewal came out, and what follows for the index: noted, so that asking again costs nothing."""
+"""The outcome of a renewal, and what follows for the index: noted, so that asking again costs nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hardneg.system.atomic_write import atomic_write
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out: the live model's build of the data (`old`), the new model's (`new`), and what the gate says.
+    """The outcome: the live model's build of the data (`old`), the new model's (`new`), and what the gate says.
 
     `reasons` are those against the new one, empty where it may go live; `limits` are those of the gate.
     """
@@ -29,7 +29,7 @@ class Outcome:
 
     @classmethod
     def known(cls, renewal: Renewal, gate: Gate) -> Outcome | None:
-        """Return what was noted before, if it was judged by these limits and its builds are there."""
+        """Return the earlier note, if it was judged by these limits and its builds exist."""
         note = renewal.note
         if note.get("limits") != asdict(gate):
             return None
@@ -38,7 +38,7 @@ class Outcome:
         return found if needed <= {build.name for build in renewal.index.builds()} else None
 
     def take(self, switch: bool) -> int:
-        """Switch if that is wanted and allowed, keep what may still be switched to, and say so; return the exit code.
+        """Switch if that is wanted and allowed, keep what may still be switched to, and log it; return the exit code.
 
         Raises `UserError` where another model went live meanwhile.
         """

@@ -1,4 +1,4 @@
-"""The words of a renewal: what may be given, and what they leave of those that the index was made with."""
+"""The words of a renewal: which may be given, and which they leave of those that the index was made with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OF_INDEX = ("switch", "keep", "rebuild", "shard", "width", "index")
 
 
 def check(words: Sequence[str]) -> None:
-    """Raise `ConfigError` for what is no word of `hardneg train`, and for what the plan gives itself."""
+    """Raise `ConfigError` for what is not a word of `hardneg train`, and for what the plan sets itself."""
     for word in words:
         if word.startswith("-") or ("=" not in word and not word.startswith("~")):
             raise ConfigError(f"{word}: give words of hardneg train, such as data.path=DIR or trainer.max_epochs=2")

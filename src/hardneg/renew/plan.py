@@ -30,8 +30,8 @@ from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.rebuild_command import is_data, located
 from hardneg.system.cache import fingerprint
 
-PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; how a renewal came out, in its own
-ELSEWHERE = (*GIVEN[1:], "data")  # keys that say where things are, or what is told apart by content
+PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; the note on a renewal's outcome, in its own
+ELSEWHERE = (*GIVEN[1:], "data")  # keys for places, or for what is identified by its content
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Renewal:
 
     @property
     def split(self) -> str:
-        """The queries that the gate looks at; of several test splits the first."""
+        """The split that the gate judges by; of several test splits the first."""
         return next(iter(splits_of(self.cfg.split.test)), self.cfg.split.dev)
 
     @property
     def note(self) -> dict[str, Any]:
-        """How it came out last time; empty if it never ended."""
+        """The last outcome; empty if it never ended."""
         return read_note(self.folder)
 
     @property
@@ -81,11 +81,11 @@ class Renewal:
 
     @property
     def rolled_back(self) -> bool:
-        """Whether its build was live, and is not any more."""
+        """Whether its build was live and is no longer."""
         return self.note.get("state") == "live" and self.note["new"] != self.live.name
 
     def source(self) -> dict[str, Any]:
-        """What the manifest of a build says of its data, and of the command that would make it again."""
+        """What the manifest of a build says about its data, and the command that would make it again."""
         own = [word for word in self.words if is_data(word) and word != "data=live"]
         data, words = located(classes.plain(self.cfg.data), index_words(self.live, own))
         return {"data": data, "words": words}
@@ -107,7 +107,7 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
     with TemporaryDirectory() as made:
         write_groups(Path(made), live, encoder)
         cfg = _train_config(fixed, Path(made), encoder)
-    if "wandb" in cfg.logger:  # a schedule's working directory is nobody's place for files
+    if "wandb" in cfg.logger:  # a scheduler's working directory is no place for files
         fixed.append(f"logger.wandb.dir={quoted(folder.root / PLACE)}")
     if not (cfg.split.test or cfg.split.dev):
         raise ConfigError("split.test and split.dev are null: without judged queries nobody can say what is better")
@@ -132,7 +132,7 @@ def live_checkpoint(live: Build) -> str:
 
 
 def read_note(folder: Path) -> dict[str, Any]:
-    """Read what a renewal left in its folder; empty where there is none."""
+    """Read the note that a renewal left in its folder; empty without one."""
     try:
         return json.loads((folder / NOTE).read_text(encoding="utf-8"))
     except FileNotFoundError:

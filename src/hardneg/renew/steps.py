@@ -1,4 +1,4 @@
-"""The steps of a renewal; each leaves its result behind, and finds it there when it is asked again."""
+"""The steps of a renewal; each leaves its result, and finds it when it is run again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hardneg.runs.folder import BEST, LAST
 from hardneg.runs.trec_runs import write_run
 from hardneg.serving.builder import Builder
 from hardneg.serving.builds import Build
-from hardneg.serving.live_index import open_build
+from hardneg.serving.opened_build import open_build
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.stages.recipe import Stage
 from hardneg.stages.run_stages import command_of, launch, say
@@ -35,7 +35,7 @@ class Stopped(Exception):
 def build(renewal: Renewal, ckpt_path: str, *beside: Build) -> Build:
     """Return a checkpoint's build of the data as they are: made where it is not there, checked, and kept with `beside`.
 
-    What an earlier renewal kept is kept no longer.
+    What an earlier renewal kept is released.
     """
     cfg, backend, encoder = renewal.index_cfg, renewal.live.backend, encoder_of(renewal, ckpt_path)
     source = {**renewal.source(), "ckpt_path": ckpt_path}
@@ -47,7 +47,7 @@ def build(renewal: Renewal, ckpt_path: str, *beside: Build) -> Build:
 
 
 def encoder_of(renewal: Renewal, ckpt_path: str) -> TextEncoder:
-    """Load a checkpoint for the index: as wide as that one is, where it should compute."""
+    """Load a checkpoint for the index, at the index's width, on the device that its config names."""
     cfg = renewal.index_cfg
     encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
     return encoder.at(min(renewal.live.manifest.dim, encoder.towers.dim))
@@ -62,7 +62,7 @@ def train(renewal: Renewal, lock: int) -> str:
     write_groups(conf, renewal.live, renewal.encoder)
     stage = Stage("train", "train", renewal.folder / "train", renewal.words)
     kept = stage.folder / "checkpoints" / (LAST if renewal.cfg.split.dev is None else BEST)
-    if stage.done and not kept.is_file():  # it was removed when nobody seemed to need it any more
+    if stage.done and not kept.is_file():  # it was removed when nothing seemed to need it any longer
         shutil.rmtree(stage.folder)
     if not stage.done:
         words = command_of(stage, conf)

@@ -1,4 +1,4 @@
-"""One pass over a corpus that ranks it for several sets of queries: documents come by in blocks and none is kept."""
+"""One pass over a corpus that ranks it for several sets of queries: documents pass in blocks and none is kept."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.exact_search import TopK, merged
-from hardneg.system import collectives, distributed
+from hardneg.system import agreement, collectives, distributed
 
-# Blocks of documents in their order: their rows and their vectors.
+# Blocks of documents, in order: their rows and their vectors.
 Documents = Iterator[tuple[Int32[np.ndarray, " n"], Float[Tensor, "n D"]]]
 
 
 class Lists:
-    """The best documents of each query, of those that came by; of several data sets in one each ranks its own.
+    """The best documents so far of each query; with several data sets in one each query ranks its own set's.
 
-    `rows` are the queries' rows, in order. Ranks see a share of the documents each, and put their lists together.
+    `rows` are the queries' rows, in order. Each rank sees a share of the documents, and the lists are merged.
     """
 
     def __init__(self, data: RetrievalData, rows: np.ndarray, queries: Float[Tensor, "Q D"], depth: int) -> None:
@@ -35,7 +35,7 @@ class Lists:
                 top.meet(vectors[start:end], torch.from_numpy(documents[start:end]).long().to(self.device))
 
     def best(self, width: int) -> tuple[Float[np.ndarray, "Q K"], Int32[np.ndarray, "Q K"]]:
-        """Return scores and rows of the best documents, filled up with -1 to a `width`; the same on every rank."""
+        """Return scores and rows of the best documents, padded with -1 to a `width`; the same on every rank."""
         width = min(self.depth, width)
         scores = torch.full((len(self.rows), width), -torch.inf, device=self.device)
         ids = torch.full((len(self.rows), width), -1, device=self.device)
@@ -43,7 +43,7 @@ class Lists:
             of_scores, of_ids = top.best()
             scores[here, : of_scores.shape[1]], ids[here, : of_ids.shape[1]] = of_scores, of_ids
         if distributed.active():
-            distributed.barrier()  # one may have had longer texts: its fellows wait outside of a collective
+            agreement.barrier()  # one may have had longer texts: the others wait outside of a collective
             scores, ids = (_side_by_side(part) for part in (scores, ids))
             scores, order = merged(scores, width)
             ids = ids.gather(1, order)

@@ -9,25 +9,25 @@ import numpy as np
 
 from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
 from hardneg.retrieval.model import Model
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 
 
 class CorpusVectors:
-    """Blocks on disk, in a folder of this run, named by all that decides them: weights, tokens, rows, precision.
+    """Blocks on disk, in a folder of this run, named by all that determines them: weights, tokens, rows, precision.
 
     A dev evaluation and the mining round after it, several sources that mine in one round, and the final test where the
-    best weights are the last: each takes what the first of them has computed. So does a run that was killed meanwhile.
-    They are of one state of the weights at a time: another one takes the place of the last. Every rank asks.
+    best weights are the last: all use what the first of them has computed. So does a run that was killed and resumed.
+    They belong to one state of the weights at a time: another state's replace them. Every rank asks.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def of(self, model: Model) -> Blocks:
-        """Return the vectors of all documents, embedding what is not there yet."""
+        """Return the vectors of all documents, embedding those that are missing."""
         rows = np.arange(len(model.docs), dtype=np.int32)
         here = self.folder / model.vectors_name(rows)
-        distributed.first(lambda: self._make_way(here))
+        agreement.first(lambda: self._make_way(here))
         return embed_blocks(model, rows, here, "documents")
 
     def _make_way(self, here: Path) -> None:
@@ -37,6 +37,6 @@ class CorpusVectors:
         here.mkdir(parents=True, exist_ok=True)
 
     def remove(self) -> None:
-        """Remove what is there; the run has ended."""
+        """Remove them; the run has ended."""
         if distributed.rank() == 0:
             shutil.rmtree(self.folder, ignore_errors=True)

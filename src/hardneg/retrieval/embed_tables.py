@@ -15,12 +15,12 @@ from hardneg.encoders.towers import Towers
 from hardneg.system import collectives
 from hardneg.system.progress import Progress, progress
 
-# Parts may be so much larger than in training: nothing is kept for a backward pass. On a CPU caches set the limit.
+# How much larger parts may be than in training: nothing is kept for a backward pass. On a CPU caches set the limit.
 WITHOUT_GRADIENT = {"cpu": 2, "cuda": 4}
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
-    """The computing type that a Lightning precision stands for, outside a trainer."""
+    """The autocast context of a Lightning precision, outside a trainer."""
     kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(str(precision).split("-")[0])
     return torch.autocast(device.type, kind) if kind and "mixed" in str(precision) else contextlib.nullcontext()
 

@@ -1,4 +1,4 @@
-"""The embeddings of a corpus as blocks on disk: bounded memory, shared by ranks, and kept over an interruption."""
+"""The embeddings of a corpus as blocks on disk: bounded memory, shared by ranks, surviving an interruption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import check_seen, taking_turns
 from hardneg.system.progress import Progress, progress
@@ -25,7 +25,7 @@ SIZE = 8192  # documents a block
 class Blocks:
     """Embeddings of the documents `rows`, in an order of our own (by length); `rows[position]` is the document.
 
-    `share` is a part of them, which begins at `start` of the `whole`. Queries are kept so too.
+    `share` is a part of them, which begins at `start` of the `whole`. Queries are kept like this too.
     """
 
     def __init__(self, paths: list[Path], rows: Int[np.ndarray, " N"], dim: int) -> None:
@@ -46,7 +46,7 @@ class Blocks:
 
     @property
     def whole(self) -> Blocks:
-        """All that this is a share of; itself, where it is none."""
+        """The whole that this is a share of; itself if it is not a share."""
         return self if self._whole is None else self._whole
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class Blocks:
 def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarray) -> None:
     """Fill `out` with the rows at these positions of an array that is cut into files of `SIZE` rows.
 
-    Each file is opened once, and what it takes beside the reading grows with the positions, not with positions x files.
+    Each file is opened once, and the work beside reading grows with the positions, not with positions x files.
     """
     order = np.argsort(positions, kind="stable")
     blocks, starts = np.unique(positions[order] // SIZE, return_index=True)
@@ -98,7 +98,7 @@ def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarr
 
 
 def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name: str = "documents") -> Blocks:
-    """Embed these documents where the model's vectors stay, so that nobody embeds them again, or else into `work`."""
+    """Embed these documents into the model's permanent folder, if it has one, or else into `work`."""
     if model.vectors is None or not len(rows):
         return embed_blocks(model, rows, work, name)
     folder = model.vectors / model.vectors_name(rows)
@@ -111,7 +111,7 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
 
     Documents are sorted by length before they are cut into blocks, so a block holds the same texts, padded the same
     way, whoever computes it: one process, several ranks or a second attempt write the same bytes. Vectors that the
-    model brings along (`embedded`) are taken as they are. Likewise queries, which are another `side`.
+    model brings along (`embedded`) are taken as they are. Queries are embedded likewise, as another `side`.
     """
     table = model.docs if side == DOCUMENT else model.queries
     rows = rows[np.argsort(table.lengths[rows], kind="stable")[::-1]]
@@ -127,7 +127,7 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
                 bar.skip(len(cuts[index]))
                 continue
             write_array(paths[index], _vectors(model, side, cuts[index], stored, bar))
-    distributed.barrier()
+    agreement.barrier()
     check_seen(paths)
     return Blocks(paths, rows, model.towers.dim)
 
@@ -151,6 +151,6 @@ def _vectors(model: Model, side: str, rows: Int[np.ndarray, " N"], stored: Reade
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a `.npy` file that is either whole or not there."""
+    """Write a `.npy` file atomically."""
     with atomic_write(path) as draft, draft.open("wb") as file:
         np.save(file, array)

@@ -13,13 +13,13 @@ STATE = 512 * 1024**2  # bytes that queries and their best documents may take in
 
 
 def ignore(documents: int) -> None:
-    """Hear of documents that have been compared, and show nothing."""
+    """Take note of compared documents without showing anything."""
 
 
 class TopK:
     """The `k` best documents so far of some queries, while documents come by in blocks.
 
-    Of documents with equal scores those that came first are kept, however documents and queries are cut into blocks.
+    Of documents with equal scores the earlier ones are kept, however documents and queries are cut into blocks.
     """
 
     def __init__(self, queries: Float[Tensor, "Q D"], k: int) -> None:
@@ -42,7 +42,7 @@ class TopK:
 
 
 class _Block:
-    """The best documents of so many queries as are scored at a time."""
+    """The best documents of the queries that are scored at a time."""
 
     def __init__(self, queries: Float[Tensor, "Q D"], k: int) -> None:
         self.queries, self.k = queries, k
@@ -52,7 +52,7 @@ class _Block:
     def meet(self, docs: Float[Tensor, "N D"], ids: Int[Tensor, " N"], buffer: Float[Tensor, " _"]) -> None:
         """Score these documents in memory that blocks share, and keep the best."""
         shape = (len(self.queries), len(docs))
-        # Memory that is taken anew for each product costs as much as the product: the system clears every page of it.
+        # Allocating memory for each product would cost as much as the product: the system clears every page of it.
         scores = torch.mm(self.queries, docs.T, out=buffer[: shape[0] * shape[1]].view(shape))
         if self.scores.shape[1] == self.k:
             better = scores > self.scores[:, -1:]
@@ -67,7 +67,7 @@ class _Block:
 
 
 def merged(scores: Float[Tensor, "Q N"], k: int) -> tuple[Float[Tensor, "Q K"], Int[Tensor, "Q K"]]:
-    """Return the `k` best of each row and their places, best first; of equal ones those that stand first."""
+    """Return the `k` best of each row and their places, best first; of equal ones the first."""
     sorted_, order = scores.sort(dim=1, descending=True, stable=True)
     return sorted_[:, :k], order[:, :k]
 
@@ -75,7 +75,7 @@ def merged(scores: Float[Tensor, "Q N"], k: int) -> tuple[Float[Tensor, "Q K"], 
 def _picked(
     scores: Float[Tensor, "Q N"], wanted: Bool[Tensor, "Q N"], ids: Int[Tensor, " N"]
 ) -> tuple[Float[Tensor, "Q W"], Int[Tensor, "Q W"]]:
-    """Move what is wanted of each row to its front: after a few blocks that is little, and sorting it costs nothing."""
+    """Move the candidates of each row to its front: after a few blocks they are few, and sorting them costs nothing."""
     rows, columns = wanted.nonzero(as_tuple=True)
     counts = torch.bincount(rows, minlength=len(scores))
     place = torch.arange(len(rows), device=rows.device) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
@@ -107,7 +107,7 @@ def exact(
 
 
 def queries_at_once(dim: int, k: int, device: torch.device) -> int:
-    """How many queries one pass over the documents may serve: those whose vectors and best documents fit in memory.
+    """How many queries one pass over the documents may serve: as many as have room for vectors and best documents.
 
     That is `STATE` bytes of main memory, or a quarter of what is free on a GPU, at `4 dim + 24 k` bytes a query: its
     vector, and scores (4 bytes) and places (8) of `k` documents twice, while they are merged.

@@ -1,4 +1,4 @@
-"""Metrics that trec_eval has not, of one query: as ranx has them (judged: ir_measures), in trec_eval's order."""
+"""Metrics that trec_eval lacks, for one query: as in ranx (judged: ir_measures), in trec_eval's order."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def value(measure: Measure, ranked: Mapping[str, float], labels: Grades, gains: 
         return float(hits)
     if measure.family == "hit_rate":
         return float(hits > 0)
-    # f1: of a cut beyond the end of the ranking precision counts the missing documents as wrong.
+    # f1: where the cut is beyond the end of the ranking, precision counts the missing documents as wrong.
     precision, recall = hits / (measure.cut or max(len(top), 1)), hits / max(relevant, 1)
     return 2 * precision * recall / (precision + recall) if hits else 0.0
 

@@ -1,4 +1,4 @@
-"""What metrics are called: the usual names, trec_eval's and ranx's, and which measure each of them is."""
+"""Names of metrics: the usual ones, trec_eval's and ranx's, and the measure that each stands for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TREC: dict[str, tuple[str | None, str | None]] = {
     "bpref": (None, "bpref"),
     "infap": (None, "infAP"),
 }
-# Those that trec_eval has not, or only in another form; they are in `formulas`.
+# Those that trec_eval lacks, or has only in another form; they are in `formulas`.
 FORMULAS = ("hit_rate", "hits", "f1", "judged", "dcg", "dcg_burges", "ndcg_burges")
 ALSO_CALLED = {"P": "precision", "p": "precision", "hit": "hit_rate", "r_precision": "rprec", "r-precision": "rprec"}
 UNCUT_ONLY = ("rprec", "bpref", "infap")
@@ -43,7 +43,7 @@ GRADED = ("ndcg", "dcg", "dcg_burges", "ndcg_burges", "rbp")
 
 @dataclass(frozen=True)
 class Measure:
-    """What a name stands for: a family, the cut (null: the whole ranking), and trec_eval's name for it if it has one.
+    """The measure of a name: a family, the cut (null: the whole ranking), and trec_eval's name for it, if any.
 
     `persistence` is that of rbp.
     """
@@ -65,7 +65,7 @@ def known() -> str:
 
 
 def measure(name: str) -> Measure:
-    """Say what a name stands for; raises `ConfigError` that lists what is known."""
+    """Return the measure of a name; raises `ConfigError` with a list of the known names."""
     found = _usual(name) or _of_trec(name)
     if found is None:
         raise ConfigError(

@@ -31,13 +31,13 @@ Own = Callable[[Labels, Rankings], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class OwnMetric:
-    """A metric that is not ours: what it is called, and the function."""
+    """A user's own metric: its name, and the function."""
 
     name: str
     function: Own
 
     def values(self, rankings: Rankings, labels: Labels) -> Float[np.ndarray, " Q"]:
-        """Ask it; a query that it leaves out has 0. Raises `ConfigError` for what is no number by query."""
+        """Compute it; a query that it leaves out has 0. Raises `ConfigError` unless it gives numbers by query."""
         judged = {query: dict(docs) for query, docs in labels.items() if query in rankings}
         found = self.function(judged, {query: dict(ranked) for query, ranked in rankings.items()})
         if not isinstance(found, Mapping):
@@ -67,7 +67,7 @@ class Run:
     def as_dict(self, data: RetrievalData) -> dict[str, dict[str, float]]:
         """String ids, as pytrec_eval and ranx read them."""
         query_ids = data.queries.ids.take(self.queries).to_pylist()
-        rows, places = np.unique(self.ids, return_inverse=True)  # names of what was found only, of millions
+        rows, places = np.unique(self.ids, return_inverse=True)  # the names of found documents only, among millions
         names = np.asarray(data.corpus.ids.take(rows.clip(min=0)).to_pylist(), dtype=object)
         kept, places = self.ids >= 0, places.reshape(self.ids.shape)
         return {
@@ -78,7 +78,7 @@ class Run:
     def without(self, seen: Ragged, depth: int) -> Run:
         """Leave out what is `seen` for each query, and keep the `depth` best of the rest."""
         out = np.zeros(self.ids.shape, bool)
-        for column in seen.padded(self.queries).T:  # one pass a document: no (Q, K, P) array
+        for column in seen.padded(self.queries).T:  # one pass per document, to avoid a (Q, K, P) array
             out |= self.ids == column[:, None]
         order = np.argsort(out, axis=1, kind="stable")[:, :depth]
         ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
@@ -86,11 +86,11 @@ class Run:
 
 
 def check(names: Sequence[Any]) -> None:
-    """Raise `ConfigError` for a metric we do not have, or one that is there twice; imports no user's own."""
+    """Raise `ConfigError` for an unknown metric, or one that is named twice; does not import users' own."""
     if not names:
         raise ConfigError("evaluate.metrics=[] measures nothing; name one, such as ndcg@10")
     if odd := [one for one in names if not isinstance(one, str | Mapping | OwnMetric)]:
-        raise ConfigError(f"evaluate.metrics: {odd[0]!r} is no name, and no {{_target_: mypackage.first_hit}}")
+        raise ConfigError(f"evaluate.metrics: {odd[0]!r} is neither a name nor {{_target_: mypackage.first_hit}}")
     said = names_of(names)
     for given, name in zip(names, said, strict=True):
         if said.count(name) > 1:
@@ -100,7 +100,7 @@ def check(names: Sequence[Any]) -> None:
 
 
 def names_of(metrics: Sequence[Any]) -> list[str]:
-    """What metrics are called in tables, files and `evaluate.best`: one of your own by `name`, else its target's."""
+    """The names of metrics in tables, files and `evaluate.best`: for one of your own its `name`, else its target's."""
     return [
         _own_name(one) if isinstance(one, Mapping) else one if isinstance(one, str) else one.name for one in metrics
     ]
@@ -117,7 +117,7 @@ def _own_name(node: Mapping[str, Any]) -> str:
 
 
 def resolve(metrics: Any) -> list[Metric]:
-    """Make what `evaluate.metrics` names: names as they are, and functions or objects of your own.
+    """Resolve `evaluate.metrics`: names as they are, and functions or objects of your own.
 
     Raises `ConfigError` for a target that is not allowed (HARDNEG_TARGETS), cannot be imported or cannot be called.
     """
@@ -212,7 +212,7 @@ def grades(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int | float
 
 
 def gains(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int | float]] | None:
-    """Return the grades that nDCG counts, likewise; None where they are those of `grades`."""
+    """Return the grades that nDCG counts, in the same form; None where they are those of `grades`."""
     return None if qrels.gains is None else _by_id(qrels, qrels.gains, data)
 
 
@@ -231,6 +231,6 @@ def grade(score: int | float) -> int | float:
 
 
 def _whole(labels: Labels) -> dict[str, dict[str, int]]:
-    """Return grades as trec_eval knows them, in whole numbers: as many steps of what all of them are multiples of."""
+    """Return grades as whole numbers, for trec_eval: multiples of a step that divides all of them."""
     steps = whole_steps(value for docs in labels.values() for value in docs.values())
     return {query: {doc: round(value * steps) for doc, value in docs.items()} for query, docs in labels.items()}

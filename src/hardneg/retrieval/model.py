@@ -1,4 +1,4 @@
-"""A dual encoder with its token tables: all that is needed to embed a data set."""
+"""A dual encoder with its token tables: everything that is needed to embed a data set."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from hardneg.system.cache import fingerprint
 if TYPE_CHECKING:
     from hardneg.retrieval.corpus_vectors import CorpusVectors
 
-# Reads vectors of a data set's documents: rows -> which of them are there (N,), and the vectors of those, in order.
+# Reads vectors of a data set's documents: rows -> which of them exist (N,), and the vectors of those, in order.
 Reader = Callable[[np.ndarray], tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]]
 
 
 class VectorSource(ABC):
-    """Vectors of a data set's documents that were embedded before, such as an index holds."""
+    """Existing vectors of a data set's documents, such as those of an index."""
 
     @abstractmethod
     def reader(self, model: Model) -> Reader | None:
-        """What reads those that this model would make now; None where there are none."""
+        """Return a reader of the vectors that this model would make now; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Model:
     """Towers, and the tokens of the data set's queries and documents as the towers' recipe makes them.
 
     `average` is a moving average of the towers, where training keeps one. `embedded` are vectors that mining need not
-    compute. `vectors` is where those of documents stay for whoever comes with the same weights; null for a model in
-    training, which will soon have others: `shared` holds those of the weights that it has now.
+    compute. `vectors` is where those of documents stay for other uses of the same weights; null for a model in
+    training, whose weights change: `shared` holds those of its current weights.
     """
 
     towers: Towers
@@ -73,20 +73,20 @@ class Model:
         return next(self.towers.parameters()).device
 
     def kept_in(self, cache: Path) -> Model:
-        """Return the same, whose document vectors stay in this cache."""
+        """Return the same, with document vectors that stay in this cache."""
         return replace(self, vectors=cache / "vectors")
 
     def identity(self) -> dict[str, Any]:
-        """Everything that decides an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
+        """Everything that determines an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
         own = {"weights": weights_hash(self.towers), "tokens": [self.queries.key, self.docs.key]}
         return {**self.document_identity(), **own}
 
     def vectors_name(self, rows: np.ndarray) -> str:
-        """What a folder with the vectors of these documents is called, by all that decides them."""
+        """The name of a folder with the vectors of these documents, made of everything that determines them."""
         return fingerprint([self.document_identity(), "all" if len(rows) == len(self.docs) else rows.tolist()])
 
     def document_identity(self) -> dict[str, Any]:
-        """Everything that decides the embedding of a document; of a frozen tower it stays as queries are trained."""
+        """Everything that determines the embedding of a document; training queries alone does not change it."""
         recipe = self.recipe.embedding_settings()
         return {
             "weights": weights_hash(self.towers.tower(DOCUMENT) if self.recipe.freeze else self.towers),

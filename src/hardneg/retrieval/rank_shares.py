@@ -1,7 +1,7 @@
-"""One index over the ranks of a run: each searches every query in its share of the documents, and files hold the finds.
+"""One index over the ranks of a run: each searches its share of the documents for every query, and writes files.
 
-No collective is needed: ranks meet once, when all have searched, however long one takes. What was searched before an
-interruption is not searched again by as many ranks.
+No collective is needed: ranks meet once, when all have searched, however long one takes. After an interruption the same
+number of ranks searches nothing again.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor
 
 from hardneg.retrieval.embedding_blocks import Blocks, read_rows, write_array
 from hardneg.retrieval.search import Search
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.cache import check_seen
 from hardneg.system.progress import Progress, progress
 
 FIND = np.dtype([("score", np.float32), ("position", np.int32)])
 
 # Of query rows (Q,) and K: their embeddings on the CPU, and scores and positions of documents, -1 where there are no
-# more. The K best of each query are among them, in no certain order; where several are as good as the last, it is those
-# that come first, however many ranks have searched.
+# more. The K best of each query are among them, in no particular order; of those as good as the last the first
+# are taken, however many ranks have searched.
 Nearest = Callable[
     [Int32[np.ndarray, " Q"], int],
     tuple[Float[Tensor, "Q D"], Float32[np.ndarray, "Q C"], Int[np.ndarray, "Q C"]],
@@ -34,14 +34,14 @@ Nearest = Callable[
 def nearest_in_shares(
     search: Search, docs: Blocks, queries: Blocks, depth: int, device: torch.device, folder: Path
 ) -> Nearest:
-    """Search all queries in this rank's share, wait for the other ranks, and return what reads the finds of all.
+    """Search all queries in this rank's share, wait for the other ranks, and return a reader of what all have found.
 
-    No query may be asked for more than `depth` documents. `folder` is one that all ranks see, and whoever owns it
-    removes what is left there. Raises `ConfigError` where the ranks do not see each other's files.
+    No query may be asked for more than `depth` documents. `folder` is one that all ranks see; its owner removes what is
+    left there. Raises `ConfigError` where the ranks do not see each other's files.
     """
     ranks = distributed.world_size()
     search_share(search, docs, queries, depth, device, folder)
-    distributed.barrier()
+    agreement.barrier()
     shares = [finds(folder, len(queries.paths), depth, number, ranks) for number in range(ranks)]
     check_seen([path for share in shares for path in share])
     widths = [min(depth, len(docs.share(number, ranks))) for number in range(ranks)]
@@ -53,7 +53,7 @@ def nearest_in_shares(
             columns.append(np.empty((len(asked), width), FIND))
             read_rows(share, positions, columns[-1])
         found = np.concatenate(columns, axis=1)
-        if ranks > 1:  # each has kept as many as one alone would
+        if ranks > 1:  # each has kept as many as a single process would
             best = np.lexsort((found["position"], -found["score"]), axis=1)[:, :k]
             found = np.take_along_axis(found, best, axis=1)
         return queries.take(asked), found["score"], found["position"]
@@ -84,7 +84,7 @@ def search_share(search: Search, docs: Blocks, queries: Blocks, depth: int, devi
 
 
 def _chunks(paths: list[Path], queries: Blocks, size: int, bar: Progress) -> Iterator[list[tuple[Path, Tensor]]]:
-    """Put the blocks that are not searched yet together, up to `size` queries, with the file of each."""
+    """Group the blocks that are not searched yet, up to `size` queries, each with its file."""
     chunk: list[tuple[Path, Tensor]] = []
     for path, block in zip(paths, queries, strict=True):
         if path.exists():

@@ -21,7 +21,7 @@ from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
-BLOCK = 16  # queries a step of the progress bar
+BLOCK = 16  # queries per step of the progress bar
 
 # Ranks the queries of a split: (split, depth) -> its best documents.
 FirstStage = Callable[[str, int], Run]
@@ -31,7 +31,7 @@ FirstStage = Callable[[str, int], Run]
 class Reranker:
     """Sorts the first documents of `first_stage` by the scores of a cross-encoder as it is at the time of asking.
 
-    All that the first stage found is ranked again; what it was to leave out (`seen`) is told here for other baselines.
+    Everything that the first stage found is ranked again; `seen`, which that leaves out, is here for other baselines.
     """
 
     data: RetrievalData
@@ -44,11 +44,11 @@ class Reranker:
         return {split: self._run(network, split, depth) for split in splits}
 
     def nested(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
-        """The same by split and suffix: a cross-encoder has no widths, only the full thing ("")."""
+        """The same by split and suffix: a cross-encoder has no widths, only the full one ("")."""
         return {split: {"": run} for split, run in self.runs(network, splits, depth).items()}
 
     def same_weights(self) -> AbstractContextManager[None]:
-        """What a dual encoder's corpus is embedded in once; here there is none."""
+        """Nothing to do: a dual encoder embeds its corpus once within this, and a reranker has no vectors."""
         return nullcontext()
 
     @torch.inference_mode()

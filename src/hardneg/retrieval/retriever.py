@@ -24,7 +24,7 @@ from hardneg.system import collectives, split_weights
 from hardneg.system.progress import progress
 
 BLOCK = 65_536  # documents in memory at a time
-HELD = 1024**3  # bytes of vectors that are held for a second question about the same weights
+HELD = 1024**3  # bytes of vectors that are held for a second ranking with the same weights
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Retriever:
 
     Documents are embedded and compared block by block, and of several ranks each does a share: memory does not grow
     with the corpus. What is `seen` for a query is left out of its ranking. Of several data sets in one each query ranks
-    the documents of its own. `whole` embeds all documents where others want the same vectors (see `CorpusVectors`);
-    null: they are embedded here, and forgotten.
+    the documents of its own. `whole` embeds all documents where others need the same vectors (see `CorpusVectors`);
+    null: they are embedded here, and not kept.
     """
 
     data: RetrievalData
@@ -66,9 +66,9 @@ class Retriever:
 
     @contextmanager
     def same_weights(self) -> Iterator[None]:
-        """Embed all documents once for whatever is asked in this block, in which the weights do not change.
+        """Embed all documents once for all rankings within this block, in which the weights do not change.
 
-        Where they take more than `HELD` bytes, and are on no disk, they are embedded again.
+        Vectors of more than `HELD` bytes that are not on disk are computed again.
         """
         self._held.append(None)
         try:
@@ -105,7 +105,7 @@ class Retriever:
         }
 
     def _longest(self, documents: Int32[np.ndarray, " n"] | None) -> int:
-        """How many documents the largest set has, of those that are ranked."""
+        """The number of documents of the largest set that is ranked."""
         if documents is None:
             return max(len(part.docs) for part in self.data.parts)
         ends = [np.searchsorted(documents, [part.docs.start, part.docs.stop]) for part in self.data.parts]
@@ -153,9 +153,9 @@ def _cut(vectors: Float[Tensor, "N D"], width: int, towers: Towers) -> Float[Ten
 
 
 def seen(data: RetrievalData, split: str | None) -> Ragged | None:
-    """What a query's ranking leaves out: the document that it is itself, and what this split's labels know as relevant.
+    """What a query's ranking leaves out: the document that is the query, and what this split labels as relevant.
 
-    The latter because a recommender does not offer again what a user has taken.
+    The latter since a recommender does not offer again what a user has taken.
     """
     if split is not None:
         return TrainingSet(data, split).excluded

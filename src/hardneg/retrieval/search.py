@@ -20,7 +20,7 @@ from hardneg.system import distributed
 
 log = logging.getLogger(__name__)
 
-POINTS = 39  # training points a cell, below which faiss warns
+POINTS = 39  # training points per cell, below which faiss warns
 SAMPLE = 262_144  # documents that a faiss index is trained on, at most
 
 Tick = Callable[[int], object]  # hears how many more documents all queries have been compared with
@@ -48,14 +48,14 @@ class Search(ABC):
         return False
 
     def queries_at_once(self, dim: int, k: int, device: torch.device) -> int:
-        """How many queries one question may hold."""
+        """How many queries may be asked at once."""
         return SIZE
 
     def check(self, documents: int, dim: int, device: torch.device) -> None:  # noqa: B027  most have nothing to refuse
-        """Raise `ConfigError` for what cannot index so many documents there, before they are embedded."""
+        """Raise `ConfigError`, before anything is embedded, for what cannot index that many documents there."""
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result: part of a store's fingerprint."""
+        """The settings that determine the result: part of a store's fingerprint."""
         return {"search": type(self).__name__, **asdict(self)}  # type: ignore[call-overload]
 
 
@@ -63,8 +63,8 @@ class Search(ABC):
 class Exact(Search):
     """Every query against every document, by matrix products; on a GPU the corpus stays there if it fits in half.
 
-    The documents are read once for as many queries as memory holds (`exact_search.queries_at_once`); of several ranks
-    each reads a share of them.
+    The documents are read once for as many queries as memory holds (`exact_search.queries_at_once`); each of several
+    ranks reads a share of them.
     """
 
     def over(self, docs: Blocks, device: torch.device) -> Searcher:
@@ -75,7 +75,7 @@ class Exact(Search):
         return lambda q, k, tick=ignore, /: exact(q, held, k, tick)
 
     def in_shares(self, device: torch.device) -> bool:
-        """Ranks always share: each holds, or reads, its part of the documents only."""
+        """Ranks always share: each holds, or reads, only its part of the documents."""
         return True
 
     def queries_at_once(self, dim: int, k: int, device: torch.device) -> int:
@@ -118,7 +118,7 @@ class Faiss(Search):
             )
 
     def in_shares(self, device: torch.device) -> bool:
-        """Where ranks search on GPUs of theirs, whose memory is what limits an index."""
+        """True where ranks search on GPUs of their own, whose memory limits an index."""
         return distributed.active() and device.type == "cuda" and load_faiss().get_num_gpus() > 0
 
     def _empty(self, dim: int) -> Any:
@@ -169,7 +169,7 @@ class Faiss(Search):
 
 
 def to_gpus(faiss: Any, index: Any, device: torch.device) -> Any:
-    """Put an empty index on this rank's GPU, or, of a process alone, in shards on all GPUs; not a copy on each."""
+    """Put an empty index on this rank's GPU, or, in a single process, in shards on all GPUs (not a copy on each)."""
     if distributed.active() or faiss.get_num_gpus() == 1:
         resources = faiss.StandardGpuResources()
         placed = faiss.index_cpu_to_gpu(resources, device.index or 0, index)
@@ -181,7 +181,7 @@ def to_gpus(faiss: Any, index: Any, device: torch.device) -> Any:
 
 
 def where_faiss_searches(faiss: Any, device: torch.device) -> str:
-    """Say whether faiss takes a GPU, and what to install where it could and does not."""
+    """Say whether faiss uses a GPU, and what to install where it could but does not."""
     if device.type != "cuda":
         return "faiss searches on the CPU"
     gpus = faiss.get_num_gpus()

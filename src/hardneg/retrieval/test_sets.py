@@ -1,4 +1,4 @@
-"""The test sets of a run: splits of its own data, and other data sets, each with what ranks its documents."""
+"""The test sets of a run: splits of its own data, and other data sets, each with a retriever or reranker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hardneg.errors import ConfigError, DataError
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
-from hardneg.system import distributed
+from hardneg.system import agreement
 
 Ranks = Retriever | Reranker
 
@@ -44,7 +44,7 @@ class TestSet:
 
     @property
     def data(self) -> RetrievalData:
-        """Where the queries are from."""
+        """The data set of the queries."""
         return self.retriever.data
 
 
@@ -69,14 +69,14 @@ def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str], own
             raise type(error)(f"evaluate.also.{name}: {error}") from error
         found.append(OtherSet(name, loaded, split))
     if found:
-        distributed.agree("the data of evaluate.also", [one.data.fingerprint(one.split) for one in found])
+        agreement.agree("the data of evaluate.also", [one.data.fingerprint(one.split) for one in found])
     return found
 
 
 def own_names(data: RetrievalData, splits: Sequence[str], several: bool) -> list[str]:
     """Name the test sets of the run's own data: by split where there are several, else by the data; one alone has none.
 
-    Of several data sets in one, a single split is named by these; "" leaves their own names as they are.
+    With several data sets in one, a single split goes by their own names, which "" leaves as they are.
     """
     if len(splits) > 1:
         return list(splits)
@@ -106,13 +106,13 @@ def nested_runs(sets: Sequence[TestSet], ranker: Any, depth: int) -> list[dict[s
 
 
 def leave_out(cfg: DictConfig, data: RetrievalData) -> str | None:
-    """The split that another set's rankings leave out: that of `evaluate.leave_out`, where it has one so called."""
+    """The split that another set's rankings leave out: that of `evaluate.leave_out`, if it has one of that name."""
     split: str | None = cfg.evaluate.get("leave_out")
     return split if split in data.qrels else None
 
 
 def fingerprints(sets: Sequence[TestSet]) -> str | dict[str, str] | None:
-    """What a run was tested on, for `hardneg compare`: one fingerprint, of several sets each by its name."""
+    """What a run was tested on, for `hardneg compare`: a fingerprint, or those of several sets by name."""
     if len(sets) < 2:
         return sets[0].data.fingerprint(sets[0].split) if sets else None
     return {one.name or one.data.name: one.data.fingerprint(one.split) for one in sets}

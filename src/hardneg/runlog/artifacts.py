@@ -31,8 +31,8 @@ def check_kinds(kinds: Any, key: str = "logger.wandb.artifacts") -> None:
 def trace(inputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Describe checkpoints that a run starts from or mines with, by config key: path, sha256, and the run it is of.
 
-    `run_id` is there where the checkpoint lies in a run folder that W&B knows. A checkpoint that is gone is left out: a
-    run that goes on needs no longer what it started from.
+    `run_id` is set where the checkpoint lies in a run folder that W&B knows. A checkpoint that is gone is left out: a
+    resumed run no longer needs what it started from.
     """
     found = {}
     for key, given in inputs.items():
@@ -105,13 +105,13 @@ class Artifacts:
         try:
             artifact = wandb.Artifact(name, kind, metadata=dict(metadata or {}))
             for file in files:
-                # A second copy in the user's cache would be read by nobody.
+                # Nobody would read a second copy in the user's cache.
                 artifact.add_file(str(file), policy="mutable" if copy else "immutable", skip_cache=True)
             if used:
                 self._use(artifact)
             else:
                 self.run.log_artifact(artifact)
-        except Exception as error:  # W&B raises whatever its server, its checks or the disk say
+        except Exception as error:  # W&B raises all sorts of errors from its server, its checks and the disk
             log.warning("W&B artifact %s not logged: %s", name, " ".join(str(error).split()))
 
     def _use(self, artifact: wandb.Artifact) -> None:

@@ -36,7 +36,7 @@ class MetricsCsv(Logger):
     Raises `DataError` if there is a `metrics.csv` that this class did not write.
     """
 
-    # Not a subclass of Lightning's CSVLogger: that one deletes the file that is there, and rewrites it in place.
+    # Not a subclass of Lightning's CSVLogger, which deletes an existing file, and rewrites it in place.
 
     def __init__(self, folder: str | os.PathLike[str], *, cut: bool = True) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class MetricsCsv(Logger):
             self._drop_repeated(row)
         if new := [key for key in row if key not in self._columns]:
             rows = _read(self.path)[1]
-            # `epoch` second, where the eye looks for it; the rest as they come
+            # `epoch` second, where one looks for it; the rest in order of appearance
             self._columns += sorted(new, key=lambda key: key not in ("step", "epoch"))
             self._rewrite(rows)
         assert self._file is not None
@@ -98,7 +98,7 @@ class MetricsCsv(Logger):
         kept = [row for row in rows if not self._cut or int(row["step"]) <= self._step]
         if dropped := len(rows) - len(kept):
             log.info("%s: cut %d rows after step %d, which this run logs again", self.path, dropped, self._step)
-        # also where nothing is cut: the last line may be half a line
+        # also where nothing is cut: the last line may be incomplete
         self._rewrite(kept)
         if self._cut:
             self._repeatable = [row for row in kept if int(row["step"]) == self._step]

@@ -28,7 +28,7 @@ class MlflowRun:
     """A context manager that gives a run Lightning's `MLFlowLogger`, and ends it as failed if the job raises.
 
     The id lies in `folder/mlflow_run_id`: a resumed run goes on under it. The parameters are the resolved config, of
-    the run's first start: MLflow lets none be changed. MLflow has no `@` in names: `ndcg@10` is `ndcg_at_10` there.
+    the run's first start: MLflow does not let them change. MLflow has no `@` in names: `ndcg@10` is `ndcg_at_10` there.
     """
 
     folder: str | os.PathLike[str]
@@ -104,7 +104,7 @@ def _logger(**arguments: Any) -> Any:
             super().log_metrics({key.replace("@", "_at_"): value for key, value in metrics.items()}, step)
 
         def log_run(self, folder: Path, checkpoint: Path) -> None:
-            """Upload what the run has come to."""
+            """Upload the results of the run."""
             for name in self.files:
                 if (folder / name).exists():
                     self.experiment.log_artifact(self.run_id, str(folder / name))

@@ -20,7 +20,7 @@ FOLDER = "tensorboard"
 
 
 class _Logger(TensorBoardLogger):
-    """Goes on in the files that are there: what a killed run logged after its last checkpoint is shown once.
+    """Continues existing files: what a killed run logged after its last checkpoint is shown once.
 
     The config is there from the beginning as a text; as hyperparameters it comes at the end, with the test metrics,
     since TensorBoard takes both together.
@@ -34,11 +34,11 @@ class _Logger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Write one row; the first says which older ones it takes the place of."""
+        """Write one row; the first one says which older rows it replaces."""
         if not self._begun:
             self._begun = True
             if self._goes_on:
-                _purge(self.experiment, (step or 0) + 1)  # a row of this very step may be another's
+                _purge(self.experiment, (step or 0) + 1)  # a row of this very step may be another process's
             else:
                 text = json.dumps(self.config, indent=2, default=str)
                 self.experiment.add_text("config", f"```json\n{text}\n```", 0)
@@ -57,7 +57,7 @@ class _Logger(TensorBoardLogger):
 
 
 def _purge(writer: Any, step: int) -> None:
-    """Tell TensorBoard that what was written before of this step and later ones is void."""
+    """Tell TensorBoard that earlier rows of this step and later ones are void."""
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
     files = writer._get_file_writer()

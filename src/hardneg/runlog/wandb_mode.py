@@ -28,7 +28,7 @@ def choose(requested: str) -> tuple[str, bool]:
     """Return the mode, `online`, `offline` or `disabled`, and whether the user insists on it.
 
     `auto` takes what `WANDB_MODE` or `wandb offline` say, else online if there is a key and the server answers, else
-    offline. Raises `ConfigError` for a mode that does not exist, `UserError` if `online` is asked for and cannot be.
+    offline. Raises `ConfigError` for a mode that does not exist, `UserError` if `online` is asked for and not possible.
     """
     import wandb
 

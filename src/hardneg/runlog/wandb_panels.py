@@ -1,4 +1,4 @@
-"""A saved view of a W&B project: which panels stand in which section, as a workspace or as a report."""
+"""A saved view of a W&B project: which panels are in which section, as a workspace or as a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 STEP = "trainer/global_step"
-GROUPED = ("strategy_name", "loss_id")  # config keys: one line an arm, over its seeds
+GROUPED = ("strategy_name", "loss_id")  # config keys: one line per arm, over its seeds
 INSTALL = "hardneg wandb-view needs wandb-workspaces: pip install 'hardneg[view]'"
 
 
@@ -29,7 +29,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Bars:
-    """A number a run from its summary, such as the best dev value."""
+    """One number per run from its summary, such as the best dev value."""
 
     title: str
     metric: str
@@ -39,7 +39,7 @@ Panel = Curve | Bars
 
 
 def sections(best: str) -> dict[str, list[Panel]]:
-    """Return what is looked at, by section; `best` is the dev metric that chooses the checkpoint."""
+    """Return the panels by section; `best` is the dev metric that chooses the checkpoint."""
 
     def by_source(where: str, *what: str) -> list[Panel]:
         return [Curve(f"{key.replace('_', ' ')}, by source", regex=f"^{where}/[^/]+/{key}$") for key in what]
@@ -125,7 +125,7 @@ def save(
     try:
         entity = entity or str(wandb.Api().default_entity)
         return make(entity, project, name, best, group).save().url
-    except Exception as error:  # W&B's client raises many kinds for a server that refuses or is not there
+    except Exception as error:  # W&B's client raises many kinds of errors for a server that refuses or does not answer
         reason = " ".join(str(error).split())
         place = f"{entity or 'your entity'}/{project}"
         raise UserError(f"the view of {place} could not be saved: {reason}") from error

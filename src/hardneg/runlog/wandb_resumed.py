@@ -39,7 +39,7 @@ class ContinuedLogger(WandbLogger):
             name: max((float(row[name]) for row in written if name in row and int(row["step"]) > 0), default=-math.inf)
             for name in best
         }
-        self._artifacts = artifacts  # None: another rank, or nothing is logged at all
+        self._artifacts = artifacts  # None: this is another rank, or nothing is logged at all
 
     def log_run(self, folder: Path, checkpoint: Path) -> None:
         """Keep the files of a finished run, as far as `artifacts` says so."""

@@ -1,4 +1,4 @@
-"""Which mined lists a run has drawn from: `stores.jsonl` in its folder, a line a list."""
+"""Which mined lists a run has drawn from: `stores.jsonl` in its folder, one line for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE = "stores.jsonl"
 def note_store(folder: Path, source: str, store: str, step: int, mined: bool) -> bool:
     """Note a list that training begins to draw from; return whether this run mined it.
 
-    `mined` is whether that was just now. A run that goes on finds lists that it has mined itself: the first note
+    `mined` says whether that was just now. A resumed run finds lists that it has mined itself, so the first note
     counts.
     """
     for line in _lines(folder):

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 # Other launchers' workers compose a job's config before they run it, and import this module before that.
 composition.register_resolvers()
 
-WATCH = "HARDNEG_WATCH_STDIN"  # set by the launcher of processes: stop when it is gone and our stdin ends
+WATCH = "HARDNEG_WATCH_STDIN"  # set by the launcher of processes: stop when it is gone, which ends our stdin
 Entry = Callable[[DictConfig], Any]  # what a command does with its config
 
 TOGETHER = ("train", "train-teacher", "mine", "evaluate")  # commands whose work several ranks share
@@ -45,9 +45,9 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
     """Run a command's function in the output folder that Hydra gives it; return what optimising sweepers read.
 
     A sweep's job that is finished returns at once; one that was interrupted goes on from its checkpoint; one that
-    failed begins anew. What a user can mend (also a folder with another config, or one that another process works in)
-    is told without a traceback, and ends a single run with exit code 2; in a sweep every failure raises `JobFailed`
-    after it was told, so that the other jobs go on.
+    failed begins anew. An error that a user can mend (also a folder with another config, or one that another process
+    works in) is logged without a traceback, and ends a single run with exit code 2; in a sweep every failure is logged
+    and raises `JobFailed`, so that the other jobs go on.
     """
     app = HydraConfig.get()
     folder = Path(app.runtime.output_dir).resolve()
@@ -79,15 +79,15 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
 
 
 def of_sweep(app: Any) -> bool:
-    """Whether a job is one of a sweep; the launcher of processes gives a single run its number there."""
+    """Whether a job belongs to a sweep; in one of processes its launcher sets the number that tells."""
     return app.mode == RunMode.MULTIRUN or not OmegaConf.is_missing(app.job, "num")
 
 
 def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
-    """Return the status of a finished run of this config; None if there is none, `ConfigError` for one of another.
+    """Return the status of a finished run of this config, None if there is none; `ConfigError` for another config's.
 
-    Without a summary.json nothing is finished: of mining the cache holds the result, and to delete the summary asks for
-    the run once more.
+    Without a summary.json no run is finished: deleting it asks for the run once more. The result of mining is in the
+    cache.
     """
     check_same(folder, cfg)
     summary, found = folder / "summary.json", status.read(folder)
@@ -136,9 +136,9 @@ def refuse_ranks(config_name: str) -> None:
 
 
 def _plan(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    """What is to be done in the folder, for all ranks: the `result` that is there, the checkpoint to `go_on` from.
+    """Plan for all ranks what to do in the folder: take the `result` that is there, or `go_on` from a checkpoint.
 
-    Neither where a run begins. Clears what a failed one left.
+    The plan has neither where a run begins. Clears what a failed run left.
     """
     if not of_sweep(HydraConfig.get()):
         return {}
@@ -164,7 +164,7 @@ def _going_on(cfg: DictConfig, planned: dict[str, Any]) -> DictConfig:
 
 
 def _followed(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
-    """Do as the first rank has planned, which records what became of it; a job that it gives up is none for us."""
+    """Do as the first rank has planned, which records the outcome; a job that it gives up is given up here too."""
     try:
         planned = launch.decided(DECISION, lambda: _plan(cfg, folder))
         return planned["result"] if "result" in planned else entry(_going_on(cfg, planned))
@@ -182,7 +182,7 @@ def _followed(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
 
 
 def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
-    """Run, and leave in the folder what became of it."""
+    """Run, and record the outcome in the folder."""
     app = HydraConfig.get()
     best = OmegaConf.select(cfg, "evaluate.best")
     name = str(cfg.get("run_name") or folder.name)
@@ -190,7 +190,7 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
     status.begin(folder, **facts, best=best)
     try:
         result = entry(cfg)
-        if is_trial(cfg):  # it is no run that is done
+        if is_trial(cfg):  # a run without a result is not done
             status.write(folder, state="trial", result=None)
             return result
     except Pruned as ended:
@@ -211,7 +211,7 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         raise lost_rank.noted(folder, error) from error.__cause__
     except Exception as error:
         mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
-        with suppress(OSError):  # what is said below is worth more than that the state could not be noted
+        with suppress(OSError):  # the error below matters more than a state that could not be written
             status.write(folder, state="failed", error=mendable or _last_line(error))
         if mendable:
             log.info("what could not be read or written", exc_info=error, extra=ONLY_IN_FILE)
@@ -225,7 +225,7 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
 
 
 def _identity(cfg: DictConfig, folder: Path) -> str:
-    """A run that goes on is the one it was, whatever it had been asked to start from."""
+    """The identity of the run that begins, or of the one that goes on, whatever either was asked to start from."""
     found = status.read(folder)
     same = found and run_identity.goes_on(cfg.get("ckpt_path"), folder)
     return str(found["identity"]) if found and same else run_identity.identity(cfg, folder)

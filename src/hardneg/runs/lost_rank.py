@@ -1,4 +1,4 @@
-"""How a run ends whose first rank has lost another: was that one killed, or had it failed?"""
+"""How a run ends when its first rank has lost another: that one was killed, or it failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hardneg.runs import status
 def note_failure(folder: Path, line: str) -> None:
     """Say in the run folder, by a rank above 0, that it has failed; the first rank only sees it gone.
 
-    Where that one has given up before, and removed the folder of a run that was refused, nothing is left.
+    Nothing is noted where the first rank has removed the folder, as of a run that was refused.
     """
     if status.read(folder) is not None:
         status.write(folder, state="failed", error=line)

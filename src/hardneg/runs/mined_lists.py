@@ -1,4 +1,4 @@
-"""Mined lists of a run, opened for looking at: each document with its text, its score and what became of it."""
+"""Mined lists of a run, opened to look at: each document with its text, its score and its fate."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MinedLists:
         Columns: query, query_text, rank (from 0), document, text, score (the miner's), positive_score (of the query's
         lowest known positive), fate (`kept`, or the filter that dropped it), relevant: `labelled`, in generated data
         also `hidden` (relevant, but not labelled), else empty. `to_pandas()` makes a data frame of it. Raises
-        `UserError` for an id that is none of the set's queries.
+        `UserError` for an id that no query of the set has.
         """
         data, reasons = self.training.data, self.store.card["reasons"]
         rows = [self._row(query) for query in queries]
@@ -72,7 +72,7 @@ class MinedLists:
         )
 
     def histogram(self) -> Figure:
-        """Draw how the miner's scores of positives, of kept documents and of those each filter dropped lie."""
+        """Draw the miner's scores: those of positives, of kept documents, and of what each filter dropped."""
         return histogram({self.source: self.store})
 
     def _row(self, query: str) -> int:

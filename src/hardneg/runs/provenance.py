@@ -14,7 +14,7 @@ from typing import Any
 
 import hardneg
 from hardneg.config import classes
-from hardneg.config.command_words import in_shell
+from hardneg.config.command_words import command_line
 from hardneg.data.other_sets import others
 from hardneg.data.readers.folders import is_hub_name
 
@@ -29,7 +29,7 @@ def provenance(cfg: Any) -> dict[str, Any]:
 
     The commit is that of the working directory, with `-dirty` behind it where files differ from it, else that of the
     package; None where neither is in a git repository. `repository` is that of the working directory, None where there
-    is none: the place of the package says nothing of the work.
+    is none: where the package lies says nothing about the work.
     """
     commit, repository = commit_of(Path.cwd())
     commit = commit or _described(Path(hardneg.__file__).parent)
@@ -37,7 +37,7 @@ def provenance(cfg: Any) -> dict[str, Any]:
         "hardneg": hardneg.__version__,
         "packages": packages(),
         "data_path": data_path(classes.plain(cfg.data)),
-        "command": in_shell(["hardneg", *sys.argv[1:]]),
+        "command": command_line(*sys.argv[1:]),
         "host": socket.gethostname(),
         "commit": commit,
         "repository": repository,
@@ -45,7 +45,7 @@ def provenance(cfg: Any) -> dict[str, Any]:
 
 
 def packages() -> dict[str, str]:
-    """The versions of Python and of the packages that numbers depend on, of those that are installed."""
+    """The versions of Python and of the installed packages that results depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -82,7 +82,7 @@ def _described(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    # Without the lock that a look at the index would take: others may be at work in the repository.
+    # Without the lock that reading the index would take: others may be at work in the repository.
     quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(

@@ -28,7 +28,7 @@ Means = dict[str, dict[str, float]]  # system -> metric -> mean
 class Tested:
     """One test set: its ranking by suffix of the width ("" is the whole), and every system's values by query.
 
-    `name` is "" where it is the only one, and of several data sets in one, whose own names are then enough.
+    `name` is "" for a run's only test set; several data sets in one are told apart by names of their own.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Tested:
 def write_per_query(path: Path, tested: Sequence[Tested]) -> None:
     """Write one row a query and system: query_id, system, of several sets the set, a column per metric.
 
-    Of several test sets ids become NAME/ID, as they are in several data sets in one.
+    With several test sets ids become NAME/ID, as the ids of several data sets in one are.
     """
     tables = []
     for one in tested:
@@ -70,7 +70,7 @@ def write_per_query(path: Path, tested: Sequence[Tested]) -> None:
 
 
 def write_runs(folder: Path, tested: Sequence[Tested], name: str, tag: str) -> None:
-    """Write the ranking as NAME.run; of several test sets that of each, as NAME/SET.run."""
+    """Write the ranking as NAME.run; with several test sets one for each, NAME/SET.run."""
     if len(tested) == 1:
         write_run(folder / f"{name}.run", tested[0].run, tested[0].data, tag)
         return
@@ -81,7 +81,7 @@ def write_runs(folder: Path, tested: Sequence[Tested], name: str, tag: str) -> N
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write the run's facts and results as JSON, in one stroke: where it is, the run is complete."""
+    """Write the run's facts and results as JSON, atomically: where the file is, the run is complete."""
     with atomic_write(path) as draft:
         draft.write_text(json.dumps(summary, indent=2), encoding="utf-8")
 

@@ -23,7 +23,7 @@ IDS, MEAN = "ids", "mean_"
 class Part:
     """What a race asks of a run: to pause at the step `until`, or to take the time of its steps for `seconds`.
 
-    Neither: to go on to its end. In any case its dev values are kept query by query.
+    With neither it goes on to its end. Its dev values are kept query by query in any case.
     """
 
     until: int | None = None
@@ -47,7 +47,7 @@ def part_of(folder: Path) -> Part | None:
 
 
 def note(folder: Path, ids: np.ndarray, values: Float[np.ndarray, " Q"], step: int, mean: float) -> None:
-    """Add an evaluation to those that the folder has; one of the same step takes the earlier one's place."""
+    """Add an evaluation to those that the folder has; it replaces an earlier one of the same step."""
     path, kept = folder / FILE, dict[str, np.ndarray]()
     if path.exists():
         with np.load(path, allow_pickle=False) as before:
@@ -60,7 +60,7 @@ def note(folder: Path, ids: np.ndarray, values: Float[np.ndarray, " Q"], step: i
 
 
 def best_until(folder: Path, until: int) -> DevValues:
-    """The evaluation with the highest mean up to a step, of equal ones the first: what best.ckpt holds there.
+    """The evaluation with the highest mean up to a step, the first of equal ones: the one that best.ckpt is of.
 
     Raises `DataError` where there is none.
     """

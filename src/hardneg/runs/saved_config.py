@@ -22,7 +22,7 @@ HYDRA = re.compile(r"\$\{hydra:([\w.]+)\}")
 def read_config(folder: str | Path) -> Any:
     """Return the config that a run was started with; raises `UserError` for a folder without one.
 
-    Relative paths of data and cache lead to where they led then: from the directory that the run was started in.
+    Relative paths of data and cache are resolved as they were then, from the directory that the run was started in.
     """
     written = Path(folder) / ".hydra" / "config.yaml"
     if not written.is_file():
@@ -34,7 +34,7 @@ def read_config(folder: str | Path) -> Any:
     for key, value in _of_hydra(OmegaConf.to_container(cfg, resolve=False)):
         OmegaConf.update(cfg, key, HYDRA.sub(lambda found: str(OmegaConf.select(app, f"hydra.{found[1]}")), value))
     for key, value in _paths(OmegaConf.to_container(cfg, resolve=False)) if cwd else ():
-        # What is not there any more is looked for from here: a folder may have come from another machine with its data.
+        # What is no longer there is looked for from here: the folder may have come from another machine, with its data.
         if (there := Path(cwd, Path(value).expanduser())).exists():
             OmegaConf.update(cfg, key, str(there))
     return cfg

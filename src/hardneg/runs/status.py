@@ -30,7 +30,7 @@ Status = dict[str, Any]
 def read(folder: Path) -> Status | None:
     """Return what the folder's status says, with the state as it is now; None without one.
 
-    A state of "running" that nobody holds the lock of becomes "interrupted": that run was killed.
+    A state of "running" whose lock nobody holds becomes "interrupted": that run was killed.
     """
     found = _written(folder)
     if found is None or found["state"] != "running" or held_by_somebody(folder):
@@ -50,7 +50,7 @@ def _written(folder: Path) -> Status | None:
 
 
 def write(folder: Path, **fields: Any) -> None:
-    """Change some fields, in one stroke: a reader or a kill never meets half a file."""
+    """Change some fields, atomically: neither a reader nor a kill ever meets half a file."""
     before = _written(folder) or {}
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as draft:
@@ -60,14 +60,14 @@ def write(folder: Path, **fields: Any) -> None:
 def note_settled(folder: Path, cfg: DictConfig, **found: Any) -> None:
     """Note what `auto` stands for in a run, which is then the run of `cfg`, a config that has it.
 
-    One that goes on is the one it was, whatever it had been asked to start from.
+    A run that goes on keeps its identity, whatever it was asked to start from.
     """
     same = run_identity.goes_on(cfg.get("ckpt_path"), folder)
     write(folder, **found, **{} if same else {"identity": run_identity.identity(cfg, folder)})
 
 
 def begin(folder: Path, **fields: Any) -> None:
-    """Say that this process works here; what an earlier attempt got to stays until it is passed."""
+    """Note that this process works here; how far an earlier attempt came stays until this one is further."""
     process = {"host": socket.gethostname(), "pid": os.getpid(), "started": round(time.time(), 1)}
     write(folder, **fields, **process, state="running", error=None)
 
@@ -111,14 +111,14 @@ def begins_anew(last: Status) -> bool:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove the folder of a run that was refused before it made anything: a mistake mended leaves no trace."""
+    """Remove the folder of a run that was refused before it made anything, so that a mistake leaves no trace."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     if all(path.name in (".hydra", LOCK, FILE) or path.suffix == ".log" for path in inside):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear(folder: Path) -> None:
-    """Remove what a failed attempt left that a new one would go on from."""
+    """Remove what a failed attempt left and a new one would continue."""
     for inner in ("checkpoints", "tensorboard"):
         shutil.rmtree(folder / inner, ignore_errors=True)
     for left in ("metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash", "summary.json", FILE):

@@ -42,12 +42,12 @@ def _journal(path: Path) -> Any:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    # Whole: its lock is a link to this path, and of one that leads nowhere Optuna does not see that its holder is gone.
+    # The whole path: Optuna's lock is a link to it, and from a broken link it would not see that its holder is gone.
     return JournalStorage(JournalFileBackend(str(path.resolve())))
 
 
 def _database(url: str) -> Any:
-    """Open a database; raises `UserError` for one that cannot be."""
+    """Open a database; raises `UserError` if that fails."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 

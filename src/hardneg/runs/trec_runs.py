@@ -1,4 +1,4 @@
-"""TREC run files: how a ranking is written, and the one reader of them, which is right or refuses."""
+"""TREC run files: the writer of rankings, and the one reader, which refuses what it cannot read for certain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 LAYOUT = "write `query Q0 document rank score tag`, six columns with blanks between"
 WHOLE = re.compile(r"[+-]?\d+")
 BLANK, BLANK_OR_PERCENT = re.compile(r"\s"), re.compile(r"[%\s]")
-# The format has no word for ids with blanks, which real sets have. A tag that ends in this says how ids were written.
+# The format cannot hold ids with blanks, which real sets have. A tag that ends in this says that ids are encoded.
 ENCODED = ";ids=percent-encoded"
 
 Row = tuple[str, str, float]  # query, document, score
@@ -49,13 +49,13 @@ def write_run(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
 def read_run(path: Path) -> Rankings:
     """Read a TREC run file (also .gz): the score decides the order, as it does for trec_eval, not the rank column.
 
-    A line is `query Q0 document rank score`, and what is behind is the tag, whatever is in it. Columns are parted by
-    blanks, or by tabs where a line has five or more of them. Ids with blanks are read as `write_run` writes them, and
-    as it did before it encoded them: then a rank that goes 1, 2, 3 through each query says where a document's id ends.
-    Which of the two a file is, is decided for the whole of it.
+    A line is `query Q0 document rank score` and the tag, which is all that follows. Columns are separated by blanks, or
+    by tabs where a line has five or more of them. Ids with blanks are read as `write_run` writes them, and as it wrote
+    them before it encoded them: then ranks that go 1, 2, 3 through each query tell where a document's id ends. A file
+    is read in one of the two ways as a whole.
 
-    Raises `DataError` with file and line for too few columns, a rank that is no whole number, a score that is no
-    finite one, and a document that a query has twice; and for a file that can be read in both ways.
+    Raises `DataError` with file and line for too few columns, a rank that is not a whole number, a score that is not
+    finite, and a document that a query has twice; and for a file that could be read in both ways.
     """
     tags: set[str] = set()
     plain, refused = _attempt(path, lambda text: _plain(text, tags))
@@ -63,7 +63,7 @@ def read_run(path: Path) -> Rankings:
         return _ordered(plain)
     raw, otherwise = _attempt(path, _with_blanks())
     if otherwise is None:
-        if refused is None and len(tags) == 1 and raw != plain:  # both have one tag, as the lines of a file do
+        if refused is None and len(tags) == 1 and raw != plain:  # in either way all lines have one tag
             raise DataError(
                 f"{path}: can be read with ids that have blanks in them, or with blanks in the tag, and does not say"
                 " which it is; write the blanks of ids as %20 and a tag without blanks that ends in " + repr(ENCODED)
@@ -88,7 +88,7 @@ def _ordered(found: dict[str, dict[str, float]]) -> Rankings:
 def _attempt(
     path: Path, parse: Callable[[str], Row]
 ) -> tuple[dict[str, dict[str, float]], tuple[int, DataError] | None]:
-    """Read a whole file in one way; return the scores, and after which line and why it stopped."""
+    """Read a whole file in one way; return the scores, or the line at which that failed, and why."""
     found, line, complaints = dict[str, dict[str, float]](), 0, Strict()
     try:
         for line, text in text_lines(path, complaints):
@@ -128,7 +128,7 @@ def _plain(text: str, tags: set[str]) -> Row:
 
 
 def _with_blanks() -> Callable[[str], Row]:
-    """Make a reader of lines as they were written before ids were encoded: with one tag, and ranks 1, 2, 3 a query."""
+    """Make a reader of lines from before ids were encoded: all have one tag, and each query has ranks 1, 2, 3."""
     ranks, tags = dict[str, int](), list[str]()
 
     def parse(text: str) -> Row:

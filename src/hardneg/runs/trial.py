@@ -1,4 +1,4 @@
-"""Runs that are tried only: they have no results, and are counted nowhere as runs."""
+"""Runs that are only trials: they have no results, and nothing counts them as runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that trains a run once more without the negatives that it draws, which tells what these are worth."""
+"""The command that trains a run once more without the negatives that it draws, which shows what these are worth."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
-from hardneg.config.command_words import as_value, in_shell, key_of
+from hardneg.config.command_words import as_value, command_line, key_of
 from hardneg.config.composition import words_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
 
-OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups that say nothing without them
+OF_NEGATIVES = (
+    "strategy",
+    "negatives",
+    "curriculum",
+    "remine",
+    "teacher",
+)  # groups for drawn negatives alone
 OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
-NAMES = ("strategy_name", "run_name")  # that were given to this run: compare would take the two for one arm
+NAMES = ("strategy_name", "run_name")  # given to this run alone: compare would take the two runs for one arm
 OF_PARTS = ("filter", "loss")  # groups of which a strategy chooses parts too
 ENDING = "_without"  # of the other run's folder
 
@@ -32,8 +38,8 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
     """Return the words of the same run without the sources `drawn`.
 
     Words of parts that only their strategy chose go with it. Raises `NothingWithout` where they are all that there is
-    to learn from, where a loss or filter reads them, or their teacher's scores, and where the other words say nothing
-    without them.
+    to learn from, where a loss or filter reads them, or their teacher's scores, and where the other words cannot be
+    composed without them.
     """
     node = classes.plain(cfg)
     left = [name for name in node["negatives"] if name not in drawn]
@@ -98,8 +104,8 @@ def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> l
     words = words_without(cfg, list(HydraConfig.get().overrides.task), drawn)
     other = folder.with_name(folder.name + ENDING)
     place = f"hydra.run.dir={as_value(other)}"
-    train = in_shell(["hardneg", "train", *composition.config_dir_words(HydraConfig.get()), *words, place])
-    return [train] + ([] if cfg.split.test is None else [in_shell(["hardneg", "compare", str(folder), str(other)])])
+    train = command_line("train", *composition.config_dir_words(HydraConfig.get()), *words, place)
+    return [train] + ([] if cfg.split.test is None else [command_line("compare", folder, other)])
 
 
 def _check_unread(node: dict[str, Any], drawn: Collection[str], left: Collection[str]) -> None:

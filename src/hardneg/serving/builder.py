@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 class Builder:
     """Makes builds of one index; call `build` inside `folder.writing()`.
 
-    `shard` is the number of documents in a shard. With `rebuild` nothing that is there is used: not the vectors of
-    unchanged documents, and not the live build even if it is of the same corpus.
+    `shard` is the number of documents in a shard. With `rebuild` nothing is reused: neither the vectors of unchanged
+    documents nor a live build of the same corpus.
 
     Raises `ConfigError` for an empty `shard`.
     """
@@ -49,10 +49,11 @@ class Builder:
             raise ConfigError(f"shard={self.shard} must be 1 document or more")
 
     def build(self, data: RetrievalData, source: Mapping[str, Any]) -> Build:
-        """Return the complete build of this corpus, which is there already if nothing changed.
+        """Return the complete build of this corpus: the one that exists, if nothing has changed.
 
         `source` is kept in the manifest: `ckpt_path`, `data` (a config node) and `words` of the command. Raises
-        `ConfigError` for several sets in one and for none, `UserError` for an encoder that makes no numbers.
+        `ConfigError` for several data sets in one and for an empty one, `UserError` for an encoder whose vectors are
+        not finite.
         """
         if data.mixed:
             raise ConfigError("an index is of one data set: give it as data=beir, jsonl, ... instead of data=mix")
@@ -68,7 +69,7 @@ class Builder:
         if same and same[-1].intact:
             log.info("build %s is of these documents and this model: nothing to do", same[-1].name)
             return same[-1]
-        # Named after the build that is to be replaced: one that was killed goes on, and the next one is another.
+        # Named after the build that it replaces: a killed rebuild goes on, and the next rebuild has another name.
         salt = self.folder.stack()[:1] if self.rebuild else [one.name for one in same[-1:]]
         space = fingerprint([model[DOCUMENT], self.encoder.precision])
         earlier = [one for one in builds if one.manifest.space == space]
@@ -107,7 +108,7 @@ class Builder:
         return build
 
     def _named(self, name: str) -> Build:
-        """Give a build its name, or another one where a removed build of this name is still being asked."""
+        """Give a build its name, or another where a removed build of that name still answers somebody."""
         build = Build(self.folder.root, name)
         return self._named(fingerprint([name])) if build.retired else build
 

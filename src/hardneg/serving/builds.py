@@ -19,7 +19,7 @@ from hardneg.serving.shards import Shard
 
 log = logging.getLogger(__name__)
 
-PLAN = "plan.json"  # in the folder of a build, from before anything of it is loaded
+PLAN = "plan.json"  # in the folder of a build, written before anything is loaded
 OURS = re.compile(r"[0-9a-f]{24}(\.lock|\.tmp-[0-9a-f]{8})?")  # a fingerprint, and what `built_once` puts beside it
 
 
@@ -42,7 +42,7 @@ class Build:
 
     @property
     def retired(self) -> bool:
-        """Whether it is only there because somebody has it open."""
+        """Whether it is kept only because somebody has it open."""
         return (self.folder / RETIRED).is_file() and not (self.folder / NAME).is_file()
 
     @property
@@ -52,11 +52,11 @@ class Build:
 
     @property
     def intact(self) -> bool:
-        """Whether the files are all there."""
+        """Whether all its files exist."""
         return self.vectors.exists() and all(shard.folder.exists() for shard in self.shards)
 
     def retire(self) -> None:
-        """Make it no build any more, whatever interrupts; the manifest stays to tell what is to be removed."""
+        """Make it a build no longer, in one step; the manifest stays, to tell what must be removed."""
         (self.folder / NAME).replace(self.folder / RETIRED)
 
     @property
@@ -71,7 +71,7 @@ class Build:
 
     @property
     def readable(self) -> bool:
-        """Whether it has a manifest; false for one that another process removed just now."""
+        """Whether it has a manifest; False where another process has just removed it."""
         try:
             return bool(self.manifest)
         except UserError:
@@ -80,7 +80,7 @@ class Build:
             return False
 
     def drop(self, backend: dict[str, Any] | None) -> None:
-        """Remove what is a build no more or never was one, here and at its server; null: there is none."""
+        """Remove what is no longer a build or never became one, here and at its server; null: it has no server."""
         try:
             if backend:
                 classes.build({**backend, "path": str(self.root)}).drop(self.vectors)
@@ -90,7 +90,7 @@ class Build:
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """What `loading` wrote of a build: its backend, what it began as, how far it is; empty for nothing."""
+    """What `loading` noted of a build: its backend, what it began as, how far it is; empty without such a note."""
     try:
         return json.loads((folder / PLAN).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

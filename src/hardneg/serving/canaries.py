@@ -46,7 +46,7 @@ TEXTS = (
     "naïve café “quotes” … ½ €5 → x²",
     "🙂 emoji 👍🏽 and a family 👨‍👩‍👧",
     "a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9",
-    # Long, but not beyond the positions of small models: the longest length is compared as a number.
+    # Long, but within the positions of small models; the maximum length itself is compared as a number.
     " ".join(
         f"Sentence {number} of a long document speaks of rivers, bridges, taxes, proteins and the weather in town."
         for number in range(1, 4)

@@ -1,4 +1,4 @@
-"""What a backend holds against what was embedded: without a model, so that all of it can be looked at."""
+"""What a backend holds compared with what was embedded: no model is needed, so all of it can be checked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
 from hardneg.serving.shards import Shard
 
-SAME = 1e-5  # of a vector's length; databases keep float32 as it is
+SAME = 1e-5  # relative to a vector's length; databases keep float32 exactly
 BLOCK = 4096  # vectors fetched at a time
 
 
 @dataclass(frozen=True)
 class Compared:
-    """How many vectors of a shard were looked at, and how many the backend holds otherwise or lacks."""
+    """How many vectors of a shard were compared, and how many differ in the backend or are missing there."""
 
     shard: Shard
     looked: int
@@ -35,7 +35,7 @@ def compare(build: Build, vectors: Vectors, sample: int | None) -> Iterator[Comp
     chosen = [np.sort(rng.permutation(len(shard))[:sample]) for shard in shards]
     names = [shard.documents.texts.ids.take(rows).to_pylist() for shard, rows in zip(shards, chosen, strict=True)]
     ends = np.cumsum([len(rows) for rows in chosen])
-    # Few vectors of many shards are fetched in one go: a request for each shard would be felt at a server.
+    # A few vectors of many shards are fetched in one go: a server would feel a request for each shard.
     first = 0
     while first < len(shards):
         start = ends[first] - len(chosen[first])
@@ -48,6 +48,6 @@ def compare(build: Build, vectors: Vectors, sample: int | None) -> Iterator[Comp
 
 
 def differ(held: Float32[np.ndarray, "N D"], embedded: Float32[np.ndarray, "N D"]) -> Bool[np.ndarray, " N"]:
-    """Which rows are not the same; a row of NaN, which is none, is not."""
+    """Which rows differ; a row of NaN, which stands for a missing vector, always does."""
     lengths = np.maximum(np.linalg.norm(embedded, axis=1), 1e-6)
     return ~(np.abs(held - embedded).max(axis=1) <= SAME * lengths)

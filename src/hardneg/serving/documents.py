@@ -42,7 +42,7 @@ class Documents:
 
     @classmethod
     def joined(cls, parts: Sequence[Documents]) -> Documents:
-        """Put the parts after each other."""
+        """Concatenate the parts."""
         ids, texts = (
             pa.concat_arrays([*columns, pa.array([], pa.large_string())])
             for columns in ([part.texts.ids for part in parts], [part.texts.texts for part in parts])
@@ -53,7 +53,7 @@ class Documents:
         return len(self.texts)
 
     def slice(self, rows: range) -> Documents:
-        """Return these rows, which are in one piece."""
+        """Return these contiguous rows."""
         return Documents(self.texts.slice(rows), self.digests[rows.start : rows.stop])
 
     @cached_property
@@ -68,7 +68,7 @@ class Documents:
         return hashed.hexdigest()
 
     def against(self, other: Documents) -> Difference:
-        """Compare by id and text: what `other` lacks, has with another text, and has too much."""
+        """Compare by id and text: what `other` lacks, has with another text, and has in addition."""
         places = pc.index_in(self.texts.ids, value_set=other.texts.ids).to_numpy(zero_copy_only=False)
         here = np.flatnonzero(~np.isnan(places.astype(np.float64)))
         there = places[here].astype(np.int64)
@@ -80,7 +80,7 @@ class Documents:
 
 @dataclass(frozen=True)
 class Difference:
-    """Rows of a corpus that another one lacks or has otherwise, and rows of the other that are too many."""
+    """Rows of a corpus that another one lacks or has with another text, and rows that only the other has."""
 
     missing: np.ndarray
     changed: np.ndarray

@@ -1,4 +1,4 @@
-"""Embedding a corpus shard by shard: bounded memory, goes on where it was killed, and embeds no text twice."""
+"""Embedding a corpus shard by shard: in bounded memory, resumable after a kill, and no text twice."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ TIMED = 256  # documents that the estimate is made from
 
 @dataclass(frozen=True)
 class Embedding:
-    """What is to be embedded: a corpus cut into shards, of which some are there and some texts are known.
+    """What is to be embedded: a corpus cut into shards, some of which may exist, as may vectors of some texts.
 
-    A shard is named by its documents and by all that decides their vectors, so what is there is never stale.
+    A shard is named by its documents and by all that decides their vectors, so an existing one is never stale.
     """
 
     documents: Documents
@@ -49,7 +49,7 @@ class Embedding:
         return np.concatenate([*places, np.empty(0, np.int64)]).astype(np.int64)
 
     def run(self) -> list[Shard]:
-        """Embed what is missing; a kill loses the shard it was at."""
+        """Embed what is missing; a kill loses only the shard at hand."""
         todo = self.todo()
         estimate(self, todo)
         shards = []
@@ -74,7 +74,7 @@ class Embedding:
 
 
 def estimate(embedding: Embedding, todo: np.ndarray) -> float | None:
-    """Say how long embedding will take, from a timed sample; return seconds, None where that is less than a sample."""
+    """Say how long embedding will take, from a timed sample; return seconds, None where it is less than a sample."""
     total, documents = len(embedding.documents), embedding.documents
     if len(todo) <= 2 * TIMED:
         log.info("%d documents: %d to embed, %d are there", total, len(todo), total - len(todo))
@@ -86,7 +86,7 @@ def estimate(embedding: Embedding, todo: np.ndarray) -> float | None:
     pace = TIMED / (time.perf_counter() - begun)
     seconds = len(todo) / pace
     log.info(
-        "%d documents: %d to embed, %d are there; about %s at %.0f documents a second (%s, %s)",
+        "%d documents: %d to embed, %d done already; about %s at %.0f documents a second (%s, %s)",
         total,
         len(todo),
         total - len(todo),

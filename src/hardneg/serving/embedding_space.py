@@ -1,4 +1,4 @@
-"""What decides a vector beside its text: two encoders that agree in it share one space."""
+"""What determines a vector beside its text: two encoders that agree in it share one space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.serving.text_encoder import TextEncoder
 
 Facts = dict[str, Any]
-WORDS = {  # how a difference is said
+WORDS = {  # how differences are worded
     "weights": "the weights",
     "tokenizer": "the tokenizer",
     "pooling": "the pooling",
@@ -29,9 +29,10 @@ WORDS = {  # how a difference is said
 def both(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int) -> dict[str, Facts]:
     """What decides the vectors of queries and of documents, as plain values; names and paths of models do not.
 
-    Weights are hashed as they are now, and once where both sides have the same: that is most of opening an index.
+    Weights are hashed as they are now, and only once where both sides share them: hashing takes most of the time of
+    opening an index.
     """
-    # Lengths and padding of the tokenizer itself are not used; ours are beside it.
+    # The tokenizer's own lengths and padding are not used; ours are facts of their own.
     reads = json.loads(tokenizer.to_str()) | {"padding": None, "truncation": None}
     kind: dict[str, Any] = {"type": type(recipe).__name__}
     for key in ("bidirectional", "append_eos"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hardneg.config.command_words import as_value, in_shell
+from hardneg.config.command_words import as_value, command_line
 from hardneg.data.tables import Texts
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import UserError
@@ -20,7 +20,7 @@ from hardneg.serving.documents import Documents
 from hardneg.serving.shards import Shard
 from hardneg.serving.text_encoder import TextEncoder
 
-EXAMPLES = 3  # ids or shards that are named
+EXAMPLES = 3  # ids or shards that a message names
 COMPARED = 8  # vectors of each shard that are compared with the backend's whenever an index is opened
 
 
@@ -48,7 +48,7 @@ class Freshness:
 
     @property
     def fresh(self) -> bool:
-        """Whether nothing speaks against the index."""
+        """Whether no finding speaks against the index."""
         return all(finding.fresh for finding in self.findings)
 
     @property
@@ -79,9 +79,10 @@ def examine(
 ) -> Freshness:
     """Look at everything: the manifest against the encoder, canaries, `sample` stored vectors of each shard.
 
-    `corpus` is the live one, if it is at hand; `most` bounds the number of shards whose vectors are made again; `files`
-    reads all that was written: hashes the shards' files, and compares every vector in the backend with its shard's.
-    Else a few vectors of every shard are compared, and what the shards say of themselves.
+    `corpus` is the live one, if it is at hand; `most` bounds the number of shards whose vectors are made again. With
+    `files` everything that was written is read: the shards' files are hashed, and every vector in the backend is
+    compared with its shard's. Otherwise a few vectors of every shard are compared, and the shards' own cards are
+    trusted.
     """
     manifest, findings = build.manifest, []
     stored, now = manifest.model, embedding_space.of(encoder)
@@ -101,7 +102,7 @@ def examine(
 
 
 def _model(stored: dict[str, Any], now: dict[str, Any]) -> Finding:
-    """Stored vectors are those of documents: a query tower may be trained on without making them stale (ADORE)."""
+    """Only documents' vectors are stored, so training the query tower on does not make them stale (ADORE)."""
     if different := embedding_space.differences(stored[DOCUMENT], now[DOCUMENT]):
         return Finding("model", False, f"the model is another than the one that made it: {', '.join(different)}")
     if different := embedding_space.differences(stored[QUERY], now[QUERY]):
@@ -120,7 +121,7 @@ def _canaries(values: dict[str, Any], encoder: TextEncoder, with_queries: bool) 
 
 
 def shown(cosine: float) -> str:
-    """Write a cosine with as many digits as show on which side of the bound it is: 0.9990 could be either."""
+    """Write a cosine with enough digits to show on which side of the bound it is: 0.9990 could be either."""
     for digits in range(4, 17):
         text = f"{cosine:.{digits}f}"
         if (float(text) < canaries.CLOSE) == (cosine < canaries.CLOSE):
@@ -164,7 +165,7 @@ def _count(expected: int, stored: int) -> Finding:
 
 
 def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:
-    """What was embedded is in the backend: no model is needed to see it."""
+    """Compare the backend with what was embedded, for which no model is needed."""
     compared = list(compare(build, vectors, sample))
     looked = sum(one.looked for one in compared)
     if not (wrong := [(number, one) for number, one in enumerate(compared, start=1) if one.other]):
@@ -175,7 +176,7 @@ def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:
 
 
 def _files(build: Build, read: bool) -> Finding:
-    """By what each shard says that it is, or by all its files."""
+    """Check the shards by their cards, or by all their files."""
     hashes = zip(build.shards, (one["hash"] for one in build.manifest.shards), strict=True)
     broken = [shard.name for shard, hashed in hashes if hashed != _hash(shard, read)]
     if broken:
@@ -208,7 +209,7 @@ def _corpus(build: Build, corpus: Texts) -> Finding:
 
 
 def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> str:
-    """The command, for a shell, that makes it fresh: nothing that was found wrong in stored vectors is used again."""
+    """The shell command that makes it fresh; where stored vectors were found wrong it reuses none."""
     source = build.manifest.source
     stale = {finding.about for finding in findings if not finding.fresh}
     words = list(source.get("words") or ["data=...", "index=..."])
@@ -217,4 +218,4 @@ def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> st
         ["rebuild=true"] if stale & {"canaries", "vectors", "stored", "files", "count"} and "model" not in stale else []
     )
     places = f"ckpt_path={as_value(path)}", f"index.path={as_value(build.root)}"
-    return in_shell(["hardneg", "index", places[0], *words, places[1], *again])
+    return command_line("index", places[0], *words, places[1], *again)

@@ -1,4 +1,4 @@
-"""The vectors of an index in place of computed ones: who mines with the model that is live embeds nothing again."""
+"""The vectors of an index in place of computed ones: mining with the live model then embeds nothing again."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def opens(root: str | Path | None) -> Callable[[RetrievalData], StoredVectors] |
 class StoredVectors(VectorSource):
     """What the builds of the index at `root` hold of the documents of `data`, by their texts.
 
-    They count only while the model is the one that made them, weights, prompt, length and precision included: after a
-    training step none are read. Raises `ConfigError` for several data sets in one, and for a folder without an index.
+    They are read only while the model is the one that made them, weights, prompt, length and precision included: after
+    a training step none are. Raises `ConfigError` for several data sets in one, and for a folder without an index.
     """
 
     def __init__(self, root: str | Path, data: RetrievalData) -> None:
@@ -67,7 +67,7 @@ class StoredVectors(VectorSource):
         self._holds = []
         for build in reversed(self.folder.builds()):
             if build.manifest.space == space and build.intact:
-                self._holds.append(Hold(build.folder / NAME))  # as long as we are, it is not removed
+                self._holds.append(Hold(build.folder / NAME))  # while we hold it, it is not removed
                 shards |= {shard.name: shard for shard in build.shards}
         if not shards:
             if not self._said:

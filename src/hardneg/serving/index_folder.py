@@ -1,4 +1,4 @@
-"""The folder of an index: complete builds beside each other, and a pointer to the one that answers."""
+"""The folder of an index: complete builds side by side, and a pointer to the one that answers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hardneg.system.atomic_write import atomic_write
 
 POINTER = "live.json"
 POINTING = 30.0  # seconds to wait for another process that moves the pointer, which takes it milliseconds
-MARK = ".hardneg-index"  # written before all else, so a folder that has things but not this is somebody else's
+MARK = ".hardneg-index"  # written first, so a folder with other files but not this one is somebody else's
 
 
 class IndexFolder:
     """`builds/`, `shards/`, and `live.json`: the live build, those that were live before it, and those put beside."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).resolve()  # one spelling: what lies below it is told apart by its path
+        self.root = Path(root).resolve()  # one spelling of the path, as what lies below is identified by it
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -50,7 +50,7 @@ class IndexFolder:
 
     @contextmanager
     def _pointing(self) -> Iterator[None]:
-        """Let one process at a time move the pointer; a long indexing in another one is not waited for."""
+        """Let one process at a time move the pointer; this does not wait for another one that is indexing."""
         try:
             with FileLock(self.root / f".{POINTER}.lock", timeout=POINTING):
                 yield
@@ -58,9 +58,9 @@ class IndexFolder:
             raise UserError(f"{self.root}: another process is switching here, and does not end; end it") from error
 
     def _claim(self) -> None:
-        """Mark the folder as an index: what `prune` may remove things from."""
+        """Mark the folder as an index, from which `prune` may remove things."""
         self.root.mkdir(parents=True, exist_ok=True)
-        names = {path.name for path in self.root.iterdir()}  # once: another process may be marking it just now
+        names = {path.name for path in self.root.iterdir()}  # once more: another process may just be marking it
         if MARK in names:
             return
         if names and not self._unmarked_index():
@@ -83,7 +83,7 @@ class IndexFolder:
         return sorted((build for build in found if build.readable), key=lambda build: build.manifest.created)
 
     def stack(self) -> list[str]:
-        """The name of the live build, and behind it of those that were live before, latest first."""
+        """The names of the live build and of those that were live before, latest first."""
         return list(self._pointer()["live"])
 
     @property
@@ -92,7 +92,7 @@ class IndexFolder:
         return self._there(sorted({name for names in self._kept().values() for name in names}))
 
     def _kept(self) -> dict[str, list[str]]:
-        """What is kept beside, by who keeps it."""
+        """The builds that are kept beside, by who keeps them."""
         return dict(self._pointer().get("beside") or {})
 
     def _pointer(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class IndexFolder:
         return Build(self.root, stack[0])
 
     def named(self, name: str) -> Build:
-        """A complete build by its name or the beginning of it; raises `UserError` that lists those there are."""
+        """A complete build by its name or the beginning of it; raises `UserError` with a list of those that exist."""
         found = [build for build in self.builds() if build.name.startswith(name)]
         if len(found) != 1:
             names = ", ".join(build.name for build in self.builds()) or "none"
@@ -120,7 +120,7 @@ class IndexFolder:
         return found[0]
 
     def switch(self, build: Build) -> None:
-        """Have this build answer from now on: one rename, so a reader sees the old pointer or the new one."""
+        """Have this build answer from now on: by one rename, so that readers see the old pointer or the new one."""
         with self._pointing():
             self._check_there(build)
             build.backend.switch(build.vectors)
@@ -137,7 +137,7 @@ class IndexFolder:
             self._point(self.stack(), self._kept() | {by: [build.name for build in builds]})
 
     def rollback(self) -> Build:
-        """Have the build answer that was live before; raises `UserError` where there is none any more."""
+        """Make the build live again that was live before; raises `UserError` where there is none left."""
         with self._pointing():
             before = self._there(self.stack()[1:])
             if not before:
@@ -155,7 +155,7 @@ class IndexFolder:
         return [name for name in names if (self.root / "builds" / name / NAME).is_file()]
 
     def _point(self, names: list[str], beside: dict[str, list[str]] | None = None) -> None:
-        """Write the pointer; what is beside stays so, unless it is the live one now or others are named."""
+        """Write the pointer; builds beside stay there, unless one is live now or others are named."""
         kept = self._kept() if beside is None else beside
         kept = {by: [one for one in self._there(ones) if one not in names[:1]] for by, ones in kept.items()}
         with atomic_write(self.root / POINTER, alone=True) as draft:
@@ -163,11 +163,11 @@ class IndexFolder:
             draft.write_text(json.dumps(values), encoding="utf-8")
 
     def prune(self, keep: int, also: Build, space: str | None = None) -> None:
-        """Remove all but the `keep` latest live builds, those put beside and `also`, and shards that none needs.
+        """Remove all but the `keep` latest live builds, those put beside and `also`, and shards that no build needs.
 
-        Nothing is touched that has not a name as we give them. With `space` no other build of that space is kept: its
-        vectors are not trusted. What somebody has open is removed the next time; what a server does not let go of is
-        said, and left there.
+        Nothing is touched whose name is not one that we give. With `space` no other build of that space is kept, as its
+        vectors are not trusted. What somebody has open is removed the next time; what a server refuses to remove is
+        logged and left.
         """
         with self._pointing():
             kept = {also.name, *self._live(keep, also, space)}
@@ -184,7 +184,7 @@ class IndexFolder:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _live(self, keep: int, also: Build, space: str | None) -> list[str]:
-        """Cut the stack, and return what is left of it."""
+        """Cut the stack, and return the rest."""
         names = [name for name in self.stack() if self._trusted(name, also, space)][:keep]
         if self.stack():
             self._point(names)

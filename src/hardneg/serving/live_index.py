@@ -1,4 +1,4 @@
-"""The live index: opened with its model, checked, asked, and followed when another build goes live."""
+"""The live index: the build that answers, followed when another one goes live."""
 
 from __future__ import annotations
 
@@ -9,124 +9,30 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hardneg.data.tables import Texts
 from hardneg.errors import ConfigError
 from hardneg.serving import canaries
-from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
-from hardneg.serving.documents import Documents
-from hardneg.serving.freshness import Freshness, examine
+from hardneg.serving.freshness import Freshness
 from hardneg.serving.index_folder import POINTER, IndexFolder
-from hardneg.serving.manifest import NAME
-from hardneg.serving.reader_hold import Hold
+from hardneg.serving.opened_build import Hit, Opened, open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 log = logging.getLogger(__name__)
 
-MOST = 64  # shards of which a vector is made again when an index is opened; `hardneg check` does it with all
-NEW = 8  # vectors of each shard that are made again before a new build may answer
 AGAIN = 10.0  # seconds until a build that could not be opened is tried again
 
 
 @dataclass(frozen=True)
-class Hit:
-    """A found document."""
-
-    id: str
-    score: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Answer:
-    """What was found for one query, best first, by which build, and what is to be said of its freshness."""
+    """What was found for one query, best first, by which build, and how fresh that is."""
 
     hits: tuple[Hit, ...]
     build: str
     freshness: str
-
-
-@dataclass(frozen=True)
-class Opened:
-    """One build, ready to answer."""
-
-    build: Build
-    vectors: Vectors
-    encoder: TextEncoder
-    freshness: Freshness
-    documents: list[Documents]  # mapped when it is opened: later their files may be gone
-    hold: Hold
-
-    @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        return {
-            name: (number, row)
-            for number, documents in enumerate(self.documents)
-            for row, name in enumerate(documents.texts.ids.to_pylist())
-        }
-
-    def __enter__(self) -> Opened:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def search(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """Embed the queries and ask the backend."""
-        return [
-            tuple(Hit(name, score, self.text(name)) for name, score in found)
-            for found in self.vectors.search(self.encoder.queries(queries), k)
-        ]
-
-    def examine(self) -> Freshness:
-        """Look at it anew, at another sample of its vectors."""
-        return examine(self.build, self.encoder, self.vectors, most=MOST)
-
-    def text(self, name: str) -> str:
-        """The text of a document, as it was indexed."""
-        number, row = self._places[name]
-        return self.documents[number].texts[row]
-
-    def close(self) -> None:
-        """Let go of files and connections, and of the build."""
-        self.vectors.close()
-        self.hold.release()
-
-
-def open_build(
-    build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
-) -> Opened:
-    """Open, hold and check one build; one that is `new` more closely: vectors of every shard are made again.
-
-    Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
-    """
-    with ExitStack() as undo:  # what was opened is closed again unless all of it goes well
-        hold = Hold(build.folder / NAME)
-        undo.callback(hold.release)
-        _check_width(build, encoder)
-        encoder = encoder.at(build.manifest.dim)
-        vectors = build.backend.open(build.vectors)
-        undo.callback(vectors.close)
-        freshness = examine(build, encoder, vectors, corpus, NEW if new else 1, None if new else MOST)
-        if not freshness.fresh:
-            if not allow_stale or not build.intact:
-                freshness.require()
-            log.warning("%s. To mend it: %s", freshness, freshness.mend)
-        opened = Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
-        undo.pop_all()
-    return opened
-
-
-def _check_width(build: Build, encoder: TextEncoder) -> None:
-    if encoder.towers.dim < build.manifest.dim:
-        raise ConfigError(
-            f"{build.folder} holds embeddings of width {build.manifest.dim}, and the model makes {encoder.towers.dim}:"
-            " they cannot be compared, whatever is allowed"
-        )
 
 
 class LiveIndex:
@@ -135,7 +41,7 @@ class LiveIndex:
     `ckpt_path` null takes the checkpoint that the manifest names, also after a switch to a build of another model.
     `corpus`, if given, is compared with the index when it is opened. A stale index is refused (`StaleIndex`) unless
     `allow_stale`, which says so in every answer. A newer build that cannot be opened leaves the older one answering,
-    which each answer says; it is tried again every few seconds. Any number of threads may ask.
+    as each answer says; it is tried again every few seconds. Any number of threads may ask.
     """
 
     def __init__(
@@ -159,7 +65,7 @@ class LiveIndex:
 
     @property
     def opened(self) -> Opened:
-        """The build that answers, to ask it several things though another one goes live meanwhile."""
+        """The build that answers, for several questions to one build though another goes live meanwhile."""
         return self._opened
 
     @property
@@ -187,8 +93,8 @@ class LiveIndex:
         return [Answer(hits, opened.build.name, said) for hits in opened.search(queries, k)]
 
     def follow(self) -> None:
-        """Open the build that went live since, if one did; one thread does while the others go on with the old."""
-        stamp = self._stamp()  # before the pointer is read: a switch in between is seen next time
+        """Open the build that went live since, if any; one thread does so while others go on with the old one."""
+        stamp = self._stamp()  # before the pointer is read, so that a switch in between is seen next time
         if stamp == self._pointer or self._waits(stamp) or not self._opening.acquire(blocking=False):
             return
         try:
@@ -197,7 +103,7 @@ class LiveIndex:
                 # The old one is not closed: other threads may be asking it; it goes with its last reader.
                 self._opened = self._open(Build(self.folder.root, name))
             self._pointer, self._failed, self._note = stamp, None, ""
-        except Exception as error:  # libraries raise all sorts; whatever it is, the old build can answer
+        except Exception as error:  # libraries raise all sorts of errors; the old build can answer in any case
             note = f"; another build went live and could not be opened: {error}"
             if note != self._note:
                 log.warning("%s", note.removeprefix("; "))
@@ -206,7 +112,7 @@ class LiveIndex:
             self._opening.release()
 
     def _waits(self, stamp: Any) -> bool:
-        """Whether this stamp failed just now: the reason may pass, and queries are not to pay for each try."""
+        """Whether this stamp failed just now: the reason may pass, but queries must not pay for each try."""
         failed = self._failed
         return failed is not None and failed[0] == stamp and time.monotonic() < failed[1]
 
@@ -219,7 +125,7 @@ class LiveIndex:
             build = self.folder.live()
             try:
                 return self._open(build)
-            except Exception:  # what went live while this one was being opened may be sound, and this one removed
+            except Exception:  # another may have gone live meanwhile and be sound, and this one be removed
                 if self.folder.live().name == build.name:
                     raise
 
@@ -227,7 +133,7 @@ class LiveIndex:
         opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)
         with ExitStack() as undo:
             undo.callback(opened.close)
-            opened.search(canaries.TEXTS[:1], 1)  # finds the texts' places now, so that no query waits for that
+            opened.search(canaries.TEXTS[:1], 1)  # indexes the texts by id now, so that no query waits for that
             undo.pop_all()
         return opened
 

@@ -20,12 +20,12 @@ from hardneg.serving.shards import Shard
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.progress import progress
 
-TOO_DIFFERENT = 0.3  # share of changed documents from which a copy is no better start than nothing
+TOO_DIFFERENT = 0.3  # share of changed documents from which on a copy is no better than an empty start
 
 
 @dataclass(frozen=True)
 class Base:
-    """A build to begin as a copy of, and what has changed since."""
+    """A build to copy first, and what has changed since."""
 
     build: Build
     old: Documents
@@ -33,7 +33,7 @@ class Base:
 
 
 def base_of(documents: Documents, backend: Backend, earlier: Sequence[Build]) -> Base | None:
-    """The latest build of the same vectors and backend that little has changed since; null for none."""
+    """The latest build with the same space and backend since which little has changed; None without one."""
     for build in reversed(earlier) if backend.incremental else ():
         there = build.vectors.exists() and all(shard.folder.exists() for shard in build.shards)
         if there and build.manifest.backend == backend.identity():
@@ -45,7 +45,7 @@ def base_of(documents: Documents, backend: Backend, earlier: Sequence[Build]) ->
 
 
 def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Base | None) -> Vectors:
-    """Fill the build's place; what a killed process had loaded durably is not loaded again."""
+    """Fill the build; what a killed process had loaded durably is not loaded again."""
     plan = build.folder / PLAN
     name = base.build.name if base else None
     began = read_plan(build.folder) if backend.durable else {}
@@ -53,7 +53,10 @@ def load(build: Build, backend: Backend, shards: list[Shard], dim: int, base: Ba
         backend.drop(build.vectors)
         shutil.rmtree(build.folder, ignore_errors=True)
         build.folder.mkdir(parents=True)
-        began = {"backend": backend.identity(), "base": name}  # first of all: what is at a server can be found again
+        began = {
+            "backend": backend.identity(),
+            "base": name,
+        }  # first, so that a server's part can be found again
         _write(plan, began)
         if base is not None:
             backend.copy(base.build.vectors, build.vectors)

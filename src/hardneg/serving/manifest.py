@@ -1,4 +1,4 @@
-"""The manifest of a build: what it was made of and by, written last, so that what has one is complete."""
+"""The manifest of a build: what it was made of and by; written last, so that a build with one is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
 
 NAME = "manifest.json"
-RETIRED = "retired.json"  # a manifest is called so once its build is to be removed
+RETIRED = "retired.json"  # the manifest's name once its build is to be removed
 FORMAT = 1
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "faiss-cpu", "qdrant-client", "lancedb", "psycopg")
 
@@ -26,7 +26,7 @@ class Manifest:
     decides a vector (hashes of weights and tokenizer, pooling, normalisation, prompt, longest length, width); `space`
     names the document side and the precision in one hash. `shards` are names, counts and hashes of files; `canaries`
     the embeddings of fixed texts; `source` where checkpoint and data were, and the words of the command; `measured` how
-    long it took and how well the index finds.
+    long it took, and the index's recall.
     """
 
     build: str
@@ -48,7 +48,7 @@ class Manifest:
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the file atomically."""
         with atomic_write(folder / NAME, alone=True) as draft:
             draft.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
@@ -71,7 +71,7 @@ class Manifest:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what embeds and searches, as far as it is installed."""
+    """The versions of the installed packages that embed and search."""
     found = {"hardneg": __version__}
     for name in LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""A reader's hold on a build: what somebody asks is not removed under him, and a dead reader holds nothing."""
+"""A reader's hold on a build: a build that answers somebody is not removed, and a dead reader holds nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ except ImportError:  # Windows removes no file that is open, and has no need of 
 
 
 class Hold:
-    """A shared lock on a build's manifest, which nobody rewrites; reading rights are enough.
+    """A shared lock on a build's manifest, which nobody rewrites; the right to read is enough.
 
     It ends with `release`, with the object, or with the process, however that ends. Raises `UserError` for a build that
     was removed.
@@ -30,14 +30,14 @@ class Hold:
         except FileNotFoundError as error:
             raise gone from error
         if fcntl is not None:
-            with suppress(OSError):  # a file system without locks: it holds nothing, and answers all the same
+            with suppress(OSError):  # on a file system without locks it holds nothing, and works all the same
                 fcntl.flock(self._handle, fcntl.LOCK_SH)
         if not manifest.exists():  # it was removed while we waited
             self.release()
             raise gone
 
     def release(self) -> None:
-        """Let it be removed."""
+        """Allow its removal."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -48,7 +48,7 @@ class Hold:
 
 @contextmanager
 def unheld(manifest: Path) -> Iterator[bool]:
-    """Say whether nobody holds this; if so, nobody can until the end."""
+    """Yield whether nobody holds this; if so, nobody can within this block."""
     with manifest.open("r+") as file:
         if fcntl is not None:
             try:

@@ -1,4 +1,4 @@
-"""The words of a command that an index is told to be mended or made again by: they work from anywhere."""
+"""The words of the command that mends or rebuilds an index: they work from any folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def is_data(word: str) -> bool:
 
 
 def located(data: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return a data node, and the words that name it, with its path as it is from everywhere."""
+    """Return a data node, and the words that name it, with an absolute path."""
     if "path" not in data:
         return data, list(words)
     path = str(Path(data["path"]).expanduser().resolve())

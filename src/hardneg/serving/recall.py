@@ -1,4 +1,4 @@
-"""How much of exact search an index finds."""
+"""The recall of an index: what share of the results of exact search it finds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PROBES, NEAREST = 64, 10  # documents asked for, and how many of their nearest a
 
 
 def recall(vectors: Vectors, shards: list[Shard]) -> float:
-    """Ask for an even sample of the documents themselves: the share of the nearest by exact search that is found.
+    """Search for an even sample of the documents: the share of their nearest by exact search that is found.
 
-    Ties count as found: what is asked is whether the scores are as high.
+    Ties count as found: only the scores are compared.
     """
     asked = even_sample(shards, PROBES)
     k = min(NEAREST, sum(map(len, shards)))
@@ -33,7 +33,7 @@ def recall(vectors: Vectors, shards: list[Shard]) -> float:
 
 
 def even_sample(shards: list[Shard], most: int) -> Float32[np.ndarray, "S D"]:
-    """Take at most so many vectors, evenly from all shards."""
+    """Take at most a given number of vectors, evenly from all shards."""
     step = -(-sum(map(len, shards)) // most)
     parts, offset = [], 0
     for shard in shards:

@@ -1,4 +1,4 @@
-"""Shards: the vectors and texts of some thousand documents, in a folder that is never changed once it is there."""
+"""Shards: the vectors and texts of some thousand documents, in a folder that never changes once it is written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shard:
 
     @cached_property
     def card(self) -> dict[str, Any]:
-        """Count, and the hash of the files."""
+        """The count, and the hash of the files."""
         return json.loads((self.folder / CARD).read_text(encoding="utf-8"))
 
     def __len__(self) -> int:
@@ -81,11 +81,11 @@ class Known:
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def find(self, digests: np.ndarray) -> np.ndarray:
-        """Return where each text is, -1 for one that is not there."""
+        """Return the place of each text, -1 for an unknown one."""
         if not len(self._digests):
             return np.full(len(digests), -1)
         places = np.minimum(np.searchsorted(self._digests[:, 0], digests[:, 0]), len(self._digests) - 1)
-        # Of two texts whose first halves collide one is embedded again: safe, and rarer than one in a billion.
+        # If the first halves of two hashes collide, one text is embedded again: safe, and rarer than one in a billion.
         return np.where((self._digests[places] == digests).all(axis=1), self._order[places], -1)
 
     def take(self, places: np.ndarray, dim: int) -> Float32[np.ndarray, "N D"]:

@@ -1,4 +1,4 @@
-"""Embedding texts as they come: queries of users, and a corpus block by block."""
+"""Embedding texts as they come in: users' queries, and a corpus block by block."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from hardneg.system.progress import Progress, silent
 class TextEncoder:
     """A trained encoder on a device, for texts instead of tables; `width` cuts embeddings (Matryoshka), null: whole.
 
-    `ckpt_path` is where it was read from, if it was. Raises `ConfigError` for a device that is not there, and for a
-    width the encoder has not.
+    `ckpt_path` is the checkpoint that it was read from, if any. Raises `ConfigError` for a device that is not there,
+    and for a width that the encoder does not have.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class TextEncoder:
         return self.embed(texts, QUERY)
 
     def documents(self, texts: Sequence[str], bar: Progress | None = None) -> Float32[np.ndarray, "N D"]:
-        """Embed documents; `bar` moves by what is done, and what was cut off is counted in `truncation`."""
+        """Embed documents; `bar` shows the progress, and `truncation` counts what was cut off."""
         return self.embed(texts, DOCUMENT, bar)
 
     @cached_property
     def truncation(self) -> Truncation:
-        """What the longest length has cut off documents that were embedded before a bar: a corpus."""
+        """What the maximum length has cut off the documents that were embedded with a bar: a corpus."""
         return Truncation(self.trained.recipe.document.longest)
 
     def embed(self, texts: Sequence[str], side: str, bar: Progress | None = None) -> Float32[np.ndarray, "N D"]:

@@ -20,9 +20,9 @@ from hardneg.stages.recipe import MERGE, Plan, Stage
 
 
 def check(plan: Plan) -> None:
-    """Raise `ConfigError`, naming the stage, for a config that cannot work or a stage that was begun otherwise.
+    """Raise `ConfigError`, naming the stage, for a config that cannot work or a stage that was begun differently.
 
-    What a stage will leave stands in as empty files, so that later ones may refer to it, and earlier ones may not.
+    Empty files stand in for what a stage will leave, so that later stages may refer to it, and earlier ones may not.
     """
     for stage in plan.stages:
         if stage.command != MERGE:
@@ -48,7 +48,7 @@ def check(plan: Plan) -> None:
 
 def check_begun(plan: Plan, stage: Stage) -> None:
     """Raise `ConfigError` where a stage has trained with other overrides than it is asked for now."""
-    # Where the stages are may change, and a run that was resumed says from what.
+    # The folder of the stages may change, and a resumed run names its checkpoint.
     before, now = ({o for o in given if not _is_place(o)} for given in (stage.asked(), stage.overrides))
     if stage.begun and before != now:
         odd = [f"with {o}" for o in sorted(before - now)] + [f"without {o}" for o in sorted(now - before)]

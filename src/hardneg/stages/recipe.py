@@ -1,4 +1,4 @@
-"""What the stages of a recipe are: the command, overrides and run folder of each."""
+"""The stages of a recipe: the command, overrides and run folder of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIST = "stages.yaml"  # of a recipe: the stages in order, each with its command
 MERGE = "merge"  # its yaml names earlier stages: {of: [1_first, 2_second], weights: [0.3, 0.7]} or {of, slerp: 0.5}
 KEYS = {"of", "weights", "slerp"}
 COMMANDS = ("train", "train-teacher", MERGE)
-OURS = ("experiment", "stages", "ckpt_path")  # what the plan itself gives
+OURS = ("experiment", "stages", "ckpt_path")  # what the plan itself sets
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Stage:
 
     @property
     def merged(self) -> Path:
-        """Where a stage that merges leaves what came of it, for later ones to take as that of a training."""
+        """Where a stage that merges leaves its result, which later ones use like that of a training."""
         return self.folder / CHECKPOINTS / BEST
 
     @property
@@ -76,7 +76,7 @@ def recipes(config_dir: Path | None = None) -> dict[str, Path]:
 def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: Path | None = None) -> Plan:
     """Give each stage its overrides: those for all, and those that name it (`2_teacher:batch_size=8`).
 
-    Raises `ConfigError` for a recipe or a stage that there is not, and for overrides that the plan itself gives.
+    Raises `ConfigError` for an unknown recipe or stage, and for overrides that the plan itself sets.
     """
     there = recipes(config_dir)
     if recipe not in there:
@@ -124,7 +124,7 @@ def _listed(key: str, value: object) -> list[object]:
 
 
 def read_list(path: Path) -> dict[str, str]:
-    """Return the command of each stage, in order; raises `ConfigError` for a list that is none."""
+    """Return the command of each stage, in order; raises `ConfigError` for a list that is not one of stages."""
     try:
         listed = OmegaConf.load(path)
     except YAMLError as error:

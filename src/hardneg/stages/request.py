@@ -1,4 +1,4 @@
-"""What a recipe was asked for: noted in its folder, so that it can be gone on with from anywhere."""
+"""The request for a recipe: noted in its folder, so that it can be resumed from anywhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def again(folder: Path) -> list[str] | None:
 def back_to(started_in: str) -> None:
     """Change to the directory that something was started in, where its relative paths start.
 
-    Stays here, and says so, where that is not there, as after a move to another machine.
+    Stays here, and logs that, where it does not exist, as after a move to another machine.
     """
     try:
         os.chdir(started_in)

@@ -1,4 +1,4 @@
-"""Running stages: each in a process of its own, which may be interrupted, one after the other in one folder."""
+"""Running stages: each in a process of its own, interruptible, one after the other in one folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(plan: Plan) -> None:
 
 
 def command_of(stage: Stage, config_dir: Path | None) -> list[str]:
-    """The words that run a stage, or that go on with it."""
+    """The words that run or resume a stage."""
     if stage.command == MERGE:
         return [stage.command, *stage.overrides, "--to", str(stage.merged)]
     if stage.begun:
@@ -56,7 +56,7 @@ def command_of(stage: Stage, config_dir: Path | None) -> list[str]:
 def launch(words: Sequence[str], lock: int) -> tuple[int, int | None]:
     """Run `hardneg ...` in a process that holds the lock too; return its exit code, and the signal that we got.
 
-    A process for each stage gives its memory back, and Lightning can start the other ranks of each.
+    With a process for each stage memory is returned, and Lightning can start the other ranks of each.
     """
     got: list[int] = []
     process = None
@@ -70,7 +70,7 @@ def launch(words: Sequence[str], lock: int) -> tuple[int, int | None]:
         try:
             process = subprocess.Popen([sys.executable, "-m", "hardneg.cli", *words], pass_fds=[lock])
             _sign(lock, process.pid)
-            if got:  # while it was being started
+            if got:  # the signal came while it was being started
                 process.send_signal(signal.SIGTERM)
             return process.wait(), got[0] if got else None
         finally:
@@ -98,7 +98,7 @@ def alone(folder: Path, what: str = "stages are") -> Iterator[int]:
 
 
 def _sign(lock: int, process: int) -> None:
-    """Write down who is at work: the stage's process goes on where ours is killed."""
+    """Note who is at work: the stage's process goes on if ours is killed."""
     os.ftruncate(lock, 0)
     os.write(lock, f"{process}".encode())
 

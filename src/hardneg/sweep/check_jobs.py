@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 class Preflight(Callback):
     """Check every job of a sweep before the first one starts, and a single run before it has a folder.
 
-    Leaves by `SystemExit`: Hydra would turn any other exception into a warning and go on.
+    Exits by `SystemExit`: Hydra would turn any other exception into a warning and go on.
     """
 
     sweep: Path | None = None  # the folder of the last sweep that passed, for the table at its end
-    checked = False  # whether the single run that begins now passed, in this process
+    checked = False  # whether the single run that begins now was checked in this process
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a config that cannot work, and a folder with another run's results; take a folder of its own.
@@ -49,12 +49,12 @@ class Preflight(Callback):
         training = str(config.hydra.job.config_name).startswith("train")
         with stopping_at_errors():
             drop_from_config(config)  # first: Hydra writes this config into the folder of any run
-        if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job goes on with what is there
+        if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job continues what its folder holds
             return
         named = "${now:" not in str(OmegaConf.to_container(config.hydra.run, resolve=False))
 
         def choose() -> dict[str, Any]:
-            """Check, by the first rank for all, and say what the run is and where it lies."""
+            """Check, on the first rank for all, and return what the run is and where it lies."""
             if str(config.hydra.sweeper._target_).endswith(".Optuna"):
                 raise ConfigError("hparams_search= and hydra/sweeper=optuna choose the values of a sweep: add -m")
             refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
@@ -117,7 +117,7 @@ def check_alike(settings: dict[str, Any], own: dict[str, Any]) -> None:
 
 
 def follow(config: DictConfig) -> None:
-    """Leave the run's config and what it tells to the first rank; log into a file of this rank's own.
+    """Leave the run's config and messages to the first rank; log into a file of this rank's own.
 
     The ranks that Lightning starts are told so by it.
     """
@@ -131,7 +131,7 @@ def follow(config: DictConfig) -> None:
 
 @contextmanager
 def writable(node: DictConfig) -> Iterator[None]:
-    """Let a part of Hydra's own config be changed: it is closed, and from Hydra 1.4 on read-only."""
+    """Make a part of Hydra's own config writable: it is closed, and read-only from Hydra 1.4 on."""
     with read_write(node), open_dict(node):
         yield
 
@@ -149,13 +149,13 @@ def stopping_at_errors(prefix: str = "") -> Iterator[None]:
 
 def check_here(cfg: DictConfig) -> None:
     """Raise `ConfigError` for what this machine does not have."""
-    from hardneg.preflight.machine import check_machine  # which imports torch: slips are told before
+    from hardneg.preflight.machine import check_machine  # this imports torch, so slips are answered before
 
     check_machine(cfg)
 
 
 def check_inputs(jobs: list[Job]) -> None:
-    """Read what the jobs read, each data set once; a broken line ends the sweep here."""
+    """Read the jobs' data, each set once; a broken line ends the sweep here."""
     from hardneg.preflight.data import ReadOnce, data_key
 
     reader = ReadOnce()
@@ -171,7 +171,7 @@ def fixed(overrides: list[str]) -> list[str]:
 
 
 def check_launcher(launcher: DictConfig) -> None:
-    """Raise `ConfigError` for a number of processes that is none."""
+    """Raise `ConfigError` for a number of processes that the launcher cannot start."""
     count = launcher.get("n_jobs", 1)
     if (
         not isinstance(count, int)
@@ -182,9 +182,9 @@ def check_launcher(launcher: DictConfig) -> None:
 
 
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
-    """Raise `ConfigError` for what `check` refuses, for data not there, and for more devices than can be started."""
+    """Raise `ConfigError` for what `check` refuses, for missing data, and for more devices than can be started."""
     check_config(cfg, check_data)
-    if not str(launcher._target_).endswith(".SlurmLauncher"):  # where its jobs run is another machine
+    if not str(launcher._target_).endswith(".SlurmLauncher"):  # its jobs run on another machine
         check_here(cfg)
     if "trainer" not in cfg:
         return

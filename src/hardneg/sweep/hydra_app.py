@@ -50,7 +50,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
 
     sweep = [word for word in rest if word in ("-m", "--multirun")]  # argparse takes no flag between the overrides
     sys.argv = [f"{whole[0]} {command}", *sweep, *(word for word in rest if word not in sweep)]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us: of an unknown key Hydra says to add it with a +
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # pass errors on to us: for an unknown key Hydra advises to add it with a +
     try:
         app = hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")
         with hydras_own_whitelist_off():
@@ -64,7 +64,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     except hydra.errors.HydraException as error:
         raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
     finally:
-        if Preflight.sweep is not None and "hydra/sweeper=race" not in rest:  # which says itself what it came to
+        if Preflight.sweep is not None and "hydra/sweeper=race" not in rest:  # a race reports its own outcome
             _tell(Preflight.sweep, command)
 
 

@@ -33,11 +33,11 @@ class Job:
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
-    """Turn the sweep's overrides into one list of overrides a job, as Hydra's basic sweeper does.
+    """Turn the sweep's overrides into one list of overrides per job, as Hydra's basic sweeper does.
 
     Raises `ConfigError` for ranges that only a search takes.
     """
-    choices = {}  # a later word replaces an earlier one of the same key
+    choices = {}  # the last word of a key counts
     loader = GlobalHydra.instance().config_loader()  # knows the options that glob(*) stands for
     for override in OverridesParser.create(loader).parse_overrides(overrides):
         key = override.get_key_element()
@@ -81,7 +81,7 @@ def check_folders(jobs: Iterable[Job]) -> None:
 
 
 def _same(one: Job, other: Job) -> str:
-    """Say that two jobs are the same run, and how that comes where only one of them names its batch or rate."""
+    """Say that two jobs are the same run, and why, where only one of them names its batch or rate."""
     if (one.cfg.get("batch_size") == AUTO) != (other.cfg.get("batch_size") == AUTO):
         auto = one if one.cfg.get("batch_size") == AUTO else other
         number = OmegaConf.select(auto.cfg, "encoder.batch_size", default=BATCH)
@@ -95,7 +95,7 @@ def _same(one: Job, other: Job) -> str:
 
 
 def announce(sweep: Path, jobs: Sequence[Job]) -> None:
-    """Let the folders of what is to be done say so; what an earlier sweep here was to do and did not begin is gone."""
+    """Note in the folders that their jobs wait; remove those that an earlier sweep here had planned and not begun."""
     asked = {job.folder for job in jobs}
     for written in sweep.glob(f"*/{status.FILE}"):
         folder = written.parent.resolve()

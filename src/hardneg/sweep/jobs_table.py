@@ -1,4 +1,4 @@
-"""A table of jobs, read from their folders: which wait, run, are done or failed, and what they have measured."""
+"""A table of jobs, read from their folders: which wait, run, are done or have failed, and their metrics."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ STYLES = {
     "trial": "dim",
     "pruned": "dim",
 }
-WIDE = 160  # columns where no terminal says how many it has
+WIDE = 160  # columns where no terminal tells its width
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one job's folder says."""
+    """The state of a job, by its folder."""
 
     folder: Path
     name: str
@@ -53,12 +53,12 @@ def rows(sweep: Path) -> list[Row]:
 
 
 def row(folder: Path) -> Row:
-    """Read one job's folder; a run from before there was a status is told by its summary."""
+    """Read one job's folder; a run from before there was a status is judged by its summary."""
     found = status.read(folder)
     if found is not None:
         return Row(folder, found["name"], found["state"], found)
     if not (folder / "summary.json").exists():
-        # Of a job that has just begun the lock comes before the status.
+        # A job that has just begun has a lock before it has a status.
         return Row(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     facts = {"test": summary.get("test", {}).get("after", {}), "step": summary.get("steps")}
@@ -123,7 +123,7 @@ def _metric(row: Row, split: str) -> str:
 
 
 def _time(row: Row) -> str:
-    """How long its last attempt has taken."""
+    """The duration of its last attempt."""
     if "started" not in row.facts or row.state == "waiting":
         return ""
     end = time.time() if row.state == "running" else row.facts["updated"]

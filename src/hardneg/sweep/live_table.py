@@ -1,4 +1,4 @@
-"""Jobs while they run: a table that moves on a terminal, and a line for each change in logs and pipes."""
+"""Jobs while they run: a live table on a terminal, and a line for each change in logs and pipes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLD = ("done", "failed", "interrupted")
 
 @contextmanager
 def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
-    """Show these jobs; what is returned looks at them once more. A job that is done is not read again."""
+    """Show these jobs; return a function that updates the view. A job that is done is not read again."""
     ended: dict[Path, Row] = {}
 
     def read() -> list[Row]:
@@ -46,7 +46,7 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
 
 
 def fitting(rows: list[Row], lines: int) -> list[Row]:
-    """Leave out what says least, until the rest has room: what waits from the last on, then what is done."""
+    """Leave out what matters least until the rest fits: waiting jobs from the last on, then those that are done."""
     kept = list(rows)
     for state in ("waiting", "done"):
         for one in [one for one in reversed(kept) if one.state == state][: max(len(kept) - lines, 0)]:

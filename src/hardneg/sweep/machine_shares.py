@@ -1,4 +1,4 @@
-"""What each of several jobs on one machine gets of it: threads, and GPUs."""
+"""The share of a machine that each of several jobs gets: threads, and GPUs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hardneg.system.cores import cores
 def threads(jobs: int, ranks: int, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a job that shares the cores with `jobs - 1` others and divides them among its ranks.
 
-    Somebody who has set a smaller number keeps it.
+    A smaller number that the user has set stays.
     """
     share = max(cores() // (jobs * ranks), 1)
     names = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # torch and the tokenizers
@@ -31,7 +31,7 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
 
 
 class Gpus:
-    """Hand out GPUs, those with the fewest jobs first; each is shared only if there are more jobs than GPUs."""
+    """Hands out GPUs, those with the fewest jobs first; GPUs are shared only if there are more jobs than GPUs."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
@@ -56,13 +56,13 @@ class Gpus:
         return count
 
     def take(self, count: int) -> list[str]:
-        """Take some for a job."""
+        """Assign some to a job."""
         chosen = sorted(self.names, key=lambda name: self.used[name])[:count]
         self.used.update(chosen)
         return chosen
 
     def give_back(self, names: list[str]) -> None:
-        """The job has ended."""
+        """Return them when the job has ended."""
         self.used.subtract(names)
 
 

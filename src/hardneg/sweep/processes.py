@@ -18,7 +18,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.command_words import in_shell, quoted
+from hardneg.config.command_words import command_line, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import JobFailed
 from hardneg.runs import status
@@ -44,7 +44,7 @@ class Running:
 
     job: Job
     process: subprocess.Popen[bytes]
-    gpus: list[str] = field(default_factory=list)
+    gpus: list[str]
     began: float = field(default_factory=time.time)
 
 
@@ -55,9 +55,10 @@ def run(
 
     A job has one of `shares` equal shares of the machine's cores and GPUs.
 
-    So a job may start ranks of its own (`trainer.devices`), and one that crashes takes no other along. After SIGINT or
-    SIGTERM jobs stop after their step, and the same sweep goes on with them later; a second one kills them. They also
-    stop if the launcher is killed. Returns each job's result or why it failed; raises `SystemExit` after a signal.
+    So a job may start ranks of its own (`trainer.devices`), and one that crashes does not affect the others. After
+    SIGINT or SIGTERM jobs stop after their step, and the same sweep goes on with them later; a second one kills them.
+    They also stop if the launcher is killed. Returns each job's result or why it failed; raises `SystemExit` after a
+    signal.
     """
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     jobs = [compose(config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
@@ -74,13 +75,13 @@ class Crew:
     """The processes at work, and what they share."""
 
     def __init__(self, config: DictConfig, n_jobs: int, shares: int) -> None:
-        # The shares are not those of what is missing: another number of threads would round otherwise than an
+        # Not the shares of the missing jobs alone: another number of threads would round differently from an
         # uninterrupted sweep.
         self.config, self.n_jobs, self.shares = config, n_jobs, shares
         self.stopped: int | None = None  # the signal that ends the sweep
 
     def run(self, jobs: list[Job], waiting: list[Job]) -> None:
-        """Start what waits as soon as there is room, until all have ended or a signal ends the sweep."""
+        """Start waiting jobs as soon as there is room, until all have ended or a signal ends the sweep."""
         gpus, running = Gpus(visible_gpus(os.environ)), list[Running]()
         with self._signals(running), view([job.folder for job in jobs]) as look:
             while running or (waiting and self.stopped is None):
@@ -99,14 +100,14 @@ class Crew:
         node: Any = OmegaConf.to_container(job.cfg, resolve=True)
         environment = {**os.environ, WATCH: "1", **threads(self.shares, ranks(node), os.environ)}
         if not {"", os.getcwd()} & set(sys.path):
-            environment["PYTHONSAFEPATH"] = "1"  # a random.py here is not Python's, whatever -m would say
+            environment["PYTHONSAFEPATH"] = "1"  # a random.py in this folder must not replace Python's, as with -m
         taken = gpus.take(gpus.wanted(node, self.shares))
         if len(gpus.names) > 1 and taken:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
         command = [sys.executable, "-m", "hardneg.cli", *self._words(job)]
         job.folder.mkdir(parents=True, exist_ok=True)
         with (job.folder / OUTPUT).open("ab") as output:
-            output.write(f"$ hardneg {in_shell(command[3:])}\n".encode())
+            output.write(f"$ {command_line(*command[3:])}\n".encode())
             output.flush()
             # A session of its own: Ctrl-C reaches us alone, and we can end a job with all its ranks.
             process = subprocess.Popen(
@@ -115,7 +116,7 @@ class Crew:
         return Running(job, process, taken)
 
     def _words(self, job: Job) -> list[str]:
-        """The job's command line: command, search path, its words, and those of Hydra's not about the sweep."""
+        """The job's command line: command, search path, its words, and Hydra's words that are not about the sweep."""
         app = self.config.hydra
         kept = [word for word in app.overrides.hydra if not word.lstrip("+~").startswith(ABOUT_SWEEPS)]
         place = [f"hydra.run.dir={quoted(job.folder)}", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
@@ -131,22 +132,24 @@ class Crew:
                 if one.process.poll() is None:
                     os.killpg(one.process.pid, signal.SIGKILL) if again else one.process.terminate()
             if not again:
-                log.warning("stopping %d jobs after their step; once more kills them, which costs little", len(running))
+                log.warning(
+                    "stopping %d jobs after their step; a second signal kills them, which costs little", len(running)
+                )
 
         with stopping_by(stop):
             yield
 
 
 def _note_end(job: Job, code: int, began: float) -> None:
-    """Say in the folder why a process ended that could not say it itself."""
+    """Note in the folder why a process ended that could not note it itself."""
     found = status.read(job.folder) or {}
-    # One that lost a rank has said so, and goes on later; what an earlier attempt said counts no more.
+    # One that lost a rank has noted so, and goes on later; notes of earlier attempts no longer count.
     if found.get("state") == "interrupted" and found.get("error") and found["updated"] >= round(began, 1):
         return
-    # A folder that still runs is another process's, which is why ours has left.
+    # A folder that is still running belongs to another process, which is why ours has exited.
     if code in (0, *INTERRUPTED, -signal.SIGTERM) or found.get("state") in ("failed", "running"):
         return
-    if code < 0:  # killed from outside, as for memory: it can go on
+    if code < 0:  # killed from outside, as for lack of memory: it can go on
         status.write(job.folder, state="interrupted", error=f"killed by {signal.Signals(-code).name}")
     else:
         status.write(job.folder, state="failed", error=_last_line(job.folder / OUTPUT) or f"exit {code}")

@@ -26,7 +26,7 @@ DONE = ("done", "pruned", "failed")
 
 @dataclass(frozen=True)
 class Settings:
-    """What `conf/hydra/sweeper/optuna.yaml` says; raises `ConfigError` for what cannot be."""
+    """What `conf/hydra/sweeper/optuna.yaml` says; raises `ConfigError` for settings out of range."""
 
     n_trials: int = 20
     n_jobs: int = 1
@@ -52,7 +52,7 @@ class Settings:
 def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str]) -> float | None:
     """Run trials until `n_trials` are told; return the best dev metric.
 
-    A trial that was interrupted is asked again, and its run goes on from its checkpoint: the same values are the same
+    A trial that was interrupted is run again, and its run goes on from its checkpoint: the same values are the same
     job. Raises `JobFailed` at the end where a trial failed.
     """
     listed = [f"{key}={value}" for key, value in settings.params.items()]
@@ -77,7 +77,7 @@ def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Se
 
 
 def run_batch(launcher: Launcher, batch: Sequence[tuple[Any, Job]], facts: dict[str, Any]) -> None:
-    """Run what is not done; trials with the same values are one job."""
+    """Run the trials that are not done; trials with the same values are one job."""
     jobs = {job.folder: (trial, job) for trial, job in batch if not is_done(job)}
     for trial, job in jobs.values():
         announce(job.folder.parent, [job])
@@ -89,12 +89,12 @@ def run_batch(launcher: Launcher, batch: Sequence[tuple[Any, Job]], facts: dict[
 
 
 def is_done(job: Job) -> bool:
-    """Whether the job has come to an end that counts; one that failed is tried anew."""
+    """Whether the job has ended with a result; one that failed is tried anew."""
     return (status.read(job.folder) or {}).get("state") in ("done", "pruned")
 
 
 def tell(study: Any, trial: Any, job: Job) -> None:
-    """Tell the study what became of a trial; one that was interrupted stays open."""
+    """Tell the study the outcome of a trial; one that was interrupted stays open."""
     from optuna.trial import TrialState
 
     found = status.read(job.folder) or {}
@@ -111,7 +111,7 @@ def tell(study: Any, trial: Any, job: Job) -> None:
 
 
 def told(study: Any) -> list[Any]:
-    """The trials that have come to an end, those that failed by themselves included."""
+    """The trials that have ended, including those that failed by themselves."""
     from optuna.trial import TrialState
 
     ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))

@@ -12,7 +12,7 @@ from hardneg.errors import ConfigError
 
 
 def space_of(words: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """Cut the words into what is searched (key -> distribution) and those that are the same for all trials.
+    """Split the words into what is searched (key -> distribution) and those that are the same for all trials.
 
     As in Hydra's own plugin for Optuna: `a,b` and `choice(a, b)` are categories, `range(1, 9, 2)` has steps,
     `interval(0.1, 1)` is a range of numbers, `int(interval(1, 9))` of whole ones, and `tag(log, interval(...))` is

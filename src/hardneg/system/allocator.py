@@ -1,4 +1,4 @@
-"""How the C library deals with memory that is free again."""
+"""How the C library treats freed memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 def give_back() -> None:
-    """Give the pages between blocks in use back to the kernel, where the C library can (glibc); takes milliseconds.
+    """Return the free pages between blocks in use to the kernel, where the C library can (glibc); takes milliseconds.
 
-    glibc itself gives back only what lies above the last block. Work in many parts of unlike sizes, each of which
-    leaves something small behind, otherwise grows by most of a part each time.
+    glibc itself gives back only what lies above the last block. Otherwise memory grows by most of a part each time in
+    work whose parts differ in size and each leave something small behind.
     """
     trim = getattr(_LIBC, "malloc_trim", None)
     if trim is not None:
@@ -23,7 +23,7 @@ def give_back() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep large blocks that were freed, instead of giving them back to the kernel each time.
+    """Make glibc keep large freed blocks, instead of returning them to the kernel each time.
 
     An embedding table's gradient is a block of 50 MB that every step allocates and frees. By default each is mapped
     anew and cleared page by page, which took a third of the processor time of a static tower's training; the peak of

@@ -1,4 +1,4 @@
-"""What a command changes for its process, put back where the process goes on: a notebook, a script, the tests."""
+"""What a command changes for its process, restored where the process goes on: a notebook, a script, the tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def as_before() -> Iterator[None]:
 
 
 def _loggers() -> dict[logging.Logger, dict[str, Any]]:
-    """The loggers that there are, and what may be set on each."""
+    """All loggers, and their settings."""
     named = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
     return {
         one: {"level": one.level, "handlers": list(one.handlers), "propagate": one.propagate, "disabled": one.disabled}
@@ -38,12 +38,12 @@ def _loggers() -> dict[logging.Logger, dict[str, Any]]:
 
 
 def _put_back(loggers: Mapping[logging.Logger, Mapping[str, Any]]) -> None:
-    """Set loggers as they were; a handler that has come since is closed. Those that are new stay as they are."""
+    """Restore the loggers; handlers added since are closed. New loggers stay as they are."""
     for logger, was in loggers.items():
         for handler in logger.handlers:
             if handler not in was["handlers"]:
                 handler.close()
         logger.handlers[:] = was["handlers"]
-        if logger.level != was["level"]:  # to set one empties what every logger has remembered
+        if logger.level != was["level"]:  # setting one clears the caches of all loggers
             logger.setLevel(was["level"])
         logger.propagate, logger.disabled = was["propagate"], was["disabled"]

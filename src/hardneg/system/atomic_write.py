@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever a kill or another process does in between."""
+"""Files that are complete or absent, whatever a kill or another process does meanwhile."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from uuid import uuid4
 
 @contextmanager
 def atomic_write(path: Path, alone: bool = False) -> Iterator[Path]:
-    """Give the path of a draft beside `path`, which takes its place in one rename, durably, when the block has ended.
+    """Yield the path of a draft beside `path`, which durably replaces it in one rename when the block ends.
 
-    Its name is of its own, since threads, processes and ranks may be writing the same file; where one process writes
-    `alone`, it is always the same, so that what a kill left is overwritten. After an exception the draft is removed and
-    `path` is as it was; raises `OSError` as writing does.
+    The draft's name is unique, since threads, processes and ranks may be writing the same file; where one process
+    writes `alone`, it is always the same, so that a killed process's draft is overwritten. After an exception the draft
+    is removed and `path` is unchanged; raises `OSError` as writing does.
     """
     draft = path.with_name(f".{path.name}.draft" if alone else f".{path.name}.{uuid4().hex[:8]}.draft")
     try:

@@ -1,4 +1,4 @@
-"""The cache that all jobs share: named by content, written once, never half there."""
+"""The cache that all jobs share: named by content, written once, never incomplete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from hardneg.errors import ConfigError
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.cache_folder import HELD, UNFINISHED
 
 
@@ -35,12 +35,12 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """
     if not distributed.active():
         return _built(folder, build)
-    distributed.agree("a folder in the cache", folder.name)
-    distributed.first(lambda: _built(folder, build))
+    agreement.agree("a folder in the cache", folder.name)
+    agreement.first(lambda: _built(folder, build))
     if distributed.rank() > 0:
         with distributed.alone():
             _built(folder, build)
-    distributed.barrier()
+    agreement.barrier()
     return folder
 
 
@@ -52,15 +52,15 @@ def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
     """
     if not distributed.active():
         return _built(folder, build)
-    distributed.agree("a folder in the cache", folder.name)
+    agreement.agree("a folder in the cache", folder.name)
     if distributed.rank() == 0:
         with ExitStack() as held:
-            if distributed.first(lambda: held.enter_context(_missing(folder))):
+            if agreement.first(lambda: held.enter_context(_missing(folder))):
                 with _filled(folder) as unfinished:
                     build(unfinished)
-    elif distributed.first(lambda: False):
+    elif agreement.first(lambda: False):
         build(None)
-    distributed.barrier()
+    agreement.barrier()
     return folder
 
 
@@ -75,10 +75,10 @@ def _built(folder: Path, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def _missing(folder: Path) -> Iterator[bool]:
-    """Whether the folder has to be built, by us, who hold its lock meanwhile."""
+    """Yield whether the folder must be built; we hold its lock meanwhile."""
     if folder.exists():
         with suppress(OSError):  # of another user, perhaps
-            os.utime(folder)  # used now: what nobody uses may be pruned
+            os.utime(folder)  # used now: unused folders may be pruned
         yield False
         return
     try:
@@ -91,7 +91,7 @@ def _missing(folder: Path) -> Iterator[bool]:
 
 @contextmanager
 def _filled(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when all is written; for who holds the lock."""
+    """Yield a folder to fill, which gets its name once everything is written; only for the holder of the lock."""
     _sweep(folder)
     with _temporary(folder) as unfinished:
         yield unfinished
@@ -101,7 +101,7 @@ def _filled(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def taking_turns(folder: Path) -> Iterator[None]:
-    """Let one run at a time fill a folder whose files are each whole or not there; what it left, the next one finds.
+    """Let one run at a time fill a folder whose files are written atomically; the next one finds what it left.
 
     Every rank of a run asks; rank 0 has the lock for all of them. Notes that the folder was used now.
 
@@ -117,12 +117,12 @@ def taking_turns(folder: Path) -> Iterator[None]:
             except OSError as error:
                 raise ConfigError(f"cache: cannot write to {folder} ({error.strerror}); set cache=DIR") from error
 
-        distributed.first(lock)
+        agreement.first(lock)
         yield
 
 
 def check_seen(paths: list[Path]) -> None:
-    """Raise `ConfigError` for a file that another rank has written and that is not there."""
+    """Raise `ConfigError` for a file that another rank has written and this one does not see."""
     if missing := [path for path in paths if not path.exists()]:
         raise ConfigError(
             f"{missing[0]} was written by another rank but cannot be seen here; `cache` must be a folder that all ranks"
@@ -131,7 +131,7 @@ def check_seen(paths: list[Path]) -> None:
 
 
 def hold(folder: Path, owner: str) -> None:
-    """Note that `owner` may come back for this folder, whether it is there already or not."""
+    """Note that `owner` may come back for this folder, which need not exist yet."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         folder.with_name(f"{folder.name}{HELD}{owner}").touch()
@@ -148,7 +148,7 @@ def release(folder: Path, owner: str) -> None:
         folder.with_name(f"{folder.name}{HELD}{owner}").unlink(missing_ok=True)
         if not list(folder.parent.glob(f"{folder.name}{HELD}*")) and folder.exists():
             gone = folder.with_name(f"{folder.name}{UNFINISHED}{uuid.uuid4().hex[:8]}")
-            folder.rename(gone)  # at once: nobody finds half of it
+            folder.rename(gone)  # at once, so that nobody finds half of it
             shutil.rmtree(gone, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""What lies in the cache, layer by layer, and what of it nobody needs any more."""
+"""What is in the cache, layer by layer, and what of it is no longer used."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 from hardneg.system.cache_folder import HELD, UNFINISHED
 
 DAY = 24 * 3600
-ABANDONED = DAY  # seconds after which what a killed process was building is nobody's
+ABANDONED = DAY  # seconds after which a killed process's unfinished folder has no owner
 
-# From what is cheap to make again to what is not.
+# From cheap to expensive to make again.
 LAYERS = {
     "data": "data sets as tables",
     "tokens": "texts as token ids",
@@ -34,7 +34,7 @@ LAYERS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One folder of a layer: its files' bytes, those that another entry shares left out; when it was asked for last.
+    """One folder of a layer: the bytes of its files, without those shared with another one, and its last use.
 
     `holders` is how many runs may come back for it.
     """
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def days(self) -> float:
-        """Days since somebody asked for it."""
+        """Days since it was last used."""
         return (time.time() - self.used) / DAY
 
 
@@ -74,12 +74,12 @@ def _bytes(folder: Path, seen: set[tuple[int, int]]) -> Iterator[int]:
 
 
 def to_prune(found: Sequence[Entry], layers: Sequence[str], days: float | int, held: bool) -> list[Entry]:
-    """Pick what nobody has asked for in so many days, of these layers; what runs hold only with `held`."""
+    """Pick what was not used for this many days in these layers; folders that runs hold only with `held`."""
     return [entry for entry in found if entry.layer in layers and entry.days >= days and (held or not entry.holders)]
 
 
 def prune(entry: Entry) -> bool:
-    """Remove a folder at once, and its notes; False where somebody is building it at this moment."""
+    """Remove a folder at once, with its notes; False where somebody is building it right now."""
     folder = entry.folder
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
@@ -88,7 +88,7 @@ def prune(entry: Entry) -> bool:
         return False
     try:
         gone = folder.with_name(f"{folder.name}{UNFINISHED}{uuid4().hex[:8]}")
-        folder.rename(gone)  # at once: nobody finds half of it
+        folder.rename(gone)  # at once, so that nobody finds half of it
         shutil.rmtree(gone, ignore_errors=True)
         for note in folder.parent.glob(f"{folder.name}{HELD}*"):
             note.unlink(missing_ok=True)
@@ -98,6 +98,6 @@ def prune(entry: Entry) -> bool:
 
 
 def left_over(cache: Path) -> list[Path]:
-    """Name what killed processes were building or removing: a builder that lives writes to it within a day."""
+    """Name what killed processes were building or removing: a living builder writes at least once a day."""
     found = [path for layer in LAYERS for path in (cache / layer).glob(f"*{UNFINISHED}*") if path.is_dir()]
     return [path for path in found if time.time() - path.stat().st_mtime > ABANDONED]

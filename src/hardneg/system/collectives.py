@@ -21,13 +21,13 @@ class AnywhereBefore:
     """
 
     def __init__(self) -> None:
-        # Whatever computes: an answer from a device would have to be waited for. Ranks may be long apart, as in mining.
+        # On the CPU: an answer from a device would have to be waited for. Ranks may be far apart, as in mining.
         self._group = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if distributed.active() else None
         self._said: Tensor | None = None
         self._asked: Any = None
 
     def __call__(self, flag: bool) -> bool:
-        """Say one's own, and return whether any rank said so when last asked."""
+        """Give this rank's flag, and return whether any rank had set its own at the last call."""
         if self._group is None:
             return flag
         if self._said is not None:
@@ -81,13 +81,13 @@ def gather(x: Shaped[Tensor, R * rest]) -> Shaped[Tensor, WR * rest]:
     return _Gather.apply(x) if distributed.active() else x
 
 
-def gather_padded(ids: Int[Tensor, "R P"], fill: int = -1) -> Int[Tensor, "WR Q"]:
-    """Gather id lists whose width differs between ranks."""
+def gather_padded(ids: Int[Tensor, "R P"]) -> Int[Tensor, "WR Q"]:
+    """Gather id lists whose width differs between ranks; -1 fills the shorter ones."""
     if not distributed.active():
         return ids
     width = _moved(torch.tensor([ids.shape[1]]))
     dist.all_reduce(width, op=dist.ReduceOp.MAX)
-    return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=fill))
+    return gather(torch.nn.functional.pad(ids, (0, int(width) - ids.shape[1]), value=-1))
 
 
 def gather_rows(rows: Shaped[Tensor, "R D"], total: int) -> Shaped[Tensor, "T D"]:

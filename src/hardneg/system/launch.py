@@ -63,13 +63,13 @@ def check_count(devices: int) -> None:
 def decided(name: str, make: Callable[[], Any]) -> Any:
     """Return what the first process of the run decides by `make`, as plain values; the others wait for it.
 
-    For what comes before the ranks are joined (`system.distributed`). `name` says what is decided. What keeps the first
-    one from deciding ends the others too: by `SystemExit`, for it has said why.
+    For what comes before the ranks are joined (`system.process_group`). `name` says what is decided. What keeps the
+    first one from deciding ends the others too: by `SystemExit`, for it has said why.
     """
     if place() is not None:
-        from hardneg.system import distributed
+        from hardneg.system import agreement
 
-        return distributed.decided_first(make)
+        return agreement.decided_first(make)
     if first_rank():
         value = make()
         environ[DECIDED] = json.dumps({**json.loads(environ.get(DECIDED, "{}")), name: value})

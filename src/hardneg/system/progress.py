@@ -82,7 +82,7 @@ def progress(total: int | None, what: str, unit: str = "") -> Iterator[Progress]
 
 
 @contextmanager
-def notebook_progress(total: int, what: str, unit: str = "") -> Iterator[Progress]:
+def notebook_progress(total: int, what: str, unit: str) -> Iterator[Progress]:
     """Show it as a line of text in a notebook's output, where it stays, unless it is over within a second."""
     with tqdm(total=total, desc=what, unit=f" {unit}", leave=False, delay=1.0, file=sys.stdout) as bar:
         yield _Bar(total, what, unit, bar)

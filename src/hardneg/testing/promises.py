@@ -98,7 +98,7 @@ def promises(conf: str | Path | Conf, *groups: str) -> list[Promise]:
     """All that the parts promise whose yamls a package or folder holds, for `pytest.mark.parametrize(..., ids=str)`.
 
     `conf` is a package with a folder `conf`, or a folder of yamls; `groups` are of negatives, loss and filter, all by
-    default. A yaml whose class is none of its group fails by `class_is_of_its_group`.
+    default. A yaml whose class does not belong to its group fails by `class_is_of_its_group`.
     """
     conf = conf if isinstance(conf, Conf) else Conf(conf)
     found = []

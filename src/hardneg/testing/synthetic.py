@@ -27,13 +27,10 @@ def random_units(*shape: int, seed: int = 0) -> Tensor:
     return F.normalize(made, dim=-1).requires_grad_()
 
 
-def make_tokens(rows: int, width: int = 3) -> Tokens:
-    """So many rows of different tokens."""
-    return Tokens(
-        torch.arange(1, rows * width + 1).reshape(rows, width),
-        torch.ones(rows, width, dtype=torch.bool),
-        torch.full((rows,), width),
-    )
+def make_tokens(rows: int) -> Tokens:
+    """So many rows of three tokens, all different."""
+    ids = torch.arange(1, rows * 3 + 1).reshape(rows, 3)
+    return Tokens(ids, torch.ones_like(ids, dtype=torch.bool), torch.full((rows,), 3))
 
 
 def make_batch(
@@ -86,7 +83,7 @@ def make_candidates(
 
 
 def make_texts(texts: int | Iterable[str], prefix: str = "d") -> Texts:
-    """A column of these texts; of a number, so many different ones."""
+    """A column of these texts; for a number, of that many different ones."""
     texts = [f"{prefix} text {i}" for i in range(texts)] if isinstance(texts, int) else list(texts)
     return Texts.of([f"{prefix}{i}" for i in range(len(texts))], texts)
 

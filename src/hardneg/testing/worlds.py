@@ -10,6 +10,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
+from hardneg.filters.base import prepared
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.negatives.base import Setting
 from hardneg.testing.synthetic import make_model
@@ -54,6 +55,6 @@ def make_setting(cache: Path, data: RetrievalData | None = None) -> Setting:
     `cache` is a folder for what is mined.
     """
     data = tangled(toy()) if data is None else data
-    training, rule = TrainingSet(data), KnownPositives()
-    rule.prepare(training)
-    return Setting(training, {"known_positives": rule}, cache, make_model(data, cache), device="cpu")
+    training = TrainingSet(data)
+    filters = prepared({"known_positives": KnownPositives()}, training)
+    return Setting(training, filters, cache, make_model(data, cache), device="cpu")

@@ -12,7 +12,7 @@ from hardneg.config import run_identity
 from hardneg.encoders import checkpoint
 from hardneg.runs import status
 from hardneg.runs.folder import note_setting
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Auto:
 
     def settled(self, cfg: DictConfig, folder: Path, number: int | float) -> DictConfig:
         """Return the config with the number, which the folder's config and status then have too."""
-        distributed.agree(self.called, number)
+        agreement.agree(self.called, number)
         cfg = copy.deepcopy(cfg)
         with open_dict(cfg), read_write(cfg):
             OmegaConf.update(cfg, self.key, number)

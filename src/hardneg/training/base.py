@@ -67,9 +67,10 @@ class TrainingModule(L.LightningModule):
         """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""
         step = zlib.crc32(json.dumps([self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank]).encode())
         if self.device.type == "cpu":
+            # torch.manual_seed would note a traceback for every kind of device that is not in use.
             torch.default_generator.manual_seed(step)
         else:
-            torch.manual_seed(step)  # which notes where it was called from for each kind of device that is not in use
+            torch.manual_seed(step)
 
     def filtered(self, offered: Candidates, batch: Rows) -> Candidates:
         """Drop the candidates that a filter for live batches does not let through."""
@@ -89,7 +90,7 @@ class TrainingModule(L.LightningModule):
 
         `nested` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over them.
         `embeddings` are what the log looks at for a collapse, by name, a row each. `of_vectors` are losses that are
-        there already, weighed: those that read no scores.
+        computed already, weighted: those that read no scores.
         """
         for watch in self.watchers:
             watch(offered)
@@ -160,7 +161,7 @@ class TrainingModule(L.LightningModule):
 
 
 def clip(parameters: Sequence[nn.Parameter], limit: float, algorithm: str | None, factor: Tensor | None = None) -> None:
-    """Clip gradients, by their common norm or each `value`; those that a scaler has multiplied by `factor` as if not.
+    """Clip gradients by their common norm or each by `value`, as if no scaler had multiplied them by `factor`.
 
     What is infinite or NaN stays so, for the scaler to skip the step.
     """
@@ -181,12 +182,12 @@ def logs_now(trainer: L.Trainer) -> bool:
 
 
 def at_a_step(trainer: L.Trainer) -> bool:
-    """Whether the batch whose end this is ended an optimiser step, and not one of those that are accumulated."""
+    """Whether the batch that ends now completes an optimiser step, rather than only adding to its gradients."""
     return not trainer.fit_loop._should_accumulate()
 
 
 def just_logged(trainer: L.Trainer) -> bool:
-    """Whether the batch whose end this is ended a step of which there is a row: once a row, however many batches."""
+    """Whether the batch that ends now completes a step that has a row: once a row, however many batches it takes."""
     return logs_now(trainer) and at_a_step(trainer)
 
 
@@ -197,7 +198,7 @@ def next_is_logged(trainer: L.Trainer) -> bool:
 
 
 def ends_now(trainer: L.Trainer) -> bool:
-    """Whether the epoch whose end this is was the run's last, by its epochs, optimiser steps or time (`max_time`)."""
+    """Whether the epoch that ends now is the run's last, by its epochs, optimiser steps or time (`max_time`)."""
     epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
     if stops_early(trainer):
         return True

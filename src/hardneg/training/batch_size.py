@@ -21,16 +21,16 @@ from hardneg.data.tokens import TokenTable
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.training.auto_numbers import Auto
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = Auto("the batch size", "batch_size", noted="batch_size", saved="batch_size")
 
-STEPS = 8  # an epoch should have so many batches, for the rate to rise and fall in (experiments/16_defaults)
+STEPS = 8  # batches that an epoch should have, for the rate to rise and fall (experiments/16_defaults)
 LEAST = 16  # unless a batch would then be smaller than this, and leave a query next to no negatives
-SMALL = 64  # a batch below which it is warned that one small set of a mix makes it so for all
+SMALL = 64  # below this a warning says which small set of a mix limits the batch of all sets
 MOMENTS = 2  # numbers that an optimiser like Adam keeps of each weight, which memory must hold too
 
 
@@ -101,7 +101,7 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
     """
     if tries is None:
         return cfg
-    fits = min(distributed.everyone(halved(tries, number)))
+    fits = min(agreement.everyone(halved(tries, number)))
     if fits < number and distributed.rank() == 0:
         log.warning(
             "batch_size: %d, since this device has no memory for %d; encoder.grad_cache=true"
@@ -114,7 +114,7 @@ def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[i
 def halved(tries: Callable[[int], None], start: int) -> int:
     """Return the first of start, start/2, ... that `tries` takes without running out of memory.
 
-    The last that is tried is 2, without which in-batch negatives are none. Raises `ConfigError` where that is too many.
+    The smallest that is tried is 2: one query alone has no in-batch negatives. Raises `ConfigError` if that fails too.
     """
     number = start
     while True:
@@ -148,8 +148,8 @@ def trial_of(
     `tables` are the tokens of queries and documents, `group` is the number of documents a query, `sources` those of
     negatives, of which a queue takes memory. See `longest_batch` for what is counted.
 
-    None where nothing needs to be tried: on a CPU, whose memory other things share; where the batch was given; in a run
-    that goes on; and where weights are split over devices, so that no single one could hold them.
+    None where nothing need be tried: on a CPU, whose memory is shared with other programs; where the batch was given;
+    in a run that goes on; and where weights are split over devices, so that no single one could hold them.
     """
     split = isinstance(cfg.trainer.get("strategy"), DictConfig)
     if cfg.batch_size != AUTO or device.type != "cuda" or cfg.get("ckpt_path") or split:

@@ -14,7 +14,7 @@ from hardneg.data.same_set_batches import Order
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.topics import Topics
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.training.setup import own_device
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 TOPICS = "topics.npy"  # of the training queries, in a run's folder
 HALF = 0.5  # of the batches, below which topics do next to nothing
-BATCHES_A_TOPIC = 4  # that one of middling size should fill
+BATCHES_A_TOPIC = 4  # how many batches a topic of average size should fill
 
 
 def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
@@ -34,7 +34,7 @@ def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
     if not cfg.get("batches"):
         return training.order
     kept = folder / TOPICS
-    if run_identity.goes_on(cfg.ckpt_path, folder) and all(distributed.everyone(kept.is_file())):
+    if run_identity.goes_on(cfg.ckpt_path, folder) and all(agreement.everyone(kept.is_file())):
         found = np.load(kept)
         if len(found) != len(training.queries):
             raise DataError(
@@ -51,7 +51,7 @@ def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
 
 
 def tell_topics(order: Order, seed: int, width: int) -> None:
-    """Say which share of the batches, of `width` queries on all ranks, are of one topic; warn where few are."""
+    """Log what share of the batches, of `width` queries over all ranks, are of one topic; warn where few are."""
     if order.topics is None or distributed.rank():
         return
     share, clusters = order.share_of_one_topic(seed, width), int(order.topics.max()) + 1

@@ -96,7 +96,7 @@ class Chooser:
         return choose(self.data, self.dev, self.size, bm25, model)
 
 
-def agreement(subset: Float[np.ndarray, " Q"], whole: Float[np.ndarray, " Q"]) -> dict[str, float]:
+def correlations(subset: Float[np.ndarray, " Q"], whole: Float[np.ndarray, " Q"]) -> dict[str, float]:
     """Compare a metric of each query on the subset with that on all documents.
 
     `pearson` and `kendall` (tau-b) are over the queries; NaN where a side is the same for all of them.

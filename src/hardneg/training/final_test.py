@@ -21,7 +21,7 @@ from hardneg.retrieval.test_sets import fingerprints, nested_runs
 from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, LAST
 from hardneg.runs.provenance import other_paths
-from hardneg.system import distributed, split_weights
+from hardneg.system import agreement, distributed, split_weights
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.judge_negatives import judged
@@ -48,14 +48,14 @@ def final_test(
     """
     kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
     step = trainer.global_step
-    if distributed.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
+    if agreement.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
         check_seen(kept)
         check_intact(kept, "checkpoint")
         saved = torch.load(kept, map_location="cpu", weights_only=True)
         step = saved["global_step"]
         split_weights.load_weights(module, saved["state_dict"])
         del saved  # the optimiser's state too
-        distributed.agree("the weights to test", split_weights.weights_sum(module))
+        agreement.agree("the weights to test", split_weights.weights_sum(module))
     elif distributed.rank() == 0:
         log.warning("%s is not there: what is tested are the weights of the last step", kept)
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
@@ -107,7 +107,7 @@ def final_test(
             if keep := getattr(logger, "log_run", None):
                 keep(folder, kept)
         log.info("run folder: %s", folder)
-    distributed.barrier()
+    agreement.barrier()
     return best
 
 
@@ -118,7 +118,7 @@ def best_dev(evaluate: Evaluate, metric: str) -> float | None:
 
 def check_seen(kept: Path) -> None:
     """Raise `ConfigError` on every rank if one of them does not see the checkpoint that is to be tested."""
-    blind = [str(number) for number, seen in enumerate(distributed.everyone(kept.exists())) if not seen]
+    blind = [str(number) for number, seen in enumerate(agreement.everyone(kept.exists())) if not seen]
     if blind:
         raise ConfigError(
             f"{kept} cannot be seen by rank {', '.join(blind)}, so there is no test of it; hydra.run.dir must be in a"

@@ -179,7 +179,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
         own.append(Bar())
     if not sys.stderr.isatty():
         own.append(StepLines())
-    if cfg.split.dev is not None:  # first: what the last state knows of the best is then what is there
+    if cfg.split.dev is not None:  # first, so that the last state knows the best checkpoint that is on disk
         own.append(best_checkpoint(kept, cfg.evaluate.best))
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     own += race_part(part_of(folder), folder, evaluate, cfg.evaluate.best)

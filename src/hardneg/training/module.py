@@ -80,14 +80,14 @@ class DualEncoder(TrainingModule):
         return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
 
     def taught(self, offered: Candidates) -> Candidates:
-        """Add what the in-batch teacher says of them, if there is one; drawn negatives are its too where it rests."""
+        """Add the in-batch teacher's scores, if there is one; of drawn negatives also while its own source rests."""
         for source in self.sources.values():
             if source.teaches_live:
                 return replace(offered, live_teacher=source.teacher_scores(offered))
         return offered
 
     def at_widths(self, embedded: Embedded) -> list[tuple[float, Embedded]]:
-        """Weigh the vectors at each width, narrowest first; at the full one they are what they were."""
+        """Return the vectors at each width with its weight, narrowest first; at the full width they are unchanged."""
         widths, dim = self.towers.widths, self.towers.dim
         return [
             (weight, embedded if width == dim else embedded.cut(width, self.towers.normalize))
@@ -108,7 +108,7 @@ class DualEncoder(TrainingModule):
         return views
 
     def of_vectors(self, widths: list[tuple[float, Embedded]], batch: Batch) -> dict[str, Tensor]:
-        """The losses over the vectors themselves, weighed, at the widths that each counts at."""
+        """The losses over the vectors themselves, weighted, each at the widths that it counts at."""
         found = {}
         for name, loss in self.losses.items():
             if isinstance(loss, VectorLoss):

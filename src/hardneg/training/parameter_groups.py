@@ -90,7 +90,7 @@ class ParameterGroups:
         return list(out.values())
 
     def named(self, weights: Sequence[str] | Mapping[str, Any], parts: Parts) -> dict[str, str]:
-        """Return which group each weight is in that one names; raises `ConfigError` where a group has none."""
+        """Return the group of each weight that a group matches; raises `ConfigError` for a group without weights."""
         found: dict[str, str] = {}
         for group, settings in self.groups.items():
             mine = [name for name in weights if name not in found and self._matches(name, group, settings, parts)]
@@ -208,5 +208,5 @@ def make_optimizer(make: Any, groups: ParameterGroups, module: nn.Module) -> Opt
 
 
 def optimizer_alone(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of an optimizer without what is said of groups."""
+    """The config of an optimizer without its settings for groups of weights."""
     return {key: value for key, value in node.items() if key not in OWN_KEYS}

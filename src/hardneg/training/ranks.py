@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from hardneg.config import classes
 from hardneg.errors import RankLost
-from hardneg.system import distributed, launch
+from hardneg.system import distributed, launch, process_group
 from hardneg.system.log_level import at_level
 
 log = logging.getLogger(__name__)
@@ -53,10 +53,10 @@ def joined(cfg: DictConfig) -> Iterator[None]:
         except Exception as error:
             if launcher is not None:
                 launcher.kill(signal.SIGTERM)  # they may wait for us
-            if distributed.is_lost(error):
+            if process_group.is_lost(error):
                 raise RankLost from error
             raise
-    distributed.part()
+    process_group.part()
 
 
 def _told_of_kills() -> AbstractContextManager[None]:

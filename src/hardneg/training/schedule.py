@@ -194,7 +194,7 @@ class AnyScheduler:
 
 
 def check_share(name: str, value: float) -> None:
-    """Raise `ConfigError` for a number that is no share."""
+    """Raise `ConfigError` for a number that is not a share, 0 or more and below 1."""
     if not 0 <= value < 1:
         raise ConfigError(f"schedule.{name} is a share of the steps, 0 <= {name} < 1, got {value}")
 

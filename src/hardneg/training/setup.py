@@ -21,7 +21,7 @@ from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
-from hardneg.filters.base import CandidateFilter
+from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
@@ -36,7 +36,7 @@ from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
@@ -72,10 +72,10 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = TrainingSet(data, cfg.split.train)
     for split in filter(None, (cfg.split.dev, *splits_of(cfg.split.test))):
         data.split(split)  # now, not after the first epoch
-    distributed.agree("the run folder", str(folder))
-    distributed.agree("the settings", run_identity.identity(cfg, folder))
-    distributed.agree("the checkpoint to go on from", cfg.ckpt_path)
-    distributed.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
+    agreement.agree("the run folder", str(folder))
+    agreement.agree("the settings", run_identity.identity(cfg, folder))
+    agreement.agree("the checkpoint to go on from", cfg.ckpt_path)
+    agreement.agree("the data", [data.corpus.fingerprint, data.queries.fingerprint, training.fingerprint])
     log.info(describe(data))
     if training.leaves_no_negative:
         log.warning(
@@ -120,11 +120,9 @@ def own_device(cfg: DictConfig) -> str:
     return "cpu" if cfg.trainer.accelerator == "cpu" else "auto"
 
 
-def prepare_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
+def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
     """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
-    filters: dict[str, CandidateFilter] = classes.build_group(cfg.filter, "filter")
-    for rule in filters.values():
-        rule.prepare(training)
+    filters = prepared(classes.build_group(cfg.filter, "filter"), training)
     if any(isinstance(rule, Guide) for rule in filters.values()):
         documents = candidates_of(classes.build_group(cfg.negatives, "negatives").values())
         guide(filters, training, documents, Path(cfg.cache), own_device(cfg))

@@ -6,10 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import hardneg
-from hardneg.config.command_words import as_value, command_line, in_shell, plain, to_type
+from hardneg.config.command_words import as_value, command_line, in_shell, plain, to_type, value_of
 
 
 def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
@@ -75,3 +76,11 @@ def test_no_message_names_a_path_in_a_command_bare():
     )
     said = {file.name: bare.findall(file.read_text("utf-8")) for file in Path(hardneg.__file__).parent.rglob("*.py")}
     assert not {name: found for name, found in said.items() if found}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7", 7), ("1e-5", 1e-5), ("True", True), ("null", None), ("007", "007"), ("infinity", "infinity"), ("[7", "[7")],
+)
+def test_a_bare_text_is_what_hydra_reads_it_as(text, value):
+    assert value_of(text) == value and type(value_of(text)) is type(value)

@@ -49,6 +49,9 @@ class Part:
         ({"on": 2}, "part.on=2 must be true or false"),
         ({"k": 4.0}, "part.k=4.0 must be a whole number; write 4$"),
         ({"k": "7"}, "part.k='7' must be a whole number, and this is text: .* oc.decode"),
+        ({"k": "007"}, "part.k='007' must be a whole number$"),  # text for Hydra without quotes too
+        ({"k": "infinity"}, "part.k='infinity' must be a whole number$"),
+        ({"k": "[7"}, r"part.k='\[7' must be a whole number$"),
         ({"part": "minilm"}, "part.part='minilm' must be a part .* as in \\+part@part.part=OPTION"),
         ({"part": []}, r"part.part=\[\] must be a part with settings of its own"),
     ],

@@ -51,7 +51,7 @@ def test_files_of_no_split_are_named(tmp_path, caplog):
     assert "not read" not in caplog.text
     write(tmp_path / "eval.jsonl", ['{"query": "b", "positive": "B"}'])
     Jsonl(str(tmp_path), dev_share=0, test_share=0).load()
-    assert f"{tmp_path}: not read, as they are of no split: eval.jsonl (" in caplog.text
+    assert f"{tmp_path}: not read, as they belong to no split: eval.jsonl (" in caplog.text
 
 
 def test_hash_split_is_stable(tmp_path):

@@ -238,7 +238,7 @@ def test_a_folder_of_splits_and_shards(tmp_path):
     assert {split: len(qrels) for split, qrels in data.qrels.items()} == {"train": 2, "dev": 1}
     assert data.corpus.texts.to_pylist() == ["A", "B", "C", "t more", "D"] and data.name == tmp_path.name
     write(tmp_path / "extra.csv", [header, "d,D"])
-    with pytest.raises(DataError, match=r"extra\.csv is of no split"):
+    with pytest.raises(DataError, match=r"extra\.csv belongs to no split"):
         table(tmp_path)
     (tmp_path / "extra.csv").unlink()
     write(tmp_path / "val.jsonl", ['{"query": "d", "positive": "D"}'])

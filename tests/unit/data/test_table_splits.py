@@ -52,7 +52,7 @@ def test_without_a_file_to_train_on_there_is_no_table(tmp_path, names):
 
 
 def test_a_file_of_no_split_beside_one_that_says_train_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"extra.tsv is of no split"):
+    with pytest.raises(DataError, match=r"extra.tsv belongs to no split"):
         splits(tmp_path, "nq-train.csv", "extra.tsv")
 
 

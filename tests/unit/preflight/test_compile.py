@@ -18,7 +18,7 @@ TRANSFORMER = {"_target_": "hardneg.encoders.transformer.Transformer", "grad_cac
 @pytest.mark.parametrize(
     ("encoder", "trainer", "said"),
     [
-        ({"_target_": "hardneg.encoders.static.Static"}, {}, "nothing to gain of encoder=static"),
+        ({"_target_": "hardneg.encoders.static.Static"}, {}, "gains nothing with encoder=static"),
         ({"_target_": "hardneg.encoders.cross_encoder.PairRecipe"}, {}, "is for dual encoders"),
         (TRANSFORMER | {"grad_cache": True}, {}, "encoder.grad_cache=false"),
         (TRANSFORMER | {"gradient_checkpointing": True}, {}, "encoder.gradient_checkpointing=false"),

@@ -10,6 +10,7 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
+from hardneg.race.anew import Anew
 from hardneg.race.budget import Plan
 from hardneg.race.course import Course
 from hardneg.race.crew import Crew
@@ -49,15 +50,61 @@ def dev(gain, seeds=(2, 3, 4), spread=0.01, queries=400):
 
 
 def test_the_end_trains_what_the_test_of_a_winner_needs_before_the_runner_up(tmp_path):
-    pair = [("bm25", 2), ("bm25", 3), ("bm25", 4), ("in_batch", 2), ("in_batch", 3), ("in_batch", 4)]
-    found = outcome(tmp_path).queue(2)
-    assert sorted(found[:6]) == pair and found[:2] == [("bm25", 2), ("in_batch", 2)]
-    assert [name for name, _ in found[6:]] == ["random"] * 3
+    found = outcome(tmp_path).runs_anew(2)
+    assert found[:3] == [(("bm25", seed), ("in_batch", seed)) for seed in (2, 3, 4)]
+    assert found[3:] == [(("random", seed),) for seed in (2, 3, 4)]
 
 
 def test_where_the_baseline_is_taken_the_runner_up_is_trained_beside_it(tmp_path):
-    found = outcome(tmp_path, taken="in_batch").queue(2)
-    assert found == [(name, seed) for seed in (2, 3, 4) for name in ("in_batch", "bm25")]
+    found = outcome(tmp_path, taken="in_batch").runs_anew(2)
+    assert found == [(("in_batch", seed), ("bm25", seed)) for seed in (2, 3, 4)]
+
+
+def end_with(tmp_path, runs, taken="bm25", n_jobs=1):
+    """The end of a race whose runs take 10 seconds each, with time for so many of them."""
+    said = outcome(tmp_path, taken)
+    said.course.crew.n_jobs = n_jobs
+    said.course.budget = 600.0 * n_jobs
+    said.course.record.keep("seconds_end_one", 10.0)
+    said.course.record.note("in_batch", seconds_0=said.course.left() - 10.0 * runs)
+    return Anew(said.course, said, 2)
+
+
+@pytest.mark.parametrize(
+    ("runs", "wanted"),
+    [
+        (1, ["bm25-s2", "in_batch-s2"]),  # whatever the time
+        (3, ["bm25-s2", "in_batch-s2", "random-s2"]),  # half a pair would tell nothing, a runner-up does
+        (4, ["bm25-s2", "in_batch-s2", "bm25-s3", "in_batch-s3"]),
+        (5, ["bm25-s2", "in_batch-s2", "bm25-s3", "in_batch-s3", "random-s2"]),
+    ],
+)
+def test_a_new_seed_is_begun_only_with_time_for_both_runs_of_the_pair(tmp_path, runs, wanted):
+    assert [f"{work.arm}-s{work.seed}" for work in end_with(tmp_path, runs).wanted()] == wanted
+
+
+@pytest.mark.parametrize(("runs", "wanted"), [(1, ["in_batch-s2"]), (3, ["in_batch-s2", "bm25-s2"])])
+def test_where_the_baseline_is_taken_its_seeds_too_are_begun_in_pairs(tmp_path, runs, wanted):
+    assert [f"{work.arm}-s{work.seed}" for work in end_with(tmp_path, runs, "in_batch").wanted()] == wanted
+
+
+def test_the_other_run_of_a_pair_is_trained_once_one_has_ended(tmp_path):
+    end = end_with(tmp_path, 1)
+    end.record.keep("ends", {f"{name}-s2": [name, 2] for name in ("bm25", "in_batch")} | {"bm25-s4": ["bm25", 4]})
+    assert [f"{work.arm}-s{work.seed}" for work in end.wanted()] == ["in_batch-s4"]
+
+
+def test_what_the_verdict_goes_by_is_said_with_the_runs_and_the_seeds(tmp_path):
+    said = outcome(tmp_path)
+    assert said.goes_by(dev(0.02)) == (
+        "the verdict goes by dev ndcg@10 of the 3 new seeds that both bm25 and in_batch were trained on; the test has"
+        " no part in it"
+    )
+    assert "of the one new seed that both bm25 and in_batch" in said.goes_by(dev(0.02, seeds=(2,)))
+
+
+def test_a_verdict_for_the_baseline_goes_by_the_race_itself(tmp_path):
+    assert "dev ndcg@10 in the race itself, one run of each arm" in outcome(tmp_path, "in_batch").goes_by(dev(0.02))
 
 
 def test_an_arm_that_is_better_on_other_seeds_wins(tmp_path):

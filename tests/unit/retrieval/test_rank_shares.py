@@ -10,7 +10,7 @@ from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embedding_blocks import Blocks
 from hardneg.retrieval.rank_shares import nearest_in_shares, search_share
 from hardneg.retrieval.search import Exact, Faiss
-from hardneg.system import distributed
+from hardneg.system import agreement, distributed
 
 SIZE, CPU = 8, torch.device("cpu")
 
@@ -31,7 +31,7 @@ def blocks(folder, name, vectors, rows=None):
 def ranks_one_after_the_other(monkeypatch, search, docs, queries, depth, ranks, folder):
     """What the last of some ranks reads, when the others have searched."""
     monkeypatch.setattr(distributed, "world_size", lambda: ranks)
-    monkeypatch.setattr(distributed, "barrier", lambda: None)
+    monkeypatch.setattr(agreement, "barrier", lambda: None)
     for rank in range(ranks):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         search_share(search, docs, queries, depth, CPU, folder)

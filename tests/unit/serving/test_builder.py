@@ -175,7 +175,7 @@ def test_an_estimate_comes_before_a_long_job(toy, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         built(tmp_path, many, made)
     said = next(line for line in caplog.messages if "to embed" in line)
-    assert "720 documents: 720 to embed, 0 are there; about " in said and "documents a second (cpu, 32-true)" in said
+    assert "720 documents: 720 to embed, 0 done already; about " in said and "documents a second (cpu, 32-true)" in said
     assert embed_shards.duration(30.0) == "30 s" and embed_shards.duration(600.0) == "10 min"
     assert embed_shards.duration(7300.0) == "2 h 2 min"
 

@@ -19,8 +19,8 @@ from hardneg.serving.backends.faiss import Faiss
 from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.compare_vectors import compare
 from hardneg.serving.freshness import StaleIndex, examine, shown
-from hardneg.serving.live_index import open_build
 from hardneg.serving.manifest import Manifest
+from hardneg.serving.opened_build import open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 SOURCE = {"ckpt_path": "A.ckpt", "words": ["data=toy", "index=faiss_flat"]}

@@ -23,7 +23,8 @@ from hardneg.serving.http import watch
 from hardneg.serving.http.app import app
 from hardneg.serving.http.limits import Limits
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.live_index import LiveIndex, Opened
+from hardneg.serving.live_index import LiveIndex
+from hardneg.serving.opened_build import Opened
 
 SMALL = Limits(max_batch=4, timeout=30.0, waiting=2, max_queries=3, max_chars=100, max_k=20)
 HASTY = replace(SMALL, timeout=2.0)  # where time is the question; elsewhere a busy machine may take its own

@@ -15,7 +15,8 @@ from hardneg.commands.search import main, show
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.freshness import StaleIndex
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.live_index import Answer, Hit, LiveIndex
+from hardneg.serving.live_index import Answer, LiveIndex
+from hardneg.serving.opened_build import Hit
 from hardneg.serving.text_encoder import TextEncoder
 
 

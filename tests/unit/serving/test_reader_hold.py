@@ -16,6 +16,7 @@ from worlds import built, corpus, encoder, saved, trained
 from hardneg.commands.index import main as change
 from hardneg.errors import UserError
 from hardneg.serving import live_index as live_module
+from hardneg.serving import opened_build
 from hardneg.serving.backends.faiss import Faiss
 from hardneg.serving.backends.lancedb import LanceDB
 from hardneg.serving.backends.qdrant import Qdrant
@@ -176,7 +177,7 @@ def test_where_files_cannot_be_locked_an_index_still_answers(toy, tmp_path, sour
         assert free
 
 
-@pytest.mark.parametrize(("owner", "name"), [(live_module, "examine"), (live_module.Opened, "search")])
+@pytest.mark.parametrize(("owner", "name"), [(opened_build, "examine"), (opened_build.Opened, "search")])
 def test_a_build_that_cannot_be_checked_is_closed(toy, tmp_path, backend, source, monkeypatch, owner, name):
     """Qdrant locks its folder as long as it is open."""
     build = index(tmp_path / "i", toy, 40, backend, source=source)

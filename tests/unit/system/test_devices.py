@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hardneg.errors import ConfigError
-from hardneg.system import distributed, launch
+from hardneg.system import distributed, launch, process_group
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
 SLURM = {"SLURM_PROCID": "6", "SLURM_NTASKS": "8", "SLURM_LOCALID": "2", "SLURM_JOB_NAME": "train"}
@@ -61,12 +61,12 @@ def test_a_gpu_is_set_before_nccl_begins_and_one_gpu_for_all_is_refused(machine,
     done = []
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: done.append(str(device)))
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **_: done.append(backend))
-    monkeypatch.setattr(distributed, "part", lambda: done.append("parted"))
-    with distributed.from_launcher():
+    monkeypatch.setattr(process_group, "part", lambda: done.append("parted"))
+    with process_group.from_launcher():
         pass
     assert done == ["cuda:1", "nccl", "parted"]
     with pytest.raises(ConfigError, match="device=cuda:1: each of 8 ranks needs a GPU of its own"):
-        distributed.from_launcher("cuda:1").__enter__()
+        process_group.from_launcher("cuda:1").__enter__()
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,6 @@ def test_another_number_of_processes_than_devices_is_refused(machine):
     ],
 )
 def test_a_rank_that_has_ended_is_told_from_other_errors(monkeypatch, error, lost):
-    assert not distributed.is_lost(error), "there is one rank"
+    assert not process_group.is_lost(error), "there is one rank"
     monkeypatch.setattr(distributed, "active", lambda: True)
-    assert distributed.is_lost(error) is lost
+    assert process_group.is_lost(error) is lost

@@ -12,7 +12,7 @@ from hardneg.data.mix import Mix
 from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.retriever import Retriever
-from hardneg.training.dev_subset import Chooser, SubsetSize, agreement, choose
+from hardneg.training.dev_subset import Chooser, SubsetSize, choose, correlations
 
 
 def ranking(data, seed, depth=8):
@@ -73,14 +73,14 @@ def test_a_ranking_over_some_documents_is_the_whole_one_without_the_others(toy, 
         np.testing.assert_allclose(scores, of_all[inside][:9], rtol=1e-6)
 
 
-def test_agreement_is_pearsons_and_kendalls():
+def test_correlations_are_pearsons_and_kendalls():
     one, two = np.array([0.1, 0.5, 0.5, 0.9, 0.0]), np.array([0.2, 0.4, 0.6, 0.7, 0.1])
     pairs = list(combinations(range(5), 2))
     signs = [np.sign(one[i] - one[j]) * np.sign(two[i] - two[j]) for i, j in pairs]
     tied = [sum(side[i] != side[j] for i, j in pairs) for side in (one, two)]
-    found = agreement(one, two)
+    found = correlations(one, two)
     assert found["kendall"] == pytest.approx(sum(signs) / np.sqrt(tied[0] * tied[1]))
     centred = one - one.mean(), two - two.mean()
     assert found["pearson"] == pytest.approx((centred[0] @ centred[1]) / np.sqrt(np.prod([c @ c for c in centred])))
-    assert agreement(one, one) == {"pearson": 1.0, "kendall": 1.0}
-    assert np.isnan(agreement(one, np.zeros(5))["kendall"])
+    assert correlations(one, one) == {"pearson": 1.0, "kendall": 1.0}
+    assert np.isnan(correlations(one, np.zeros(5))["kendall"])

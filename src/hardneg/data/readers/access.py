@@ -45,7 +45,7 @@ def is_local(repo: str) -> bool:
     return repo.startswith(("/", ".", "~")) or Path(repo).is_dir()
 
 
-def has_config(repo: str, config: str, revision: str | None = None) -> bool:
+def has_config(repo: str, config: str, revision: str | None) -> bool:
     """Tell whether a set has this config; in a folder made by `save_to_disk` that is a folder of that name."""
     if is_local(repo):
         folder = _folder(repo)
@@ -64,11 +64,11 @@ def has_config(repo: str, config: str, revision: str | None = None) -> bool:
     return True
 
 
-def config_names(repo: str, revision: str | None = None) -> list[str]:
+def config_names(repo: str, revision: str | None) -> list[str]:
     """Name the configs of a set, as far as they can be known."""
     import datasets
 
-    with suppress(Exception):  # for messages alone, which say less without
+    with suppress(Exception):  # only for messages, which say less without
         if is_local(repo) and (saved := [child.name for child in _folder(repo).iterdir() if is_saved(child)]):
             return sorted(saved)
         return datasets.get_dataset_config_names(str(_folder(repo)) if is_local(repo) else repo, revision=revision)
@@ -124,7 +124,7 @@ def _explained(what: str) -> Iterator[None]:
 
     try:
         yield
-    except Exception as error:  # only library calls are in here, and what they raise depends on their HTTP client
+    except Exception as error:  # only library calls are within, and their errors depend on their HTTP client
         if constants.HF_HUB_OFFLINE and not is_local(what):
             why = f"not in the cache, and the hub {constants.ENDPOINT} does not answer or HF_HUB_OFFLINE is set"
             raise DataError(f"{what}: {why}; {MEND}") from error
@@ -139,7 +139,7 @@ def _folder(repo: str) -> Path:
 
 
 def _tables(folder: Path, config: str) -> Path | None:
-    """Where a config's files are by custom: in a folder of its name, those of `default` in `data` or `qrels`."""
+    """Where a config's files usually are: in a folder of its name, those of `default` in `data` or `qrels`."""
     names = ("default", "data", "qrels") if config == "default" else (config,)
     return next((folder / name for name in names if any((folder / name).glob("*.parquet"))), None)
 
@@ -156,7 +156,7 @@ def answers(endpoint: str) -> bool:
     answered = Event()
 
     def ask() -> None:
-        with suppress(Exception):  # whatever goes wrong here (name, proxy, TLS, time) would go wrong in a download too
+        with suppress(Exception):  # whatever fails here (name, proxy, TLS, time) would fail in a download too
             get_session().head(endpoint, timeout=PATIENCE)
             answered.set()
 

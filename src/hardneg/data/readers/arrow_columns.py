@@ -11,14 +11,14 @@ import pyarrow as pa
 from hardneg.data.equal_texts import BLOCK
 from hardneg.errors import UserError
 
-HELD = 256 * 1024**2  # bytes that are held in memory, beyond which they go to a temporary file
+HELD = 256 * 1024**2  # bytes held in memory; more go to a temporary file
 
 
 class ArrowColumns:
-    """Takes in rows of `width` strings; few of them are Python strings at a time.
+    """Takes in rows of `width` strings, of which few are Python strings at a time.
 
-    More than `HELD` bytes go to temporary files without a name (in TMPDIR), which are mapped in the end: memory does
-    not grow with the texts, but for 8 bytes a string. Raises `UserError` where there is no room for them.
+    More than `HELD` bytes go to temporary files without a name (in TMPDIR), which are mapped in the end: memory grows
+    by 8 bytes a string only. Raises `UserError` where the disk has no room for them.
     """
 
     def __init__(self, width: int) -> None:
@@ -50,7 +50,7 @@ class ArrowColumns:
         self._blocks, self._bytes = [], 0
 
     def joined(self) -> list[pa.LargeStringArray]:
-        """Return the columns, each in one piece, and forget them."""
+        """Return the columns, each as one array, and forget them."""
         self._pack()
         if self._files and self._blocks:
             self._store()
@@ -61,7 +61,7 @@ class ArrowColumns:
 
 
 class _File:
-    """A column whose letters are on disk, and where each string ends in memory."""
+    """A column whose characters are on disk, and the ends of its strings in memory."""
 
     def __init__(self) -> None:
         self._letters = tempfile.TemporaryFile()  # noqa: SIM115  (it stays open until it is mapped)
@@ -85,7 +85,7 @@ class _File:
         self._length += int(ends[-1])
 
     def mapped(self) -> pa.LargeStringArray:
-        """Return the column; the file goes when nobody looks at it any more."""
+        """Return the column; the file goes when it is no longer used."""
         ends = np.concatenate(self._ends)
         letters = mmap.mmap(self._letters.fileno(), self._length, access=mmap.ACCESS_READ) if self._length else b""
         self._letters.close()

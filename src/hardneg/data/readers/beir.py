@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import hold_out
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.readers.packed import unpacked_name
+from hardneg.data.readers.split_names import split_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
 
@@ -23,16 +24,15 @@ EXPECTED = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/*.tsv (eac
 class Beir(ReadsJudgements):
     """A folder in BEIR layout.
 
-    Raises `ConfigError` for an empty `path`, an unknown `on_error` or `own_documents`, or a
-    `relevant_from` that is no grade.
-    Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
-    `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also packed; any splits.
-    Where there is no dev or no test, `dev_share` or `test_share` of the training queries are held out (see `held_out`).
-    A document's text is "title text", joined by one space, where the title is not empty. Ids stay as written; where
-    all `_id` of a file are whole numbers they are read as strings.
-    `own_documents`: what is done with a document that is a query itself (see `hardneg.data.own_documents`), `leave_out`
-    of what is ranked and mined for that query, or `keep`. `relevant_from` is the lowest grade that is relevant (null:
-    any above 0), one for all splits or one by split: in training, and for all metrics but nDCG, which counts all.
+    Raises `ConfigError` for an empty `path`, an unknown `on_error` or `own_documents`, or a `relevant_from` that is not
+    a grade. Layout: `corpus.jsonl` {_id, title, text}, `queries.jsonl` {_id, text}, `qrels/<split>.tsv` (header
+    `query-id corpus-id score`, may be absent; TREC's four columns are read too), each also packed; any splits. Where
+    there is no dev or no test, `dev_share` or `test_share` of the training queries are held out (see `held_out`). A
+    document's text is "title text", joined by one space, where the title is not empty. Ids stay as written; where all
+    `_id` of a file are whole numbers they are read as strings. `own_documents`: what is done with a document that is a
+    query itself (see `hardneg.data.own_documents`), `leave_out` of what is ranked and mined for that query, or `keep`.
+    `relevant_from` is the lowest grade that is relevant (null: any above 0), one for all splits or one by split: in
+    training, and for all metrics but nDCG, which counts all.
     """
 
     path: str

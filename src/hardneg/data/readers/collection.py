@@ -30,7 +30,7 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Collection(ReadsJudgements):
-    """A folder with a collection's files as they are published; names say which file is what.
+    """A folder with a collection's files as they are published; their names tell which file is what.
 
     Documents are in files or folders called collection, corpus, docs, documents or passage (TSV without a header: id
     and text, or MS MARCO's id, url, title, body; JSONL {docid, title?, text}; TREC's SGML), queries in queries or

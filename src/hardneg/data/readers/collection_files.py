@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
-from hardneg.data.readers.fields import split_name
 from hardneg.data.readers.folders import plain_stem
 from hardneg.data.readers.packed import unpacked_name
+from hardneg.data.readers.split_names import split_of_judgements
 from hardneg.errors import DataError
 
 ROLES = ("documents", "queries", "qrels", "triples")
@@ -17,7 +17,7 @@ WORDS: dict[str, set[str]] = {
         *("collection", "collections", "corpus", "doc", "docs", "document", "documents", "passage", "passages", "psgs"),
     },
 }
-NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and words about the data
+NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and texts about the data
 ENDINGS: tuple[str, ...] = (
     ".md",
     ".py",
@@ -33,9 +33,8 @@ ENDINGS: tuple[str, ...] = (
     ".sh",
 )
 ENDINGS += (".parquet", ".arrow", ".lock", ".pkl")
-SPLIT = re.compile(r"(?:doc)?(train|dev\d?|val|valid|validation|test[a-z]?|test\d{4}|eval)")
 LANGUAGES = (r"([a-z]+)_(?:collection|queries)\b", r"miracl-(?:corpus-)?v[\d.]+-([a-z]{2})\b")
-MOST_FILES = 100_000  # of a folder that is looked through to guess what it is
+MOST_FILES = 100_000  # files of a folder that are looked at to guess its kind
 
 
 def words_of(name: str) -> list[str]:
@@ -64,11 +63,11 @@ def role_of(path: PurePath) -> str | None:
     return None
 
 
-def files_of(folder: Path, language: str | None = None) -> dict[str, list[Path]]:
-    """Return the files of each role, in order of their names with numbers by size.
+def files_of(folder: Path, language: str | None) -> dict[str, list[Path]]:
+    """Return the files of each role, ordered by name, with numbers by their size.
 
-    Of a role that has files with `language` in their path, only these. Raises `DataError` where there are several
-    languages and none is chosen.
+    Where a role has files with `language` in their path, only these are taken. Raises `DataError` where there are
+    several languages and none is chosen.
     """
     found: dict[str, list[Path]] = {role: [] for role in ROLES}
     for path in sorted(folder.rglob("*"), key=_order):
@@ -102,26 +101,19 @@ def is_collection(folder: Path) -> bool:
 
 
 def qrels_by_split(paths: list[Path]) -> dict[str, Path]:
-    """Name the split of each file of judgements by the words in its name; one alone without any is `test`.
+    """Name the split of each file of judgements by the words in its name; a single file without any is `test`.
 
-    Raises `DataError` where two files are of one split.
+    Raises `DataError` where two files have one split.
     """
     named: dict[str, Path] = {}
     for path in paths:
-        split = _split_of(path) or ("test" if len(paths) == 1 else plain_stem(path))
+        said = split_of_judgements(words_of(unpacked_name(path.name)))
+        split = said or ("test" if len(paths) == 1 else plain_stem(path))
         if split in named:
             both = f"{named[split].name} and {path.name} are both {split}"
             raise DataError(f"{path.parent}: {both}; choose with 'data.qrels={{{split}: FILE}}'")
         named[split] = path
     return named
-
-
-def _split_of(path: Path) -> str | None:
-    words = words_of(unpacked_name(path.name))
-    found = next((match[1] for word in words if (match := SPLIT.fullmatch(word))), None)
-    if found is None:
-        return None
-    return split_name(found) + ("_small" if "small" in words else "")
 
 
 def _parts(path: PurePath) -> list[str]:

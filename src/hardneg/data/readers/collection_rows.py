@@ -1,4 +1,4 @@
-"""Rows of a collection's documents and queries: TSV without a header, JSONL or SGML, told by their first sign."""
+"""Rows of a collection's documents and queries: TSV without a header, JSONL or SGML, told by the first character."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUERY_TEXTS = ("text", "query", "question", "title")
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 DOCUMENTS: Names = (DOCUMENT_IDS, DOCUMENT_TEXTS)
 QUERIES: Names = (QUERY_IDS, QUERY_TEXTS)
-# Columns by how many there are: MS MARCO's passages, queries and documents.
+# Columns by their number: MS MARCO's passages, queries and documents.
 DOCUMENT_COLUMNS = {2: ("_id", "text"), 4: ("_id", "url", "title", "text")}
 QUERY_COLUMNS = {2: ("_id", "text")}
 
@@ -40,7 +40,7 @@ def documents(paths: list[Path], complaints: Complaints) -> Source:
 
 
 def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) -> Source:
-    """Open files of queries as rows {_id, text}; `fields` are read of a topic. One that is in two counts once."""
+    """Open files of queries as rows {_id, text}; `fields` are read of a topic. A query in two files counts once."""
 
     def rows(path: Path) -> Rows:
         sign = first_sign(path)
@@ -55,7 +55,7 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
 
 
 def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:
-    """Chain files; what is wrong with an id is said of the file when there is one, else of the folder."""
+    """Chain files; errors about ids name the file where there is only one, else the folder."""
     if len(paths) == 1:
         return Source(str(paths[0]), rows(paths[0]))
     return Source(str(paths[0].parent), (row for path in paths for row in rows(path)))
@@ -73,10 +73,10 @@ def _once(rows: Any) -> Rows:
 def _columns(
     path: Path, names: Names, layouts: Mapping[int, tuple[str, ...]], expected: str, complaints: Complaints
 ) -> Rows:
-    """Cells are parted by tabs alone: quotes in these files are part of the text.
+    """Cells are separated by tabs alone: quotes in these files are part of the text.
 
     A first line that names an id and a text is a header, as of DPR's psgs_w100.tsv (id, text, title), where cells are
-    quoted as in CSV; with a header quotes are taken off where every cell that begins with one is so.
+    quoted as in CSV; with a header quotes are removed where every cell that begins with one is quoted as a whole.
     """
     header: tuple[str, ...] | None = None
     quoted = False

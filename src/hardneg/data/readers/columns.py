@@ -19,7 +19,7 @@ LAYOUT = (
     "say which is which, as in 'data.columns={query: FIELD, positive: FIELD}'"
 )
 
-# Usual names beside those. A table that has two of a kind is not guessed at.
+# Other usual names. Where a table has two of a kind nothing is guessed.
 QUERIES = (
     "query",
     "anchor",
@@ -38,10 +38,10 @@ POSITIVES = (
     *("docs", "documents"),
 )
 SCORES = ("label", "labels", "score", "scores", "relevance", "similarity", "similarity_score", "is_duplicate")
-FIRST = (("label", "labels"), ("score",), ("scores",))  # which of several is read: the earlier ones
+FIRST = (("label", "labels"), ("score",), ("scores",))  # of several the earliest is read
 ASIDE = re.compile(r"(.*[_ -])?(id|ids|idx|index|split|type|lang|language|source|prompt|url)|Unnamed.*|", re.IGNORECASE)
-LONGEST_NAME = 40  # a first line with a longer cell is a row, unless another of its cells is a name for certain
-MOST_WORDS = 3  # in a name: more are a text that ends in a word like one
+LONGEST_NAME = 40  # a first line with a longer cell is a row, unless another cell is certainly a name
+MOST_WORDS = 3  # in a name: more are a text that happens to end like one
 ROLES = ("query", "positive", "negative", "score", "prompt")
 
 
@@ -50,13 +50,13 @@ class Roles:
     """The columns of one table by what they hold; a cell is a text, {title?, text}, or a list of these.
 
     `fallback` are negatives of the rows that have no others. `score` is a number of a pair, or one for each document;
-    `labels` says that it tells positives (1) from negatives (0) unless a bar is given. `by_id` marks tables whose cells
-    are ids of documents in a corpus. `may_lack` marks layouts that are published with rows that have no positive.
+    `labels` says that it tells positives (1) from negatives (0) unless a threshold is given. `by_id` marks tables whose
+    cells are ids of documents in a corpus. `may_lack` marks layouts that are published with rows without a positive.
     """
 
     query: str
     positive: tuple[str, ...]
-    negative: tuple[str, ...] = ()
+    negative: tuple[str, ...]
     fallback: tuple[str, ...] = ()
     score: str | None = None
     positive_scores: str | None = None
@@ -75,7 +75,7 @@ class Roles:
 
 
 def check_columns(columns: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` unless the mapping names a query and a positive, and nothing that is no role."""
+    """Raise `ConfigError` unless the mapping names a query and a positive, and only roles."""
     columns = chosen(columns)
     if not columns:
         return
@@ -104,7 +104,7 @@ def names_in(columns: Mapping[str, Any] | None) -> set[str]:
 
 
 def named(columns: Mapping[str, Any], present: Iterable[str]) -> Roles:
-    """Return the roles that the user gave; raises `BadRow` for a column that is not there."""
+    """Return the roles that the user gave; raises `BadRow` for a missing column."""
     several = {role: names if isinstance(names, list | tuple) else (names,) for role, names in columns.items()}
     present = list(present)
     for names in several.values():
@@ -130,7 +130,7 @@ def plain(present: tuple[str, ...]) -> Roles:
     query = next((key for key in QUERY if key in present), None)
     positives = tuple(key for key in present if POSITIVE.fullmatch(key))
     if query is None or not positives:
-        some = query is not None or bool(positives)  # with neither the table is another, not the row
+        some = query is not None or bool(positives)  # with neither it is the table that is different, not the row
         lacks = "query" if query is None else "positive"
         raise BadRow("missing field", f"no {lacks} field (there are: {', '.join(present) or 'none'})", LAYOUT, some)
     has = {key: key for key in ("pos_scores", "neg_scores", "prompt") if key in present}
@@ -143,12 +143,12 @@ def plain(present: tuple[str, ...]) -> Roles:
         positive_scores=has.get("pos_scores"),
         negative_scores=has.get("neg_scores"),
         prompt=has.get("prompt"),
-        labels=(score or "").lower() in ("label", "labels"),  # what is called positive is one, whatever its score
+        labels=(score or "").lower() in ("label", "labels"),  # what is called positive is, whatever its score
     )
 
 
 def recognised(row: Mapping[str, Any]) -> Roles | None:
-    """Recognise a published layout, or usual names, by one row; None for what `plain` reads or nothing recognises.
+    """Recognise a published layout, or usual names, by one row; None for what `plain` reads and for unknown layouts.
 
     Tevatron's lists of passages, its newer lists of document ids, DPR's contexts; then one usual name for each side;
     else two columns of text, the first of which is the query.
@@ -198,7 +198,7 @@ def _first(present: tuple[str, ...], *names: str) -> str:
 
 
 def _score(present: tuple[str, ...]) -> str | None:
-    """The column with labels or scores; raises `BadRow` for several of which none comes first."""
+    """The column with labels or scores; raises `BadRow` for several without an order."""
     found = [key for key in present if key.lower() in SCORES]
     for names in FIRST if len(found) > 1 else ():
         if first := [key for key in found if key.lower() in names]:
@@ -212,14 +212,14 @@ def _score(present: tuple[str, ...]) -> str | None:
 
 
 def _only(present: tuple[str, ...], names: tuple[str, ...]) -> str | None:
-    """The one column with a usual name; None for none or several."""
+    """The column with a usual name, if it is the only one; else None."""
     usual_names = {name.lower() for name in names}
     found = [key for key in present if key.lower() in usual_names]
     return found[0] if len(found) == 1 else None
 
 
 def is_known(name: str) -> bool:
-    """Whether a cell is the name of a column that is recognised, alone or behind a word or two: Customer question."""
+    """Whether a cell is a recognised column name, alone or after a word or two: Customer question."""
     words = name.lower().split()
     if not 0 < len(words) <= MOST_WORDS:
         return False
@@ -228,13 +228,13 @@ def is_known(name: str) -> bool:
 
 
 def is_usual(name: str) -> bool:
-    """Whether a cell is the whole name of a column that is recognised as what is trained on."""
+    """Whether a cell is, as a whole, a recognised name of a column that is trained on."""
     usual_names = {one.lower() for one in (*QUERIES, *POSITIVES, *SCORES, "title")}
     return name.lower() in usual_names or any(one.fullmatch(name.lower()) for one in (POSITIVE, NEGATIVE))
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell is a number, which is no text of a query or document."""
+    """Whether a cell is a number, and so no text of a query or document."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""From a row to an example: its query, its positives and negatives, and what a teacher says of them."""
+"""From a row to an example: its query, its positives and negatives, and a teacher's scores of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = "a string or a list of strings"
 
 @dataclass(frozen=True)
 class Example:
-    """One query with documents as texts; scores are as many as these, None where there are none."""
+    """One query with documents as texts; one score for each of these, or None without scores."""
 
     query: str
     positives: list[str]
@@ -30,9 +30,9 @@ class Example:
 
 
 class Examples:
-    """Reads the rows of one table; `columns` names roles, else the first row that is understood decides the layout.
+    """Reads the rows of one table; `columns` names roles, else the first row that is understood determines the layout.
 
-    `positive_from` is the score from which on a scored pair is a positive (null: labels are 0 or 1). `corpus` maps ids
+    `positive_from` is the lowest score of a positive (null: labels are 0 or 1). `corpus` maps ids
     to texts, for tables that name documents by id.
     """
 
@@ -45,8 +45,8 @@ class Examples:
         self.columns, self.positive_from, self.corpus = names.chosen(columns), positive_from, corpus
         self.fixed: Roles | None = None
         self.is_plain = False
-        self.misfit = False  # whether it was said that scores are not read
-        self.said = False  # how the columns are read, of which the first row decides
+        self.misfit = False  # whether it was logged that scores are not read
+        self.said = False  # how the columns are read, as the first row determines
 
     def roles(self, row: Mapping[str, Any]) -> Roles:
         """Tell which field of a row is what; raises `BadRow` where a field is missing."""
@@ -56,7 +56,7 @@ class Examples:
         if self.fixed is None and not self.is_plain:
             self.fixed = names.recognised(row)
             if self.fixed is None:
-                names.plain(present)  # or this row says what is missing, and the next may decide
+                names.plain(present)  # or this row lacks something, and the next one may determine it
                 self.is_plain = True
         if self.fixed is None:
             return names.plain(present)
@@ -67,7 +67,7 @@ class Examples:
         return self.fixed
 
     def __call__(self, row: Mapping[str, Any]) -> Example | None:
-        """Read a row; None for one without a positive in a layout that has such. Raises `BadRow` for what is wrong."""
+        """Read a row; None for one without a positive in a layout that allows that. Raises `BadRow` for a wrong row."""
         roles = self.roles(row)
         query = filled("" if row[roles.query] is None else string(row, roles.query), roles.query)
         positives = self._documents(row, roles.positive, roles)
@@ -106,7 +106,7 @@ class Examples:
         return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
 
     def _said_of(self, row: Mapping[str, Any], roles: Roles, positives: int, negatives: int) -> Any:
-        """The label or score, or the list of them; None where `scores` are of something else than the documents."""
+        """The label or score, or a list of them; None where `scores` are not those of the documents."""
         value = None if roles.score is None else row.get(roles.score)
         if value is None or roles.score != "scores" or self.columns or _fit(value, positives, negatives):
             return value
@@ -121,9 +121,10 @@ class Examples:
     def _labelled(
         self, values: list[Any], roles: Roles, query: str, docs: list[str]
     ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
-        """Tell a list of documents apart by a list of labels or scores, one of each.
+        """Split a list of documents into positives and negatives by a list of labels or scores, one for each.
 
-        Without a bar only 1 and 0 will do: `mine_hard_negatives` writes negatives behind the positive, in its column.
+        Without a threshold only 1 and 0 will do: `mine_hard_negatives` writes negatives after the positive, in its
+        column.
         """
         assert roles.score is not None
         if len(values) != len(docs):
@@ -141,7 +142,7 @@ class Examples:
         return query, [*sides[True]], [*sides[False]], *scores  # type: ignore[return-value]
 
     def _relevant(self, score: float, value: Any, roles: Roles) -> bool:
-        """Whether a document with this score is a positive; raises `BadRow` for a label that does not say."""
+        """Whether a document with this score is a positive; raises `BadRow` for a label that does not tell."""
         if self.positive_from is not None:
             return score >= self.positive_from
         if roles.labels and score not in (0, 1):
@@ -156,7 +157,7 @@ class Examples:
         return [text for key in keys for text in self._texts(row.get(key), key, roles.by_id)]
 
     def _texts(self, value: Any, key: str, by_id: bool) -> list[str]:
-        if value is None:  # columns of different lengths are filled up with null
+        if value is None:  # columns of different lengths are padded with null
             return []
         texts = []
         for item in value if isinstance(value, list) else [value]:
@@ -179,10 +180,10 @@ class Examples:
         return self.corpus[str(name)]
 
     def say(self, source: str, present: tuple[str, ...], row: Mapping[str, Any]) -> None:
-        """Log in one line how a table's columns are read, where that is not said by their names."""
+        """Log in one line how a table's columns are read, where their names do not tell."""
         self.said = True
         roles = self.roles(row)
-        telling = ("prompt", "type")  # of no use as a column of text, but their writers meant something by them
+        telling = ("prompt", "type")  # no columns of text, but their writers meant something by them
         rest = [name for name in present if name not in roles.used]
         unused = [name for name in rest if name in telling or not names.ASIDE.fullmatch(name)]
         if self.is_plain and not unused:
@@ -206,7 +207,7 @@ def _scores(row: Mapping[str, Any], key: str | None, count: int) -> list[float |
 
 
 def _fit(value: Any, positives: int, negatives: int) -> bool:
-    """Whether these are as many numbers as documents, or margins of one positive over each negative."""
+    """Whether there are as many scores as documents, or margins of one positive over each negative."""
     count = len(value) if isinstance(value, list) else 1
     if not negatives:
         return not isinstance(value, list) or count == positives
@@ -214,7 +215,7 @@ def _fit(value: Any, positives: int, negatives: int) -> bool:
 
 
 def _of_each(value: Any, key: str, positives: int, negatives: int) -> tuple[list[float | None], list[float | None]]:
-    """Scores of positives then negatives; or margins of the positive over each negative, which are all a loss reads."""
+    """The scores of positives, then of negatives; or margins of the positive over each, all that a loss reads."""
     values = [number(score) for score in (value if isinstance(value, list) else [value])]
     if len(values) == positives + negatives:
         return [*values[:positives]], [*values[positives:]]

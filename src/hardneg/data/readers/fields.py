@@ -14,20 +14,14 @@ log = logging.getLogger(__name__)
 
 AN_ID = "a string (ids are strings: as a number, 007 would turn into 7)"
 LARGEST_SCORE = 3.4e38  # scores are kept as float32
-SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows with their numbers, and the name that errors give the place they come from."""
+    """Rows with their numbers, and the name of their source in errors."""
 
     name: str
     rows: Iterable[tuple[int, Any]]
-
-
-def split_name(name: str) -> str:
-    """Return our name of a split: `validation`, `valid` and `val` are `dev`, others keep theirs."""
-    return SPLITS.get(name, name)
 
 
 def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:
@@ -90,7 +84,7 @@ def document_text(row: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> float:
-    """Return a judgement's score; raises `BadRow` unless it is a finite number, or a string that writes one."""
+    """Return a judgement's score; raises `BadRow` unless it is a finite number, or a string of one."""
     try:
         if not isinstance(value, int | float | str) or isinstance(value, bool) or "_" in str(value):
             raise ValueError

@@ -10,7 +10,7 @@ from hardneg.errors import ConfigError, DataError
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or packed
 ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
-MOST_NAMED = 12  # a longer listing hides the message it belongs to
+MOST_NAMED = 12  # a longer listing would hide the message that it belongs to
 
 
 def located(path: str | Path) -> Path:
@@ -21,7 +21,7 @@ def located(path: str | Path) -> Path:
 
 
 def is_hub_name(path: str | Path) -> bool:
-    """Tell whether a path that is not there reads as OWNER/NAME on the Hugging Face hub."""
+    """Tell whether a path looks like OWNER/NAME on the Hugging Face hub."""
     words = str(path).split("/")
     if len(words) != 2 or not all(re.fullmatch(r"\w[\w.-]*", word) for word in words):
         return False
@@ -53,7 +53,7 @@ def plain_copy(folder: Path) -> bool:
 
 
 def refuse_tables(path: str | Path, kind: str) -> None:
-    """Raise `ConfigError` that names the right reader for a file whose ending says that `kind` does not read it."""
+    """Raise `ConfigError`, naming the right reader, for a file whose ending `kind` does not read."""
     name = unpacked_name(located(path).name.lower())
     right = "table" if name.endswith(TABLES) else "jsonl" if kind == "beir" and name.endswith(".jsonl") else None
     if right is not None and not located(path).is_dir():

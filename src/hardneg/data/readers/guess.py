@@ -16,14 +16,14 @@ CHOICES = (
     "(MS MARCO, TREC, MIRACL), data=hub data.repo="
 )
 REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
-OF_TABLES = ("data.columns", "data.positive_from")  # settings that data=table has and data=jsonl has not
+OF_TABLES = ("data.columns", "data.positive_from")  # settings of data=table that data=jsonl lacks
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 SAVED = ("state.json", "dataset_dict.json")
 
 
 def kind_at(path: Path) -> str:
-    """Name the reader of a file or folder; raises `ConfigError` where that is not safe to tell."""
+    """Name the reader of a file or folder; raises `ConfigError` where that is not certain."""
     names = sorted(unpacked_name(child.name.lower()) for child in path.iterdir()) if path.is_dir() else [path.name]
     if path.is_file():
         name = unpacked_name(path.name.lower())
@@ -42,7 +42,7 @@ def kind_at(path: Path) -> str:
 
 
 def _unknown(path: Path) -> str:
-    """Say what to do about a file or folder that no reader is for."""
+    """Say what to do about a file or folder that no reader fits."""
     if path.is_file():
         name = path.name.lower()
         if unpacked_name(name).endswith(ARCHIVES):
@@ -94,9 +94,9 @@ def path_of(words: list[str]) -> str:
 def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     """Add `data=KIND` to the words of a command line that give `data.path` alone; return them and what was added.
 
-    A copy of a hub repository is named by `data.repo`, which then stands in place of `data.path`. A sweep's paths must
+    A copy of a hub repository is named by `data.repo`, which then replaces `data.path`. A sweep's paths must
     be of one kind; JSONL is read as a table where its columns are named, or among other tables.
-    Raises `ConfigError` for paths of several kinds. What is no plain path is left as it is.
+    Raises `ConfigError` for paths of several kinds. Anything but a plain path is left as it is.
     """
     keys = [word.lstrip("+").partition("=")[0] for word in words]
     own = [key for key in keys if not key.startswith("data@evaluate.also.")]  # those are other sets, to test on
@@ -120,6 +120,6 @@ def with_kind(words: list[str]) -> tuple[list[str], str | None]:
     (kind,) = kinds
     if kind in REPOS:
         words = ["data.repo" + word[len("data.path") :] if word.startswith("data.path=") else word for word in words]
-    # Behind options such as --config-dir DIR, which must come first.
+    # After options such as --config-dir DIR, which must come first.
     place = next(number for number, word in enumerate(words) if "=" in word and not word.startswith("-"))
     return [*words[:place], f"data={kind}", *words[place:]], kind

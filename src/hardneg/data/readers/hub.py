@@ -11,12 +11,13 @@ from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import access
 from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.examples import Examples
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.split_names import split_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
 
@@ -100,7 +101,7 @@ class Hub(ReadsJudgements):
             keep_own=self.own_documents == "keep",
             relevant_from=self.relevant_from,
         )
-        # Many sets have test alone: with shares that nobody asked for that is no error.
+        # Many sets have only test: the shares, which are defaults, are no error then.
         return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
     def _paired(self, complaints: Complaints) -> RetrievalData:

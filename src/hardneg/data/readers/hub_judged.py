@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import access
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ MOST_NAMED = 30
 
 @dataclass(frozen=True)
 class Layout:
-    """The configs of corpus and queries, where the judgements are (repository, config), and one split of all three."""
+    """The configs of corpus and queries, the place of the judgements (repository, config), and a split of all three."""
 
     corpus: str
     queries: str
     qrels: tuple[str, str | None]
-    split: str | None = None
+    split: str | None
 
 
 class JudgedHub:
@@ -85,7 +86,7 @@ class JudgedHub:
         repo, config = layout.qrels
         found = by_split(repo, self._judged_splits(repo, config))
         if layout.split in found:
-            name = layout.split if layout.split in ("train", "dev", "test") else "test"
+            name = layout.split if layout.split in SPLITS else "test"
             found = {name: found[layout.split or ""]}
         elif layout.split is not None and split_name(layout.split) in found:
             found = {split_name(layout.split): found[split_name(layout.split)]}
@@ -120,7 +121,7 @@ class JudgedHub:
         return f"data.subset={self.subset}: {what}; {there}"
 
     def _refuse_split(self, layout: Layout, found: Mapping[str, Any]) -> None:
-        """A subset that is a split of the judgements alone is one; else it is a mistake."""
+        """Raise `DataError` for a subset that is not a split of the judgements either."""
         if layout.split is None:
             return
         repo, config = layout.qrels
@@ -163,7 +164,7 @@ class JudgedHub:
         document = LISTED if LISTED in columns and "corpus-id" not in columns else "corpus-id"
         scored = ["score"] if "score" in columns else []
         rows = access.source(name, dataset, ["query-id", document, *scored], self.complaints)
-        # Ids that are numbers in the texts' files are read as strings there, and so here.
+        # Ids that are numbers in the files of texts are read as strings there, and so here.
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key for key, config in sides.items() if config in self.numbered}
         return Source(name, _triples(rows, document, numbers))
@@ -184,7 +185,7 @@ def by_split(repo: str, rows: Mapping[str, Dataset]) -> dict[str, Dataset]:
 
 
 def _joined(sources: list[Source], id_column: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows of all splits; one that is in several of them counts once."""
+    """The rows of all splits; a row in several of them counts once."""
     seen: dict[Any, Any] = {}
     for source in sources:
         for number, row in source.rows:

@@ -25,10 +25,10 @@ BLOCK = 1 << 26  # bytes read at once: ids are looked up in a table that is buil
 
 
 def read_triples(paths: list[Path], corpus: Texts, queries: Texts, complaints: Complaints) -> Pairs:
-    """Return the pairs that the triples are made of.
+    """Return the pairs in the triples.
 
-    Layout: three columns of ids parted by tabs, no header; tens of millions of lines are read in blocks. Complains
-    about ids that are in no table. Raises `DataError` for another layout.
+    Layout: three columns of ids separated by tabs, no header; tens of millions of lines are read in blocks. Complains
+    about unknown ids. Raises `DataError` for another layout.
     """
     positives, negatives = np.empty(0, np.int64), np.empty(0, np.int64)
     for path in paths:
@@ -41,7 +41,7 @@ def read_triples(paths: list[Path], corpus: Texts, queries: Texts, complaints: C
 def with_triples(
     splits: dict[str, Qrels], triples: Pairs | None, queries: int
 ) -> tuple[dict[str, Qrels], Ragged | None]:
-    """Return the judgements, with the triples' positives as `train` where there is none, and the given negatives.
+    """Return the judgements, with the triples' positives as `train` where that is missing, and the given negatives.
 
     Negatives are those of the triples and what the split `train` judges not relevant, but nothing that is relevant.
     """

@@ -13,16 +13,16 @@ import numpy as np
 
 from hardneg.data.held_out import hold_out
 from hardneg.data.readers import access
-from hardneg.data.readers.fields import Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.id_triples import Pairs
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
+from hardneg.data.readers.split_names import ALSO_DEV, SPLITS, split_name
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError, DataError, UserError
 from hardneg.system.progress import progress
 
 LOOK = 4096  # rows between two steps of the progress bar
-SPLITS = ("train", "dev", "test")
 SERVER = "https://ir-datasets.com"  # asked only whether there is a network
 
 
@@ -30,11 +30,11 @@ SERVER = "https://ir-datasets.com"  # asked only whether there is a network
 class IrDatasets(ReadsJudgements):
     """A set that the package `ir_datasets` provides, which downloads it once and keeps it in `IR_DATASETS_HOME`.
 
-    `id` is the set (`beir/scifact`): its subsets train, dev (or validation, valid) and test with judgements are the
-    splits, or its own judgements are the split that its last word names, else `test`. `splits` (split -> id, from `id`
-    on or whole) names them instead, as {dev: dev/small, test: trec-dl-2019/judged}. All must be of the same documents.
-    Texts are what the package calls `default_text`. Ids, grades, `relevant_from`, `own_documents` and shares as for a
-    BEIR folder. `docpairs` reads the training triples, whose negatives are given ones.
+    `id` is the set (`beir/scifact`): its subsets train, dev (or validation, valid, val) and test with judgements are
+    the splits, or its own judgements are the split that its last word names, else `test`. `splits` (split -> id, from
+    `id` on or whole) names them instead, as {dev: dev/small, test: trec-dl-2019/judged}. All must be of the same
+    documents. Texts are what the package calls `default_text`. Ids, grades, `relevant_from`, `own_documents` and shares
+    as for a BEIR folder. `docpairs` reads the training triples, whose negatives are given ones.
 
     Raises `ConfigError` for an empty `id` and what a BEIR folder refuses.
     """
@@ -89,12 +89,12 @@ class IrDatasets(ReadsJudgements):
         return hold_out(data, self._shares())
 
     def _ids(self, package: ModuleType) -> dict[str, str]:
-        """The id of each split; raises `DataError` that lists what there is."""
+        """The id of each split; raises `DataError` with a list of those that exist."""
         if self.splits:
             return {str(split): _known(package, f"{self.id}/{name}", name) for split, name in self.splits.items()}
         whole = package.load(_known(package, self.id))
         found: dict[str, str] = {}
-        for word in ("train", "dev", "validation", "valid", "test"):
+        for word in ("train", "dev", *ALSO_DEV, "test"):
             name = f"{self.id}/{word}"
             if split_name(word) not in found and name in package.registry and _judged(package.load(name)):
                 found[split_name(word)] = name
@@ -132,7 +132,7 @@ def _known(package: ModuleType, *names: str) -> str:
 
 
 def _there(package: ModuleType, name: str) -> str:
-    """Say which ids begin like one."""
+    """List the ids that begin like this one."""
     words = name.split("/")
     while words:
         near = sorted(key for key in package.registry if key.startswith("/".join(words)))
@@ -144,7 +144,7 @@ def _there(package: ModuleType, name: str) -> str:
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Without a network fail within seconds: what is there already is read, and a download is tried once."""
+    """Without a network fail within seconds: existing files are read, and a download is tried once."""
     given = {key: os.environ.get(key) for key in ("IR_DATASETS_DL_TRIES", "IR_DATASETS_DL_TIMEOUT")}
     answers = access.answers(SERVER)
     if not answers:

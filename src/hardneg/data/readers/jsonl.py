@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardneg.data.held_out import HoldsOut
-from hardneg.data.readers.fields import SPLITS, Source
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.split_names import ALSO_DEV
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
 
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 
 EXPECTED = "expected one .jsonl file, or a folder with train.jsonl and maybe dev.jsonl, test.jsonl, corpus.jsonl"
 EXPECTED += "; CSV, TSV, JSON, Parquet and Arrow are read by data=table"
-DEV = ("dev", *SPLITS)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Jsonl(HoldsOut):
 
 def _files(folder: Path) -> dict[str, Path]:
     files = {"train": one_of(folder, "train.jsonl", EXPECTED)}
-    devs = [file for name in DEV if (file := maybe(folder, f"{name}.jsonl"))]
+    devs = [file for name in ("dev", *ALSO_DEV) if (file := maybe(folder, f"{name}.jsonl"))]
     if len(devs) > 1:
         raise DataError(f"{folder}: {' and '.join(file.name for file in devs)} are both dev splits; keep one of them")
     if devs:
@@ -76,5 +76,5 @@ def _files(folder: Path) -> dict[str, Path]:
     rest = sorted(set(folder.iterdir()) - read)
     if others := [path.name for path in rest if unpacked_name(path.name).endswith(".jsonl")]:
         names = ", ".join(others)
-        log.warning("%s: not read, as they are of no split: %s (train, dev, test and corpus are)", folder, names)
+        log.warning("%s: not read, as they belong to no split: %s (train, dev, test and corpus do)", folder, names)
     return files

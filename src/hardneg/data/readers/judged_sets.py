@@ -45,18 +45,18 @@ def judged_set(
     queries: Source,
     qrels: Mapping[str, Source],
     complaints: Complaints,
-    keep_own: bool = False,
-    relevant_from: RelevantFrom = None,
+    keep_own: bool,
+    relevant_from: RelevantFrom,
     triples: Triples | None = None,
 ) -> RetrievalData:
     """Read documents, then queries, then each split's judgements; raises `DataError` if nothing is left.
 
-    `relevant_from` is the lowest grade that is relevant, of all splits or by split, null: any above 0.
-    Unless `keep_own`, the document that a query is itself is noted, to be left out of what is ranked and mined for it.
+    `relevant_from` is the lowest grade that is relevant, of all splits or by split, null: any above 0. Unless
+    `keep_own`, a document that is the query itself is noted, to be left out of what is ranked and mined for that query.
     `triples` reads training triples when documents and queries are known, null: none; see `with_triples`.
 
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
-    Ids are strings; where all of a file are whole numbers they are read as strings, and a line says so.
+    Ids are strings; where all of a file are whole numbers they are read as strings, and that is logged.
     """
     documents = _texts(corpus, document_text, complaints)
     questions = _texts(queries, _query_text, complaints)
@@ -84,7 +84,7 @@ def finished(
     negatives: Ragged | None,
     complaints: Complaints,
 ) -> RetrievalData:
-    """Report what was skipped and build the set, without splits that came out empty.
+    """Report what was skipped and build the set, without empty splits.
 
     Raises `DataError` if there are no documents, no queries or no judgements at all.
     """

@@ -1,4 +1,4 @@
-"""Collecting judgements by id, in Arrow's memory, until all are read: then their rows are looked up at once."""
+"""Collecting judgements by id, in Arrow's memory, until all are read and their rows are looked up at once."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class JudgementRows:
         self._columns.add(query, doc)
 
     def judged(self, corpus: Texts, queries: Texts) -> tuple[Qrels, Int64[np.ndarray, " n"]]:
-        """Return what is judged, once each, and the line of each judgement.
+        """Return each judgement once, and its line.
 
-        Complains, in the order of the lines, about ids that are in no table and about a pair that comes again with
-        another score.
+        Complains, in the order of the lines, about unknown ids, and about pairs that are repeated with another score.
         """
         query_ids, doc_ids = self._columns.joined()
         rows, docs = queries.find(query_ids), corpus.find(doc_ids)
@@ -38,7 +37,7 @@ class JudgementRows:
         known = (rows >= 0) & (docs >= 0)
         pairs = np.where(known, rows.astype(np.int64) << 32 | docs, -1 - np.arange(len(rows)))
         _, first, place = np.unique(pairs, return_index=True, return_inverse=True)
-        first = first[place]  # where the pair of each row comes first
+        first = first[place]  # the first place of each row's pair
         for row in np.flatnonzero(~known | (scores != scores[first])).tolist():
             if rows[row] < 0:
                 what, mend = f"query {query_ids[row].as_py()!r} is not among the queries", "add the query"

@@ -26,8 +26,8 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
     """Yield number and (query id, document id, score) of each line of a qrels file.
 
     Layout: three columns, or TREC's four of which the second is not used; the first line decides, and may be a header
-    (it ends in `score`). Columns are parted by tabs, in a line without any by blanks. Complains about other lines,
-    and of four columns about a document that is judged twice with another second one: TREC's subtopics.
+    (it ends in `score`). Columns are separated by tabs, in a line without tabs by blanks. Complains about other lines,
+    and, with four columns, about a document that is judged twice under different second ones: TREC's subtopics.
     """
     width = header = 0
     seen, seconds = False, dict[tuple[str, str], str]()
@@ -63,7 +63,7 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
 
 
 def _is_comment(text: str, last: str) -> bool:
-    """Whether a line is no row; an id may begin with `#`, where the row ends in a number, or is the header."""
+    """Whether a line is a comment; an id may begin with `#` too, in a row that ends in a number, or in the header."""
     if not text.startswith("#") or last.strip().lower() in HEADER_ENDS:
         return text.startswith("# ")
     try:
@@ -81,7 +81,7 @@ def judgements(
     Scores below `relevant_from` (null: none) are grades that do not make a document relevant; queries that have no
     higher one are left out.
 
-    Complains about ids that are in no table, scores that are no finite numbers, rows that contradict an earlier one,
+    Complains about unknown ids, scores that are not finite numbers, rows that contradict an earlier one,
     and queries that were judged but have no relevant document (score above 0) in this split. Raises `DataError` for
     grades that trec_eval cannot count.
     """
@@ -101,7 +101,7 @@ def judgements(
 
 
 def _from_grade(qrels: Qrels, lowest: int | float, source: str) -> Qrels:
-    """Make grades below the lowest not relevant, and leave out the queries that have no others."""
+    """Make grades below the threshold not relevant, and leave out queries without a higher one."""
     graded = qrels.scores
     relevant = graded >= np.float32(lowest)
     found = Qrels(qrels.queries, qrels.docs, np.where(relevant, graded, graded.clip(max=0)), graded)

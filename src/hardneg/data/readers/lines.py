@@ -1,4 +1,4 @@
-"""Files line by line: strict UTF-8, numbered from 1, and one place that decides what a bad line costs."""
+"""Files line by line: strict UTF-8, numbered from 1, and one place that decides what happens to a bad line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOK = 4096  # lines between two looks at how far a file is
 
 
 class BadRow(Exception):
-    """One row is wrong: `reason` is the short key it is counted under, the message says what is wrong and the mend."""
+    """One row is wrong: it is counted under the key `reason`; the message says what is wrong and how to mend it."""
 
     def __init__(self, reason: str, what: str, mend: str, in_one_row: bool = True) -> None:
         super().__init__(f"{what}; {mend}")
@@ -48,7 +48,7 @@ class Complaints:
         self.skipped[bad.reason] += 1
 
     def report(self, name: str) -> None:
-        """Log once what was left out, if anything was."""
+        """Log once what was left out, if anything."""
         if self.skipped:
             counts = ", ".join(f"{reason}: {n}" for reason, n in self.skipped.most_common())
             log.warning("data set %r: skipped %d bad rows (%s)", name, self.skipped.total(), counts)
@@ -68,9 +68,8 @@ class Strict(Complaints):
 def text_lines(path: Path, complaints: Complaints, otherwise: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield number and text of each line that is not blank, without its line end or a BOM at the start of the file.
 
-    Complains about invalid UTF-8 (unless an encoding is given in which such lines are read `otherwise`), a file without
-    any line, and a damaged packed one (the lines before the damage are read).
-    Raises `DataError` if the file cannot be opened.
+    Complains about invalid UTF-8 (unless such lines are read in the encoding `otherwise`), a file without any line, and
+    a damaged packed one (the lines before the damage are read). Raises `DataError` if the file cannot be opened.
     """
     line, found = 0, False
     with opened(path) as stream, progress(path.stat().st_size, f"read {path.name}", "bytes") as bar:
@@ -106,16 +105,16 @@ def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
 
 
 def first_sign(path: Path) -> str:
-    """Return the first character that is no blank, of a file or what is in a packed one; raises as reading does."""
+    """Return the first character that is not blank, of a plain or packed file; raises as reading does."""
     with opened(path) as stream:
         try:
             return stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")[:1]
         except DAMAGED:
-            return ""  # reading says where it is damaged
+            return ""  # reading will say where it is damaged
 
 
 def json_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield number and object of each line; complains about broken JSON and about lines that are no object."""
+    """Yield number and object of each line; complains about broken JSON and about lines that are not objects."""
     for line, text in text_lines(path, complaints):
         try:
             row = _object(text)
@@ -133,7 +132,7 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         what = f"the line is a JSON {type(row).__name__}, not an object"
         raise BadRow("not an object", what, 'write one JSON object on each line, like {"_id": "d0", "text": "..."}')
-    if "\\ud" in text or "\\uD" in text:  # half a surrogate pair parses, but is no text: Arrow would refuse it
+    if "\\ud" in text or "\\uD" in text:  # half a surrogate pair parses, but is not text: Arrow would refuse it
         try:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeEncodeError:

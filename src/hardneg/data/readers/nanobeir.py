@@ -26,7 +26,7 @@ SETS = (
 class NanoBeir:
     """The sets of NanoBEIR (50 queries and some thousand documents each), all judgements as the split `test`.
 
-    Each query is ranked within its own set, and metrics are means over the sets of their means, as NanoBEIR's are.
+    Each query is ranked within its own set, and metrics are means over the sets' means, as NanoBEIR's are.
     Layout of `repo`: one repository whose configs `corpus`, `queries` and `qrels` have a split for each set
     (`sentence-transformers/NanoBEIR-en` and its translations), an owner of one repository for each set
     (`zeta-alpha-ai`), or a folder with a copy of either. `subset` names some sets (null: all 13). Documents without a
@@ -90,7 +90,7 @@ class NanoBeir:
 
 
 def _folder_of(folder: Path, name: str) -> Path:
-    """The folder of one set, whose name may go on: NanoNQRetrieval, NanoNQ-bm25."""
+    """The folder of one set, whose name may be longer: NanoNQRetrieval, NanoNQ-bm25."""
     found = sorted(path for path in folder.glob("Nano*/") if path.name.lower().startswith(name.lower()))
     if not found:
         raise DataError(f"{folder}: no folder {name} (leave it out with data.subset=[...]); {there_is(folder)}")

@@ -1,4 +1,4 @@
-"""Packed files: gz, bz2, xz and zst are read as what is in them, told by their first bytes and not by their names."""
+"""Packed files: gz, bz2, xz and zst, recognised by their first bytes, not their names, are read as their content."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ STARTS = {
     b"\x28\xb5\x2f\xfd": "zst",
     b"PK\x03\x04": "zip",
 }
-BZ2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # BZh alone is text, as of BZhang; the other is an empty file's
-DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading a packed file raises where it is
+BZ2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # BZh alone may be text; the second form: empty
+DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading raises for a damaged packed file
 
 
 def unpacked_name(name: str) -> str:
@@ -33,7 +33,7 @@ def unpacked_name(name: str) -> str:
 
 
 def packing(path: Path) -> str | None:
-    """Say how a file is packed; None for one that is not, and for a pipe, which can be read but once.
+    """Say how a file is packed; None for one that is not, and for a pipe, which can only be read once.
 
     Raises `DataError` where it cannot be opened.
     """
@@ -47,7 +47,7 @@ def packing(path: Path) -> str | None:
 
 
 def opened(path: Path) -> io.BufferedIOBase:
-    """Open a file, or what is in a packed one; raises `DataError` where that is not possible."""
+    """Open a file, or the content of a packed one; raises `DataError` where that is not possible."""
     kind = packing(path)
     if kind == "zip":
         raise DataError(f"{path}: this is an archive or a spreadsheet (zip); unpack it, or save it as CSV")
@@ -72,7 +72,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def for_arrow(path: Path) -> Iterator[Any]:
-    """What pyarrow's readers of text are given: the path, which is faster, unless they would go by its ending."""
+    """What pyarrow's readers of text are given: the path, which is faster, unless its ending would mislead them."""
     if packing(path) is None and unpacked_name(path.name) == path.name:
         yield path
         return
@@ -81,7 +81,7 @@ def for_arrow(path: Path) -> Iterator[Any]:
 
 
 def position(stream: io.BufferedIOBase) -> int | None:
-    """How many bytes of the file were read, of a packed one those on the disk; None where that is not known."""
+    """How many bytes of the file were read, for a packed one those on disk; None if unknown."""
     packed: Any = getattr(stream, "fileobj", None) or getattr(stream, "_fp", None)  # of gzip, and of bz2 and lzma
     if packed is not None:
         return int(packed.tell())

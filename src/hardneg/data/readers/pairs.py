@@ -27,7 +27,7 @@ IDS = ("docid", "_id", "id", "doc_id", "passage_id")  # of a document in a corpu
 
 
 class Pairs:
-    """Collects pairs and triples; documents and queries are told apart by their exact text, in order of appearance."""
+    """Collects pairs and triples; documents and queries are identified by their exact text, in order of appearance."""
 
     def __init__(self, complaints: Complaints) -> None:
         self.complaints = complaints
@@ -73,7 +73,7 @@ class Pairs:
                     self.lines.append(line)
 
     def add_documents(self, source: Source) -> None:
-        """Take in documents that no pair needs to name, rows of {title?, text}; ids of theirs are not used."""
+        """Take in documents that no pair need name, rows of {title?, text}; their ids are not used."""
         for line, row in source.rows:
             try:
                 self._document(document_text(row))
@@ -94,7 +94,7 @@ class Pairs:
         return replace(data, scored=scored, query_prompt=self._prompt(name))
 
     def _scored(self) -> PairScores | None:
-        """Order the scores; complains about a pair that comes with two."""
+        """Order the scores; complains about a pair with two scores."""
         if not self.scored:
             return None
         pairs, scores = np.array(self.scored, np.int64), np.array(self.scores)
@@ -108,7 +108,7 @@ class Pairs:
         return PairScores.of(*unpacked(pairs), scores)
 
     def _prompt(self, name: str) -> str | None:
-        """The prompt of all queries, if they have one in common; says which it is, or that they are left out."""
+        """The prompt that all queries have in common, if any; logs which it is, or that prompts are left out."""
         prompts = [prompt for prompt in self.prompts if prompt is not None]
         if not prompts:
             return None
@@ -139,10 +139,10 @@ def paired(
     columns: Mapping[str, Any] | None = None,
     positive_from: int | float | None = None,
 ) -> RetrievalData:
-    """Read each split's rows, then the extra documents; dev and test that are missing are held out of `train`.
+    """Read each split's rows, then the extra documents; a missing dev or test is held out of `train`.
 
-    A split's rows are those of one table, or of several alike. `documents` opens the extra ones, which rows may name by
-    id. Raises `DataError` if nothing is left.
+    A split's rows come from one table, or from several of one layout. `documents` opens the extra documents, which rows
+    may name by id. Raises `DataError` if nothing is left.
     """
     pairs = Pairs(complaints)
     corpus = None if documents is None else ById(documents)

@@ -1,4 +1,4 @@
-"""Quotes in CSV and TSV: whether they enclose cells or are text, and where one is open that was not meant to be."""
+"""Quotes in CSV and TSV: whether they enclose cells or are text, and where one was left open by mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a cell in quotes
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of a file behind the first `skip`, up to number `last` (None: all), opened anew by each `read`."""
+    """The lines of a file after the first `skip`, up to number `last` (None: all), opened anew by each `read`."""
 
     path: Path
     encoding: str
@@ -30,7 +30,7 @@ class Lines:
 
     @contextmanager
     def read(self) -> Iterator[Iterator[str]]:
-        """Lines with their ends as written, without a BOM; of what is no such text pyarrow is left to complain."""
+        """Lines with their ends as written, without a BOM; pyarrow is left to complain of other encodings."""
         stream: Any = opened(self.path)
         encoding = "utf-8-sig" if self.encoding == "utf8" else self.encoding
         with io.TextIOWrapper(stream, encoding, "replace", newline="") as text:
@@ -41,7 +41,7 @@ def are_quotes(lines: Lines, delimiter: str, columns: int) -> bool:
     """Whether cells in quotes are to be unpacked, or quotes are text.
 
     TSV is published both ways. Read the wrong way, a text that begins with a quote goes on to the next quote, over
-    cells and lines, and rows are gone without a word. In CSV such a cell is an error, for which `DataError` is raised.
+    cells and lines, and rows are silently lost. In CSV such a cell is an error, for which `DataError` is raised.
     """
     if delimiter != "\t":
         _refuse_open_quotes(lines, delimiter)
@@ -53,7 +53,7 @@ def are_quotes(lines: Lines, delimiter: str, columns: int) -> bool:
         quoted = [cell for cell in cells if cell.startswith('"')]
         begin += len(quoted)
         whole += sum(WHOLE.fullmatch(cell) is not None for cell in quoted)
-    if even or not begin:  # no cell goes over several lines
+    if even or not begin:  # no cell spans several lines
         return begin == whole
     return all(len(row) == columns for row in _strictly(lines, delimiter))
 
@@ -62,7 +62,7 @@ def are_quotes_of_lines(lines: Lines) -> bool:
     """Whether quotes enclose cells in TSV of which each line is a row: every cell that begins with one is `WHOLE`."""
     try:
         return all(WHOLE.fullmatch(cell) for cells in _cells(lines) for cell in cells if cell.startswith('"'))
-    except DAMAGED:  # whoever reads the rows says where
+    except DAMAGED:  # whoever reads the rows will say where
         return False
 
 
@@ -88,7 +88,7 @@ def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """The lines of a row, and how many cells it has; `closed` is False where a quoted one does not end as it should."""
+    """The lines of a row, and the number of its cells; `closed` is False where a quoted cell does not end properly."""
 
     first: int
     last: int
@@ -100,7 +100,7 @@ class _Row:
 
 
 def _strictly(lines: Lines, delimiter: str) -> Iterator[_Row]:
-    """Read rows that are not blank as RFC 4180 says, without one that may go on behind the lines that are looked at."""
+    """Read rows that are not blank as RFC 4180 says, except one that may go on after the lines that are looked at."""
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with lines.read() as read:
@@ -132,7 +132,7 @@ def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
 
 
 def _without_blanks(text: str, delimiter: str) -> int | None:
-    """How many cells a row has that is as it should be but for blanks behind closing quotes; else None."""
+    """The number of cells of a row that is correct but for blanks after closing quotes; else None."""
     mended = re.sub(rf'" +(?=[{re.escape(delimiter)}\r\n]|$)', '"', text)
     try:
         rows = list(csv.reader(io.StringIO(mended, newline=""), delimiter=delimiter, strict=True))

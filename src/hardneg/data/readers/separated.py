@@ -1,4 +1,4 @@
-"""CSV and TSV as they are met: which sign parts the cells, whether quotes are quotes, whether there is a header."""
+"""CSV and TSV as found in practice: what separates the cells, whether quotes are quotes, whether there is a header."""
 
 from __future__ import annotations
 
@@ -18,33 +18,32 @@ from hardneg.errors import DataError
 log = logging.getLogger(__name__)
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-OTHERS = ";\t,|"  # what parts the cells where the ending's own sign does not
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how "Unicode text" of a spreadsheet begins
+OTHERS = ";\t,|"  # delimiters that are tried where the one of the ending does not fit
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how a spreadsheet's "Unicode text" begins
 SPREADSHEET = re.compile(r"sep=(.)")  # Excel's first line, which says the delimiter
 TRIPLES = ("query", "positive", "negative")  # of TSV without a header, as MS MARCO's triples are published
-HEAD = 1000  # lines that say how the quotes are where only the first rows are asked for
+HEAD = 1000  # lines by which quotes are judged where only the first rows are asked for
 MEND = "save it as UTF-8, with a header, quotes around cells that hold the delimiter, and as many cells a row"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is written; `names` are of columns that it has no header for, `skip` lines stand before all."""
+    """How a file is written; `names` are those of columns without a header, `skip` lines come before all else."""
 
     delimiter: str
-    encoding: str = "utf8"
-    skip: int = 0
-    quoted: bool = True
-    names: tuple[str, ...] = ()
+    encoding: str
+    skip: int
+    quoted: bool
+    names: tuple[str, ...]
 
 
 def separated_rows(
-    path: Path, kind: str, complaints: Complaints, columns: Collection[str] | None = None, head: bool = False
+    path: Path, kind: str, complaints: Complaints, columns: Collection[str] | None, head: bool
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cells stay the text that they are (007 is no 7); an empty one is null. The header is row 1.
 
-    `columns` are names that some of them have, None where they have names of ours: TSV without a header is recognised
-    only where there are none. `head` says that only the first rows will be asked for, so that the others need not be
-    looked at.
+    `columns` are names that the user gave, None where the columns have names of ours: only without names is TSV without
+    a header recognised. `head` says that only the first rows will be asked for, so the others need not be looked at.
 
     Complains about rows with too many or too few cells. Raises `DataError` for a file that cannot be read.
     """
@@ -102,8 +101,8 @@ def separated_rows(
         complaints.about(path, 1, BadRow("empty file", "the file has a header but no rows", "write its rows"))
 
 
-def layout_of(path: Path, kind: str, columns: Collection[str] | None = None, head: bool = False) -> Layout:
-    """Tell how a file is written, by its first lines and, for its quotes, by all of them, or with `head` by `HEAD`.
+def layout_of(path: Path, kind: str, columns: Collection[str] | None, head: bool) -> Layout:
+    """Tell how a file is written, by its first lines, and for quotes by all lines, or with `head` by `HEAD` of them.
 
     The first line is the header where it has one of the names `columns`; without any it may be a row.
     """
@@ -126,14 +125,14 @@ def layout_of(path: Path, kind: str, columns: Collection[str] | None = None, hea
 
 
 def _delimiter(first: str, second: str, usual: str) -> str:
-    """The sign that gives both lines as many cells, else one that is in the first; the ending's own where it may be."""
+    """The delimiter that gives both lines equally many cells, else one in the first; preferably that of the ending."""
     counts = {sign: [WHOLE.sub("", line).count(sign) for line in (first, second)] for sign in (usual, *OTHERS)}
     present = [sign for sign, (one, _) in counts.items() if one]
     return next((sign for sign in present if counts[sign][0] == counts[sign][1]), (present or [usual])[0])
 
 
 def _names(path: Path, cells: list[str], columns: Collection[str] | None, kind: str) -> tuple[str, ...]:
-    """The names of the columns where the first line is a row and no header, as in MS MARCO's triples; else none."""
+    """The names of the columns where the first line is a row and not a header, as in MS MARCO's triples; else none."""
     texts = [cell.strip('"') for cell in cells]
     by_order = columns is not None and not columns and kind == ".tsv"
     may_be_row = by_order and not any(is_known(text) for text in texts)
@@ -155,9 +154,9 @@ def _encoding(path: Path) -> str:
 
 
 def _too_long(cells: Sequence[str], columns: Collection[str] | None) -> list[str]:
-    """The cells of a first line that are too long for names, where it is no header for certain.
+    """The cells of a first line that are too long for names, where it is certainly not a header.
 
-    Where columns may go by order one name makes none: a query or an answer may be the word `positive`.
+    Where columns may be read in order, one name makes no header: a query or an answer may be the word `positive`.
     """
     usual = sum(map(is_usual, cells))
     if columns is not None and not columns:

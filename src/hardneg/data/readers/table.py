@@ -15,11 +15,12 @@ from hardneg.data.readers import access
 from hardneg.data.readers.collection_files import words_of
 from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
-from hardneg.data.readers.fields import SPLITS, Source, split_name
+from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.split_names import IN_FILE_NAMES, SPLITS, split_name
 from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
@@ -28,9 +29,8 @@ log = logging.getLogger(__name__)
 
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
-WORDS = {"dev": "dev", "eval": "dev", "test": "test", "train": "train", "training": "train"}  # in names of files
-WORDS |= dict.fromkeys(SPLITS, "dev") | {"testing": "test", CORPUS: CORPUS, "psgs": CORPUS}  # the last of DPR
-LOOKED_AT = 20  # rows of which one must say what the columns are
+WORDS = IN_FILE_NAMES | {CORPUS: CORPUS, "psgs": CORPUS}  # the last is DPR's
+LOOKED_AT = 20  # the first rows, one of which must tell what the columns are
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,16 @@ class Table(HoldsOut):
     """A table of pairs, triples or lists: a file, or a folder with a file or several for each split.
 
     Raises `ConfigError` for an empty `path`, wrong `columns`, an unknown `on_error`, shares outside 0 to 1, and a
-    `config`, `split` or `revision` of what lies here: these are of a set on the Hugging Face hub, OWNER/NAME as `path`
-    where there is no such file or folder, which is read as `Hub` reads it.
-    Columns are named by `columns` (role -> column: query, positive, negative, score, prompt; positive and negative may
-    be lists), or recognised (`hardneg.data.readers.columns`): the names of sentence-transformers, FlagEmbedding,
-    Tevatron and DPR, other usual ones, or two columns of text of which the first is the query. A pair's label or score
-    says whether it is a positive: 1 or 0, or `positive_from` and more.
-    Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.* and corpus.* {text, title?}, each also
-    in shards like train-00000-of-00002.parquet, or all in a folder `data`, as repositories on the hub have them; a
-    folder without any file called train goes by the words in its files' names (nq-train.json, nq-dev.json), where one
-    of them says train, and else is one table. Without dev or test a share of the queries is held out of train (see
-    `held_out`). Equal texts are one document or one query.
+    `config`, `split` or `revision` for a local file: these are of a set on the Hugging Face hub, OWNER/NAME as `path`
+    where there is no such file or folder, which is read as `Hub` reads it. Columns are named by `columns` (role ->
+    column: query, positive, negative, score, prompt; positive and negative may be lists), or recognised
+    (`hardneg.data.readers.columns`): the names of sentence-transformers, FlagEmbedding, Tevatron and DPR, other usual
+    ones, or two columns of text of which the first is the query. A pair's label or score says whether it is a positive:
+    1 or 0, or `positive_from` and more. Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.*
+    and corpus.* {text, title?}, each also in shards like train-00000-of-00002.parquet, or all in a folder `data`, as
+    repositories on the hub have them; a folder without any file called train goes by the words in its files' names
+    (nq-train.json, nq-dev.json), where one of them says train, and else is one table. Without dev or test a share of
+    the queries is held out of train (see `held_out`). Equal texts are one document or one query.
     """
 
     path: str
@@ -88,7 +87,7 @@ class Table(HoldsOut):
     def _sources(
         self, complaints: Complaints, head: bool = False
     ) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
-        """What lies there: its name, the rows of each split, with `head` the first of them, and the corpus beside."""
+        """What the path holds: its name, the rows of each split (with `head` the first ones), and the corpus beside."""
         path, names = located(self.path), names_in(self.columns)
         documents: Callable[[], Source] | None = None
         if access.is_saved(path):
@@ -110,7 +109,7 @@ class Table(HoldsOut):
         return name, splits, documents
 
     def reads(self) -> bool:
-        """Whether the first row of each split has the columns that were named; a file that cannot be read has not."""
+        """Whether the first row of each split has the columns that were named; False for a file that cannot be read."""
         with suppress(DataError, BadRow):
             examples = Examples(self.columns, self.positive_from)
             for source, *_ in self._sources(Complaints("skip"), head=True)[1].values():
@@ -168,9 +167,10 @@ def _files(folder: Path) -> dict[str, list[Path]]:
             mend = "call the one that is trained on train.*"
             raise DataError(f"{folder}: no table to train on; {EXPECTED}; {mend}; {there_is(folder)}")
         splits = {"train": rest, **{split: splits[split] for split in (*sorted(others), CORPUS) if split in splits}}
-    elif extra := set(splits) - {"train", "dev", "test", CORPUS}:
+    elif extra := set(splits) - {*SPLITS, CORPUS}:
         name = splits[sorted(extra)[0]][0].name
-        raise DataError(f"{folder}: {name} is of no split; call it train.*, dev.*, test.* or corpus.*, or move it away")
+        mend = "call it train.*, dev.*, test.* or corpus.*, or move it away"
+        raise DataError(f"{folder}: {name} belongs to no split; {mend}")
     for split, paths in splits.items():
         if len({kind_of(path) for path in paths}) > 1:
             raise DataError(f"{folder}: {' and '.join(path.name for path in paths)} are both {split}; keep one of them")
@@ -178,7 +178,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path]]:
-    """Join files by the word in their names that says a split; queries of `nq-dev.json` must not be trained on.
+    """Group files by the word in their names that tells the split; queries of `nq-dev.json` must not be trained on.
 
     Where no name says train, such words mean something else (unit-test.csv, security.csv), unless all names have one.
     """
@@ -207,7 +207,7 @@ def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
         sources[split_name(name)] = access.source(f"{folder} [{name}]", dataset, dataset.column_names, complaints)
     if len(sources) == 1:
         return {"train": next(iter(sources.values()))}
-    return {split: sources[split] for split in ("train", "dev", "test") if split in sources}
+    return {split: sources[split] for split in SPLITS if split in sources}
 
 
 def _joined(paths: list[Path], complaints: Complaints) -> Source:

@@ -21,7 +21,7 @@ KINDS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".f
 
 
 def kind_of(path: Path) -> str | None:
-    """The ending that says what a file is, without that of a packing; None for one that is no table."""
+    """The ending that tells the kind of a file, without that of a packing; None for what is not a table."""
     name = unpacked_name(path.name.lower())
     return next((kind for kind in KINDS if name.endswith(kind)), None)
 
@@ -34,7 +34,7 @@ def table_rows(
     `columns` are names that the user gave; without any, columns may go by their order, and where it is None they have
     names of ours. `head` says that only the first rows will be asked for, which then come at once.
 
-    Complains about rows that are wrong. Raises `DataError` for a file that cannot be read as what its ending says.
+    Complains about wrong rows. Raises `DataError` for a file that cannot be read as its ending says.
     """
     kind = kind_of(path)
     if kind in DELIMITERS:
@@ -47,7 +47,7 @@ def table_rows(
 
 
 def _json(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
-    """A list of objects, as DPR's files are; or, under the same ending, an object a line."""
+    """A list of objects, as in DPR's files; or, with the same ending, an object per line."""
     if first_sign(path) != "[":
         yield from json_lines(path, complaints)
         return

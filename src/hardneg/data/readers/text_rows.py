@@ -15,7 +15,7 @@ from hardneg.data.tables import Texts
 
 
 class TextRows:
-    """Takes in ids and texts with the lines they come from; an id that comes again is a bad row."""
+    """Takes in ids and texts with the lines they come from; a repeated id makes a bad row."""
 
     def __init__(self, source: str, complaints: Complaints) -> None:
         self.source, self.complaints = source, complaints

@@ -10,13 +10,13 @@ from typing import Any
 
 from hardneg.data.readers.lines import BadRow, Complaints, text_lines
 
-# What is text in a document, in the order of the file: the tags that Anserini's TrecCollection and ir_datasets take.
+# The tags that hold a document's text, as in Anserini's TrecCollection and ir_datasets.
 CONTENT = ("TEXT", "HEADLINE", "TITLE", "HL", "HEAD", "TTL", "DD", "DATE", "LP", "LEADPARA")
 INSIDE = re.compile(rf"<({'|'.join(CONTENT)})\b[^>]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
 NUMBER = re.compile(r"<DOCNO>(.*?)</DOCNO>", re.DOTALL | re.IGNORECASE)
 NO_TEXT = re.compile(r"<(DOCNO|DOCID|DOCHDR|DOCOLDNO)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 TAG = re.compile(r"<[^<>]*>")
-FIELD = re.compile(r"<(\w+)[^<>]*>([^<]*)", re.DOTALL)  # topics leave their tags open
+FIELD = re.compile(r"<(\w+)[^<>]*>([^<]*)", re.DOTALL)  # topics do not close their tags
 NAMES = {"desc": "description", "narr": "narrative", "num": "number"}
 PROMPTS = re.compile(r"^\s*(Number|Topic|Description|Narrative)\s*:\s*", re.IGNORECASE)
 
@@ -25,7 +25,7 @@ def trec_documents(path: Path, complaints: Complaints) -> Iterator[tuple[int, di
     """Yield line and {_id, text} of each <DOC>; complains about one without a DOCNO.
 
     Text is what is in `CONTENT`, or all of a document without any of these; tags in it are dropped, entities are read,
-    blanks are joined. Bytes that are no UTF-8 are read as Latin-1, in which older collections are written.
+    blanks are joined. Bytes that are not UTF-8 are read as Latin-1, the encoding of older collections.
     """
     for line, _, block in _blocks(path, "DOC", complaints):
         number = NUMBER.search(block)

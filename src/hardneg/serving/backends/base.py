@@ -19,7 +19,7 @@ from hardneg.errors import ConfigError
 class Vectors(ABC):
     """An open set of vectors by document id; similarity is the inner product."""
 
-    trained: bool = True  # else `train` must come before the first `upsert`
+    trained: bool = True  # otherwise `train` must come before the first `upsert`
 
     def train(self, sample: Float32[np.ndarray, "S D"]) -> None:
         """Learn from a sample, where there is something to learn."""
@@ -27,11 +27,11 @@ class Vectors(ABC):
 
     @abstractmethod
     def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
-        """Add these, in place of what has the same ids."""
+        """Add these; they replace what has the same ids."""
 
     @abstractmethod
     def delete(self, ids: Sequence[str]) -> None:
-        """Take these out; ids that are not there do no harm."""
+        """Remove these; unknown ids do no harm."""
 
     @abstractmethod
     def search(self, queries: Float32[np.ndarray, "Q D"], k: int) -> list[list[tuple[str, float]]]:
@@ -49,7 +49,7 @@ class Vectors(ABC):
         """Make all that was done durable."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of files and connections."""
+        """Release files and connections."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Backend(ABC):
     path: str
 
     lossless: ClassVar[bool] = True  # `fetch` returns what `upsert` was given
-    durable: ClassVar[bool] = True  # what was upserted outlives a killed process
+    durable: ClassVar[bool] = True  # what was upserted survives a killed process
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -81,7 +81,7 @@ class Backend(ABC):
 
     @abstractmethod
     def create(self, folder: Path, dim: int, documents: int) -> Vectors:
-        """Start an empty build, or go on with one that is durable."""
+        """Start an empty build, or go on with a durable one that exists."""
 
     @abstractmethod
     def open(self, folder: Path) -> Vectors:
@@ -95,18 +95,18 @@ class Backend(ABC):
         unfinished.rename(folder)
 
     def switch(self, folder: Path) -> None:  # noqa: B027
-        """Have a server's own alias name this build too, for clients that ask the server without us."""
+        """Point a server's own alias to this build too, for clients that ask the server directly."""
 
     def drop(self, folder: Path) -> None:
         """Remove a build."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def place(self, name: str, folder: Path) -> str:
-        """Name a build at a server; builds of one content have one name, so the index is named too."""
+        """Name a build at a server; builds with equal content have equal names, so the index's name is part of it."""
         root = blake2b(str(Path(self.path).resolve()).encode(), digest_size=4).hexdigest()
         return f"{name}_{root}_{folder.parent.name}"
 
     def identity(self) -> dict[str, Any]:
-        """What decides the build, beside the vectors: a node for `classes.build`, without the path."""
+        """What determines the build beside the vectors: a node for `classes.build`, without the path."""
         settings = {key: value for key, value in asdict(self).items() if key != "path"}
         return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **settings}

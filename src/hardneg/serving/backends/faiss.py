@@ -21,7 +21,7 @@ from hardneg.system.atomic_write import atomic_write
 log = logging.getLogger(__name__)
 
 INDEX, NAMES = "index.faiss", "ids.arrow"
-POINTS = 39  # training points a cell, below which faiss warns
+POINTS = 39  # training points per cell, below which faiss warns
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Faiss(Backend):
 
     @property
     def incremental(self) -> bool:
-        """Nothing is taken out of a graph: one with changes is made anew, from vectors that are there."""
+        """False for a graph, from which nothing can be removed: it is built anew, from the vectors that exist."""
         return "HNSW" not in self.factory
 
     def check(self) -> None:
@@ -63,7 +63,7 @@ class Faiss(Backend):
             raise ConfigError(f"index.factory={factory!r} is not a faiss index of {dim} dimensions: {error}") from error
         if hasattr(index, "do_polysemous_training"):
             index.do_polysemous_training = False  # a minute of annealing for a kind of search that is not used here
-            index.pq.cp.min_points_per_centroid = 1  # faiss would say it once for each byte; we say it once
+            index.pq.cp.min_points_per_centroid = 1  # faiss would warn once for each byte; we warn once
             if documents < POINTS * 256:
                 log.warning(
                     "%d documents are few to learn codes from: %d or more give better ones", documents, POINTS * 256
@@ -83,7 +83,7 @@ class Faiss(Backend):
 
 
 class FaissVectors(Vectors):
-    """A faiss index over running numbers; `names` are the ids by number, None for what was taken out."""
+    """A faiss index over running numbers; `names` are the ids by number, None for removed ones."""
 
     def __init__(self, folder: Path, index: Any, names: list[str | None], recipe: Faiss) -> None:
         self.folder, self.index, self.names, self.recipe = folder, index, names, recipe
@@ -121,7 +121,7 @@ class FaissVectors(Vectors):
         self.numbers.update(zip(ids, numbers.tolist(), strict=True))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Take out; a graph is built again from the others."""
+        """Remove; a graph is built again from the others."""
         gone = [self.numbers.pop(name) for name in ids if name in self.numbers]
         if not gone:
             return
@@ -137,7 +137,7 @@ class FaissVectors(Vectors):
             self.index.add_with_ids(vectors, kept)
 
     def search(self, queries: Float32[np.ndarray, "Q D"], k: int) -> list[list[tuple[str, float]]]:
-        """Ask faiss; a number of -1 stands for nothing."""
+        """Ask faiss; -1 stands for no result."""
         if not len(self.numbers):
             return [[] for _ in queries]
         scores, found = self.index.search(np.ascontiguousarray(queries), min(k, len(self.numbers)))
@@ -166,7 +166,7 @@ class FaissVectors(Vectors):
         return int(self.index.ntotal)
 
     def save(self) -> None:
-        """Write the index and the names, durably: the manifest comes after them, and a power cut must not turn that."""
+        """Write the index and the names, durably: the manifest comes after them, also after a power cut."""
         self.folder.mkdir(parents=True, exist_ok=True)
         table = pa.table({"id": pa.array(self.names, pa.large_string())})
         with atomic_write(self.folder / INDEX, alone=True) as draft:

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends.base import Backend, Vectors
 
-LONGEST = 24  # bytes of a name; PostgreSQL cuts at 63, and two hashes and the suffix of the graph come behind it
+LONGEST = 24  # bytes of a name; PostgreSQL cuts at 63, and two hashes and the graph's suffix follow it
 WIDEST = 1000  # hnsw.ef_search takes no more
 
 
@@ -75,7 +75,7 @@ class PgVector(Backend):
         folder.mkdir(parents=True, exist_ok=True)
 
     def switch(self, folder: Path) -> None:
-        """Have the view show this build: in one transaction, so that it is never without a table."""
+        """Point the view to this build, in one transaction, so that it always has a table."""
         with self._connect() as connection, connection.transaction():
             connection.execute(_sql("DROP VIEW IF EXISTS {}", self.name))
             connection.execute(_sql("CREATE VIEW {} AS SELECT id, vector FROM {}", self.name, self._table(folder)))
@@ -121,10 +121,10 @@ class PgVectors(Vectors):
         self.dim = int(found[0])
 
     def _widen(self, width: int) -> None:
-        """Walk the graph as wide as that from now on: it returns no more documents than it is wide."""
+        """Search the graph at least that wide from now on: it returns no more documents than it searches wide."""
         if self.recipe.hnsw and self.width < (width := min(width, WIDEST)):
             self.connection.execute(f"SET hnsw.ef_search = {int(width)}")
-            self.width = width  # never narrower again: another thread may be asking for more
+            self.width = width  # never narrower again, as another thread may be asking for more
 
     def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
         """Copy rows to the server, and merge them by id."""

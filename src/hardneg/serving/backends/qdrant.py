@@ -50,13 +50,13 @@ class Qdrant(Backend):
 
     @property
     def incremental(self) -> bool:
-        """A folder is copied, a collection at a server is not: it is filled from the vectors that are there."""
+        """A folder can be copied; a collection at a server cannot, and is filled from the vectors that exist."""
         return self.url is None
 
     def check(self) -> None:
         """Raise `UserError` where the client is not installed or the server lets no collection be made.
 
-        Taking an alias away that is not there changes nothing, and needs the rights that a build will need.
+        Deleting an alias that does not exist changes nothing, and needs the rights that a build will need.
         """
         models = client_library().models
         if self.url is not None:
@@ -69,7 +69,7 @@ class Qdrant(Backend):
         client, collection = self._connect(folder)
         if not self._exists(client, collection):
             params = models.VectorParams(size=dim, distance=models.Distance.DOT)
-            graph = None if self.hnsw else models.HnswConfigDiff(m=0)  # none is built where none is walked
+            graph = None if self.hnsw else models.HnswConfigDiff(m=0)  # no graph is built where none is searched
             with saying(self.url):
                 client.create_collection(collection, vectors_config=params, hnsw_config=graph)
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ class Qdrant(Backend):
         return QdrantVectors(client, collection, self.url, self.hnsw, self.ef_search)
 
     def switch(self, folder: Path) -> None:
-        """Have the alias name this build: in one request, so that it is never without a collection."""
+        """Point the alias to this build, in one request, so that it always has a collection."""
         if self.url is not None:
             models = client_library().models
             live = models.CreateAlias(collection_name=self.place(self.name, folder), alias_name=self.name)
@@ -103,7 +103,7 @@ class Qdrant(Backend):
         super().drop(folder)
 
     def identity(self) -> dict[str, Any]:
-        """In local mode none of the settings for a server decides anything."""
+        """In local mode the settings for a server do not matter."""
         node = super().identity()
         return node if self.url is not None else {"_target_": node["_target_"]}
 
@@ -125,7 +125,7 @@ class Qdrant(Backend):
             client = make(url=self.url, api_key=key, timeout=TIMEOUT, check_compatibility=False)
             return client, self.place(self.name, folder)
         try:
-            # Answers may come from any thread of a service; Qdrant's own lock lets one at a time at its storage.
+            # A service may ask from any thread; Qdrant's own lock lets one at a time into its storage.
             return make(path=str(folder), force_disable_check_same_thread=True), COLLECTION
         except RuntimeError as error:
             raise UserError(

@@ -1,4 +1,4 @@
-"""An open Qdrant collection, and what Qdrant's client raises in our words."""
+"""An open Qdrant collection, and the errors of Qdrant's client in our words."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hardneg.serving.backends.base import Vectors
 
 log = logging.getLogger(__name__)
 
-BATCH = 256  # points a request
-PAUSE = 0.5  # seconds between two looks at a graph in the making
+BATCH = 256  # points per request
+PAUSE = 0.5  # seconds between two looks at a graph that is being built
 
 
 class QdrantVectors(Vectors):
@@ -28,7 +28,7 @@ class QdrantVectors(Vectors):
     def __init__(self, client: Any, collection: str, url: str | None, hnsw: bool, ef_search: int) -> None:
         self.client, self.collection, self.url = client, collection, url
         self.models = client_library().models
-        # Local mode is exact whatever it is asked for, and warns of it.
+        # Local mode is always exact, and warns if it is asked for anything else.
         params = self.models.SearchParams(exact=not hnsw, hnsw_ef=ef_search)
         self.asked = None if url is None else params
 
@@ -78,7 +78,7 @@ class QdrantVectors(Vectors):
             return int(self.client.count(self.collection).count)
 
     def save(self) -> None:
-        """Wait until the graph is built: until then what is not in it is scanned, and would be measured as exact.
+        """Wait until the graph is built: until then points outside it are scanned, and recall would be too high.
 
         Raises `UserError` where the server gives up.
         """
@@ -87,7 +87,7 @@ class QdrantVectors(Vectors):
             if info.status == status.RED:
                 raise UserError(f"the collection {self.collection} cannot be finished: {info.optimizer_status}")
             if info.status == status.GREY and not woken:
-                # A server that was restarted waits for a change before it goes on with a graph: one without effect.
+                # A restarted server goes on with a graph only after a change: this one has no effect.
                 woken = True
                 with saying(self.url):
                     self.client.update_collection(self.collection, optimizers_config=self.models.OptimizersConfigDiff())
@@ -107,7 +107,7 @@ class QdrantVectors(Vectors):
 
 @contextmanager
 def saying(url: str | None) -> Iterator[None]:
-    """Turn what the client raises into a `UserError` that names the server and the mend."""
+    """Turn the client's errors into a `UserError` that names the server and the remedy."""
     errors = client_library().http.exceptions
     try:
         yield
@@ -122,7 +122,7 @@ def saying(url: str | None) -> Iterator[None]:
 
 
 def _reason(error: Any) -> str:
-    """What the server says, which is JSON from Qdrant itself and anything from what stands before it."""
+    """The server's own words: JSON from Qdrant itself, anything from a proxy before it."""
     try:
         return str(error.structured()["status"]["error"])
     except (ValueError, KeyError, TypeError):

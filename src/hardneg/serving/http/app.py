@@ -1,4 +1,4 @@
-"""The application: which paths there are, and how refusals look."""
+"""The application: its paths, and the form of refusals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ABOUT = "Answers come from one build of the index, which they name, with its fre
 def app(live: LiveIndex, limits: Limits | None = None) -> FastAPI:
     """Make the application that answers with this index; one process, since the model is in memory.
 
-    `/docs` is left out: its page loads scripts from elsewhere. `/openapi.json` describes all there is.
+    `/docs` is left out: its page loads scripts from elsewhere. `/openapi.json` describes everything.
     """
     service = Service(live, limits or Limits())
     made = FastAPI(
@@ -45,5 +45,5 @@ async def _refused(_: Request, error: HTTPException) -> Response:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
-    """What nobody thought of: the server logs it, and the client learns nothing of our inside."""
+    """Answer an unforeseen error: the server logs it, and the client learns nothing about our internals."""
     return as_json({"error": "this request failed; the service's log says why"}, 500)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Full(Exception):
-    """As many requests wait as may wait."""
+    """The queue is full."""
 
 
 class Failed(Exception):
@@ -36,10 +36,10 @@ class Job:
 class Batcher:
     """One worker thread that answers jobs, oldest first, as many together as there are.
 
-    An idle worker takes a job at once, and while it is busy the next batch gathers by itself; to wait for more was
-    measured and does not pay (experiments/bench).
+    An idle worker takes a job at once, and while it is busy the next batch gathers by itself; waiting for more requests
+    was measured, and does not pay (experiments/bench).
 
-    Jobs of one batch have the same `k`, so that nobody's answer depends on how much another one asks for. A batch that
+    Jobs of one batch have the same `k`, so that no answer depends on how much another request asks for. A batch that
     fails is asked again job by job, and only a job that fails by itself gets the error. `ask` turns texts and `k` into
     an answer for each text. All methods belong to the thread of the event loop.
     """
@@ -58,7 +58,7 @@ class Batcher:
         threading.Thread(target=self._work, name="search", daemon=True).start()
 
     def stop(self) -> None:
-        """Let the worker end after what has come in."""
+        """Let the worker end once it has answered what came in."""
         self._inbox.put(None)
 
     def submit(self, texts: Sequence[str], k: int, even_if_full: bool = False) -> asyncio.Future[list[Any]]:
@@ -78,7 +78,7 @@ class Batcher:
                     self._loop.call_soon_threadsafe(_deliver, batch, answers)
 
     def _gather(self) -> bool:
-        """Take in what has come, and wait for it where there is nothing to do; false at the end."""
+        """Take in what has come, waiting where there is nothing to do; False at the end."""
         if not self._held and not self._ending:
             self._hold(self._inbox.get())
         with contextlib.suppress(Empty):
@@ -93,7 +93,7 @@ class Batcher:
             self._held.append(job)
 
     def _batch(self) -> list[Job]:
-        """Take the oldest job and those of its kind that fit; drop what nobody waits for."""
+        """Take the oldest job and those with the same `k` that fit; drop those that nobody waits for."""
         batch: list[Job] = []
         left: deque[Job] = deque()
         room = self.max_batch

@@ -1,10 +1,10 @@
-"""Reading a request's body, never more of it than is allowed, whatever its headers say."""
+"""Reading a request's body, but never more than is allowed, whatever its headers say."""
 
 from __future__ import annotations
 
 from fastapi import HTTPException, Request
 
-LINGER = 4  # times the limit that are read and thrown away: a client that is still sending would not see the answer
+LINGER = 4  # times the limit that is read and thrown away: a client that is still sending would not see the answer
 
 
 async def read_body(request: Request, most: int) -> bytes:

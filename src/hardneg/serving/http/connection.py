@@ -10,7 +10,7 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEADERS = 65_536  # bytes of a request's headers
-LINGER = 4  # times that which are read and thrown away: a client that is still sending would not see the answer
+LINGER = 4  # times that limit which is read and thrown away: a client that is still sending would not see the answer
 
 
 class Timer:
@@ -20,7 +20,7 @@ class Timer:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], None]) -> None:
-        """Call it in so many seconds."""
+        """Call it after this many seconds."""
         self.stop()
         self._handle = loop.call_later(seconds, then)
 
@@ -32,18 +32,18 @@ class Timer:
 
 
 class Guarded(HttpToolsProtocol):
-    """uvicorn's protocol, with a time in which headers must come and an answer must be taken, and a size of headers.
+    """uvicorn's protocol, with a time limit for headers to come and for an answer to be read, and a size of headers.
 
-    uvicorn closes connections that are silent after an answer; one that sends its headers byte by byte or for ever, or
-    does not read, it would keep. What is refused here is refused in the form of the application's refusals.
+    uvicorn closes connections that are silent after an answer, but would keep one that sends its headers byte by byte
+    or for ever, or does not read. Refusals here have the form of the application's.
     """
 
     patience: ClassVar[float]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
-        self._asking, self._taking = Timer(), Timer()  # for headers, and for an answer to be read: both may be due
-        self._headers: int | None = 0  # bytes that came of headers that are not complete; None where none are due
+        self._asking, self._taking = Timer(), Timer()  # for headers to come, and for an answer to be read
+        self._headers: int | None = 0  # bytes of incomplete headers so far; None where none are due
         self._refused = False
         super().connection_made(transport)
         self._wait(self._asking)
@@ -55,7 +55,7 @@ class Guarded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count headers; the last piece may be followed by a body, so it is what came before that must be small."""
+        """Count the headers' bytes; a body may follow in the last piece, so what came before it must be small."""
         if self._headers is not None:
             if self._headers > HEADERS:
                 self._too_large(self._headers)
@@ -87,12 +87,12 @@ class Guarded(HttpToolsProtocol):
         self._taking.stop()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer what is not HTTP."""
         self._refuse(400, "this is not a valid HTTP request")
         self.transport.close()
 
     def _too_large(self, size: int) -> None:
-        """Answer once, and take what is still sent for a while, until patience ends or it is too much."""
+        """Answer once, and read on for a while, until time or size runs out."""
         answering = self.cycle is not None and not self.cycle.response_complete  # an earlier request: not between
         if answering or size > LINGER * HEADERS:
             self.transport.abort()

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from hardneg.serving.http.limits import Limits
 
-SHOWN, LONG = 3, 60  # errors that are told, and characters of a key that is
-MANY = 100  # errors from which on they are only counted: a hostile body can have one for each of 50,000 keys
+SHOWN, LONG = 3, 60  # errors that are reported, and characters of a key in them
+MANY = 100  # errors beyond which they are only counted: a hostile body can have one for each of 50,000 keys
 EITHER = "give either query, a text, or queries, a list of texts"
 
 
@@ -34,7 +34,7 @@ def _says_something(text: str) -> str:
 
 
 def reader(model: type[BaseModel]) -> Callable[[bytes], tuple[list[str], int]]:
-    """Return what turns a body into texts and `k`; raises `HTTPException` 400 for what is no JSON, 422 otherwise."""
+    """Return what turns a body into texts and `k`; raises `HTTPException` 400 for what is not JSON, else 422."""
 
     def read(body: bytes) -> tuple[list[str], int]:
         try:

@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """Take the port before the model is loaded; it is listened on when the model is there.
+    """Take the port before the model is loaded; connections are accepted once it is.
 
-    Raises `UserError` where it cannot be had.
+    Raises `UserError` where the port cannot be had.
     """
     try:
-        if not 0 <= port < 65_536:  # the resolver takes it modulo that
+        if not 0 <= port < 65_536:  # the resolver takes a port modulo that
             raise OSError("ports are 0 to 65535")
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -63,13 +63,13 @@ def serve(live: LiveIndex, limits: Limits, place: socket.socket, what: str) -> N
         server_header=False,
         timeout_graceful_shutdown=int(limits.timeout) + 1,
     )
-    # uvicorn ends in order and then raises the signal again, for those who had a handler: to have stopped is no error.
+    # uvicorn shuts down in order and then raises the signal again, for earlier handlers: having stopped is no error.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: None)
     # A full collection walks all that torch and the model's library have made, 160 ms in which nobody is answered: what
-    # is here now stays, and need not be looked at again.
+    # exists now stays, and need not be looked at again.
     gc.collect()
     gc.freeze()
-    allocator.give_back()  # what reading the checkpoint and the checks took
+    allocator.give_back()  # memory that reading the checkpoint and the checks took
     Server(config).run([place])
     log.info("stopped")

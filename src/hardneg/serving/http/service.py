@@ -1,4 +1,4 @@
-"""What the endpoints do: ask the live index through the batcher, within limits, and say how it is."""
+"""What the endpoints do: ask the live index through the batcher, within limits, and report its state."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from hardneg.serving.http.question import question, reader
 from hardneg.serving.http.watch import Watch
 from hardneg.serving.live_index import Answer, LiveIndex
 
-LISTEN = 0.1  # seconds after which it is asked, again and again, whether a waiting client is still there
-PROBE, LASTS = "the", 1.0  # what `health` asks the index, and for how many seconds an answer counts
+LISTEN = 0.1  # seconds between two looks at whether a waiting client is still connected
+PROBE, LASTS = "the", 1.0  # the query of `health`, and for how many seconds its answer counts
 GONE = 499, "the client has gone"  # nobody reads it
 
 
@@ -49,7 +49,7 @@ class Service:
             self.batcher.stop()
 
     def ask(self, texts: Sequence[str], k: int) -> list[Answer]:
-        """Answer with one build and one state, whatever is switched meanwhile; the worker's part."""
+        """Answer with one build and one state, whatever is switched meanwhile; runs in the worker."""
         state = self.watch.state
         name, says = state.opened.build.name, state.says
         return [Answer(hits, name, says) for hits in state.opened.search(texts, k)]
@@ -74,7 +74,7 @@ class Service:
         return _found(await self._in_time(future, until, request))
 
     async def _in_time(self, future: asyncio.Future[Any], until: float, request: Request) -> Any:
-        """Wait for an answer; work that nobody waits for any more is taken from the queue, if it has not begun."""
+        """Wait for an answer; work that nobody waits for any longer leaves the queue, if it has not begun."""
         try:
             while (left := until - time.monotonic()) > 0:
                 await asyncio.wait((future,), timeout=min(left, LISTEN))
@@ -89,7 +89,7 @@ class Service:
         raise HTTPException(504, f"no answer within {self.limits.timeout:g} s")
 
     async def health(self) -> Response:
-        """Whether a query is answered now: a real one is asked, at most one a second, through the same queue."""
+        """Whether queries are answered now: a real one is asked through the same queue, at most once a second."""
         if self.watch.refuses:
             raise HTTPException(503, f"the index must not answer: {self.watch.state.freshness}")
         if self._probe is None or (self._probe.done() and time.monotonic() > self._probed + LASTS):
@@ -122,7 +122,7 @@ class Service:
         )
 
     async def examine(self) -> Response:
-        """Examine the open build anew, at most once a minute, and say what is known then."""
+        """Examine the open build again, at most once a minute, and report what is known then."""
         future = asyncio.wrap_future(self.watch.examine())
         try:
             await asyncio.wait_for(asyncio.shield(future), self.limits.timeout)
@@ -134,7 +134,7 @@ class Service:
 
 
 def as_json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Write JSON; raises `ValueError` for a number that JSON has not."""
+    """Write JSON; raises `ValueError` for a number that JSON cannot hold."""
     body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return Response(body, status, headers, "application/json")
 

@@ -1,4 +1,4 @@
-"""Watching the live index: a switch is followed beside the queries, and the open build is examined anew when asked."""
+"""Watching the live index: switches are followed in the background, and the open build is examined again on request."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hardneg.serving.freshness import Freshness
-from hardneg.serving.live_index import LiveIndex, Opened
+from hardneg.serving.live_index import LiveIndex
+from hardneg.serving.opened_build import Opened
 from hardneg.system import allocator
 
 log = logging.getLogger(__name__)
 
 EVERY = 0.5  # seconds between two looks at the pointer, each of which costs microseconds
-COOLING = 60.0  # seconds in which an index is not examined again, however often that is asked for
-TIDY = 20.0  # seconds between two times that freed memory is given back
+COOLING = 60.0  # seconds within which an index is not examined again, however often that is requested
+TIDY = 20.0  # seconds between two returns of freed memory
 BEHIND = "; another build went live and could not be opened"  # why is in the log, not for strangers
 
 
@@ -82,7 +83,7 @@ class Watch:
             if self._asked is not None:
                 self._examine(self._asked)
             if time.monotonic() > self._tidied + TIDY:
-                # Batches are of unlike sizes: what one leaves between two blocks in use would add up; so would builds.
+                # Batches differ in size: gaps that they leave between blocks in use would add up; so would builds.
                 allocator.give_back()
                 self._tidied = time.monotonic()
 
@@ -104,7 +105,7 @@ class Watch:
                 log.info("%s", freshness)
             else:
                 log.warning("%s. To mend it: %s", freshness, freshness.mend)
-        except Exception as error:  # whatever a backend raises: the service goes on with what was known
+        except Exception as error:  # whatever a backend raises, the service goes on with what was known
             log.error("the index could not be examined", exc_info=error)
             self._asked = None
             waiting.set_exception(error)

@@ -12,7 +12,7 @@ from hardneg.training.callbacks.evaluation import measured_now, measured_within
 class AfterEvaluation(L.Callback):
     """Calls `evaluated` once for each dev evaluation; it comes after `Evaluate`.
 
-    `judged` is the step of the last one that counts: of those up to it nothing is heard.
+    `judged` is the step of the last evaluation that was handled: up to it, none calls `evaluated`.
     """
 
     def __init__(self) -> None:
@@ -23,12 +23,12 @@ class AfterEvaluation(L.Callback):
         """Do what is to be done after this evaluation."""
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Hear of an evaluation within an epoch."""
+        """Handle an evaluation within an epoch."""
         if measured_within(trainer):
             self._once(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hear of one at its end."""
+        """Handle one at its end."""
         if measured_now(trainer):
             self._once(trainer, pl_module)
 

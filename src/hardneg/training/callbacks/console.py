@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 class EpochLine(L.Callback):
     """Log the epoch's mean loss (`train/epoch_loss`), and show it with the dev metrics on one line.
 
-    Ends a run whose loss is no number any more: nothing can come of it, and it would be compared with others as if it
-    were one. Looked at where the loss is read anyway, at evaluations and ends of epochs, by all ranks together. A batch
-    whose step a gradient scaler skips, as with precision=16-mixed, changes no weights and does not count.
+    Ends a run whose loss has become NaN or infinite: nothing can come of it, and its results would be compared with
+    others' as if they meant something. Looked at where the loss is read anyway, at evaluations and ends of epochs, by
+    all ranks together. A batch whose step a gradient scaler skips, as with precision=16-mixed, changes no weights and
+    does not count.
 
     The mean is over the epoch's batches of all ranks, also of an epoch that was interrupted and went on.
     """

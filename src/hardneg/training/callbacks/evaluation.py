@@ -18,7 +18,7 @@ from hardneg.retrieval.test_sets import TestSet
 from hardneg.system import distributed
 from hardneg.training.base import TrainingModule, at_a_step, ends_now
 from hardneg.training.callbacks.moving_average import averaged
-from hardneg.training.dev_subset import Chooser, DevSubset, agreement
+from hardneg.training.dev_subset import Chooser, DevSubset, correlations
 from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ Values = dict[str, Float[np.ndarray, " Q"]]  # metric -> value by query
 class Evaluate(L.Callback):
     """Rank all documents exactly, or again what a first stage found, and log `val/<metric>`.
 
-    Of several data sets in one that is the mean over them, beside `val/<set>/<metric>`.
+    With several data sets in one this is the mean over them, beside `val/<set>/<metric>`.
 
     Dev is evaluated every `every_n_epochs`, or, where `every_n_steps` is given, at its multiples instead: optimiser
     steps, however many batches or ranks make one, within epochs and across them. The end of training is evaluated in
@@ -51,9 +51,9 @@ class Evaluate(L.Callback):
         metrics: Sequence[Metric],
         depth: int,
         every_n_epochs: int,
-        every_n_steps: int | None = None,
-        choose: Chooser | None = None,
-        best: str | None = None,
+        every_n_steps: int | None,
+        choose: Chooser | None,
+        best: str | None,
     ) -> None:
         self.retriever, self.dev, self.tests, self.test_before = retriever, dev, tests, test_before
         self.metrics, self.depth = metrics, depth
@@ -99,7 +99,7 @@ class Evaluate(L.Callback):
             write_row(trainer, means, step=0)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Evaluate on dev and log, if the steps are up within an epoch; at its last batch that waits for its end."""
+        """Evaluate on dev and log where it is due within an epoch; at its last batch this waits for its end."""
         if self.dev is None or not self.every_n_steps or trainer.is_last_batch or not at_a_step(trainer):
             return
         if trainer.global_step % self.every_n_steps == 0:
@@ -135,7 +135,7 @@ class Evaluate(L.Callback):
         whole = self._measured(self._dev_run(ranker, all_documents=True))
         means = {name: average(values, queries, data) for name, values in whole.items()}
         one = average(subset[self.best], queries, data)
-        found = agreement(subset[self.best], whole[self.best])
+        found = correlations(subset[self.best], whole[self.best])
         both: dict[str, int | float | str] = {"subset": one, "all": means[self.best], **found}
         self.agreed.append({"step": step, "metric": self.best, **both})
         if distributed.rank() == 0:
@@ -174,7 +174,7 @@ class Evaluate(L.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run could not compute again: the dev curve, the test before training, the subset."""
         before = [_tensors(values) for values in self.before]
-        # One set's is written as it was when there was only one.
+        # With one test set it is written as in earlier versions, which knew only one.
         first = before if len(before) > 1 else next(iter(before), None)
         state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
         if self.subset is not None:

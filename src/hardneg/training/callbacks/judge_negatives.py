@@ -118,7 +118,7 @@ class JudgeNegatives(L.Callback):
             log.info("to see %s (this seed), train the same run without %s:\n  %s", did, it, typed)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run goes on from."""
+        """What a resumed run continues with."""
         return {"seen": self.seen, "first": self.first}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -10,22 +10,22 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.runs.folder import BEST, LAST
-from hardneg.system import distributed
+from hardneg.system import agreement
 from hardneg.training.base import ends_now
 from hardneg.training.callbacks.evaluation import measured_now, measured_within
 
 BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
-RARE = 20  # the end of an epoch leaves last.ckpt as it is until so many times what writing it took have passed
+RARE = 20  # after a write the ends of epochs leave last.ckpt alone for this many times as long as the write took
 LONGEST = 600.0  # seconds, after which it is written in any case
 
 
 def last_checkpoints(folder: Path, every_n_steps: int) -> list[ModelCheckpoint]:
     """Write last.ckpt every so many steps and at epochs' ends; Lightning's callback can do only one of the two.
 
-    Where epochs are short, their ends write it only as often as takes a twentieth of the time: a table of word vectors
-    of 140 MB, written after each epoch of a third of a second, made a third of the run. They do write it when
-    `every_n_steps` are up, when best.ckpt is newer, which would else be of steps that the resumed run has not seen, and
-    at the run's end.
+    Where epochs are short, their ends write it so seldom that writing takes a twentieth of the time at most: a table of
+    word vectors of 140 MB, written after each epoch of a third of a second, made a third of the run. They do write it
+    when `every_n_steps` are up, when best.ckpt is newer, which would otherwise hold steps that a resumed run has not
+    made, and at the run's end.
     """
     return [
         _WithinEpoch(dirpath=folder, filename=LAST_STEM, every_n_train_steps=every_n_steps),
@@ -85,7 +85,7 @@ class _AtEpochEnd(_Keep):
         last = last_written(trainer)
         must = ends_now(trainer) or _written(trainer, BEST_STEM) > last
         must |= trainer.global_step - last >= self.every_n_steps
-        if must or distributed.first(lambda: time.monotonic() >= self.again):
+        if must or agreement.first(lambda: time.monotonic() >= self.again):
             began = time.monotonic()
             super().on_train_epoch_end(trainer, pl_module)
             self.again = time.monotonic() + min(RARE * (time.monotonic() - began), LONGEST)

@@ -22,7 +22,7 @@ class MovingAverage(WeightAveraging):
     steps and not of its first. Weights that are not trained and what online sources hold (a queue) are the model's own:
     averaged, they would be moved by rounding, or be nonsense. Checkpoints are laid out as Lightning's callback does.
 
-    Raises `ConfigError` for a decay that is no share.
+    Raises `ConfigError` for a decay outside 0 to 1.
     """
 
     def __init__(self, decay: float = 0.999, warmup: bool = True) -> None:

@@ -9,7 +9,7 @@ import lightning as L
 
 from hardneg.runs import status
 from hardneg.runs.study import open_study
-from hardneg.system import distributed
+from hardneg.system import agreement
 from hardneg.training.callbacks.after_evaluation import AfterEvaluation
 from hardneg.training.callbacks.evaluation import Evaluate
 
@@ -46,5 +46,5 @@ class Prune(AfterEvaluation):
             self.trial.report(float(point[f"val/{self.metric}"]), number)
             return bool(self.trial.should_prune())
 
-        if distributed.first(ask):
+        if agreement.first(ask):
             self.pruned = trainer.should_stop = True

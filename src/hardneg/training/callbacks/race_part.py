@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from hardneg.errors import Paused
 from hardneg.runs import rungs, status
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
-from hardneg.system import distributed
+from hardneg.system import agreement
 from hardneg.training.base import at_a_step
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.keep_checkpoints import last_written
@@ -103,7 +103,7 @@ class TimeSteps(Checkpoint):
         now = time.perf_counter()
         self.ends.append(now - _mining_seconds(trainer))
         up = len(self.ends) > LEAST and self.ends[-1] - self.ends[0] >= self.seconds
-        if not distributed.first(lambda: up):
+        if not agreement.first(lambda: up):
             return
         step = step_seconds(self.ends) + _mining_a_step(trainer)
         self.evaluate.measure(trainer, pl_module)

@@ -17,7 +17,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
-from hardneg.system import distributed, split_weights
+from hardneg.system import agreement, split_weights
 from hardneg.training.base import ends_now, logs_now, stops_early
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.keep_checkpoints import last_written
@@ -54,7 +54,7 @@ class Remine(L.Callback):
         self.warmup_epochs = warmup_epochs
         self.every_n_epochs, self.every_n_steps, self.keep_last = every_n_epochs, every_n_steps, keep_last
         self.round, self.step = 0, 0
-        self.seconds = 0.0  # that this process has spent on mining
+        self.seconds = 0.0  # that this process has spent mining
         self.stores: dict[str, list[str]] = {name: [] for name in sources}
         self.saved: dict[int, list[str]] = {}  # step of a checkpoint -> the stores in use when it was written
 
@@ -68,7 +68,7 @@ class Remine(L.Callback):
             self.mine(trainer, self._wanted(trainer, 0))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Mine if the steps are up; say how old the lists are."""
+        """Mine where it is due; log how old the lists are."""
         since = trainer.global_step - self.step
         if self.round and logs_now(trainer):
             # The step just done drew from lists that were one step younger than they are now.
@@ -131,7 +131,7 @@ class Remine(L.Callback):
             old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
             self.stores[name] = [store for store in self.stores[name] if store not in old]
             if self.setting.owner is not None:
-                distributed.first(partial(self._release, old))  # it waits for locks that others may hold
+                agreement.first(partial(self._release, old))  # releasing waits for locks that others may hold
 
     def _release(self, stores: list[str]) -> None:
         assert self.setting.owner is not None

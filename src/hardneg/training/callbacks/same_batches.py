@@ -10,7 +10,7 @@ from hardneg.data.datamodule import Batches
 class SameBatches(L.Callback):
     """Make every epoch the first one again: its queries in its order, their positives and the negatives drawn for them.
 
-    With trainer.limit_train_batches=N it is what Lightning's `overfit_batches` is elsewhere.
+    With trainer.limit_train_batches=N it does what Lightning's `overfit_batches` does elsewhere.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

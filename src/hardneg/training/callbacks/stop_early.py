@@ -15,13 +15,13 @@ from hardneg.training.callbacks.evaluation import Evaluate
 class StopEarly(AfterEvaluation):
     """Have every `EarlyStopping` that watches a dev metric (`val/...`) judge each evaluation once.
 
-    Lightning's callback looks at the end of every epoch, or of every validation of Lightning's own. Of a metric that is
-    measured every few epochs it would count the last value again and again, and of one that is measured within epochs
-    it would see the last only. To it an evaluation here is what a validation is there: its patience is in evaluations.
-    One that watches something else (`train/epoch_loss`) goes on by epochs. A run that has been stopped stays so when it
-    is resumed.
+    Lightning's callback looks at the end of every epoch, or of every validation of Lightning's own. It would count the
+    last value of a metric measured every few epochs again and again, and see only the last of those measured within an
+    epoch. Here it judges evaluations as it judges validations elsewhere: its patience is in evaluations. One that
+    watches something else (`train/epoch_loss`) goes on by epochs. A run that has been stopped stays so when it is
+    resumed.
 
-    Comes after `Evaluate`, and before what need not be done any more when a run stops.
+    Comes after `Evaluate`, and before whatever is not needed once a run stops.
     """
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

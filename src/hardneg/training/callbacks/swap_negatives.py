@@ -25,16 +25,16 @@ from hardneg.training.write_row import write_row
 log = logging.getLogger(__name__)
 
 Step = tuple[Tensor, ...]  # its queries, their documents, what these scored, and which source each is of
-MOST = 100  # steps that are kept on the device, whatever `every_n_steps` is
+MOST = 100  # steps that are kept on the device at most, whatever `every_n_steps` is
 
 
 class SwapNegatives(L.Callback):
     """Keep what each step's drawn negatives scored, and have their sources judge it when their steps are up.
 
     The scores are those that the step has anyway, before any live filter, and stay on the device until then, so that
-    the host waits for them once in so many steps. All ranks judge what all of them have seen. The checkpoint holds what
-    has given way, and what waits to be judged. Logs `negatives/<source>/easy`, the share of what was looked at that
-    counts as easy, and `negatives/<source>/swapped`, the share that gave way: less where lists are used up.
+    the host waits for them only then. Every rank judges what all ranks have seen. The checkpoint holds what has given
+    way, and what waits to be judged. Logs `negatives/<source>/easy`, the share of what was looked at that counts as
+    easy, and `negatives/<source>/swapped`, the share that gave way: fewer where lists are used up.
 
     Comes after `Remine`: in a new store nothing has given way, and what was drawn from the old one is forgotten.
     """
@@ -49,7 +49,7 @@ class SwapNegatives(L.Callback):
         self.skipped = {name: 0 if curriculum is None else curriculum.skipped(name) for name in self.sources}
         self.fresh: dict[str, list[Step]] = {name: [] for name in self.sources}  # of this rank, on its device
         self.held: dict[str, list[Scored]] = {name: [] for name in self.sources}  # of all ranks, in main memory
-        self.of: dict[str, Swapped | None] = dict.fromkeys(self.sources)  # what these were drawn under
+        self.of: dict[str, Swapped | None] = dict.fromkeys(self.sources)  # at the draw of these
         self.judged_at = -1
         self.resumed: dict[str, Any] = {}
 
@@ -69,7 +69,7 @@ class SwapNegatives(L.Callback):
         self._warn_of_new_lists(trainer)
 
     def _warn_of_new_lists(self, trainer: L.Trainer) -> None:
-        """Warn of lists that are new within an epoch: what is easy shows when it is drawn again, an epoch later."""
+        """Warn of lists replaced within an epoch: a negative proves easy when it is drawn again, an epoch later."""
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         new = [(one.every_n_steps, one.setting) for one in callbacks if isinstance(one, Remine) and one.every_n_steps]
         epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
@@ -120,7 +120,7 @@ class SwapNegatives(L.Callback):
                 write_row(trainer, {f"negatives/{name}/{key}": value for key, value in shares.items()})
 
     def _follow(self, name: str) -> None:
-        """Forget what was drawn from lists that are no more."""
+        """Forget what was drawn from lists that were replaced."""
         now = self.sources[name].swapped
         if now is not self.of[name]:
             self.of[name], self.fresh[name], self.held[name] = now, [], []

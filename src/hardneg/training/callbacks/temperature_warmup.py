@@ -1,4 +1,4 @@
-"""Warming a temperature up: blunt at first, and sharper to what the loss is set to."""
+"""Warming a temperature up: from a blunt softmax to the sharpness that the loss is set to."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class TemperatureWarmup(L.Callback):
     """Raise the scale, 1 / temperature, from 1 in a line to the loss's own over the first `steps` optimiser steps.
 
     SimLM's `t_warmup` (arXiv:2207.02578, simlm/src/models/biencoder_model.py): at step s of n a loss of temperature t
-    has the scale max(1, s / n / t). `losses` names those that are warmed up; null: all that have a temperature. A
-    function of the step alone, so a run that goes on has what it would have had.
+    has the scale max(1, s / n / t). `losses` names those that are warmed up; null: all that have a temperature. It
+    depends on the step alone, so a resumed run has the same temperatures as one that was never interrupted.
 
     Raises `ConfigError` for `steps` below 1.
     """

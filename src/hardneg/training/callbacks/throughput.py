@@ -21,8 +21,8 @@ class Throughput(L.Callback):
 
     Loading counts, and checkpoints within epochs; evaluation and mining do not: this comes before them, and `again`
     after them starts the clock again. Documents are the slots of a batch: its positives and drawn negatives. It reads
-    the clock and the shapes, and so waits for no device; where a device is behind, a row's rate is the host's, and
-    evens out over the rows.
+    only the clock and shapes, and so waits for no device; where a device lags behind, a row shows the host's rate,
+    which evens out over the rows.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Throughput(L.Callback):
         self.since = time.perf_counter()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Start it here where a run goes on in the middle of an epoch, so that its first row says what others say."""
+        """Start it here where a run goes on in the middle of an epoch, so that its first row is like the others."""
         if self.since is None:
             self.since = time.perf_counter()
 
@@ -62,7 +62,7 @@ class Throughput(L.Callback):
         self.since = None
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take up what no row has told."""
+        """Add what no row has counted."""
         self._add_up()
 
     def _add_up(self) -> None:
@@ -83,7 +83,7 @@ class _Again(L.Callback):
 def overall(trainer: L.Trainer, summary: Path) -> dict[str, float]:
     """The rates of this process's whole training, and its `train_seconds`; a resumed run's are those since then.
 
-    A run that had come to its last step before is only tested once more: its rates are those that its summary has.
+    A run that had made its last step before is only tested again: it keeps the rates in its summary.
     """
     found = next(one for one in trainer.callbacks if isinstance(one, Throughput))  # type: ignore[attr-defined]
     if not found.trained and summary.exists():

@@ -12,7 +12,7 @@ from hardneg.training.callbacks.raise_alarms import raise_alarms
 
 
 class WatchCollapse(L.Callback):
-    """Raise an alarm, once until it is over, when random queries, or documents, have come to be embedded alike."""
+    """Raise an alarm when random queries, or documents, are embedded alike; again only once that was over."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self.at = thresholds
@@ -33,7 +33,7 @@ class WatchCollapse(L.Callback):
             self.told[of] = bool(alarms)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run goes on from."""
+        """What a resumed run continues with."""
         return {"cosines": {of: list(values) for of, values in self.cosines.items()}, "told": dict(self.told)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

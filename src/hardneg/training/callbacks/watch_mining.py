@@ -47,7 +47,7 @@ class Alarms(L.Callback):
         folder: Path,
         thresholds: Thresholds,
         metrics: list[str],
-        beside: BesideBM25 | None = None,
+        beside: BesideBM25 | None,
     ) -> None:
         self.sources, self.evaluate, self.training = dict(sources), evaluate, training
         self.folder, self.at, self.metrics = folder, thresholds, metrics
@@ -83,7 +83,7 @@ class Alarms(L.Callback):
             write_row(trainer, {"epoch": trainer.current_epoch + 1, **changes})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Judge the round so far: the losses, and what became of the dev metrics."""
+        """Judge the round so far, by the losses and the change in the dev metrics."""
         for name, losses in self.losses.items():
             if not math.isnan(change := alarm_rules.fall(losses)):
                 pl_module.log(f"negatives/{name}/loss_change", change)
