@@ -28,6 +28,8 @@ from hardneg.runlog.wandb_run import WandbRun
 from hardneg.system.log_level import at_level
 from hardneg.training.parameter_groups import optimizer_alone
 
+ALONE: tuple[str, ...] = ("data", "encoder", "schedule", "search", "index")  # keys of one part each
+
 
 def check_parts(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that refuse their settings, or that cannot work together."""
@@ -38,7 +40,7 @@ def check_parts(node: dict[str, Any]) -> None:
             inner = optimizer_alone(inner)
         if not path.startswith("evaluate.metrics["):  # they are called with more than a config says
             classes.check_target(path, inner)
-    made = {key: classes.build(node[key]) for key in ("data", "encoder", "schedule", "search", "index") if key in node}
+    made = {key: classes.build(node[key]) for key in ALONE if key in node}
     if node.get("batches"):
         classes.build(node["batches"])
     classes.build_group(node.get("pairs"), "pairs")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import environ
-from typing import Any, TypeVar
-
-import torch
-import torch.distributed as dist
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hardneg.errors import ConfigError, RankLost
 from hardneg.system import launch
+
+if TYPE_CHECKING:  # what reads data and tables asks here too, and does without seconds of imports
+    import torch
+    import torch.distributed
 
 T = TypeVar("T")
 
@@ -24,22 +26,34 @@ FAREWELL = 30.0  # seconds that a first rank which gives up waits for the others
 _alone = 0  # how many blocks of `alone` this process is in
 _chosen: torch.device | None = None  # the device that this process was given, where it was
 _words = {"early": 0, "joined": 0}  # how many words were said or heard, before and after the ranks were joined
-_early: dist.Store | None = None
+_early: torch.distributed.Store | None = None
 
 
 def active() -> bool:
     """Whether several ranks run together."""
-    return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    if _alone or "torch.distributed" not in sys.modules:  # by which alone ranks are joined
+        return False
+    import torch.distributed as dist
+
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def rank() -> int:
     """The number of this process, 0 when alone."""
-    return dist.get_rank() if active() else 0
+    if not active():
+        return 0
+    import torch.distributed as dist
+
+    return dist.get_rank()
 
 
 def world_size() -> int:
     """How many ranks run together, 1 when alone."""
-    return dist.get_world_size() if active() else 1
+    if not active():
+        return 1
+    import torch.distributed as dist
+
+    return dist.get_world_size()
 
 
 @contextmanager
@@ -60,7 +74,13 @@ def from_launcher(device_name: str = "auto") -> Iterator[None]:
     `device_name` is where they compute (see `device`). Raises `ConfigError` for one GPU that all of them would share.
     """
     here = launch.place()
-    if here is None or dist.is_initialized():
+    if here is None:
+        yield
+        return
+    import torch
+    import torch.distributed as dist
+
+    if dist.is_initialized():
         yield
         return
     where = device(device_name)
@@ -85,6 +105,8 @@ def part() -> None:
 
     Rank 0 keeps the words, so it stays until the others have heard the last one, for half a minute at most.
     """
+    import torch.distributed as dist
+
     if not dist.is_initialized():
         return
     if dist.get_world_size() > 1:
@@ -121,6 +143,8 @@ def device(name: str) -> torch.device:
     """
     if name == "auto" and _chosen is not None:
         return _chosen
+    import torch
+
     if name not in ("auto", "cuda") or not torch.cuda.is_available():
         return torch.device("cpu" if name == "auto" else name)
     if _chosen is not None and _chosen.type == "cuda":
@@ -139,7 +163,7 @@ def first(make: Callable[[], T]) -> T:
     if rank() > 0:
         return _hear(_joined(), "joined")  # type: ignore[no-any-return]
     with alone():
-        return _say(_joined(), "joined", make, dist.get_world_size())
+        return _say(_joined(), "joined", make, world_size())
 
 
 def decided_first(make: Callable[[], T]) -> T:
@@ -176,9 +200,11 @@ def agree(what: str, value: Any) -> None:
             )
 
 
-def _before_joining() -> dist.Store:
+def _before_joining() -> torch.distributed.Store:
     """The store by which the launcher's processes find each other; rank 0's own, or the launcher's."""
     global _early
+    import torch.distributed as dist
+
     here = launch.place()
     assert here is not None
     if _early is None:
@@ -201,11 +227,13 @@ def _find_first() -> None:
     environ["MASTER_ADDR"], environ["MASTER_PORT"] = slurm.main_address, str(slurm.main_port)
 
 
-def _joined() -> dist.Store:
+def _joined() -> torch.distributed.Store:
+    import torch.distributed as dist
+
     return dist.PrefixStore("hardneg/joined", dist.distributed_c10d._get_default_store())
 
 
-def _put(store: dist.Store, key: str, value: Any) -> None:
+def _put(store: torch.distributed.Store, key: str, value: Any) -> None:
     # It takes bytes, whatever its stub says.
     store.set(key, pickle.dumps(value))  # type: ignore[arg-type]
 
@@ -215,7 +243,7 @@ def _next(stage: str) -> str:
     return str(_words[stage])
 
 
-def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -> T:
+def _say(store: torch.distributed.Store, stage: str, make: Callable[[], T], listeners: int) -> T:
     """Make a value and say it, or say that there will be none."""
     key = _next(stage)
     try:
@@ -228,7 +256,7 @@ def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -
     return value
 
 
-def _hear(store: dist.Store, stage: str) -> Any:
+def _hear(store: torch.distributed.Store, stage: str) -> Any:
     key = _next(stage)
     made, value = pickle.loads(_wait(store, key))
     if not made:
@@ -237,7 +265,7 @@ def _hear(store: dist.Store, stage: str) -> Any:
     return value
 
 
-def _wait(store: dist.Store, key: str) -> bytes:
+def _wait(store: torch.distributed.Store, key: str) -> bytes:
     """Look for a word until it is there; raises `RankLost` where the process that keeps the words has gone."""
     pause = LOOKS[0]
     try:
