@@ -16,7 +16,7 @@ import wandb
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import ConfigError, DataError, UserError
-from hardneg.runlog import wandb_mode, wandb_read
+from hardneg.runlog import wandb_mode, wandb_read, wandb_run
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
 
@@ -62,6 +62,49 @@ def job(tmp_path: Path, name: str = "bm25-s1", **changes) -> WandbRun:
         "group": "sweep", "tags": ["bm25"], "best": ["val/ndcg@10"],
     }  # fmt: skip
     return WandbRun(**(arguments | changes))
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Let the second half of a run's log be missing when the run is closed; returns what puts it there."""
+    finish, missing = wandb.Run.finish, {}
+
+    def finish_late(run, **given):
+        finish(run, **given)
+        wandb.teardown()  # writes what there is
+        (file,) = Path(run.dir).parent.glob("*.wandb")
+        missing[file] = file.read_bytes()
+        file.write_bytes(missing[file][: len(missing[file]) // 2])
+        on_close()
+
+    def write():
+        for file, whole in missing.items():
+            file.write_bytes(whole)
+
+    def on_close():
+        for timer in timers:
+            timer.start()
+
+    timers = []
+    monkeypatch.setattr(wandb.Run, "finish", finish_late)
+    return lambda seconds: timers.append(threading.Timer(seconds, write))
+
+
+def test_the_log_of_a_run_is_whole_when_the_run_has_ended(tmp_path, late):
+    """W&B's service may write the end of it a little later."""
+    late(0.5)
+    with job(tmp_path) as logger:
+        folder = Path(logger.experiment.dir).parent
+        for step in range(40):
+            logger.log_metrics({"train/loss": 1.0}, step=step)
+    assert len(wandb_read.history(folder)) == 40
+
+
+def test_a_log_that_is_never_whole_is_told_and_ends_no_run(tmp_path, late, monkeypatch, caplog):
+    monkeypatch.setattr(wandb_run, "_PATIENCE", 0.2)
+    with job(tmp_path) as logger:
+        folder = Path(logger.experiment.dir).parent
+    assert f"W&B's log in {folder} is not whole after 0.2 s" in caplog.text
 
 
 def test_offline_without_a_key_and_without_a_prompt(tmp_path, capfd, caplog):
