@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import wandb
+import warm
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import ConfigError, DataError, UserError
@@ -250,20 +251,21 @@ def test_other_ranks_make_nothing(tmp_path, monkeypatch):
     assert wandb.run is None and [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-KILLED = """
-import os, signal, sys, time
-from hardneg.runlog.wandb_run import WandbRun
-with WandbRun(project="toy", name="killed", dir=sys.argv[1], folder=sys.argv[1], config={}) as logger:
-    for step in range(100):
-        logger.log_metrics({"train/loss": 1 / (step + 1)}, step=step)
-        time.sleep(0.05)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+def _killed(folder: Path, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with WandbRun(project="toy", name="killed", dir=folder, folder=folder, config={}) as logger:
+        for step in range(100):
+            logger.log_metrics({"train/loss": 1 / (step + 1)}, step=step)
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_kill_9_keeps_most_rows(tmp_path):
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode == -9
+    killed = warm.context.Process(target=_killed, args=(tmp_path, dict(os.environ)))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -9
     (run,) = wandb_read.runs(tmp_path)
     history = wandb_read.history(run["dirs"][0])
     assert len(history) >= 50
