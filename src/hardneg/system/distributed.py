@@ -162,8 +162,9 @@ def first(make: Callable[[], T]) -> T:
         return make()
     if rank() > 0:
         return _hear(_joined(), "joined")  # type: ignore[no-any-return]
+    listeners = world_size()  # before, or it would be one
     with alone():
-        return _say(_joined(), "joined", make, world_size())
+        return _say(_joined(), "joined", make, listeners)
 
 
 def decided_first(make: Callable[[], T]) -> T:
