@@ -7,10 +7,10 @@ older one. `run` runs any command, `open_data` and `open_mined` open the data an
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from hardneg.api.data import Data
     from hardneg.api.run import Run, open_run
     from hardneg.api.training import train
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hardneg.runs.mined_lists import open_mined
     from hardneg.runs.saved_config import open_data
 
-__version__ = version("hardneg")
 __all__ = ["Data", "Run", "__version__", "open_data", "open_mined", "open_run", "run", "train"]
 
 # Imported on first use: the command line starts without them.
@@ -38,6 +37,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hardneg")
     if name not in _HOMES:
         raise AttributeError(f"module 'hardneg' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

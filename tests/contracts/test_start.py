@@ -11,7 +11,7 @@ import pytest
 
 from hardneg.cli import COMMANDS
 
-HEAVY = ("torch", "lightning", "transformers", "datasets", "wandb")
+HEAVY = ("torch", "lightning", "transformers", "datasets", "wandb", "scipy", "pandas", "matplotlib", "faiss")
 # Forks for each command, when it has imported what all of them may: to start Python and Hydra takes half a second. A
 # command's output ends with those of the slow packages that were imported.
 SERVER = f"""
@@ -100,6 +100,7 @@ def test_help_imports_nothing_slow(answered, words):
         (["inspect", "nowhere"], "data.path=nowhere: there is no such file"),
         (["inspect", "data=toy", "seed=1"], "seed=1: inspect takes a path"),
         (["jobs", "nowhere"], "nowhere: no such folder"),
+        (["index", "list", "nowhere"], "nowhere holds no complete index"),
         (["resume", "nowhere"], "nowhere is not a run folder"),
         (["ab", "nowhere", "here"], "no such run folder, run file or checkpoint"),
         (["export", "nowhere", "out"], "neither a checkpoint nor a run folder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def _trained(words: list[str]) -> Run:
 
     random.setstate(numbers)  # importing lightning draws some
     from hardneg.commands import train as command
-    from hardneg.sweep.hydra_app import start
+
+    with warnings.catch_warnings():  # of which one is silenced by the import, and again by the start
+        from hardneg.sweep.hydra_app import start
 
     folders: list[Path] = []
 

@@ -33,14 +33,16 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
     metrics = [name for names in given.metric or ["ndcg@10"] for name in names.split(",")]
     _check(given, metrics)
+    from hardneg.compare.finished_runs import find
+
+    found = find(given.runs)
+    # Only now what needs SciPy's statistics: a folder without runs is told before.
     from hardneg.compare import across_tables
     from hardneg.compare.across_sets import across
     from hardneg.compare.arms import arms, check_measured, rename
     from hardneg.compare.contrasts import Plan, compare
-    from hardneg.compare.finished_runs import find
     from hardneg.compare.tables import show
 
-    found = find(given.runs)
     for path, reason in found.left_out.items():
         sys.stderr.write(f"left out: {path}: {reason}\n")
     runs = found.runs if given.set is None else _on(found.runs, given.set)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardneg.data.open_set import open_set
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ def index(cfg: DictConfig) -> None:
     """Build, check, switch, and remove what is no longer kept."""
     from hardneg.config import classes
     from hardneg.config.command_words import command_line
+    from hardneg.data.open_set import open_set
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
     from hardneg.runs.folder import with_checkpoint

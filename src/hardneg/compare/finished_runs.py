@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
@@ -93,7 +94,9 @@ class FinishedRun:
         if self.logs or not file.exists():
             return None
         try:
-            table = pq.read_table(file, filters=[("system", "==", "after")]).drop_columns("system")
+            # Not by `read_table`, which takes a second of imports, pandas among them, also for one file.
+            table = pq.ParquetFile(file).read()
+            table = table.filter(pc.equal(table["system"], "after")).drop_columns("system")
         except PermissionError:
             raise
         except (pa.ArrowInvalid, KeyError, OSError) as error:  # OSError: an unreadable header

@@ -20,6 +20,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from hardneg.config import yaml_sources
 from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
@@ -35,6 +36,7 @@ def register_resolvers() -> None:
     """Make `${cache_folder:}` and the like known, and studies found; comes before any config is composed."""
     # Hydra 1.3 must be told whose defaults are meant, which Hydra 1.4 speaks of as a thing of the past.
     warnings.filterwarnings("ignore", message="The version_base parameter is deprecated")
+    yaml_sources.register()  # before the next line, in which Hydra looks for its own
     Plugins.instance().register(Studies)  # Hydra 1.3 does not see it in an editable install
     # What OmegaConf 2.3 calls register_new_resolver is register_resolver in 2.4; in 2.3 that is one of another kind.
     renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
@@ -139,9 +141,10 @@ def as_in_a_job(config: DictConfig, *place: str) -> Iterator[Path]:
     HydraConfig.instance().set_config(config)
     try:
         folder = Path(*(str(OmegaConf.select(config, key)) for key in place)).resolve()
-        with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
-            config.hydra.runtime.output_dir = str(folder)
-        HydraConfig.instance().set_config(config)
+        known: Any = HydraConfig.get()
+        for runtime in (config.hydra.runtime, known.runtime):
+            with read_write(runtime), open_dict(runtime):
+                runtime.output_dir = str(folder)
         yield folder
     finally:
         HydraConfig.instance().cfg = before

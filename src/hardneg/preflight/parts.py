@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from hardneg.runlog.wandb_run import WandbRun
 from hardneg.system.log_level import at_level
 from hardneg.training.parameter_groups import optimizer_alone
 
+ALONE: tuple[str, ...] = ("data", "encoder", "schedule", "search", "index")  # keys of one part each
+
 
 def check_parts(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for parts that refuse their settings, or that cannot work together."""
@@ -37,24 +40,23 @@ def check_parts(node: dict[str, Any]) -> None:
             inner = optimizer_alone(inner)
         if not path.startswith("evaluate.metrics["):  # they take more arguments than the config gives
             classes.check_target(path, inner)
-    for key in ("data", "encoder", "schedule", "search", "index"):
-        if key in node:
-            classes.build(node[key])
+    made = {key: classes.build(node[key]) for key in ALONE if key in node}
     if node.get("batches"):
         classes.build(node["batches"])
     classes.build_group(node.get("pairs"), "pairs")
     check_evaluated(node.get("evaluate") or {})
-    check_models(node)
+    check_models(node, made)
     check_compiled_encoder(node)
     check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})
-    checks = {"optimizer": check_training, "negatives": check_sources}
-    last = check_combination if "remine" in node else check_pairs
-    for key, look in {**checks, "loss": last}.items():
-        if key in node:
-            look(node)
+    if "optimizer" in node:
+        check_training(node)
+    if "loss" in node:
+        (check_combination if "remine" in node else check_pairs)(node)  # each begins with the sources
+    elif "negatives" in node:
+        check_sources(node)
 
 
 def with_rate(node: dict[str, Any]) -> dict[str, Any]:
@@ -91,15 +93,18 @@ def check_evaluated(evaluate: dict[str, Any]) -> None:
                 raise ConfigError(f"evaluate.{name}: {error}") from error
 
 
-def check_models(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for an encoder, of whatever part, whose folder is not there or does not fit its settings."""
+def check_models(node: dict[str, Any], made: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an encoder, of whatever part, whose folder is not there or does not fit its settings.
+
+    `made` are the parts, by path, that need not be made again.
+    """
     for path, inner in classes.targets(node):
         if path == "encoder" and node.get("ckpt_path") and "loss" not in node:
             continue  # the encoder is the checkpoint's
-        made = hydra.utils.get_object(classes.todays(inner)["_target_"])
-        if isinstance(made, type) and issubclass(made, EncoderRecipe | PairRecipe):
+        kind = hydra.utils.get_object(classes.todays(inner)["_target_"])
+        if isinstance(kind, type) and issubclass(kind, EncoderRecipe | PairRecipe):
             try:
-                classes.build(inner).check_model()
+                (made[path] if path in made else classes.build(inner)).check_model()
             except UserError as error:
                 raise ConfigError(str(error) if path == "encoder" else f"{path}: {error}") from error
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from hardneg.errors import DataError, UserError
 
+AGAIN = 0.1  # seconds between two looks at a log that is not whole
 _FIELDS = ("run_id", "project", "name", "group", "job_type", "state", "exit_code", "tags", "config", "summary")
 
 
@@ -44,6 +46,28 @@ def history(run_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     if file is None:
         raise DataError(f"{run_dir}: no W&B log (*.wandb) in this folder")
     return [record["history"]["item"] for record in _records(file) if record["type"] == "history"]
+
+
+def wait_until_whole(run_dir: str | os.PathLike[str], patience: float) -> bool:
+    """Wait until the log of a run that was closed has its end, `patience` seconds at most; return whether it has.
+
+    W&B's service writes the last seconds of an offline log on its own time, after the run was closed.
+    Raises `UserError` where wandb's reader does not start.
+    """
+    end = time.monotonic() + patience
+    while not _has_its_end(Path(run_dir)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(AGAIN)
+    return True
+
+
+def _has_its_end(run_dir: Path) -> bool:
+    file = next(run_dir.glob("*.wandb"), None)
+    try:
+        return file is not None and json.loads("".join(_inspect(file, "--summary")))["state"] != "running"
+    except DataError:  # so far nothing was written, or half of a record
+        return False
 
 
 def _attempt(file: Path) -> tuple[tuple[str, str], dict[str, Any]] | None:

@@ -37,6 +37,8 @@ _SETTINGS: dict[str, Any] = {
     "console": "wrap",
 }
 
+_PATIENCE = 30.0  # seconds for W&B's service to write the end of an offline log
+
 
 @dataclass(kw_only=True)
 class WandbRun:
@@ -105,10 +107,12 @@ class WandbRun:
         if run is None:
             return
         with self._environment:
+            folder = Path(run.dir).parent
             try:
                 run.finish(exit_code=_exit_code(error))
+                if run.offline and not wandb_read.wait_until_whole(folder, _PATIENCE):
+                    log.warning("W&B's log in %s is not whole after %g s; sync it later", folder, _PATIENCE)
             except Exception as failure:  # a job that ran well has not failed because its log could not be closed
-                folder = Path(run.dir).parent
                 log.warning("W&B run %s not closed (%s); `wandb sync %s` uploads it", run.id, failure, folder)
 
     def _logger(self) -> WandbLogger:

@@ -18,7 +18,6 @@ from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
 from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
-from hardneg.sweep.jobs_table import rows, show
 from hardneg.system.library_messages import silence_libraries
 from hydra_plugins.hardneg import Optuna, Processes, Race
 
@@ -70,6 +69,8 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
 
 def _tell(sweep: Path, command: str) -> None:
     """End a sweep with its table, and with what to do next."""
+    from hardneg.sweep.jobs_table import rows, show  # which draw tables: of all starts only a sweep's needs it
+
     found = rows(sweep)
     show(sweep, found)
     if any(row.state not in ("done", "pruned") for row in found):

@@ -6,12 +6,13 @@ import pickle
 import time
 from collections.abc import Callable
 from os import environ
-from typing import Any, TypeVar
-
-import torch.distributed as dist
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hardneg.errors import ConfigError, RankLost
 from hardneg.system import distributed, launch
+
+if TYPE_CHECKING:  # as in `distributed`: who reads data is spared the import
+    from torch.distributed import Store
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ LOOKS = (0.002, 0.5)  # seconds between two looks for another rank's word: at fi
 FAREWELL = 30.0  # seconds that a first rank which gives up waits for the others to hear of it
 
 _words = {"early": 0, "joined": 0}  # how many words were said or heard, before and after the ranks were joined
-_early: dist.Store | None = None
+_early: Store | None = None
 
 
 def first(make: Callable[[], T]) -> T:
@@ -32,8 +33,9 @@ def first(make: Callable[[], T]) -> T:
         return make()
     if distributed.rank() > 0:
         return _hear(joined_store(), "joined")  # type: ignore[no-any-return]
+    listeners = distributed.world_size()  # before `alone`, or it would be one
     with distributed.alone():
-        return _say(joined_store(), "joined", make, dist.get_world_size())
+        return _say(joined_store(), "joined", make, listeners)
 
 
 def decided_first(make: Callable[[], T]) -> T:
@@ -77,9 +79,11 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(LOOKS[0])
 
 
-def _before_joining() -> dist.Store:
+def _before_joining() -> Store:
     """The store by which the launcher's processes find each other; rank 0's own, or the launcher's."""
     global _early
+    import torch.distributed as dist
+
     here = launch.place()
     assert here is not None
     if _early is None:
@@ -105,12 +109,14 @@ def find_first() -> None:
     environ["MASTER_ADDR"], environ["MASTER_PORT"] = slurm.main_address, str(slurm.main_port)
 
 
-def joined_store() -> dist.Store:
+def joined_store() -> Store:
     """The store of the ranks that have joined; rank 0 keeps it."""
+    import torch.distributed as dist
+
     return dist.PrefixStore("hardneg/joined", dist.distributed_c10d._get_default_store())
 
 
-def _put(store: dist.Store, key: str, value: Any) -> None:
+def _put(store: Store, key: str, value: Any) -> None:
     # `set` takes bytes, whatever its stub says.
     store.set(key, pickle.dumps(value))  # type: ignore[arg-type]
 
@@ -120,7 +126,7 @@ def _next(stage: str) -> str:
     return str(_words[stage])
 
 
-def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -> T:
+def _say(store: Store, stage: str, make: Callable[[], T], listeners: int) -> T:
     """Make a value and publish it, or publish that there will be none."""
     key = _next(stage)
     try:
@@ -133,7 +139,7 @@ def _say(store: dist.Store, stage: str, make: Callable[[], T], listeners: int) -
     return value
 
 
-def _hear(store: dist.Store, stage: str) -> Any:
+def _hear(store: Store, stage: str) -> Any:
     key = _next(stage)
     made, value = pickle.loads(_wait(store, key))
     if not made:
@@ -142,7 +148,7 @@ def _hear(store: dist.Store, stage: str) -> Any:
     return value
 
 
-def _wait(store: dist.Store, key: str) -> bytes:
+def _wait(store: Store, key: str) -> bytes:
     """Look for a word until it is there; raises `RankLost` where the process that keeps the words has gone."""
     pause = LOOKS[0]
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
-import torch.distributed as dist
+from typing import TYPE_CHECKING
 
 from hardneg.system import launch
+
+if TYPE_CHECKING:  # what reads data and tables asks here too, and is spared seconds of imports
+    import torch
 
 _alone = 0  # how many blocks of `alone` this process is in
 _chosen: torch.device | None = None  # the device that this process was given, where it was
@@ -16,17 +18,29 @@ _chosen: torch.device | None = None  # the device that this process was given, w
 
 def active() -> bool:
     """Whether several ranks run together."""
-    return not _alone and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    if _alone or "torch.distributed" not in sys.modules:  # ranks are joined by that alone
+        return False
+    import torch.distributed as dist
+
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def rank() -> int:
     """The number of this process, 0 when alone."""
-    return dist.get_rank() if active() else 0
+    if not active():
+        return 0
+    import torch.distributed as dist
+
+    return dist.get_rank()
 
 
 def world_size() -> int:
     """How many ranks run together, 1 when alone."""
-    return dist.get_world_size() if active() else 1
+    if not active():
+        return 1
+    import torch.distributed as dist
+
+    return dist.get_world_size()
 
 
 @contextmanager
@@ -59,6 +73,8 @@ def device(name: str) -> torch.device:
     """
     if name == "auto" and _chosen is not None:
         return _chosen
+    import torch
+
     if name not in ("auto", "cuda") or not torch.cuda.is_available():
         return torch.device("cpu" if name == "auto" else name)
     if _chosen is not None and _chosen.type == "cuda":

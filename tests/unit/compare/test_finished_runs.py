@@ -36,6 +36,12 @@ def test_queries_are_paired_by_id_in_whatever_order_they_were_written(tmp_path):
     assert ids.values["ndcg@10"][ids.ids.tolist().index("q11")] == 1
 
 
+def test_values_by_query_are_read_without_arrows_data_sets_which_import_pandas(tmp_path, monkeypatch):
+    run_folder(tmp_path / "0", "a", 0, [0.25, 0.5])
+    monkeypatch.setitem(sys.modules, "pyarrow.dataset", None)  # imports of it fail
+    assert sorted(find([tmp_path]).runs[0].per_query.values["ndcg@10"]) == [0.25, 0.5]
+
+
 def test_runs_that_cannot_be_compared_are_refused(tmp_path):
     with pytest.raises(UserError, match="no complete run"):
         find([tmp_path])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from confs import compose
 
 from hardneg.cli import in_process
+from hardneg.config import classes
 from hardneg.errors import ConfigError, UserError
+from hardneg.preflight.parts import check_parts
 from hardneg.sweep import check_jobs, hydra_app
 
 
@@ -48,3 +51,16 @@ def test_what_is_refused_before_the_start_is_not_begun(began, monkeypatch):
     monkeypatch.setattr(check_jobs, "check_here", refuse)
     with pytest.raises(UserError):
         began("hydra.run.dir=run")
+
+
+def test_the_sources_of_a_config_are_made_once(monkeypatch):
+    made = []
+
+    def build_group(nodes, group):
+        made.append(group)
+        return build(nodes, group)
+
+    build = classes.build_group
+    monkeypatch.setattr(classes, "build_group", build_group)
+    check_parts(classes.plain(compose("data=toy", "negatives=[in_batch,bm25]")))
+    assert made.count("negatives") == 1

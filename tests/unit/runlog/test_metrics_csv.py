@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import os
 import pickle
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
 import torch
+import warm
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
@@ -116,22 +118,30 @@ def test_pickled_logger_goes_on(tmp_path):
     assert steps(tmp_path) == [5, 5]
 
 
-KILLED = """
-import os, signal, sys
-import hardneg.runlog.wandb_read, hardneg.runlog.wandb_run
-from hardneg.runlog.metrics_csv import MetricsCsv
-assert "wandb" not in sys.modules, "only a W&B run needs wandb"
-logger = MetricsCsv(sys.argv[1])
-for step in range(200):
-    logger.log_metrics({"train/loss": 1 / (step + 1), "epoch": 0}, step=step)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
 def test_kill_9_loses_no_row(tmp_path):
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
-    assert done.returncode == -9
+    if (number := os.fork()) == 0:
+        try:
+            logger = MetricsCsv(tmp_path)
+            for step in range(200):
+                logger.log_metrics({"train/loss": 1 / (step + 1), "epoch": 0}, step=step)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitpid(number, 0)[1] == signal.SIGKILL
     assert steps(tmp_path) == list(range(200))
+
+
+def _import() -> None:
+    import hardneg.runlog.wandb_read
+    import hardneg.runlog.wandb_run  # noqa: F401
+
+    assert "wandb" not in sys.modules
+
+
+def test_only_a_run_at_wandb_needs_wandb():
+    importing = warm.context.Process(target=_import)
+    importing.start()
+    importing.join()
+    assert importing.exitcode == 0
 
 
 class Tiny(pl.LightningModule):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import wandb
+import warm
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import ConfigError, DataError, UserError
-from hardneg.runlog import wandb_mode, wandb_read
+from hardneg.runlog import wandb_mode, wandb_read, wandb_run
 from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
 
@@ -62,6 +63,49 @@ def job(tmp_path: Path, name: str = "bm25-s1", **changes) -> WandbRun:
         "group": "sweep", "tags": ["bm25"], "best": ["val/ndcg@10"],
     }  # fmt: skip
     return WandbRun(**(arguments | changes))
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Let the second half of a run's log be missing when the run is closed; returns what puts it there."""
+    finish, missing = wandb.Run.finish, {}
+
+    def finish_late(run, **given):
+        finish(run, **given)
+        wandb.teardown()  # writes what there is
+        (file,) = Path(run.dir).parent.glob("*.wandb")
+        missing[file] = file.read_bytes()
+        file.write_bytes(missing[file][: len(missing[file]) // 2])
+        on_close()
+
+    def write():
+        for file, whole in missing.items():
+            file.write_bytes(whole)
+
+    def on_close():
+        for timer in timers:
+            timer.start()
+
+    timers = []
+    monkeypatch.setattr(wandb.Run, "finish", finish_late)
+    return lambda seconds: timers.append(threading.Timer(seconds, write))
+
+
+def test_the_log_of_a_run_is_whole_when_the_run_has_ended(tmp_path, late):
+    """W&B's service may write the end of it a little later."""
+    late(0.5)
+    with job(tmp_path) as logger:
+        folder = Path(logger.experiment.dir).parent
+        for step in range(40):
+            logger.log_metrics({"train/loss": 1.0}, step=step)
+    assert len(wandb_read.history(folder)) == 40
+
+
+def test_a_log_that_is_never_whole_is_told_and_ends_no_run(tmp_path, late, monkeypatch, caplog):
+    monkeypatch.setattr(wandb_run, "_PATIENCE", 0.2)
+    with job(tmp_path) as logger:
+        folder = Path(logger.experiment.dir).parent
+    assert f"W&B's log in {folder} is not whole after 0.2 s" in caplog.text
 
 
 def test_offline_without_a_key_and_without_a_prompt(tmp_path, capfd, caplog):
@@ -207,20 +251,21 @@ def test_other_ranks_make_nothing(tmp_path, monkeypatch):
     assert wandb.run is None and [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-KILLED = """
-import os, signal, sys, time
-from hardneg.runlog.wandb_run import WandbRun
-with WandbRun(project="toy", name="killed", dir=sys.argv[1], folder=sys.argv[1], config={}) as logger:
-    for step in range(100):
-        logger.log_metrics({"train/loss": 1 / (step + 1)}, step=step)
-        time.sleep(0.05)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+def _killed(folder: Path, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with WandbRun(project="toy", name="killed", dir=folder, folder=folder, config={}) as logger:
+        for step in range(100):
+            logger.log_metrics({"train/loss": 1 / (step + 1)}, step=step)
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_kill_9_keeps_most_rows(tmp_path):
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode == -9
+    killed = warm.context.Process(target=_killed, args=(tmp_path, dict(os.environ)))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -9
     (run,) = wandb_read.runs(tmp_path)
     history = wandb_read.history(run["dirs"][0])
     assert len(history) >= 50
