@@ -36,7 +36,7 @@ COMMANDS = {
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "merge": "merge encoders of one architecture into one checkpoint: a mean of weights, a soup, a point between two",
     "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
-    "import": "turn a sentence-transformers folder into a checkpoint",
+    "import": "turn a folder of sentence-transformers or model2vec into a checkpoint",
     "index": "embed a corpus into a searchable index (a Hydra app); also index switch, rollback, list",
     "check": "say whether an index, a model and the live corpus belong together (a Hydra app)",
     "search": "search an index from the terminal",

@@ -14,8 +14,8 @@ from hardneg.errors import ConfigError
 
 # Where weights came from, and how many there are, decides no vector once they are there and fit.
 ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
-# What a model's config says of itself that shapes nothing.
-NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
+# What a model's config says of itself that shapes nothing; `empty` is of static tables, and not of the oldest.
+NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "empty")
 PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
 
 Weights = Mapping[str, Tensor]

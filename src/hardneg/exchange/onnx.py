@@ -107,7 +107,7 @@ class Graph(nn.Module):
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Int[Tensor, "R L"]) -> tuple[Tensor, ...]:
         """Embed each row."""
         if isinstance(self.tower, StaticTower):
-            weights = attention_mask / attention_mask.sum(dim=1, keepdim=True)
+            weights = self.tower.shares(input_ids, attention_mask.bool())
             pooled = (self.tower.embedding(input_ids) * weights.unsqueeze(-1)).sum(dim=1)
             return (F.normalize(pooled, dim=-1) if self.tower.normalize else pooled,)
         tower: Any = self.tower

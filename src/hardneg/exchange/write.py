@@ -68,6 +68,11 @@ def is_routed(recipe: EncoderRecipe) -> bool:
 def _chain(trained: Trained, side: str) -> list[Module]:
     recipe, tower = trained.recipe, trained.towers.tower(side)
     if isinstance(recipe, Static):
+        if tower.unknown is not None:
+            raise ConfigError(
+                "sentence-transformers averages unknown words, which this encoder leaves out, as model2vec does; only"
+                " vectors of length 1 (normalize) are the same in both"
+            )
         length = getattr(recipe, side).longest
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
     elif isinstance(recipe, Transformer):
