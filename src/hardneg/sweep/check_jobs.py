@@ -57,10 +57,10 @@ class Preflight(Callback):
             """Check, by the first rank for all, and say what the run is and where it lies."""
             if str(config.hydra.sweeper._target_).endswith(".Optuna"):
                 raise ConfigError("hparams_search= and hydra/sweeper=optuna choose the values of a sweep: add -m")
-            refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
             cfg = copy.deepcopy(config)
             with open_dict(cfg):
                 cfg.pop("hydra")
+            refuse_used(Path(config.hydra.run.dir), cfg, training)
             check_config(cfg, check_data, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
             Preflight.checked = True
             check_here(cfg)
