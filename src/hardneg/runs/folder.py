@@ -16,6 +16,7 @@ from hardneg.runs import status
 from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+SWEEP = "multirun.yaml"  # in a sweep's folder: Hydra's own config, with the words that the sweep was asked for by
 
 
 def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
@@ -39,10 +40,17 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
             f"{folder} holds a complete run, whose results would be overwritten; to train it on, choose another"
             " hydra.run.dir; to run it again from its last checkpoint, delete its summary.json"
         )
-    if training or found is None or found["identity"] != run_identity.identity(cfg, folder):
+    if training or not holds(folder, cfg):
         raise ConfigError(
-            f"{folder} holds the results of an earlier command, which would be overwritten; choose another hydra.run.dir"
+            f"{folder} holds the results of an earlier command, which would be overwritten; choose another"
+            " hydra.run.dir"
         )
+
+
+def holds(folder: Path, cfg: DictConfig) -> bool:
+    """Whether the run in a folder is that of this config, as far as it has come."""
+    found = status.read(folder)
+    return found is not None and found.get("identity") == run_identity.identity(cfg, folder)
 
 
 def new_folder(folder: Path) -> Path:

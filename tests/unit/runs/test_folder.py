@@ -9,7 +9,7 @@ from hardneg.config import run_identity
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_words
 from hardneg.runs import status
-from hardneg.runs.folder import refuse_used, with_checkpoint
+from hardneg.runs.folder import holds, refuse_used, with_checkpoint
 
 
 @pytest.fixture
@@ -92,3 +92,11 @@ def test_a_run_at_work_keeps_its_folder_and_nothing_of_it_is_touched(tmp_path):
         with pytest.raises(ConfigError, match=r"run is at work; wait for its end, or choose another hydra\.run\.dir"):
             refuse_used(tmp_path / "run", cfg, training=True)
     refuse_used(tmp_path / "run", cfg, training=True)
+
+
+def test_a_folder_holds_the_run_of_its_config_whatever_checkpoint_that_goes_on_from(tmp_path):
+    cfg = compose("seed=1")
+    assert not holds(tmp_path / "run", cfg)
+    used(tmp_path / "run", cfg, "interrupted")
+    assert holds(tmp_path / "run", compose("seed=1", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"))
+    assert not holds(tmp_path / "run", compose("seed=2"))
