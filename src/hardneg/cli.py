@@ -16,6 +16,7 @@ from typing import Any
 from hardneg.errors import UserError
 from hardneg.system import allocator
 from hardneg.system.as_before import as_before
+from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
 from hardneg.system.library_messages import silence_libraries
 from hardneg.system.refused_path import refused_path
 from hardneg.system.standard_output import any_letter, lasting, open_missing, until_closed
@@ -92,7 +93,9 @@ def _told(command: str) -> Iterator[None]:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
     except OSError as error:
-        if (refused := refused_path(error)) is None:
+        if (
+            refused := no_room(error, {"current folder": ".", TEMPORARY: temporary_folder()}) or refused_path(error)
+        ) is None:
             raise
         sys.stderr.write(f"hardneg {command}: {refused}\n")
         raise SystemExit(2) from UserError(refused)
