@@ -92,10 +92,9 @@ def _told(command: str) -> Iterator[None]:
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
-    except OSError as error:
-        if (
-            refused := no_room(error, {"current folder": ".", TEMPORARY: temporary_folder()}) or refused_path(error)
-        ) is None:
+    except Exception as error:  # torch and safetensors have errors of their own for a disk that is full
+        folders = {"current folder": ".", TEMPORARY: temporary_folder()}
+        if (refused := no_room(error, folders) or refused_path(error)) is None:
             raise
         sys.stderr.write(f"hardneg {command}: {refused}\n")
         raise SystemExit(2) from UserError(refused)

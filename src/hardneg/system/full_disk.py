@@ -14,8 +14,12 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# The second: numpy, without a number. The last: Python, which tries whether it can write there.
-SAID = re.compile(r"No space left on device|\d+ requested and \d+ written|No usable temporary directory")
+SAID = re.compile(
+    r"No space left on device"
+    r"|\d+ requested and \d+ written"  # numpy, without a number
+    r"|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+"  # torch, by what it met first
+    r"|No usable temporary directory"  # Python, which tries whether it can write there
+)
 TEMPORARY = "temporary folder"
 OWN_WORDS = "cache=DIR or paths.output_dir=DIR"
 LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write

@@ -53,10 +53,16 @@ def test_a_full_temporary_folder_is_named_with_what_moves_it(tmp_path, monkeypat
         assert f"(temporary folder {tmp_path})" in says and "or set TMPDIR=DIR in the environment; the same" in says
 
 
-@pytest.mark.parametrize("command", ["import", "jobs"])
-def test_every_command_tells_a_full_disk_in_a_line(command, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        ("jobs", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
+        ("import", RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")),  # torch.save
+    ],
+)
+def test_every_command_tells_a_full_disk_in_a_line(command, error, tmp_path, monkeypatch, capsys):
     def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     monkeypatch.setattr("hardneg.cli._command_module", lambda name: SimpleNamespace(main=full))
     monkeypatch.setattr("sys.argv", ["hardneg", command, str(tmp_path), "out"])
