@@ -16,6 +16,7 @@ from typing import Any
 from hardneg.errors import UserError
 from hardneg.system import allocator
 from hardneg.system.as_before import as_before
+from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
 from hardneg.system.library_messages import silence_libraries
 from hardneg.system.refused_path import refused_path
 from hardneg.system.standard_output import any_letter, lasting, open_missing, until_closed
@@ -36,7 +37,7 @@ COMMANDS = {
     "export": "write a trained encoder as a sentence-transformers folder with a model card",
     "merge": "merge encoders of one architecture into one checkpoint: a mean of weights, a soup, a point between two",
     "wandb-view": "save a W&B workspace or report that shows the health of negatives by source",
-    "import": "turn a sentence-transformers folder into a checkpoint",
+    "import": "turn a folder of sentence-transformers or model2vec into a checkpoint",
     "index": "embed a corpus into a searchable index (a Hydra app); also index switch, rollback, list",
     "check": "say whether an index, a model and the live corpus belong together (a Hydra app)",
     "search": "search an index from the terminal",
@@ -91,8 +92,9 @@ def _told(command: str) -> Iterator[None]:
     except UserError as error:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
-    except OSError as error:
-        if (refused := refused_path(error)) is None:
+    except Exception as error:  # torch and safetensors have errors of their own for a disk that is full
+        folders = {"current folder": ".", TEMPORARY: temporary_folder()}
+        if (refused := no_room(error, folders) or refused_path(error)) is None:
             raise
         sys.stderr.write(f"hardneg {command}: {refused}\n")
         raise SystemExit(2) from UserError(refused)

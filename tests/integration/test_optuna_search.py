@@ -37,6 +37,19 @@ def test_trials_are_jobs_and_the_same_command_goes_on(hardneg, small, tmp_path):
     assert [f"optimizer.lr={left.params['optimizer.lr']}" in job["overrides"] for job in again].count(True) == 1
 
 
+def test_a_trial_that_was_stopped_is_resumed_as_a_run_of_its_own_and_a_search_is_not(hardneg, small, tmp_path):
+    words = ["hparams_search=static", "hydra.sweeper.n_trials=1", "hydra.sweep.dir=found", *FAST]
+    hardneg("train", "-m", *(word for word in small if not word.startswith(("optimizer.lr", "batch_size"))), *words)
+    (trial,) = (path.parent for path in (tmp_path / "found").glob("*/status.json"))
+    told = (trial / "summary.json").read_text()
+    (trial / "summary.json").unlink()  # as after a kill before the end
+    hardneg("resume", str(trial))
+    assert json.loads((trial / "summary.json").read_text())["test"] == json.loads(told)["test"]
+    assert "add -m" in hardneg("train", *small, *words[::3], "hydra.run.dir=alone", code=2).stderr
+    refused = hardneg("resume", "found", code=2).stderr
+    assert "goes on with all of it" in refused and f"hydra.sweep.dir={tmp_path}/found" in refused
+
+
 def test_a_bad_trial_ends_early_without_a_test(hardneg, small, tmp_path, monkeypatch):
     told = []
 

@@ -212,7 +212,7 @@ class Run:
 
         with in_process("export"):
             silence_libraries()
-            return export(self.folder, Path(folder), force, formats)
+            return export(self.folder, Path(folder), force, formats, in_python=True)
 
 
 def check_kind(kind: str) -> None:

@@ -43,12 +43,18 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def export(
-    source: Path, folder: Path, force: bool = False, formats: Sequence[str] = (), called: str | None = None
+    source: Path,
+    folder: Path,
+    force: bool = False,
+    formats: Sequence[str] = (),
+    called: str | None = None,
+    in_python: bool = False,
 ) -> Path:
     """Write the encoder of a run folder or checkpoint into `folder`, which is returned.
 
-    `formats` may add "onnx" and "openvino"; `called` is the name in the model card, if it is not the folder's. Raises
-    `ConfigError` for a folder that is in use or an encoder that cannot be written, `UserError` for missing packages.
+    `formats` may add "onnx" and "openvino"; `called` is the name in the model card, if it is not the folder's. Messages
+    name words of the command line, or arguments where it was called `in_python`. Raises `ConfigError` for a folder that
+    is in use or an encoder that cannot be written, `UserError` for missing packages and for a format that cannot be.
     """
     if unknown := set(formats) - set(FORMATS):
         raise ConfigError(f"{sorted(unknown)[0]!r} is not a format; the formats are {', '.join(FORMATS)}")
@@ -61,12 +67,12 @@ def export(
     if formats:
         from hardneg.exchange.onnx import check_packages, write_formats
 
-        check_packages(formats)
-    with export_folder(folder, force) as unfinished:
+        check_packages(formats, in_python)
+    with export_folder(folder, force, "force=True" if in_python else "--force") as unfinished:
         trained = checkpoint.load(path)
         write(trained, unfinished)
         if formats:
-            write_formats(trained, unfinished, formats)
+            write_formats(trained, unfinished, formats, in_python)
         run = TrainingRun.find(path.resolve().parent.parent)
         card = model_card(called or folder.resolve().name, trained, run)
         (unfinished / "README.md").write_text(card, encoding="utf-8")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
-from hardneg.config.command_words import key_of, quoted
+from hardneg.config.command_words import as_value, in_shell, key_of, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs import status
-from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.runs.folder import CHECKPOINTS, LAST, SWEEP
 from hardneg.stages.request import again, back_to
+
+PLACE, RACE = "hydra.sweep.dir=", "hydra/sweeper=race"
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
@@ -22,8 +25,9 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
     Changes to the directory that the run was started in, where its relative paths start.
 
-    A run that was killed after its summary.json, as while a logger uploaded it, is tested once more. Raises
-    `ConfigError` for a folder that holds no run, or a complete one.
+    A run that was killed after its summary.json, as while a logger uploaded it, is tested once more. A trial of a
+    search goes on as a run of its own. Raises `ConfigError` for a folder that holds no run, or a complete one; for
+    that of a sweep or a race with the command that goes on with it.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
@@ -34,6 +38,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         return "stages", words
     written = run / ".hydra" / "overrides.yaml"
     if not written.exists():
+        if (run / SWEEP).exists():
+            raise ConfigError(_whole_sweep(run))
         raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
     found = status.read(run)
     if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
@@ -53,6 +59,27 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         overrides.append(f"ckpt_path={quoted(last.resolve())}")
     words = [*config_dir_words(hydra), *overrides, f"hydra.run.dir={quoted(run.resolve())}"]
     return hydra.job.config_name.replace("_", "-"), words
+
+
+def _whole_sweep(folder: Path) -> str:
+    """Say by which command a sweep, a search or a race goes on."""
+    hydra: Any = OmegaConf.load(folder / SWEEP).hydra
+    words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
+    words = [word for word in words if not word.startswith((PLACE, "hydra.mode="))]
+    name = str(hydra.job.config_name).replace("_", "-")
+    what, start = "a sweep", ["hardneg", name, "-m"]
+    if RACE in words:
+        own = "hydra.sweeper."
+        words = [word.removeprefix(own) if word.startswith(own) else word for word in words if word != RACE]
+        what, start = "a race", ["hardneg", "race"]
+    place = f"{PLACE}{as_value(folder.resolve())}"
+    command = in_shell([*start, *config_dir_words(hydra), *words, place])
+    cwd = str(hydra.runtime.cwd)
+    there = "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "
+    return (
+        f"{folder} is the folder of {what}, and one run is resumed at a time; this goes on with all of it, and runs"
+        f" only what is missing:  {there}{command}"
+    )
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:

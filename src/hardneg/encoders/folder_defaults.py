@@ -9,7 +9,7 @@ from hardneg.config.command_words import command_line
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS
 from hardneg.encoders.model_folder import ModelFolder, check_positions
-from hardneg.encoders.sentence_transformers_folder import UNCUT, ModuleChain
+from hardneg.encoders.sentence_transformers_folder import UNCUT, read_json
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 
@@ -25,8 +25,8 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
     folder that we cannot run.
     """
     modules = folder.modules
-    if modules is not None and recipe.leaves_open:
-        check_first(modules, recipe.model)
+    if modules is None or recipe.leaves_open:
+        check_first(folder, recipe.model)
     values: dict[str, Any] = {}
     if modules is not None:
         for key, read in (
@@ -47,16 +47,21 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
     return told
 
 
-def check_first(modules: ModuleChain, model: str) -> None:
+def check_first(folder: ModelFolder, model: str) -> None:
     """Raise `ConfigError` for a folder without a transformer that embeds texts, and say what to do with it."""
-    if modules.routes:
+    modules = folder.modules
+    if modules is None:
+        static = (read_json(folder.path / "config.json") or {}).get("model_type") == "model2vec"
+    elif modules.routes:
         raise ConfigError(
             f"{model} has separate modules for queries and for documents ({modules.names[0]}); make a checkpoint of"
             f" it, by {command_line('import', model, 'FILE.ckpt')}, and give that as init_from or ckpt_path"
         )
-    if modules.classifies:
-        modules.check()  # which says what it is for
-    if modules.names[0] == "StaticEmbedding":
+    else:
+        if modules.classifies:
+            modules.check()  # which says what it is for
+        static = modules.names[0] == "StaticEmbedding"
+    if static:
         raise ConfigError(
             f"{model} is a table of static embeddings, no transformer; make a checkpoint of it, by"
             f" {command_line('import', model, 'FILE.ckpt')}, and give that as ckpt_path, or as init_from with"

@@ -14,8 +14,8 @@ from hardneg.errors import ConfigError
 
 # Where weights came from, and how many there are, affects no vector once they exist and fit.
 ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
-# Entries of a model's config that affect nothing.
-NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures")
+# Entries of a model's config that affect nothing; `empty` is of static tables, and absent from the oldest.
+NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "empty")
 PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
 
 Weights = Mapping[str, Tensor]

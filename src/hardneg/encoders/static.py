@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from hardneg.errors import ConfigError
 from hardneg.system.progress import progress
 
 FAST, SLOW, SHORT = 0.01, 0.005, 50  # the rates of short and long runs, and the steps of a short one
+NO_WORD = re.compile(r"\[\w+\]|<\w+>|<\|\w+\|>")
+LEFT_OUT = ("empty", "unknown")  # tokens of a tower that are not averaged
 BLOCK = 4096  # texts handed to the tokenizer's trainer at a time
 
 
@@ -64,9 +67,7 @@ class Static(EncoderRecipe):
     def check_model(self) -> None:
         """Raise `ConfigError` for a folder to start from that is not there, or holds no transformer."""
         if self.init is not None and Path(name_of(self.init)).is_dir():
-            folder = ModelFolder.open(self.init)
-            if folder.modules is not None:
-                check_first(folder.modules, self.init)
+            check_first(ModelFolder.open(self.init), self.init)
 
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""
@@ -79,40 +80,65 @@ class Static(EncoderRecipe):
     def build(self, tokenizer: Tokenizer) -> StaticTower:
         """Make the embedding table."""
         if self.init is None:
-            return StaticTower(tokenizer.get_vocab_size(), self.dim, self.unit_vectors)
+            return StaticTower(tokenizer.get_vocab_size(), self.dim, self.unit_vectors, stand_in(tokenizer))
         model = _start(self.init).build(tokenizer).model
         words = model.get_input_embeddings().weight.detach()  # type: ignore[operator, union-attr]
-        tower = StaticTower(len(words), words.shape[1], self.unit_vectors)
+        tower = StaticTower(len(words), words.shape[1], self.unit_vectors, stand_in(tokenizer))
         tower.embedding.weight.data.copy_(words)
         return tower
 
     def architecture(self, tower: Tower) -> dict[str, Any]:
-        """The shape of the table."""
+        """The shape of the table, and the tokens that are not averaged, if there are any."""
         rows, dim = tower.embedding.weight.shape  # type: ignore[union-attr, misc]
-        return {"rows": int(rows), "dim": int(dim)}
+        left_out = {key: getattr(tower, key) for key in LEFT_OUT}
+        return {"rows": int(rows), "dim": int(dim), **{key: one for key, one in left_out.items() if one is not None}}
 
     def rebuild(self, architecture: dict[str, Any]) -> StaticTower:
-        """Make a table of that shape."""
-        return StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors)
+        """Make a table of that shape; a checkpoint from before there was an `empty` token averages all, as it did."""
+        left_out = {key: architecture.get(key) for key in LEFT_OUT}
+        return StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors, **left_out)
 
 
 class StaticTower(Tower):
-    """Averages the embeddings of a text's tokens."""
+    """Averages the embeddings of a text's tokens; a text without any has the zero vector.
+
+    `empty` is the token that stands for a text without tokens (see `stand_in`), which is not averaged where it is
+    alone; `unknown` is never averaged, as model2vec does with words that it does not know. None: there is none.
+    """
 
     # A part of a few texts is done in microseconds, which is less than threads take to begin and to end together.
     tokens_at_once = 65_536
 
-    def __init__(self, rows: int, dim: int, normalize: bool) -> None:
+    def __init__(
+        self, rows: int, dim: int, normalize: bool, empty: int | None = None, unknown: int | None = None
+    ) -> None:
         super().__init__()
+        self.empty, self.unknown = empty, unknown
         self.embedding = nn.Embedding(rows, dim)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         self.dim, self.normalize = dim, normalize
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row; embedding_bag never makes the (R, L, D) array."""
-        weights = (attention_mask / attention_mask.sum(dim=1, keepdim=True)).to(self.embedding.weight.dtype)
+        weights = self.shares(input_ids, attention_mask).to(self.embedding.weight.dtype)
         pooled = F.embedding_bag(input_ids, self.embedding.weight, mode="sum", per_sample_weights=weights)
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
+
+    def shares(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R L"]:
+        """How much of each token is in its text's vector: all the same, and none of padding and what is left out."""
+        if self.unknown is not None:
+            attention_mask = attention_mask & (input_ids != self.unknown)
+        if self.empty is not None:
+            alone = attention_mask.sum(dim=1, keepdim=True) == 1
+            attention_mask = attention_mask & ~(alone & (input_ids == self.empty))
+        return attention_mask / attention_mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def stand_in(tokenizer: Tokenizer) -> int | None:
+    """Return the token that a text without tokens is given, 0 (see `data.tokens`); None where that is a word."""
+    special = tokenizer.get_added_tokens_decoder().get(0)
+    named = NO_WORD.fullmatch(tokenizer.id_to_token(0) or "")  # [PAD], <s>
+    return 0 if named or (special is not None and special.special) else None
 
 
 def _start(model: str) -> Transformer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,8 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
                 name, config=config, dtype=recipe.dtype, output_loading_info=True, **source_of(recipe, holder)
             )
         check_loaded(recipe.model, info)
+        if not recipe.trust_remote_code:  # whose code may take it by another name
+            _check_mask(recipe.model, model)
         if (config.architectures or [""])[0].endswith(CLASSIFIER):
             log.warning(
                 "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
@@ -108,6 +111,15 @@ def _adapt(config: Any, recipe: Transformer) -> None:
     if recipe.dropout is not None:
         set_dropout(config, recipe.dropout)
     config._attn_implementation = _attention(recipe)
+
+
+def _check_mask(name: str, model: Any) -> None:
+    """Raise `ConfigError` for a model that reads padding like words, as FNet: the texts beside one would change it."""
+    if "attention_mask" not in inspect.signature(type(model).forward).parameters:
+        raise ConfigError(
+            f"the model {name!r} is a {type(model).__name__}, which takes no attention_mask: padding would be read like"
+            " words, and a text's vector would depend on how long the texts beside it are; give another model"
+        )
 
 
 def _attention(recipe: Transformer) -> str | None:

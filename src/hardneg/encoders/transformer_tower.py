@@ -48,7 +48,8 @@ class TransformerTower(Tower):
         The first `prompt` tokens are read like all others and left out of the pooling.
         """
         if self.first_position is None or lengths is None:
-            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            numbers = attention_mask.long()  # as tokenizers give it: some models subtract it (LongT5, XLNet)
+            hidden = self.model(input_ids=input_ids, attention_mask=numbers).last_hidden_state
         else:
             hidden = run_unpadded(self.model, input_ids, lengths, self.first_position)
         pooled_mask = attention_mask

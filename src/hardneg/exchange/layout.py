@@ -40,14 +40,15 @@ TOWER_TYPES = ("Transformer", "StaticEmbedding")  # the first module of a chain:
 
 
 @contextmanager
-def export_folder(folder: Path, force: bool) -> Iterator[Path]:
+def export_folder(folder: Path, force: bool, by_force: str = "--force") -> Iterator[Path]:
     """Give a folder to write to, which takes the other's place once it is complete.
 
-    Raises `ConfigError` for a folder that holds something else, or an export unless `force`.
+    `by_force` is what the caller writes to have `force`. Raises `ConfigError` for a folder that holds something else,
+    or an export unless `force`.
     """
     used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if used and not force:
-        raise ConfigError(f"{folder} is not empty; choose another folder, or give --force to replace an export")
+        raise ConfigError(f"{folder} is not empty; choose another folder, or give {by_force} to replace an export")
     if used and not (folder / MODULES).is_file():
         raise ConfigError(f"{folder} holds something other than an export (no {MODULES}); choose another folder")
     target = folder.resolve()

@@ -6,13 +6,16 @@ files lie where it would put them (`onnx/model.onnx`, `openvino/openvino_model.x
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,8 @@ from hardneg.exchange.layout import TOWER_TYPES
 from hardneg.exchange.write import is_routed
 from hardneg.system.log_level import at_level
 
+log = logging.getLogger(__name__)
+
 INPUTS = ["input_ids", "attention_mask"]
 HIDDEN, VECTOR = (
     "last_hidden_state",
@@ -42,30 +47,36 @@ MODEL = {"onnx": Path("onnx", "model.onnx"), "openvino": Path("openvino", "openv
 LARGE = 1_500_000_000  # bytes of weights from which they lie in a file of their own: a protobuf ends at 2 GB
 CLOSE = 1e-4  # how far a vector may be from ours, relative to its largest value
 OPSET = 18
+REASON = 160  # letters of what a library says went wrong
 
 
-def write_formats(trained: Trained, folder: Path, formats: Sequence[str]) -> None:
+def write_formats(trained: Trained, folder: Path, formats: Sequence[str], in_python: bool = False) -> None:
     """Add these formats to an export in `folder`, one file a tower, and check the vectors that they give.
 
     Inputs are `input_ids` and `attention_mask` (rows, length), int64; outputs `sentence_embedding` (rows, dim), and of
     a transformer `last_hidden_state`. Prompts and lengths are the user's to apply, as sentence-transformers does.
-    Raises `UserError` where the file computes something else, and for prompts that are not pooled: such a file cannot
-    know how long they are.
+    Messages name words of the command line, or arguments where it was called `in_python`. Raises `UserError` for a
+    model that cannot be written so, where the file computes something else, and for prompts that are not pooled: such a
+    file cannot know how long they are.
     """
     if not all(trained.towers.tower(side).include_prompt for side in (QUERY, DOCUMENT)):
         raise UserError(
-            f"--{formats[0]}: encoder.include_prompt=false leaves prompts out of the pooling, and such a file does not"
-            " know where they end; export without it"
+            f"{_word(formats[0], in_python)}: encoder.include_prompt=false leaves prompts out of the pooling, and such"
+            " a file does not know where they end; export without it"
         )
     for place, side in places(trained).items():
-        graph = Graph(trained.towers.tower(side)).eval()
+        tower = trained.towers.tower(side)
         path = folder / place / MODEL["onnx"]
         path.parent.mkdir(parents=True)
-        _write_onnx(graph, path)
+        with _refused(tower, _word(formats[0], in_python), "torch cannot write {} as ONNX"):
+            graph = Graph(tower).eval()
+            _write_onnx(graph, path)
         if "openvino" in formats:
-            _write_openvino(path, folder / place / MODEL["openvino"])
+            with _refused(tower, _word("openvino", in_python), "OpenVINO cannot take over the graph of {}"):
+                _write_openvino(path, folder / place / MODEL["openvino"])
         for name in formats:
-            _check(folder / place / MODEL[name], name, graph)
+            with _refused(tower, _word(name, in_python), "the file of {} was written and does not run"):
+                _check(folder / place / MODEL[name], name, graph)
         if "onnx" not in formats:
             for file in path.parent.iterdir():
                 file.unlink()
@@ -107,7 +118,7 @@ class Graph(nn.Module):
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Int[Tensor, "R L"]) -> tuple[Tensor, ...]:
         """Embed each row."""
         if isinstance(self.tower, StaticTower):
-            weights = attention_mask / attention_mask.sum(dim=1, keepdim=True)
+            weights = self.tower.shares(input_ids, attention_mask.bool())
             pooled = (self.tower.embedding(input_ids) * weights.unsqueeze(-1)).sum(dim=1)
             return (F.normalize(pooled, dim=-1) if self.tower.normalize else pooled,)
         tower: Any = self.tower
@@ -116,12 +127,36 @@ class Graph(nn.Module):
         return hidden, F.normalize(pooled, dim=-1) if tower.normalize else pooled
 
 
-def check_packages(formats: Sequence[str]) -> None:
+@contextmanager
+def _refused(tower: Tower, word: str, what: str) -> Iterator[None]:
+    """Say in a line that this model cannot be exported so: whatever the libraries raise, it is not the user's slip."""
+    try:
+        yield
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        model = getattr(tower, "model", tower)
+        name = type(model.model if isinstance(model, Adapted) else model).__name__
+        log.debug("what the exporter met", exc_info=error)
+        reason: BaseException = error
+        while reason.__cause__ is not None:  # torch's own words are of its steps, not of what was in the way
+            reason = reason.__cause__
+        first = shorten(next(iter(str(reason).strip().splitlines()), ""), REASON)
+        told = f"{type(reason).__name__}{': ' * bool(first)}{first}"
+        raise UserError(f"{word}: {what.format(f'a {name}')} ({told}); export without it") from error
+
+
+def _word(name: str, in_python: bool) -> str:
+    """What the user wrote to have a format."""
+    return f"formats=[{name!r}]" if in_python else f"--{name}"
+
+
+def check_packages(formats: Sequence[str], in_python: bool = False) -> None:
     """Raise `UserError` that says what to install for these formats; imports none of it."""
     needed = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
     for name in formats:
         if missing := [package for package in needed[name] if find_spec(package) is None]:
-            raise UserError(f"--{name} needs {', '.join(missing)}: pip install 'hardneg[{name}]'")
+            raise UserError(f"{_word(name, in_python)} needs {', '.join(missing)}: pip install 'hardneg[{name}]'")
 
 
 def _example(words: int, rows: int, length: int) -> tuple[Int[Tensor, "R L"], Int[Tensor, "R L"]]:
@@ -179,7 +214,9 @@ def run_file(
     if kind == "onnx":
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised, too
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return session.run([VECTOR], given)[0]
     import openvino
 
@@ -189,7 +226,9 @@ def run_file(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter tells of torchvision, and warns of its own code."""
+    """The exporter tells of torchvision, warns of its own code, and prints the graph that it could not make."""
+    nowhere = io.StringIO()
     with at_level("torch.onnx", logging.ERROR), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield

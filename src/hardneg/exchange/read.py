@@ -1,4 +1,4 @@
-"""Reading a sentence-transformers folder as an encoder of ours."""
+"""Reading a folder of sentence-transformers or model2vec as an encoder of ours."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from hardneg.encoders.dense_layers import load_dense
 from hardneg.encoders.file_hashes import check_hashes
 from hardneg.encoders.model_folder import lower, positions_of
 from hardneg.encoders.sentence_transformers_folder import UNCUT, ModuleChain, read_json
-from hardneg.encoders.static import Static, StaticTower
+from hardneg.encoders.static import Static, StaticTower, stand_in
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.exchange import layout
+from hardneg.exchange.model2vec import TOKENIZER, folded, is_model2vec, read_model2vec, read_tokenizer, tensors_of
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,13 @@ class Chain:
 def read(folder: Path) -> Trained:
     """Load a transformer with its pooling, or a static embedding, or two of a kind behind a `Router`.
 
-    `Dense` layers behind the pooling come along. Raises `ConfigError` for a folder that is none of
-    sentence-transformers' or is damaged, and for what we do not have: other modules, other poolings,
-    similarities other than cosine and dot.
+    `Dense` layers behind the pooling come along. A folder that model2vec saved gives the vectors that model2vec gives
+    (see `exchange.model2vec`). Raises `ConfigError` for a folder that is none of these or is damaged, and for what we
+    do not have: other modules, other poolings, similarities other than cosine and dot.
     """
+    if is_model2vec(folder):
+        check_hashes(folder)
+        return _of_model2vec(folder)
     chain = ModuleChain.read(folder)
     if chain is None:
         raise ConfigError(f"{folder} is not a sentence-transformers folder: it has no {layout.MODULES}")
@@ -111,21 +115,39 @@ def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
 
 
 def _static(folder: Path, recipe: Static) -> Chain:
-    from safetensors.torch import load_file
-
-    if not (folder / layout.WEIGHTS).is_file():
-        raise ConfigError(f"{folder} has no {layout.WEIGHTS}; save it again with sentence-transformers")
-    weights = load_file(folder / layout.WEIGHTS)
-    table = weights.pop("embedding.weight", weights.pop("embeddings", None))  # the second is model2vec's name
-    if table is None or weights:
-        raise ConfigError(
-            f"{folder / layout.WEIGHTS}: more or less than one table of embeddings ({', '.join(weights)})"
-        )
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for name in (layout.WEIGHTS, TOKENIZER):
+        if not (folder / name).is_file():
+            raise ConfigError(f"{folder} has no {name}; save it again with sentence-transformers")
+    path = folder / layout.WEIGHTS
+    weights = tensors_of(path)
+    if (table := weights.pop("embedding.weight", None)) is None:
+        table = folded(path, weights)  # which model2vec wrote, as sentence-transformers reads it
+    elif weights:
+        raise ConfigError(f"{path}: more than one table of embeddings ({', '.join(weights)})")
+    tokenizer = read_tokenizer(folder / TOKENIZER)
     longest = tokenizer.truncation["max_length"] if tokenizer.truncation else UNCUT
+    return _table(recipe, table, tokenizer, longest)
+
+
+def _of_model2vec(folder: Path) -> Trained:
+    """A folder of model2vec as an encoder without prompts, alike for queries and documents."""
+    found = read_model2vec(folder)
+    recipe = Static(init=folder.name, normalize=found.normalize)
+    chain = _table(recipe, found.table, found.tokenizer, found.longest, found.unknown)
+    sides = {side: Side(max_length=length) for side, length in chain.lengths.items()}
+    recipe = dataclasses.replace(recipe, query=sides[QUERY], document=sides[DOCUMENT])
+    return Trained(recipe, chain.tokenizer, Towers(recipe, chain.tower).eval())
+
+
+def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, unknown: int | None = None) -> Chain:
+    """A tower over a table; the `unknown` token, if one is named, is left out of every vector."""
     tokenizer.no_truncation()
     tokenizer.post_processor = None  # type: ignore[assignment]
-    tower = StaticTower(len(table), table.shape[1], recipe.unit_vectors)
+    if unknown is not None:
+        table = table.clone()
+        table[unknown] = 0  # which leaves it out of a vector's direction
+    left_out = None if recipe.unit_vectors else unknown
+    tower = StaticTower(len(table), table.shape[1], recipe.unit_vectors, stand_in(tokenizer), left_out)
     tower.embedding.weight.data.copy_(table)
     return Chain(recipe, tower, tokenizer, dict.fromkeys((QUERY, DOCUMENT), longest))
 

@@ -69,6 +69,11 @@ def is_routed(recipe: EncoderRecipe) -> bool:
 def _chain(trained: Trained, side: str) -> list[Module]:
     recipe, tower = trained.recipe, trained.towers.tower(side)
     if isinstance(recipe, Static):
+        if tower.unknown is not None:
+            raise ConfigError(
+                "sentence-transformers averages unknown words, which this encoder leaves out, as model2vec does; only"
+                " vectors of length 1 (normalize) are the same in both"
+            )
         length = getattr(recipe, side).longest
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
     elif isinstance(recipe, Transformer):
@@ -140,18 +145,32 @@ def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, 
     write_json(folder / layout.TRANSFORMER, about)
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_truncation()
+    padding = _padding_token(copy)
+    copy.enable_padding(pad_id=copy.token_to_id(padding), pad_token=padding)
     copy.save(str(folder / "tokenizer.json"))
-    padding = copy.padding or {}
     of_tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",  # takes tokenizer.json as it is
         "model_max_length": longest,
         "model_input_names": ["input_ids", "attention_mask"],  # what our towers read: no segments
         "padding_side": "right",
-        "pad_token": padding.get("pad_token", "[PAD]"),
+        "pad_token": padding,
         "clean_up_tokenization_spaces": False,
         **_last_token(tokenizer, recipe),
     }
     write_json(folder / "tokenizer_config.json", of_tokenizer)
+
+
+def _padding_token(tokenizer: Tokenizer) -> str:
+    """Name a token to pad with, which nobody attends to: the tokenizer's own, else one that is no word.
+
+    One that it does not have would be added to it, with a number that the model has no embedding for (GPT-2).
+    """
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    said = (tokenizer.padding or {}).get("pad_token", "[PAD]")
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    rarest = max(vocabulary, key=vocabulary.__getitem__)
+    return next(token for token in (said, *special, unknown, rarest) if token in vocabulary)
 
 
 def _last_token(tokenizer: Tokenizer, recipe: Transformer) -> dict[str, str]:

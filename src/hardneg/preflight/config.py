@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hardneg.config import classes, composition
 from hardneg.config.command_words import command_line, to_type
+from hardneg.config.package_lines import check_package_lines
 from hardneg.data.other_sets import resolved, splits_of
 from hardneg.data.readers.folders import is_hub_name
 from hardneg.errors import ConfigError
@@ -43,6 +44,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     try:
         if missing := composition.missing_keys(cfg):
             raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
+        check_package_lines(cfg)
         node = resolved(classes.plain(cfg))
     except OmegaConfBaseException as error:
         raise ConfigError(f"the config cannot be resolved: {error}") from error

@@ -18,6 +18,8 @@ from hardneg.race.looks import Rungs
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Settings
 from hardneg.race.report import report
+from hardneg.runs.folder import SWEEP
+from hardneg.system.atomic_write import atomic_write
 from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
@@ -26,13 +28,16 @@ log = logging.getLogger(__name__)
 def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words: Sequence[str]) -> float:
     """Run a race, or go on with it; return the dev metric of the arm that is taken.
 
-    All of it is in the sweep's folder: `study.log` (Optuna's), `time/`, `arms/`, `end/`, and `summary.json` last.
+    All of it is in the sweep's folder: `multirun.yaml` (its words), `study.log` (Optuna's), `time/`, `arms/`, `end/`,
+    and `summary.json` last.
     Raises `ConfigError` for what cannot run and for a budget that is too small, `JobFailed` where the baseline failed.
     """
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(given)), resolve=False)
     settings = Settings(**plain)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / SWEEP) as draft:  # other processes may begin in it as well
+        OmegaConf.save(config, draft)
     try:
         return _run(config, launcher, settings, words, folder)
     except JobFailed as error:

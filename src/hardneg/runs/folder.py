@@ -13,16 +13,45 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hardneg.config import run_identity
 from hardneg.config.command_words import command_line
 from hardneg.errors import ConfigError
+from hardneg.runs import status
 from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
+SWEEP = "multirun.yaml"  # in a sweep's folder: Hydra's own config, with the words that the sweep was asked for by
 
 
-def refuse_used(folder: Path, ckpt_path: str | None) -> None:
-    """Raise `ConfigError` for a folder with another run's results: they would be taken for this one's."""
-    if not run_identity.goes_on(ckpt_path, folder) and any((folder / CHECKPOINTS).glob("*.ckpt")):
-        go_on = "" if (folder / "summary.json").exists() else f", or go on with it: {command_line('resume', folder)}"
-        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{go_on}")
+def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
+    """Raise `ConfigError` for a folder with another run's results: they would be lost, or taken for this one's.
+
+    A training that is not complete goes on there, from a checkpoint of its own. What is no training may be asked for
+    once more, with the same config.
+    """
+    goes_on = training and run_identity.goes_on(cfg.get("ckpt_path"), folder)
+    if not goes_on and any((folder / CHECKPOINTS).glob("*.ckpt")):
+        way = "" if (folder / "summary.json").exists() else f", or go on with it: {command_line('resume', folder)}"
+        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
+    found = status.read(folder)
+    if not goes_on and found is not None and found["state"] == "running":
+        raise ConfigError(f"{folder} is at work; wait for its end, or choose another hydra.run.dir")
+    complete = found is None or found["state"] == "done"
+    if not (folder / "summary.json").exists() or not complete:
+        return
+    if goes_on:
+        raise ConfigError(
+            f"{folder} holds a complete run, whose results would be overwritten; to train it on, choose another"
+            " hydra.run.dir; to run it again from its last checkpoint, delete its summary.json"
+        )
+    if training or not holds(folder, cfg):
+        raise ConfigError(
+            f"{folder} holds the results of an earlier command, which would be overwritten; choose another"
+            " hydra.run.dir"
+        )
+
+
+def holds(folder: Path, cfg: DictConfig) -> bool:
+    """Whether the run in a folder is that of this config, as far as it has come."""
+    found = status.read(folder)
+    return found is not None and found.get("identity") == run_identity.identity(cfg, folder)
 
 
 def new_folder(folder: Path) -> Path:

@@ -24,7 +24,7 @@ from hardneg.runs import lost_rank, status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
-from hardneg.system.full_disk import no_room
+from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
 from hardneg.system.refused_path import refused_path
 from hardneg.system.screen import ONLY_IN_FILE
 
@@ -210,7 +210,8 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
     except UserError as error:
         raise lost_rank.noted(folder, error) from error.__cause__
     except Exception as error:
-        mendable = no_room(error, {"cache": cfg.get("cache"), "run folder": folder}) or refused_path(error)
+        folders = {"cache": cfg.get("cache"), "run folder": folder, TEMPORARY: temporary_folder()}
+        mendable = no_room(error, folders) or refused_path(error)
         with suppress(OSError):  # the error below matters more than a state that could not be written
             status.write(folder, state="failed", error=mendable or _last_line(error))
         if mendable:

@@ -23,7 +23,7 @@ from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_data
 from hardneg.preflight.writable import check_writable
-from hardneg.runs.folder import new_folder, refuse_used
+from hardneg.runs.folder import holds, new_folder, refuse_used
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
 from hardneg.sweep.jobs import compose as compose_job
 from hardneg.system import launch
@@ -44,7 +44,7 @@ class Preflight(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a config that cannot work, and a folder with another run's results; take a folder of its own.
 
-        Raises `ConfigError` for a search without -m.
+        Raises `ConfigError` for a search without -m, unless it is a trial of one that is gone on with in its folder.
         """
         training = str(config.hydra.job.config_name).startswith("train")
         with stopping_at_errors():
@@ -55,12 +55,12 @@ class Preflight(Callback):
 
         def choose() -> dict[str, Any]:
             """Check, on the first rank for all, and return what the run is and where it lies."""
-            if str(config.hydra.sweeper._target_).endswith(".Optuna"):
-                raise ConfigError("hparams_search= and hydra/sweeper=optuna choose the values of a sweep: add -m")
-            refuse_used(Path(config.hydra.run.dir), config.ckpt_path if training else None)
             cfg = copy.deepcopy(config)
             with open_dict(cfg):
                 cfg.pop("hydra")
+            if str(config.hydra.sweeper._target_).endswith(".Optuna") and not holds(Path(config.hydra.run.dir), cfg):
+                raise ConfigError("hparams_search= and hydra/sweeper=optuna choose the values of a sweep: add -m")
+            refuse_used(Path(config.hydra.run.dir), cfg, training)
             check_config(cfg, check_data, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
             Preflight.checked = True
             check_here(cfg)

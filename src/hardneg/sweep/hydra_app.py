@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.plugins import Plugins
 
 from hardneg.config import composition
 from hardneg.config.classes import hydras_own_whitelist_off
+from hardneg.config.command_words import command_line, to_type
+from hardneg.config.package_lines import unreadable
 from hardneg.config.slips import in_plain_words, no_option
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
@@ -52,19 +57,30 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # pass errors on to us: for an unknown key Hydra advises to add it with a +
     try:
         app = hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")
-        with hydras_own_whitelist_off():
+        with hydras_own_whitelist_off(), _in_words(command, rest):
             app(task)()
     except JobFailed:  # it has said why
         sys.exit(1)
+    finally:
+        if Preflight.sweep is not None and "hydra/sweeper=race" not in rest:  # a race reports its own outcome
+            _tell(Preflight.sweep, command)
+
+
+@contextmanager
+def _in_words(command: str, rest: list[str]) -> Iterator[None]:
+    """Raise `ConfigError`, in plain words, for what Hydra cannot read or compose."""
+    try:
+        yield
+    except (UnicodeDecodeError, yaml.YAMLError) as error:  # the first is a ValueError
+        if (said := unreadable(error, rest)) is None:
+            raise
+        raise ConfigError(said) from error
     except ValueError as error:
         if "Config group override must be" not in str(error):
             raise
         raise ConfigError(no_option(rest, str(error))) from error
     except hydra.errors.HydraException as error:
         raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
-    finally:
-        if Preflight.sweep is not None and "hydra/sweeper=race" not in rest:  # a race reports its own outcome
-            _tell(Preflight.sweep, command)
 
 
 def _tell(sweep: Path, command: str) -> None:
@@ -74,10 +90,10 @@ def _tell(sweep: Path, command: str) -> None:
     found = rows(sweep)
     show(sweep, found)
     if any(row.state not in ("done", "pruned") for row in found):
-        log.info("the same command with hydra.sweep.dir=%s runs only what is missing", sweep)
+        log.info("the same command with %s runs only what is missing", to_type("hydra.sweep.dir", sweep))
     elif (sweep / "best.yaml").exists():
         log.info(
             "the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s/best.yaml", sweep
         )
     elif command.startswith("train"):
-        log.info("which is better: hardneg compare %s", sweep)
+        log.info("which is better: %s", command_line("compare", sweep))

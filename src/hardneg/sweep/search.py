@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.runs import status
+from hardneg.runs.folder import SWEEP
 from hardneg.runs.study import PRUNERS, SAMPLERS, open_study
 from hardneg.sweep.check_jobs import check_job
 from hardneg.sweep.jobs import Job, announce, compose
@@ -59,7 +60,7 @@ def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Se
     space, same = space_of([*listed, *words])
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    OmegaConf.save(config, folder / SWEEP)
     facts = {key: value for key, value in asdict(settings).items() if key != "params"}
     study = open_study(facts, folder)
     ask_again(study)

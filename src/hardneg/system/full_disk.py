@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -13,7 +14,14 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-SAID = re.compile(r"No space left on device|\d+ requested and \d+ written")  # the second: numpy, without a number
+SAID = re.compile(
+    r"No space left on device"
+    r"|\d+ requested and \d+ written"  # numpy, without a number
+    r"|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+"  # torch, by what it met first
+    r"|No usable temporary directory"  # Python, which tries whether it can write there
+)
+TEMPORARY = "temporary folder"
+OWN_WORDS = "cache=DIR or paths.output_dir=DIR"
 LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write
 
 
@@ -35,11 +43,17 @@ def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> s
         return None
     log.debug("what could not be written", exc_info=error)
     where = " and ".join(full) or "; ".join(f"{name}: {room / 1024**3:.1f} GiB free" for name, room in free.items())
+    elsewhere = "TMPDIR=DIR in the environment" if all(TEMPORARY in one for one in full) and full else OWN_WORDS
     return (
         f"no room left on the disk ({where}): {error or type(error).__name__}; free some (hardneg cache says what lies"
-        " there, hardneg cache prune removes what nobody uses), or set cache=DIR or paths.output_dir=DIR; the same"
+        f" there, hardneg cache prune removes what nobody uses), or set {elsewhere}; the same"
         " command, or hardneg resume, goes on with what is complete"
     )
+
+
+def temporary_folder() -> str:
+    """Where libraries put what they need for a while; `tempfile` says so only where there is room."""
+    return next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "/tmp")
 
 
 def _may_be_of_writing(error: BaseException) -> bool:

@@ -10,11 +10,12 @@ from omegaconf import DictConfig
 from hardneg.config import classes
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import names_of
+from hardneg.runs.folder import SWEEP
 
 
 def facts(cfg: DictConfig, folder: Path, data: RetrievalData, told: dict[str, Any]) -> dict[str, Any]:
     """What a logger may want to know of the run; `told` is where it comes from."""
-    sweep = (folder.parent / "multirun.yaml").exists()
+    sweep = (folder.parent / SWEEP).exists()
     flat = {
         "run_folder": str(folder),  # where `hardneg compare` finds the per-query values of a W&B run
         "data_id": data.name,

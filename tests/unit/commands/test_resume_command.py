@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from hardneg.commands.resume import command_of
 from hardneg.errors import ConfigError
@@ -79,3 +80,41 @@ def test_a_run_goes_on_where_the_directory_that_it_was_started_in_is_not_there(r
     written.write_text(written.read_text().replace(f"cwd: {tmp_path}", f"cwd: {tmp_path}/gone"))
     assert command_of([str(run)])[1][-1] == f"hydra.run.dir='{run}'" and Path.cwd() == tmp_path
     assert f"{tmp_path}/gone, which cannot be entered (No such file or directory)" in capsys.readouterr().err
+
+
+def sweep(folder, hydra, task, cwd, name="train"):
+    """The folder of a sweep as Hydra leaves it."""
+    folder.mkdir()
+    overrides = {"hydra": [*hydra, "hydra.sweep.dir=elsewhere", "hydra.mode=MULTIRUN"], "task": task}
+    runtime = {"cwd": str(cwd), "config_sources": []}
+    written = {"hydra": {"job": {"config_name": name}, "overrides": overrides, "runtime": runtime}}
+    OmegaConf.save(written, folder / "multirun.yaml")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "hydra", "task", "command"),
+    [
+        ("train", ["hydra.sweeper.n_trials=9"], ["data=toy", "hparams_search=static"],
+         "hardneg train -m hydra.sweeper.n_trials=9 data=toy hparams_search=static"),
+        ("evaluate", [], ["data=toy,pydocs", "negatives=[bm25]"],
+         "hardneg evaluate -m data=toy,pydocs 'negatives=[bm25]'"),
+        ("train", ["hydra/sweeper=race", "hydra.sweeper.budget=30m"], ["data=toy", "race=small"],
+         "hardneg race budget=30m data=toy race=small"),
+    ],
+)  # fmt: skip
+def test_the_folder_of_a_sweep_or_a_race_is_refused_with_the_command_that_goes_on(
+    name, hydra, task, command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = sweep(tmp_path / "all", hydra, task, tmp_path, name)
+    with pytest.raises(ConfigError) as refused:
+        command_of([str(folder)])
+    what = "a race" if "race" in command else "a sweep"
+    assert str(refused.value).startswith(f"{folder} is the folder of {what}, ")
+    assert str(refused.value).endswith(f":  {command} hydra.sweep.dir={folder}")
+
+
+def test_a_sweep_that_was_started_elsewhere_goes_on_there(tmp_path):
+    with pytest.raises(ConfigError, match=rf"  cd {tmp_path} && hardneg train -m data=toy hydra\.sweep\.dir="):
+        command_of([str(sweep(tmp_path / "all", [], ["data=toy"], tmp_path))])

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models
 from torch.nn import functional as F
 
-from hardneg.encoders.static import Static, StaticTower
+from hardneg.data.tokens import Tokeniser
+from hardneg.encoders.static import Static, StaticTower, stand_in
 from hardneg.errors import ConfigError
 
 TRAIN = """
@@ -81,3 +84,30 @@ def test_rebuild_makes_the_same_shape():
 def test_wrong_arguments_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Static(**wrong)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_text_without_a_token_is_the_zero_vector_and_all_others_are_as_they_were(normalize, toy):
+    recipe = Static(dim=8, vocab_size=300, normalize=normalize)
+    tokenizer = recipe.tokenizer(toy.corpus)
+    tower = recipe.build(tokenizer)
+    texts = ["", toy.corpus[0], " ", toy.corpus[1]]
+    tokens = Tokeniser(tokenizer, recipe.document).table(texts).batch(np.arange(4))
+    found = tower(*tokens.inputs[:2])
+    assert found[[0, 2]].abs().sum() == 0
+    before = StaticTower(*tower.embedding.weight.shape, normalize)  # as of a checkpoint from earlier versions
+    before.load_state_dict(tower.state_dict())
+    torch.testing.assert_close(found[[1, 3]], before(*tokens.inputs[:2])[[1, 3]], rtol=0, atol=0)
+    found.sum().backward()
+    assert tower.embedding.weight.grad.isfinite().all()
+    again = recipe.rebuild(recipe.architecture(tower))
+    again.load_state_dict(tower.state_dict())
+    torch.testing.assert_close(again(*tokens.inputs[:2]), found, rtol=0, atol=0)
+
+
+def test_the_first_word_of_a_vocabulary_is_a_word_where_no_padding_has_its_place():
+    words = Tokenizer(models.WordLevel({"!": 0, "a": 1}, unk_token="!"))
+    assert stand_in(words) is None
+    assert stand_in(Tokenizer(models.WordLevel({"<s>": 0, "a": 1}, unk_token="a"))) == 0
+    words.add_special_tokens(["!"])
+    assert stand_in(words) == 0

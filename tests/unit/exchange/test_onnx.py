@@ -58,3 +58,36 @@ def test_a_format_without_its_packages_says_what_to_install(monkeypatch, trained
     with pytest.raises(ConfigError, match="'tflite' is not a format"):
         export.export(path, tmp_path / "out", formats=["tflite"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("in_python", [False, True])
+def test_a_model_that_cannot_be_written_is_refused_in_a_line_and_nothing_is_left(
+    in_python,
+    monkeypatch,
+    trained,  # noqa: F811
+    tmp_path,
+):
+    def fail(graph, path):
+        try:
+            raise ValueError("no operator for fft\nand much more")
+        except ValueError as error:
+            raise RuntimeError("Failed to export the model. This is step 1/3") from error
+
+    path = trained(NODES["static"])
+    monkeypatch.setattr(onnx, "find_spec", lambda name: True)
+    monkeypatch.setattr(onnx, "_write_onnx", fail)
+    word = r"formats=\['onnx'\]" if in_python else "--onnx"
+    said = rf"^{word}: torch cannot write a StaticTower as ONNX \(ValueError: no operator for fft\); export without it$"
+    with pytest.raises(UserError, match=said):
+        export.export(path, tmp_path / "out", formats=["onnx"], in_python=in_python)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(onnx, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=f"^{word} needs onnx"):
+        export.export(path, tmp_path / "out", formats=["onnx"], in_python=in_python)
+
+
+def test_python_names_arguments_where_the_command_line_has_words(trained, tmp_path):  # noqa: F811
+    path = trained(NODES["static"])
+    export.export(path, tmp_path / "out", in_python=True)
+    with pytest.raises(ConfigError, match=r"or give force=True to replace an export"):
+        export.export(path, tmp_path / "out", in_python=True)

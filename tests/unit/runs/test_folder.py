@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from confs import compose
 
+from hardneg.config import run_identity
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_words
-from hardneg.runs.folder import with_checkpoint
+from hardneg.runs import status
+from hardneg.runs.folder import holds, refuse_used, with_checkpoint
 
 
 @pytest.fixture
@@ -41,3 +43,60 @@ def test_a_folder_without_a_checkpoint_is_refused_by_its_key(tmp_path):
 def test_a_training_goes_on_by_resume(run):
     with pytest.raises(ConfigError, match=rf"hardneg resume {run}; to start from its weights, init_from={run}"):
         check_words(compose(f"ckpt_path={run}", name="train"))
+
+
+def used(folder, cfg, state, checkpoint=False):
+    """A folder as a run left it."""
+    folder.mkdir()
+    (folder / "summary.json").write_text("{}")
+    status.write(folder, state=state, identity=run_identity.identity(cfg, folder))
+    if checkpoint:
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.ckpt").touch()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_complete_run_is_not_trained_over_by_itself_or_another_config(seed, tmp_path):
+    cfg = compose("seed=1")
+    used(tmp_path / "run", cfg, "done", checkpoint=True)
+    with pytest.raises(ConfigError, match=r"run holds a training run already; choose another hydra\.run\.dir$"):
+        refuse_used(tmp_path / "run", compose(f"seed={seed}"), training=True)
+    on = compose(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", f"seed={seed}")
+    with pytest.raises(ConfigError, match=r"complete run.*overwritten; to train it on.*delete its summary\.json"):
+        refuse_used(tmp_path / "run", on, training=True)
+    (tmp_path / "run" / "summary.json").unlink()
+    refuse_used(tmp_path / "run", on, training=True)
+    with pytest.raises(ConfigError, match=r"or go on with it: hardneg resume .*run$"):
+        refuse_used(tmp_path / "run", cfg, training=True)
+
+
+def test_a_run_that_was_stopped_after_its_summary_goes_on(tmp_path):
+    cfg = compose(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")
+    used(tmp_path / "run", cfg, "interrupted", checkpoint=True)
+    refuse_used(tmp_path / "run", cfg, training=True)
+
+
+def test_results_of_another_command_are_not_overwritten_and_its_own_may_be_made_again(tmp_path):
+    cfg = compose("ckpt_path=a.ckpt", name="evaluate")
+    used(tmp_path / "run", cfg, "done")
+    refuse_used(tmp_path / "run", cfg, training=False)
+    for other, training in ((compose("ckpt_path=b.ckpt", name="evaluate"), False), (compose(), True)):
+        with pytest.raises(ConfigError, match="results of an earlier command, which would be overwritten"):
+            refuse_used(tmp_path / "run", other, training)
+
+
+def test_a_run_at_work_keeps_its_folder_and_nothing_of_it_is_touched(tmp_path):
+    cfg = compose()
+    with status.held(tmp_path / "run"):
+        status.begin(tmp_path / "run", identity=run_identity.identity(cfg))
+        with pytest.raises(ConfigError, match=r"run is at work; wait for its end, or choose another hydra\.run\.dir"):
+            refuse_used(tmp_path / "run", cfg, training=True)
+    refuse_used(tmp_path / "run", cfg, training=True)
+
+
+def test_a_folder_holds_the_run_of_its_config_whatever_checkpoint_that_goes_on_from(tmp_path):
+    cfg = compose("seed=1")
+    assert not holds(tmp_path / "run", cfg)
+    used(tmp_path / "run", cfg, "interrupted")
+    assert holds(tmp_path / "run", compose("seed=1", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"))
+    assert not holds(tmp_path / "run", compose("seed=2"))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from types import SimpleNamespace
 
+import pytest
 import torch
 
-from hardneg.system.full_disk import no_room
+from hardneg.cli import main
+from hardneg.data.readers import arrow_columns
+from hardneg.errors import UserError
+from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
 
 
 def test_a_full_disk_is_named(tmp_path, monkeypatch, caplog):
@@ -34,3 +39,45 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch, caplog):
 def test_a_file_system_without_a_size_is_not_full(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=0, free=0))
     assert no_room(RuntimeError("a shape"), {"run folder": tmp_path}) is None
+
+
+def test_a_full_temporary_folder_is_named_with_what_moves_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert temporary_folder() == str(tmp_path)
+    room = {tmp_path: 10**12, str(tmp_path): 10}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=10**12, free=room[folder]))
+    folders = {"cache": tmp_path, TEMPORARY: temporary_folder()}
+    none = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")  # Python tries to write
+    for error in (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), none):
+        says = no_room(error, folders)
+        assert f"(temporary folder {tmp_path})" in says and "or set TMPDIR=DIR in the environment; the same" in says
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        ("jobs", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
+        ("import", RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")),  # torch.save
+    ],
+)
+def test_every_command_tells_a_full_disk_in_a_line(command, error, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr("hardneg.cli._command_module", lambda name: SimpleNamespace(main=full))
+    monkeypatch.setattr("sys.argv", ["hardneg", command, str(tmp_path), "out"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.startswith(f"hardneg {command}: no room left on the disk (")
+    assert told.count("\n") == 1 and "temporary folder" in told
+
+
+def test_texts_that_find_no_room_while_they_are_read_name_the_folder(tmp_path, monkeypatch):
+    def full():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(UserError, match=f"^{tmp_path}: no room for the texts.*set TMPDIR to a folder"):
+        arrow_columns._File()

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from hardneg.data.equal_texts import BLOCK
 from hardneg.errors import UserError
+from hardneg.system.full_disk import temporary_folder
 
 HELD = 256 * 1024**2  # bytes held in memory; more go to a temporary file
 
@@ -64,7 +65,10 @@ class _File:
     """A column whose characters are on disk, and the ends of its strings in memory."""
 
     def __init__(self) -> None:
-        self._letters = tempfile.TemporaryFile()  # noqa: SIM115  (it stays open until it is mapped)
+        try:
+            self._letters = tempfile.TemporaryFile()  # noqa: SIM115  (it stays open until it is mapped)
+        except OSError as error:
+            raise _no_room(error) from error
         self._length = 0
         self._ends: list[np.ndarray] = [np.zeros(1, np.int64)]
 
@@ -76,11 +80,7 @@ class _File:
             self._letters.write(memoryview(letters)[: ends[-1]] if letters is not None else b"")
             self._letters.flush()
         except OSError as error:
-            where = tempfile.gettempdir()
-            raise UserError(
-                f"{where}: no room for the texts that are being read ({error.strerror}); free some, or set TMPDIR to a"
-                " folder on a disk that has as much room as the data"
-            ) from error
+            raise _no_room(error) from error
         self._ends.append(ends[1:] + self._length)
         self._length += int(ends[-1])
 
@@ -90,3 +90,10 @@ class _File:
         letters = mmap.mmap(self._letters.fileno(), self._length, access=mmap.ACCESS_READ) if self._length else b""
         self._letters.close()
         return pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(letters))
+
+
+def _no_room(error: OSError) -> UserError:
+    return UserError(
+        f"{temporary_folder()}: no room for the texts that are being read ({error.strerror}); free some, or set TMPDIR"
+        " to a folder on a disk that has as much room as the data"
+    )

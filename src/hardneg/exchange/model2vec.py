@@ -1,0 +1,140 @@
+"""A folder of model2vec: a table of token vectors, which may be quantised, and how texts are averaged over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from hardneg.encoders.sentence_transformers_folder import UNCUT, WEIGHTS, ModuleChain, read_json
+from hardneg.errors import ConfigError
+
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+TABLE, ROWS, SHARES = (
+    "embeddings",
+    "mapping",
+    "weights",
+)  # model2vec's names: the table, its row of each token, a factor
+LONGEST = 512  # tokens of a text, where the config names no `max_length`
+OURS = ("StaticEmbedding", "Normalize")  # the modules that say no more than the config
+
+
+@dataclass(frozen=True)
+class StaticFolder:
+    """What a folder holds: a row for each token, the longest text, unit vectors or not, the token of unknown words."""
+
+    table: Float[Tensor, "V D"]
+    tokenizer: Tokenizer
+    longest: int
+    normalize: bool
+    unknown: int | None
+
+
+def is_model2vec(folder: Path) -> bool:
+    """Whether `StaticModel.save_pretrained` wrote a folder; the first versions of it wrote no modules."""
+    if not (folder / CONFIG).is_file():
+        return False
+    modules = ModuleChain.read(folder)
+    if modules is not None and (modules.transformer.resolve() != folder.resolve() or not set(modules.names) <= {*OURS}):
+        return False
+    if (folder / WEIGHTS).is_file():
+        return TABLE in names_of(folder / WEIGHTS)
+    return (read_json(folder / CONFIG) or {}).get("model_type") == "model2vec"
+
+
+def read_model2vec(folder: Path) -> StaticFolder:
+    """Read the vectors that `StaticModel.encode` averages, folded into a row for each token.
+
+    Texts are cut at `max_length` tokens, of which unknown ones then are left out. (model2vec cuts a text by letters
+    first, at that many times the median length of a token, which few texts reach before.) Raises `ConfigError` for a
+    file that is missing or damaged, and for numbers of rows and tokens that do not fit.
+    """
+    for name in (WEIGHTS, TOKENIZER):
+        if not (folder / name).is_file():
+            raise ConfigError(f"{folder} has no {name}; save it again with model2vec (StaticModel.save_pretrained)")
+    config: Any = read_json(folder / CONFIG)
+    if not isinstance(config, dict):
+        raise ConfigError(f"{folder / CONFIG}: no settings of a model; save it again with model2vec")
+    tokenizer = read_tokenizer(folder / TOKENIZER)
+    table = folded(folder / WEIGHTS, tensors_of(folder / WEIGHTS))
+    if len(table) != tokenizer.get_vocab_size():
+        raise ConfigError(
+            f"{folder / WEIGHTS} has vectors of {len(table)} tokens, and {TOKENIZER} has {tokenizer.get_vocab_size()};"
+            " they are not of one model"
+        )
+    longest = config.get("max_length", LONGEST)
+    if longest is not None and (not isinstance(longest, int) or longest < 1):
+        raise ConfigError(f"{folder / CONFIG}: max_length must be a number of tokens, or null, got {longest!r}")
+    return StaticFolder(table, tokenizer, longest or UNCUT, bool(config.get("normalize", False)), _unknown(tokenizer))
+
+
+def folded(path: Path, weights: Mapping[str, Tensor]) -> Float[Tensor, "V D"]:
+    """Return a row for each token: that of the table which it is mapped to, times its weight, in float32.
+
+    Whole numbers (int8) are taken as they are, as model2vec does. Raises `ConfigError`, naming the file at `path`, for
+    what does not fit together.
+    """
+    unknown = sorted(weights.keys() - {TABLE, ROWS, SHARES})
+    if TABLE not in weights or unknown or weights[TABLE].dim() != 2:
+        raise ConfigError(
+            f"{path}: hardneg reads one table of vectors ({TABLE}) with {ROWS} and {SHARES} of its tokens, and this"
+            f" holds {', '.join(sorted(weights)) or 'nothing'}"
+        )
+    table = weights[TABLE].float()
+    if (rows := weights.get(ROWS)) is not None:
+        if (
+            rows.dim() != 1
+            or rows.is_floating_point()
+            or (len(rows) and not 0 <= rows.min() <= rows.max() < len(table))
+        ):
+            raise ConfigError(f"{path}: its {ROWS} names rows that are not there; there are {len(table)}")
+        table = table[rows.long()]
+    if (shares := weights.get(SHARES)) is not None:
+        if shares.shape != (len(table),):
+            raise ConfigError(f"{path}: {SHARES} of {len(shares)} tokens, and there are vectors of {len(table)}")
+        table = table * shares.float().unsqueeze(1)
+    return table.contiguous()
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Read a tokenizer; raises `ConfigError` for a file that is none."""
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library has no class of its own for it
+        raise ConfigError(f"{path} is not a tokenizer ({next(iter(str(error).splitlines()), '')})") from error
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """Read a file of weights; raises `ConfigError` for one that is none or is cut short."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"{path} is damaged, or no file of weights ({error}); copy it again") from error
+
+
+def names_of(path: Path) -> list[str]:
+    """The names in a file of weights, of which no more is read; raises `ConfigError` as `tensors_of`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as weights:
+            return list(weights.keys())
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"{path} is damaged, or no file of weights ({error}); copy it again") from error
+
+
+def _unknown(tokenizer: Tokenizer) -> int | None:
+    """The token of words that are not known; None where the tokenizer has none."""
+    model = json.loads(tokenizer.to_str())["model"]
+    token = model.get("unk_token")
+    found = tokenizer.token_to_id(token) if token is not None else model.get("unk_id")
+    return None if found is None else int(found)
