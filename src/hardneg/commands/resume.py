@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from hardneg.config.command_words import as_value, in_shell, key_of, quoted
+from hardneg.config.command_words import as_value, command_line, in_shell, key_of, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
@@ -67,13 +67,13 @@ def _whole_sweep(folder: Path) -> str:
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((PLACE, "hydra.mode="))]
     name = str(hydra.job.config_name).replace("_", "-")
-    what, start = "a sweep", ["hardneg", name, "-m"]
+    what, start = "a sweep", [name, "-m"]
     if RACE in words:
         own = "hydra.sweeper."
         words = [word.removeprefix(own) if word.startswith(own) else word for word in words if word != RACE]
-        what, start = "a race", ["hardneg", "race"]
+        what, start = "a race", ["race"]
     place = f"{PLACE}{as_value(folder.resolve())}"
-    command = in_shell([*start, *config_dir_words(hydra), *words, place])
+    command = command_line(*start, *config_dir_words(hydra), *words, place)
     cwd = str(hydra.runtime.cwd)
     there = "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "
     return (

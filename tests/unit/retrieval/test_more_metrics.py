@@ -110,7 +110,7 @@ def test_an_unknown_name_is_told_with_what_is_known(name):
         check([name])
 
 
-@pytest.mark.parametrize("names, said", [([], "measures nothing"), (["map", "map"], "twice"), ([3], "no name")])
+@pytest.mark.parametrize("names, said", [([], "measures nothing"), (["map", "map"], "twice"), ([3], "neither a name")])
 def test_lists_that_cannot_be(names, said):
     with pytest.raises(ConfigError, match=said):
         check(names)
