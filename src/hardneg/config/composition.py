@@ -7,7 +7,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,7 +20,6 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hardneg.config import yaml_sources
 from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
@@ -36,7 +35,10 @@ def register_resolvers() -> None:
     """Make `${cache_folder:}` and the like known, and studies found; comes before any config is composed."""
     # Hydra 1.3 must be told whose defaults are meant, which Hydra 1.4 speaks of as a thing of the past.
     warnings.filterwarnings("ignore", message="The version_base parameter is deprecated")
-    yaml_sources.register()  # before the next line, in which Hydra looks for its own
+    with suppress(ImportError):  # a Hydra whose inside is another reads by its own sources, more slowly
+        from hardneg.config import yaml_sources
+
+        yaml_sources.register()  # before the next line, in which Hydra looks for its own
     Plugins.instance().register(Studies)  # Hydra 1.3 does not see it in an editable install
     # What OmegaConf 2.3 calls register_new_resolver is register_resolver in 2.4; in 2.3 that is one of another kind.
     renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters

@@ -16,11 +16,7 @@ from hardneg.encoders.sentence_transformers_folder import UNCUT, WEIGHTS, Module
 from hardneg.errors import ConfigError
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-TABLE, ROWS, SHARES = (
-    "embeddings",
-    "mapping",
-    "weights",
-)  # model2vec's names: the table, its row of each token, a factor
+TABLE, ROWS, SHARES = "embeddings", "mapping", "weights"  # the table, each token's row of it, each token's factor
 LONGEST = 512  # tokens of a text, where the config names no `max_length`
 OURS = ("StaticEmbedding", "Normalize")  # the modules that say no more than the config
 
