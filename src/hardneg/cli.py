@@ -16,7 +16,7 @@ from typing import Any
 from hardneg.errors import UserError
 from hardneg.system import allocator
 from hardneg.system.as_before import as_before
-from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
+from hardneg.system.full_disk import CURRENT, TEMPORARY, no_room, temporary_folder
 from hardneg.system.library_messages import silence_libraries
 from hardneg.system.refused_path import refused_path
 from hardneg.system.standard_output import any_letter, lasting, open_missing, until_closed
@@ -93,7 +93,7 @@ def _told(command: str) -> Iterator[None]:
         sys.stderr.write(f"hardneg {command}: {error}\n")
         raise SystemExit(2) from error
     except Exception as error:  # torch and safetensors have errors of their own for a disk that is full
-        folders = {"current folder": ".", TEMPORARY: temporary_folder()}
+        folders = {CURRENT: ".", TEMPORARY: temporary_folder()}
         if (refused := no_room(error, folders) or refused_path(error)) is None:
             raise
         sys.stderr.write(f"hardneg {command}: {refused}\n")

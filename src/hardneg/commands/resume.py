@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from hardneg.commands import race
 from hardneg.config.command_words import as_value, command_line, in_shell, key_of, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
@@ -70,7 +71,8 @@ def _whole_sweep(folder: Path) -> str:
     what, start = "a sweep", [name, "-m"]
     if RACE in words:
         own = "hydra.sweeper."
-        words = [word.removeprefix(own) if word.startswith(own) else word for word in words if word != RACE]
+        plain = tuple(own + word for word in race.OWN_WORDS)  # of others hardneg race takes the whole name
+        words = [word.removeprefix(own) if word.startswith(plain) else word for word in words if word != RACE]
         what, start = "a race", ["race"]
     place = f"{PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)

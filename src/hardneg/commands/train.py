@@ -200,6 +200,7 @@ def make_module(
         checkpoint.start_from(cfg.init_from, recipe, tokenizer, towers)
     if cfg.ckpt_path is not None:
         checkpoint.check_fits(cfg.ckpt_path, towers)  # now: Lightning looks after mining
+        checkpoint.adopt(cfg.ckpt_path, towers)
     if cfg.trainer.get("compile"):
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
     for loss in losses.values():

@@ -40,6 +40,7 @@ def unreadable(error: UnicodeDecodeError | yaml.YAMLError, words: Sequence[str])
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark and Path(error.problem_mark.name).is_file():
         return _no_yaml(error, error.problem_mark.name)
     places = [after for word, after in pairwise(words) if word in ("--config-dir", "-cd")]
+    places += [word.partition("=")[2] for word in words if word.startswith("--config-dir=")]
     for path in sorted(path for place in places for path in Path(place).rglob("*.y*ml")):
         try:
             yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)

@@ -41,6 +41,14 @@ class Tower(nn.Module):
         """Embed each row."""
         raise NotImplementedError
 
+    @property
+    def beside_weights(self) -> dict[str, Any]:
+        """What decides its vectors beside weights and recipe, as a checkpoint's architecture has it."""
+        return {}
+
+    def adopt(self, architecture: Mapping[str, Any]) -> None:
+        """Take `beside_weights` from a checkpoint, along with its weights."""
+
     def blocks(self) -> list[nn.Module]:
         """The parts that run one after the other, by which weights are split over devices; empty: as a whole."""
         return []

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from hardneg import __version__
 from hardneg.config import classes
 from hardneg.data.tables import Texts
-from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
@@ -154,11 +154,13 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
     if reading(state[KEY]["tokenizer"]) != reading(tokenizer.to_str()):
         raise ConfigError(f"init_from={path} was trained with another tokenizer; give the encoder that it has")
     held = weights_of(state)
-    for side, tower in towers.towers.items():
+    for side in towers.towers:
+        tower = towers.tower(side)
         prefix = f"towers.{side}." if any(name.startswith(f"towers.{side}.") for name in held) else f"towers.{QUERY}."
         weights = {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
         try:
             tower.load_state_dict(weights)
+            tower.adopt(state[KEY].get("architecture", {}))
         except (ConfigError, RuntimeError) as error:
             lines = [line.strip() for line in str(error).splitlines()]
             width = state[KEY].get("architecture", {}).get("dim")  # of a static table
@@ -205,6 +207,14 @@ def check_fits(path: str | Path, towers: torch.nn.Module, prefix: str = TOWERS) 
                 f"ckpt_path={path} was trained with another encoder: {name} is {tuple(was.shape)} there and"
                 f" {tuple(own.shape)} here; go on with the settings that it had (hardneg resume RUN){anew}"
             )
+
+
+def adopt(path: str | Path, towers: Towers) -> None:
+    """Let the towers of a training that goes on take from its checkpoint what is neither weight nor recipe."""
+    architecture = _opened(path, "ckpt_path", mmap=True).get(KEY, {}).get("architecture", {})
+    for tower in towers.modules():
+        if isinstance(tower, Tower):
+            tower.adopt(architecture)
 
 
 def check_resumable(path: str | Path) -> None:

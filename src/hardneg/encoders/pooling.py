@@ -19,13 +19,14 @@ def mean(hidden: Float[Tensor, "R L D"], mask: Bool[Tensor, "R L"]) -> Float[Ten
 
 
 def cls(hidden: Float[Tensor, "R L D"], mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
-    """Take the first token (DPR, BGE)."""
-    return hidden[:, 0]
+    """Take the first token (DPR, BGE); of a text whose prompt is not pooled, the first after that."""
+    return hidden[torch.arange(len(hidden), device=hidden.device), mask.int().argmax(dim=1)]
 
 
 def last(hidden: Float[Tensor, "R L D"], mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
     """Take the last token that is not padding (decoders: E5-mistral, arXiv:2401.00368)."""
-    return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(dim=1) - 1]
+    places = torch.arange(hidden.shape[1], device=hidden.device)
+    return hidden[torch.arange(len(hidden), device=hidden.device), (places * mask).amax(dim=1)]
 
 
 def maximum(hidden: Float[Tensor, "R L D"], mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
@@ -72,6 +73,12 @@ class Beside:
 def parts(name: str) -> list[str]:
     """The poolings that a name such as `mean` or `cls+mean` puts together."""
     return name.split(BESIDE)
+
+
+def is_known(name: str) -> bool:
+    """Whether there are these poolings, each once."""
+    found = parts(name)
+    return set(found) <= POOLINGS.keys() and len(set(found)) == len(found)
 
 
 def pooling(name: str) -> Pooling:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -90,13 +90,13 @@ class Static(EncoderRecipe):
     def architecture(self, tower: Tower) -> dict[str, Any]:
         """The shape of the table, and the tokens that are not averaged, if there are any."""
         rows, dim = tower.embedding.weight.shape  # type: ignore[union-attr, misc]
-        left_out = {key: getattr(tower, key) for key in LEFT_OUT}
-        return {"rows": int(rows), "dim": int(dim), **{key: one for key, one in left_out.items() if one is not None}}
+        return {"rows": int(rows), "dim": int(dim), **tower.beside_weights}
 
     def rebuild(self, architecture: dict[str, Any]) -> StaticTower:
         """Make a table of that shape; a checkpoint from before there was an `empty` token averages all, as it did."""
-        left_out = {key: architecture.get(key) for key in LEFT_OUT}
-        return StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors, **left_out)
+        tower = StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors)
+        tower.adopt(architecture)
+        return tower
 
 
 class StaticTower(Tower):
@@ -118,6 +118,15 @@ class StaticTower(Tower):
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         self.dim, self.normalize = dim, normalize
 
+    @property
+    def beside_weights(self) -> dict[str, Any]:
+        """The tokens that are not averaged, if there are any."""
+        return {key: token for key in LEFT_OUT if (token := getattr(self, key)) is not None}
+
+    def adopt(self, architecture: Mapping[str, Any]) -> None:
+        """Leave out the tokens that a checkpoint does; of before there were any it averages all, as it did."""
+        self.empty, self.unknown = (architecture.get(key) for key in LEFT_OUT)
+
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
         """Embed each row; embedding_bag never makes the (R, L, D) array."""
         weights = self.shares(input_ids, attention_mask).to(self.embedding.weight.dtype)
@@ -135,7 +144,12 @@ class StaticTower(Tower):
 
 
 def stand_in(tokenizer: Tokenizer) -> int | None:
-    """Return the token that a text without tokens is given, 0 (see `data.tokens`); None where that is a word."""
+    """Return the token that a text without tokens is given, 0 (see `data.tokens`); None where that has a meaning.
+
+    So it has where it is a word, or stands for unknown ones: a text of one such word is not one without words.
+    """
+    if getattr(tokenizer.model, "unk_token", None) == tokenizer.id_to_token(0):
+        return None
     special = tokenizer.get_added_tokens_decoder().get(0)
     named = NO_WORD.fullmatch(tokenizer.id_to_token(0) or "")  # [PAD], <s>
     return 0 if named or (special is not None and special.special) else None

@@ -20,7 +20,7 @@ from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
-from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, parts, pooling
+from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, is_known, parts, pooling
 from hardneg.encoders.pretrained import (
     check_rows,
     check_words,
@@ -83,7 +83,7 @@ class Transformer(EncoderRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pooling not in (AUTO, LATENT_ATTENTION) and not set(parts(self.pooling)) <= POOLINGS.keys():
+        if self.pooling not in (AUTO, LATENT_ATTENTION) and not is_known(self.pooling):
             raise ConfigError(
                 f"encoder.pooling must be one of {', '.join(POOLINGS)}, some of these with + between them,"
                 f" {LATENT_ATTENTION} or auto, got {self.pooling!r}"
@@ -115,8 +115,8 @@ class Transformer(EncoderRecipe):
 
     @property
     def pools_prompt(self) -> bool:
-        """Whether a prompt's tokens are pooled like all others, or the pooling takes a single token anyway."""
-        return self.include_prompt is not False or set(parts(self.pooling)) <= {"cls", "last"}
+        """Whether a prompt's tokens are pooled like all others, or the pooling takes the last token anyway."""
+        return self.include_prompt is not False or self.pooling == "last"
 
     def resolved(self) -> Transformer:
         """Take from the model's folder what the recipe leaves open, log it, and check that lengths fit the model.
@@ -222,7 +222,6 @@ class Transformer(EncoderRecipe):
             model = self.adapters.adapt(model)
         # transformers returns models in eval mode, and Lightning would train them so: without dropout
         tower = TransformerTower(model, pool, self.unit_vectors, first_position, len(parts(self.pooling)))
-        # A first or last token is the same whatever is not pooled before it.
         tower.include_prompt = self.pools_prompt
         tower.project(self.layers_behind)
         return tower.train()

@@ -58,7 +58,7 @@ def check_compile(node: dict[str, Any]) -> None:
         )
     if encoder.get("unpad"):
         raise ConfigError(f"trainer.compile needs few shapes, which padding gives: set encoder.unpad=false, {off}")
-    if encoder.get("include_prompt") is False and encoder.get("pooling") not in ("auto", "cls", "last"):
+    if encoder.get("include_prompt") is False and encoder.get("pooling") not in ("auto", "last"):
         check_compiled_prompt(False)
     if isinstance(node["trainer"].get("strategy"), dict):
         raise ConfigError(

@@ -11,6 +11,7 @@ from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import from_data
 from hardneg.ab.report import Plan, Report, compare
 from hardneg.ab.systems import Side
+from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_groups
 from hardneg.retrieval.metrics import OwnMetric, Run, names_of, resolve
@@ -66,7 +67,7 @@ def train(renewal: Renewal, lock: int) -> str:
         shutil.rmtree(stage.folder)
     if not stage.done:
         words = command_of(stage, conf)
-        say(f"hardneg {' '.join(words)}")
+        say(command_line(*words))
         code, stopped = launch(words, lock)
         if stopped is not None:
             raise Stopped(stopped)

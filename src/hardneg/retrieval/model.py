@@ -87,10 +87,12 @@ class Model:
 
     def document_identity(self) -> dict[str, Any]:
         """Everything that determines the embedding of a document; training queries alone does not change it."""
-        recipe = self.recipe.embedding_settings()
+        recipe, tower = self.recipe.embedding_settings(), self.towers.tower(DOCUMENT)
+        beside = {"tower": tower.beside_weights} if tower.beside_weights else {}
         return {
-            "weights": weights_hash(self.towers.tower(DOCUMENT) if self.recipe.freeze else self.towers),
+            "weights": weights_hash(tower if self.recipe.freeze else self.towers),
             "recipe": {"type": type(self.recipe).__qualname__, **recipe},
             "tokens": self.docs.key,
             "precision": self.precision,
+            **beside,
         }

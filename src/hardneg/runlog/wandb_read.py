@@ -12,6 +12,7 @@ from typing import Any
 
 from hardneg.errors import DataError, UserError
 
+UNKNOWN = "unknown"  # the state of a run of whose log nothing is there
 AGAIN = 0.1  # seconds between two looks at a log that is not whole
 _FIELDS = ("run_id", "project", "name", "group", "job_type", "state", "exit_code", "tags", "config", "summary")
 
@@ -65,9 +66,10 @@ def wait_until_whole(run_dir: str | os.PathLike[str], patience: float) -> bool:
 def _has_its_end(run_dir: Path) -> bool:
     file = next(run_dir.glob("*.wandb"), None)
     try:
-        return file is not None and json.loads("".join(_inspect(file, "--summary")))["state"] != "running"
-    except DataError:  # so far nothing was written, or half of a record
+        found = {} if file is None else json.loads("".join(_inspect(file, "--summary")))
+    except (DataError, ValueError):  # half of a record
         return False
+    return found.get("state", UNKNOWN) not in ("running", UNKNOWN)
 
 
 def _attempt(file: Path) -> tuple[tuple[str, str], dict[str, Any]] | None:

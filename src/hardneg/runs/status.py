@@ -89,6 +89,14 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def once_left(folder: Path) -> Status | None:
+    """Return what the folder's status says once nobody is at work there, or after `PATIENCE` whoever is."""
+    end = time.monotonic() + PATIENCE
+    while (found := read(folder)) is not None and found["state"] == "running" and time.monotonic() < end:
+        time.sleep(min(1.0, PATIENCE / 10))
+    return found
+
+
 def held_by_somebody(folder: Path) -> bool:
     """Whether a process is at work in the folder."""
     if not (folder / LOCK).exists():

@@ -40,6 +40,8 @@ def both(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int) 
             kind[key] = getattr(recipe, key)
     if layers := getattr(recipe, "layers_behind", ()):
         kind["dense"] = [f"{layer.activation}{' with its input added' if layer.residual else ''}" for layer in layers]
+    query, document = (towers.tower(side) for side in (QUERY, DOCUMENT))
+    kind |= document.beside_weights
     shared = {
         "tokenizer": blake2b(json.dumps(reads, sort_keys=True).encode(), digest_size=16).hexdigest(),
         "pooling": getattr(recipe, "pooling", "mean"),
@@ -47,7 +49,6 @@ def both(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int) 
         "dim": dim,
         "encoder": kind,
     }
-    query, document = (towers.tower(side) for side in (QUERY, DOCUMENT))
     hashed = weights_hash(document)
     weights = {DOCUMENT: hashed, QUERY: hashed if query is document else weights_hash(query)}
     own = {side: getattr(recipe, side) for side in (QUERY, DOCUMENT)}

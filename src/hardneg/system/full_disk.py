@@ -20,7 +20,8 @@ SAID = re.compile(
     r"|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+"  # torch, by what it met first
     r"|No usable temporary directory"  # Python, which tries whether it can write there
 )
-TEMPORARY = "temporary folder"
+TEMPORARY, CURRENT = "temporary folder", "current folder"
+OFTEN_FULL = (TEMPORARY, CURRENT)  # by what others write, or as read-only disks are: no reason for an error of ours
 OWN_WORDS = "cache=DIR or paths.output_dir=DIR"
 LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write
 
@@ -28,8 +29,9 @@ LITTLE = 1024**2  # bytes; with fewer nothing can be written that we write
 def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> str | None:
     """Say which of these folders, by what they are called, has no room left; None where that was not the error.
 
-    Not every library says why it could not write (torch does not), so a full disk counts, too; not for a file that is
-    not there, nor for a device without memory. A folder of a file system without a size, as /proc, is never full.
+    Not every library says why it could not write (torch does not), so a full cache or run folder counts, too; not for
+    a file that is not there, nor for a device without memory. A folder of a file system without a size, as /proc, is
+    never full.
     """
     free: dict[str, int] = {}
     for name, folder in folders.items():
@@ -39,7 +41,8 @@ def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> s
                 free |= {f"{name} {folder}": usage.free} if usage.total > 0 else {}
     full = [where for where, room in free.items() if room < LITTLE]
     told = getattr(error, "errno", None) in NO_ROOM or SAID.search(str(error)) is not None
-    if not told and not (full and _may_be_of_writing(error)):
+    suspect = any(not where.startswith(OFTEN_FULL) for where in full)
+    if not told and not (suspect and _may_be_of_writing(error)):
         return None
     log.debug("what could not be written", exc_info=error)
     where = " and ".join(full) or "; ".join(f"{name}: {room / 1024**3:.1f} GiB free" for name, room in free.items())
@@ -57,8 +60,7 @@ def temporary_folder() -> str:
 
 
 def _may_be_of_writing(error: BaseException) -> bool:
-    if isinstance(error, FileNotFoundError) or "out of memory" in str(
-        error
-    ):  # torch.OutOfMemoryError is a RuntimeError
+    no_memory = "out of memory" in str(error)  # torch.OutOfMemoryError is a RuntimeError
+    if isinstance(error, FileNotFoundError) or no_memory:
         return False
     return isinstance(error, OSError | RuntimeError)

@@ -101,6 +101,8 @@ def sweep(folder, hydra, task, cwd, name="train"):
          "hardneg evaluate -m data=toy,pydocs 'negatives=[bm25]'"),
         ("train", ["hydra/sweeper=race", "hydra.sweeper.budget=30m"], ["data=toy", "race=small"],
          "hardneg race budget=30m data=toy race=small"),
+        ("train", ["hydra/sweeper=race", "hydra.sweeper.budget=9m", "hydra.sweeper.arms.bm25=null"], ["data=toy"],
+         "hardneg race budget=9m hydra.sweeper.arms.bm25=null data=toy"),
     ],
 )  # fmt: skip
 def test_the_folder_of_a_sweep_or_a_race_is_refused_with_the_command_that_goes_on(

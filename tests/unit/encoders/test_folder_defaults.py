@@ -81,6 +81,8 @@ KINDS = {
     },
     "three beside each other": {"pooling": ("mean", "cls", "max")},
     "two, and dense": {"pooling": ("mean", "lasttoken"), "dense": ((32, 8, True, nn.Tanh()),)},
+    "cls, prompts not pooled": {"pooling": "cls", "prompts": E5, "include_prompt": False},
+    "last and mean, prompts not pooled": {"pooling": ("lasttoken", "mean"), "prompts": E5, "include_prompt": False},
     "prompts": {"prompts": E5},
     "prompts, not pooled": {"prompts": E5, "include_prompt": False},
     "short": {"length": 5, "prompts": {"query": "q: ", "passage": "p: "}},

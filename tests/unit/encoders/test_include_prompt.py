@@ -86,12 +86,15 @@ def test_latent_attention_averages_what_comes_after_the_prompt(bert, toy, made):
     torch.testing.assert_close(tower(*tower.read(tokens).inputs), F.normalize(alone, dim=-1))
 
 
-def test_a_first_or_last_token_and_other_towers_are_as_they_were(bert, made):
+def test_a_last_token_and_other_towers_are_as_they_were_and_cls_is_the_first_after_the_prompt(bert, made):
     _, tokenizer, _, table = made
     tokens = table.batch(np.arange(2))
-    for pooling in ("cls", "last"):
-        recipe = Transformer(model=str(bert), pooling=pooling, include_prompt=False, dense=None).without_open()
-        assert recipe.build(tokenizer).read(tokens).prompt is None
+    build = {
+        pooling: Transformer(model=str(bert), pooling=pooling, include_prompt=False, dense=None).without_open().build
+        for pooling in ("last", "cls")
+    }
+    assert build["last"](tokenizer).read(tokens).prompt is None
+    assert build["cls"](tokenizer).read(tokens).prompt.tolist() == [3, 3]
     recipe = Static(dim=4, vocab_size=100)
     data = make_data([(0, 0)])
     tower = recipe.build(recipe.tokenizer(data.corpus))

@@ -106,8 +106,10 @@ def test_a_text_without_a_token_is_the_zero_vector_and_all_others_are_as_they_we
 
 
 def test_the_first_word_of_a_vocabulary_is_a_word_where_no_padding_has_its_place():
-    words = Tokenizer(models.WordLevel({"!": 0, "a": 1}, unk_token="!"))
+    words = Tokenizer(models.WordLevel({"!": 0, "a": 1}, unk_token="a"))
     assert stand_in(words) is None
     assert stand_in(Tokenizer(models.WordLevel({"<s>": 0, "a": 1}, unk_token="a"))) == 0
     words.add_special_tokens(["!"])
     assert stand_in(words) == 0
+    unknown = Tokenizer(models.WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>"))
+    assert stand_in(unknown) is None, "a text of one unknown word is not one without words"

@@ -125,4 +125,4 @@ def test_a_model_that_is_not_there_is_refused_with_a_fix(tmp_path, toy):
 
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(ConfigError, match=r"encoder\.pooling"):
-        Transformer(model="x", pooling="max")
+        Transformer(model="x", pooling="sum")

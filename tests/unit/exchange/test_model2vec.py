@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from hardneg.cli import main
 from hardneg.commands import export, import_
 from hardneg.data.tokens import Tokeniser
 from hardneg.encoders import checkpoint
-from hardneg.encoders.static import Static
+from hardneg.encoders.static import Static, StaticTower
+from hardneg.encoders.towers import Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.exchange.read import read
+from hardneg.retrieval.model import Model
+from hardneg.serving import embedding_space
 
 WORDS = ["[PAD]", "[UNK]", "quick", "brown", "fox", "dogs", "lazy"]
 TEXTS = ["quick brown fox", "quick zebra fox zebra", "zebra", "", "dogs", "fox [UNK] lazy"]
@@ -164,3 +168,28 @@ def test_where_a_transformer_is_asked_for_the_import_is_named(kind, saved):
     folder = str(saved())
     with pytest.raises(ConfigError, match=f"no transformer; make a checkpoint of it, by hardneg import {folder}"):
         (kind(init=folder) if kind is Static else kind(model=folder)).check_model()
+
+
+def test_a_training_that_starts_or_goes_on_from_it_leaves_out_what_it_does(saved, tmp_path, toy):
+    path = tmp_path / "m2v.ckpt"
+    import_.main([str(saved({"normalize": False})), str(path)])
+    there = checkpoint.load(path)
+    for take in (
+        lambda towers: checkpoint.start_from(path, there.recipe, there.tokenizer, towers),
+        lambda towers: (towers.load_state_dict(there.towers.state_dict()), checkpoint.adopt(path, towers)),
+    ):
+        towers = Towers(there.recipe, StaticTower(*TABLE.shape, False, empty=0)).eval()
+        take(towers)
+        assert towers.tower("document").beside_weights == there.towers.tower("document").beside_weights != {}
+        torch.testing.assert_close(embed(replace(there, towers=towers)), embed(there), rtol=0, atol=0)
+
+
+def test_vectors_of_other_tokens_left_out_have_another_name(saved, tmp_path, toy):
+    trained = read(saved({"normalize": False}))
+    model = Model.over(toy, trained.towers, trained.recipe, trained.tokenizer, "32-true", tmp_path)
+    space = embedding_space.both(trained.recipe, trained.tokenizer, trained.towers, trained.towers.dim)
+    names = {json.dumps([model.identity(), space], sort_keys=True)}
+    trained.towers.tower("document").adopt({})
+    space = embedding_space.both(trained.recipe, trained.tokenizer, trained.towers, trained.towers.dim)
+    names.add(json.dumps([model.identity(), space], sort_keys=True))
+    assert len(names) == 2

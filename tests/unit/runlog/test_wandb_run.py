@@ -352,3 +352,9 @@ def test_an_artifact_that_cannot_be_logged_is_a_warning(tmp_path, caplog, monkey
 def test_only_known_kinds_are_kept(tmp_path, kinds):
     with pytest.raises(ConfigError, match=r"artifacts=.*run, checkpoint, store"):
         check_kinds(kinds)
+
+
+@pytest.mark.parametrize("begun", [b"", b":W&B"])
+def test_a_log_that_has_not_begun_is_not_whole(begun, tmp_path):
+    (tmp_path / "run-a1.wandb").write_bytes(begun)
+    assert not wandb_read.wait_until_whole(tmp_path, 0.0)

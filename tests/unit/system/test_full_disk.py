@@ -50,6 +50,7 @@ def test_a_full_temporary_folder_is_named_with_what_moves_it(tmp_path, monkeypat
     none = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")  # Python tries to write
     for error in (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), none):
         says = no_room(error, folders)
+        assert no_room(RuntimeError("a shape"), folders) is None, "others fill it, too"
         assert f"(temporary folder {tmp_path})" in says and "or set TMPDIR=DIR in the environment; the same" in says
 
 
