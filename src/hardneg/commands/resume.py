@@ -32,7 +32,10 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
-        "run", type=Path, help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages"
+        "run",
+        type=Path,
+        help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; of a whole sweep,"
+        " search or race the command that goes on with it is printed",
     )
     run: Path = parser.parse_args(arguments).run
     if (words := again(run)) is not None:

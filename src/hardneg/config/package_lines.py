@@ -9,9 +9,11 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import ConfigError
@@ -28,11 +30,22 @@ def check_package_lines(cfg: DictConfig) -> None:
     """Raise `ConfigError`, naming the file, where an option's settings lie where nothing reads them."""
     for group, package in WHOLE.items():
         if OmegaConf.is_dict(cfg.get(group)):
-            raise ConfigError(_said(group, package))
+            raise ConfigError(_said(group, package, _chosen(group)))
     for group in SEVERAL:
         chosen = cfg.get(group)
         if OmegaConf.is_dict(chosen) and "_target_" in chosen:
-            raise ConfigError(_said(group, f"{group}.NAME"))
+            raise ConfigError(_said(group, f"{group}.NAME", _chosen(group)))
+
+
+def hidden_override(error: str) -> str | None:
+    """Say of which file the package line is missing, from Hydra's message; None where it is of something else.
+
+    Without the line an `override /GROUP: ...` of the file is looked for below the file's own group.
+    """
+    found = re.match(r"In '(\w+)/([^']+)': Could not override '[^']+@(\w+)\.", error)
+    if found is None or found[1] != found[3] or found[1] not in WHOLE:
+        return None
+    return _said(found[1], WHOLE[found[1]], found[2])
 
 
 def unreadable(error: UnicodeDecodeError | yaml.YAMLError, words: Sequence[str]) -> str | None:
@@ -56,11 +69,17 @@ def _no_yaml(error: yaml.MarkedYAMLError, path: str | Path) -> str:
     return f"{path}{line}: this is no YAML: {error.problem}"
 
 
-def _said(group: str, package: str) -> str:
-    found = next(((path, head) for path, head in _own(group) if not LINE.search(head)), None)
+def _said(group: str, package: str, name: str | None = None) -> str:
+    """Say which yaml of a group has no package line: that of the option `name`, or the first that has none."""
+    own = ((path, head) for path, head in _own(group) if name in (None, path.stem))
+    found = next(((path, head) for path, head in own if not LINE.search(head)), None)
     if found is None:
         line = f"# @package {package}"
-        return f"a yaml of {group} sets keys below {group}, where nothing reads them; begin it with the line '{line}'"
+        which = f"{group}/{name}" if name else f"a yaml of {group}"
+        return (
+            f"{which} sets keys below {group}, where nothing reads them; begin the file with the line '{line}', and"
+            " save it as UTF-8 without a byte order mark, which would hide that line"
+        )
     path, head = found
     line = f"# @package {package.replace('NAME', path.stem)}"
     if head == BOM:
@@ -69,6 +88,13 @@ def _said(group: str, package: str) -> str:
         f"{path}: without a line '# @package ...' its settings lie below {group}, where nothing reads them; begin the"
         f" file with the line '{line}'"
     )
+
+
+def _chosen(group: str) -> str | None:
+    """The option of a group that was chosen, where there is one and it is known."""
+    choices: Any = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    name = choices.get(group)
+    return name if isinstance(name, str) else None
 
 
 def _own(group: str) -> list[tuple[Path, str]]:

@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config.command_words import to_type
+from hardneg.config.package_lines import hidden_override
 from hardneg.config.refused_arguments import REFUSED
 
 BEGINNING = 3  # letters with which a word says what is meant
@@ -44,6 +45,8 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
     if isinstance(error, MissingConfigException) and "/" in option:
         group, name = option.rsplit("/", 1)
         return _unknown_option(group, name, error.options or _options(group))
+    if (hidden := hidden_override(str(error))) is not None:
+        return hidden
     if no_group := re.match(r"Could not override '([^']+)'", str(error)):
         name, known = no_group[1], sorted(_groups(command))
         close, whose = near(name, known), f"hardneg {command.replace('_', '-')}" if command else "this command"

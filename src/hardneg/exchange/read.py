@@ -49,7 +49,9 @@ def read(folder: Path) -> Trained:
         return _of_model2vec(folder)
     chain = ModuleChain.read(folder)
     if chain is None:
-        raise ConfigError(f"{folder} is not a sentence-transformers folder: it has no {layout.MODULES}")
+        raise ConfigError(
+            f"{folder} is not a sentence-transformers folder: it has no {layout.MODULES}; nor one of model2vec"
+        )
     check_hashes(folder)
     if chain.routes:
         routes = _routes(chain)
@@ -135,7 +137,7 @@ def _of_model2vec(folder: Path) -> Trained:
     recipe = Static(init=folder.name, normalize=found.normalize)
     chain = _table(recipe, found.table, found.tokenizer, found.longest, found.unknown)
     sides = {side: Side(max_length=length) for side, length in chain.lengths.items()}
-    recipe = dataclasses.replace(recipe, query=sides[QUERY], document=sides[DOCUMENT])
+    recipe = dataclasses.replace(chain.recipe, query=sides[QUERY], document=sides[DOCUMENT])
     return Trained(recipe, chain.tokenizer, Towers(recipe, chain.tower).eval())
 
 
@@ -149,6 +151,7 @@ def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, un
     left_out = None if recipe.unit_vectors else unknown
     tower = StaticTower(len(table), table.shape[1], recipe.unit_vectors, stand_in(tokenizer), left_out)
     tower.embedding.weight.data.copy_(table)
+    recipe = dataclasses.replace(recipe, dim=table.shape[1])
     return Chain(recipe, tower, tokenizer, dict.fromkeys((QUERY, DOCUMENT), longest))
 
 

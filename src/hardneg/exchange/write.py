@@ -69,7 +69,7 @@ def is_routed(recipe: EncoderRecipe) -> bool:
 def _chain(trained: Trained, side: str) -> list[Module]:
     recipe, tower = trained.recipe, trained.towers.tower(side)
     if isinstance(recipe, Static):
-        if tower.unknown is not None:
+        if tower.unknown is not None and not recipe.unit_vectors:
             raise ConfigError(
                 "sentence-transformers averages unknown words, which this encoder leaves out, as model2vec does; only"
                 " vectors of length 1 (normalize) are the same in both"
@@ -185,8 +185,11 @@ def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path)
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    table: Any = tower.embedding
-    save_file({"embedding.weight": table.weight.detach().contiguous()}, folder / layout.WEIGHTS)
+    table = tower.embedding.weight.detach().contiguous()  # type: ignore[union-attr, operator]
+    if (left_out := tower.beside_weights.get("unknown")) is not None:
+        table = table.clone()
+        table[left_out] = 0  # which leaves it out of a vector's direction
+    save_file({"embedding.weight": table}, folder / layout.WEIGHTS)
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.enable_truncation(length)

@@ -37,6 +37,18 @@ def test_what_nothing_would_read_is_told_with_its_file_and_the_line_that_it_need
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("hidden", [b"", b"\xef\xbb\xbf# @package _global_\n"])
+def test_an_override_in_a_file_whose_line_is_missing_or_hidden_is_told_as_that(hidden, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / "strategy").mkdir(parents=True)
+    path = tmp_path / "conf" / "strategy" / "mine.yaml"
+    path.write_bytes(hidden + b"defaults:\n  - override /negatives: [in_batch, random]\n")
+    said = r"strategy.mine.* nothing reads them; begin the file with the line '# @package _global_'|byte order mark"
+    with pytest.raises(UserError, match=said):
+        run("train", "--config-dir", str(tmp_path / "conf"), "data=toy", "strategy=mine", "hydra.run.dir=run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_mark_before_a_file_that_needs_no_line_is_no_harm(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "schedule").mkdir(parents=True)

@@ -20,6 +20,7 @@ from hardneg.encoders.towers import Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.exchange.read import read
+from hardneg.exchange.write import write
 from hardneg.retrieval.model import Model
 from hardneg.serving import embedding_space
 
@@ -122,6 +123,20 @@ def test_unknown_words_that_are_left_out_of_dot_products_are_not_exported(saved,
     torch.testing.assert_close(embed(again), torch.stack([mean(TABLE, text) for text in TEXTS]), rtol=0, atol=1e-6)
     with pytest.raises(ConfigError, match="averages unknown words"):
         export.main([str(tmp_path / "m2v.ckpt"), str(tmp_path / "out")])
+
+
+def test_trained_on_as_unit_vectors_they_are_exported(saved, tmp_path):
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    there = read(saved({"normalize": False}))
+    assert there.recipe.dim == TABLE.shape[1]
+    recipe = replace(there.recipe, normalize=True)
+    towers = Towers(recipe, recipe.rebuild(recipe.architecture(there.towers.tower("query")))).eval()
+    towers.load_state_dict(there.towers.state_dict())
+    trained = replace(there, recipe=recipe, towers=towers)
+    (tmp_path / "out").mkdir()
+    write(trained, tmp_path / "out")
+    model = sentence_transformers.SentenceTransformer(str(tmp_path / "out"), device="cpu")
+    torch.testing.assert_close(torch.from_numpy(model.encode_query(TEXTS)), embed(trained), rtol=0, atol=1e-6)
 
 
 def test_a_folder_of_sentence_transformers_around_it_is_read_as_sentence_transformers_does(saved, tmp_path):

@@ -14,6 +14,7 @@ from types import FrameType
 import lightning as L
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from hardneg.config.command_words import command_line
 from hardneg.system import collectives, distributed
 
 log = logging.getLogger(__name__)
@@ -58,16 +59,17 @@ class SaveOnSigterm(L.Callback):
         if isinstance(exception, SIGTERMException):
             trainer.save_checkpoint(self.path, weights_only=False)  # optimiser and position too
             if trainer.is_global_zero:
-                log.warning(
-                    "stopped at step %d; go on with: hardneg resume %s", trainer.global_step, self.path.parents[1]
-                )
+                log.warning("stopped at step %d; go on with: %s", trainer.global_step, self._resume)
         elif isinstance(exception, KeyboardInterrupt | SystemExit) and trainer.is_global_zero:
             log.warning(
-                "stopped at once, after step %d; go on from the last checkpoint, with what was mined since, by: hardneg"
-                " resume %s",
+                "stopped at once, after step %d; go on from the last checkpoint, with what was mined since, by: %s",
                 trainer.global_step,
-                self.path.parents[1],
+                self._resume,
             )
+
+    @property
+    def _resume(self) -> str:
+        return command_line("resume", self.path.parents[1])
 
 
 class _AtOnce:
