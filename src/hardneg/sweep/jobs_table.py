@@ -97,10 +97,15 @@ def names(rows: Sequence[Row]) -> list[str]:
         alike.setdefault(one.name, []).append(one)
     out = []
     for one in rows:
-        others = [set(other.facts.get("overrides", ())) for other in alike[one.name]]
-        common = set.intersection(*others)
-        out.append(" ".join([one.name, *(word for word in one.facts.get("overrides", ()) if word not in common)]))
+        common = set.intersection(*(set(_words(other)) for other in alike[one.name]))
+        out.append(" ".join([one.name, *(word for word in _words(one) if word not in common)]))
     return out
+
+
+def _words(row: Row) -> list[str]:
+    """The words of a job, without the checkpoint of its own that one went on from."""
+    own = f"{row.folder.resolve()}/"
+    return [word for word in row.facts.get("overrides", ()) if not (word.startswith("ckpt_path=") and own in word)]
 
 
 def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:

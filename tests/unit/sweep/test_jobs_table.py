@@ -60,6 +60,9 @@ def test_jobs_of_one_name_are_told_apart_by_their_words(tmp_path):
     found = [Row(tmp_path, "in_batch-infonce-s1", "done", {"overrides": one}) for one in words]
     assert names(found) == ["in_batch-infonce-s1 lr=1", "in_batch-infonce-s1 lr=2"]
     assert names(found[:1]) == ["in_batch-infonce-s1"]
+    found[0].facts["overrides"] = [*found[0].facts["overrides"], f"ckpt_path='{tmp_path}/checkpoints/last.ckpt'"]
+    found[1].facts["overrides"] = [*found[1].facts["overrides"], "ckpt_path=other.ckpt"]
+    assert names(found) == ["in_batch-infonce-s1 lr=1", "in_batch-infonce-s1 lr=2 ckpt_path=other.ckpt"]
 
 
 def test_a_terminal_with_few_lines_keeps_what_runs_and_what_failed(tmp_path):
