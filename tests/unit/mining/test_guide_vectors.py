@@ -29,7 +29,7 @@ def test_it_embeds_once_and_only_what_may_be_a_candidate(toy, tmp_path, counted)
     assert sum(counted) == len(training.queries) + len(positives) < len(training.queries) + len(toy.corpus)
     guide(rules, training, "positives", tmp_path, "cpu")
     assert sum(counted) == len(training.queries) + len(positives), "embedded a second time"
-    assert {"weights", "recipe", "tokens", "precision"} == rules["guide"].identity()["guide"].keys()
+    assert {"weights", "recipe", "tokens", "precision", "tower"} == rules["guide"].identity()["guide"].keys()
 
 
 def looked_up(toy, tmp_path):

@@ -33,7 +33,7 @@ def test_it_is_refused_with_the_way_out(encoder, trainer, said):
         check_compile({"encoder": encoder, "trainer": {"compile": True, **trainer}})
 
 
-@pytest.mark.parametrize(("pooling", "refused"), [("mean", True), ("cls", False)])
+@pytest.mark.parametrize(("pooling", "refused"), [("mean", True), ("cls", True), ("last", False)])
 def test_what_a_models_folder_says_of_its_prompt_counts(tmp_path, monkeypatch, pooling, refused):
     told = Transformer(model=str(tmp_path), include_prompt=False, pooling=pooling)
     monkeypatch.setattr(Transformer, "resolved", lambda self: told)
