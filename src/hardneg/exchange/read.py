@@ -137,8 +137,8 @@ def _of_model2vec(folder: Path) -> Trained:
     recipe = Static(init=folder.name, normalize=found.normalize)
     chain = _table(recipe, found.table, found.tokenizer, found.longest, found.unknown)
     sides = {side: Side(max_length=length) for side, length in chain.lengths.items()}
-    recipe = dataclasses.replace(chain.recipe, query=sides[QUERY], document=sides[DOCUMENT])
-    return Trained(recipe, chain.tokenizer, Towers(recipe, chain.tower).eval())
+    told = dataclasses.replace(chain.recipe, query=sides[QUERY], document=sides[DOCUMENT])
+    return Trained(told, chain.tokenizer, Towers(told, chain.tower).eval())
 
 
 def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, unknown: int | None = None) -> Chain:
