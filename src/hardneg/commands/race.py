@@ -10,6 +10,7 @@ from hardneg.errors import ConfigError, UserError
 
 SETTINGS = ("budget", "baseline", "rungs", "growth", "keep", "alpha", "seeds", "storage", "study")
 OWN_WORDS = tuple(f"{key}=" for key in SETTINGS)
+SWEEPER, BELOW = "hydra/sweeper=race", "hydra.sweeper."
 PLACE = "hydra.sweep.dir="
 EXAMPLES = """words:
   data=..., encoder=..., any word of hardneg train    the same for all arms
@@ -46,12 +47,18 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if find_spec("optuna") is None:
         raise UserError("a race needs Optuna: pip install 'hardneg[search]'")
     asked = [*given.words, *unknown]
-    words = [f"hydra.sweeper.{word}" if word.startswith(OWN_WORDS) else word for word in asked]
+    words = [f"{BELOW}{word}" if word.startswith(OWN_WORDS) else word for word in asked]
     if not any(word.startswith("race=") for word in words):
         words.append("race=default")
     if not any(word.startswith(PLACE) for word in words):
         words.append(PLACE + "${paths.output_dir}/multirun/${now:%Y-%m-%d_%H-%M-%S}_race")
-    if not any(word.startswith("hydra.sweeper.budget=") for word in words):
+    if not any(word.startswith(f"{BELOW}budget=") for word in words):
         raise ConfigError("give a time budget, such as budget=30m (also 90s, 2h)")
     place = [] if given.config_dir is None else ["--config-dir", given.config_dir]
-    return "train", ["-m", *place, "hydra/sweeper=race", *words]
+    return "train", ["-m", *place, SWEEPER, *words]
+
+
+def as_asked(words: Sequence[str]) -> list[str]:
+    """Return the words that `command_of` was given, from those of the sweep that it made of them."""
+    own = tuple(BELOW + word for word in OWN_WORDS)  # of others a race takes the whole name
+    return [word.removeprefix(BELOW) if word.startswith(own) else word for word in words if word != SWEEPER]

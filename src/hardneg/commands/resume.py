@@ -18,8 +18,6 @@ from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST, SWEEP
 from hardneg.stages.request import again, back_to
 
-PLACE, RACE = "hydra.sweep.dir=", "hydra/sweeper=race"
-
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     """Return the command and the overrides that repeat the run in its folder, from its last checkpoint if it has one.
@@ -69,15 +67,12 @@ def _whole_sweep(folder: Path) -> str:
     """Say by which command a sweep, a search or a race goes on."""
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
-    words = [word for word in words if not word.startswith((PLACE, "hydra.mode="))]
+    words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
     name = str(hydra.job.config_name).replace("_", "-")
     what, start = "a sweep", [name, "-m"]
-    if RACE in words:
-        own = "hydra.sweeper."
-        plain = tuple(own + word for word in race.OWN_WORDS)  # of others hardneg race takes the whole name
-        words = [word.removeprefix(own) if word.startswith(plain) else word for word in words if word != RACE]
-        what, start = "a race", ["race"]
-    place = f"{PLACE}{as_value(folder.resolve())}"
+    if race.SWEEPER in words:
+        words, what, start = race.as_asked(words), "a race", ["race"]
+    place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
     cwd = str(hydra.runtime.cwd)
     there = "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "

@@ -32,8 +32,9 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
         way = "" if (folder / "summary.json").exists() else f", or go on with it: {command_line('resume', folder)}"
         raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
     # A rank that is not the first has no say: of a run on several machines the first is at work there already.
-    found = status.read(folder) if goes_on or not launch.first_rank() else status.once_left(folder)
-    if not goes_on and launch.first_rank() and found is not None and found["state"] == "running":
+    begins = not goes_on and launch.first_rank()
+    found = status.once_left(folder) if begins else status.read(folder)
+    if begins and found is not None and found["state"] == "running":
         raise ConfigError(f"{folder} is at work; wait for its end, or choose another hydra.run.dir")
     complete = found is None or found["state"] == "done"
     if not (folder / "summary.json").exists() or not complete:

@@ -38,15 +38,17 @@ def no_room(error: BaseException, folders: Mapping[str, str | Path | None]) -> s
         with suppress(OSError):
             if folder is not None:
                 usage = shutil.disk_usage(folder)
-                free |= {f"{name} {folder}": usage.free} if usage.total > 0 else {}
-    full = [where for where, room in free.items() if room < LITTLE]
+                free |= {name: usage.free} if usage.total > 0 else {}
+    full = [name for name, room in free.items() if room < LITTLE]
     told = getattr(error, "errno", None) in NO_ROOM or SAID.search(str(error)) is not None
-    suspect = any(not where.startswith(OFTEN_FULL) for where in full)
+    suspect = set(full) - set(OFTEN_FULL)
     if not told and not (suspect and _may_be_of_writing(error)):
         return None
     log.debug("what could not be written", exc_info=error)
-    where = " and ".join(full) or "; ".join(f"{name}: {room / 1024**3:.1f} GiB free" for name, room in free.items())
-    elsewhere = "TMPDIR=DIR in the environment" if all(TEMPORARY in one for one in full) and full else OWN_WORDS
+    where = " and ".join(f"{name} {folders[name]}" for name in full) or "; ".join(
+        f"{name} {folders[name]}: {room / 1024**3:.1f} GiB free" for name, room in free.items()
+    )
+    elsewhere = "TMPDIR=DIR in the environment" if full == [TEMPORARY] else OWN_WORDS
     return (
         f"no room left on the disk ({where}): {error or type(error).__name__}; free some (hardneg cache says what lies"
         f" there, hardneg cache prune removes what nobody uses), or set {elsewhere}; the same"
