@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,22 +109,26 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
     """Read a file of weights; raises `ConfigError` for one that is none or is cut short."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with _intact(path):
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{path} is damaged, or no file of weights ({error}); copy it again") from error
 
 
 def names_of(path: Path) -> list[str]:
     """The names in a file of weights, of which no more is read; raises `ConfigError` as `tensors_of`."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
+
+    with _intact(path), safe_open(path, framework="pt") as weights:
+        return list(weights.keys())
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="pt") as weights:
-            return list(weights.keys())
+        yield
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"{path} is damaged, or no file of weights ({error}); copy it again") from error
 
