@@ -41,7 +41,7 @@ def judged(out: Path) -> Iterator[Run]:
     arms = {"old": OLD} if best == OLD else {"old": OLD, "new": best}
     for seed, name, (arm, rate) in product(SEEDS, JUDGED, arms.items()):
         words = [f"optimizer.lr={rate}", f"trainer.max_steps={JUDGED_STEPS}", f"seed={seed}", f"strategy_name={arm}"]
-        yield f"judge_minilm/{name}/{arm}/{seed}", [*COMMON, *words]
+        yield f"judge_minilm/{name}/{arm}/{seed}", [*COMMON, *words, "split.dev=null"]
 
 
 def folder(name: str, steps: int, rate: float) -> str:
