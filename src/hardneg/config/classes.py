@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from hardneg.config import studies
 from hardneg.config.current_folder import admitted, current_folder
-from hardneg.config.moved import todays
+from hardneg.config.moved import todays, todays_target
 from hardneg.config.refused_arguments import lightnings
 from hardneg.config.value_kinds import check_arguments
 from hardneg.errors import ConfigError, UserError
@@ -86,6 +86,11 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict]]:
             yield from targets(value, f"{path}[{index}]")
 
 
+def target_object(node: Mapping[str, Any]) -> Any:
+    """Return what a node's `_target_` names, wherever that is today; raises what importing it does."""
+    return hydra.utils.get_object(todays_target(node["_target_"]))
+
+
 def check_allowed(path: str, node: dict) -> None:
     """Raise `ConfigError` unless the target is of a package that a config may name."""
     name = node["_target_"]
@@ -103,9 +108,9 @@ def check_allowed(path: str, node: dict) -> None:
 def check_target(path: str, node: dict) -> None:
     """Raise `ConfigError` unless the target is allowed, exists and takes the given arguments, of their kinds."""
     check_allowed(path, node)
-    name = todays(node)["_target_"]
+    name = todays_target(node["_target_"])
     try:
-        callee = hydra.utils.get_object(name)
+        callee = target_object(node)
     except Exception as error:
         raise ConfigError(f"{path}._target_={name!r} cannot be imported: {error}") from error
     given = {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}

@@ -27,9 +27,14 @@ def todays(node: Any) -> Any:
     if isinstance(node, Mapping):
         moved = {key: todays(value) for key, value in node.items()}
         if isinstance(target := node.get("_target_"), str):
-            moved["_target_"] = _renamed(target, MOVED)
+            moved["_target_"] = todays_target(target)
         return moved
     return [todays(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def todays_target(path: str) -> str:
+    """Return where the target of that path is today."""
+    return _renamed(path, MOVED)
 
 
 def todays_word(word: str) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import hydra
-
 from hardneg.config import classes
 from hardneg.config.refused_arguments import lightnings
 from hardneg.config.run_identity import AUTO
@@ -66,7 +64,7 @@ def with_rate(node: dict[str, Any]) -> dict[str, Any]:
     """
     if (node.get("encoder") or {}).get("lr") != AUTO or "optimizer" not in node:
         return node
-    made = hydra.utils.get_object(classes.todays(node["encoder"])["_target_"])
+    made = classes.target_object(node["encoder"])
     if not getattr(made, "knows_its_rate", False):
         raise ConfigError(OF_STATIC)
     return {**node, "optimizer": _with_number(node["optimizer"], classes.build(node["encoder"]).learning_rate(1))}
@@ -101,7 +99,7 @@ def check_models(node: dict[str, Any], made: Mapping[str, Any]) -> None:
     for path, inner in classes.targets(node):
         if path == "encoder" and node.get("ckpt_path") and "loss" not in node:
             continue  # the encoder is the checkpoint's
-        kind = hydra.utils.get_object(classes.todays(inner)["_target_"])
+        kind = classes.target_object(inner)
         if isinstance(kind, type) and issubclass(kind, EncoderRecipe | PairRecipe):
             try:
                 (made[path] if path in made else classes.build(inner)).check_model()
@@ -134,7 +132,7 @@ def check_checkpoints(node: dict[str, Any]) -> None:
 def check_loggers(loggers: dict[str, Any]) -> None:
     """Raise `ConfigError` for a logger whose package is not installed, and for artifacts that W&B is not given."""
     for name, logger in loggers.items():
-        made = hydra.utils.get_object(classes.todays(logger)["_target_"]) if "_target_" in (logger or {}) else None
+        made = classes.target_object(logger) if "_target_" in (logger or {}) else None
         if check := getattr(made, "check", None):
             check()
         if made is WandbRun and "artifacts" in logger:
