@@ -45,6 +45,32 @@ def test_what_was_given_is_given_again_alone(run):
     assert [word for word in command_of([str(run)])[1] if word.startswith("batch_size=")] == ["batch_size=8"]
 
 
+def test_words_that_would_change_a_run_are_refused_with_the_command_of_another_one(run, tmp_path):
+    for words in ([str(run), "seed=3", "trainer.max_epochs=9"], ["seed=3", str(run), "trainer.max_epochs=9"]):
+        with pytest.raises(ConfigError) as refused:
+            command_of(words)
+        said = "seed=3 trainer.max_epochs=9: a run goes on with the config that it was begun with; "
+        assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
+        command = (
+            f"hardneg train data=toy seed=3 trainer.max_epochs=9 batch_size=64 ckpt_path={run}/checkpoints/last.ckpt"
+        )
+        assert str(refused.value).endswith(f"here from its last checkpoint:  {command} hydra.run.dir=NEW")
+    (run / "checkpoints" / "last.ckpt").unlink()
+    with pytest.raises(ConfigError, match=r"here from the start:  hardneg train data=toy seed=3 hydra\.run\.dir=NEW$"):
+        command_of([str(run), "seed=3"])
+
+
+def test_what_is_resumed_is_one_folder(run, tmp_path, capsys):
+    for folders in ([str(run), "other"], ["seed=3"]):
+        with pytest.raises(ConfigError, match="give one folder to resume, got"):
+            command_of(folders)
+    with pytest.raises(ConfigError, match="seed=3: what is resumed goes on with the words that it was begun with"):
+        command_of([str(tmp_path), "seed=3"])  # as the folder of a recipe
+    with pytest.raises(SystemExit):
+        command_of([str(run), "--fast"])
+    assert "unrecognized arguments: --fast" in capsys.readouterr().err
+
+
 def test_a_number_that_was_never_found_is_found_then(run):
     (run / ".hydra" / "config.yaml").write_text("batch_size: auto\n")
     assert command_of([str(run)])[1][:2] == ["data=toy", "seed=2"]
