@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs import status
-from hardneg.runs.folder import CHECKPOINTS, LAST, SWEEP
+from hardneg.runs.folder import BEST_TRIAL, CHECKPOINTS, LAST, SWEEP
 from hardneg.stages.request import again, back_to
 
 
@@ -113,7 +114,7 @@ def _there(hydra: Any) -> str:
 
 
 def _whole_sweep(folder: Path) -> str:
-    """Say by which command a sweep, a search or a race goes on."""
+    """Say by which command a sweep, a search or a race goes on, or that it is done and what to do with it."""
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
@@ -121,12 +122,34 @@ def _whole_sweep(folder: Path) -> str:
     what, start = "a sweep", [name, "-m"]
     if race.SWEEPER in words:
         words, what, start = race.as_asked(words), "a race", ["race"]
+    if (results := _results(folder, hydra)) is not None:
+        return f"{folder} is the folder of {what}, which is done; {results}"
     place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
     return (
         f"{folder} is the folder of {what}, and one run is resumed at a time; this goes on with all of it, and runs"
         f" only what is missing:  {_there(hydra)}{command}"
     )
+
+
+def _results(folder: Path, hydra: Any) -> str | None:
+    """Say what to do with a sweep, a search or a race that is done; None where something is left to run."""
+    from hardneg.sweep.jobs_table import rows  # which draws tables
+
+    if race.SWEEPER in hydra.overrides.hydra:
+        summary = folder / "summary.json"  # the last that a race writes
+        if not summary.exists() or json.loads(summary.read_text(encoding="utf-8")).get("failed_at_the_end"):
+            return None
+        return f"its verdict is in {summary}; its last runs side by side: {command_line('compare', folder / 'end')}"
+    if {row.state for row in rows(folder)} not in ({"done"}, {"done", "pruned"}):
+        return None
+    if trials := OmegaConf.select(hydra, "sweeper.n_trials"):
+        best = folder / BEST_TRIAL
+        if not best.exists() or OmegaConf.load(best).get("trials", 0) < trials:
+            return None
+        return f"the words of its best trial are in {best}; all trials: {command_line('jobs', folder)}"
+    what = ("which is better", "compare") if str(hydra.job.config_name).startswith("train") else ("its jobs", "jobs")
+    return f"{what[0]}: {command_line(what[1], folder)}"
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:

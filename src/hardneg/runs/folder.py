@@ -19,6 +19,7 @@ from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 SWEEP = "multirun.yaml"  # in a sweep's folder: Hydra's own config, with the words that the sweep was asked for by
+BEST_TRIAL = "best.yaml"  # in a search's folder, when it has ended: its best words
 
 
 def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:

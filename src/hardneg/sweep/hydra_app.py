@@ -21,6 +21,7 @@ from hardneg.config.package_lines import unreadable
 from hardneg.config.slips import in_plain_words, no_option
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
+from hardneg.runs.folder import BEST_TRIAL
 from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
 from hardneg.system.library_messages import silence_libraries
@@ -91,9 +92,7 @@ def _tell(sweep: Path, command: str) -> None:
     show(sweep, found)
     if any(row.state not in ("done", "pruned") for row in found):
         log.info("the same command with %s runs only what is missing", to_type("hydra.sweep.dir", sweep))
-    elif (sweep / "best.yaml").exists():
-        log.info(
-            "the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s/best.yaml", sweep
-        )
+    elif (best := sweep / BEST_TRIAL).exists():
+        log.info("the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s", best)
     elif command.startswith("train"):
         log.info("which is better: %s", command_line("compare", sweep))

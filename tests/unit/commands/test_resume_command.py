@@ -146,3 +146,47 @@ def test_the_folder_of_a_sweep_or_a_race_is_refused_with_the_command_that_goes_o
 def test_a_sweep_that_was_started_elsewhere_goes_on_there(tmp_path):
     with pytest.raises(ConfigError, match=rf"  cd {tmp_path} && hardneg train -m data=toy hydra\.sweep\.dir="):
         command_of([str(sweep(tmp_path / "all", [], ["data=toy"], tmp_path))])
+
+
+def refused(folder):
+    with pytest.raises(ConfigError) as error:
+        command_of([str(folder)])
+    return str(error.value)
+
+
+def test_a_sweep_that_is_done_says_so_and_how_its_runs_are_compared(tmp_path):
+    folder = sweep(tmp_path / "all", [], ["data=toy", "seed=1,2"], tmp_path)
+    status.write(folder / "one", name="one", state="done")
+    status.write(folder / "two", name="two", state="interrupted")
+    assert "this goes on with all of it" in refused(folder)
+    status.write(folder / "two", state="done")
+    done = f"{folder} is the folder of a sweep, which is done; "
+    assert refused(folder) == f"{done}which is better: hardneg compare {folder}"
+    evaluated = sweep(tmp_path / "evaluated", [], ["data=toy,pydocs"], tmp_path, "evaluate")
+    status.write(evaluated / "one", name="one", state="done")
+    assert refused(evaluated).endswith(f"which is done; its jobs: hardneg jobs {evaluated}")
+
+
+def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp_path):
+    folder = sweep(tmp_path / "all", [], ["data=toy"], tmp_path)
+    written = OmegaConf.load(folder / "multirun.yaml")
+    OmegaConf.save(OmegaConf.merge(written, {"hydra": {"sweeper": {"n_trials": 3}}}), folder / "multirun.yaml")
+    for name, state in (("one", "done"), ("two", "pruned")):
+        status.write(folder / name, name=name, state=state)
+    for best in (None, "trial: 1\n", "trial: 1\ntrials: 2\n"):  # earlier versions did not write how many had ended
+        if best is not None:
+            (folder / "best.yaml").write_text(best)
+        assert "this goes on with all of it" in refused(folder)
+    (folder / "best.yaml").write_text("trial: 1\ntrials: 3\n")
+    said = f"the words of its best trial are in {folder}/best.yaml; all trials: hardneg jobs {folder}"
+    assert refused(folder).endswith(f"which is done; {said}")
+
+
+def test_a_race_is_done_when_it_has_its_verdict_and_no_run_to_try_again(tmp_path):
+    folder = sweep(tmp_path / "all", ["hydra/sweeper=race", "hydra.sweeper.budget=30m"], ["data=toy"], tmp_path)
+    assert "this goes on with all of it" in refused(folder)
+    (folder / "summary.json").write_text('{"failed_at_the_end": {"bm25-s3": "no memory"}}')
+    assert "this goes on with all of it" in refused(folder)
+    (folder / "summary.json").write_text('{"failed_at_the_end": {}}')
+    said = f"its verdict is in {folder}/summary.json; its last runs side by side: hardneg compare {folder}/end"
+    assert refused(folder) == f"{folder} is the folder of a race, which is done; {said}"
