@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from confs import CONF
@@ -30,7 +31,7 @@ def test_what_is_no_duration_is_refused(text):
 def test_help_settings_and_guide_say_alike_what_the_budget_is(capsys):
     with pytest.raises(SystemExit):
         command_of(["--help"])
-    guide = (CONF.parent / "docs" / "guides" / "race.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "race.md").read_text(encoding="utf-8")
     settings = (CONF / "hydra" / "sweeper" / "race.yaml").read_text(encoding="utf-8")
     for text in (capsys.readouterr().out, guide, settings):
         assert "the time for the race itself, beginning with the check of its arms: " in " ".join(text.split())
