@@ -17,7 +17,7 @@ from hydra.core.plugins import Plugins
 from hardneg.config import composition
 from hardneg.config.classes import hydras_own_whitelist_off
 from hardneg.config.command_words import command_line, to_type
-from hardneg.config.package_lines import unreadable
+from hardneg.config.package_lines import checked_where_shown, unreadable
 from hardneg.config.slips import in_plain_words, no_option
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
@@ -58,7 +58,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # pass errors on to us: for an unknown key Hydra advises to add it with a +
     try:
         app = hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")
-        with hydras_own_whitelist_off(), _in_words(command, rest):
+        with hydras_own_whitelist_off(), _in_words(command, rest), checked_where_shown(rest):
             app(task)()
     except JobFailed:  # it has said why
         sys.exit(1)
