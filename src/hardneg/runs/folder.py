@@ -32,14 +32,11 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
     if not goes_on and any((folder / CHECKPOINTS).glob("*.ckpt")):
         left = status.read(folder)
         if (folder / "summary.json").exists() and (left is None or left["state"] == "done"):
-            raise ConfigError(
-                f"{folder} holds a training run already, and it is complete: {command_line('compare', folder)} shows its"
-                " results; for another run choose another hydra.run.dir"
-            )
-        way = command_line("resume", folder)
-        raise ConfigError(
-            f"{folder} holds a training run already; choose another hydra.run.dir, or go on with it: {way}"
-        )
+            way = f", and it is complete: {command_line('compare', folder)} shows its results; for another run choose"
+            way += " another hydra.run.dir"
+        else:
+            way = f"; choose another hydra.run.dir, or go on with it: {command_line('resume', folder)}"
+        raise ConfigError(f"{folder} holds a training run already{way}")
     # A rank that is not the first has no say: of a run on several machines the first is at work there already.
     begins = not goes_on and launch.first_rank()
     found = status.once_left(folder) if begins else status.read(folder)
