@@ -110,6 +110,7 @@ def test_there_is_no_utils_module():
         ("hardneg.sweep.hydra_app", {"torch", "numpy", "lightning", "wandb", "rich"}),
         ("hardneg.data.open_set", {"torch", "lightning", "pandas"}),
         ("hardneg.compare.finished_runs", {"torch", "lightning", "pandas", "scipy", "pyarrow.dataset"}),
+        ("hardneg.ab.terminal_report", {"torch", "lightning", "pandas", "pyarrow.dataset"}),
     ],
 )
 def test_what_starts_or_reads_does_without_what_is_slow_to_import(module, slow):

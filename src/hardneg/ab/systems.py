@@ -19,11 +19,8 @@ from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, UserError
-from hardneg.mining.baseline import baseline_run
-from hardneg.mining.dense import Dense
 from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import Rankings
-from hardneg.retrieval.retriever import seen
 from hardneg.runs.saved_config import read_config
 from hardneg.runs.trec_runs import read_run
 
@@ -149,6 +146,11 @@ def one_split(test: Any) -> str:
 
 def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Side:
     """Rank the split with a checkpoint."""
+    # Only here what needs torch: two run files are compared without it.
+    from hardneg.mining.baseline import baseline_run
+    from hardneg.mining.dense import Dense
+    from hardneg.retrieval.retriever import seen
+
     assert cfg is not None and data is not None
     left_out = seen(data, cfg.evaluate.leave_out)
     miner = Dense(ckpt_path=str(path), precision=cfg.precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +30,14 @@ def main(arguments: Sequence[str]) -> None:
     """Print the report, write the files that are asked for, and exit with 1 where the gate says no."""
     given = _parser().parse_intermixed_args(arguments)
     old, new = _two(given.old_new)
+    own = _own_slices(given.slice)
+    _check_there(given, own)
     from hardneg.ab.report import compare
     from hardneg.ab.systems import load
     from hardneg.ab.terminal_report import show
     from hardneg.retrieval.metrics import check as check_metrics
 
-    plan = _plan(given)
+    plan = _plan(given, own)
     check_metrics(plan.metrics)
     words = [word for word in given.old_new if not _is_path(word)]
     try:
@@ -128,11 +130,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(given: argparse.Namespace) -> Plan:
-    own = dict(word.partition("=")[::2] for word in given.slice)
+def _own_slices(words: Sequence[str]) -> dict[str, Path]:
+    own = dict(word.partition("=")[::2] for word in words)
     for name, file in own.items():
         if not name or not file:
             raise UserError(f"--slice {name}{file}: write NAME=FILE, as in language=languages.tsv")
+    return {name: Path(file) for name, file in own.items()}
+
+
+def _check_there(given: argparse.Namespace, own: Mapping[str, Path]) -> None:
+    """Raise `UserError` for an option's file that is not there, before what reads them is imported."""
+    named = {f"--{name}": getattr(given, name) for name in ("qrels", "queries", "corpus", "cluster", "clicks")}
+    for option, path in {**named, **{f"--slice {name}=": path for name, path in own.items()}}.items():
+        if path is not None and not path.is_file():
+            raise UserError(f"{option}{'' if option.endswith('=') else ' '}{path}: no such file")
+
+
+def _plan(given: argparse.Namespace, own: dict[str, Path]) -> Plan:
     from hardneg.ab.report import Plan
 
     return Plan(
@@ -141,7 +155,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         tie=given.tie,
         cluster=given.cluster,
         cluster_positives=given.cluster_positives,
-        slices={name: Path(file) for name, file in own.items()},
+        slices=own,
         user=None if given.click_model == "none" else given.click_model,
         impressions=given.impressions,
         clicks=given.clicks,

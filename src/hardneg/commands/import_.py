@@ -27,6 +27,8 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     if given.checkpoint.exists() and not given.force:
         raise ConfigError(f"{given.checkpoint} exists; choose another name or give --force")
+    if not given.folder.is_dir():
+        raise ConfigError(f"{given.folder}: no such folder")
     import torch
 
     from hardneg.encoders import checkpoint

@@ -28,11 +28,14 @@ and was rolled back; 2, bad input or a failure; 128 + signal, interrupted.
 def main(arguments: Sequence[str]) -> None:
     """Run what is not done yet."""
     given = _parser().parse_intermixed_args(arguments)
+    from hardneg.serving.index_folder import IndexFolder
+
+    root = IndexFolder(given.index).live().root  # a folder that is no index is refused before more is imported
     from hardneg.ab.report import Plan
     from hardneg.renew.renewing import renew_in
 
     plan = Plan(cluster_positives=given.cluster_positives, gate=gate.of(given))
-    if code := renew_in(given.index, given.words, plan, given.switch, given.anyway):
+    if code := renew_in(root, given.words, plan, given.switch, given.anyway):
         sys.exit(code)
 
 

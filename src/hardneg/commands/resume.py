@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from hardneg.commands import race
-from hardneg.config.command_words import as_value, command_line, in_shell, key_of, quoted
+from hardneg.config.command_words import as_value, command_line, in_shell, key_of, plain, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs import status
-from hardneg.runs.folder import CHECKPOINTS, LAST, SWEEP
+from hardneg.runs.folder import BEST_TRIAL, CHECKPOINTS, LAST, SWEEP
 from hardneg.stages.request import again, back_to
 
 
@@ -26,7 +28,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
     A run that was killed after its summary.json, as while a logger uploaded it, is tested once more. A trial of a
     search goes on as a run of its own. Raises `ConfigError` for a folder that holds no run, or a complete one; for
-    that of a sweep or a race with the command that goes on with it.
+    that of a sweep or a race with the command that goes on with it; for words that would change a run with the command
+    that begins another one.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
@@ -35,7 +38,9 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; of a whole sweep,"
         " search or race the command that goes on with it is printed",
     )
-    run: Path = parser.parse_args(arguments).run
+    run, changes = _run_and_changes(parser, arguments)
+    if changes and not (run / ".hydra" / "overrides.yaml").exists() and not (run / SWEEP).exists():
+        raise ConfigError(f"{' '.join(changes)}: what is resumed goes on with the words that it was begun with")
     if (words := again(run)) is not None:
         return "stages", words
     written = run / ".hydra" / "overrides.yaml"
@@ -43,6 +48,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         if (run / SWEEP).exists():
             raise ConfigError(_whole_sweep(run))
         raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
+    if changes:
+        raise ConfigError(_another_run(run, changes))
     found = status.read(run)
     if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
         if found is not None and found["state"] == "running":
@@ -50,21 +57,64 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
-    overrides = [todays_word(str(item)) for item in OmegaConf.load(written)]
     run = run.resolve()
-    hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    hydra = _hydra_of(run)
     back_to(str(hydra.runtime.cwd))
-    last = run / CHECKPOINTS / LAST
-    if last.exists():  # without a checkpoint it begins anew, and finds its batch anew
-        overrides += _as_it_began(run, {key_of(word) for word in overrides})
-        overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
-        overrides.append(f"ckpt_path={quoted(last.resolve())}")
-    words = [*config_dir_words(hydra), *overrides, f"hydra.run.dir={quoted(run.resolve())}"]
+    words = [*config_dir_words(hydra), *_words_of(run), f"hydra.run.dir={quoted(run)}"]
     return hydra.job.config_name.replace("_", "-"), words
 
 
+def _run_and_changes(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[Path, list[str]]:
+    """Return the folder that is to be resumed, and words KEY=VALUE beside it; raises `ConfigError` for two folders."""
+    given, more = parser.parse_known_args(arguments)
+    if options := [word for word in more if word.startswith("-")]:
+        parser.error(f"unrecognized arguments: {' '.join(options)}")
+    words = [str(given.run), *more]
+    changes = [word for word in words if "=" in word and not Path(word).exists()]
+    folders = [word for word in words if word not in changes]
+    if len(folders) != 1:
+        raise ConfigError(f"give one folder to resume, got {', '.join(folders) or 'none'}")
+    return Path(folders[0]), changes
+
+
+def _hydra_of(run: Path) -> Any:
+    return OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+
+
+def _words_of(run: Path, changes: Sequence[str] = ()) -> list[str]:
+    """Return the words that a run was begun with and `changes`, from its last checkpoint if it has one."""
+    changed = {key_of(word) for word in changes}
+    words = [todays_word(str(item)) for item in OmegaConf.load(run / ".hydra" / "overrides.yaml")]
+    words = [*(word for word in words if key_of(word) not in changed), *changes]
+    last = run / CHECKPOINTS / LAST
+    if last.exists():  # without a checkpoint it begins anew, and finds its batch anew
+        words += _as_it_began(run, {key_of(word) for word in words})
+        words = [word for word in words if not word.startswith("ckpt_path=")]
+        words.append(f"ckpt_path={quoted(last.resolve())}")
+    return words
+
+
+def _another_run(run: Path, changes: Sequence[str]) -> str:
+    """Say by which command another run begins with these words, where this one is."""
+    hydra = _hydra_of(run)
+    name = str(hydra.job.config_name).replace("_", "-")
+    words = [plain(word) for word in _words_of(run, changes)]
+    command = command_line(name, *config_dir_words(hydra), *words, "hydra.run.dir=NEW")
+    where = "from its last checkpoint" if (run / CHECKPOINTS / LAST).exists() else "from the start"
+    return (
+        f"{' '.join(changes)}: a run goes on with the config that it was begun with; with another one a run of its own"
+        f" begins, here {where}:  {_there(hydra)}{command}"
+    )
+
+
+def _there(hydra: Any) -> str:
+    """What goes before a command that has to be given where something was started; empty where we are there."""
+    cwd = str(hydra.runtime.cwd)
+    return "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "
+
+
 def _whole_sweep(folder: Path) -> str:
-    """Say by which command a sweep, a search or a race goes on."""
+    """Say by which command a sweep, a search or a race goes on, or that it is done and what to do with it."""
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
@@ -72,14 +122,34 @@ def _whole_sweep(folder: Path) -> str:
     what, start = "a sweep", [name, "-m"]
     if race.SWEEPER in words:
         words, what, start = race.as_asked(words), "a race", ["race"]
+    if (results := _results(folder, hydra)) is not None:
+        return f"{folder} is the folder of {what}, which is done; {results}"
     place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
-    cwd = str(hydra.runtime.cwd)
-    there = "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "
     return (
         f"{folder} is the folder of {what}, and one run is resumed at a time; this goes on with all of it, and runs"
-        f" only what is missing:  {there}{command}"
+        f" only what is missing:  {_there(hydra)}{command}"
     )
+
+
+def _results(folder: Path, hydra: Any) -> str | None:
+    """Say what to do with a sweep, a search or a race that is done; None where something is left to run."""
+    from hardneg.sweep.jobs_table import rows  # which draws tables
+
+    if race.SWEEPER in hydra.overrides.hydra:
+        summary = folder / "summary.json"  # the last that a race writes
+        if not summary.exists() or json.loads(summary.read_text(encoding="utf-8")).get("failed_at_the_end"):
+            return None
+        return f"its verdict is in {summary}; its last runs side by side: {command_line('compare', folder / 'end')}"
+    if {row.state for row in rows(folder)} not in ({"done"}, {"done", "pruned"}):
+        return None
+    if trials := OmegaConf.select(hydra, "sweeper.n_trials"):
+        best = folder / BEST_TRIAL
+        if not best.exists() or OmegaConf.load(best).get("trials", 0) < trials:
+            return None
+        return f"the words of its best trial are in {best}; all trials: {command_line('jobs', folder)}"
+    what = ("which is better", "compare") if str(hydra.job.config_name).startswith("train") else ("its jobs", "jobs")
+    return f"{what[0]}: {command_line(what[1], folder)}"
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:

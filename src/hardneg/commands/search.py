@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hardneg.errors import UserError
 from hardneg.serving.http.limits import Limits, flag
-from hardneg.serving.opening import index_arguments, opened
+from hardneg.serving.opening import check_there, index_arguments, opened
 
 if TYPE_CHECKING:
     from hardneg.serving.live_index import Answer
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     if not all(query.strip() for query in given.queries):
         raise UserError("a query is empty; give a text to look for")
+    check_there(given)
     live = opened(given)
     try:
         for query, answer in zip(given.queries, live.search(given.queries, given.k), strict=True):

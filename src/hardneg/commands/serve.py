@@ -7,14 +7,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from hardneg.errors import UserError
 from hardneg.serving.http.limits import Limits, flag
-from hardneg.serving.opening import index_arguments, opened
-
-if TYPE_CHECKING:
-    pass
+from hardneg.serving.opening import check_there, index_arguments, opened
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     limits = Limits(**{one.name: getattr(given, one.name) for one in fields(Limits)})
     if missing := [name for name in ("fastapi", "uvicorn", "httptools") if find_spec(name) is None]:
         raise UserError(f"hardneg serve needs {', '.join(missing)}: pip install 'hardneg[serve]'")
+    check_there(given)
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s][%(name)s][%(levelname)s] - %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below that it logs what strangers send
     from hardneg.serving.http.server import address, bound, serve

@@ -14,7 +14,6 @@ from hardneg.compare.finished_runs import FinishedRun
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import DataError, UserError
-from hardneg.retrieval.test_sets import load_others, own_names
 from hardneg.runs.saved_config import open_data, read_config
 
 
@@ -69,6 +68,8 @@ def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"
 
 def _tested_on(run: FinishedRun) -> Iterator[tuple[str, RetrievalData, str]]:
     """Load what a run was tested on again: the prefix of the ids in its per_query.parquet, the data and the split."""
+    from hardneg.retrieval.test_sets import load_others, own_names  # which need torch
+
     cfg, data = read_config(run.folder), open_data(run.folder)
     splits = splits_of(cfg.split.test)
     also = load_others(cfg, data, splits)

@@ -6,7 +6,8 @@ Hydra puts what such a file holds below the name of its group, and says nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,25 @@ def check_package_lines(cfg: DictConfig) -> None:
         chosen = cfg.get(group)
         if OmegaConf.is_dict(chosen) and "_target_" in chosen:
             raise ConfigError(_said(group, f"{group}.NAME", _chosen(group)))
+
+
+@contextmanager
+def checked_where_shown(words: Sequence[str]) -> Iterator[None]:
+    """Check within this the config that `--cfg` shows, too: Hydra hands it to nobody, but tells `HydraConfig` of it."""
+    if not any(word.partition("=")[0] in ("--cfg", "-c") for word in words):
+        yield
+        return
+    told = HydraConfig.set_config
+
+    def checked(self: HydraConfig, cfg: DictConfig) -> None:
+        told(self, cfg)
+        check_package_lines(cfg)
+
+    HydraConfig.set_config = checked  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        HydraConfig.set_config = told  # type: ignore[method-assign]
 
 
 def hidden_override(error: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +86,13 @@ def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
     taken = {key: value for key, value in after.items() if before[key] == AUTO}
     chosen = {key: value for key, value in after.items() if key not in taken}
     where = "plain Hugging Face, defaults" if folder.modules is None else "sentence-transformers, from its folder"
-    parts = [f"{where}: {_words(taken)}"]
+    why = {}
+    if folder.modules is not None and "Normalize" not in folder.modules.names and after["normalize"]:
+        named = "its similarity is cosine" if folder.modules.similarity else "cosine where a folder names no similarity"
+        why["normalize"] = f" (no module of it: {named})"
+    parts = [f"{where}: {_words(taken, why)}"]
     if chosen:
-        parts.append(f"from the config: {_words(chosen)}")
+        parts.append(f"from the config: {_words(chosen, {})}")
     return f"encoder {recipe.model}: {'; '.join(parts)}"
 
 
@@ -98,8 +103,8 @@ def _flat(recipe: Transformer) -> dict[str, Any]:
     return own | sides
 
 
-def _words(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {_word(key, value)}" for key, value in values.items())
+def _words(values: dict[str, Any], why: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {_word(key, value)}{why.get(key, '')}" for key, value in values.items())
 
 
 def _word(key: str, value: Any) -> str:

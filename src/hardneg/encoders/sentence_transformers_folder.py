@@ -150,10 +150,15 @@ class ModuleChain:
         Raises `ConfigError` for a similarity other than cosine and dot product.
         """
         self.check()
-        similarity = self.settings.get("similarity_fn_name") or "cosine"
+        similarity = self.similarity or "cosine"
         if similarity not in ("cosine", "dot"):
             raise ConfigError(f"{self.folder}: its similarity is {similarity}; hardneg scores by cosine or dot product")
         return "Normalize" in self.names or similarity == "cosine"
+
+    @property
+    def similarity(self) -> str | None:
+        """The similarity that its settings name; None where they name none."""
+        return self.settings.get("similarity_fn_name")
 
     def prompt(self, side: str) -> str:
         """What is put in front of a query or a document."""

@@ -98,6 +98,8 @@ def check_paths(node: dict[str, Any]) -> None:
             raise ConfigError(f"{key}: {error}") from error
     if node.get("from_index") and not Path(node["from_index"]).is_dir():
         raise ConfigError(f"from_index={node['from_index']}: there is no such folder")
+    if command_of(node) == "check" and not Path(str(node["path"])).is_dir():
+        raise ConfigError(f"path={node['path']}: there is no such folder; give that of an index")
 
 
 def check_chosen(node: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ class Anew:
 
     One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
     without any other run the race is judged by those that succeeded. Another seed is begun only with time for all runs
-    that are compared on it. A race that is asked for again tries what failed once more (see `try_again`).
+    that are compared on it, and left where one of them has failed. A race that is asked for again tries what failed
+    once more (see `try_again`).
     """
 
     def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
@@ -37,22 +38,24 @@ class Anew:
     def run(self) -> list[Run]:
         """Train what there is time for; return the arms and seeds that were trained."""
         known = self.record.kept("ends") or {}
-        if missing := [name for name, seed in self.must if f"{name}-s{seed}" not in known]:
+        if missing := [name for name, seed in self.must if _key((name, seed)) not in known]:
             needed = slots(len(missing), self.course.crew.n_jobs) * self._cost()
             self.course.warn_if_over(needed, f"time is short for a run of {' and of '.join(missing)} with the test")
         self.course.crew.work_off(self.wanted, self._ended)
         known = self.record.kept("ends") or {}
-        return [(name, seed) for group in self.groups for name, seed in group if f"{name}-s{seed}" in known]
+        return [run for group in self.groups for run in group if _key(run) in known]
 
     def wanted(self) -> list[Work]:
-        """The runs that are left: the first in any case, others while there is time."""
-        known = {**(self.record.kept("ends") or {}), **failed_ends(self.record)}
+        """The runs that are left: the first in any case, others while there is time and somebody to compare with."""
+        ended, failed = (set(known) for known in (self.record.kept("ends") or {}, failed_ends(self.record)))
         cost, left, out = self._cost(), self.course.left(), list[Run]()
         for group in self.groups:
-            missing = [(name, seed) for name, seed in group if f"{name}-s{seed}" not in known]
-            if cost * slots(len(out) + len(missing), self.course.crew.n_jobs) > left:
-                missing = [run for run in missing if run in self.must]
-            out += missing
+            missing = [run for run in group if _key(run) not in ended | failed]
+            in_time = cost * slots(len(out) + len(missing), self.course.crew.n_jobs) <= left
+            # Arms are compared on the seeds that they share: without the baseline's run of its seed one tells nothing.
+            shared = _key((self.outcome.baseline, group[0][1]))
+            paired = not failed & set(map(_key, group)) and shared in ended | set(map(_key, (*group, *out)))
+            out += [run for run in missing if run in self.must or (in_time and paired)]
         return [self._work(name, seed) for name, seed in out]
 
     def _work(self, name: str, seed: int) -> Work:
@@ -91,6 +94,11 @@ class Anew:
             self.record.keep(FAILED, {**failed_ends(self.record), run: error})
             self.record.keep(f"seconds_failed_{run}", seconds)
         log.warning("%s failed, and the race is judged without it: %s; see %s", run, error, job.folder)
+
+
+def _key(run: Run) -> str:
+    name, seed = run
+    return f"{name}-s{seed}"
 
 
 def try_again(record: Record) -> None:

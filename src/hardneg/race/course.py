@@ -27,7 +27,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 CLOSING = 5.0  # seconds on the clock that are kept for looks, the last tables and the figure
-
+EARLY_ERROR = 0.05  # by what share the time of what is left may be foreseen wrongly in the middle of a race
 
 OTHER_FOLDER = (
     "the database has a race {} in another folder than {}: what shares a race shares its folder too, so give that one"
@@ -87,13 +87,19 @@ class Course:
         taken = self.record.seconds(rung)
         return replace(planned, pace=sum(taken) / len(taken) / planned.rung(rung)) if taken else planned
 
-    def warn_if_over(self, needed: float, what: str) -> None:
-        """Warn where what must be done takes more seconds, summed over the runs that go at a time, than are left."""
+    def warn_if_over(self, needed: float, what: str, early: bool = False) -> None:
+        """Warn where what must be done takes more seconds, summed over the runs that go at a time, than are left.
+
+        What is foreseen `early` may come otherwise: other runs be needed, or the pace change. Then a small excess is
+        not told, and a larger one as what may be.
+        """
         left, at_once = self.left(), self.crew.n_jobs
-        if needed > left:
+        least = EARLY_ERROR * needed if early else at_once
+        if needed - left > least:
             log.warning(
-                "%s: about %s, with %s of the budget left; the race will go over its budget by %s or more",
-                *(what, clock(needed / at_once), clock(max(left, 0.0) / at_once), clock((needed - left) / at_once)),
+                "%s: about %s, with %s of the budget left; the race %s go over its budget by about %s",
+                *(what, clock(needed / at_once), clock(max(left, 0.0) / at_once), "may" if early else "will"),
+                clock((needed - left) / at_once),
             )
 
     def failed(self, arm: str, error: str, job: Job) -> None:

@@ -100,7 +100,8 @@ class Rungs:
         needed = slots(2, at_once) * sum(cost.rung(later) for later in range(rung + 1, self.rules.rungs + 1))
         needed += slots(ends, at_once) * cost.at_the_end()
         runs = "one run" if ends == 1 else "two runs"
-        self.course.warn_if_over(needed, f"time is short for two arms to the last rung and {runs} with the test")
+        what = f"time is short for two arms to the last rung and {runs} with the test"
+        self.course.warn_if_over(needed, what, early=True)
 
     def _room(self, rung: int) -> int:
         cost = self.course.costs(self.plan, rung)

@@ -163,7 +163,8 @@ def _tell_of_negatives(outcome: Outcome) -> None:
             share = did.get("loss_share")  # NaN where the loss cannot be split by source
             of_loss = "" if share is None or math.isnan(share) else f"{share:.0%} of the loss, "
             above = f"{did['above_positive']:.0%} of its negatives above their positive"
-            log.info("%s: %s: %s%s (last third of its run in the race)", name, source, of_loss, above)
+            whose = name if source == name else f"{name}, {source}"
+            log.info("%s: %s%s (last third of its run in the race)", whose, of_loss, above)
 
 
 def _lines(outcome: Outcome) -> list[figure.Line]:

@@ -17,7 +17,6 @@ from hardneg.renew import steps
 from hardneg.renew.old_checkpoints import tidy
 from hardneg.renew.outcome import Outcome
 from hardneg.renew.plan import PLACE, Renewal, make_plan
-from hardneg.serving.index_folder import IndexFolder
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.log_level import at_level
@@ -25,9 +24,8 @@ from hardneg.system.screen import Screen
 from hardneg.system.signals import stopping_by
 
 
-def renew_in(index: Path, words: Sequence[str], plan: Plan, switch: bool, anyway: bool) -> int:
-    """Renew the index in a folder, two at a time refused; return the exit code."""
-    root = IndexFolder(index).live().root  # says what is wrong with a folder that is no index
+def renew_in(root: Path, words: Sequence[str], plan: Plan, switch: bool, anyway: bool) -> int:
+    """Renew the live index in a folder, two at a time refused; return the exit code."""
     try:
         with alone(root / PLACE, "a renewal is") as lock, stoppable(), logged():
             return renew(make_plan(root, words), plan, switch, anyway, lock)

@@ -19,6 +19,7 @@ from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 SWEEP = "multirun.yaml"  # in a sweep's folder: Hydra's own config, with the words that the sweep was asked for by
+BEST_TRIAL = "best.yaml"  # in a search's folder, when it has ended: its best words
 
 
 def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
@@ -29,8 +30,13 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
     """
     goes_on = training and run_identity.goes_on(cfg.get("ckpt_path"), folder)
     if not goes_on and any((folder / CHECKPOINTS).glob("*.ckpt")):
-        way = "" if (folder / "summary.json").exists() else f", or go on with it: {command_line('resume', folder)}"
-        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
+        left = status.read(folder)
+        if (folder / "summary.json").exists() and (left is None or left["state"] == "done"):
+            way = f", and it is complete: {command_line('compare', folder)} shows its results; for another run choose"
+            way += " another hydra.run.dir"
+        else:
+            way = f"; choose another hydra.run.dir, or go on with it: {command_line('resume', folder)}"
+        raise ConfigError(f"{folder} holds a training run already{way}")
     # A rank that is not the first has no say: of a run on several machines the first is at work there already.
     begins = not goes_on and launch.first_rank()
     found = status.once_left(folder) if begins else status.read(folder)

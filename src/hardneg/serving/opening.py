@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardneg.errors import UserError
+
 if TYPE_CHECKING:
     from hardneg.serving.live_index import LiveIndex
 
@@ -19,6 +21,15 @@ def index_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", default="auto", help="32-true, bf16-mixed, ... (auto: what the device is good at)"
     )
     parser.add_argument("--allow-stale", action="store_true", help="answer even if the index is stale")
+
+
+def check_there(given: argparse.Namespace) -> None:
+    """Raise `UserError` for an index or a checkpoint that is not there, before what opens them is imported."""
+    from hardneg.serving.index_folder import IndexFolder
+
+    IndexFolder(given.index).live()
+    if given.ckpt_path is not None and not given.ckpt_path.is_file():
+        raise UserError(f"--ckpt-path {given.ckpt_path}: no such file")
 
 
 def opened(given: argparse.Namespace) -> LiveIndex:

@@ -17,10 +17,11 @@ from hydra.core.plugins import Plugins
 from hardneg.config import composition
 from hardneg.config.classes import hydras_own_whitelist_off
 from hardneg.config.command_words import command_line, to_type
-from hardneg.config.package_lines import unreadable
+from hardneg.config.package_lines import checked_where_shown, unreadable
 from hardneg.config.slips import in_plain_words, no_option
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
+from hardneg.runs.folder import BEST_TRIAL
 from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
 from hardneg.system.library_messages import silence_libraries
@@ -57,7 +58,7 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # pass errors on to us: for an unknown key Hydra advises to add it with a +
     try:
         app = hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")
-        with hydras_own_whitelist_off(), _in_words(command, rest):
+        with hydras_own_whitelist_off(), _in_words(command, rest), checked_where_shown(rest):
             app(task)()
     except JobFailed:  # it has said why
         sys.exit(1)
@@ -91,9 +92,7 @@ def _tell(sweep: Path, command: str) -> None:
     show(sweep, found)
     if any(row.state not in ("done", "pruned") for row in found):
         log.info("the same command with %s runs only what is missing", to_type("hydra.sweep.dir", sweep))
-    elif (sweep / "best.yaml").exists():
-        log.info(
-            "the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s/best.yaml", sweep
-        )
+    elif (best := sweep / BEST_TRIAL).exists():
+        log.info("the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s", best)
     elif command.startswith("train"):
         log.info("which is better: %s", command_line("compare", sweep))

@@ -77,7 +77,7 @@ def table(title: str, rows: Sequence[Row]) -> Table:
     out = Table(title=f"{title}: {count(rows)}", title_justify="left")
     metrics = {row.best for row in rows}
     metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
-    for heading in ("job", "state", "step", f"dev{metric}", f"test{metric}", "time"):
+    for heading in ("job", "state", "step", f"best dev{metric}", f"test{metric}", "time"):
         left, least = heading in ("job", "state"), {"job": 24, "state": 11}.get(heading, 7)
         out.add_column(heading, justify="left" if left else "right", no_wrap=heading != "job", min_width=least)
     said = any(row.facts.get("error") for row in rows)
@@ -85,7 +85,7 @@ def table(title: str, rows: Sequence[Row]) -> Table:
         out.add_column("error", overflow="ellipsis", no_wrap=True, max_width=60)
     for one, name in zip(rows, names(rows), strict=True):
         error = [escape(_first_line(one.facts.get("error") or ""))] if said else []
-        cells = (_steps(one), _metric(one, "dev"), _metric(one, "test"), _time(one), *error)
+        cells = (_steps(one), _best_dev(one), _number(one, "test"), _time(one), *error)
         out.add_row(escape(name), one.state, *cells, style=STYLES[one.state])
     return out
 
@@ -122,8 +122,15 @@ def _steps(row: Row) -> str:
     return str(step) if row.state == "done" or not steps else f"{step}/{steps}"
 
 
-def _metric(row: Row, split: str) -> str:
-    value = (row.facts.get(split) or {}).get(row.best)
+def _best_dev(row: Row) -> str:
+    """The dev metric of its best checkpoint; earlier versions noted the last evaluation, and the best as a result."""
+    if "best_dev" not in row.facts and row.facts.get("dev") and row.facts.get("result") is not None:
+        return f"{row.facts['result']:.4f}"
+    return _number(row, "best_dev")
+
+
+def _number(row: Row, what: str) -> str:
+    value = (row.facts.get(what) or {}).get(row.best)
     return "" if value is None else f"{value:.4f}"
 
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.runs import status
-from hardneg.runs.folder import SWEEP
+from hardneg.runs.folder import BEST_TRIAL, SWEEP
 from hardneg.runs.study import PRUNERS, SAMPLERS, open_study
 from hardneg.sweep.check_jobs import check_job
 from hardneg.sweep.jobs import Job, announce, compose
@@ -136,7 +136,8 @@ def finish(study: Any, folder: Path) -> float | None:
     if complete:
         best = study.best_trial
         words = [f"{key}={value}" for key, value in best.params.items()]
-        OmegaConf.save({"trial": best.number, "dev": best.value, "overrides": words}, folder / "best.yaml")
+        found = {"trial": best.number, "trials": len(ended), "dev": best.value, "overrides": words}
+        OmegaConf.save(found, folder / BEST_TRIAL)
         log.info("best of %d trials: number %d, dev %.4f, by %s", len(ended), best.number, best.value, " ".join(words))
     if failed:
         raise JobFailed(f"{len(failed)} trials failed")

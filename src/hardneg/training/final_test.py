@@ -65,7 +65,7 @@ def final_test(
         if evaluate.subset is not None:
             over_all = evaluate.compare_with_all(module, step)
             dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
-    best = best_dev(evaluate, cfg.evaluate.best)
+    best = best_dev(evaluate)
     if distributed.rank() == 0:
         module.leave(folder)
         data = evaluate.retriever.data
@@ -111,9 +111,9 @@ def final_test(
     return best
 
 
-def best_dev(evaluate: Evaluate, metric: str) -> float | None:
-    """The best value of a dev metric since the first step; None where there was no evaluation."""
-    return max((point[f"val/{metric}"] for point in evaluate.history if point["step"] > 0), default=None)
+def best_dev(evaluate: Evaluate) -> float | None:
+    """The best value of the dev metric since the first step; None where there was no evaluation."""
+    return None if (point := evaluate.best_point) is None else point[f"val/{evaluate.best}"]
 
 
 def check_seen(kept: Path) -> None:

@@ -96,7 +96,7 @@ def fit(
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         show_profile(trainer)
         if any(isinstance(one, Prune) and one.pruned for one in trainer.callbacks):  # type: ignore[attr-defined]
-            raise Pruned(best_dev(evaluate, cfg.evaluate.best))
+            raise Pruned(best_dev(evaluate))
         if is_trial(cfg):
             name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
             log.info("%s: %d steps done, in %s; a trial has no results", name, trainer.global_step, folder)

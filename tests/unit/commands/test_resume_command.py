@@ -45,6 +45,32 @@ def test_what_was_given_is_given_again_alone(run):
     assert [word for word in command_of([str(run)])[1] if word.startswith("batch_size=")] == ["batch_size=8"]
 
 
+def test_words_that_would_change_a_run_are_refused_with_the_command_of_another_one(run, tmp_path):
+    for words in ([str(run), "seed=3", "trainer.max_epochs=9"], ["seed=3", str(run), "trainer.max_epochs=9"]):
+        with pytest.raises(ConfigError) as refused:
+            command_of(words)
+        said = "seed=3 trainer.max_epochs=9: a run goes on with the config that it was begun with; "
+        assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
+        command = (
+            f"hardneg train data=toy seed=3 trainer.max_epochs=9 batch_size=64 ckpt_path={run}/checkpoints/last.ckpt"
+        )
+        assert str(refused.value).endswith(f"here from its last checkpoint:  {command} hydra.run.dir=NEW")
+    (run / "checkpoints" / "last.ckpt").unlink()
+    with pytest.raises(ConfigError, match=r"here from the start:  hardneg train data=toy seed=3 hydra\.run\.dir=NEW$"):
+        command_of([str(run), "seed=3"])
+
+
+def test_what_is_resumed_is_one_folder(run, tmp_path, capsys):
+    for folders in ([str(run), "other"], ["seed=3"]):
+        with pytest.raises(ConfigError, match="give one folder to resume, got"):
+            command_of(folders)
+    with pytest.raises(ConfigError, match="seed=3: what is resumed goes on with the words that it was begun with"):
+        command_of([str(tmp_path), "seed=3"])  # as the folder of a recipe
+    with pytest.raises(SystemExit):
+        command_of([str(run), "--fast"])
+    assert "unrecognized arguments: --fast" in capsys.readouterr().err
+
+
 def test_a_number_that_was_never_found_is_found_then(run):
     (run / ".hydra" / "config.yaml").write_text("batch_size: auto\n")
     assert command_of([str(run)])[1][:2] == ["data=toy", "seed=2"]
@@ -120,3 +146,47 @@ def test_the_folder_of_a_sweep_or_a_race_is_refused_with_the_command_that_goes_o
 def test_a_sweep_that_was_started_elsewhere_goes_on_there(tmp_path):
     with pytest.raises(ConfigError, match=rf"  cd {tmp_path} && hardneg train -m data=toy hydra\.sweep\.dir="):
         command_of([str(sweep(tmp_path / "all", [], ["data=toy"], tmp_path))])
+
+
+def refused(folder):
+    with pytest.raises(ConfigError) as error:
+        command_of([str(folder)])
+    return str(error.value)
+
+
+def test_a_sweep_that_is_done_says_so_and_how_its_runs_are_compared(tmp_path):
+    folder = sweep(tmp_path / "all", [], ["data=toy", "seed=1,2"], tmp_path)
+    status.write(folder / "one", name="one", state="done")
+    status.write(folder / "two", name="two", state="interrupted")
+    assert "this goes on with all of it" in refused(folder)
+    status.write(folder / "two", state="done")
+    done = f"{folder} is the folder of a sweep, which is done; "
+    assert refused(folder) == f"{done}which is better: hardneg compare {folder}"
+    evaluated = sweep(tmp_path / "evaluated", [], ["data=toy,pydocs"], tmp_path, "evaluate")
+    status.write(evaluated / "one", name="one", state="done")
+    assert refused(evaluated).endswith(f"which is done; its jobs: hardneg jobs {evaluated}")
+
+
+def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp_path):
+    folder = sweep(tmp_path / "all", [], ["data=toy"], tmp_path)
+    written = OmegaConf.load(folder / "multirun.yaml")
+    OmegaConf.save(OmegaConf.merge(written, {"hydra": {"sweeper": {"n_trials": 3}}}), folder / "multirun.yaml")
+    for name, state in (("one", "done"), ("two", "pruned")):
+        status.write(folder / name, name=name, state=state)
+    for best in (None, "trial: 1\n", "trial: 1\ntrials: 2\n"):  # earlier versions did not write how many had ended
+        if best is not None:
+            (folder / "best.yaml").write_text(best)
+        assert "this goes on with all of it" in refused(folder)
+    (folder / "best.yaml").write_text("trial: 1\ntrials: 3\n")
+    said = f"the words of its best trial are in {folder}/best.yaml; all trials: hardneg jobs {folder}"
+    assert refused(folder).endswith(f"which is done; {said}")
+
+
+def test_a_race_is_done_when_it_has_its_verdict_and_no_run_to_try_again(tmp_path):
+    folder = sweep(tmp_path / "all", ["hydra/sweeper=race", "hydra.sweeper.budget=30m"], ["data=toy"], tmp_path)
+    assert "this goes on with all of it" in refused(folder)
+    (folder / "summary.json").write_text('{"failed_at_the_end": {"bm25-s3": "no memory"}}')
+    assert "this goes on with all of it" in refused(folder)
+    (folder / "summary.json").write_text('{"failed_at_the_end": {}}')
+    said = f"its verdict is in {folder}/summary.json; its last runs side by side: hardneg compare {folder}/end"
+    assert refused(folder) == f"{folder} is the folder of a race, which is done; {said}"

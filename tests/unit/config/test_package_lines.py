@@ -49,6 +49,31 @@ def test_an_override_in_a_file_whose_line_is_missing_or_hidden_is_told_as_that(h
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("group", "written", "package", "words", "shown"),
+    [
+        ("strategy", "seed: 3\n", "_global_", ["--cfg", "job"], "seed: 3\n"),
+        ("strategy", "seed: 3\n", "_global_", ["--cfg=all"], "hydra:\n"),
+        ("negatives", "_target_: hardneg.negatives.random.Random\nk: 2\n", "negatives.mine", ["-c", "job"], "  k: 2\n"),
+        ("race", "a: [strategy=bm25]\n", "hydra.sweeper.arms", ["hydra/sweeper=race", "--cfg", "hydra"], "a:\n"),
+    ],
+)
+def test_a_config_that_is_only_shown_is_told_as_one_that_is_run(
+    group, written, package, words, shown, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / group).mkdir(parents=True)
+    path = tmp_path / "conf" / group / "mine.yaml"
+    path.write_text(written)
+    words = ["--config-dir", str(tmp_path / "conf"), f"{group}=mine", *words]
+    with pytest.raises(UserError, match=rf"line '# @package {package}'$") as refused:
+        run("train", *words)
+    assert str(path) in str(refused.value) and shown not in capsys.readouterr().out
+    path.write_text(f"# @package {package}\n{written}")
+    run("train", *words)
+    assert shown in capsys.readouterr().out
+
+
 def test_a_mark_before_a_file_that_needs_no_line_is_no_harm(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf" / "schedule").mkdir(parents=True)

@@ -142,6 +142,18 @@ def test_what_the_config_says_wins_and_one_line_tells_what_came_from_where(folde
     )
 
 
+@pytest.mark.parametrize(
+    ("similarity", "why"), [("cosine", "its similarity is cosine"), (None, "cosine where a folder names no similarity")]
+)
+def test_that_vectors_are_normalised_without_a_module_of_it_is_said_with_its_reason(folder, caplog, similarity, why):
+    path = folder(normalize=False)
+    written = path / "config_sentence_transformers.json"
+    written.write_text(json.dumps(json.loads(written.read_text()) | {"similarity_fn_name": similarity}))
+    with caplog.at_level(logging.INFO, "hardneg.encoders.transformer"):
+        assert Transformer(model=str(path)).resolved().normalize
+    assert f"dense none, normalize true (no module of it: {why}), query" in caplog.text
+
+
 def test_a_plain_folder_is_as_it_was(bert):
     recipe = Transformer(model=str(bert)).resolved()
     assert (recipe.pooling, recipe.normalize, recipe.layers_behind) == ("mean", True, ())

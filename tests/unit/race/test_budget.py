@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from confs import CONF
 from omegaconf import OmegaConf
 
+from hardneg.commands.race import command_of
 from hardneg.errors import ConfigError
 from hardneg.race.budget import SMALL, Plan, Timing, costs, plan, room, runs_at_the_end, seconds_of
 from hardneg.race.decide import Rules
@@ -24,6 +26,15 @@ def test_durations(text, seconds):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ConfigError, match="give a duration, such as budget=30m"):
         seconds_of(text)
+
+
+def test_help_settings_and_guide_say_alike_what_the_budget_is(capsys):
+    with pytest.raises(SystemExit):
+        command_of(["--help"])
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "race.md").read_text(encoding="utf-8")
+    settings = (CONF / "hydra" / "sweeper" / "race.yaml").read_text(encoding="utf-8")
+    for text in (capsys.readouterr().out, guide, settings):
+        assert "the time for the race itself, beginning with the check of its arms: " in " ".join(text.split())
 
 
 def test_every_arm_trains_for_the_same_time_and_the_worst_case_fits():

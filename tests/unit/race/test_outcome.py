@@ -10,7 +10,7 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.anew import Anew
+from hardneg.race.anew import FAILED, Anew
 from hardneg.race.budget import Plan
 from hardneg.race.course import Course
 from hardneg.race.crew import Crew
@@ -92,6 +92,27 @@ def test_the_other_run_of_a_pair_is_trained_once_one_has_ended(tmp_path):
     end = end_with(tmp_path, 1)
     end.record.keep("ends", {f"{name}-s2": [name, 2] for name in ("bm25", "in_batch")} | {"bm25-s4": ["bm25", 4]})
     assert [f"{work.arm}-s{work.seed}" for work in end.wanted()] == ["in_batch-s4"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "wanted"),
+    [
+        ("bm25-s3", ["bm25-s4", "in_batch-s4", "random-s2", "random-s4"]),
+        ("in_batch-s4", ["bm25-s3", "in_batch-s3", "random-s2", "random-s3"]),
+        ("random-s2", ["bm25-s3", "in_batch-s3", "bm25-s4", "in_batch-s4", "random-s3", "random-s4"]),
+    ],
+)
+def test_what_would_be_compared_with_a_run_that_failed_is_not_begun(tmp_path, failed, wanted):
+    end = end_with(tmp_path, 9)
+    end.record.keep("ends", {f"{name}-s2": [name, 2] for name in ("bm25", "in_batch")})
+    end.record.keep(FAILED, {failed: "out of memory"})
+    assert [f"{work.arm}-s{work.seed}" for work in end.wanted()] == wanted
+
+
+def test_a_runner_up_is_not_trained_on_a_seed_that_there_was_no_time_for(tmp_path):
+    end = end_with(tmp_path, 1)
+    end.record.keep("ends", {f"{name}-s2": [name, 2] for name in ("bm25", "in_batch", "random")})
+    assert end.wanted() == []
 
 
 def test_what_the_verdict_goes_by_is_said_with_the_runs_and_the_seeds(tmp_path):

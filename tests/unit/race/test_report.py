@@ -17,7 +17,7 @@ from hardneg.race.decide import Verdict
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.record import Record
-from hardneg.race.report import _arms
+from hardneg.race.report import _arms, _tell_of_negatives
 from hardneg.runs import status
 
 ARMS = {"in_batch": ["strategy=in_batch"], "random": ["strategy=random"]}
@@ -45,3 +45,14 @@ def test_a_rate_that_follows_from_the_length_is_no_difference_of_its_own(tmp_pat
         (folder / "summary.json").write_text(json.dumps(told))
     arms = _arms(outcome(tmp_path), [("in_batch", 2), ("random", 2)])
     assert unnamed_differences(arms["random"], arms["in_batch"]) == ([] if auto else ["encoder.lr=0.01 (0.005)"])
+
+
+def test_the_negatives_of_an_arm_are_told_by_its_name_and_by_their_source_where_that_is_another(tmp_path, caplog):
+    did = {"loss_share": 0.25, "above_positive": 0.5}
+    folder = tmp_path / "arms" / "random"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps({"negatives": {"random": did, "bm25": did}}))
+    caplog.set_level("INFO", "hardneg")
+    _tell_of_negatives(outcome(tmp_path))
+    said = [record.getMessage().partition(": ")[0] for record in caplog.records if "of the loss" in record.getMessage()]
+    assert said == ["random", "random, bm25"]

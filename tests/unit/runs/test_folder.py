@@ -59,7 +59,8 @@ def used(folder, cfg, state, checkpoint=False):
 def test_a_complete_run_is_not_trained_over_by_itself_or_another_config(seed, tmp_path):
     cfg = compose("seed=1")
     used(tmp_path / "run", cfg, "done", checkpoint=True)
-    with pytest.raises(ConfigError, match=r"run holds a training run already; choose another hydra\.run\.dir$"):
+    told = r"already, and it is complete: hardneg compare .*/run shows its results; .* choose another hydra\.run\.dir$"
+    with pytest.raises(ConfigError, match=told):
         refuse_used(tmp_path / "run", compose(f"seed={seed}"), training=True)
     on = compose(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", f"seed={seed}")
     with pytest.raises(ConfigError, match=r"complete run.*overwritten; to train it on.*delete its summary\.json"):
@@ -74,6 +75,12 @@ def test_a_run_that_was_stopped_after_its_summary_goes_on(tmp_path):
     cfg = compose(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")
     used(tmp_path / "run", cfg, "interrupted", checkpoint=True)
     refuse_used(tmp_path / "run", cfg, training=True)
+
+
+def test_a_run_that_was_stopped_after_its_summary_is_not_called_complete(tmp_path):
+    used(tmp_path / "run", compose(), "interrupted", checkpoint=True)
+    with pytest.raises(ConfigError, match=r"run already; choose another .*, or go on with it: hardneg resume .*/run$"):
+        refuse_used(tmp_path / "run", compose(), training=True)
 
 
 def test_results_of_another_command_are_not_overwritten_and_its_own_may_be_made_again(tmp_path):

@@ -36,11 +36,14 @@ def test_a_missing_package_is_named_with_the_extra(monkeypatch):
 
 def test_a_port_that_is_taken_is_said_before_the_model_is_loaded(tmp_path):
     pytest.importorskip("fastapi")
+    index = tmp_path / "index"
+    index.mkdir()
+    (index / "live.json").write_text('{"live": ["build"]}')  # there is no such build: to load it would fail
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="in use; take others"):
-        serve.main([str(tmp_path / "no-index"), "--port", str(taken.getsockname()[1])])
+        serve.main([str(index), "--port", str(taken.getsockname()[1])])
     for host, port in (("127.0.0.1", "70000"), ("no such host", "0")):
         with pytest.raises(UserError, match=f"cannot listen on --host={host} --port={port}"):
-            serve.main([str(tmp_path / "no-index"), "--host", host, "--port", port])
+            serve.main([str(index), "--host", host, "--port", port])
     with pytest.raises(UserError, match="has no live index"):
         serve.main([str(tmp_path / "no-index"), "--port", "0"])
 

@@ -65,6 +65,12 @@ class Evaluate(L.Callback):
         self.before: list[Values] = []  # of each test set; empty where none was tested
         self.latest: Values = {}  # dev, query by query
 
+    @property
+    def best_point(self) -> dict[str, int | float] | None:
+        """The evaluation after the first step that best.ckpt is of, of equal ones the first; None if there is none."""
+        since = [point for point in self.history if point["step"] > 0]
+        return max(since, key=lambda point: point[f"val/{self.best}"], default=None)
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Choose the subset; test the untrained model, and start the dev curve at 0. A resumed run has all of it."""
         with self.retriever.same_weights():

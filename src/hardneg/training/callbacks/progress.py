@@ -15,7 +15,7 @@ EVERY = 1.0  # seconds between two notes at least: a small file, and nobody look
 
 
 class Progress(L.Callback):
-    """Note step, number of steps and the last dev metrics in the run's status."""
+    """Note step, number of steps and the dev metrics of the best evaluation so far in the run's status."""
 
     def __init__(self, folder: Path, evaluate: Evaluate) -> None:
         self.folder, self.evaluate = folder, evaluate
@@ -43,6 +43,6 @@ class Progress(L.Callback):
         self.noted = time.monotonic()
         if not trainer.is_global_zero:
             return
-        last = self.evaluate.history[-1] if self.evaluate.history else {}
-        dev = {key.removeprefix("val/"): value for key, value in last.items() if key.startswith("val/")}
-        status.write(self.folder, step=trainer.global_step, dev=dev, **fields)
+        best = self.evaluate.best_point or {}
+        best_dev = {key.removeprefix("val/"): value for key, value in best.items() if key.startswith("val/")}
+        status.write(self.folder, step=trainer.global_step, best_dev=best_dev, **fields)
