@@ -1,4 +1,4 @@
-"""hardneg resume: the command line that goes on with a run."""
+"""hardneg resume: the command line that continues a run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
     Changes to the directory that the run was started in, where its relative paths start.
 
-    A run that was killed after its summary.json, as while a logger uploaded it, is tested once more. A trial of a
-    search goes on as a run of its own. Raises `ConfigError` for a folder that holds no run, or a complete one; for
-    that of a sweep or a race with the command that goes on with it.
+    A run that was killed after writing its summary.json, for example during a logger's upload, is tested again. A trial
+    of a search continues as a separate run. Raises `ConfigError` for a folder without a run or with a complete one; for
+    the folder of a sweep or a race, the message has the command that continues it.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
         "run",
         type=Path,
-        help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; of a whole sweep,"
-        " search or race the command that goes on with it is printed",
+        help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; for a whole sweep,"
+        " search or race, the command that continues it is printed",
     )
     run: Path = parser.parse_args(arguments).run
     if (words := again(run)) is not None:
@@ -46,7 +46,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     found = status.read(run)
     if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
         if found is not None and found["state"] == "running":
-            raise ConfigError(f"{run} is still at work, as with uploading its results; wait for its end, or stop it")
+            raise ConfigError(f"{run} is still running, perhaps uploading its results; wait until it ends, or stop it")
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
@@ -55,7 +55,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     hydra = OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
     back_to(str(hydra.runtime.cwd))
     last = run / CHECKPOINTS / LAST
-    if last.exists():  # without a checkpoint it begins anew, and finds its batch anew
+    if last.exists():  # without a checkpoint it starts anew, and batch_size=auto is computed again
         overrides += _as_it_began(run, {key_of(word) for word in overrides})
         overrides = [item for item in overrides if not item.startswith("ckpt_path=")]
         overrides.append(f"ckpt_path={quoted(last.resolve())}")
@@ -64,7 +64,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _whole_sweep(folder: Path) -> str:
-    """Say by which command a sweep, a search or a race goes on."""
+    """Say which command continues a sweep, a search or a race."""
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
@@ -77,13 +77,13 @@ def _whole_sweep(folder: Path) -> str:
     cwd = str(hydra.runtime.cwd)
     there = "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "
     return (
-        f"{folder} is the folder of {what}, and one run is resumed at a time; this goes on with all of it, and runs"
-        f" only what is missing:  {there}{command}"
+        f"{folder} is the folder of {what}, but hardneg resume continues a single run; to run all that is missing,"
+        f" type:  {there}{command}"
     )
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:
-    """Words for settings that the run had by a default which may be another one today."""
+    """Words for settings that the run took from a default that may have changed since."""
     written = run / ".hydra" / "config.yaml"
     config = OmegaConf.load(written) if written.exists() else OmegaConf.create()
     found = {key: OmegaConf.select(config, key) for key in CHANGED_DEFAULTS if key not in given}
