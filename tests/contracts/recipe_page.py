@@ -18,44 +18,43 @@ EARLIER = "EARLIER"
 
 INTRO = """# Recipes
 
-How published dual encoders take their negatives, as experiments. Every number is in the yaml, with where it comes from;
-this page is written from the yamls (`python tests/contracts/recipe_page.py`), and a test holds it to them.
+How published dual encoders choose their negatives, as experiments. Every number is in the yaml, with its source; this
+page is generated from the yamls (`python tests/contracts/recipe_page.py`), and a test checks that it matches them.
 
 ```bash
 hardneg train experiment=bge data=beir data.path=DIR           # as published, for GPUs
 hardneg train experiment=bge_small data=beir data.path=DIR     # the same idea in minutes on two CPU cores
 hardneg train experiment=dpr_small 'negatives=[in_batch]' '~negatives.bm25'   # its in-batch baseline
-hardneg stages rocketqa data=beir data.path=DIR hydra.run.dir=outputs/rocketqa   # in stages; asked again, it goes on
+hardneg stages rocketqa data=beir data.path=DIR hydra.run.dir=outputs/rocketqa   # in stages; run again, it resumes
 ```
 
-A recipe holds what its source says of the encoder, the negatives and the training, not the source's data. Sizes such as
-`batch_size` are of all its GPUs together: with `trainer.devices=N` divide them by N. Where a source is silent, defaults
-hold: AdamW with weight decay 0.01, a linear fall after a tenth of warm-up, gradients clipped at 1. Known positives are
-masked in the live batch by all of them; of the sources only STAR, Qwen3-Embedding and NeMo do something like it. "Not
-confirmed" is what is remembered of a paper and was not read there again.
+A recipe holds what its source says about the encoder, the negatives and the training, but not the source's data. Sizes
+such as `batch_size` are totals over all its GPUs: with `trainer.devices=N` divide them by N. Where a source says
+nothing, the defaults apply: AdamW with weight decay 0.01, linear decay after a warm-up over a tenth of the steps,
+gradients clipped at 1. All recipes mask known positives in the live batch; of the sources only STAR, Qwen3-Embedding and
+NeMo do something similar. "Not confirmed" marks values that are remembered from a paper and were not looked up again.
 
-Conan-embedding's swap of negatives that became easy is a setting of every mined source, as in
-`negatives.mined.swap.every_n_steps=100` ([how](../../docs/guides/mining.md)); what else it sets is not known here, so
+Conan-embedding's swapping of negatives that have become easy is a setting of every mined source, as in
+`negatives.mined.swap.every_n_steps=100` ([how](../../docs/guides/mining.md)). Its other settings are not known to us, so
 there is no recipe of it.
 """
 
 RUNNING = """\
-A recipe fixes the encoder, its prompts and lengths, negatives, filters, loss, batch, optimizer and schedule. It leaves
-to you the data, the machine (`trainer.devices`, `trainer.precision`), `seed`, logging, evaluation and where things
-lie. Its own data are named under "sources"; the lines here take a folder of MS MARCO passages, and any other data are
-given in [their own way](../../docs/guides/data.md), several sets as `data=mix`.
+A recipe fixes the encoder, its prompts and lengths, negatives, filters, loss, batch, optimizer and schedule. You choose
+the data, the machine (`trainer.devices`, `trainer.precision`), `seed`, logging, evaluation and folders. Its own data are
+named under "sources". The commands here take a folder of MS MARCO passages; other data are given in
+[their own way](../../docs/guides/data.md), several sets as `data=mix`.
 
-What was verified of them: the sources were read (below); losses, mining and metrics equal the reference code's where
-it can be installed ([experiments/12_parity](../../experiments/12_parity)); the small forms are composed and checked by
+What was verified: the sources were read (below). Losses, mining and metrics equal those of the reference code where it
+can be installed ([experiments/12_parity](../../experiments/12_parity)). The small versions are composed and checked by
 the tests, and some are run there for a few steps; [experiments/15_recipes](../../experiments/15_recipes) runs them to
-their end beside an in-batch baseline, and says of which that was done. None was run in full: no published score is
-claimed.
+completion against an in-batch baseline, and says which ones. None was run in full: no published score is claimed.
 
-Memory is of one GPU and time of one H100, both **estimated, not measured**: 6 operations a weight and token (8 where
-activations are computed again), texts at their full length, 40% of the peak in bfloat16, 500,000 queries an epoch,
-without mining and evaluation. Where the recipe as it is would not fit 80 GB, the command adds GradCache, which changes
-memory and not gradients, then splits the weights. With N GPUs: `trainer.devices=N`, `batch_size` divided by N, about
-1/N of the time.
+Memory is for one GPU and time for one H100, both **estimated, not measured**: 6 operations per weight and token (8 if
+activations are recomputed), texts at their full length, 40% of the peak in bfloat16, 500,000 queries per epoch, without
+mining and evaluation. If the recipe as it is would not fit in 80 GB, the command adds GradCache, which changes memory
+but not gradients, and then shards the weights. With N GPUs: `trainer.devices=N`, `batch_size` divided by N, about 1/N of
+the time.
 """
 
 
@@ -88,7 +87,7 @@ def fields(name: str, command: str) -> dict[str, str]:
         "mined from": "; ".join(filter(None, (mined(key, one) for key, one in node["negatives"].items()))) or "-",
         "filter": ", ".join(rule(key, one) for key, one in {**node["filter"], **node.get("pairs", {})}.items()),
         "teacher": teacher(node.get("teacher")),
-        "mined anew": anew(node),
+        "re-mined": anew(node),
         "training": training(node),
         "tokens": tokens(node["encoder"]),
     }
@@ -247,7 +246,7 @@ def commands() -> str:
 def page() -> str:
     """The whole page."""
     rows = [fields(name, command) for name, command in recipes().items()]
-    first = ("recipe", "negatives", "mined from", "filter", "mined anew", "loss", "batch", "teacher")
+    first = ("recipe", "negatives", "mined from", "filter", "re-mined", "loss", "batch", "teacher")
     second = ("recipe", "encoder", "prompts", "tokens", "training")
     parts = [
         INTRO,

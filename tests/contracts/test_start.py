@@ -79,9 +79,9 @@ def test_help_imports_nothing_slow(answered, words):
         (["train", "negatives=[in_batch,bm52]"], "Could not find 'negatives/bm52'; did you mean bm25?"),
         (
             ["train", "negatives.bm25.k=4"],
-            "there is no key negatives.bm25: bm25 is not chosen; choose it",
+            "there is no key negatives.bm25: bm25 is not selected; select it",
         ),
-        (["train", "bm25"], "bm25: a command takes words like KEY=VALUE"),
+        (["train", "bm25"], "bm25: arguments have the form KEY=VALUE"),
         (["train", "negatives=[]"], "choose one, as in negatives=in_batch"),
         (["train", "data=beir"], "no value for data.path"),
         (["train", "data=beir", "data.path=nowhere"], "data.path=nowhere: there is no such"),

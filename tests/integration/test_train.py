@@ -198,7 +198,7 @@ def test_the_default_run_learns_with_each_encoders_own_rate(hardneg, tmp_path):
         ("btch_size=3", "no key btch_size; did you mean batch_size?"),
         ("encoder.dimm=3", "did you mean encoder.dim?"),
         ("encoder=minilmm", "Available options in 'encoder': features llm minilm momentum static transformer"),
-        ("data.path=a=b", "quote what holds"),
+        ("data.path=a=b", "quote values that contain"),
         ("optimizer.lr=abc", "optimizer with lr=abc"),
         ("trainer.max_epochs=abc", "trainer.max_epochs='abc' must be a whole number"),
         ("trainer.gradient_clip_val=x", "`gradient_clip_val` should be an int or a float"),

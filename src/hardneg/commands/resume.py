@@ -1,4 +1,4 @@
-"""hardneg resume: the command line that goes on with a run."""
+"""hardneg resume: the command line that continues a run."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
 
     Changes to the directory that the run was started in, where its relative paths start.
 
-    A run that was killed after its summary.json, as while a logger uploaded it, is tested once more. A trial of a
-    search goes on as a run of its own. Raises `ConfigError` for a folder that holds no run, or a complete one; for
-    that of a sweep or a race with the command that goes on with it; for words that would change a run with the command
-    that begins another one.
+    A run that was killed after writing its summary.json, for example during a logger's upload, is tested again. A trial
+    of a search continues as a separate run. Raises `ConfigError` for a folder without a run or with a complete one; for
+    the folder of a sweep or a race, the message has the command that continues it; for words that would change a run,
+    the command that begins another one.
     """
     parser = argparse.ArgumentParser(prog="hardneg resume", description="Resume an interrupted run.")
     parser.add_argument(
         "run",
         type=Path,
-        help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; of a whole sweep,"
-        " search or race the command that goes on with it is printed",
+        help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; for a whole sweep,"
+        " search or race, the command that continues it is printed",
     )
     run, changes = _run_and_changes(parser, arguments)
     if changes and not (run / ".hydra" / "overrides.yaml").exists() and not (run / SWEEP).exists():
@@ -53,7 +53,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     found = status.read(run)
     if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
         if found is not None and found["state"] == "running":
-            raise ConfigError(f"{run} is still at work, as with uploading its results; wait for its end, or stop it")
+            raise ConfigError(f"{run} is still running, perhaps uploading its results; wait until it ends, or stop it")
         raise ConfigError(
             f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
         )
@@ -114,7 +114,7 @@ def _there(hydra: Any) -> str:
 
 
 def _whole_sweep(folder: Path) -> str:
-    """Say by which command a sweep, a search or a race goes on, or that it is done and what to do with it."""
+    """Say which command continues a sweep, a search or a race, or that it is done and what to do with it."""
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
@@ -127,8 +127,8 @@ def _whole_sweep(folder: Path) -> str:
     place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
     return (
-        f"{folder} is the folder of {what}, and one run is resumed at a time; this goes on with all of it, and runs"
-        f" only what is missing:  {_there(hydra)}{command}"
+        f"{folder} is the folder of {what}, but hardneg resume continues a single run; to run all that is missing,"
+        f" type:  {_there(hydra)}{command}"
     )
 
 
@@ -153,7 +153,7 @@ def _results(folder: Path, hydra: Any) -> str | None:
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:
-    """Words for settings that the run had by a default which may be another one today."""
+    """Words for settings that the run took from a default that may have changed since."""
     written = run / ".hydra" / "config.yaml"
     config = OmegaConf.load(written) if written.exists() else OmegaConf.create()
     found = {key: OmegaConf.select(config, key) for key in CHANGED_DEFAULTS if key not in given}

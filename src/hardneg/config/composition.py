@@ -1,4 +1,4 @@
-"""From the words of a command line to a config: where conf/ lies, its resolvers, and keys that nothing reads."""
+"""Composing configs from command-line words: the path of conf/, resolvers, and checks for unknown keys."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ CONFIG_PATH = "pkg://hardneg.conf"
 
 
 def register_resolvers() -> None:
-    """Make `${cache_folder:}` and the like known, and studies found; comes before any config is composed."""
-    # Hydra 1.3 must be told whose defaults are meant, which Hydra 1.4 speaks of as a thing of the past.
+    """Register `${cache_folder:}` and the other resolvers, and study packages; call before any config is composed."""
+    # Hydra 1.3 needs version_base, which Hydra 1.4 deprecates.
     warnings.filterwarnings("ignore", message="The version_base parameter is deprecated")
-    with suppress(ImportError):  # a Hydra whose inside is another reads by its own sources, more slowly
+    with suppress(ImportError):  # a Hydra with other internals uses its own, slower sources
         from hardneg.config import yaml_sources
 
-        yaml_sources.register()  # before the next line, in which Hydra looks for its own
-    Plugins.instance().register(Studies)  # Hydra 1.3 does not see it in an editable install
-    # What OmegaConf 2.3 calls register_new_resolver is register_resolver in 2.4; in 2.3 that is one of another kind.
+        yaml_sources.register()  # before the next line, where Hydra registers its own
+    Plugins.instance().register(Studies)  # Hydra 1.3 does not find it in an editable install
+    # OmegaConf 2.3's register_new_resolver is called register_resolver in 2.4, a name that means something else in 2.3.
     renamed = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
     register: Any = OmegaConf.register_resolver if renamed else OmegaConf.register_new_resolver
     register("cache_folder", lambda: str(cache_folder()), replace=True)
@@ -53,37 +53,37 @@ def register_resolvers() -> None:
 
 
 def _stage(name: str, *, _root_: DictConfig) -> str:
-    """The run folder of an earlier stage, by the root key `stages`."""
+    """The run folder of an earlier stage, within the folder of the root key `stages`."""
     if _root_.get("stages") is None:
         raise ConfigError(
-            f"this is a later stage of a recipe and needs {name}: run all of them by hardneg stages, or give"
-            " stages=FOLDER, where the earlier ones are"
+            f"this is a later stage of a recipe and needs {name}: run all stages with hardneg stages, or give"
+            " stages=FOLDER, the folder with the earlier ones"
         )
     return f"{_root_.stages}/{name}"
 
 
 def output_folder() -> str:
-    """The folder that gets outputs/ and multirun/ unless `paths.output_dir` says so: HARDNEG_OUTPUT, else here."""
+    """The default of `paths.output_dir`, the folder for outputs/ and multirun/: HARDNEG_OUTPUT, else here."""
     return os.environ.get("HARDNEG_OUTPUT") or "."
 
 
 def config_dir_words(hydra: DictConfig | HydraConf) -> list[str]:
-    """`--config-dir DIR` as the command line had it, by Hydra's own config; empty where it had none."""
+    """`--config-dir DIR` as on the command line, from Hydra's own config; empty if it was not given."""
     own = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     return ["--config-dir", str(own[0])] if own else []
 
 
 def check_keys(node: Mapping[str, Any], primary: str) -> None:
-    """Raise `ConfigError` for a key that nothing reads, which Hydra's `+key=value` would let in, and for wrong kinds.
+    """Raise `ConfigError` for an unknown key, which Hydra's `+key=value` would allow, and for values of a wrong type.
 
-    `primary` names the command's yaml. Nodes with `_target_` are held to their signature by `check_target` instead.
+    `primary` names the command's yaml. Nodes with `_target_` are checked against their signature by `check_target`.
     """
     written, groups = _keys_of(primary)
     known = {str(key) for key in written if key != "hydra"} | groups
     for key, value in node.items():
         if key not in known:
             close = near(key, known)
-            meant = f"; did you mean {close}?" if close else "; there are " + ", ".join(sorted(known))
+            meant = f"; did you mean {close}?" if close else "; its keys are " + ", ".join(sorted(known))
             raise ConfigError(f"{key} is not a key of hardneg {primary}{meant}")
         section = written.get(key)
         if key not in groups and isinstance(section, dict) and not _holds_targets(section):
@@ -93,14 +93,14 @@ def check_keys(node: Mapping[str, Any], primary: str) -> None:
 
 
 def check_numbers(node: dict[str, Any], primary: str) -> None:
-    """Raise `ConfigError` for a number below zero; after the checks that know better what their numbers may be."""
+    """Raise `ConfigError` for a negative number; call it after the checks that know the exact bounds."""
     written, groups = _keys_of(primary)
     check_bounds(node, {key: default for key, default in written.items() if key not in groups})
 
 
 @cache
 def _keys_of(primary: str) -> tuple[dict[str, Any], set[str]]:
-    """What a command's yaml holds, read once, and the groups among its defaults."""
+    """The contents of a command's yaml, read once, and the groups in its defaults."""
     written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
     plain: Any = OmegaConf.to_container(written)
     groups = {str(name) for item in plain.pop("defaults") if isinstance(item, dict) for name in item}
@@ -108,19 +108,19 @@ def _keys_of(primary: str) -> tuple[dict[str, Any], set[str]]:
 
 
 def _holds_targets(section: dict[str, Any]) -> bool:
-    """Whether a section describes an object, or several by name, to which others may be added."""
+    """Whether a section describes an object, or several objects by name, so that further keys may be added."""
     return "_target_" in section or all(isinstance(one, dict) and "_target_" in one for one in section.values())
 
 
 def keys_given() -> set[str]:
-    """The keys that the running command was given words for; none where no Hydra app runs."""
+    """The keys that were given on the command line; empty if no Hydra app is running."""
     return {key_of(word) for word in HydraConfig.get().overrides.task} if HydraConfig.initialized() else set()
 
 
 def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapping[str, Any]]) -> list[str]:
-    """The words that take away what `words` choose and set of a group; none where that is nothing.
+    """The words that undo what `words` select and set in a group; empty if they select nothing.
 
-    `composed` makes a plain config of words. `GROUP=null` is not one that Hydra takes.
+    `composed` composes words into a plain config. Hydra does not accept `GROUP=null`.
     """
     if not composed(words).get(group):
         return []
@@ -135,9 +135,9 @@ def missing_keys(cfg: DictConfig) -> list[str]:
 
 @contextmanager
 def as_in_a_job(config: DictConfig, *place: str) -> Iterator[Path]:
-    """Let `${hydra:...}` resolve as it will in the job of this config, to which Hydra sees only when the job runs.
+    """Make `${hydra:...}` resolve as it will in the job of this config, which Hydra sets up only when the job runs.
 
-    `place` are the keys that name the job's folder, one below the other; yields that folder.
+    `place` are the keys that name the job's folder, joined as nested folders; yields that folder.
     """
     config, before = copy.deepcopy(config), HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
@@ -153,7 +153,7 @@ def as_in_a_job(config: DictConfig, *place: str) -> Iterator[Path]:
 
 
 def compose(config_name: str, overrides: list[str]) -> DictConfig:
-    """Compose a config on its own, as Hydra will; `${hydra:...}` leads to Hydra's part of the last one."""
+    """Compose a config separately, as Hydra will; `${hydra:...}` then refers to the last config composed."""
     cfg = GlobalHydra.instance().hydra.compose_config(  # type: ignore[union-attr]
         config_name=config_name, overrides=overrides, run_mode=RunMode.RUN, with_log_configuration=False
     )

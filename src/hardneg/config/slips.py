@@ -1,4 +1,4 @@
-"""What is wrong with a word of the command line, and what was probably meant by it."""
+"""Error messages for command-line words, with suggestions of what was probably meant."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hardneg.config.command_words import to_type
 from hardneg.config.package_lines import hidden_override
 from hardneg.config.refused_arguments import REFUSED
 
-BEGINNING = 3  # letters with which a word says what is meant
-# Launchers of packages beside Hydra: their options are there once they are installed.
+BEGINNING = 3  # letters from which on a prefix is enough to suggest a word
+# Launchers from separate packages: Hydra knows these options only if the packages are installed.
 OF_THE_EXTRA_SWEEP = ("joblib", "submitit_local", "submitit_slurm")
 
 
 def in_plain_words(error: Exception, command: str | None = None) -> str:
-    """Say what Hydra finds wrong with a command line; for an unknown key or option with what is near.
+    """Reword Hydra's error about a command line; for an unknown key or option, suggest a similar one.
 
-    `command` names the yaml that the words were for; without it all groups are thought of.
+    `command` names the yaml that the words were for; without it the groups of all commands are considered.
     """
     from hydra.errors import MissingConfigException, OverrideParseException
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError
@@ -40,8 +40,9 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
         word = str(error.override)
         if "=" not in word and not word.startswith("~"):
             run = f"; did you mean {to_type('ckpt_path', word)}?" if Path(word).exists() else ""
-            return f"{word}: a command takes words like KEY=VALUE{run}"
-        return f"{str(error).splitlines()[0]}; quote what holds = , [ ] {{ }} or blanks, as in 'data.path=\"a=b\"'"
+            return f"{word}: arguments have the form KEY=VALUE{run}"
+        quote = "quote values that contain = , [ ] { } or spaces, as in 'data.path=\"a=b\"'"
+        return f"{str(error).splitlines()[0]}; {quote}"
     if isinstance(error, MissingConfigException) and "/" in option:
         group, name = option.rsplit("/", 1)
         return _unknown_option(group, name, error.options or _options(group))
@@ -57,8 +58,8 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
 
 
 def no_option(words: Sequence[str], error: str) -> str:
-    """Say which word gives a group a value that is no option's name, as `data=3` does, or null a list."""
-    kind = error.rsplit(" ", 1)[-1]  # Hydra names the kind of what it got, not the word
+    """Name the word that gives a group a value that is not an option, as in `data=3`, or null instead of a list."""
+    kind = error.rsplit(" ", 1)[-1]  # Hydra's message has the type of the value, not the word
     values = {"NoneType": ("null",), "bool": ("true", "false")}.get(kind, ())
     groups = {*_groups(None), *_groups(None, multiple=True)}
     for word in words:
@@ -66,11 +67,11 @@ def no_option(words: Sequence[str], error: str) -> str:
         if not equals or name.partition("@")[0] not in groups or (values and value.lower() not in values):
             continue
         if value == "null" and name.partition("@")[0] in _groups(None, multiple=True):
-            return f"{name}=null: a list without any is written '{name}=[]'"
+            return f"{name}=null: write an empty list as '{name}=[]'"
         if value.lower() in ("null", "true", "false") or _is_number(value):
             group = name.partition("@")[0]
-            none = f"; without any: ~{group}" if value == "null" and None in _chosen(None).get(group, ()) else ""
-            return f"{word}: {value} is not an option of {name}, which has {' '.join(_options(group))}{none}"
+            none = f"; for none, write ~{group}" if value == "null" and None in _chosen(None).get(group, ()) else ""
+            return f"{word}: {value} is not an option of {name}; its options are {' '.join(_options(group))}{none}"
     return error
 
 
@@ -83,14 +84,14 @@ def _is_number(word: str) -> bool:
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is nearest to one with a slip in it, or that begins so; None where none is near."""
+    """The known word most similar to a misspelt one, or that starts with it; None if none is similar."""
     known = list(known)
     begins = [one for one in known if len(word) >= BEGINNING and one.startswith(word)]
     return next(iter([*get_close_matches(word, known, n=1), *sorted(begins, key=len)]), None)
 
 
 def _unknown_key(full: str, node: Any, command: str | None) -> str:
-    """Say what there is instead of a key that is not there."""
+    """Say that a key does not exist, and which keys do."""
     parent, _, key = full.rpartition(".")
     known = {str(name) for name in node or ()}
     if parent == "trainer" and key in REFUSED:
@@ -99,10 +100,10 @@ def _unknown_key(full: str, node: Any, command: str | None) -> str:
     multiple = parent in _groups(command, multiple=True)
     if key in options:
         word = f"{parent}=[{','.join([*map(str, node or ()), key])}]" if multiple else f"{parent}={key}"
-        return f"there is no key {full}: {key} is not chosen; choose it, as in {word}"
+        return f"there is no key {full}: {key} is not selected; select it, as in {word}"
     if options and not known:
-        choice = f"choose one, as in {parent}={options[0]} (there are {', '.join(options)})"
-        return f"there is no key {full}: no {parent} is chosen; {choice}"
+        choice = f"select one, as in {parent}={options[0]} (options: {', '.join(options)})"
+        return f"there is no key {full}: no {parent} is selected; {choice}"
     if not parent:
         known = known - {"hydra"} | set(_groups(command))
     close = near(key, [*known, *(options if multiple else ())])
@@ -121,13 +122,13 @@ def _unknown_option(group: str, name: str, options: Sequence[str]) -> str:
 
 
 def _groups(command: str | None, multiple: bool = False) -> list[str]:
-    """The groups that a command has, or of these only those of which several options can be chosen."""
+    """The groups of a command, or only those that accept several options."""
     found = _chosen(command)
     return [name for name, several in found.items() if any(map(OmegaConf.is_list, several)) or not multiple]
 
 
 def _chosen(command: str | None) -> dict[str, list[Any]]:
-    """The groups of a command, or of all, and what their yamls choose of each."""
+    """The groups of a command, or of all commands, and the options that their yamls select for each."""
     found: dict[str, list[Any]] = {}
     for path in [_conf() / f"{command}.yaml"] if command else sorted(_conf().glob("*.yaml")):
         written: Any = OmegaConf.load(path)
@@ -139,7 +140,7 @@ def _chosen(command: str | None) -> dict[str, list[Any]]:
 
 
 def _options(group: str) -> list[str]:
-    """The options of a group, those of a user's own config folder included while Hydra still knows of it."""
+    """The options of a group, including those of a user's own config folder while Hydra is initialised."""
     place = group.replace(".", "/")
     if GlobalHydra.instance().is_initialized():
         return sorted(GlobalHydra.instance().config_loader().get_group_options(place))
@@ -147,7 +148,7 @@ def _options(group: str) -> list[str]:
 
 
 def _keys(group: str, option: str) -> set[str]:
-    """The settings that an option of a group writes down itself."""
+    """The keys in the yaml of a group's option."""
     path = _conf() / group.replace(".", "/") / f"{option}.yaml"
     return {str(key) for key in OmegaConf.load(path)} if path.is_file() else set()
 

@@ -23,18 +23,19 @@ from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.system.progress import progress
 
-FAST, SLOW, SHORT = 0.01, 0.005, 50  # the rates of short and long runs, and the steps of a short one
+FAST, SLOW, SHORT = 0.01, 0.005, 50  # learning rates of short and long runs; steps of a short one
 NO_WORD = re.compile(r"\[\w+\]|<\w+>|<\|\w+\|>")
-LEFT_OUT = ("empty", "unknown")  # tokens of a tower that are not averaged
+LEFT_OUT = ("empty", "unknown")  # tokens that are left out of the average
 BLOCK = 4096  # texts handed to the tokenizer's trainer at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Static(EncoderRecipe):
-    """Recipe of a static tower (model2vec and static sentence-transformers are of this kind).
+    """Recipe of a static tower (as are model2vec and static sentence-transformers).
 
-    `init` null starts from random embeddings with a tokenizer trained on the corpus (`vocab_size` and `dim` count);
-    a folder, a hub name or "minilm" starts from that transformer's word embeddings and takes its tokenizer.
+    With `init` null it starts from random embeddings, with a tokenizer trained on the corpus (`vocab_size` and `dim`
+    apply). With a folder, a hub name or "minilm" it starts from that transformer's token embeddings and uses its
+    tokenizer.
 
     Raises `ConfigError` for a width below 1 or a vocabulary below 100.
     """
@@ -54,23 +55,23 @@ class Static(EncoderRecipe):
         self.widths(self.dim if self.init is None else None)
 
     def learning_rate(self, steps: int) -> float:
-        """Where `lr` is auto: .01 up to 50 steps, less in longer runs, .005 from 200 on (experiments/16_defaults)."""
+        """If `lr` is auto: .01 up to 50 steps, less in longer runs, .005 from 200 on (experiments/16_defaults)."""
         if self.lr != AUTO:
             return super().learning_rate(steps)
         return float(f"{min(max(FAST * (SHORT / max(steps, 1)) ** 0.5, SLOW), FAST):.2g}")
 
     @property
     def starts_random(self) -> bool:
-        """Whether the table is random at first."""
+        """Whether the table is randomly initialised."""
         return self.init is None
 
     def check_model(self) -> None:
-        """Raise `ConfigError` for a folder to start from that is not there, or holds no transformer."""
+        """Raise `ConfigError` if the folder to start from is missing or holds no transformer."""
         if self.init is not None and Path(name_of(self.init)).is_dir():
             check_first(ModelFolder.open(self.init), self.init)
 
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
-        """Take the transformer's tokenizer, without the special tokens that carry no meaning here, or train one."""
+        """Take the transformer's tokenizer, without special tokens, which carry no meaning here; or train one."""
         if self.init is None:
             return _train_tokenizer(corpus, self.vocab_size)
         tokenizer = _start(self.init).tokenizer(corpus)
@@ -93,7 +94,7 @@ class Static(EncoderRecipe):
         return {"rows": int(rows), "dim": int(dim), **tower.beside_weights}
 
     def rebuild(self, architecture: dict[str, Any]) -> StaticTower:
-        """Make a table of that shape; a checkpoint from before there was an `empty` token averages all, as it did."""
+        """Make a table of that shape; a checkpoint from before the `empty` token existed still averages all tokens."""
         tower = StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors)
         tower.adopt(architecture)
         return tower
@@ -102,11 +103,11 @@ class Static(EncoderRecipe):
 class StaticTower(Tower):
     """Averages the embeddings of a text's tokens; a text without any has the zero vector.
 
-    `empty` is the token that stands for a text without tokens (see `stand_in`), which is not averaged where it is
-    alone; `unknown` is never averaged, as model2vec does with words that it does not know. None: there is none.
+    `empty` is the token that represents a text without tokens (see `stand_in`); it is not averaged if it is alone.
+    `unknown` is never averaged, as in model2vec. None: there is no such token.
     """
 
-    # A part of a few texts is done in microseconds, which is less than threads take to begin and to end together.
+    # A part of a few texts takes microseconds, less than it takes to start and join threads.
     tokens_at_once = 65_536
 
     def __init__(
@@ -124,17 +125,17 @@ class StaticTower(Tower):
         return {key: token for key in LEFT_OUT if (token := getattr(self, key)) is not None}
 
     def adopt(self, architecture: Mapping[str, Any]) -> None:
-        """Leave out the tokens that a checkpoint does; of before there were any it averages all, as it did."""
+        """Leave out the tokens that the checkpoint leaves out; one from before there were any averages all tokens."""
         self.empty, self.unknown = (architecture.get(key) for key in LEFT_OUT)
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:
-        """Embed each row; embedding_bag never makes the (R, L, D) array."""
+        """Embed each row; embedding_bag never materialises the (R, L, D) array."""
         weights = self.shares(input_ids, attention_mask).to(self.embedding.weight.dtype)
         pooled = F.embedding_bag(input_ids, self.embedding.weight, mode="sum", per_sample_weights=weights)
         return F.normalize(pooled, dim=-1) if self.normalize else pooled
 
     def shares(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R L"]:
-        """How much of each token is in its text's vector: all the same, and none of padding and what is left out."""
+        """Each token's weight in its text's vector: equal for all, and 0 for padding and left-out tokens."""
         if self.unknown is not None:
             attention_mask = attention_mask & (input_ids != self.unknown)
         if self.empty is not None:
@@ -144,9 +145,9 @@ class StaticTower(Tower):
 
 
 def stand_in(tokenizer: Tokenizer) -> int | None:
-    """Return the token that a text without tokens is given, 0 (see `data.tokens`); None where that has a meaning.
+    """Return 0, the token that a text without tokens is given (see `data.tokens`); None if that token has a meaning.
 
-    So it has where it is a word, or stands for unknown ones: a text of one such word is not one without words.
+    It has one if it is a word, or stands for unknown words: a text of one such word is not a text without words.
     """
     if getattr(tokenizer.model, "unk_token", None) == tokenizer.id_to_token(0):
         return None
@@ -156,16 +157,16 @@ def stand_in(tokenizer: Tokenizer) -> int | None:
 
 
 def _start(model: str) -> Transformer:
-    """The transformer whose words a table starts from: only they are taken, so all else may be as it likes."""
+    """The transformer whose token embeddings initialise the table; its other settings do not matter."""
     told = Transformer(model=model, pooling="mean", dense=(), normalize=True, query=Side(), document=Side())
     return replace(told, include_prompt=True)
 
 
 def _train_tokenizer(corpus: Texts, vocab_size: int) -> Tokenizer:
-    """Train lower-cased BPE, the same every time.
+    """Train a lower-cased BPE tokenizer deterministically.
 
-    The library's WordPiece and Unigram trainers, and BPE with a word suffix, break ties by the order of a hash map:
-    another tokenizer in every process, so no two runs would be equal.
+    The library's WordPiece and Unigram trainers, and BPE with a word suffix, break ties by the order of a hash map.
+    Each process would get another tokenizer, and no two runs would be equal.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)

@@ -1,1 +1,1 @@
-"""Encoders in and out: the folders that sentence-transformers and Hugging Face read."""
+"""Export and import of encoders, as folders that sentence-transformers and Hugging Face read."""

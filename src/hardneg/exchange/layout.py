@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder consists of, in the words of both sides."""
+"""The parts of a sentence-transformers folder, by their names and ours, and writing an export's folder safely."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ __all__ = [
     "WEIGHTS",
 ]
 
-# The modules that we write. These names are those that every version of sentence-transformers reads.
+# The modules that we write, by names that every version of sentence-transformers can read.
 TYPES = {
     name: f"sentence_transformers.models.{name}"
     for name in ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding", "Router")
 }
-TOWER_TYPES = ("Transformer", "StaticEmbedding")  # the first module of a chain: of a transformer, of a static tower
+TOWER_TYPES = ("Transformer", "StaticEmbedding")  # first module of a chain: for a transformer, for a static tower
 
 
 @contextmanager
 def export_folder(folder: Path, force: bool, by_force: str = "--force") -> Iterator[Path]:
-    """Give a folder to write to, which takes the other's place once it is complete.
+    """Yield a temporary folder to write to, which replaces `folder` once it is complete.
 
-    `by_force` is what the caller writes to have `force`. Raises `ConfigError` for a folder that holds something else,
-    or an export unless `force`.
+    `by_force` is what the user writes to set `force`. Raises `ConfigError` for a folder that holds something other than
+    an export, or that holds an export if `force` is not set.
     """
     used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if used and not force:

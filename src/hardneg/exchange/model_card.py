@@ -1,4 +1,4 @@
-"""The model card of an export: what the encoder is, how it was trained, and how well it ranks."""
+"""The model card of an export: what the encoder is, how it was trained, and its test results."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hardneg.encoders.pretrained import HUB_NAME, MINILM
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 
-# What only says where things lie on the machine that trained.
+# Words that only concern paths and logging on the machine that trained.
 _LOCAL = ("hydra.", "cache=", "ckpt_path=", "logger", "data.cache=", "num_workers=", "checkpoint.")
 _PATH = re.compile(r"(?<![\w.~-])(?:~|\.{1,2})?/(?:[^\s,'\"\[\]{}=]*/)?([^\s,'\"\[\]{}=/]+)")
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a run folder tells of a training."""
+    """What a run folder says about a training run."""
 
     summary: Mapping[str, Any]
     config: Mapping[str, Any]
@@ -33,7 +33,7 @@ class TrainingRun:
 
     @classmethod
     def find(cls, folder: Path) -> TrainingRun | None:
-        """Read a complete run; None where there is none."""
+        """Read a complete run; None if the folder holds none."""
         if not all((folder / name).is_file() for name in ("summary.json", ".hydra/config.yaml")):
             return None
         config: Any = OmegaConf.to_container(OmegaConf.load(folder / ".hydra/config.yaml"))
@@ -80,7 +80,7 @@ def _header(name: str, trained: Trained, run: TrainingRun | None) -> str:
 
 
 def _tested(run: TrainingRun) -> list[tuple[str, str, Mapping[str, Mapping[str, float]]]]:
-    """Every test set by its data, its split and its rows of the closing table: a mean over sets is of none of them."""
+    """Each test set's data, split and rows of the closing table, without the mean over sets."""
     splits, name = run.config["split"]["test"], run.summary["data"]
     splits = [splits] if isinstance(splits, str) else list(splits or [])
     by_set = run.summary.get("test_by_set")
@@ -89,7 +89,7 @@ def _tested(run: TrainingRun) -> list[tuple[str, str, Mapping[str, Mapping[str, 
     also = (run.config.get("evaluate") or {}).get("also") or {}
     found = []
     for called, rows in by_set.items():
-        first, _, part = called.partition("/")  # a split or a set of evaluate.also, and of a mixture the set in it
+        first, _, part = called.partition("/")  # a split, or a set of evaluate.also; then, for a mix, the set in it
         if first in also:
             found.append((called, str(also[first].get("test", "test")), rows))
         elif len(splits) > 1 and first in splits:
@@ -100,7 +100,7 @@ def _tested(run: TrainingRun) -> list[tuple[str, str, Mapping[str, Mapping[str, 
 
 
 def _base_model(trained: Trained) -> str | None:
-    """The start's name on the hub; a folder has none."""
+    """The hub name of the model that training started from; None for a folder."""
     model = getattr(trained.recipe, "model", None) or getattr(trained.recipe, "init", None)
     if model == MINILM:
         return HUB_NAME
@@ -168,9 +168,9 @@ def _results(run: TrainingRun) -> list[str]:
     tested = _tested(run)
     parts = ["## Results"] if tested else []
     for data_set, split, systems in tested:
-        parts.append(f"On {data_set} ({split}), all documents ranked.\n\n{_systems(systems)}")
+        parts.append(f"On {data_set} ({split}), ranking all documents.\n\n{_systems(systems)}")
     if len(tested) > 1:
-        parts.append(f"Mean of these {len(tested)} sets, each counting the same.\n\n{_systems(run.summary['test'])}")
+        parts.append(f"Mean of these {len(tested)} sets, weighted equally.\n\n{_systems(run.summary['test'])}")
     if history := run.summary["dev"]["history"]:
         metrics = [key for key in history[0] if key != "step"]
         head = f"| dev, step | {' | '.join(key.removeprefix('val/') for key in metrics)} |"
@@ -190,7 +190,7 @@ def _table(rows: Mapping[str, Any]) -> str:
 
 
 def _anonymous(value: Any) -> Any:
-    """Of every path leave the last name only."""
+    """Replace every path by its last component."""
     if isinstance(value, Mapping):
         return {key: _anonymous(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

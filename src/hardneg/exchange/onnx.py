@@ -1,7 +1,8 @@
-"""An encoder as ONNX and OpenVINO files beside its sentence-transformers modules, held to the vectors it gives here.
+"""Export of an encoder as ONNX and OpenVINO files, added to its sentence-transformers folder and checked.
 
-torch writes the graph. `optimum`, which sentence-transformers asks for, cannot be installed beside transformers 5; the
-files lie where it would put them (`onnx/model.onnx`, `openvino/openvino_model.xml`) and have its names.
+torch writes the graph. `optimum`, which sentence-transformers requires, cannot be installed with transformers 5; the
+files have the paths and names that it would use (`onnx/model.onnx`, `openvino/openvino_model.xml`). Each file must give
+the same vectors as the encoder.
 """
 
 from __future__ import annotations
@@ -42,40 +43,40 @@ INPUTS = ["input_ids", "attention_mask"]
 HIDDEN, VECTOR = (
     "last_hidden_state",
     "sentence_embedding",
-)  # of the tokens, and of the text: pooled, projected, normalised
+)  # per token, and per text: pooled, projected, normalised
 MODEL = {"onnx": Path("onnx", "model.onnx"), "openvino": Path("openvino", "openvino_model.xml")}
-LARGE = 1_500_000_000  # bytes of weights from which they lie in a file of their own: a protobuf ends at 2 GB
+LARGE = 1_500_000_000  # bytes of weights above which they go to a separate file: a protobuf is limited to 2 GB
 CLOSE = 1e-4  # how far a vector may be from ours, relative to its largest value
 OPSET = 18
-REASON = 160  # letters of what a library says went wrong
+REASON = 160  # characters kept of a library's error message
 
 
 def write_formats(trained: Trained, folder: Path, formats: Sequence[str], in_python: bool = False) -> None:
-    """Add these formats to an export in `folder`, one file a tower, and check the vectors that they give.
+    """Add these formats to an export in `folder`, one file per tower, and check the vectors that they give.
 
-    Inputs are `input_ids` and `attention_mask` (rows, length), int64; outputs `sentence_embedding` (rows, dim), and of
-    a transformer `last_hidden_state`. Prompts and lengths are the user's to apply, as sentence-transformers does.
-    Messages name words of the command line, or arguments where it was called `in_python`. Raises `UserError` for a
-    model that cannot be written so, where the file computes something else, and for prompts that are not pooled: such a
-    file cannot know how long they are.
+    Inputs are `input_ids` and `attention_mask` (rows, length), int64. Outputs are `sentence_embedding` (rows, dim), and
+    for a transformer also `last_hidden_state`. The caller applies prompts and maximum lengths, as sentence-transformers
+    does. Messages name command-line options, or arguments if called `in_python`. Raises `UserError` for a model that
+    cannot be exported, for a file that computes different vectors, and for prompts that are excluded from the pooling:
+    such a file cannot know how long they are.
     """
     if not all(trained.towers.tower(side).include_prompt for side in (QUERY, DOCUMENT)):
         raise UserError(
-            f"{_word(formats[0], in_python)}: encoder.include_prompt=false leaves prompts out of the pooling, and such"
-            " a file does not know where they end; export without it"
+            f"{_word(formats[0], in_python)}: encoder.include_prompt=false leaves prompts out of the pooling, but such"
+            " a file cannot know where they end; export without this format"
         )
     for place, side in places(trained).items():
         tower = trained.towers.tower(side)
         path = folder / place / MODEL["onnx"]
         path.parent.mkdir(parents=True)
-        with _refused(tower, _word(formats[0], in_python), "torch cannot write {} as ONNX"):
+        with _refused(tower, _word(formats[0], in_python), "torch cannot export {} as ONNX"):
             graph = Graph(tower).eval()
             _write_onnx(graph, path)
         if "openvino" in formats:
-            with _refused(tower, _word("openvino", in_python), "OpenVINO cannot take over the graph of {}"):
+            with _refused(tower, _word("openvino", in_python), "OpenVINO cannot convert the graph of {}"):
                 _write_openvino(path, folder / place / MODEL["openvino"])
         for name in formats:
-            with _refused(tower, _word(name, in_python), "the file of {} was written and does not run"):
+            with _refused(tower, _word(name, in_python), "the file of {} was written but does not run"):
                 _check(folder / place / MODEL[name], name, graph)
         if "onnx" not in formats:
             for file in path.parent.iterdir():
@@ -85,7 +86,7 @@ def write_formats(trained: Trained, folder: Path, formats: Sequence[str], in_pyt
 
 
 def places(trained: Trained) -> Mapping[str, str]:
-    """Where in an export the first module of each tower lies, and the side that it is of."""
+    """Path within an export of each tower's first module, and its side."""
     if not is_routed(trained.recipe):
         return {"": DOCUMENT}
     kind = TOWER_TYPES[isinstance(trained.towers.tower(QUERY), StaticTower)]
@@ -93,7 +94,7 @@ def places(trained: Trained) -> Mapping[str, str]:
 
 
 class Graph(nn.Module):
-    """A tower as it is exported: a copy in float32, with what ONNX has no operator for written out."""
+    """A tower for export: a float32 copy, with operations that ONNX lacks written in terms of others."""
 
     def __init__(self, tower: Tower) -> None:
         super().__init__()
@@ -106,12 +107,12 @@ class Graph(nn.Module):
 
     @property
     def outputs(self) -> list[str]:
-        """Names of what it returns."""
+        """Names of the outputs."""
         return [HIDDEN, VECTOR] if isinstance(self.tower, TransformerTower) else [VECTOR]
 
     @property
     def words(self) -> int:
-        """How many tokens there are."""
+        """Size of the vocabulary."""
         table: Any = self.tower.embedding if isinstance(self.tower, StaticTower) else self.tower.model  # type: ignore[union-attr]
         return int((table if isinstance(table, nn.Embedding) else table.get_input_embeddings()).weight.shape[0])
 
@@ -129,7 +130,7 @@ class Graph(nn.Module):
 
 @contextmanager
 def _refused(tower: Tower, word: str, what: str) -> Iterator[None]:
-    """Say in a line that this model cannot be exported so: whatever the libraries raise, it is not the user's slip."""
+    """Turn any exception of the libraries into a one-line `UserError`: this model cannot be exported to the format."""
     try:
         yield
     except (UserError, OSError, MemoryError):
@@ -137,22 +138,22 @@ def _refused(tower: Tower, word: str, what: str) -> Iterator[None]:
     except Exception as error:
         model = getattr(tower, "model", tower)
         name = type(model.model if isinstance(model, Adapted) else model).__name__
-        log.debug("what the exporter met", exc_info=error)
+        log.debug("the exporter failed", exc_info=error)
         reason: BaseException = error
-        while reason.__cause__ is not None:  # torch's own words are of its steps, not of what was in the way
+        while reason.__cause__ is not None:  # torch's outer messages name its steps, not the cause
             reason = reason.__cause__
         first = shorten(next(iter(str(reason).strip().splitlines()), ""), REASON)
         told = f"{type(reason).__name__}{': ' * bool(first)}{first}"
-        raise UserError(f"{word}: {what.format(f'a {name}')} ({told}); export without it") from error
+        raise UserError(f"{word}: {what.format(f'a {name}')} ({told}); export without this format") from error
 
 
 def _word(name: str, in_python: bool) -> str:
-    """What the user wrote to have a format."""
+    """What the user wrote to request a format."""
     return f"formats=[{name!r}]" if in_python else f"--{name}"
 
 
 def check_packages(formats: Sequence[str], in_python: bool = False) -> None:
-    """Raise `UserError` that says what to install for these formats; imports none of it."""
+    """Raise `UserError` with what to install for these formats, without importing the packages."""
     needed = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
     for name in formats:
         if missing := [package for package in needed[name] if find_spec(package) is None]:
@@ -160,7 +161,7 @@ def check_packages(formats: Sequence[str], in_python: bool = False) -> None:
 
 
 def _example(words: int, rows: int, length: int) -> tuple[Int[Tensor, "R L"], Int[Tensor, "R L"]]:
-    """Random tokens, of which each row has one fewer than the row before."""
+    """Random tokens; each row has one fewer than the row before."""
     draw = torch.Generator().manual_seed(rows)
     ids = torch.randint(words, (rows, length), generator=draw)
     mask = (torch.arange(length) < length - torch.arange(rows).unsqueeze(1)).long()
@@ -193,7 +194,7 @@ def _write_openvino(onnx: Path, path: Path) -> None:
 
 
 def _check(path: Path, kind: str, graph: Graph) -> None:
-    """Compare the file's vectors with ours, on rows and lengths other than those that it was traced with."""
+    """Compare the file's vectors with ours, with other numbers of rows and lengths than it was traced with."""
     for rows, length in ((1, 2), (5, 12)):
         ids, mask = _example(graph.words, rows, length)
         with torch.inference_mode():
@@ -202,31 +203,31 @@ def _check(path: Path, kind: str, graph: Graph) -> None:
         away = float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(ours).max())))
         if not away <= CLOSE:
             raise UserError(
-                f"{path.name}: its vectors are {away:.1e} away from the encoder's; it cannot be exported so"
+                f"{path.name}: its vectors differ from the encoder's by {away:.1e}; export without this format"
             )
 
 
 def run_file(
     path: Path, kind: str, ids: Int[np.ndarray, "R L"], mask: Int[np.ndarray, "R L"]
 ) -> Float[np.ndarray, "R D"]:
-    """Compute the vectors of these tokens by a file that `write_formats` wrote, on the CPU."""
+    """Compute the vectors of these tokens on the CPU, with a file written by `write_formats`."""
     given = dict(zip(INPUTS, (ids, mask), strict=True))
     if kind == "onnx":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is raised, too
+        options.log_severity_level = 4  # errors are raised anyway
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return session.run([VECTOR], given)[0]
     import openvino
 
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}  # else it may compute in bfloat16
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}  # otherwise it may compute in bfloat16
     return np.asarray(openvino.compile_model(path, "CPU", exact)(given)[VECTOR])
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter tells of torchvision, warns of its own code, and prints the graph that it could not make."""
+    """Silence the exporter, which mentions torchvision, warns about its own code, and prints failed graphs."""
     nowhere = io.StringIO()
     with at_level("torch.onnx", logging.ERROR), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""An export on the Hugging Face hub, by its own client: name and login are checked before anything is written."""
+"""Upload of an export to the Hugging Face hub; name and login are checked before anything is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from hardneg.errors import ConfigError, UserError
 
-# What an older export may have left there, and a newer one without that format would not replace.
+# Files that an earlier export may have left, and that an export without that format would not replace.
 STALE = ["*.safetensors", "*.onnx", "*.onnx.data", "*openvino_model.*"]
 
 
@@ -18,8 +18,8 @@ STALE = ["*.safetensors", "*.onnx", "*.onnx.data", "*openvino_model.*"]
 class Destination:
     """A model repository on the hub, as OWNER/NAME, and how to push to it.
 
-    `private` makes a repository that is not there yet a private one; else it is what the account's or organisation's
-    default says, which is public unless changed. `revision` is a branch, made if it is not there; null: main.
+    `private` makes a new repository private; otherwise the default of the account or organisation applies, which is
+    public unless changed. `revision` is a branch, created if it does not exist; null: main.
     """
 
     repo: str
@@ -28,7 +28,7 @@ class Destination:
     message: str | None = None
 
     def check(self) -> None:
-        """Raise `ConfigError` for a name that is none or is another's, `UserError` where the hub does not know us."""
+        """Raise `ConfigError` for an invalid name or one of another owner, and `UserError` if the hub login fails."""
         from huggingface_hub.utils import HFValidationError, validate_repo_id
 
         try:
@@ -36,7 +36,7 @@ class Destination:
         except HFValidationError as error:
             raise ConfigError(f"--push {self.repo}: {error}") from error
         if self.repo.count("/") != 1:
-            raise ConfigError(f"--push {self.repo}: write OWNER/NAME, as in --push my-account/{self.repo}")
+            raise ConfigError(f"--push {self.repo}: the name must be OWNER/NAME, as in --push my-account/{self.repo}")
         with _told(self.repo):
             me = _client().whoami()
         owners = [me["name"], *(one["name"] for one in me.get("orgs", ()))]
@@ -48,7 +48,7 @@ class Destination:
             )
 
     def push(self, folder: Path) -> str:
-        """Upload a folder in one commit, and return the commit's address; raises `UserError` where the hub refuses."""
+        """Upload a folder in one commit and return the commit's URL; raises `UserError` if the hub refuses."""
         client = _client()
         with _told(self.repo):
             client.create_repo(self.repo, private=self.private or None, repo_type="model", exist_ok=True)
@@ -75,23 +75,23 @@ def _client() -> Any:
 
 @contextmanager
 def _told(repo: str) -> Iterator[None]:
-    """Turn what the client raises into what a user can mend."""
+    """Turn the client's exceptions into messages that say what to do."""
     from huggingface_hub import errors as hub
 
     try:
         yield
     except hub.LocalTokenNotFoundError as error:
-        raise UserError(f"--push {repo}: not logged in to the hub; hf auth login, or set HF_TOKEN") from error
+        raise UserError(f"--push {repo}: not logged in to the hub; run hf auth login, or set HF_TOKEN") from error
     except hub.OfflineModeIsEnabled as error:
-        raise UserError(f"--push {repo}: HF_HUB_OFFLINE forbids asking the hub; unset it") from error
+        raise UserError(f"--push {repo}: HF_HUB_OFFLINE forbids access to the hub; unset it") from error
     except hub.RevisionNotFoundError as error:
         raise UserError(f"--push {repo}: {_first_line(error)}") from error
     except hub.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         if status in (401, 403):
-            mend = "log in again with a token that may write (hf auth login, or HF_TOKEN)"
+            mend = "log in again with a token that has write access (hf auth login, or HF_TOKEN)"
             raise UserError(f"--push {repo}: the hub refuses ({_first_line(error)}); {mend}") from error
-        raise UserError(f"--push {repo}: the hub answers: {_first_line(error)}") from error
+        raise UserError(f"--push {repo}: the hub answered: {_first_line(error)}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"--push {repo}: the hub cannot be reached ({_first_line(error)})") from error
 

@@ -1,4 +1,4 @@
-"""Reading a folder of sentence-transformers or model2vec as an encoder of ours."""
+"""Reading a sentence-transformers or model2vec folder as a hardneg encoder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hardneg.exchange.model2vec import TOKENIZER, folded, is_model2vec, read_mod
 
 @dataclass(frozen=True)
 class Chain:
-    """The modules of one side, in our terms; `lengths` are the longest of queries and of documents."""
+    """The modules of one side, in our terms; `lengths` are the maximum lengths of queries and of documents."""
 
     recipe: EncoderRecipe
     tower: Tower
@@ -38,11 +38,11 @@ class Chain:
 
 
 def read(folder: Path) -> Trained:
-    """Load a transformer with its pooling, or a static embedding, or two of a kind behind a `Router`.
+    """Load a transformer with its pooling, a static embedding, or two of the same kind behind a `Router`.
 
-    `Dense` layers behind the pooling come along. A folder that model2vec saved gives the vectors that model2vec gives
-    (see `exchange.model2vec`). Raises `ConfigError` for a folder that is none of these or is damaged, and for what we
-    do not have: other modules, other poolings, similarities other than cosine and dot.
+    `Dense` layers after the pooling are included. A folder saved by model2vec gives the same vectors as model2vec (see
+    `exchange.model2vec`). Raises `ConfigError` for a folder that is none of these or is damaged, and for what hardneg
+    does not support: other modules, other poolings, similarities other than cosine and dot.
     """
     if is_model2vec(folder):
         check_hashes(folder)
@@ -50,7 +50,7 @@ def read(folder: Path) -> Trained:
     chain = ModuleChain.read(folder)
     if chain is None:
         raise ConfigError(
-            f"{folder} is not a sentence-transformers folder: it has no {layout.MODULES}; nor one of model2vec"
+            f"{folder} is not a sentence-transformers folder (it has no {layout.MODULES}), nor one of model2vec"
         )
     check_hashes(folder)
     if chain.routes:
@@ -66,7 +66,9 @@ def _joined(folder: Path, chains: Mapping[str, Chain], modules: ModuleChain) -> 
     plain = {key: value for key, value in dataclasses.asdict(query.recipe).items() if key not in (QUERY, DOCUMENT)}
     other = {key: value for key, value in dataclasses.asdict(document.recipe).items() if key in plain}
     if type(query.recipe) is not type(document.recipe) or plain != other or not _alike(query, document):
-        raise ConfigError(f"{folder}: its two towers differ in kind, pooling or tokenizer; both must be alike here")
+        raise ConfigError(
+            f"{folder}: its two towers differ in kind, pooling or tokenizer; hardneg needs these to match"
+        )
     sides = {side: Side(modules.prompt(side), chains[side].lengths[side]) for side in chains}
     separate = not _same(query.tower.state_dict(), document.tower.state_dict())
     recipe = dataclasses.replace(query.recipe, separate=separate, query=sides[QUERY], document=sides[DOCUMENT])
@@ -123,7 +125,7 @@ def _static(folder: Path, recipe: Static) -> Chain:
     path = folder / layout.WEIGHTS
     weights = tensors_of(path)
     if (table := weights.pop("embedding.weight", None)) is None:
-        table = folded(path, weights)  # which model2vec wrote, as sentence-transformers reads it
+        table = folded(path, weights)  # written by model2vec, and read as sentence-transformers does
     elif weights:
         raise ConfigError(f"{path}: more than one table of embeddings ({', '.join(weights)})")
     tokenizer = read_tokenizer(folder / TOKENIZER)
@@ -132,7 +134,7 @@ def _static(folder: Path, recipe: Static) -> Chain:
 
 
 def _of_model2vec(folder: Path) -> Trained:
-    """A folder of model2vec as an encoder without prompts, alike for queries and documents."""
+    """Read a model2vec folder as an encoder without prompts, the same for queries and documents."""
     found = read_model2vec(folder)
     recipe = Static(init=folder.name, normalize=found.normalize)
     chain = _table(recipe, found.table, found.tokenizer, found.longest, found.unknown)
@@ -142,12 +144,12 @@ def _of_model2vec(folder: Path) -> Trained:
 
 
 def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, unknown: int | None = None) -> Chain:
-    """A tower over a table; the `unknown` token, if one is named, is left out of every vector."""
+    """A tower over a table; the `unknown` token, if given, is left out of every vector."""
     tokenizer.no_truncation()
     tokenizer.post_processor = None  # type: ignore[assignment]
     if unknown is not None:
         table = table.clone()
-        table[unknown] = 0  # which leaves it out of a vector's direction
+        table[unknown] = 0  # so that it does not change a vector's direction
     left_out = None if recipe.unit_vectors else unknown
     tower = StaticTower(len(table), table.shape[1], recipe.unit_vectors, stand_in(tokenizer), left_out)
     tower.embedding.weight.data.copy_(table)
@@ -156,7 +158,7 @@ def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, un
 
 
 def _routes(modules: ModuleChain) -> dict[str, ModuleChain]:
-    """The modules of each side, with those behind the router."""
+    """The modules of each side, including those after the router."""
     place = modules.transformer
     router = read_json(place / layout.ROUTER) or {}
     routes = router.get("structure", {})

@@ -28,7 +28,7 @@ from hardneg.exchange import layout
 
 @dataclass(frozen=True)
 class Module:
-    """One link of the chain that makes a vector of a text: its type, and what writes its files."""
+    """One module of the chain that turns a text into a vector: its type, and the function that writes its files."""
 
     type: str
     write: Callable[[Path], None]
@@ -37,10 +37,11 @@ class Module:
 def write(trained: Trained, folder: Path) -> None:
     """Write the encoder into an empty folder, so that `encode_query` and `encode_document` give our vectors.
 
-    Prompts, longest lengths and special tokens are ours. One tower is a plain chain, its Hugging Face files at the top.
-    Two towers are a `Router` (sentence-transformers >= 5). A transformer whose queries and documents differ in their
-    longest length says so by `query_length` (>= 6). A static tower in that case is a `Router` too, for its only place
-    for a length is the tokenizer. `encode`, which does not know the side, sets no prompt and cuts as for documents.
+    Prompts, maximum lengths and special tokens are kept. One tower becomes a plain chain, with its Hugging Face files
+    at the top level. Two towers become a `Router` (sentence-transformers >= 5). A transformer with different maximum
+    lengths for queries and documents uses `query_length` (>= 6). A static tower with different lengths becomes a
+    `Router` too, because its length can only be stored in the tokenizer. `encode`, which does not know the side, uses
+    no prompt and truncates as for documents.
 
     Raises `ConfigError` for an encoder that sentence-transformers has no module for.
     """
@@ -61,7 +62,7 @@ def write(trained: Trained, folder: Path) -> None:
 
 
 def is_routed(recipe: EncoderRecipe) -> bool:
-    """Whether an export has a chain of modules for each side, behind a `Router`."""
+    """Whether an export has a separate chain of modules for each side, behind a `Router`."""
     lengths_differ = recipe.query.longest != recipe.document.longest
     return recipe.two_towers or (isinstance(recipe, Static) and lengths_differ)
 
@@ -71,8 +72,8 @@ def _chain(trained: Trained, side: str) -> list[Module]:
     if isinstance(recipe, Static):
         if tower.unknown is not None and not recipe.unit_vectors:
             raise ConfigError(
-                "sentence-transformers averages unknown words, which this encoder leaves out, as model2vec does; only"
-                " vectors of length 1 (normalize) are the same in both"
+                "sentence-transformers averages unknown words too, which this encoder leaves out, as model2vec does;"
+                " only normalised vectors (encoder.normalize=true) are the same in both"
             )
         length = getattr(recipe, side).longest
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
@@ -81,7 +82,7 @@ def _chain(trained: Trained, side: str) -> list[Module]:
         modes = [layout.POOLING_MODES[part] for part in parts(recipe.pooling)]
         flags: dict[str, Any] = {flag: mode in modes for mode, flag in layout.POOLING_FLAGS.items()}
         if modes != [mode for mode in layout.POOLING_FLAGS if mode in modes]:
-            flags = {"pooling_mode": modes}  # flags, which every version reads, have one order
+            flags = {"pooling_mode": modes}  # flags, which every version reads, imply a fixed order
         pooling = {
             "word_embedding_dimension": width_of(tower.model),
             **flags,
@@ -101,15 +102,15 @@ def _chain(trained: Trained, side: str) -> list[Module]:
 
 
 def check_known(recipe: Transformer) -> None:
-    """Raise `ConfigError` for a transformer that sentence-transformers would run otherwise than we do."""
+    """Raise `ConfigError` for a transformer that sentence-transformers would run differently."""
     if recipe.bidirectional:
-        raise ConfigError("encoder.bidirectional=true: sentence-transformers lets a decoder see earlier tokens only")
+        raise ConfigError("encoder.bidirectional=true: a decoder in sentence-transformers sees earlier tokens only")
     if not set(parts(recipe.pooling)) <= layout.POOLING_MODES.keys():
         raise ConfigError(f"encoder.pooling={recipe.pooling}: sentence-transformers has no module for it")
 
 
 def _write_chain(chain: list[Module], folder: Path) -> None:
-    """The first module's files lie at the top, where Hugging Face's own classes look for them."""
+    """Write the modules; the first one's files are at the top level, where Hugging Face's classes look for them."""
     listed = []
     for place, module in enumerate(chain):
         path = f"{place}_{module.type}" if place else ""
@@ -134,14 +135,14 @@ def _write_routes(chains: Mapping[str, list[Module]], folder: Path) -> None:
 def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model: Any = tower.model.merged() if isinstance(tower.model, Adapted) else tower.model
-    model.config._name_or_path = ""  # where the weights came from is a path of this machine
+    model.config._name_or_path = ""  # it would record a local path
     model.save_pretrained(folder)
     query, document = recipe.query.longest, recipe.document.longest
     longest = max(query, document)
     lengths = {} if query == document else {"query_length": query, "document_length": document}
     about: dict[str, Any] = {"max_seq_length": longest, "do_lower_case": False, **lengths}
     if "add_pooling_layer" in inspect.signature(type(model)).parameters:
-        about["model_args"] = {"add_pooling_layer": False}  # we have none, and transformers would warn of a random one
+        about["model_args"] = {"add_pooling_layer": False}  # else transformers warns about a random pooling layer
     write_json(folder / layout.TRANSFORMER, about)
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_truncation()
@@ -149,9 +150,9 @@ def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, 
     copy.enable_padding(pad_id=copy.token_to_id(padding), pad_token=padding)
     copy.save(str(folder / "tokenizer.json"))
     of_tokenizer = {
-        "tokenizer_class": "PreTrainedTokenizerFast",  # takes tokenizer.json as it is
+        "tokenizer_class": "PreTrainedTokenizerFast",  # uses tokenizer.json unchanged
         "model_max_length": longest,
-        "model_input_names": ["input_ids", "attention_mask"],  # what our towers read: no segments
+        "model_input_names": ["input_ids", "attention_mask"],  # the inputs of our towers: no token types
         "padding_side": "right",
         "pad_token": padding,
         "clean_up_tokenization_spaces": False,
@@ -161,9 +162,9 @@ def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, 
 
 
 def _padding_token(tokenizer: Tokenizer) -> str:
-    """Name a token to pad with, which nobody attends to: the tokenizer's own, else one that is no word.
+    """Name a token to pad with, which is never attended to: the tokenizer's own, or else one that is not a word.
 
-    One that it does not have would be added to it, with a number that the model has no embedding for (GPT-2).
+    A token that the tokenizer lacks would be added to it, with an id that the model has no embedding for (GPT-2).
     """
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     said = (tokenizer.padding or {}).get("pad_token", "[PAD]")
@@ -174,7 +175,7 @@ def _padding_token(tokenizer: Tokenizer) -> str:
 
 
 def _last_token(tokenizer: Tokenizer, recipe: Transformer) -> dict[str, str]:
-    """Name the token that ends every text, where prompts are not pooled: it is no part of a prompt's length."""
+    """Name the token that ends every text, if prompts are not pooled: it does not count as part of the prompt."""
     ends = tokenizer.encode("a")
     if recipe.include_prompt is not False or ends.special_tokens_mask[-1:] != [1]:
         return {}
@@ -188,7 +189,7 @@ def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path)
     table = tower.embedding.weight.detach().contiguous()  # type: ignore[union-attr, operator]
     if (left_out := tower.beside_weights.get("unknown")) is not None:
         table = table.clone()
-        table[left_out] = 0  # which leaves it out of a vector's direction
+        table[left_out] = 0  # so that it does not change a vector's direction
     save_file({"embedding.weight": table}, folder / layout.WEIGHTS)
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
@@ -204,7 +205,7 @@ def _write_dense(spec: Dense, layer: DenseLayer, folder: Path) -> None:
         "out_features": spec.out_features,
         "bias": spec.bias,
         "activation_function": full_name(spec.activation),
-        **({"use_residual": True} if spec.residual else {}),  # versions before 5.7 stumble over the key
+        **({"use_residual": True} if spec.residual else {}),  # versions before 5.7 fail on this key
     }
     _write_config(about, folder)
     weights = {name: value.detach().float().contiguous() for name, value in layer.state_dict().items()}
@@ -217,6 +218,6 @@ def _write_config(values: dict[str, Any], folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one file of settings."""
+    """Write a JSON file of settings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -85,7 +85,7 @@ def test_a_run_without_a_checkpoint_begins_anew_and_finds_its_batch_anew(run):
 def test_a_run_that_is_still_at_work_after_its_summary_is_not_complete(run):
     (run / "summary.json").write_text("{}")
     status.write(run, state="running")
-    with status.held(run), pytest.raises(ConfigError, match=r"is still at work.*; wait for its end, or stop it$"):
+    with status.held(run), pytest.raises(ConfigError, match=r"is still running.*; wait until it ends, or stop it$"):
         command_of([str(run)])
 
 

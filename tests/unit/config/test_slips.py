@@ -28,17 +28,17 @@ def answer(*words, command="train"):
             "Could not find 'strategy/bm52'; did you mean bm25? Available options",
         ),
         (["loss=[infonce,triplett]"], "Could not find 'loss/triplett'; did you mean triplet?"),
-        (["negatives.bm25.k=4"], "bm25 is not chosen; choose it, as in negatives=[in_batch,bm25]"),
+        (["negatives.bm25.k=4"], "bm25 is not selected; select it, as in negatives=[in_batch,bm25]"),
         (["negatives=[in_batch,random]", "negatives.bm25.k=4"], "as in negatives=[in_batch,random,bm25]"),
         (["filter.relative_margin.margin=1"], "as in filter=[known_positives,relative_margin]"),
         (["negatives.bm52.k=4"], "there is no key negatives.bm52; did you mean negatives.bm25?"),
-        (["teacher.batch_size=8"], "no teacher is chosen; choose one, as in teacher="),
-        (["curriculum.steps=8"], "no curriculum is chosen; choose one, as in curriculum="),
+        (["teacher.batch_size=8"], "no teacher is selected; select one, as in teacher="),
+        (["curriculum.steps=8"], "no curriculum is selected; select one, as in curriculum="),
         (["data=toy", "data.path=x"], "there is no key data.path, which is a setting of data=beir"),
         (["optimizer.lrr=1"], "did you mean optimizer.lr?"),
         (["negatives=[mined]", "negatives.mined.swap.every=9"], "did you mean negatives.mined.swap.every_n_steps?"),
-        (["bm25"], "bm25: a command takes words like KEY=VALUE"),
-        (["data.path=a=b"], "quote what holds"),
+        (["bm25"], "bm25: arguments have the form KEY=VALUE"),
+        (["data.path=a=b"], "quote values that contain"),
         (["experiment=rocketqa_small"], "hardneg stages rocketqa_small"),
     ],
 )
@@ -54,12 +54,12 @@ def test_a_group_that_the_command_does_not_have_is_not_suggested():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["seed=3", "batches=1.5"], "batches=1.5: 1.5 is not an option of batches, which has topics"),
-        (["search=true"], "search=true: true is not an option of search, which has"),
-        (["seed=3", "callbacks=null"], "callbacks=null: a list without any is written 'callbacks=[]'"),
-        (["encoder=null"], "encoder=null: null is not an option of encoder, which has "),
-        (["teacher=null"], "teacher=null: null is not an option of teacher, which has bi_encoder"),
-        (["data=7"], "data=7: 7 is not an option of data, which has beir"),
+        (["seed=3", "batches=1.5"], "batches=1.5: 1.5 is not an option of batches; its options are topics"),
+        (["search=true"], "search=true: true is not an option of search; its options are"),
+        (["seed=3", "callbacks=null"], "callbacks=null: write an empty list as 'callbacks=[]'"),
+        (["encoder=null"], "encoder=null: null is not an option of encoder; its options are "),
+        (["teacher=null"], "teacher=null: null is not an option of teacher; its options are bi_encoder"),
+        (["data=7"], "data=7: 7 is not an option of data; its options are beir"),
     ],
 )
 def test_a_number_is_no_option_of_a_group(words, says):
@@ -74,4 +74,4 @@ def test_a_number_is_no_option_of_a_group(words, says):
 )
 def test_how_to_leave_a_group_out_that_may_be_left_out(word, ends):
     said = no_option([word], "Config group override value type must be string or list, got NoneType")
-    assert said.endswith(f"; without any: ~{word.removesuffix('=null')}") is ends and "[]" not in said
+    assert said.endswith(f"; for none, write ~{word.removesuffix('=null')}") is ends and "[]" not in said

@@ -153,15 +153,15 @@ def test_a_folder_of_sentence_transformers_around_it_is_read_as_sentence_transfo
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"weights": {"embeddings": TABLE[:3].clone()}}, "vectors of 3 tokens, and tokenizer.json has 7"),
-        ({"weights": {"embeddings": TABLE[:2].clone(), "mapping": ROWS}}, "mapping names rows that are not there"),
-        ({"weights": {"embeddings": TABLE.clone(), "weights": SHARES[:2].clone()}}, "weights of 2 tokens"),
-        ({"weights": {"embeddings": TABLE.clone(), "bias": SHARES}}, "this holds bias, embeddings"),
+        ({"weights": {"embeddings": TABLE[:3].clone()}}, "vectors for 3 tokens, but tokenizer.json has 7"),
+        ({"weights": {"embeddings": TABLE[:2].clone(), "mapping": ROWS}}, "mapping refers to rows outside the table"),
+        ({"weights": {"embeddings": TABLE.clone(), "weights": SHARES[:2].clone()}}, "weights has 2 tokens"),
+        ({"weights": {"embeddings": TABLE.clone(), "bias": SHARES}}, "this file holds bias, embeddings"),
         ({"config": {"max_length": "all"}}, "max_length must be a number of tokens, or null, got 'all'"),
         ({"tokenizer.json": "{}"}, "tokenizer.json is not a tokenizer"),
         ({"tokenizer.json": None}, "has no tokenizer.json; save it again with model2vec"),
         ({"model.safetensors": None}, "has no model.safetensors; save it again with model2vec"),
-        ({"model.safetensors": "version https://git-lfs.github.com/spec/v1"}, "damaged, or no file of weights"),
+        ({"model.safetensors": "version https://git-lfs.github.com/spec/v1"}, "damaged, or not a file of weights"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_words(change, said, saved, tmp_path, monkeypatch, capsys):

@@ -97,16 +97,16 @@ def test_without_a_folder_nothing_is_left_here(trained, client, tmp_path, monkey
 @pytest.mark.parametrize(
     ("repo", "user", "says"),
     [
-        ("finder", None, "write OWNER/NAME"),
+        ("finder", None, "the name must be OWNER/NAME"),
         ("me/a b", None, "--push me/a b"),
         ("other/finder", None, "logged in as me, which cannot write to other; you can write to me, lab"),
         (
             "me/finder",
             hub.LocalTokenNotFoundError("no token"),
-            "not logged in to the hub; hf auth login, or set HF_TOKEN",
+            "not logged in to the hub; run hf auth login, or set HF_TOKEN",
         ),
         ("me/finder", refused(401), r"the hub refuses \(401 says the server\); log in again"),
-        ("me/finder", refused(503), "the hub answers: 503 says the server"),
+        ("me/finder", refused(503), "the hub answered: 503 says the server"),
         ("me/finder", hub.OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE forbids"),
         ("me/finder", ConnectionError("no route"), r"cannot be reached \(no route\)"),
     ],
