@@ -31,18 +31,18 @@ hardneg stages rocketqa data=beir data.path=DIR hydra.run.dir=outputs/rocketqa  
 A recipe holds what its source says about the encoder, the negatives and the training, but not the source's data. Sizes
 such as `batch_size` are totals over all its GPUs: with `trainer.devices=N` divide them by N. Where a source says
 nothing, the defaults apply: AdamW with weight decay 0.01, linear decay after a warm-up over a tenth of the steps,
-gradients clipped at 1. All recipes mask known positives in the live batch; of the sources only STAR, Qwen3-Embedding and
-NeMo do something similar. "Not confirmed" marks values that are remembered from a paper and were not looked up again.
+gradients clipped at 1. All recipes mask known positives in the live batch; of the sources only STAR, Qwen3-Embedding
+and NeMo do something similar. "Not confirmed" marks values that are remembered from a paper and were not looked up again.
 
 Conan-embedding's swapping of negatives that have become easy is a setting of every mined source, as in
-`negatives.mined.swap.every_n_steps=100` ([how](../../docs/guides/mining.md)). Its other settings are not known to us, so
-there is no recipe of it.
+`negatives.mined.swap.every_n_steps=100` ([how](../../docs/guides/mining.md)). Its other settings are not known to us,
+so there is no recipe of it.
 """
 
 RUNNING = """\
 A recipe fixes the encoder, its prompts and lengths, negatives, filters, loss, batch, optimizer and schedule. You choose
-the data, the machine (`trainer.devices`, `trainer.precision`), `seed`, logging, evaluation and folders. Its own data are
-named under "sources". The commands here take a folder of MS MARCO passages; other data are given in
+the data, the machine (`trainer.devices`, `trainer.precision`), `seed`, logging, evaluation and folders. Its own data
+are named under "sources". The commands here take a folder of MS MARCO passages; other data are given in
 [their own way](../../docs/guides/data.md), several sets as `data=mix`.
 
 What was verified: the sources were read (below). Losses, mining and metrics equal those of the reference code where it
@@ -53,8 +53,8 @@ completion against an in-batch baseline, and says which ones. None was run in fu
 Memory is for one GPU and time for one H100, both **estimated, not measured**: 6 operations per weight and token (8 if
 activations are recomputed), texts at their full length, 40% of the peak in bfloat16, 500,000 queries per epoch, without
 mining and evaluation. If the recipe as it is would not fit in 80 GB, the command adds GradCache, which changes memory
-but not gradients, and then shards the weights. With N GPUs: `trainer.devices=N`, `batch_size` divided by N, about 1/N of
-the time.
+but not gradients, and then shards the weights. With N GPUs: `trainer.devices=N`, `batch_size` divided by N, about 1/N
+of the time.
 """
 
 

@@ -158,7 +158,7 @@ def test_a_sweep_that_is_done_says_so_and_how_its_runs_are_compared(tmp_path):
     folder = sweep(tmp_path / "all", [], ["data=toy", "seed=1,2"], tmp_path)
     status.write(folder / "one", name="one", state="done")
     status.write(folder / "two", name="two", state="interrupted")
-    assert "this goes on with all of it" in refused(folder)
+    assert "to run all that is missing" in refused(folder)
     status.write(folder / "two", state="done")
     done = f"{folder} is the folder of a sweep, which is done; "
     assert refused(folder) == f"{done}which is better: hardneg compare {folder}"
@@ -176,7 +176,7 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
     for best in (None, "trial: 1\n", "trial: 1\ntrials: 2\n"):  # earlier versions did not write how many had ended
         if best is not None:
             (folder / "best.yaml").write_text(best)
-        assert "this goes on with all of it" in refused(folder)
+        assert "to run all that is missing" in refused(folder)
     (folder / "best.yaml").write_text("trial: 1\ntrials: 3\n")
     said = f"the words of its best trial are in {folder}/best.yaml; all trials: hardneg jobs {folder}"
     assert refused(folder).endswith(f"which is done; {said}")
@@ -184,9 +184,9 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
 
 def test_a_race_is_done_when_it_has_its_verdict_and_no_run_to_try_again(tmp_path):
     folder = sweep(tmp_path / "all", ["hydra/sweeper=race", "hydra.sweeper.budget=30m"], ["data=toy"], tmp_path)
-    assert "this goes on with all of it" in refused(folder)
+    assert "to run all that is missing" in refused(folder)
     (folder / "summary.json").write_text('{"failed_at_the_end": {"bm25-s3": "no memory"}}')
-    assert "this goes on with all of it" in refused(folder)
+    assert "to run all that is missing" in refused(folder)
     (folder / "summary.json").write_text('{"failed_at_the_end": {}}')
     said = f"its verdict is in {folder}/summary.json; its last runs side by side: hardneg compare {folder}/end"
     assert refused(folder) == f"{folder} is the folder of a race, which is done; {said}"
