@@ -32,7 +32,8 @@ A recipe holds what its source says about the encoder, the negatives and the tra
 such as `batch_size` are totals over all its GPUs: with `trainer.devices=N` divide them by N. Where a source says
 nothing, the defaults apply: AdamW with weight decay 0.01, linear decay after a warm-up over a tenth of the steps,
 gradients clipped at 1. All recipes mask known positives in the live batch; of the sources only STAR, Qwen3-Embedding
-and NeMo do something similar. "Not confirmed" marks values that are remembered from a paper and were not looked up again.
+and NeMo do something similar. "Not confirmed" marks values that are remembered from a paper and were not looked up
+again.
 
 Conan-embedding's swapping of negatives that have become easy is a setting of every mined source, as in
 `negatives.mined.swap.every_n_steps=100` ([how](../../docs/guides/mining.md)). Its other settings are not known to us,
