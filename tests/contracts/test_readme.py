@@ -90,7 +90,6 @@ def files(tmp_path, monkeypatch):
         (tmp_path / run / "checkpoints").mkdir(parents=True)
         (tmp_path / run / "checkpoints" / "best.ckpt").touch()
     (tmp_path / "soup.ckpt").touch()
-    (tmp_path / "my-index").mkdir()
     for table in ("pairs.csv", "my_pairs.csv", "more.csv", "faq.csv"):
         (tmp_path / table).write_text("query,document\n")
     (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\n")
