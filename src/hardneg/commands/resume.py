@@ -38,7 +38,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
         help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; for a whole sweep,"
         " search or race, the command that continues it is printed",
     )
-    run, changes = _run_and_changes(parser, arguments)
+    parser.add_argument("more", nargs="*", help=argparse.SUPPRESS)  # refused in words that help
+    run, changes = _run_and_changes(parser.parse_args(arguments))
     if changes and not (run / ".hydra" / "overrides.yaml").exists() and not (run / SWEEP).exists():
         raise ConfigError(f"{' '.join(changes)}: what is resumed goes on with the words that it was begun with")
     if (words := again(run)) is not None:
@@ -64,12 +65,9 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     return hydra.job.config_name.replace("_", "-"), words
 
 
-def _run_and_changes(parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[Path, list[str]]:
+def _run_and_changes(given: argparse.Namespace) -> tuple[Path, list[str]]:
     """Return the folder that is to be resumed, and words KEY=VALUE beside it; raises `ConfigError` for two folders."""
-    given, more = parser.parse_known_args(arguments)
-    if options := [word for word in more if word.startswith("-")]:
-        parser.error(f"unrecognized arguments: {' '.join(options)}")
-    words = [str(given.run), *more]
+    words = [str(given.run), *given.more]
     changes = [word for word in words if "=" in word and not Path(word).exists()]
     folders = [word for word in words if word not in changes]
     if len(folders) != 1:
@@ -145,7 +143,8 @@ def _results(folder: Path, hydra: Any) -> str | None:
         return None
     if trials := OmegaConf.select(hydra, "sweeper.n_trials"):
         best = folder / BEST_TRIAL
-        if not best.exists() or OmegaConf.load(best).get("trials", 0) < trials:
+        found: Any = OmegaConf.load(best) if best.exists() else OmegaConf.create()
+        if found.get("trials", 0) < trials:
             return None
         return f"the words of its best trial are in {best}; all trials: {command_line('jobs', folder)}"
     what = ("which is better", "compare") if str(hydra.job.config_name).startswith("train") else ("its jobs", "jobs")

@@ -98,8 +98,6 @@ def check_paths(node: dict[str, Any]) -> None:
             raise ConfigError(f"{key}: {error}") from error
     if node.get("from_index") and not Path(node["from_index"]).is_dir():
         raise ConfigError(f"from_index={node['from_index']}: there is no such folder")
-    if command_of(node) == "check" and not Path(str(node["path"])).is_dir():
-        raise ConfigError(f"path={node['path']}: there is no such folder; give that of an index")
 
 
 def check_chosen(node: dict[str, Any]) -> None:
@@ -161,9 +159,11 @@ def check_index(node: dict[str, Any]) -> None:
 
 
 def check_data(cfg: DictConfig) -> None:
-    """Raise `ConfigError` for data that are not there."""
+    """Raise `ConfigError` for data that are not there, and for an index that is to be looked at and is not."""
     data = cfg.get("data") or {}  # hardneg check may have none
-    resolved(classes.plain(cfg))
+    whole = resolved(classes.plain(cfg))
+    if command_of(whole) == "check" and not Path(str(whole["path"])).is_dir():
+        raise ConfigError(f"path={whole['path']}: there is no such folder; give that of an index")
     for node in (data, *(data.get("sets") or {}).values()):
         if node.get("path") and not Path(node.path).expanduser().exists():
             if str(node.get("_target_")).endswith(".Table") and is_hub_name(node.path):
