@@ -40,22 +40,30 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
         allow_abbrev=False,
     )
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="folder with your own yamls, such as race/NAME.yaml")
+    parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"), help="print the config and race nothing")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: interpolations resolved")
+    parser.add_argument("--package", "-p", metavar="PACKAGE", help="with --cfg: this part of it")
     parser.add_argument("words", nargs="*", metavar="WORD", help="see below")
-    given, unknown = parser.parse_known_args(list(arguments))
+    given, unknown = parser.parse_known_intermixed_args(list(arguments))
     if several := [word for word in unknown if word in ("-m", "--multirun")]:
         raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it out")
+    if unknown:
+        raise ConfigError(f"{unknown[0]} is no option of hardneg race; see hardneg race --help")
     if find_spec("optuna") is None:
         raise UserError("a race needs Optuna: pip install 'hardneg[search]'")
-    asked = [*given.words, *unknown]
-    words = [f"{BELOW}{word}" if word.startswith(OWN_WORDS) else word for word in asked]
+    words = [f"{BELOW}{word}" if word.startswith(OWN_WORDS) else word for word in given.words]
     if not any(word.startswith("race=") for word in words):
         words.append("race=default")
     if not any(word.startswith(PLACE) for word in words):
         words.append(PLACE + "${paths.output_dir}/multirun/${now:%Y-%m-%d_%H-%M-%S}_race")
     if not any(word.startswith(f"{BELOW}budget=") for word in words):
         raise ConfigError("give a time budget, such as budget=30m (also 90s, 2h)")
+    how = ["-m"]
+    if given.cfg is not None:
+        how = ["--cfg", given.cfg, *(["--resolve"] if given.resolve else [])]
+        how += [] if given.package is None else ["--package", given.package]
     place = [] if given.config_dir is None else ["--config-dir", given.config_dir]
-    return "train", ["-m", *place, SWEEPER, *words]
+    return "train", [*how, *place, SWEEPER, *words]
 
 
 def as_asked(words: Sequence[str]) -> list[str]:

@@ -94,6 +94,9 @@ def test_a_race_is_a_sweep_with_its_own_words():
     assert {"hydra.sweeper.budget=5m", "hydra.sweeper.alpha=0.1", "race=default", "data=toy"} <= set(words)
     assert [word for word in words if word.startswith("hydra.sweep.dir=")] == ["hydra.sweep.dir=here"]
     assert command_of(["data=toy", "--config-dir", "own", "budget=5m"])[1][:3] == ["-m", "--config-dir", "own"]
-    for wrong, says in ((["-m", "budget=1m"], "leave it out"), (["data=toy"], "give a time budget")):
+    shown = command_of(["data=toy", "budget=5m", "--cfg", "hydra", "-p", "hydra.sweeper"])[1]
+    assert shown[:5] == ["--cfg", "hydra", "--package", "hydra.sweeper", "hydra/sweeper=race"] and "-m" not in shown
+    wrongs = [(["-m", "budget=1m"], "leave it out"), (["data=toy"], "give a time budget")]
+    for wrong, says in (*wrongs, (["--cgf", "job", "budget=1m"], "--cgf is no option of hardneg race")):
         with pytest.raises(ConfigError, match=says):
             command_of(wrong)
