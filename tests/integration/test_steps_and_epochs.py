@@ -60,7 +60,7 @@ def test_a_trial_leaves_no_results(hardneg, small, tmp_path):
     left = {path.name for path in (tmp_path / "trial").iterdir()}
     assert left <= {".hydra", ".lock", "status.json", "train.log"}
     status = json.loads((tmp_path / "trial/status.json").read_text())
-    assert not status.get("best_dev") and status["state"] == "trial"
+    assert not status.get("dev_at_best") and status["state"] == "trial"
     assert "1 job: 1 trial" in hardneg("jobs", "trial").stdout
 
 

@@ -171,7 +171,7 @@ def test_no_other_command_writes_into_a_training_runs_folder(hardneg, tmp_path):
     hardneg("train", *TINY, "hydra.run.dir=run")
     before = (tmp_path / "run" / "summary.json").read_bytes()
     evaluate = ["evaluate", "ckpt_path=run/checkpoints/best.ckpt", "data=toy", "hydra.run.dir=run"]
-    assert "holds a training run already, and it is complete" in hardneg(*evaluate, code=2).stderr
+    assert "it is complete, and its results are in" in hardneg(*evaluate, code=2).stderr
     assert (tmp_path / "run" / "summary.json").read_bytes() == before
 
 

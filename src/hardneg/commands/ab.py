@@ -143,7 +143,8 @@ def _check_there(given: argparse.Namespace, own: Mapping[str, Path]) -> None:
     named = {f"--{name}": getattr(given, name) for name in ("qrels", "queries", "corpus", "cluster", "clicks")}
     for option, path in {**named, **{f"--slice {name}=": path for name, path in own.items()}}.items():
         if path is not None and not path.is_file():
-            raise UserError(f"{option}{'' if option.endswith('=') else ' '}{path}: no such file")
+            what = "is a folder, not a file" if path.is_dir() else "no such file"
+            raise UserError(f"{option}{'' if option.endswith('=') else ' '}{path}: {what}")
 
 
 def _plan(given: argparse.Namespace, own: dict[str, Path]) -> Plan:

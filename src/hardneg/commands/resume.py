@@ -20,6 +20,10 @@ from hardneg.runs import status
 from hardneg.runs.folder import BEST_TRIAL, CHECKPOINTS, LAST, SWEEP
 from hardneg.stages.request import again, back_to
 
+LONGER = {f"trainer.max_{what}" for what in ("epochs", "steps", "time")}  # what may train a run on, not another one
+CKPT_PATH, RUN_DIR = "ckpt_path", "hydra.run.dir"
+KEPT = "with the words that it was begun with"
+
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     """Return the command and the overrides that repeat the run in its folder, from its last checkpoint if it has one.
@@ -40,17 +44,17 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     )
     parser.add_argument("more", nargs="*", help=argparse.SUPPRESS)  # refused in words that help
     run, changes = _run_and_changes(parser.parse_args(arguments))
-    if changes and not (run / ".hydra" / "overrides.yaml").exists() and not (run / SWEEP).exists():
-        raise ConfigError(f"{' '.join(changes)}: what is resumed goes on with the words that it was begun with")
-    if (words := again(run)) is not None:
-        return "stages", words
+    staged = again(run)
     written = run / ".hydra" / "overrides.yaml"
-    if not written.exists():
+    if staged is None and not written.exists():
         if (run / SWEEP).exists():
-            raise ConfigError(_whole_sweep(run))
+            raise ConfigError(_whole_sweep(run, changes))
         raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
     if changes:
-        raise ConfigError(_another_run(run, changes))
+        other = f"it goes on {KEPT}" if staged is not None else _another_run(run, changes)
+        raise ConfigError(f"{' '.join(changes)}: {other}")
+    if staged is not None:
+        return "stages", staged
     found = status.read(run)
     if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
         if found is not None and found["state"] == "running":
@@ -61,7 +65,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     run = run.resolve()
     hydra = _hydra_of(run)
     back_to(str(hydra.runtime.cwd))
-    words = [*config_dir_words(hydra), *_words_of(run), f"hydra.run.dir={quoted(run)}"]
+    words = [*config_dir_words(hydra), *_from_last(run, _begun_with(run)), f"{RUN_DIR}={quoted(run)}"]
     return hydra.job.config_name.replace("_", "-"), words
 
 
@@ -79,30 +83,40 @@ def _hydra_of(run: Path) -> Any:
     return OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
 
 
-def _words_of(run: Path, changes: Sequence[str] = ()) -> list[str]:
-    """Return the words that a run was begun with and `changes`, from its last checkpoint if it has one."""
-    changed = {key_of(word) for word in changes}
-    words = [todays_word(str(item)) for item in OmegaConf.load(run / ".hydra" / "overrides.yaml")]
-    words = [*(word for word in words if key_of(word) not in changed), *changes]
+def _begun_with(run: Path) -> list[str]:
+    return [todays_word(str(item)) for item in OmegaConf.load(run / ".hydra" / "overrides.yaml")]
+
+
+def _from_last(run: Path, words: list[str]) -> list[str]:
+    """Return the words of a run with those by which it goes on from its last checkpoint, if it has one."""
     last = run / CHECKPOINTS / LAST
-    if last.exists():  # without a checkpoint it begins anew, and finds its batch anew
-        words += _as_it_began(run, {key_of(word) for word in words})
-        words = [word for word in words if not word.startswith("ckpt_path=")]
-        words.append(f"ckpt_path={quoted(last.resolve())}")
-    return words
+    if not last.exists():  # without one it begins anew, and finds its batch anew
+        return words
+    words = [*words, *_as_it_began(run, {key_of(word) for word in words})]
+    return [*(word for word in words if key_of(word) != CKPT_PATH), f"{CKPT_PATH}={quoted(last.resolve())}"]
 
 
 def _another_run(run: Path, changes: Sequence[str]) -> str:
-    """Say by which command another run begins with these words, where this one is."""
+    """Say by which command another run begins with these words: from this one's end where they only make it longer."""
     hydra = _hydra_of(run)
+    changed = {key_of(word) for word in changes}
+    inside = tuple(f"{key}." for key in changed)  # settings of an option that is not chosen any more
+    begun = [w for w in _begun_with(run) if key_of(w) not in changed and not key_of(w).startswith(inside)]
+    words = [*begun, *(_from_here(word, hydra) for word in changes)]
+    longer = changed <= LONGER and (run / CHECKPOINTS / LAST).exists()
+    words = _from_last(run, words) if longer else words
+    place = [] if RUN_DIR in changed else [f"{RUN_DIR}=NEW"]
     name = str(hydra.job.config_name).replace("_", "-")
-    words = [plain(word) for word in _words_of(run, changes)]
-    command = command_line(name, *config_dir_words(hydra), *words, "hydra.run.dir=NEW")
-    where = "from its last checkpoint" if (run / CHECKPOINTS / LAST).exists() else "from the start"
-    return (
-        f"{' '.join(changes)}: a run goes on with the config that it was begun with; with another one a run of its own"
-        f" begins, here {where}:  {_there(hydra)}{command}"
-    )
+    command = command_line(name, *config_dir_words(hydra), *map(plain, words), *place)
+    begins = "trained longer from its last checkpoint, in a folder of its own" if longer else "begun from the start"
+    return f"a run goes on {KEPT}; with these another one is {begins}:  {_there(hydra)}{command}"
+
+
+def _from_here(word: str, hydra: Any) -> str:
+    """Return a word whose path is relative to the current folder so that it leads there from the run's, too."""
+    key, equals, value = word.partition("=")
+    here = value and not Path(value).is_absolute() and Path(value).exists() and _there(hydra)
+    return f"{key}{equals}{quoted(Path(value).resolve())}" if here else word
 
 
 def _there(hydra: Any) -> str:
@@ -111,8 +125,11 @@ def _there(hydra: Any) -> str:
     return "" if Path(cwd) == Path.cwd() else f"{in_shell(['cd', cwd])} && "
 
 
-def _whole_sweep(folder: Path) -> str:
-    """Say which command continues a sweep, a search or a race, or that it is done and what to do with it."""
+def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
+    """Say which command continues a sweep, a search or a race, or that it is done and what to do with it.
+
+    `changes` were asked for and are not among the words of that command.
+    """
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
@@ -120,13 +137,15 @@ def _whole_sweep(folder: Path) -> str:
     what, start = "a sweep", [name, "-m"]
     if race.SWEEPER in words:
         words, what, start = race.as_asked(words), "a race", ["race"]
+    said = f"{' '.join(changes)}: it goes on {KEPT}; " if changes else ""
+    said += f"{folder} is the folder of {what}"
     if (results := _results(folder, hydra)) is not None:
-        return f"{folder} is the folder of {what}, which is done; {results}"
+        return f"{said}, which is done; {results}"
     place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
     return (
-        f"{folder} is the folder of {what}, but hardneg resume continues a single run; to run all that is missing,"
-        f" type:  {_there(hydra)}{command}"
+        f"{said}, but hardneg resume continues a single run; to run all that is missing, type: "
+        f" {_there(hydra)}{command}"
     )
 
 
@@ -139,14 +158,18 @@ def _results(folder: Path, hydra: Any) -> str | None:
         if not summary.exists() or json.loads(summary.read_text(encoding="utf-8")).get("failed_at_the_end"):
             return None
         return f"its verdict is in {summary}; its last runs side by side: {command_line('compare', folder / 'end')}"
-    if {row.state for row in rows(folder)} not in ({"done"}, {"done", "pruned"}):
-        return None
+    states = [row.state for row in rows(folder)]
     if trials := OmegaConf.select(hydra, "sweeper.n_trials"):
         best = folder / BEST_TRIAL
         found: Any = OmegaConf.load(best) if best.exists() else OmegaConf.create()
-        if found.get("trials", 0) < trials:
+        ended = max(found.get("trials", 0), states.count("failed"))  # no file where all of them have failed
+        if ended < trials or not {*states} <= {"done", "pruned", "failed"}:
             return None
-        return f"the words of its best trial are in {best}; all trials: {command_line('jobs', folder)}"
+        failed = f"{states.count('failed')} of its trials failed, and none is tried again; " * ("failed" in states)
+        won = f"the words of its best trial are in {best}; " * best.exists()
+        return f"{failed}{won}all trials: {command_line('jobs', folder)}"
+    if {*states} != {"done"}:
+        return None
     what = ("which is better", "compare") if str(hydra.job.config_name).startswith("train") else ("its jobs", "jobs")
     return f"{what[0]}: {command_line(what[1], folder)}"
 

@@ -24,6 +24,7 @@ WHOLE |= {"race": "hydra.sweeper.arms"}  # groups whose options set keys elsewhe
 SEVERAL = ("negatives", "loss", "filter", "pairs", "callbacks", "logger")  # of which each option has a name of its own
 LINE = re.compile(r"^\s*#\s*@package\s+\S", re.MULTILINE)
 BOM = "\ufeff"
+NO_CFG = ("-cd", "-cn", "-cp")  # Hydra's other options that begin as -c does, which may have its value behind it
 HEAD = 512  # letters of a file in which Hydra looks for the line
 
 
@@ -41,7 +42,7 @@ def check_package_lines(cfg: DictConfig) -> None:
 @contextmanager
 def checked_where_shown(words: Sequence[str]) -> Iterator[None]:
     """Check within this the config that `--cfg` shows, too: Hydra hands it to nobody, but tells `HydraConfig` of it."""
-    if not any(word.partition("=")[0] in ("--cfg", "-c") for word in words):
+    if not any(word.startswith("--cf") or (word.startswith("-c") and word[:3] not in NO_CFG) for word in words):
         yield
         return
     told = HydraConfig.set_config

@@ -73,7 +73,7 @@ def _chain(trained: Trained, side: str) -> list[Module]:
         if tower.unknown is not None and not recipe.unit_vectors:
             raise ConfigError(
                 "sentence-transformers averages unknown words too, which this encoder leaves out, as model2vec does;"
-                " only normalised vectors (encoder.normalize=true) are the same in both"
+                " only normalised vectors are the same in both: train it with encoder.normalize=true"
             )
         length = getattr(recipe, side).longest
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]

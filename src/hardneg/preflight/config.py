@@ -158,12 +158,12 @@ def check_index(node: dict[str, Any]) -> None:
         raise ConfigError(f"keep={node['keep']} must be 1 or more")
 
 
-def check_data(cfg: DictConfig) -> None:
+def check_inputs(cfg: DictConfig) -> None:
     """Raise `ConfigError` for data that are not there, and for an index that is to be looked at and is not."""
     data = cfg.get("data") or {}  # hardneg check may have none
     whole = resolved(classes.plain(cfg))
     if command_of(whole) == "check" and not Path(str(whole["path"])).is_dir():
-        raise ConfigError(f"path={whole['path']}: there is no such folder; give that of an index")
+        raise ConfigError(f"path={'null' if whole['path'] is None else whole['path']}: give the folder of an index")
     for node in (data, *(data.get("sets") or {}).values()):
         if node.get("path") and not Path(node.path).expanduser().exists():
             if str(node.get("_target_")).endswith(".Table") and is_hub_name(node.path):

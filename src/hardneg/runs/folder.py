@@ -29,14 +29,14 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
     once more, with the same config.
     """
     goes_on = training and run_identity.goes_on(cfg.get("ckpt_path"), folder)
-    if not goes_on and any((folder / CHECKPOINTS).glob("*.ckpt")):
-        left = status.read(folder)
-        if (folder / "summary.json").exists() and (left is None or left["state"] == "done"):
-            way = f", and it is complete: {command_line('compare', folder)} shows its results; for another run choose"
-            way += " another hydra.run.dir"
-        else:
-            way = f"; choose another hydra.run.dir, or go on with it: {command_line('resume', folder)}"
-        raise ConfigError(f"{folder} holds a training run already{way}")
+    left = status.read(folder)
+    at_work = left is not None and left["state"] == "running"
+    if not goes_on and not at_work and any((folder / CHECKPOINTS).glob("*.ckpt")):
+        way = f", or go on with it: {command_line('resume', folder)}"
+        results = folder / "summary.json"
+        if results.exists() and (left is None or left["state"] == "done"):
+            way = f"; it is complete, and its results are in {results}"
+        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
     # A rank that is not the first has no say: of a run on several machines the first is at work there already.
     begins = not goes_on and launch.first_rank()
     found = status.once_left(folder) if begins else status.read(folder)

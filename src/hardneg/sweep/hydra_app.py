@@ -89,6 +89,8 @@ def _tell(sweep: Path, command: str) -> None:
     from hardneg.sweep.jobs_table import rows, show  # which draw tables: of all starts only a sweep's needs it
 
     found = rows(sweep)
+    if not found:  # it was refused before any job was
+        return
     show(sweep, found)
     if any(row.state not in ("done", "pruned") for row in found):
         log.info("the same command with %s runs only what is missing", to_type("hydra.sweep.dir", sweep))

@@ -124,9 +124,9 @@ def _steps(row: Row) -> str:
 
 def _best_dev(row: Row) -> str:
     """The dev metric of its best checkpoint; earlier versions noted the last evaluation, and the best as a result."""
-    if "best_dev" not in row.facts and row.facts.get("dev") and row.facts.get("result") is not None:
+    if "dev_at_best" not in row.facts and row.facts.get("dev") and row.facts.get("result") is not None:
         return f"{row.facts['result']:.4f}"
-    return _number(row, "best_dev")
+    return _number(row, "dev_at_best")
 
 
 def _number(row: Row, what: str) -> str:

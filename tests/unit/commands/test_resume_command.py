@@ -45,27 +45,45 @@ def test_what_was_given_is_given_again_alone(run):
     assert [word for word in command_of([str(run)])[1] if word.startswith("batch_size=")] == ["batch_size=8"]
 
 
-def test_words_that_would_change_a_run_are_refused_with_the_command_of_another_one(run, tmp_path):
-    for words in ([str(run), "seed=3", "trainer.max_epochs=9"], ["seed=3", str(run), "trainer.max_epochs=9"]):
-        with pytest.raises(ConfigError) as refused:
-            command_of(words)
-        said = "seed=3 trainer.max_epochs=9: a run goes on with the config that it was begun with; "
-        assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
-        command = (
-            f"hardneg train data=toy seed=3 trainer.max_epochs=9 batch_size=64 ckpt_path={run}/checkpoints/last.ckpt"
-        )
-        assert str(refused.value).endswith(f"here from its last checkpoint:  {command} hydra.run.dir=NEW")
+def another(run, *changes):
+    """The command that a refusal of these words ends with."""
+    with pytest.raises(ConfigError) as refused:
+        command_of([str(run), *changes])
+    said = str(refused.value)
+    assert said.startswith(f"{' '.join(changes)}: a run goes on with the words that it was begun with; ")
+    assert "\n" not in said
+    return said.split(":  ")[1]
+
+
+def test_words_that_would_change_a_run_are_refused_with_the_command_that_begins_another_one(run, tmp_path, monkeypatch):
+    begun = "hardneg train data=toy seed=2"
+    assert another(run, "seed=3") == "hardneg train data=toy seed=3 hydra.run.dir=NEW", "not from a seed's weights"
+    last = f"batch_size=64 ckpt_path={run}/checkpoints/last.ckpt hydra.run.dir=NEW"
+    assert another(run, "trainer.max_epochs=9") == f"{begun} trainer.max_epochs=9 {last}", "it only lasts longer"
+    assert another(run, "trainer.max_epochs=9", "seed=3").endswith(
+        "data=toy trainer.max_epochs=9 seed=3 hydra.run.dir=NEW"
+    )
+    assert another(run, "hydra.run.dir=mine") == f"{begun} hydra.run.dir=mine"
+    assert another(run, "ckpt_path=other.ckpt") == f"{begun} ckpt_path=other.ckpt hydra.run.dir=NEW"
+    (run / ".hydra" / "overrides.yaml").write_text("- data=toy\n- encoder.dim=8\n")
+    assert another(run, "encoder=minilm") == "hardneg train data=toy encoder=minilm hydra.run.dir=NEW"
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "mine.csv").touch()
+    monkeypatch.chdir(tmp_path / "below")
+    there = (
+        f"cd {tmp_path} && hardneg train data=toy encoder.dim=8 data.path={tmp_path}/below/mine.csv hydra.run.dir=NEW"
+    )
+    assert another(run, "data.path=mine.csv") == there
     (run / "checkpoints" / "last.ckpt").unlink()
-    with pytest.raises(ConfigError, match=r"here from the start:  hardneg train data=toy seed=3 hydra\.run\.dir=NEW$"):
-        command_of([str(run), "seed=3"])
+    assert another(run, "trainer.max_epochs=9").endswith("encoder.dim=8 trainer.max_epochs=9 hydra.run.dir=NEW")
 
 
 def test_what_is_resumed_is_one_folder(run, tmp_path, capsys):
     for folders in ([str(run), "other"], ["seed=3"]):
         with pytest.raises(ConfigError, match="give one folder to resume, got"):
             command_of(folders)
-    with pytest.raises(ConfigError, match="seed=3: what is resumed goes on with the words that it was begun with"):
-        command_of([str(tmp_path), "seed=3"])  # as the folder of a recipe
+    with pytest.raises(ConfigError, match="is not a run folder"):
+        command_of([str(tmp_path / "nothing"), "seed=3"])
     with pytest.raises(SystemExit):
         command_of([str(run), "--fast"])
     assert "unrecognized arguments: --fast" in capsys.readouterr().err
@@ -148,9 +166,9 @@ def test_a_sweep_that_was_started_elsewhere_goes_on_there(tmp_path):
         command_of([str(sweep(tmp_path / "all", [], ["data=toy"], tmp_path))])
 
 
-def refused(folder):
+def refused(folder, *changes):
     with pytest.raises(ConfigError) as error:
-        command_of([str(folder)])
+        command_of([str(folder), *changes])
     return str(error.value)
 
 
@@ -162,6 +180,7 @@ def test_a_sweep_that_is_done_says_so_and_how_its_runs_are_compared(tmp_path):
     status.write(folder / "two", state="done")
     done = f"{folder} is the folder of a sweep, which is done; "
     assert refused(folder) == f"{done}which is better: hardneg compare {folder}"
+    assert refused(folder, "seed=7") == f"seed=7: it goes on with the words that it was begun with; {refused(folder)}"
     evaluated = sweep(tmp_path / "evaluated", [], ["data=toy,pydocs"], tmp_path, "evaluate")
     status.write(evaluated / "one", name="one", state="done")
     assert refused(evaluated).endswith(f"which is done; its jobs: hardneg jobs {evaluated}")
@@ -180,6 +199,13 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
     (folder / "best.yaml").write_text("trial: 1\ntrials: 3\n")
     said = f"the words of its best trial are in {folder}/best.yaml; all trials: hardneg jobs {folder}"
     assert refused(folder).endswith(f"which is done; {said}")
+    status.write(folder / "two", state="failed")
+    failed = "which is done; 1 of its trials failed, and none is tried again; "
+    assert refused(folder).endswith(f"{failed}{said}")
+    (folder / "best.yaml").unlink()
+    for name in ("one", "three"):
+        status.write(folder / name, name=name, state="failed")
+    assert refused(folder).endswith(f"{failed.replace('1', '3')}all trials: hardneg jobs {folder}")
 
 
 def test_a_race_is_done_when_it_has_its_verdict_and_no_run_to_try_again(tmp_path):

@@ -59,7 +59,7 @@ def used(folder, cfg, state, checkpoint=False):
 def test_a_complete_run_is_not_trained_over_by_itself_or_another_config(seed, tmp_path):
     cfg = compose("seed=1")
     used(tmp_path / "run", cfg, "done", checkpoint=True)
-    told = r"already, and it is complete: hardneg compare .*/run shows its results; .* choose another hydra\.run\.dir$"
+    told = r"choose another hydra\.run\.dir; it is complete, and its results are in .*/run/summary\.json$"
     with pytest.raises(ConfigError, match=told):
         refuse_used(tmp_path / "run", compose(f"seed={seed}"), training=True)
     on = compose(f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt", f"seed={seed}")
@@ -111,3 +111,9 @@ def test_a_folder_holds_the_run_of_its_config_whatever_checkpoint_that_goes_on_f
     used(tmp_path / "run", cfg, "interrupted")
     assert holds(tmp_path / "run", compose("seed=1", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"))
     assert not holds(tmp_path / "run", compose("seed=2"))
+
+
+def test_a_run_that_is_at_work_after_its_summary_is_not_called_complete_nor_resumable(tmp_path):
+    used(tmp_path / "run", compose(), "running", checkpoint=True)
+    with status.held(tmp_path / "run"), pytest.raises(ConfigError, match="is at work; wait for its end"):
+        refuse_used(tmp_path / "run", compose(), training=True)

@@ -21,7 +21,14 @@ def sweep(tmp_path):
     """One job in each state, and a run from before there was a status."""
     folder(tmp_path / "a", "waits", "waiting", overrides=[])
     folder(
-        tmp_path / "b", "ends", "done", step=9, steps=9, started=1.0, test={"ndcg@10": 0.5}, best_dev={"ndcg@10": 0.25}
+        tmp_path / "b",
+        "ends",
+        "done",
+        step=9,
+        steps=9,
+        started=1.0,
+        test={"ndcg@10": 0.5},
+        dev_at_best={"ndcg@10": 0.25},
     )
     folder(tmp_path / "c", "fails", "failed", error="ValueError: [red] no\nmore")
     folder(tmp_path / "d", "killed", "running", step=3, steps=9)
@@ -45,7 +52,7 @@ def test_every_job_has_a_line_with_what_is_known_of_it(sweep, capsys):
 
 
 def test_dev_is_the_best_value_and_called_so_also_of_runs_that_noted_the_last(tmp_path, capsys):
-    folder(tmp_path / "new", "new", "running", best_dev={"ndcg@10": 0.75}, result=None)
+    folder(tmp_path / "new", "new", "running", dev_at_best={"ndcg@10": 0.75}, result=None)
     folder(tmp_path / "old", "old", "done", dev={"ndcg@10": 0.125}, result=0.625)
     folder(tmp_path / "begun", "begun", "running", dev={"ndcg@10": 0.0625})
     show(tmp_path)

@@ -32,5 +32,5 @@ def test_the_status_has_the_metrics_of_the_best_evaluation_since_the_first_step(
     trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False)
     Progress(tmp_path, evaluate).on_train_epoch_end(trainer, L.LightningModule())
     status.write(tmp_path, state="running")
-    assert status.read(tmp_path)["best_dev"] == noted
+    assert status.read(tmp_path)["dev_at_best"] == noted
     assert best_dev(evaluate) == noted.get("ndcg@10")

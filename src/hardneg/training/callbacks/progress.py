@@ -44,5 +44,5 @@ class Progress(L.Callback):
         if not trainer.is_global_zero:
             return
         best = self.evaluate.best_point or {}
-        best_dev = {key.removeprefix("val/"): value for key, value in best.items() if key.startswith("val/")}
-        status.write(self.folder, step=trainer.global_step, best_dev=best_dev, **fields)
+        dev_at_best = {key.removeprefix("val/"): value for key, value in best.items() if key.startswith("val/")}
+        status.write(self.folder, step=trainer.global_step, dev_at_best=dev_at_best, **fields)
