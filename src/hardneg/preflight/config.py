@@ -158,7 +158,7 @@ def check_index(node: dict[str, Any]) -> None:
         raise ConfigError(f"keep={node['keep']} must be 1 or more")
 
 
-def check_inputs(cfg: DictConfig) -> None:
+def check_places(cfg: DictConfig) -> None:
     """Raise `ConfigError` for data that are not there, and for an index that is to be looked at and is not."""
     data = cfg.get("data") or {}  # hardneg check may have none
     whole = resolved(classes.plain(cfg))

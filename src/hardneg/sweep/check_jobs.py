@@ -21,7 +21,7 @@ from hardneg.config.composition import as_in_a_job
 from hardneg.config.database_password import drop_from_config
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
-from hardneg.preflight.config import check_config, check_inputs
+from hardneg.preflight.config import check_config, check_places
 from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import holds, new_folder, refuse_used
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
@@ -61,7 +61,7 @@ class Preflight(Callback):
             if str(config.hydra.sweeper._target_).endswith(".Optuna") and not holds(Path(config.hydra.run.dir), cfg):
                 raise ConfigError("hparams_search= and hydra/sweeper=optuna choose the values of a sweep: add -m")
             refuse_used(Path(config.hydra.run.dir), cfg, training)
-            check_config(cfg, check_inputs, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
+            check_config(cfg, check_places, lambda _: check_writable(config.hydra.run.dir, "hydra.run.dir"))
             Preflight.checked = True
             check_here(cfg)
             if "trainer" in cfg and isinstance(cfg.trainer.devices, int) and cfg.trainer.devices > 0:
@@ -183,7 +183,7 @@ def check_launcher(launcher: DictConfig) -> None:
 
 def check_job(cfg: DictConfig, launcher: DictConfig) -> None:
     """Raise `ConfigError` for what `check` refuses, for missing data, and for more devices than can be started."""
-    check_config(cfg, check_inputs)
+    check_config(cfg, check_places)
     if not str(launcher._target_).endswith(".SlurmLauncher"):  # its jobs run on another machine
         check_here(cfg)
     if "trainer" not in cfg:

@@ -113,7 +113,8 @@ def test_a_folder_holds_the_run_of_its_config_whatever_checkpoint_that_goes_on_f
     assert not holds(tmp_path / "run", compose("seed=2"))
 
 
-def test_a_run_that_is_at_work_after_its_summary_is_not_called_complete_nor_resumable(tmp_path):
+def test_a_run_that_is_at_work_after_its_summary_is_not_called_complete_nor_resumable(tmp_path, monkeypatch):
+    monkeypatch.setattr(status, "PATIENCE", 0.05)
     used(tmp_path / "run", compose(), "running", checkpoint=True)
     with status.held(tmp_path / "run"), pytest.raises(ConfigError, match="is at work; wait for its end"):
         refuse_used(tmp_path / "run", compose(), training=True)
