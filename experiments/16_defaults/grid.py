@@ -1,11 +1,12 @@
 """The presets' numbers, one at a time around what they are: what is tried, and by what rule one is changed.
 
-The rule was written down before any judged set was looked at. On the tuned sets' dev queries a number is a *candidate*
-where the mean over the four sets, of two seeds paired with the preset as it is, gains at least `GAIN`, no set loses
-more than `LOSS`, and it takes no more than `TIME` times the processor's time. Of each group of arms the best candidate
-alone is judged, on the test queries of the judged sets, `SEEDS` of both. It becomes the default where the interval of
-the mean over these sets, at 95% for all groups together (Bonferroni), lies above 0, the mean is at least `GAIN`, and no
-set's 95% interval lies below 0. The second seed is run for what gained at least half of `GAIN` with the first.
+The rule was written down before any arm of this grid was run on a confirmation set. On the tuning sets' dev queries a
+number is a *candidate* where the mean over the four sets, of two seeds paired with the preset as it is, gains at least
+`GAIN`, no set loses more than `LOSS`, and it takes no more than `TIME` times the processor's time. Of each group of
+arms the best candidate alone is judged, on the test queries of the confirmation sets, `SEEDS` of both. It becomes the
+default where the interval of the mean over these sets, at 95% for all groups together (Bonferroni), lies above 0, the
+mean is at least `GAIN`, and no set's 95% interval lies below 0. The second seed is run for what gained at least half of
+`GAIN` with the first.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ GROUPS: dict[str, tuple[str, dict[str, list[str]]]] = {
 
 
 def tuned(out: Path) -> Iterator[Run]:
-    """Runs on the tuned sets: of each group a seed of all arms, then the other of those that are worth it."""
+    """Runs on the tuning sets: of each group a seed of all arms, then the other of those that are worth it."""
     for group, (_, arms) in GROUPS.items():
         yield from _of(group, [BASE, *arms], TUNED_SEEDS[0])
         worth = [arm for arm in arms if np.mean(gains(out, group, arm, TUNED_SEEDS[:1])) >= GAIN / 2]
@@ -72,7 +73,7 @@ def _of(group: str, arms: Sequence[str], seed: int) -> Iterator[Run]:
 
 
 def judged(out: Path) -> Iterator[Run]:
-    """Runs on the judged sets: each candidate; its preset as it is was run by the step `presets`."""
+    """Runs on the confirmation sets: each candidate; its preset as it is was run by the step `presets`."""
     for seed, (group, arm), name in product(SEEDS, candidates(out).items(), JUDGED):
         yield folder("judge_grid", name, group, arm, seed), [*words(group, arm), f"seed={seed}", "strategy_name=new"]
 
@@ -108,7 +109,7 @@ def passes(out: Path, group: str, arm: str) -> bool:
 
 
 def time(out: Path, group: str, arm: str) -> float:
-    """How many times the processor's time of its preset an arm takes, on the mean of the tuned sets and the seeds."""
+    """How many times the processor's time of its preset an arm takes, on the mean of the tuning sets and the seeds."""
     both = [
         [
             float((out / folder("grid", name, group, one, seed) / "processor_seconds").read_text())

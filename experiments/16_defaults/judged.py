@@ -1,4 +1,4 @@
-"""The arms that are judged, once, on sets that nothing was tuned on: the defaults as they were, and as they are."""
+"""The arms that are run once on the confirmation sets: the defaults as they were, and as they are."""
 
 from __future__ import annotations
 

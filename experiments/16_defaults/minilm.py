@@ -1,10 +1,10 @@
-"""The learning rate of MiniLM: what is tried on two tuned sets, the rule, and the one look at two judged ones.
+"""The learning rate of MiniLM: what is tried on two tuning sets, the rule, and its one test on two confirmation sets.
 
 The rule, written before any of it was run: of the rates, each with 30 and with 90 steps of 64 queries, the one with
 the best mean of dev over both sets and lengths is judged once on the test queries of the other two, on three seeds. It
 becomes the default of `encoder=minilm` if it gains 0.5 points on their mean, the 95% interval of that lies above 0, and
-neither set's lies below. Conala is among the tuned because 22_equal_time had shown of it that 1e-4 is better than 2e-5
-in four minutes; the judged sets are of other domains. The batch stays at 64.
+neither set's lies below. Conala is a tuning set because 22_equal_time had shown of it that 1e-4 is better than 2e-5 in
+four minutes; the confirmation sets are of other domains. The batch stays at 64.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 TUNED, JUDGED = ("conala", "nl2bash"), ("or-sharc", "squad-sent")
-SEEDS = (1, 2, 3)  # of the judged sets; the tuned ones have the first
+SEEDS = (1, 2, 3)  # of the confirmation sets; the tuning sets have the first
 OLD = 2e-5
 RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 STEPS, JUDGED_STEPS = (30, 90), 60
@@ -29,14 +29,14 @@ Run = tuple[str, list[str]]  # its folder below OUT, STEP/SET/ARM/SEED, and its 
 
 
 def tuned() -> Iterator[Run]:
-    """Runs on the tuned sets, the short ones first."""
+    """Runs on the tuning sets, the short ones first."""
     for steps, name, rate in product(STEPS, TUNED, RATES):
         words = [f"optimizer.lr={rate}", f"trainer.max_steps={steps}", "seed=1", "split.test=null"]
         yield folder(name, steps, rate), [*COMMON, *words]
 
 
 def judged(out: Path) -> Iterator[Run]:
-    """Runs on the judged sets: the rate that was the default, and the one that the rule has judged."""
+    """Runs on the confirmation sets: the rate that was the default, and the one that the rule has judged."""
     best = chosen(out)
     arms = {"old": OLD} if best == OLD else {"old": OLD, "new": best}
     for seed, name, (arm, rate) in product(SEEDS, JUDGED, arms.items()):
@@ -45,7 +45,7 @@ def judged(out: Path) -> Iterator[Run]:
 
 
 def folder(name: str, steps: int, rate: float) -> str:
-    """Where a run on a tuned set is."""
+    """Where a run on a tuning set is."""
     return f"minilm/{name}/{steps}_steps_at_{rate:g}/1"
 
 
@@ -61,7 +61,7 @@ def dev(out: Path, name: str, steps: int, rate: float) -> float:
 
 
 def table(out: Path) -> None:
-    """Print dev of the tuned sets by steps and rate."""
+    """Print dev of the tuning sets by steps and rate."""
     print("**minilm**: dev ndcg@10 by optimiser steps of 64 queries and rate; one seed\n")
     print(f"| set | steps | {' | '.join(f'{rate:g}' for rate in RATES)} |\n| --- | --- |" + " --- |" * len(RATES))
     for steps, name in product(STEPS, TUNED):

@@ -1,4 +1,4 @@
-"""The learning rate by the number of steps: what is tried on the tuned sets, and the one look at the judged ones."""
+"""The learning rate by the number of steps: what is tried on tuning sets, and its one test on confirmation sets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def arm(start: str, steps: int, rate: float) -> str:
 
 
 def tuned() -> Iterator[Run]:
-    """Runs on the tuned sets, from MiniLM's words on all and from scratch on two; one seed of all before the next."""
+    """Runs on the tuning sets, from MiniLM's words on all and from scratch on two; one seed of all before the next."""
     yield from _from_words(1)
     for name, lengths in SCRATCH_STEPS.items():
         for steps in lengths:
@@ -64,7 +64,7 @@ def _of(name: str, start: str, steps: int, rates: Iterable[float], seed: int) ->
 
 
 def judged(out: Path, step: str = "judge_rate") -> Iterator[Run]:
-    """Runs on the judged sets: the constant, and the rate that the rule gives for the steps that this run had."""
+    """Runs on the confirmation sets: the constant, and the rate that the rule gives for the steps that this run had."""
     from rule import rate
 
     for seed, (name, epochs) in product(SEEDS, epochs_of(step).items()):
@@ -82,5 +82,5 @@ def judged(out: Path, step: str = "judge_rate") -> Iterator[Run]:
 
 
 def epochs_of(step: str) -> dict[str, int]:
-    """The judged sets of a step, and for how many epochs they are trained on."""
+    """The confirmation sets of a step, and for how many epochs they are trained on."""
     return SCRATCH_EPOCHS if step == "judge_rate_scratch" else EPOCHS

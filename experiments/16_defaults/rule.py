@@ -54,7 +54,7 @@ FAMILIES = {"constant": CONSTANTS, "power of steps": STEPS, "power of epochs": E
 
 
 def rate(steps: float) -> float:
-    """The rule that is judged, fixed before the judged sets were looked at: what `encoder.lr=auto` takes."""
+    """The rule that is judged, fixed before it was tried on the confirmation sets: what `encoder.lr=auto` takes."""
     return float(f"{power(steps, 50, 0.5, 0.005, 0.01):.2g}")
 
 

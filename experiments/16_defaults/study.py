@@ -122,7 +122,7 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def presets() -> Iterator[tuple[str, list[str]]]:
-    """The presets as they are, on the judged sets."""
+    """The presets as they are, on the confirmation sets."""
     for seed, name, arm in product(SEEDS, JUDGED, PRESETS):
         words = [*PRESETS[arm], "encoder.lr=auto", "batch_size=auto", f"strategy_name={arm}", f"seed={seed}"]
         yield f"presets/{name}/{arm}/{seed}", [*words, *at_the_end(words)]

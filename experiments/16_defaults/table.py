@@ -31,7 +31,7 @@ CONTRASTS = [
 
 
 def tuned(root: Path) -> None:
-    """The dev metric of every arm of every step on the sets that were tuned on; one seed."""
+    """The dev metric of every arm of every step on the tuning sets; one seed."""
     for step, by_arm in ARMS.items():
         sets = [name for name in TUNED if (root / step / name).is_dir()]
         if not sets:
@@ -54,7 +54,7 @@ def of_run(folder: Path) -> str:
 
 
 def judged(root: Path) -> None:
-    """New against old, and with against without, on the test queries of the sets that nothing was tuned on."""
+    """New against old, and with against without, on the test queries of the confirmation sets."""
     by_set = {name: arms(find([root / "judge" / name]).runs) for name in JUDGED if (root / "judge" / name).is_dir()}
     print(f"**means**: test {METRIC}\n\n| arm | {' | '.join(by_set)} |\n| --- |" + " --- |" * len(by_set))
     for arm in JUDGED_ARMS:
@@ -70,7 +70,7 @@ def judged(root: Path) -> None:
 
 
 def by_steps(root: Path) -> None:
-    """Dev by the number of steps and the rate, the rules that were tried, and the one look at the judged sets."""
+    """Dev by the number of steps and the rate, the rules that were tried, and the one test on the confirmation sets."""
     for start in ("minilm", "null"):
         found = rule.curves(root, start)
         tried = sorted({float(one) for values, _ in found.values() for one in values})
@@ -89,14 +89,14 @@ def by_steps(root: Path) -> None:
 
 
 def transformer(root: Path) -> None:
-    """MiniLM's rate and batch on the tuned sets, and what was judged of them."""
+    """MiniLM's rate and batch on the tuning sets, and what was judged of them."""
     minilm.table(root)
     judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
     print(spent(root, "*minilm"))
 
 
 def judged_rates(root: Path, step: str, sets: Sequence[str], pair: tuple[str, str] = ("constant", "rule")) -> None:
-    """The one look at the judged sets: the second of a pair of rates against the first."""
+    """The one test on the confirmation sets: the second of a pair of rates against the first."""
     if not (root / step).is_dir():
         return
     by_set = {name: arms(find([root / step / name]).runs) for name in sets}
@@ -111,7 +111,7 @@ def judged_rates(root: Path, step: str, sets: Sequence[str], pair: tuple[str, st
 
 
 def presets(root: Path) -> None:
-    """The presets with the default words, against in-batch negatives alone, on the judged sets."""
+    """The presets with the default words, against in-batch negatives alone, on the confirmation sets."""
     by_set = {name: arms(find([root / "presets" / name]).runs) for name in JUDGED}
     print(f"**presets**: test {METRIC}, seeds in brackets; differences with 95% intervals\n")
     print(f"| arm | {' | '.join(by_set)} | mean of the sets |\n| --- |" + " --- |" * (len(by_set) + 1))
@@ -126,7 +126,7 @@ def presets(root: Path) -> None:
 
 
 def around(root: Path) -> None:
-    """The presets' numbers one at a time on the tuned sets, and what was judged of them."""
+    """The presets' numbers one at a time on the tuning sets, and what was judged of them."""
     print(f"**grid**: gain in dev {METRIC} points on the preset as it is, seeds in brackets; of that preset its dev\n")
     print(f"| group | arm | {' | '.join(TUNED)} | mean | |\n| --- | --- |" + " --- |" * (len(TUNED) + 2))
     candidates = grid.candidates(root)
@@ -160,7 +160,7 @@ def gain_of(root: Path, name: str, group: str, arm: str) -> str:
 
 
 def judged_grid(root: Path, candidates: Mapping[str, str]) -> None:
-    """The one look at the judged sets: each candidate against its preset as it is."""
+    """The one test on the confirmation sets: each candidate against its preset as it is."""
     together = 1 - 0.05 / len(grid.GROUPS)
     print(
         f"**judge_grid**: test {METRIC}, candidate - preset as it is, seeds in brackets; 95% intervals, of the mean at"

@@ -79,7 +79,7 @@ def test_help_imports_nothing_slow(answered, words):
         (["train", "negatives=[in_batch,bm52]"], "Could not find 'negatives/bm52'; did you mean bm25?"),
         (
             ["train", "negatives.bm25.k=4"],
-            "there is no key negatives.bm25: bm25 is not selected; select it",
+            "there is no key negatives.bm25: bm25 is not chosen; choose it",
         ),
         (["train", "bm25"], "bm25: arguments have the form KEY=VALUE"),
         (["train", "negatives=[]"], "choose one, as in negatives=in_batch"),

@@ -100,10 +100,10 @@ def _unknown_key(full: str, node: Any, command: str | None) -> str:
     multiple = parent in _groups(command, multiple=True)
     if key in options:
         word = f"{parent}=[{','.join([*map(str, node or ()), key])}]" if multiple else f"{parent}={key}"
-        return f"there is no key {full}: {key} is not selected; select it, as in {word}"
+        return f"there is no key {full}: {key} is not chosen; choose it, as in {word}"
     if options and not known:
-        choice = f"select one, as in {parent}={options[0]} (options: {', '.join(options)})"
-        return f"there is no key {full}: no {parent} is selected; {choice}"
+        choice = f"choose one, as in {parent}={options[0]} (options: {', '.join(options)})"
+        return f"there is no key {full}: no {parent} is chosen; {choice}"
     if not parent:
         known = known - {"hydra"} | set(_groups(command))
     close = near(key, [*known, *(options if multiple else ())])
