@@ -21,6 +21,7 @@ SEEDS = (1, 2, 3)  # of the confirmation sets; the tuning sets have the first
 OLD = 2e-5
 RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 STEPS, JUDGED_STEPS = (30, 90), 60
+EXPLORED = (1e-4, 5e-5)
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=minilm", "strategy=in_batch", "batch_size=64", "logger=csv"]
 COMMON += ["trainer.precision=32-true", "trainer.max_epochs=-1", "trainer.enable_progress_bar=false"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null"]
@@ -42,6 +43,13 @@ def judged(out: Path) -> Iterator[Run]:
     for seed, name, (arm, rate) in product(SEEDS, JUDGED, arms.items()):
         words = [f"optimizer.lr={rate}", f"trainer.max_steps={JUDGED_STEPS}", f"seed={seed}", f"strategy_name={arm}"]
         yield f"judge_minilm/{name}/{arm}/{seed}", [*COMMON, *words, "split.dev=null"]
+
+
+def explored() -> Iterator[Run]:
+    """Runs of the rates between these two on one of those sets, one seed: looked at when the others were known."""
+    for rate in EXPLORED:
+        words = [f"optimizer.lr={rate}", f"trainer.max_steps={JUDGED_STEPS}", "seed=1"]
+        yield f"explore_minilm/{JUDGED[0]}/{rate:g}/1", [*COMMON, *words, "split.dev=null"]
 
 
 def folder(name: str, steps: int, rate: float) -> str:
