@@ -2,7 +2,8 @@
 
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
                                                               judge_batch judge rate_steps judge_rate presets
-                                                              grid judge_grid judge_rate_scratch minilm judge_minilm explore_minilm)
+                                                              grid judge_grid judge_rate_scratch minilm judge_minilm
+                                                              explore_minilm)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -99,8 +100,8 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     elsewhere = {"rate_steps": rates.tuned, "presets": presets, "grid": partial(grid.tuned, out)}
     elsewhere |= {one: partial(rates.judged, out, one) for one in ("judge_rate", "judge_rate_scratch")}
     elsewhere |= {"judge_grid": partial(grid.judged, out)}
-    elsewhere |= {"minilm": minilm.tuned, "judge_minilm": partial(minilm.judged, out)}
-    elsewhere |= {"explore_minilm": minilm.explored}
+    elsewhere |= {"minilm": minilm.tuned, "explore_minilm": minilm.explored}
+    elsewhere |= {"judge_minilm": partial(minilm.judged, out)}
     if step in elsewhere:
         for folder, words in elsewhere[step]():
             yield folder, [*words, *(part(folder.split("/")[1]) if step in CUT else [])]
