@@ -21,7 +21,7 @@ SEEDS = (1, 2, 3)  # of the confirmation sets; the tuning sets have the first
 OLD = 2e-5
 RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 STEPS, JUDGED_STEPS = (30, 90), 60
-EXPLORED = (1e-4, 5e-5)
+EXPLORED = (5e-5, 1e-4)
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=minilm", "strategy=in_batch", "batch_size=64", "logger=csv"]
 COMMON += ["trainer.precision=32-true", "trainer.max_epochs=-1", "trainer.enable_progress_bar=false"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null"]
