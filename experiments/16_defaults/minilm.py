@@ -76,3 +76,16 @@ def table(out: Path) -> None:
         cells = [dev(out, name, steps, rate) for rate in RATES]
         print(f"| {name} | {steps} | {' | '.join('' if np.isnan(one) else f'{one:.4f}' for one in cells)} |")
     print(f"\nJudged: {chosen(out):g} against {OLD:g}.\n")
+
+
+def explored_table(out: Path) -> None:
+    """Print test by rate on the set that was explored, seed 1."""
+    name, best = JUDGED[0], chosen(out)
+    folders = {OLD: f"judge_minilm/{name}/old/1", best: f"judge_minilm/{name}/new/1"}
+    folders |= {rate: f"explore_minilm/{name}/{rate:g}/1" for rate in EXPLORED}
+    found = {rate: out / folder / "summary.json" for rate, folder in sorted(folders.items())}
+    read = {rate: json.loads(path.read_text(encoding="utf-8")) for rate, path in found.items() if path.exists()}
+    tested = {rate: f"{one['test']['after']['ndcg@10']:.4f}" for rate, one in read.items()}
+    print(f"**explore_minilm**: test ndcg@10 of {name}, {JUDGED_STEPS} steps, seed 1\n")
+    print(f"| {' | '.join(f'{rate:g}' for rate in tested)} |\n|" + " --- |" * len(tested))
+    print(f"| {' | '.join(tested.values())} |\n")

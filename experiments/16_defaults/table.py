@@ -92,6 +92,7 @@ def transformer(root: Path) -> None:
     """MiniLM's rate and batch on the tuning sets, and what was judged of them."""
     minilm.table(root)
     judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
+    minilm.explored_table(root)
     print(spent(root, "*minilm"))
 
 
