@@ -15,7 +15,7 @@ PLACE = "hydra.sweep.dir="
 EXAMPLES = """words:
   data=..., encoder=..., any word of hardneg train    the same for all arms
   budget=30m      the time for the race itself, beginning with the check of its arms: 90s, 30m, 2h
-  race=default    the arms: default, small, static, or a yaml of your own (--config-dir DIR, DIR/race/NAME.yaml)
+  race=default    the arms: default, small, static, transformer, or yours, DIR/race/NAME.yaml (--config-dir DIR)
   baseline=in_batch alpha=0.05 rungs=4 growth=2 keep=0.5 seeds=3    see conf/hydra/sweeper/race.yaml
   hydra.sweep.dir=DIR    the race's folder; given again, it goes on there, also in several processes at once
 
