@@ -21,7 +21,7 @@ SEEDS = (1, 2, 3)  # of the confirmation sets; the tuning sets have the first
 OLD = 2e-5
 RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 STEPS, JUDGED_STEPS = (30, 90), 60
-EXPLORED = (5e-5, 1e-4)
+EXPLORED = 5e-5
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=minilm", "strategy=in_batch", "batch_size=64", "logger=csv"]
 COMMON += ["trainer.precision=32-true", "trainer.max_epochs=-1", "trainer.enable_progress_bar=false"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null"]
@@ -46,10 +46,10 @@ def judged(out: Path) -> Iterator[Run]:
 
 
 def explored() -> Iterator[Run]:
-    """Runs of the rates between these two on one of those sets, one seed: looked at when the others were known."""
-    for rate in EXPLORED:
-        words = [f"optimizer.lr={rate}", f"trainer.max_steps={JUDGED_STEPS}", "seed=1"]
-        yield f"explore_minilm/{JUDGED[0]}/{rate:g}/1", [*COMMON, *words, "split.dev=null"]
+    """Runs of a rate between these two on those sets, one seed: chosen when the others were known."""
+    for name in JUDGED:
+        words = [f"optimizer.lr={EXPLORED}", f"trainer.max_steps={JUDGED_STEPS}", "seed=1"]
+        yield f"explore_minilm/{name}/{EXPLORED:g}/1", [*COMMON, *words, "split.dev=null"]
 
 
 def folder(name: str, steps: int, rate: float) -> str:
@@ -79,13 +79,19 @@ def table(out: Path) -> None:
 
 
 def explored_table(out: Path) -> None:
-    """Print test by rate on the set that was explored, seed 1."""
-    name, best = JUDGED[0], chosen(out)
-    folders = {OLD: f"judge_minilm/{name}/old/1", best: f"judge_minilm/{name}/new/1"}
-    folders |= {rate: f"explore_minilm/{name}/{rate:g}/1" for rate in EXPLORED}
-    found = {rate: out / folder / "summary.json" for rate, folder in sorted(folders.items())}
-    read = {rate: json.loads(path.read_text(encoding="utf-8")) for rate, path in found.items() if path.exists()}
-    tested = {rate: f"{one['test']['after']['ndcg@10']:.4f}" for rate, one in read.items()}
-    print(f"**explore_minilm**: test ndcg@10 of {name}, {JUDGED_STEPS} steps, seed 1\n")
-    print(f"| {' | '.join(f'{rate:g}' for rate in tested)} |\n|" + " --- |" * len(tested))
-    print(f"| {' | '.join(tested.values())} |\n")
+    """Print test of the sets that were judged by rate, with the rate that was explored, seed 1."""
+    rates = sorted({OLD: "judge_minilm/{}/old/1", chosen(out): "judge_minilm/{}/new/1"}.items())
+    rates.insert(1, (EXPLORED, f"explore_minilm/{{}}/{EXPLORED:g}/1"))
+    print(f"**explore_minilm**: test ndcg@10, {JUDGED_STEPS} steps, seed 1\n")
+    print(f"| set | {' | '.join(f'{rate:g}' for rate, _ in rates)} |\n| --- |" + " --- |" * len(rates))
+    for name in JUDGED:
+        print(f"| {name} | {' | '.join(tested(out / folder.format(name)) for _, folder in rates)} |")
+    print()
+
+
+def tested(run: Path) -> str:
+    """The test metric of a run; empty where it was not run."""
+    written = run / "summary.json"
+    if not written.exists():
+        return ""
+    return f"{json.loads(written.read_text(encoding='utf-8'))['test']['after']['ndcg@10']:.4f}"
