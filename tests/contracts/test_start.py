@@ -99,7 +99,7 @@ def test_help_imports_nothing_slow(answered, words):
         (["search", "nowhere", "q", "-k", "101"], "-k 101: must be from 1 to 100; --max-k allows more"),
         (["search", "nowhere", "q"], "nowhere has no live index"),
         (["serve", "nowhere"], "nowhere has no live index"),
-        (["check", "nowhere"], "path=nowhere: there is no such folder"),
+        (["check", "nowhere"], "path=nowhere: give the folder of an index"),
         (["renew", "nowhere"], "nowhere has no live index"),
         (["import", "nowhere", "out.ckpt"], "nowhere: no such folder"),
         (["inspect", "nowhere"], "data.path=nowhere: there is no such file"),

@@ -88,7 +88,7 @@ def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing
     assert (summary["winner"], summary["take"], summary["runner_up"]) == ("bm25", "bm25", "random")
     assert summary["looks"][0]["worse"] == ["random"] and "worse, stopped: random (p " in said.stderr
     assert "Stopped as worse than the best of their rung: random." in summary["why"]
-    assert " bm25: 25% of the loss, 50% of its negatives above their positive" in said.stderr
+    assert "\nbm25: 25% of the loss, 50% of its negatives above their positive" in said.stderr
     assert "bm25: bm25:" not in said.stderr, "an arm that is named as its source"
     assert summary["arms"]["bm25"]["negatives"]["bm25"]["loss_share"] == 0.25
     assert "differs from the baseline also" not in said.stdout, "a length or a batch of its own is what an arm is"
