@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 
 import pytest
 import torch
@@ -108,6 +109,17 @@ def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, hardneg_pro
 def test_a_complete_run_is_not_trained_again(hardneg, small):
     hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "hydra.run.dir=done")
     assert "is complete" in hardneg("resume", "done", code=2).stderr
+
+
+def test_the_command_that_is_printed_for_other_words_trains_the_other_run(hardneg, small, tmp_path):
+    hardneg("train", *small, "trainer.max_epochs=1", "logger=csv", "seed=1", "hydra.run.dir=done")
+    for word, run, first in (("seed=5", "other", 1), ("trainer.max_epochs=2", "longer", 12)):
+        said = hardneg("resume", "done", word, code=2).stderr
+        _, *words = shlex.split(said.partition(":  ")[2].replace("hydra.run.dir=NEW", f"hydra.run.dir={run}"))
+        hardneg(*words)
+        with (tmp_path / run / "metrics.csv").open() as file:
+            steps = [int(row["step"]) for row in csv.DictReader(file) if row.get("train/loss")]
+        assert steps[0] == first and steps[-1] == (11 if run == "other" else 22)
 
 
 def test_resuming_what_is_no_run_says_so(hardneg, tmp_path):
