@@ -29,19 +29,18 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
     once more, with the same config.
     """
     goes_on = training and run_identity.goes_on(cfg.get("ckpt_path"), folder)
-    left = status.read(folder)
-    at_work = left is not None and left["state"] == "running"
-    if not goes_on and not at_work and any((folder / CHECKPOINTS).glob("*.ckpt")):
-        way = f", or go on with it: {command_line('resume', folder)}"
-        results = folder / "summary.json"
-        if results.exists() and (left is None or left["state"] == "done"):
-            way = f"; it is complete, and its results are in {results}"
-        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
     # A rank that is not the first has no say: of a run on several machines the first is at work there already.
     begins = not goes_on and launch.first_rank()
     found = status.once_left(folder) if begins else status.read(folder)
-    if begins and found is not None and found["state"] == "running":
+    at_work = found is not None and found["state"] == "running"
+    if begins and at_work:
         raise ConfigError(f"{folder} is at work; wait for its end, or choose another hydra.run.dir")
+    if not goes_on and not at_work and any((folder / CHECKPOINTS).glob("*.ckpt")):
+        way = f", or go on with it: {command_line('resume', folder)}"
+        results = folder / "summary.json"
+        if results.exists() and (found is None or found["state"] == "done"):
+            way = f"; it is complete, and its results are in {results}"
+        raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
     complete = found is None or found["state"] == "done"
     if not (folder / "summary.json").exists() or not complete:
         return

@@ -118,3 +118,13 @@ def test_a_run_that_is_at_work_after_its_summary_is_not_called_complete_nor_resu
     used(tmp_path / "run", compose(), "running", checkpoint=True)
     with status.held(tmp_path / "run"), pytest.raises(ConfigError, match="is at work; wait for its end"):
         refuse_used(tmp_path / "run", compose(), training=True)
+
+
+def test_a_run_that_was_stopped_while_we_waited_for_it_is_not_trained_over(tmp_path, monkeypatch):
+    used(tmp_path / "run", compose(), "interrupted", checkpoint=True)
+    (tmp_path / "run" / "summary.json").unlink()
+    said = iter([{"state": "running"}, {"state": "interrupted"}])
+    monkeypatch.setattr(status, "read", lambda _: next(said))
+    monkeypatch.setattr(status, "PATIENCE", 0.05)
+    with pytest.raises(ConfigError, match="holds a training run already"):
+        refuse_used(tmp_path / "run", compose(), training=True)
