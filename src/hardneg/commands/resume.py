@@ -66,7 +66,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     hydra = _hydra_of(run)
     back_to(str(hydra.runtime.cwd))
     words = [*config_dir_words(hydra), *_from_last(run, _begun_with(run)), f"{RUN_DIR}={quoted(run)}"]
-    return hydra.job.config_name.replace("_", "-"), words
+    return _command(hydra), words
 
 
 def _run_and_changes(given: argparse.Namespace) -> tuple[Path, list[str]]:
@@ -81,6 +81,10 @@ def _run_and_changes(given: argparse.Namespace) -> tuple[Path, list[str]]:
 
 def _hydra_of(run: Path) -> Any:
     return OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+
+
+def _command(hydra: Any) -> str:
+    return str(hydra.job.config_name).replace("_", "-")
 
 
 def _begun_with(run: Path) -> list[str]:
@@ -106,8 +110,7 @@ def _another_run(run: Path, changes: Sequence[str]) -> str:
     longer = changed <= LONGER and (run / CHECKPOINTS / LAST).exists()
     words = _from_last(run, words) if longer else words
     place = [] if RUN_DIR in changed else [f"{RUN_DIR}=NEW"]
-    name = str(hydra.job.config_name).replace("_", "-")
-    command = command_line(name, *config_dir_words(hydra), *map(plain, words), *place)
+    command = command_line(_command(hydra), *config_dir_words(hydra), *map(plain, words), *place)
     begins = "trained longer from its last checkpoint, in a folder of its own" if longer else "begun from the start"
     return f"a run goes on {KEPT}; with these another one is {begins}:  {_there(hydra)}{command}"
 
@@ -133,8 +136,7 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
-    name = str(hydra.job.config_name).replace("_", "-")
-    what, start = "a sweep", [name, "-m"]
+    what, start = "a sweep", [_command(hydra), "-m"]
     if race.SWEEPER in words:
         words, what, start = race.as_asked(words), "a race", ["race"]
     said = f"{' '.join(changes)}: it goes on {KEPT}; " if changes else ""
@@ -170,7 +172,7 @@ def _results(folder: Path, hydra: Any) -> str | None:
         return f"{failed}{won}all trials: {command_line('jobs', folder)}"
     if {*states} != {"done"}:
         return None
-    what = ("which is better", "compare") if str(hydra.job.config_name).startswith("train") else ("its jobs", "jobs")
+    what = ("which is better", "compare") if _command(hydra).startswith("train") else ("its jobs", "jobs")
     return f"{what[0]}: {command_line(what[1], folder)}"
 
 
