@@ -10,7 +10,8 @@ from hardneg.errors import JobFailed
 from hardneg.race.budget import slots
 from hardneg.race.course import Course
 from hardneg.race.crew import Work, ended
-from hardneg.race.outcome import Outcome, Run, named
+from hardneg.race.outcome import Outcome, Run
+from hardneg.race.portfolio import run_name
 from hardneg.race.record import Record
 from hardneg.runs import rungs
 from hardneg.sweep.jobs import Job
@@ -38,30 +39,32 @@ class Anew:
     def run(self) -> list[Run]:
         """Train what there is time for; return the arms and seeds that were trained."""
         known = self.record.kept("ends") or {}
-        if missing := [name for name, seed in self.must if named((name, seed)) not in known]:
+        if missing := [name for name, seed in self.must if run_name(name, seed) not in known]:
             needed = slots(len(missing), self.course.crew.n_jobs) * self._cost()
             self.course.warn_if_over(needed, f"time is short for a run of {' and of '.join(missing)} with the test")
         self.course.crew.work_off(self.wanted, self._ended)
         known = self.record.kept("ends") or {}
-        return [run for group in self.groups for run in group if named(run) in known]
+        return [run for group in self.groups for run in group if run_name(*run) in known]
 
     def wanted(self) -> list[Work]:
         """The runs that are left: the first in any case, others while there is time and somebody to compare with."""
         ended, failed = (set(known) for known in (self.record.kept("ends") or {}, failed_ends(self.record)))
         cost, left, out = self._cost(), self.course.left(), list[Run]()
         for group in self.groups:
-            missing = [run for run in group if named(run) not in ended | failed]
+            missing = [run for run in group if run_name(*run) not in ended | failed]
             in_time = cost * slots(len(out) + len(missing), self.course.crew.n_jobs) <= left
             # Arms are compared on the seeds that they share: without the baseline's run of its seed one tells nothing.
-            shared = named((self.outcome.baseline, group[0][1]))
-            paired = not failed & set(map(named, group)) and shared in ended | set(map(named, (*group, *out)))
+            shared = run_name(self.outcome.baseline, group[0][1])
+            paired = not failed & {run_name(*run) for run in group} and shared in ended | {
+                run_name(*run) for run in (*group, *out)
+            }
             out += [run for run in missing if run in self.must or (in_time and paired)]
         return [self._work(name, seed) for name, seed in out]
 
     def _work(self, name: str, seed: int) -> Work:
         unit, whole = self.outcome.plan.unit[name], self.course.rules.whole
         words = tuple(self.course.entries[name].at_the_end(unit, whole, seed))
-        return Work(f"end_{named((name, seed))}", name, words, {}, seed)
+        return Work(f"end_{run_name(name, seed)}", name, words, {}, seed)
 
     def _cost(self) -> float:
         """The seconds of such a run: the mean of those that ended, or else what a whole run has cost recently."""
@@ -78,8 +81,8 @@ class Anew:
             return
         with self.record.alone():
             known = self.record.kept("ends") or {}
-            self.record.keep("ends", {**known, named((work.arm, work.seed)): [work.arm, work.seed]})
-            self.record.keep(f"seconds_end_{named((work.arm, work.seed))}", seconds)
+            self.record.keep("ends", {**known, run_name(work.arm, work.seed): [work.arm, work.seed]})
+            self.record.keep(f"seconds_end_{run_name(work.arm, work.seed)}", seconds)
         best = rungs.best_until(job.folder, self.outcome.plan.unit[work.arm] * self.course.rules.whole)
         log.info(
             "anew  %-*s  seed %d  dev %s %.4f  %s",
@@ -89,7 +92,7 @@ class Anew:
     def _failed(self, work: Work, job: Job, error: str, seconds: float) -> None:
         if (work.arm, work.seed) in self.must:
             raise JobFailed(f"{job.name} failed: {error}; see {job.folder}")
-        run = named((work.arm, work.seed))
+        run = run_name(work.arm, work.seed)
         with self.record.alone():
             self.record.keep(FAILED, {**failed_ends(self.record), run: error})
             self.record.keep(f"seconds_failed_{run}", seconds)

@@ -17,12 +17,6 @@ Run = tuple[str, int]  # arm and seed
 Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at the end
 
 
-def named(run: Run) -> str:
-    """Name a run at the end as its folder and the race's record do."""
-    name, seed = run
-    return f"{name}-s{seed}"
-
-
 @dataclass(frozen=True)
 class Outcome:
     """The state of a race before its runs at the end."""

@@ -25,6 +25,11 @@ ENDLESS = 1_000_000  # steps of a run that is only timed
 QUIET = "+hydra.job_logging.handlers.console.level=ERROR"  # a run has its own log, with its alarms
 
 
+def run_name(arm: str, seed: int) -> str:
+    """Name a run at the end, as its folder and the race's record do."""
+    return f"{arm}-s{seed}"
+
+
 @dataclass(frozen=True)
 class Settings:
     """What `conf/hydra/sweeper/race.yaml` says; raises `ConfigError` for settings out of range."""
@@ -135,7 +140,7 @@ class Entry:
             *_length(unit * whole, unit),
             f"seed={seed}",
             named,
-            *self._place("end", f"{self.name}-s{seed}"),
+            *self._place("end", run_name(self.name, seed)),
         ]
 
     def command(self, unit: int, whole: int, seed: int) -> str:

@@ -18,7 +18,8 @@ from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.config.run_identity import found_learning_rate
 from hardneg.race import figure
 from hardneg.race.anew import failed_ends
-from hardneg.race.outcome import Outcome, conclude, named
+from hardneg.race.outcome import Outcome, conclude
+from hardneg.race.portfolio import run_name
 from hardneg.runs import results, rungs
 from hardneg.system.progress import clock
 
@@ -74,7 +75,7 @@ def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[s
     race, out = outcome.course, dict[str, dict[int, rungs.DevValues]]()
     for name, seed in ends:
         whole = outcome.plan.unit[name] * race.rules.whole
-        found = rungs.best_until(race.folder / "end" / named((name, seed)), whole)
+        found = rungs.best_until(race.folder / "end" / run_name(name, seed), whole)
         out.setdefault(name, {})[seed] = found
     return out
 
@@ -83,7 +84,7 @@ def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
     """The runs at the end as `hardneg compare` takes them; those that have no test are left out."""
     race, runs = outcome.course, dict[str, dict[int, FinishedRun]]()
     for name, seed in ends:
-        folder = race.folder / "end" / named((name, seed))
+        folder = race.folder / "end" / run_name(name, seed)
         if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
             runs.setdefault(name, {})[seed] = find([folder]).runs[0]
     # An arm is its words, and the length, batch and rate that were found for it: these differences go without saying.
