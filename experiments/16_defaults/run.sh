@@ -4,7 +4,7 @@
 # usage: run.sh DATA_FOLDER [OUT_FOLDER] [STEP...]      (steps: batch seconds temperature_warmup bm25 mined judge_batch judge
 #                                                     rate_steps judge_rate presets grid judge_grid
 #                                                     judge_rate_scratch minilm judge_minilm
-#                                                     explore_minilm)
+#                                                     explore_minilm judge_explored_minilm)
 set -euo pipefail
 data=$(realpath "${1:?usage: run.sh DATA_FOLDER [OUT_FOLDER] [STEP...]}") out=$(realpath -m "${2:-/tmp/defaults}")
 cd "$(dirname "$0")"

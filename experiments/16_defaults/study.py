@@ -3,7 +3,7 @@
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
                                                               judge_batch judge rate_steps judge_rate presets
                                                               grid judge_grid judge_rate_scratch minilm judge_minilm
-                                                              explore_minilm)
+                                                              explore_minilm judge_explored_minilm)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -29,7 +29,7 @@ from judged import PRESETS
 LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each epoch's batches, beyond the first step
 BATCH = ("in_batch_64", "in_batch")
 LATER = ("judge_batch", "judge", "rate_steps", "judge_rate", "presets", "grid", "judge_grid", "judge_rate_scratch")
-MINILM = ("minilm", "judge_minilm", "explore_minilm")  # the steps of the transformer
+MINILM = ("minilm", "judge_minilm", "explore_minilm", "judge_explored_minilm")  # the steps of the transformer
 CUT = ("presets", "grid", "judge_grid")  # steps that take a part of large sets, beside those of `ARMS` and `judged.py`
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
@@ -101,6 +101,7 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     elsewhere |= {one: partial(rates.judged, out, one) for one in ("judge_rate", "judge_rate_scratch")}
     elsewhere |= {"judge_grid": partial(grid.judged, out)}
     elsewhere |= {"minilm": minilm.tuned, "explore_minilm": minilm.explored}
+    elsewhere |= {"judge_explored_minilm": minilm.explored_judged}
     elsewhere |= {"judge_minilm": partial(minilm.judged, out)}
     if step in elsewhere:
         for folder, words in elsewhere[step]():

@@ -93,6 +93,7 @@ def transformer(root: Path) -> None:
     minilm.table(root)
     judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
     minilm.explored_table(root)
+    judged_rates(root, "judge_explored_minilm", minilm.UNUSED, ("old", "new"))
     print(spent(root, "*minilm"))
 
 
