@@ -47,7 +47,7 @@ def test_a_trial_that_was_stopped_is_resumed_as_a_run_of_its_own_and_a_search_is
     assert json.loads((trial / "summary.json").read_text())["test"] == json.loads(told)["test"]
     assert "add -m" in hardneg("train", *small, *words[::3], "hydra.run.dir=alone", code=2).stderr
     refused = hardneg("resume", "found", code=2).stderr
-    assert "which is done; the words of its best trial are in found/best.yaml" in refused
+    assert "which is done; its best trial is in found/best.yaml" in refused
 
 
 def test_a_bad_trial_ends_early_without_a_test(hardneg, small, tmp_path, monkeypatch):

@@ -17,8 +17,9 @@ from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
 from hardneg.errors import ConfigError
 from hardneg.runs import status
-from hardneg.runs.folder import BEST_TRIAL, CHECKPOINTS, LAST, SWEEP
+from hardneg.runs.folder import CHECKPOINTS, LAST, SWEEP
 from hardneg.stages.request import again, back_to
+from hardneg.sweep.outcome import next_step
 
 LONGER = {f"trainer.max_{what}" for what in ("epochs", "steps", "time")}  # what may train a run on, not another one
 CKPT_PATH, RUN_DIR = "ckpt_path", "hydra.run.dir"
@@ -133,6 +134,8 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
 
     `changes` were asked for and are not among the words of that command.
     """
+    from hardneg.sweep.jobs_table import rows  # which draws tables
+
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
@@ -141,7 +144,8 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
         words, what, start = race.as_asked(words), "a race", ["race"]
     said = f"{' '.join(changes)}: it goes on {KEPT}; " if changes else ""
     said += f"{folder} is the folder of {what}"
-    if (results := _results(folder, hydra)) is not None:
+    results = _verdict(folder) if what == "a race" else next_step(folder, rows(folder))
+    if results is not None:
         return f"{said}, which is done; {results}"
     place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
@@ -151,29 +155,12 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
     )
 
 
-def _results(folder: Path, hydra: Any) -> str | None:
-    """Say what to do with a sweep, a search or a race that is done; None where something is left to run."""
-    from hardneg.sweep.jobs_table import rows  # which draws tables
-
-    if race.SWEEPER in hydra.overrides.hydra:
-        summary = folder / "summary.json"  # the last that a race writes
-        if not summary.exists() or json.loads(summary.read_text(encoding="utf-8")).get("failed_at_the_end"):
-            return None
-        return f"its verdict is in {summary}; its last runs side by side: {command_line('compare', folder / 'end')}"
-    states = [row.state for row in rows(folder)]
-    if trials := OmegaConf.select(hydra, "sweeper.n_trials"):
-        best = folder / BEST_TRIAL
-        found: Any = OmegaConf.load(best) if best.exists() else OmegaConf.create()
-        ended = max(found.get("trials", 0), states.count("failed"))  # no file where all of them have failed
-        if ended < trials or not {*states} <= {"done", "pruned", "failed"}:
-            return None
-        failed = f"{states.count('failed')} of its trials failed, and none is tried again; " * ("failed" in states)
-        won = f"the words of its best trial are in {best}; " * best.exists()
-        return f"{failed}{won}all trials: {command_line('jobs', folder)}"
-    if {*states} != {"done"}:
+def _verdict(folder: Path) -> str | None:
+    """Say where the verdict of a race is; None where something is left to run."""
+    summary = folder / "summary.json"  # the last that a race writes
+    if not summary.exists() or json.loads(summary.read_text(encoding="utf-8")).get("failed_at_the_end"):
         return None
-    what = ("which is better", "compare") if _command(hydra).startswith("train") else ("its jobs", "jobs")
-    return f"{what[0]}: {command_line(what[1], folder)}"
+    return f"its verdict is in {summary}; its last runs side by side: {command_line('compare', folder / 'end')}"
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:

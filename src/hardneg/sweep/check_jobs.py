@@ -38,7 +38,7 @@ class Preflight(Callback):
     Exits by `SystemExit`: Hydra would turn any other exception into a warning and go on.
     """
 
-    sweep: Path | None = None  # the folder of the last sweep that passed, for the table at its end
+    sweep: Path | None = None  # the folder of a sweep that passed, for the table at its end
     checked = False  # whether the single run that begins now was checked in this process
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -104,7 +104,8 @@ class Preflight(Callback):
             with stopping_at_errors("no job was started"):
                 check_folders(checked)
             announce(folder, checked)
-        Preflight.sweep = folder
+        if not str(config.hydra.sweeper._target_).endswith(".Race"):  # a race reports its own outcome
+            Preflight.sweep = folder
         log.info("%d job%s checked", len(checked), "s" * (len(checked) != 1))
 
 

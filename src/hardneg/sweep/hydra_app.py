@@ -16,14 +16,14 @@ from hydra.core.plugins import Plugins
 
 from hardneg.config import composition
 from hardneg.config.classes import hydras_own_whitelist_off
-from hardneg.config.command_words import command_line, to_type
+from hardneg.config.command_words import to_type
 from hardneg.config.package_lines import checked_where_shown, unreadable
 from hardneg.config.slips import in_plain_words, no_option
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.preflight.config import check_config
-from hardneg.runs.folder import BEST_TRIAL
 from hardneg.runs.job import Entry, run
 from hardneg.sweep.check_jobs import Preflight
+from hardneg.sweep.outcome import next_step
 from hardneg.system.library_messages import silence_libraries
 from hydra_plugins.hardneg import Optuna, Processes, Race
 
@@ -63,8 +63,8 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     except JobFailed:  # it has said why
         sys.exit(1)
     finally:
-        if Preflight.sweep is not None and "hydra/sweeper=race" not in rest:  # a race reports its own outcome
-            _tell(Preflight.sweep, command)
+        if Preflight.sweep is not None:
+            _tell(Preflight.sweep)
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _in_words(command: str, rest: list[str]) -> Iterator[None]:
         raise ConfigError(in_plain_words(error, command.replace("-", "_"))) from error
 
 
-def _tell(sweep: Path, command: str) -> None:
+def _tell(sweep: Path) -> None:
     """End a sweep with its table, and with what to do next."""
     from hardneg.sweep.jobs_table import rows, show  # which draw tables: of all starts only a sweep's needs it
 
@@ -92,9 +92,5 @@ def _tell(sweep: Path, command: str) -> None:
     if not found:  # it was refused before any job was
         return
     show(sweep, found)
-    if any(row.state not in ("done", "pruned") for row in found):
-        log.info("the same command with %s runs only what is missing", to_type("hydra.sweep.dir", sweep))
-    elif (best := sweep / BEST_TRIAL).exists():
-        log.info("the winner was chosen by dev: train it on several seeds beside a baseline; its words: %s", best)
-    elif command.startswith("train"):
-        log.info("which is better: %s", command_line("compare", sweep))
+    again = f"the same command with {to_type('hydra.sweep.dir', sweep)} runs only what is missing"
+    log.info("%s", next_step(sweep, found) or again)

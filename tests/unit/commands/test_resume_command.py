@@ -197,7 +197,8 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
             (folder / "best.yaml").write_text(best)
         assert "to run all that is missing" in refused(folder)
     (folder / "best.yaml").write_text("trial: 1\ntrials: 3\n")
-    said = f"the words of its best trial are in {folder}/best.yaml; all trials: hardneg jobs {folder}"
+    best = f"its best trial is in {folder}/best.yaml, chosen by dev: train it on several seeds beside a baseline"
+    said = f"{best}; all trials: hardneg jobs {folder}"
     assert refused(folder).endswith(f"which is done; {said}")
     status.write(folder / "two", state="failed")
     failed = "which is done; 1 of its trials failed, and none is tried again; "
