@@ -13,6 +13,9 @@ import pytest
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
+import shape_checks
+
+shape_checks.only_where_there_are_arrays()
 # Hundreds of processes are started, each of which would compile all modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
