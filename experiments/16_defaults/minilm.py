@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,8 +78,14 @@ def chosen(out: Path) -> float:
 
 def dev(out: Path, name: str, steps: int, rate: float) -> float:
     """The dev metric of a run; not a number where it was not run."""
-    written = out / folder(name, steps, rate) / "summary.json"
-    return json.loads(written.read_text(encoding="utf-8"))["dev"]["best"] if written.exists() else float("nan")
+    summary = of(out / folder(name, steps, rate))
+    return float("nan") if summary is None else summary["dev"]["best"]
+
+
+def of(run: Path) -> dict[str, Any] | None:
+    """The summary of a run; None where it was not run."""
+    written = run / "summary.json"
+    return json.loads(written.read_text(encoding="utf-8")) if written.exists() else None
 
 
 def table(out: Path) -> None:
@@ -104,7 +111,5 @@ def explored_table(out: Path) -> None:
 
 def tested(run: Path) -> str:
     """The test metric of a run; empty where it was not run."""
-    written = run / "summary.json"
-    if not written.exists():
-        return ""
-    return f"{json.loads(written.read_text(encoding='utf-8'))['test']['after']['ndcg@10']:.4f}"
+    summary = of(run)
+    return "" if summary is None else f"{summary['test']['after']['ndcg@10']:.4f}"

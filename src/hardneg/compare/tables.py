@@ -59,7 +59,8 @@ def _tested(contrast: Contrast, table: Comparison) -> list[str]:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None else f"{value:{form}}"
+    """A number; empty where there is none, such as the SD of one seed."""
+    return "" if value is None or math.isnan(value) else f"{value:{form}}"
 
 
 def title(table: Comparison) -> str:
@@ -150,7 +151,7 @@ def _latex(table: Comparison) -> str:
     names += ([r"$p_\mathrm{equiv}$"] if margin else []) + ["W/T/L", "$d_z$"]
     lines = [" & ".join(names) + r" \\", r"\midrule"]
     for row in table.rows:
-        out = [escaped(row.arm), f"{row.mean:.3f}", "" if math.isnan(row.spread) else f"{row.spread:.3f}"]
+        out = [escaped(row.arm), f"{row.mean:.3f}", _number(row.spread, ".3f")]
         lines.append(" & ".join(out + _latex_tested(row.contrast, margin)) + r" \\")
     body = "\n".join(lines)
     caption = escaped(f"{title(table)}. {legend(table)}")

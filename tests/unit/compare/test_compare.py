@@ -62,6 +62,7 @@ def test_one_seed_is_tested_over_queries_with_a_warning(tmp_path):
     found = compared(tmp_path)
     assert found.contrasts["b-infonce"].verdict == "better (this seed only)"
     assert any(note.startswith("ONE SEED") for note in found.notes)
+    assert "| b-infonce | 1 | 0.6" in markdown(found) and "nan" not in markdown(found), "one seed has no SD"
 
 
 def test_two_arms_with_two_seeds_get_no_verdict_and_more_arms_do(tmp_path):
