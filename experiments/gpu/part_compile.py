@@ -16,7 +16,7 @@ from train_speed_arms import BF16, Job, Workload, ours, quiet  # noqa: E402
 
 quiet()
 # Generating code for a CPU takes minutes and says nothing of a GPU: there only tracing is tried.
-compiler = "inductor" if part.device == "cuda" else "aot_eager"
+compiler = "inductor" if part.device == "cuda" else "eager"
 part.note(f"torch.compile(dynamic=True, backend={compiler!r}) of each tower's network, not by a key of the config")
 SETTINGS = [f"trainer.precision={BF16}"]
 ARMS = {"as it is": partial(ours, settings=SETTINGS), "compiled": partial(ours, settings=SETTINGS, compiler=compiler)}
