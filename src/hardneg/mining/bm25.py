@@ -91,7 +91,9 @@ class BM25(Miner):
         place[pool] = np.arange(len(pool), dtype=np.int32)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
-            asked = tokenizer.tokenize(task.data.queries.take(queries), update_vocab=False, show_progress=False)
+            texts = task.data.queries.take(queries)
+            # Documents without a token have an empty one, which a query without a known token must not share.
+            asked = tokenizer.tokenize(texts, update_vocab=False, show_progress=False, allow_empty=False)
             found = find(index, asked, np.where(positives >= 0, place[positives], np.int32(-1)), k, engine)
             return replace(found, ids=np.where(found.ids >= 0, pool[found.ids], np.int32(-1)))
 
