@@ -91,3 +91,27 @@ def test_a_short_list_gives_nothing_to_a_positive_that_it_does_not_hold(toy, tmp
     rank = fused.open(Task(toy, everything, nobody, tmp_path))
     hits = rank(np.zeros(1, np.int32), np.array([[1]], np.int32), 3)
     np.testing.assert_allclose(hits.positives, [[1 / 11]], rtol=1e-6)
+
+
+class Rounded(Fixed):
+    """Scores its positives one by one, a little lower than among the hits."""
+
+    def open(self, task):
+        rank = super().open(task)
+
+        def lower(queries, positives, k):
+            hits = rank(queries, positives, k)
+            return Hits(hits.ids, hits.scores, np.nextafter(hits.positives, np.float32(-np.inf), dtype=np.float32))
+
+        return lower
+
+
+def test_a_listed_positive_gets_what_its_hit_gets_however_its_score_is_rounded(toy, tmp_path):
+    """The last of a list would otherwise be below it."""
+    fused = Fused([Rounded([5, 3, 9], [1.0, 0.9, 0.8]), Rounded([3, 5, 9], [0.9, 1.0, 0.8])], constant=10)
+    everything, nobody = np.arange(10, dtype=np.int32), np.empty(0, np.int32)
+    rank = fused.open(Task(toy, everything, nobody, tmp_path))
+    hits = rank(np.zeros(1, np.int32), np.array([[5, 3, 9]], np.int32), 3)
+    assert sorted(hits.ids[0].tolist()) == [3, 5, 9]
+    for doc, score in zip(hits.ids[0].tolist(), hits.scores[0], strict=True):
+        assert hits.positives[0, [5, 3, 9].index(doc)] == score
