@@ -84,6 +84,13 @@ def test_duplicates_look_among_the_pairs_they_are_opened_for_alone(tmp_path):
     assert kept(Duplicates(), rest, tmp_path) == [True, False]
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.9])
+def test_language_keeps_exactly_the_least_share(share, tmp_path):
+    latin = round(10 * share)
+    pairs = pairs_of(("a" * latin + "д" * (10 - latin), "x"))
+    assert kept(Language(scripts=["Latin"], letters=share, sides=["query"]), pairs, tmp_path) == [True]
+
+
 def test_language_counts_letters_by_script_and_knows_nothing_of_none(tmp_path):
     pairs = pairs_of(("abcд", "слово"), ("123", "\uff21\uff22"))
     rule = Language(scripts=["Latin"], sides=["query"])
