@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from synthetic import make_model
@@ -13,6 +15,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
 from hardneg.mining.fused import Fused
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.retrieval.corpus_vectors import CorpusVectors
 
 
 class Fixed(Miner):
@@ -83,6 +86,22 @@ def test_two_dense_miners_embed_apart(toy, tmp_path):
     np.testing.assert_array_equal(one.ids, two.ids)
     alone = mine_and_store(MiningRecipe(Fused([miner(models[0])] * 2), 20, "all", {}), training, tmp_path)
     assert (alone.ids != one.ids).any()
+
+
+def test_the_current_weights_and_their_average_are_fused_where_vectors_are_shared(toy, tmp_path):
+    """The vectors of one state of the weights make way for the next one's, but not while they are read."""
+    training, shared = TrainingSet(toy), CorpusVectors(tmp_path / "vectors")
+    one, two = (make_model(toy, tmp_path, seed=seed) for seed in (0, 1))
+
+    def mined(model, cache):
+        fused = Fused([Dense(), Dense(weights="average")]).ready(toy, model, cache)
+        return mine_and_store(MiningRecipe(fused, 10, "all", {}), training, cache)
+
+    apart = mined(replace(one, average=two.towers), tmp_path / "apart")
+    together = mined(replace(one, average=two.towers, shared=shared), tmp_path / "together")
+    np.testing.assert_array_equal(apart.ids, together.ids)
+    shared.of(make_model(toy, tmp_path, seed=2))
+    assert len(list((tmp_path / "vectors").iterdir())) == 1, "nobody reads the others any more"
 
 
 def test_a_short_list_gives_nothing_to_a_positive_that_it_does_not_hold(toy, tmp_path):
