@@ -104,7 +104,9 @@ def test_parameters_are_part_of_its_identity():
     assert len(set(names)) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"k1": -1.0}, {"b": 1.5}, {"language": "klingon"}, {"tokens": "words"}])
+@pytest.mark.parametrize(
+    "wrong", [{"k1": -1.0}, {"b": 1.5}, {"language": "klingon"}, {"stopwords": "fi"}, {"tokens": "words"}]
+)
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ConfigError, match="BM25"):
         BM25(**wrong)
