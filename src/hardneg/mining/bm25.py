@@ -39,7 +39,7 @@ class BM25(Miner):
     texts; into `pairs` of characters in all scripts; or as an encoder does, by the tokenizer.json of a model's folder,
     whose tokens are neither stemmed nor left out as stop words.
 
-    Raises `ConfigError` for `k1` or `b` out of range, and a language without a stemmer.
+    Raises `ConfigError` for `k1` or `b` out of range, and a language without a stemmer or without stop words.
     """
 
     k1: float = 1.2
@@ -55,6 +55,12 @@ class BM25(Miner):
             raise ConfigError(
                 f"BM25 has no stemmer for {self.language!r}; choose from {', '.join(Stemmer.algorithms())}"
             )
+        try:
+            bm25s.tokenization.Tokenizer(stopwords=self.stopwords or [])
+        except ValueError as error:
+            raise ConfigError(
+                f"BM25 has no stop words for {self.stopwords!r}; null for none, or another language, as de ({error})"
+            ) from error
         check_tokens(self.tokens)
 
     def identity(self) -> dict[str, Any]:
@@ -91,7 +97,9 @@ class BM25(Miner):
         place[pool] = np.arange(len(pool), dtype=np.int32)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
-            asked = tokenizer.tokenize(task.data.queries.take(queries), update_vocab=False, show_progress=False)
+            texts = task.data.queries.take(queries)
+            # Documents without a token have an empty one, which a query without a known token must not share.
+            asked = tokenizer.tokenize(texts, update_vocab=False, show_progress=False, allow_empty=False)
             found = find(index, asked, np.where(positives >= 0, place[positives], np.int32(-1)), k, engine)
             return replace(found, ids=np.where(found.ids >= 0, pool[found.ids], np.int32(-1)))
 

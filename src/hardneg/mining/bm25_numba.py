@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import no_type_check
+from collections.abc import Callable
+from typing import Any, no_type_check
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
@@ -25,10 +26,18 @@ def by_numba(
         _search(index.scores, index.docs, index.starts, index.size, words, begins, positives, ids, scores, of_positives)
 
 
+def _compiled(function: Callable) -> Any:
+    """Have Numba compile a function, and keep the machine code where it has a place for that."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither the package nor the home folder can be written, as in many containers
+        return njit(nogil=True)(function)
+
+
 # njit compiles the source: no wrapper that checks types may come around it.
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 @no_type_check
 def _search(of_words, docs, starts, size, words, begins, positives, ids, scores, of_positives):  # noqa: ANN001, ANN202
     total = np.zeros(size, np.float32)
@@ -43,7 +52,7 @@ def _search(of_words, docs, starts, size, words, begins, positives, ids, scores,
         total[:] = 0
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 @no_type_check
 def _keep_best(total, ids, scores):  # noqa: ANN001, ANN202
     """Keep the best in a heap whose root is the worst of them; equal ones leave it from the end of the documents."""
@@ -62,7 +71,7 @@ def _keep_best(total, ids, scores):  # noqa: ANN001, ANN202
             least = scores[0]
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 @no_type_check
 def _up(ids, scores, place, doc, score):  # noqa: ANN001, ANN202
     while place > 0:
@@ -74,7 +83,7 @@ def _up(ids, scores, place, doc, score):  # noqa: ANN001, ANN202
     scores[place], ids[place] = score, doc
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 @no_type_check
 def _down(ids, scores, doc, score):  # noqa: ANN001, ANN202
     place, k = 0, len(ids)
@@ -89,7 +98,7 @@ def _down(ids, scores, doc, score):  # noqa: ANN001, ANN202
     scores[place], ids[place] = score, doc
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 @no_type_check
 def _worse(score, doc, other, other_doc):  # noqa: ANN001, ANN202
     return score < other or (score == other and doc > other_doc)

@@ -50,6 +50,7 @@ class Dense(Miner):
     search: Search = Exact()
     model: Model | None = field(default=None, init=False)  # set by `ready`
     own: Model | None = field(default=None, init=False)  # weights that are not those in training, loaded once
+    own_data: RetrievalData | None = field(default=None, init=False, compare=False, repr=False)  # that `own` reads
 
     collective: ClassVar[bool] = True  # type: ignore[misc]
 
@@ -92,13 +93,14 @@ class Dense(Miner):
                 raise ConfigError("weights=average needs a moving average of the model: add callbacks=[ema]")
             return self._with(model if self.weights == "current" else model.with_towers(model.average))
         where = model.device if model is not None else distributed.device(device)
-        if self.own is not None:
+        if self.own is not None and self.own_data is data:
             self.own.towers.to(where)
         else:
             # What is drawn for its own weights must not change those that the model in training starts from.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 object.__setattr__(self, "own", self._load(data, cache, where))
+            object.__setattr__(self, "own_data", data)
         assert self.own is not None
         return self._with(self.own if model is None else replace(self.own, embedded=model.embedded))
 

@@ -15,6 +15,7 @@ from hardneg.encoders.towers import QUERY
 from hardneg.mining.dense import Dense
 from hardneg.retrieval.embedding_blocks import SIZE, Blocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
+from hardneg.system import open_files
 from hardneg.system.cache import fingerprint, taking_turns
 
 
@@ -115,10 +116,13 @@ class StoredVectors:
         return out
 
     def _file(self, path: Path) -> np.ndarray:
-        """Open each file once: a batch reads from many."""
-        if path not in self._opened:
-            self._opened[path] = np.load(path, mmap_mode="r").view(np.ndarray)
-        return self._opened[path]
+        """Open each file once, since a batch reads from many, as long as there are not too many open."""
+        if path in self._opened:
+            return self._opened[path]
+        opened = np.load(path, mmap_mode="r").view(np.ndarray)
+        if len(self._opened) < open_files.share():
+            self._opened[path] = opened
+        return opened
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_opened": {}}

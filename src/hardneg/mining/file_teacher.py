@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from hardneg.data.pair_scores import PairScores
+from hardneg.data.ragged import Ragged
 from hardneg.data.readers.fields import number
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
@@ -30,8 +33,10 @@ class FileTeacher(Teacher):
     """Scores pairs by a table with one row a pair: query, document, score.
 
     Layout: columns `query-id`, `corpus-id`, `score` (other spellings in `QUERIES` and `DOCUMENTS`), as CSV, TSV, JSONL,
-    Parquet or Arrow; queries and documents by their ids, or by their whole text where no such id is there. Pairs that
-    are not in it have no score. Raises `ConfigError` for a path that is not such a file.
+    Parquet or Arrow; queries and documents by their ids, or by their whole text where no such id is there: all that
+    have it then get the score. Pairs that are not in it have none.
+
+    Raises `ConfigError` for a path that is not such a file.
     """
 
     def __init__(self, path: str) -> None:
@@ -57,7 +62,7 @@ class FileTeacher(Teacher):
                 query, doc, score = _cell(row, QUERIES), _cell(row, DOCUMENTS), number(row.get("score"))
             except BadRow as bad:
                 raise DataError(f"{self.path}:{line}: {bad}") from None
-            if (q := asked.find(query)) is not None and (d := held.find(doc)) is not None:
+            for q, d in itertools.product(asked.find(query), held.find(doc)):
                 queries.append(q)
                 docs.append(d)
                 scores.append(score)
@@ -93,20 +98,27 @@ class FileTeacher(Teacher):
 
 
 class _Rows:
-    """Rows of a table by id, or by whole text where no id is the same."""
+    """Rows of a table by id, or by whole text (surrounding blanks aside) where no id is the same."""
 
     def __init__(self, texts: Texts) -> None:
         self.ids = texts.rows
         self.texts = texts
         self.by_text: dict[str, int] | None = None
 
-    def find(self, name: str) -> int | None:
-        row = self.ids.get(name)
-        if row is None:
-            if self.by_text is None:
-                self.by_text = {text: number for number, text in enumerate(self.texts.texts.to_pylist())}
-            row = self.by_text.get(name)
-        return row
+    def find(self, name: str) -> list[int]:
+        """Return the row of this id, or all that have this text: one text may have several ids."""
+        if (row := self.ids.get(name)) is not None:
+            return [row]
+        if self.by_text is None:
+            texts, groups = self.texts.texts.to_pylist(), self.texts.groups.tolist()
+            self.by_text = {text.strip(): group for text, group in zip(texts, groups, strict=True)}
+        group = self.by_text.get(name.strip())
+        return [] if group is None else self.copies[group].tolist()
+
+    @cached_property
+    def copies(self) -> Ragged:
+        """The rows of each text, by its number."""
+        return Ragged.of(self.texts.groups, np.arange(len(self.texts)), int(self.texts.groups.max(initial=-1)) + 1)
 
 
 def _cell(row: Mapping[str, Any], names: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Float64, Int32
 
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
@@ -59,7 +59,7 @@ class Fused(Miner):
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             found = [ranker(queries, positives, k) for ranker in rankers]
             ids, scores = self._merge([hits.ids for hits in found], k)
-            gains = [self._gain(hits, k) for hits in found]
+            gains = [self._gain(hits, positives, k) for hits in found]
             unknown = np.all([np.isnan(hits.positives) for hits in found], axis=0)
             return Hits(ids, scores, np.where(unknown, np.nan, np.sum(gains, axis=0)).astype(np.float32))
 
@@ -81,9 +81,18 @@ class Fused(Miner):
             ids[row, : len(best)], scores[row, : len(best)] = docs[best], total[best]
         return ids, scores
 
-    def _gain(self, hits: Hits, k: int) -> Float32[np.ndarray, "Q P"]:
-        """What each positive gets from one list: by the number of hits that outscore it, nothing below the list."""
-        outscored = (hits.scores[:, None, :] > hits.positives[:, :, None]).sum(axis=2)
+    def _gain(self, hits: Hits, positives: Int32[np.ndarray, "Q P"], k: int) -> Float64[np.ndarray, "Q P"]:
+        """What each positive gets from one list: by its place there, and nothing below the list.
+
+        That of one that could not be listed, because it is not in the pool, is told by the hits that outscore it. By
+        scores alone one that is listed could miss its place: a miner may round the score of a hit otherwise.
+        """
+        place = np.full(positives.shape, k)
         lowest = np.where(hits.ids >= 0, hits.scores, np.inf).min(axis=1, initial=np.inf)
-        reached = ~np.isnan(hits.positives) & (outscored < k) & (hits.positives >= lowest[:, None])
-        return np.where(reached, 1.0 / (self.constant + 1 + outscored), 0.0).astype(np.float32)
+        for column, docs in enumerate(positives.T):  # one pass per positive, to avoid a (Q, P, K) array
+            score = hits.positives[:, column]
+            outscored = (hits.scores > score[:, None]).sum(axis=1)
+            unlisted = np.where(score >= lowest, outscored, k)  # not where the score is NaN
+            listed = (hits.ids == docs[:, None]) & (docs[:, None] >= 0)
+            place[:, column] = np.where(listed.any(axis=1), listed.argmax(axis=1), unlisted)
+        return np.where(place < k, 1.0 / (self.constant + 1 + place), 0.0)

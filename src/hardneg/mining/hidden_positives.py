@@ -66,22 +66,21 @@ class Leak:
 def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
     """Hide this share of each query's known positives, but never all of them; queries with one positive take no part.
 
-    A generated set knows what is relevant beyond its labels: there these documents count as hidden, and no label is
-    removed. Raises `DataError` where no query has two positives.
+    What stays known by a document of the same text, or by a query of the same text, is not hidden. A generated set
+    knows what is relevant beyond its labels: there these documents count as hidden, and no label is removed.
+
+    Raises `DataError` where nothing can be hidden.
     """
     data = training.data
     if data.truth is not None:
         relevant = data.truth.relevant
         asked = np.isin(relevant.queries, training.queries)
-        width = len(data.corpus)
-        known = training.known.row_ids * width + training.known.values
-        pairs = relevant.queries[asked].astype(np.int64) * width + relevant.docs[asked]
-        pairs = np.setdiff1d(pairs, known)
-        if not len(pairs):
+        pairs = _unknown(relevant.queries[asked], relevant.docs[asked], training)
+        if not len(pairs.values):
             raise DataError(
                 f"all that is relevant in {data.name!r} is labelled, so nothing is hidden; set data.false_negative_rate"
             )
-        return Hidden(training, Ragged.of(pairs // width, pairs % width, len(data.queries)))
+        return Hidden(training, pairs)
     rng = np.random.default_rng(seed)
     queries, docs = [], []
     for query in training.queries.tolist():
@@ -98,7 +97,21 @@ def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
     width = len(data.corpus)
     taken = np.isin(labels.queries.astype(np.int64) * width + labels.docs, rows.astype(np.int64) * width + columns)
     without = TrainingSet(replace(data, qrels={**data.qrels, training.split: labels.take(~taken)}), training.split)
-    return Hidden(without, Ragged.of(rows, columns, len(data.queries)))
+    pairs = _unknown(rows, columns, without)
+    if not len(pairs.values):
+        raise DataError(
+            f"of the queries of {data.name!r} in split {training.split!r} none has two positives whose texts differ and"
+            " that no other query of the same text has too: nothing can be hidden"
+        )
+    return Hidden(without, pairs)
+
+
+def _unknown(queries: Int[np.ndarray, " n"], docs: Int[np.ndarray, " n"], training: TrainingSet) -> Ragged:
+    """Return the pairs that the training set does not know to be relevant, by query row."""
+    width = len(training.data.corpus)
+    pairs = queries.astype(np.int64) * width + docs
+    pairs = np.setdiff1d(pairs, training.known.row_ids * width + training.known.values)
+    return Ragged.of(pairs // width, pairs % width, len(training.data.queries))
 
 
 def probe(

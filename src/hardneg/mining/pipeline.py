@@ -56,7 +56,7 @@ class MiningRecipe:
 
     def identity(self, ranking: Ranking) -> dict[str, Any]:
         """Name everything: any change makes another store."""
-        return {
+        named = {
             "miner": self.miner.identity(),
             "depth": self.depth,
             "pool": ranking.pool_name,
@@ -64,6 +64,10 @@ class MiningRecipe:
             "teacher": None if self.teacher is None else self.teacher.identity(),
             "training": ranking.training.fingerprint,
         }
+        # Some filters look at what those before them left, and `fingerprint` sorts names. Names in the order of the
+        # alphabet are left out, so that lists of before are found.
+        order = list(self.filters)
+        return named if order == sorted(order) else {**named, "order": order}
 
 
 def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:

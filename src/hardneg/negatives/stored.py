@@ -89,10 +89,16 @@ class Stored(OfflineSource):
         return self.miner.follows_model
 
     def prepare(self, setting: Setting) -> None:
-        """Open the store of this miner, data and filters, or mine it first; not where it follows the model."""
+        """Open the store of this miner, data and filters, or mine it first; not where it follows the model.
+
+        Raises what a teacher does that cannot be loaded, also where it is asked epochs later.
+        """
         self.findable = findable(setting.training, self.documents)
         if not self.follows_model:
             self.mine(setting)
+        elif self.teacher is not None:
+            self.teacher.prepare(setting.training.data, setting.cache, setting.device)
+            self.teacher.put_away()
 
     def mine(self, setting: Setting) -> Store:
         """Mine with the current weights, unless the store exists; draw from it from now on."""

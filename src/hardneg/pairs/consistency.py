@@ -22,6 +22,7 @@ from hardneg.retrieval.exact_search import DOCS, QUERIES
 from hardneg.system.progress import silent
 
 HELD = 2 * 1024**3  # bytes of sampled documents that are held in main memory
+ROUNDING = 1e-6  # of the product of two lengths: what their dot product may differ by, however it is computed
 
 
 class Consistency(ByEncoder):
@@ -83,15 +84,19 @@ class Consistency(ByEncoder):
         for part, here in pairs.data.by_part(pairs.queries):
             blocks, held = self._samples[part.name]
             some = pairs.take(here)
-            q, own = self._scored(some, blocks)
+            q, least = self._scored(some, blocks)
             for start in range(0, len(some), QUERIES):
                 piece = slice(start, start + QUERIES)
                 out = _places(some.take(piece), blocks)
-                ranks[here][piece, 0] = 1 + _above(q[piece], own[piece], held, out).cpu().numpy()
+                ranks[here][piece, 0] = 1 + _above(q[piece], least[piece], held, out).cpu().numpy()
         return ranks
 
     def _scored(self, pairs: Pairs, blocks: Blocks) -> tuple[Float[Tensor, "n D"], Float[Tensor, " n"]]:
-        """Embed the queries, and score each pair."""
+        """Embed the queries, and say above which score a document stands above each pair's own.
+
+        That is a little more than the pair's score: a document with the same vector, such as one whose first tokens are
+        the same, is scored by a product of matrices, which rounds otherwise.
+        """
         model = self.model
         named, place = np.unique(pairs.queries, return_inverse=True)
         q = embed_rows(model.towers, model.queries, QUERY, model.precision, named, silent())
@@ -103,7 +108,8 @@ class Consistency(ByEncoder):
         if not sampled.all():
             rest = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, docs[~sampled], silent())
             d[torch.from_numpy(~sampled).to(q.device)] = rest
-        return q, (q * d[torch.from_numpy(place).to(q.device)]).sum(dim=1)
+        d = d[torch.from_numpy(place).to(q.device)]
+        return q, (q * d).sum(dim=1) + ROUNDING * q.norm(dim=1) * d.norm(dim=1)
 
     def keep(self, values: Float32[np.ndarray, "n 1"]) -> Bool[np.ndarray, " n"]:
         """Return True for the ranks up to `top`."""
@@ -132,11 +138,11 @@ def _places(pairs: Pairs, blocks: Blocks) -> tuple[Int64[np.ndarray, " m"], Int6
 @torch.inference_mode()
 def _above(
     q: Float[Tensor, "n D"],
-    own: Float[Tensor, " n"],
+    least: Float[Tensor, " n"],
     held: Iterable[Float[Tensor, "_ D"]],
     out: tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " m"]],
 ) -> Int32[Tensor, " n"]:
-    """Count for each query the documents that score above its own, without those that are `out`."""
+    """Count for each query the documents that score above `least`, without those that are `out`."""
     rows, places = out
     counts = torch.zeros(len(q), dtype=torch.int32, device=q.device)
     start = 0
@@ -146,6 +152,6 @@ def _above(
             first, last = np.searchsorted(places, [start, start + len(d)])
             here = torch.from_numpy(rows[first:last]), torch.from_numpy(places[first:last] - start)
             scores[here[0].to(q.device), here[1].to(q.device)] = -torch.inf
-            counts += (scores > own[:, None]).sum(dim=1, dtype=torch.int32)
+            counts += (scores > least[:, None]).sum(dim=1, dtype=torch.int32)
             start += len(d)
     return counts

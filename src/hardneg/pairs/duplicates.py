@@ -16,13 +16,18 @@ from hardneg.pairs.base import PairFilter, Pairs
 TEXTS = ("normalised", "exact")
 BY = ("pair", "query", "document")
 
+# What is no part of a word. Marks (vowel signs, accents) are of the letter before them; others, as behind an emoji, are
+# of none.
+BETWEEN = r"^\p{M}+|[^\p{L}\p{M}\p{N}]+\p{M}*"
+
 
 class Duplicates(PairFilter):
     """Keep the first pair of equal ones, and none whose query is its document's text (unless `echoes` lets them).
 
-    `texts` are equal when normalised, in letters and digits alone whatever their case and width (NFKC), or when exact,
-    surrounding blanks aside; where one of them has no letter or digit, normalised means exact. `by` is what must not
-    come twice: the pair, the query (a title of many texts) or the document (a text with many titles).
+    `texts` are equal when normalised, in letters with their marks and digits alone whatever their case and width
+    (NFKC), or when exact, surrounding blanks aside; where one of them has no letter or digit, normalised means exact.
+    `by` is what must not come twice: the pair, the query (a title of many texts) or the document (a text with many
+    titles).
 
     Raises `ConfigError` for other `texts` or `by`.
     """
@@ -38,7 +43,8 @@ class Duplicates(PairFilter):
 
     def measured_by(self) -> dict[str, Any]:
         """What counts as equal, and what must not come twice."""
-        return {"measure": "Duplicates", "texts": self.equal, "by": self.by}
+        texts = "normalised, with marks" if self.equal == "normalised" else self.equal  # once it was without
+        return {"measure": "Duplicates", "texts": texts, "by": self.by}
 
     def limits(self) -> dict[str, Any]:
         """Whether a query may be its own document."""
@@ -79,7 +85,7 @@ def _numbered(texts: pa.LargeStringArray, equal: str) -> Int64[np.ndarray, " n"]
     exact = pa.compute.utf8_trim_whitespace(texts)
     if equal == "normalised":
         lower = pa.compute.utf8_lower(pa.compute.utf8_normalize(texts, "NFKC"))
-        bare = pa.compute.replace_substring_regex(lower, r"[^\p{L}\p{N}]+", " ")
+        bare = pa.compute.replace_substring_regex(lower, BETWEEN, " ")
         bare = pa.compute.utf8_trim_whitespace(bare)
         exact = pa.compute.if_else(pa.compute.equal(bare, ""), exact, bare)
     return exact.dictionary_encode().indices.to_numpy().astype(np.int64)

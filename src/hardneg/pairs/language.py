@@ -86,9 +86,10 @@ class Language(PairFilter):
     def keep(self, values: Float32[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
         """Return True where all known shares of the sides are high enough."""
         keep = np.ones(len(values), bool)
+        least = np.array(self.least, np.float32)  # as values are: 0.9 is more in double precision
         for side in self.sides:
             place = 2 * SIDES.index(side)
-            keep &= ~(values[:, place : place + 2] < np.array(self.least)).any(axis=1)
+            keep &= ~(values[:, place : place + 2] < least).any(axis=1)
         return keep
 
     def told(self, values: Float32[np.ndarray, " 4"]) -> str:

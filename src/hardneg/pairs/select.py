@@ -98,8 +98,10 @@ def _judged(
     shown: list[list[dict[str, str]]] = []
     for number, (name, rule) in enumerate(rules.items(), start=1):
         left = np.flatnonzero(reasons == KEPT)
+        if not len(left):
+            break  # the others have nothing to measure
         values = measured(name, rule, pairs.take(left), cache)
-        out = np.flatnonzero(~rule.keep(values)) if len(left) else np.empty(0, np.int64)
+        out = np.flatnonzero(~rule.keep(values))
         reasons[left[out]] = number
         some = out[np.linspace(0, len(out) - 1, min(EXAMPLES, len(out)), dtype=np.int64)]
         shown.append(_described(name, rule, pairs.take(left[some]), values[some]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -17,22 +18,25 @@ class CorpusVectors:
 
     A dev evaluation and the mining round after it, several sources that mine in one round, and the final test where the
     best weights are the last: all use what the first of them has computed. So does a run that was killed and resumed.
-    They belong to one state of the weights at a time: another state's replace them. Every rank asks.
+    They belong to one state of the weights at a time: another state's replace them, unless somebody still reads them,
+    as a fused miner of the current weights and their average reads both. Every rank asks.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._read: WeakValueDictionary[str, Blocks] = WeakValueDictionary()
 
     def of(self, model: Model) -> Blocks:
         """Return the vectors of all documents, embedding those that are missing."""
         rows = np.arange(len(model.docs), dtype=np.int32)
         here = self.folder / model.vectors_name(rows)
         agreement.first(lambda: self._make_way(here))
-        return embed_blocks(model, rows, here, "documents")
+        self._read[here.name] = blocks = embed_blocks(model, rows, here, "documents")
+        return blocks
 
     def _make_way(self, here: Path) -> None:
         for other in self.folder.iterdir() if self.folder.is_dir() else ():
-            if other != here:
+            if other != here and other.name not in self._read:
                 shutil.rmtree(other, ignore_errors=True)
         here.mkdir(parents=True, exist_ok=True)
 

@@ -74,6 +74,14 @@ def test_a_query_without_a_known_word_finds_nothing_and_disturbs_no_other(query)
     np.testing.assert_array_equal(found.ids[[0, 2]], BM25().mine(["red", "sky"], corpus(DOCS), 3).ids)
 
 
+@pytest.mark.parametrize("query", ["", "the", "zzz", "a"])
+def test_documents_without_a_word_are_found_by_no_query_without_a_known_word(query):
+    """bm25s gives an empty token to both, which they would share."""
+    found = BM25().mine(["red", query], corpus([*DOCS, "", "the", "b"]), 3)
+    assert found.ids[1].tolist() == [-1, -1, -1]
+    np.testing.assert_array_equal(found.ids[:1], BM25().mine(["red"], corpus([*DOCS, "", "the", "b"]), 3).ids)
+
+
 def test_no_query_with_a_known_word_at_all():
     assert (BM25().mine(["zzz"], corpus(DOCS), 2).ids == -1).all()
 
@@ -96,7 +104,9 @@ def test_parameters_are_part_of_its_identity():
     assert len(set(names)) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"k1": -1.0}, {"b": 1.5}, {"language": "klingon"}, {"tokens": "words"}])
+@pytest.mark.parametrize(
+    "wrong", [{"k1": -1.0}, {"b": 1.5}, {"language": "klingon"}, {"stopwords": "fi"}, {"tokens": "words"}]
+)
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(ConfigError, match="BM25"):
         BM25(**wrong)

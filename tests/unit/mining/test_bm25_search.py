@@ -123,6 +123,15 @@ def test_many_documents_are_searched_by_compiled_code_where_it_is_installed(monk
     assert "engine=numba" in caplog.text
 
 
+def test_code_is_compiled_where_numba_has_no_place_to_keep_it(monkeypatch):
+    """In a container whose packages and home folder cannot be written."""
+    caching = pytest.importorskip("numba.core.caching")
+    from hardneg.mining.bm25_numba import _compiled
+
+    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+    assert _compiled(lambda x: x + 1)(1) == 2
+
+
 def test_blocks_of_documents_change_nothing(toy, monkeypatch):
     queries = toy.queries.take(range(20))
     whole = BM25().mine(queries, toy.corpus, 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import resource
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
-from hardneg.mining.embedding_teacher import EmbeddingTeacher
+from hardneg.mining import embedding_teacher
+from hardneg.mining.embedding_teacher import EmbeddingTeacher, StoredVectors
 from hardneg.retrieval.embed_tables import embed_table
+from hardneg.retrieval.embedding_blocks import Blocks
 
 TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-true")
 
@@ -49,6 +52,24 @@ def test_of_the_positives_alone_no_other_document_is_embedded(toy, tmp_path, cou
     found = vectors.of_documents(np.array([[positives[0], other], [other, other]]), positives=1)
     assert found.shape == (2, 1, 8) and np.isfinite(found[0]).all() and np.isnan(found[1]).all()
     assert TEACHER.vectors(training, "none", tmp_path, "cpu").of_documents(np.array([[0]]), 1) is None
+
+
+def test_more_files_than_a_process_may_open_are_read_too(tmp_path, monkeypatch):
+    """A block is a file, and nine million documents are more of them than the 1,024 that most systems allow."""
+    monkeypatch.setattr(embedding_teacher, "SIZE", 4)
+    paths = [tmp_path / f"{number}.npy" for number in range(300)]
+    for number, path in enumerate(paths):
+        np.save(path, np.full((4, 2), number, np.float32))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    vectors = StoredVectors(Blocks(paths, np.arange(1200), 2), None, "none")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    try:
+        found = [vectors.of_queries(np.arange(1200)) for _ in range(2)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    for one in found:
+        np.testing.assert_array_equal(one[:, 0], np.arange(1200) // 4)
+    assert len(vectors._opened) == 50, "the first ones stay open"
 
 
 def test_a_batch_brings_them(toy, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from synthetic import make_model
@@ -13,6 +15,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
 from hardneg.mining.fused import Fused
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.retrieval.corpus_vectors import CorpusVectors
 
 
 class Fixed(Miner):
@@ -85,9 +88,49 @@ def test_two_dense_miners_embed_apart(toy, tmp_path):
     assert (alone.ids != one.ids).any()
 
 
+def test_the_current_weights_and_their_average_are_fused_where_vectors_are_shared(toy, tmp_path):
+    """The vectors of one state of the weights make way for the next one's, but not while they are read."""
+    training, shared = TrainingSet(toy), CorpusVectors(tmp_path / "vectors")
+    one, two = (make_model(toy, tmp_path, seed=seed) for seed in (0, 1))
+
+    def mined(model, cache):
+        fused = Fused([Dense(), Dense(weights="average")]).ready(toy, model, cache)
+        return mine_and_store(MiningRecipe(fused, 10, "all", {}), training, cache)
+
+    apart = mined(replace(one, average=two.towers), tmp_path / "apart")
+    together = mined(replace(one, average=two.towers, shared=shared), tmp_path / "together")
+    np.testing.assert_array_equal(apart.ids, together.ids)
+    shared.of(make_model(toy, tmp_path, seed=2))
+    assert len(list((tmp_path / "vectors").iterdir())) == 1, "nobody reads the others any more"
+
+
 def test_a_short_list_gives_nothing_to_a_positive_that_it_does_not_hold(toy, tmp_path):
     fused = Fused([Fixed([5], [0.0]), Fixed([3], [2.0])], constant=10)
     everything, nobody = np.arange(10, dtype=np.int32), np.empty(0, np.int32)
     rank = fused.open(Task(toy, everything, nobody, tmp_path))
     hits = rank(np.zeros(1, np.int32), np.array([[1]], np.int32), 3)
     np.testing.assert_allclose(hits.positives, [[1 / 11]], rtol=1e-6)
+
+
+class Rounded(Fixed):
+    """Scores its positives one by one, a little lower than among the hits."""
+
+    def open(self, task):
+        rank = super().open(task)
+
+        def lower(queries, positives, k):
+            hits = rank(queries, positives, k)
+            return Hits(hits.ids, hits.scores, np.nextafter(hits.positives, np.float32(-np.inf), dtype=np.float32))
+
+        return lower
+
+
+def test_a_listed_positive_gets_what_its_hit_gets_however_its_score_is_rounded(toy, tmp_path):
+    """The last of a list would otherwise be below it."""
+    fused = Fused([Rounded([5, 3, 9], [1.0, 0.9, 0.8]), Rounded([3, 5, 9], [0.9, 1.0, 0.8])], constant=10)
+    everything, nobody = np.arange(10, dtype=np.int32), np.empty(0, np.int32)
+    rank = fused.open(Task(toy, everything, nobody, tmp_path))
+    hits = rank(np.zeros(1, np.int32), np.array([[5, 3, 9]], np.int32), 3)
+    assert sorted(hits.ids[0].tolist()) == [3, 5, 9]
+    for doc, score in zip(hits.ids[0].tolist(), hits.scores[0], strict=True):
+        assert hits.positives[0, [5, 3, 9].index(doc)] == score

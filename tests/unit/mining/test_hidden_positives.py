@@ -34,6 +34,21 @@ def test_with_one_positive_a_query_nothing_can_be_hidden():
         hide(make_training([(0, 0), (1, 1)]), 0.5, seed=0)
 
 
+def test_what_a_copy_keeps_known_is_not_counted_as_hidden(tmp_path):
+    """It cannot leak: documents 0 and 1 have one text, and so have queries 1 and 2, which share their positives."""
+    docs = ["red red", "red red ", "blue", "blue x", "green", "green y"]
+    labels = [(0, 0), (0, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 4), (3, 5)]
+    training = make_training(labels, docs=docs, queries=["red", "blue", "blue", "green"])
+    hidden = hide(training, 0.5, seed=0)
+    for query in range(4):
+        assert not np.isin(hidden.pairs[query], hidden.training.known[query]).any()
+    assert len(hidden.pairs[0]) == 0 and len(hidden.pairs[3]) == 1
+    found = probe(BM25(stopwords=None), hidden, {"known_positives": KNOWN}, 6, 6, "all", tmp_path / "work")
+    assert found["known_positives"].leaked.value == 1.0
+    with pytest.raises(DataError, match="whose texts differ"):
+        hide(make_training(labels[:2], docs=docs, queries=1), 0.5, seed=0)
+
+
 def test_a_generated_set_hides_what_its_labels_do_not_name(toy):
     training = TrainingSet(toy)
     hidden = hide(training, 0.5, seed=0)

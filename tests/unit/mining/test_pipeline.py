@@ -17,7 +17,8 @@ from synthetic import make_data, make_qrels, make_texts, make_training
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
-from hardneg.filters.base import CandidateFilter
+from hardneg.filters.base import CandidateFilter, prepared
+from hardneg.filters.duplicates import Duplicates
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
@@ -166,10 +167,21 @@ def test_other_filters_rank_nothing_again(tmp_path):
     assert len(miner.calls) > len(asked), "a larger depth is another ranking"
 
 
-def test_the_order_of_filters_does_not_change_what_is_kept(tmp_path):
+def test_the_order_of_filters_that_judge_alone_does_not_change_what_is_kept(tmp_path):
     one = mine(Counting(), training(), {**KNOWN, "odd": Odd()}, 6, tmp_path)
     two = mine(Counting(), training(), {"odd": Odd(), **KNOWN}, 6, tmp_path)
     assert one.kept(0).tolist() == two.kept(0).tolist()
+    assert one.folder != two.folder and two.card["reasons"] == ["kept", "odd", "known_positives"]
+
+
+def test_lists_of_the_same_filters_in_another_order_are_not_taken_for_these(tmp_path):
+    """Of two copies the rank window drops the first: after it, the second has no duplicate."""
+    split = training([(0, 0)], docs=["a", "b", "b ", "c"], queries=1)
+    filters = prepared({"duplicates": Duplicates(), "rank_window": RankWindow(skip=2)}, split)
+    one = mine(Counting(), split, filters, 3, tmp_path)
+    two = mine(Counting(), split, dict(reversed(filters.items())), 3, tmp_path)
+    assert (one.kept(0).tolist(), two.kept(0).tolist()) == ([3], [2, 3])
+    assert two.card["reasons"] == ["kept", "rank_window", "duplicates"]
 
 
 def test_a_store_on_disk_holds_ids_scores_and_reasons_but_no_text(toy, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from confs import compose
+from synthetic import make_data
 
 from hardneg.config.run_identity import settings
 from hardneg.data.dataset import Collate, TrainingRows
@@ -262,6 +263,16 @@ def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
     found = teacher.score(np.array([0, 1], np.int32), np.array([[0, 1, -1], [0, 1, 2]], np.int32))
     assert found[0, 0] == 2 and np.isnan(found).sum() == 5
     assert "scores only 1 of 5 pairs that were asked for" in caplog.text
+
+
+def test_a_score_of_texts_is_that_of_all_queries_and_documents_that_have_them(tmp_path):
+    """A text that train and test share, or that the corpus has under two ids, is several rows."""
+    data = make_data([(0, 0)], docs=["the text", "other", "the text "], queries=["what", "what", "who"])
+    (tmp_path / "scores.csv").write_text("query,document,score\nwhat,the text,1.5\nwho,d1,2\n")
+    teacher = FileTeacher(str(tmp_path / "scores.csv"))
+    teacher.prepare(data, tmp_path)
+    found = teacher.score(np.arange(3, dtype=np.int32), np.tile(np.arange(3, dtype=np.int32), (3, 1)))
+    np.testing.assert_array_equal(found, [[1.5, np.nan, 1.5], [1.5, np.nan, 1.5], [np.nan, 2, np.nan]])
 
 
 def test_runs_keep_their_identity_where_nothing_new_is_asked_for():

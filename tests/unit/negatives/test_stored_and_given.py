@@ -10,9 +10,11 @@ import pytest
 from synthetic import make_training
 
 from hardneg.data.training_set import TrainingSet
-from hardneg.errors import ConfigError
+from hardneg.errors import ConfigError, DataError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.bm25 import BM25
+from hardneg.mining.dense import Dense
+from hardneg.mining.file_teacher import FileTeacher
 from hardneg.negatives.base import Setting, pad
 from hardneg.negatives.given import Given
 from hardneg.negatives.stored import Stored
@@ -60,6 +62,13 @@ def test_prepared_on_real_lists_it_draws_what_the_store_kept(toy, tmp_path):
     found = Stored(2, BM25(), depth=5)
     found.prepare(Setting(training, {"known_positives": KnownPositives()}, tmp_path))
     assert found.report()["seconds"] == 0, "nothing was mined: the lists were there"
+
+
+def test_a_teacher_that_cannot_be_read_is_refused_before_the_training_that_comes_before_its_first_round(toy, tmp_path):
+    (tmp_path / "scores.csv").write_text("query-id,corpus-id,score\nq,d,high\n")
+    source = Stored(2, Dense(), depth=5, teacher=FileTeacher(str(tmp_path / "scores.csv")))
+    with pytest.raises(DataError, match=r"scores\.csv:2: .*not a number"):
+        source.prepare(Setting(TrainingSet(toy), {}, tmp_path))
 
 
 @pytest.mark.parametrize("wrong", [{"k": 6}, {"pool": 1}, {"pool": 6}, {"sampling": "best"}, {"k": 0}])

@@ -9,6 +9,7 @@ import pytest
 from synthetic import make_data
 
 from hardneg.data.mix import Mix
+from hardneg.data.tokens import Side
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
@@ -91,6 +92,16 @@ def ranked_by_hand_over(data, pairs, tmp_path):
     rivals = {0: [3, 4], 1: [0, 1, 2]}
     found = zip(pairs.queries.tolist(), pairs.docs.tolist(), strict=True)
     return [1 + int((scores[query, rivals[query]] > scores[query, doc]).sum()) for query, doc in found]
+
+
+def test_documents_of_one_vector_stand_in_nobodys_way(tmp_path):
+    """Whatever is cut off they are the same to the encoder, and their scores are equal but for rounding."""
+    docs = [f"red fox and blue whale {row}" for row in range(40)]
+    data = make_data([(row, row) for row in range(40)], docs=docs, queries=[f"q{row} sea" for row in range(40)])
+    recipe = replace(RECIPE, dim=64, document=Side("", 4))
+    for normalize in (True, False):
+        _, ranks = opened(Consistency(encoder=replace(recipe, normalize=normalize)), TrainingSet(data), tmp_path)
+        assert ranks.tolist() == [1] * 40
 
 
 class Ready:

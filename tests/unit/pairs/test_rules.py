@@ -61,6 +61,16 @@ def test_duplicates_keep_the_first_of_pairs_that_differ_in_case_width_and_signs(
     assert kept(Duplicates(by="document"), pairs, tmp_path) == [True, False, True, False, True]
 
 
+def test_duplicates_tell_words_apart_by_their_vowel_signs(tmp_path):
+    """Day, poor and gift have the same letters in Hindi. The signs are marks, as is what makes an emoji coloured."""
+    pairs = pairs_of(("\u0926\u093f\u0928", "day"), ("\u0926\u0940\u0928", "poor"), ("\u0926\u093e\u0928", "gift"))
+    assert kept(Duplicates(by="query"), pairs, tmp_path) == [True] * 3
+    pairs = pairs_of(("\u0926\u093f\u0928", "\u0926\u0940\u0928"), ("\u2764\ufe0f", "a"), ("\u2600\ufe0f", "b"))
+    assert kept(Duplicates(by="query"), pairs, tmp_path) == [True] * 3
+    pairs = pairs_of(("Caf\u00e9", "a"), ("cafe\u0301!", "b"), ("\ufe0fcaf\u00e9", "c"), ("- cafe", "d"))
+    assert kept(Duplicates(by="query"), pairs, tmp_path) == [True, False, False, True]
+
+
 def test_duplicates_drop_a_query_that_is_its_document(tmp_path):
     pairs = pairs_of(("Title", "title."), ("Title", "a text"))
     assert kept(Duplicates(), pairs, tmp_path) == [False, True]
@@ -72,6 +82,13 @@ def test_duplicates_look_among_the_pairs_they_are_opened_for_alone(tmp_path):
     pairs = pairs_of(("a", "x"), ("A", "x."), ("a!", "x?"))
     rest = pairs.take(np.array([1, 2]))
     assert kept(Duplicates(), rest, tmp_path) == [True, False]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.9])
+def test_language_keeps_exactly_the_least_share(share, tmp_path):
+    latin = round(10 * share)
+    pairs = pairs_of(("a" * latin + "д" * (10 - latin), "x"))
+    assert kept(Language(scripts=["Latin"], letters=share, sides=["query"]), pairs, tmp_path) == [True]
 
 
 def test_language_counts_letters_by_script_and_knows_nothing_of_none(tmp_path):

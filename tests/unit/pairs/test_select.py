@@ -135,6 +135,13 @@ def test_no_pair_left_says_which_rule_took_how_many(training, tmp_path):
         select({"row": Row(1), "even": _Odd(0)}, training, tmp_path)
 
 
+def test_a_rule_after_which_none_is_left_leaves_the_others_nothing_to_measure(training, tmp_path):
+    even = Even(0)
+    with pytest.raises(DataError, match=r"leaves no pair of tiny to train on \(row 8, even 0\)"):
+        select({"row": Row(0), "even": even}, training, tmp_path)
+    assert even.blocks == []
+
+
 class _Odd(Even):
     def keep(self, values):
         return values[:, 0] % 2 == 1
