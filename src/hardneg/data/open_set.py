@@ -28,6 +28,7 @@ WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable ti
 # Settings of recipes that are no files to read, though there may be one of that name: a cache is different after every
 # run.
 NO_INPUTS = ("kind", "name", "cache")
+WRITTEN = (".hydra", "multirun.yaml")  # what the folder of a run, or of a sweep, holds
 
 
 @runtime_checkable
@@ -73,9 +74,12 @@ def named_files(recipe: Any) -> Iterator[Path]:
 
 
 def _inside(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the files in a folder and in those below it, but for a link that leads back to one above."""
+    """Yield the files in a folder and in those below it, but for a link that leads back to one above.
+
+    Runs that were started in the folder write into it: what they write is none of the set's.
+    """
     real = folder.resolve()
-    if real in above:
+    if real in above or any((folder / name).exists() for name in WRITTEN):
         return
     with suppress(PermissionError):
         for child in folder.iterdir():

@@ -163,6 +163,17 @@ def test_a_folder_behind_a_link_is_looked_at(folder, tmp_path):
     assert len(before.split("train")) == 4 and len(after.split("train")) == 1
 
 
+def test_a_run_in_the_folder_of_the_data_is_no_part_of_them(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = list(named_files(Beir(".")))
+    for run in (folder / "outputs" / "now", folder / "multirun" / "now" / "0"):
+        (run / ".hydra").mkdir(parents=True)
+        (run / "train.log").write_text("it grows")
+    (folder / "multirun" / "now" / "multirun.yaml").touch()
+    (folder / "multirun" / "now" / "status.json").touch()
+    assert list(named_files(Beir("."))) == before
+
+
 def test_a_file_that_is_named_from_the_path_on_is_looked_at(folder, tmp_path):
     (folder / "corpus.jsonl").rename(tmp_path / "texts.jsonl")
     recipe = Collection(str(folder), documents="../texts.jsonl", qrels={"train": "qrels/train.tsv"})
