@@ -141,6 +141,17 @@ def test_a_header_of_tsv_names_the_columns(tmp_path):
         Collection(str(tmp_path)).load()
 
 
+@pytest.mark.parametrize("row", ['{"text": "ask"}', '{"query_id": "2"}', '{"query_id": ["2"], "text": "ask"}'])
+def test_a_bad_query_in_one_of_several_files_is_refused(tmp_path, row):
+    (tmp_path / "docs.jsonl").write_text('{"docid": "d", "text": "a"}\n')
+    (tmp_path / "queries.train.jsonl").write_text('{"query_id": "1", "text": "ask"}\n')
+    (tmp_path / "queries.dev.jsonl").write_text(f'{{"query_id": "1", "text": "ask"}}\n{row}\n')
+    collection_layouts.tsv(tmp_path / "qrels.train.tsv", [("1", 0, "d", 1)])
+    with pytest.raises(DataError, match=r":2: .*(no field|not a string)"):
+        Collection(str(tmp_path)).load()
+    assert len(Collection(str(tmp_path), on_error="skip").load().queries) == 1
+
+
 def test_triples_that_name_nothing_are_refused(tmp_path):
     folder = collection_layouts.mmarco(tmp_path, WORLD)
     path = folder / "data/triples.train.ids.small.tsv"
