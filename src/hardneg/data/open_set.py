@@ -25,9 +25,11 @@ from hardneg.system.memory_map import Mapped
 log = logging.getLogger(__name__)
 
 WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable time
-# Settings of recipes that are no files to read, though there may be one of that name: a cache is different after every
-# run.
-NO_INPUTS = ("kind", "name", "cache")
+# Settings of recipes that are no files to read, though there may be a file or folder of that name, such as `train`. A
+# cache is different after every run.
+NO_INPUTS = frozenset(
+    ("kind", "name", "cache", "split", "subset", "revision", "language", "fields", "columns", "prompts")
+)
 WRITTEN = (".hydra", "multirun.yaml")  # what the folder of a run, or of a sweep, holds
 
 

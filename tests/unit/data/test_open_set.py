@@ -17,6 +17,7 @@ from hardneg.data.pydocs import PyDocs
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection import Collection
+from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
 from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
@@ -151,6 +152,14 @@ def test_the_cache_is_no_file_of_the_set(tmp_path):
     of_that_name = tmp_path / "other.jsonl"
     write(of_that_name, [{"query": "ask", "positive": "answer"}])
     assert list(named_files(Mix({"cache": Jsonl(str(of_that_name)), "name": recipe}))) == [of_that_name]
+
+
+def test_a_folder_called_train_is_not_that_split(tmp_path, monkeypatch):
+    """Else a set of the hub would be kept under the name of files that have nothing to do with it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "log.txt").write_text("a run")
+    assert list(named_files(Hub("owner/set", split="train"))) == []
 
 
 def test_a_folder_behind_a_link_is_looked_at(folder, tmp_path):
