@@ -20,7 +20,7 @@ def ranked(run: Run, data: RetrievalData) -> Rankings:
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int | float]]:
-    """Read judgements (BEIR's three columns or TREC's four) as query -> document -> grade; 0: not relevant.
+    """Read judgements (BEIR's three columns or TREC's four) as query -> document -> grade; 0 or less: not relevant.
 
     Raises `DataError` with file and line for a broken row, and for one that contradicts an earlier one; `UserError`
     where there is no such file.

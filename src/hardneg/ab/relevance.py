@@ -110,7 +110,7 @@ def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_
     """
     written = read_qrels(qrels)
     labels = written if relevant_from is None else _from_grade(written, relevant_from)
-    if relevant_from is not None and not any(grade for docs in labels.values() for grade in docs.values()):
+    if relevant_from is not None and not any(grade > 0 for docs in labels.values() for grade in docs.values()):
         highest = max((grade for docs in written.values() for grade in docs.values()), default=0)
         raise UserError(f"--relevant-from {relevant_from:g}: no document is relevant; the highest grade is {highest:g}")
     return Judged(
@@ -124,7 +124,9 @@ def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_
 
 def _from_grade(labels: Labels, bar: float) -> dict[str, dict[str, int | float]]:
     """The judgements with lower grades as judged, but not relevant."""
-    return {q: {doc: grade if grade >= bar else 0 for doc, grade in docs.items()} for q, docs in labels.items()}
+    return {
+        q: {doc: grade if grade >= bar else min(grade, 0) for doc, grade in docs.items()} for q, docs in labels.items()
+    }
 
 
 def _texts(path: Path, option: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache as remembered
 from hashlib import blake2b
@@ -24,6 +25,12 @@ from hardneg.system.memory_map import Mapped
 log = logging.getLogger(__name__)
 
 WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable time
+# Settings of recipes that are no files to read, though there may be a file or folder of that name, such as `train`. A
+# cache is different after every run.
+NO_INPUTS = frozenset(
+    ("kind", "name", "cache", "split", "subset", "revision", "language", "fields", "columns", "prompts")
+)
+WRITTEN = (".hydra", "multirun.yaml")  # what the folder of a run, or of a sweep, holds
 
 
 @runtime_checkable
@@ -55,13 +62,33 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
 
 
 def named_files(recipe: Any) -> Iterator[Path]:
-    """Yield every file that a recipe names, as a path or in a folder, in order; of a mixture those of all its sets."""
-    for text in filter(None, _strings(_plain(recipe))):
-        path = Path(text).expanduser()
+    """Yield every file that a recipe names, as a path or in a folder, once; of a mixture those of all its sets.
+
+    Names may go from the recipe's `path` on. Links to folders are followed, as readers follow them.
+    """
+    found: dict[Path, None] = {}
+    for path in _paths(_plain(recipe)):
         if _asked(path.is_file):
-            yield path.absolute()
+            found[path.absolute()] = None
         elif _asked(path.is_dir):
-            yield from sorted(inside.absolute() for inside in path.rglob("*") if inside.is_file())
+            found |= dict.fromkeys(sorted(_inside(path.absolute())))
+    yield from found
+
+
+def _inside(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files in a folder and in those below it, but for a link that leads back to one above.
+
+    Runs that were started in the folder write into it: what they write is none of the set's.
+    """
+    real = folder.resolve()
+    if real in above or any((folder / name).exists() for name in WRITTEN):
+        return
+    with suppress(PermissionError):
+        for child in folder.iterdir():
+            if _asked(child.is_dir):
+                yield from _inside(child, (*above, real))
+            elif _asked(child.is_file):
+                yield child
 
 
 def _asked(is_there: Callable[[], bool]) -> bool:
@@ -83,16 +110,21 @@ def _plain(recipe: Any) -> Any:
     return recipe if isinstance(recipe, str | int | float | bool | None) else str(recipe)
 
 
-def _strings(node: Any) -> Iterator[str]:
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, Mapping | list):
-        # A set's name may also be that of a folder here, which has nothing to do with it.
-        named = (
-            [value for key, value in node.items() if key not in ("kind", "name")] if isinstance(node, Mapping) else node
-        )
-        for value in named:
-            yield from _strings(value)
+def _paths(node: Any, beside: str = "") -> Iterator[Path]:
+    """Yield what may be a path: each text in a plain recipe, as it is and from the recipe's own path on."""
+    if isinstance(node, str) and node:
+        yield Path(node).expanduser()
+        if beside:
+            yield Path(beside).expanduser() / Path(node).expanduser()
+    elif isinstance(node, list):
+        for value in node:
+            yield from _paths(value, beside)
+    elif isinstance(node, Mapping):
+        of_recipe = isinstance(node.get("kind"), str)  # else names are those of sets, splits or columns
+        own = node.get("path") if of_recipe else None
+        for key, value in node.items():
+            if not of_recipe or key not in NO_INPUTS:
+                yield from _paths(value, own or beside)
 
 
 @remembered

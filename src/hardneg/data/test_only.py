@@ -17,22 +17,27 @@ from hardneg.errors import DataError
 
 log = logging.getLogger(__name__)
 
+Place = tuple[Path, str | None, str]
+
 TEST = "test"
 CHOICES = ("dev_share", "test_share", "split_seed")  # who gives one of these says himself what is held out
 
 
 @dataclass(frozen=True)
 class Own:
-    """What a run was trained on, as far as a set beside it goes by that: the places, and the columns by role."""
+    """What a run was trained on, as far as a set beside it goes by that: the places, and the columns by role.
 
-    paths: frozenset[Path] = frozenset()
+    A place is a file or folder, or a set on the hub, with its config and split.
+    """
+
+    places: frozenset[Place] = frozenset()
     columns: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Own:
         """Read it from a config's plain `data`, one set or a mixture."""
         sets = [node, *(node.get("sets") or {}).values()]
-        return cls(frozenset(_place(str(one["path"])) for one in sets if one.get("path")), chosen(node.get("columns")))
+        return cls(frozenset(place for one in sets if (place := _place(one))), chosen(node.get("columns")))
 
 
 def says_splits(node: Mapping[str, Any], words: Iterable[str], prefix: str) -> bool:
@@ -52,7 +57,7 @@ def open_for_testing(recipe: Readable, cache: Path, own: Own, said: bool, key: s
     """
     recipe = _with_columns(recipe, own, key)
     try:
-        if not said and _holds_out_unasked(recipe) and _place(str(getattr(recipe, "path", ""))) not in own.paths:
+        if not said and _holds_out_unasked(recipe) and _place(vars(recipe)) not in own.places:
             whole = open_set(replace(recipe, dev_share=0, test_share=0), cache)  # type: ignore[type-var]
             if set(whole.qrels) == {TRAIN}:
                 return all_test(whole)
@@ -90,5 +95,9 @@ def _with_columns(recipe: Any, own: Own, key: str) -> Any:
     return recipe
 
 
-def _place(path: str) -> Path:
-    return Path(path).expanduser().resolve()
+def _place(settings: Mapping[str, Any]) -> Place | None:
+    """Where the data of a reader with these settings lie; None for one without a place, such as generated data."""
+    where = settings.get("path") or settings.get("repo")
+    if not where:
+        return None
+    return Path(str(where)).expanduser().resolve(), settings.get("config"), settings.get("split") or TRAIN

@@ -23,7 +23,9 @@ from hardneg.retrieval import formulas
 from hardneg.retrieval.metric_names import GRADED, Measure, measure
 
 Rankings = Mapping[str, dict[str, float]]  # query -> document -> score, best first
-Labels = Mapping[str, Mapping[str, int | float]]  # query -> document -> grade, above 0 where it is relevant
+# query -> document -> grade: above 0 where it is relevant; below 0, in TREC's sampled judgements, where it was pooled
+# but not judged, which bpref and infAP tell from 0.
+Labels = Mapping[str, Mapping[str, int | float]]
 
 # One of your own: (qrels, run) -> the value of each query, where larger is better; see docs/guides/evaluate.md.
 Own = Callable[[Labels, Rankings], Mapping[str, float]]
@@ -38,7 +40,11 @@ class OwnMetric:
 
     def values(self, rankings: Rankings, labels: Labels) -> Float[np.ndarray, " Q"]:
         """Compute it; a query that it leaves out has 0. Raises `ConfigError` unless it gives numbers by query."""
-        judged = {query: dict(docs) for query, docs in labels.items() if query in rankings}
+        judged = {
+            query: {doc: max(grade, 0) for doc, grade in docs.items()}
+            for query, docs in labels.items()
+            if query in rankings
+        }
         found = self.function(judged, {query: dict(ranked) for query, ranked in rankings.items()})
         if not isinstance(found, Mapping):
             raise ConfigError(f"evaluate.metrics: {self.name} returned {type(found).__name__}, not {{query: value}}")
@@ -207,7 +213,7 @@ def first(rankings: Rankings, k: int) -> dict[str, dict[str, float]]:
 
 
 def grades(qrels: Qrels, data: RetrievalData) -> dict[str, dict[str, int | float]]:
-    """Return the judgements by string ids: query -> document -> grade, 0 for what is not relevant."""
+    """Return the judgements by string ids: query -> document -> grade, 0 or less for what is not relevant."""
     return _by_id(qrels, qrels.scores, data)
 
 
@@ -226,11 +232,11 @@ def _by_id(qrels: Qrels, scores: Float32[np.ndarray, " n"], data: RetrievalData)
 
 
 def grade(score: int | float) -> int | float:
-    """Return a judgement's grade as it is written, 0 for what was judged and found not relevant."""
-    return 0 if score <= 0 else int(score) if score == int(score) else float(f"{score:.6g}")  # from float32
+    """Return a judgement's grade as it is written; of those below 0, which mean nothing but that, the whole part."""
+    return int(score) if score <= 0 or score == int(score) else float(f"{score:.6g}")  # from float32
 
 
 def _whole(labels: Labels) -> dict[str, dict[str, int]]:
-    """Return grades as whole numbers, for trec_eval: multiples of a step that divides all of them."""
+    """Return grades as whole numbers, for trec_eval: multiples of a step that divides all that are above 0."""
     steps = whole_steps(value for docs in labels.values() for value in docs.values())
     return {query: {doc: round(value * steps) for doc, value in docs.items()} for query, docs in labels.items()}

@@ -20,7 +20,7 @@ from hardneg.retrieval.corpus_pass import Documents, Lists
 from hardneg.retrieval.embed_tables import embed_rows, embed_table
 from hardneg.retrieval.embedding_blocks import Blocks
 from hardneg.retrieval.metrics import Run
-from hardneg.system import collectives, split_weights
+from hardneg.system import collectives, distributed, split_weights
 from hardneg.system.progress import progress
 
 BLOCK = 65_536  # documents in memory at a time
@@ -124,7 +124,8 @@ class Retriever:
             return
         rows = np.arange(len(self.docs), dtype=np.int32) if documents is None else documents
         mine = rows[collectives.shard(len(rows))]
-        keep = bool(self._held) and documents is None and len(mine) * towers.dim * 4 <= HELD
+        most = -(-len(rows) // distributed.world_size())  # of any rank: they must embed again together, or not at all
+        keep = bool(self._held) and documents is None and most * towers.dim * 4 <= HELD
         passed = []
         for block in self._embedded(towers, mine, whole=documents is None):
             if keep:

@@ -12,7 +12,7 @@ import pytest
 from test_readers import named, negatives, positives
 
 from hardneg.data.readers.collection import Collection
-from hardneg.data.readers.collection_files import qrels_by_split, role_of
+from hardneg.data.readers.collection_files import is_collection, qrels_by_split, role_of
 from hardneg.data.readers.collection_rows import documents
 from hardneg.data.readers.guess import kind_at
 from hardneg.data.readers.lines import Complaints
@@ -139,6 +139,34 @@ def test_a_header_of_tsv_names_the_columns(tmp_path):
         file.write("3\ta\n")
     with pytest.raises(DataError, match=r"psgs_w100.tsv:4: 2 columns where 3 .*_id<tab>text<tab>title as the header"):
         Collection(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("row", ['{"text": "ask"}', '{"query_id": "2"}', '{"query_id": ["2"], "text": "ask"}'])
+def test_a_bad_query_in_one_of_several_files_is_refused(tmp_path, row):
+    (tmp_path / "docs.jsonl").write_text('{"docid": "d", "text": "a"}\n')
+    (tmp_path / "queries.train.jsonl").write_text('{"query_id": "1", "text": "ask"}\n')
+    (tmp_path / "queries.dev.jsonl").write_text(f'{{"query_id": "1", "text": "ask"}}\n{row}\n')
+    collection_layouts.tsv(tmp_path / "qrels.train.tsv", [("1", 0, "d", 1)])
+    with pytest.raises(DataError, match=r":2: .*(no field|not a string)"):
+        Collection(str(tmp_path)).load()
+    assert len(Collection(str(tmp_path), on_error="skip").load().queries) == 1
+
+
+def test_a_folder_behind_a_link_is_read_once(tmp_path):
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "set"
+    elsewhere.mkdir()
+    (folder / "docs").mkdir(parents=True)
+    collection_layouts.tsv(folder / "docs" / "1.tsv", [("a", "one")])
+    collection_layouts.tsv(elsewhere / "2.tsv", [("b", "two")])
+    collection_layouts.tsv(folder / "queries.tsv", [("1", "ask")])
+    collection_layouts.tsv(folder / "qrels.tsv", [("1", 0, "b", 1)])
+    (folder / "docs" / "more").symlink_to(elsewhere)
+    (folder / "docs" / "same").symlink_to(elsewhere)
+    (folder / "docs_latest").symlink_to(folder / "docs")
+    (elsewhere / "back").symlink_to(folder)
+    for recipe in (Collection(str(folder)), Collection(str(folder), documents="docs")):
+        assert recipe.load().corpus.ids.to_pylist() == ["a", "b"]
+    assert is_collection(folder)
 
 
 def test_triples_that_name_nothing_are_refused(tmp_path):

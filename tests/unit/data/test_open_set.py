@@ -13,8 +13,11 @@ from hardneg.data import open_set as module
 from hardneg.data.mix import Mix
 from hardneg.data.open_set import named_files, open_set
 from hardneg.data.pair_scores import PairScores
+from hardneg.data.pydocs import PyDocs
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.beir import Beir
+from hardneg.data.readers.collection import Collection
+from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
 from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
@@ -137,6 +140,55 @@ def test_names_and_prompts_are_no_files(folder, tmp_path, monkeypatch):
     assert own == sorted(path for path in folder.rglob("*") if path.is_file()), "a folder of the set's name is here too"
     told = {"code": {"query": "Find what answers this question. " * 30}}
     assert list(named_files(Mix({"code": Beir(str(folder))}, prompts=told))) == own
+
+
+def test_the_cache_is_no_file_of_the_set(tmp_path):
+    """Else a set would have another name after every run, and be copied into the cache each time."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "harvest.jsonl").write_text("of another set")
+    recipe = PyDocs(cache=str(cache))
+    assert list(named_files(recipe)) == []
+    of_that_name = tmp_path / "other.jsonl"
+    write(of_that_name, [{"query": "ask", "positive": "answer"}])
+    assert list(named_files(Mix({"cache": Jsonl(str(of_that_name)), "name": recipe}))) == [of_that_name]
+
+
+def test_a_folder_called_train_is_not_that_split(tmp_path, monkeypatch):
+    """Else a set of the hub would be kept under the name of files that have nothing to do with it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "log.txt").write_text("a run")
+    assert list(named_files(Hub("owner/set", split="train"))) == []
+
+
+def test_a_folder_behind_a_link_is_looked_at(folder, tmp_path):
+    (folder / "qrels").rename(tmp_path / "elsewhere")
+    (folder / "qrels").symlink_to(tmp_path / "elsewhere")
+    (folder / "qrels" / "back").symlink_to(folder)  # and no further
+    before = open_set(Beir(str(folder)), tmp_path / "cache")
+    (tmp_path / "elsewhere" / "train.tsv").write_text("q1\td1\t1\n")
+    after = open_set(Beir(str(folder)), tmp_path / "cache")
+    assert len(before.split("train")) == 4 and len(after.split("train")) == 1
+
+
+def test_a_run_in_the_folder_of_the_data_is_no_part_of_them(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = list(named_files(Beir(".")))
+    for run in (folder / "outputs" / "now", folder / "multirun" / "now" / "0"):
+        (run / ".hydra").mkdir(parents=True)
+        (run / "train.log").write_text("it grows")
+    (folder / "multirun" / "now" / "multirun.yaml").touch()
+    (folder / "multirun" / "now" / "status.json").touch()
+    assert list(named_files(Beir("."))) == before
+
+
+def test_a_file_that_is_named_from_the_path_on_is_looked_at(folder, tmp_path):
+    (folder / "corpus.jsonl").rename(tmp_path / "texts.jsonl")
+    recipe = Collection(str(folder), documents="../texts.jsonl", qrels={"train": "qrels/train.tsv"})
+    before = open_set(recipe, tmp_path / "cache")
+    write(tmp_path / "texts.jsonl", [{"_id": f"d{row}", "text": f"new text {row}"} for row in range(4)])
+    assert before.corpus[0] == "red apple" and open_set(recipe, tmp_path / "cache").corpus[0] == "new text 0"
 
 
 def test_a_set_without_files_and_a_small_one_are_read_each_time(folder, tmp_path, monkeypatch):

@@ -101,6 +101,19 @@ def test_bad_pair(tmp_path, reason, bad):
     assert len(data.queries) == len(data.given) == 3
 
 
+def test_a_document_without_a_text_leaves_those_after_it_known_by_id(tmp_path):
+    rows = [{"query_text": f"ask {n}", "positive_document_ids": [f"p{n}"]} for n in range(4) if n != 1]
+    write(tmp_path / "train.jsonl", [json.dumps(row) for row in rows])
+    documents = [{"docid": f"p{n}", "text": "" if n == 1 else f"passage {n}"} for n in range(4)]
+    write(tmp_path / "corpus.jsonl", [json.dumps(row) for row in documents])
+
+    def make(mode):
+        return Jsonl(str(tmp_path), mode, 0, 0)
+
+    data = check_both_modes(make, f"{tmp_path}/corpus.jsonl:2: ", "empty text")
+    assert positives(data) == {f"ask {n}": {f"passage {n}"} for n in (0, 2, 3)}
+
+
 def test_bad_extra_documents_and_empty_splits(tmp_path):
     write(tmp_path / "train.jsonl", PAIRS)
     write(tmp_path / "corpus.jsonl", ['{"text": "more"}', '{"text": ""}'])

@@ -317,6 +317,16 @@ def test_scores_that_sentence_transformers_mined(tmp_path):
     assert data.scored.look_up(0, np.arange(3)) == pytest.approx([0.9, 0.5, 0.25])
 
 
+@pytest.mark.parametrize("bad", [r'{"query": "b", "positive": "half \ud83d"}', '["b", "B"]'])
+def test_a_bad_item_in_a_list_of_objects(tmp_path, bad):
+    path = write(tmp_path / "x.json", ['[{"query": "a", "positive": "A"},', bad, "]"])
+    reason = "wrong encoding" if "ud83d" in bad else "not an object"
+    data = check_both_modes(
+        lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}:1: ", reason
+    )
+    assert positives(data) == {"a": {"A"}}
+
+
 def test_labels_that_are_true_or_false(tmp_path):
     rows = [{"text1": "a", "text2": text, "is_duplicate": same} for text, same in (("A", True), ("X", False))]
     data = table(write(tmp_path / "x.jsonl", [json.dumps(row) for row in rows]))

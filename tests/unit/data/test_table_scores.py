@@ -55,3 +55,22 @@ def test_scores_that_are_of_something_else_are_not_read(line, caplog):
     columns = {"query": "query", "positive": "pos" if "pos" in row else "positive", "score": "scores"}
     with pytest.raises(BadRow, match=r"numbers for|neither 1"):
         Examples({**columns, **({"negative": "neg"} if "neg" in row else {})})(row)
+
+
+@pytest.mark.parametrize("document", ["document", "positive"])
+@pytest.mark.parametrize("empty", [{"label": None}, {"label": None, "score": "0.7"}])
+def test_a_pair_without_its_label_is_no_positive(document, empty):
+    read = Examples()
+    assert read({"query": "a", document: "A", **empty, "label": "1"}).positives == ["A"]
+    with pytest.raises(BadRow, match="'label' is empty, so nothing says whether the pair is a positive") as error:
+        read({"query": "a", document: "B", **empty})
+    assert error.value.reason == "missing label"
+
+
+def test_a_pair_without_a_score_is_no_positive_where_a_threshold_decides():
+    row = {"query": "a", "document": "A", "score": None}
+    with pytest.raises(BadRow, match="'score' is empty"):
+        Examples(positive_from=4)(row)
+    # Scores that decide nothing may be unknown, and a triple says itself which document is which.
+    assert Examples()({"query": "a", "positive": "A", "score": None}).positives == ["A"]
+    assert Examples()({"query": "a", "positive": "A", "negative": "B", "label": None}).negatives == ["B"]

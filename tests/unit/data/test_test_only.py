@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.table import Table
 from hardneg.data.test_only import Own, open_for_testing, says_splits
 from hardneg.errors import DataError
@@ -38,6 +41,17 @@ def test_a_share_that_was_asked_for_is_held_out(table, tmp_path, settings):
 def test_what_the_run_was_trained_on_keeps_its_splits(table, tmp_path):
     own = Own.of({"path": str(table), "columns": {"query": "Frage", "positive": "Antwort"}})
     assert set(opened(table, tmp_path, own).qrels) == {"train", "dev", "test"}
+
+
+@pytest.mark.parametrize(("own", "splits"), [({}, {"train", "dev", "test"}), ({"split": "other"}, {"test"})])
+def test_so_does_a_set_that_is_named_by_its_repository(tmp_path, own, splits):
+    (tmp_path / "set").mkdir()
+    rows = [{"query": f"what is {i}", "positive": f"it is {i}"} for i in range(PAIRS)]
+    (tmp_path / "set" / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    hub = Hub(str(tmp_path / "set"))
+    for node in ({"repo": hub.repo, **own}, {"sets": {"one": {"repo": hub.repo, **own}}}):
+        found = open_for_testing(hub, tmp_path / "cache", Own.of(node), False, "evaluate.also.other")
+        assert set(found.qrels) == splits
 
 
 def test_a_folder_with_splits_is_read_as_it_is(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import pytrec_eval
 from synthetic import make_data
 
 from hardneg.data.parts import Part
@@ -44,6 +45,20 @@ def test_grades_count_in_ndcg_and_what_was_judged_not_relevant_counts_as_nothing
     expected = (1 / math.log2(4) + 2 / math.log2(5)) / (2 + 1 / math.log2(3))
     assert found["ndcg@10"] == pytest.approx([expected])
     assert found["recall@2"] == [0] and found["mrr@10"] == pytest.approx([1 / 3])
+
+
+@pytest.mark.parametrize("best", [1, 0.5])
+def test_grades_below_0_reach_trec_eval(best):
+    """In sampled judgements -1 is a pooled document that nobody judged: infAP estimates what it would be."""
+    grades = [-1, 1, 0, -1, -1, 1, 0, 1, -1, 0]
+    data = make_data([(0, doc, best if grade > 0 else grade) for doc, grade in enumerate(grades)])
+    labels = {"q0": {f"d{doc}": grade for doc, grade in enumerate(grades)}}
+    ranking = {"q0": {f"d{doc}": float(-doc) for doc in range(10)}}
+    expected = pytrec_eval.RelevanceEvaluator(labels, {"infAP", "bpref", "map"}).evaluate(ranking)["q0"]
+    found = per_query(run_of({0: list(range(10))}), data.split("train"), data, ["infap", "bpref", "map"])
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "infap": [expected["infAP"]], "bpref": [expected["bpref"]], "map": [expected["map"]]
+    }  # fmt: skip
 
 
 def formulas(ranking, relevant, name):

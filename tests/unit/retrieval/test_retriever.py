@@ -10,9 +10,10 @@ from hardneg.data.mix import Mix
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
-from hardneg.retrieval import embed_tables
+from hardneg.retrieval import embed_tables, retriever
 from hardneg.retrieval.embed_tables import autocast, embed_table
 from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.system import distributed
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,23 @@ def test_runs_rank_the_whole_corpus_for_each_split(parts, toy):
         best = np.sort(q @ d.T, axis=1)[:, ::-1][:, :7]
         np.testing.assert_allclose(run.scores, best, atol=1e-5)
         np.testing.assert_allclose(np.take_along_axis(q @ d.T, run.ids, axis=1), run.scores, atol=1e-5)
+
+
+def test_ranks_with_shares_of_different_size_hold_their_vectors_together_or_not_at_all(parts, toy, monkeypatch):
+    """Else one would embed again, and wait for the others."""
+    towers, queries, docs = parts
+    ranks = next(n for n in range(2, 9) if len(docs) % n)
+    smallest = len(docs) - -(-len(docs) // ranks) * (ranks - 1)
+    monkeypatch.setattr(retriever, "HELD", smallest * towers.dim * 4)
+    monkeypatch.setattr(distributed, "world_size", lambda: ranks)
+    held = []
+    for rank in (0, ranks - 1):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        one = Retriever(toy, queries, docs, "32-true")
+        with one.same_weights():
+            list(one._documents(towers, None))
+            held.append(one._held[0] is not None)
+    assert held[0] == held[1]
 
 
 def test_what_is_seen_is_left_out_and_the_ranking_is_as_deep_as_before(parts, toy):

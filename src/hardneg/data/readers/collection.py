@@ -11,7 +11,7 @@ from hardneg.data.held_out import hold_out
 from hardneg.data.readers import collection_rows
 from hardneg.data.readers.collection_files import ROLES, files_of, qrels_by_split
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import located, there_is
+from hardneg.data.readers.folders import files_below, located, there_is
 from hardneg.data.readers.id_triples import Pairs, read_triples
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
@@ -123,7 +123,7 @@ def _listed(folder: Path, role: str, named: Any) -> list[Path]:
     files: list[Path] = []
     for path in [named] if isinstance(named, str) else named:
         there = _there(folder, role, path)
-        files += sorted(child for child in there.rglob("*") if child.is_file()) if there.is_dir() else [there]
+        files += sorted(files_below(there)) if there.is_dir() else [there]
     return files
 
 

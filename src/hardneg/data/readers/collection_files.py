@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
-from hardneg.data.readers.folders import plain_stem
+from hardneg.data.readers.folders import files_below, plain_stem
 from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.readers.split_names import split_of_judgements
 from hardneg.errors import DataError
@@ -70,8 +70,8 @@ def files_of(folder: Path, language: str | None) -> dict[str, list[Path]]:
     several languages and none is chosen.
     """
     found: dict[str, list[Path]] = {role: [] for role in ROLES}
-    for path in sorted(folder.rglob("*"), key=_order):
-        if path.is_file() and (role := role_of(path.relative_to(folder))):
+    for path in sorted(files_below(folder), key=_order):
+        if role := role_of(path.relative_to(folder)):
             found[role].append(path)
     if language is None:
         if len(languages := _languages(found["documents"], folder)) > 1:
@@ -90,9 +90,8 @@ def files_of(folder: Path, language: str | None) -> dict[str, list[Path]]:
 def is_collection(folder: Path) -> bool:
     """Tell whether a folder holds queries and judgements, or triples, in files of their own."""
     roles = set()
-    for count, path in enumerate(folder.rglob("*")):
-        if path.is_file():
-            roles.add(role_of(path.relative_to(folder)))
+    for count, path in enumerate(files_below(folder)):
+        roles.add(role_of(path.relative_to(folder)))
         if "queries" in roles and roles & {"qrels", "triples"}:
             return True
         if count > MOST_FILES:

@@ -64,9 +64,10 @@ def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:
 def _once(rows: Any) -> Rows:
     seen: dict[str, str] = {}
     for line, row in rows:
-        if seen.get(row["_id"]) == row["text"]:
+        name, text = repr(row.get("_id")), str(row.get("text"))  # missing, or of a wrong type: checked later
+        if seen.get(name) == text:
             continue
-        seen[row["_id"]] = row["text"]
+        seen[name] = text
         yield line, row
 
 

@@ -92,6 +92,7 @@ class Examples:
         of_negatives = _scores(row, roles.negative_scores, len(negatives))
         value = self._said_of(row, roles, len(positives), len(negatives))
         if value is None:
+            self._refuse_unlabelled(row, roles, negatives)
             return query, positives, negatives, of_positives, of_negatives
         assert roles.score is not None
         if negatives:
@@ -104,6 +105,13 @@ class Examples:
             [score] * len(positives) if self.positive_from is not None or not roles.labels else []
         )
         return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
+
+    def _refuse_unlabelled(self, row: Mapping[str, Any], roles: Roles, negatives: list[str]) -> None:
+        """Raise `BadRow` for a pair without the label that would say whether it is a positive."""
+        tells = roles.labels or self.positive_from is not None
+        if tells and not negatives and roles.score is not None and row.get(roles.score) is None:
+            what = f"{roles.score!r} is empty, so nothing says whether the pair is a positive"
+            raise BadRow("missing label", what, "fill it or remove the row")
 
     def _said_of(self, row: Mapping[str, Any], roles: Roles, positives: int, negatives: int) -> Any:
         """The label or score, or a list of them; None where `scores` are not those of the documents."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from hardneg.data.readers.packed import ENDINGS, unpacked_name
@@ -74,6 +76,23 @@ def maybe(folder: Path, name: str) -> Path | None:
     if len(found) > 1:
         raise DataError(f"{folder}: both {found[0].name} and {found[1].name} are there; keep one of the two")
     return found[0] if found else None
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and in those below it, also behind links to folders elsewhere, each once.
+
+    What a link leads to inside the folder has a name of its own there; what is above the folder is not asked for.
+    """
+    top = folder.resolve()
+    seen = {top, *top.parents}
+    for at, folders, names in os.walk(folder, followlinks=True):
+        for name in sorted(folders):
+            path = Path(at, name)
+            real = path.resolve()
+            if real in seen or (path.is_symlink() and real.is_relative_to(top)):
+                folders.remove(name)
+            seen.add(real)
+        yield from (path for name in names if (path := Path(at, name)).is_file())
 
 
 def plain_stem(path: Path) -> str:

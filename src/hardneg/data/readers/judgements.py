@@ -128,10 +128,10 @@ def _checked(row: tuple[Any, Any, Any]) -> tuple[str, str, float]:
 
 def _with_positives(qrels: Qrels, lines: np.ndarray, source: str, queries: Texts, complaints: Complaints) -> Qrels:
     keep = np.isin(qrels.queries, qrels.query_rows)
-    rows, firsts = np.unique(qrels.queries[~keep], return_index=True)
+    without, lines = qrels.queries[~keep], lines[~keep]
+    rows, firsts = np.unique(without, return_index=True)
     for first in np.sort(firsts):
-        row = qrels.queries[~keep][first]
-        what = f"query {queries.ids[int(row)].as_py()!r} has no relevant document (score above 0) here"
+        what = f"query {queries.ids[int(without[first])].as_py()!r} has no relevant document (score above 0) here"
         mend = "judge one relevant or remove its rows"
-        complaints.about(source, int(lines[~keep][first]), BadRow("query without positive", what, mend))
+        complaints.about(source, int(lines[first]), BadRow("query without positive", what, mend))
     return qrels.take(keep) if len(rows) else qrels

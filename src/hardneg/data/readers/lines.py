@@ -132,10 +132,20 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         what = f"the line is a JSON {type(row).__name__}, not an object"
         raise BadRow("not an object", what, 'write one JSON object on each line, like {"_id": "d0", "text": "..."}')
-    if "\\ud" in text or "\\uD" in text:  # half a surrogate pair parses, but is not text: Arrow would refuse it
-        try:
-            json.dumps(row, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            what = "an escape like \\ud83d is half a surrogate pair"
-            raise BadRow("wrong encoding", what, "write the whole pair or the character itself") from None
+    if has_surrogates(text):
+        check_surrogates(row)
     return row
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether JSON has escapes of surrogates, of which each must be half of a pair."""
+    return "\\ud" in text or "\\uD" in text
+
+
+def check_surrogates(row: dict[str, Any]) -> None:
+    """Raise `BadRow` for half a pair: it parses, but is not text, and Arrow would refuse it."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        what = "an escape like \\ud83d is half a surrogate pair"
+        raise BadRow("wrong encoding", what, "write the whole pair or the character itself") from None

@@ -145,7 +145,7 @@ def paired(
     may name by id. Raises `DataError` if nothing is left.
     """
     pairs = Pairs(complaints)
-    corpus = None if documents is None else ById(documents)
+    corpus = None if documents is None else ById(documents, complaints)
     for split, sources in splits.items():
         examples = Examples(columns, positive_from, corpus)
         for source in [sources] if isinstance(sources, Source) else sources:
@@ -156,19 +156,28 @@ def paired(
 
 
 class ById(Mapping[str, str]):
-    """Documents of a corpus file by id, read when the first is asked for; bad rows are complained about elsewhere."""
+    """Documents of a corpus file by id, read when the first is asked for.
 
-    def __init__(self, documents: Callable[[], Source]) -> None:
-        self.documents = documents
+    A row without a text ends the reading with its own line, unless rows are skipped: these are counted where the
+    documents are taken in.
+    """
+
+    def __init__(self, documents: Callable[[], Source], complaints: Complaints) -> None:
+        self.documents, self.complaints = documents, complaints
         self.texts: dict[str, str] | None = None
 
     def _read(self) -> dict[str, str]:
         if self.texts is None:
             self.texts = {}
-            for _, row in self.documents().rows:
+            source = self.documents()
+            for line, row in source.rows:
                 name = next((row[key] for key in IDS if row.get(key) is not None), None)
-                if name is not None and isinstance(row.get("text"), str):
-                    self.texts[str(name)] = document_text(row)
+                if name is not None:
+                    try:
+                        self.texts[str(name)] = document_text(row)
+                    except BadRow as bad:  # of this row: those after it are read all the same
+                        if self.complaints.on_error == "raise":
+                            self.complaints.about(source.name, line, bad)
         return self.texts
 
     def __getitem__(self, name: str) -> str:

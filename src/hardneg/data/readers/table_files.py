@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.lines import BadRow, Complaints, first_sign, json_lines
+from hardneg.data.readers.lines import BadRow, Complaints, check_surrogates, first_sign, has_surrogates, json_lines
 from hardneg.data.readers.packed import DAMAGED, opened, unpacked_name
 from hardneg.data.readers.separated import DELIMITERS, separated_rows
 from hardneg.errors import DataError
@@ -53,16 +53,23 @@ def _json(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
         return
     try:
         stream: Any = opened(path)
-        with io.TextIOWrapper(stream, encoding="utf-8-sig") as text:
-            values = json.load(text)
-    except (ValueError, *DAMAGED) as error:
+        with io.TextIOWrapper(stream, encoding="utf-8-sig") as file:
+            text = file.read()
+        values, escaped = json.loads(text), has_surrogates(text)
+        del text  # it is as large as the values
+    except (ValueError, RecursionError, *DAMAGED) as error:
         raise DataError(f"{path}: broken JSON ({error}); write a list of objects, or one object a line") from error
     for number, row in enumerate(values):
-        if isinstance(row, dict):
-            yield number, row
+        try:
+            if not isinstance(row, dict):
+                what = f"the item is a JSON {type(row).__name__}, not an object"
+                raise BadRow("not an object", what, "write a list of objects")
+            if escaped:
+                check_surrogates(row)
+        except BadRow as bad:
+            complaints.about(path, number, bad)
         else:
-            what = f"the item is a JSON {type(row).__name__}, not an object"
-            complaints.about(path, number, BadRow("not an object", what, "write a list of objects"))
+            yield number, row
     if not values:
         complaints.about(path, 0, BadRow("empty file", "the list is empty", "write its rows or delete the file"))
 
