@@ -6,7 +6,9 @@ from unittest.mock import Mock
 
 import lightning as L
 import pytest
-from lightning.pytorch.callbacks import ModelCheckpoint
+import torch
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 
 from hardneg.training.callbacks import keep_checkpoints
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
@@ -71,3 +73,32 @@ def test_a_slow_write_is_no_reason_to_wait_for_hours(written, monkeypatch):
 def test_its_state_is_found_by_the_name_that_older_checkpoints_have(tmp_path):
     plain = keep_checkpoints._Keep(dirpath=tmp_path, filename="last", every_n_epochs=1, save_on_train_epoch_end=True)
     assert last_checkpoints(tmp_path, 200)[1].state_key == plain.state_key
+
+
+class Look(Checkpoint):
+    """Read, when a batch has ended and last.ckpt may have been written, how many batches that has seen."""
+
+    def __init__(self, path):
+        self.path, self.found = path, set()
+
+    def on_train_batch_end(self, *_):
+        if self.path.exists():
+            loop = torch.load(self.path, weights_only=True)["loops"]["fit_loop"]
+            self.found.add(loop["epoch_loop.batch_progress"]["total"]["ready"])
+
+
+def test_none_is_written_between_batches_whose_gradients_are_added_up(tmp_path):
+    """Three batches make two steps an epoch; a second kill would lose the gradient of the first of four, or of seven."""
+
+    def train(epochs, ckpt_path=None):
+        callbacks, look = last_checkpoints(tmp_path, 2), Look(tmp_path / "last.ckpt")
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        trainer = L.Trainer(
+            max_epochs=epochs, accumulate_grad_batches=2, accelerator="cpu", callbacks=[*callbacks, look], **quiet
+        )
+        batches = torch.utils.data.DataLoader(RandomDataset(32, 6), batch_size=2)
+        trainer.fit(BoringModel(), batches, ckpt_path=ckpt_path)
+        return look.found
+
+    assert train(2) == {3}
+    assert train(4, tmp_path / "last.ckpt") == {6, 9}

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.runs.folder import BEST, LAST
 from hardneg.system import agreement
-from hardneg.training.base import ends_now
+from hardneg.training.base import at_a_step, ends_now
 from hardneg.training.callbacks.evaluation import measured_now, measured_within
 
 BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
@@ -58,12 +58,15 @@ class _Keep(ModelCheckpoint):
 class _WithinEpoch(_Keep):
     """Leave the last batch, of an epoch or of the run, to the epoch-end checkpoint.
 
-    One written between that batch and the evaluation would be resumed as a finished epoch, without its evaluation.
+    One written between that batch and the evaluation would be resumed as a finished epoch, without its evaluation. None
+    is written between batches whose gradients are accumulated, which a checkpoint does not hold: the step before them,
+    of an epoch's end or of a run that goes on, is a multiple of `every_n_train_steps` until they are complete.
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as Lightning does, unless the epoch ends here."""
-        if not trainer.is_last_batch and not 0 < trainer.max_steps <= trainer.global_step:
+        ends = trainer.is_last_batch or 0 < trainer.max_steps <= trainer.global_step
+        if at_a_step(trainer) and not ends:
             super().on_train_batch_end(trainer, pl_module, *rest)
 
 
