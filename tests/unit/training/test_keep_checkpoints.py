@@ -10,7 +10,9 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 
+from hardneg.retrieval.retriever import Retriever
 from hardneg.training.callbacks import keep_checkpoints
+from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 
 
@@ -88,7 +90,7 @@ class Look(Checkpoint):
 
 
 def test_none_is_written_between_batches_whose_gradients_are_added_up(tmp_path):
-    """Three batches make two steps an epoch; a second kill would lose the gradient of the first of four, or of seven."""
+    """Three batches make two steps an epoch; a second kill would lose the gradient of the fourth batch."""
 
     def train(epochs, ckpt_path=None):
         callbacks, look = last_checkpoints(tmp_path, 2), Look(tmp_path / "last.ckpt")
@@ -102,3 +104,41 @@ def test_none_is_written_between_batches_whose_gradients_are_added_up(tmp_path):
 
     assert train(2) == {3}
     assert train(4, tmp_path / "last.ckpt") == {6, 9}
+
+
+def evaluated(*values):
+    """Evaluations of a run, one after every ten steps."""
+    evaluate = Evaluate(Mock(spec=Retriever), "dev", [], False, [], 10, 1, None, None, "ndcg@10")
+    evaluate.history = [{"step": 10 * n, "val/ndcg@10": value} for n, value in enumerate(values)]
+    return evaluate
+
+
+def saved(folder, value):
+    """A folder with a best.ckpt, and what last.ckpt says of it."""
+    kept = best_checkpoint(folder, "ndcg@10")
+    path = str(folder.resolve() / "best.ckpt")
+    folder.mkdir()
+    (folder / "best.ckpt").touch()
+    kept.best_k_models, kept.kth_best_model_path, kept.best_model_path = {path: torch.tensor(value)}, path, path
+    kept.kth_value = kept.best_model_score = torch.tensor(value)
+    return kept.state_dict()
+
+
+def begun(folder, state, evaluate, step):
+    """The callback of a run in this folder that starts from this state at a step."""
+    kept = best_checkpoint(folder, "ndcg@10")
+    kept.load_state_dict(state)
+    kept.on_train_start(
+        Mock(spec=L.Trainer, callbacks=[evaluate, kept], global_step=step), Mock(spec=L.LightningModule)
+    )
+    return kept
+
+
+def test_the_best_of_a_run_whose_folder_was_moved_is_not_replaced_by_a_worse_one(tmp_path):
+    state, evaluate = saved(tmp_path / "here", 0.5), evaluated(0.1, 0.5, 0.4)
+    (tmp_path / "here").rename(tmp_path / "there")
+    kept = begun(tmp_path / "there", state, evaluate, 20)
+    trainer = Mock(spec=L.Trainer, strategy=Mock(reduce_boolean_decision=bool))
+    assert not kept.check_monitor_top_k(trainer, torch.tensor(0.45))
+    assert kept.check_monitor_top_k(trainer, torch.tensor(0.55))
+    assert kept.best_model_path == str(tmp_path.resolve() / "there" / "best.ckpt")

@@ -95,7 +95,20 @@ class _AtEpochEnd(_Keep):
 
 
 class _Best(_Keep):
-    """Look only where dev was evaluated: Lightning remembers the last value where it was not."""
+    """Look only where dev was evaluated: Lightning remembers the last value where it was not.
+
+    The value of best.ckpt goes along when a run's folder is moved: Lightning forgets it where the path is another, and
+    would put a worse checkpoint in its place.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the value of the best.ckpt that lies in this folder, whatever path the folder had."""
+        here = Path(str(self.dirpath), BEST)
+        if here.is_file() and state_dict["best_k_models"]:
+            (score,) = state_dict["best_k_models"].values()
+            paths = {"best_model_path": str(here), "kth_best_model_path": str(here), "dirpath": self.dirpath}
+            state_dict = {**state_dict, **paths, "best_k_models": {str(here): score}}
+        super().load_state_dict(state_dict)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as at an epoch's end, if there was an evaluation within one."""
