@@ -142,3 +142,16 @@ def test_the_best_of_a_run_whose_folder_was_moved_is_not_replaced_by_a_worse_one
     assert not kept.check_monitor_top_k(trainer, torch.tensor(0.45))
     assert kept.check_monitor_top_k(trainer, torch.tensor(0.55))
     assert kept.best_model_path == str(tmp_path.resolve() / "there" / "best.ckpt")
+    assert evaluate.best_point["step"] == 10
+
+
+def test_a_run_from_another_runs_checkpoint_reports_the_best_of_its_own_evaluations(tmp_path):
+    state, evaluate = saved(tmp_path / "one", 0.5), evaluated(0.1, 0.5, 0.4)
+    kept = begun(tmp_path / "other", state, evaluate, 20)
+    assert kept.check_monitor_top_k(Mock(spec=L.Trainer), torch.tensor(0.3))
+    assert evaluate.best_point is None
+    evaluate.history += [{"step": 30, "val/ndcg@10": 0.3}, {"step": 40, "val/ndcg@10": 0.2}]
+    resumed = evaluated()
+    resumed.load_state_dict(evaluate.state_dict())
+    begun(tmp_path / "other", saved(tmp_path / "other", 0.3), resumed, 40)
+    assert evaluate.best_point == resumed.best_point == {"step": 30, "val/ndcg@10": 0.3}
