@@ -20,6 +20,7 @@ from hardneg.errors import ConfigError
 from hardneg.preflight import machine
 from hardneg.preflight.config import check_computing, check_words
 from hardneg.training.base import clip
+from hardneg.training.callbacks.moving_average import MovingAverage
 from hardneg.training.precision import trainer_arguments
 
 
@@ -87,6 +88,17 @@ def test_bf16_true_holds_the_encoder_in_bfloat16_and_learns_as_float32_does(worl
     assert half.losses["infonce"].log_temperature.dtype == torch.float32
     start = weights_of(world.towers)
     one, two = (weights_of(module.towers) - start for module in (half, whole))
+    assert torch.cosine_similarity(one, two, dim=0) > 0.97
+
+
+def test_weights_in_bfloat16_are_averaged_in_float32(world):
+    optimizer, averages = partial(AdamW, lr=0.05, fused=True), []
+    for precision in ("bf16-true", "32-true"):
+        callback = MovingAverage(decay=0.999, warmup=False)
+        trained(world, trainer_arguments(precision), optimizer, steps=8, callbacks=[callback])
+        averages.append(callback._average_model.module.towers)
+    assert {p.dtype for p in averages[0].parameters()} == {torch.float32}
+    one, two = (weights_of(towers) - weights_of(world.towers) for towers in averages)
     assert torch.cosine_similarity(one, two, dim=0) > 0.97
 
 
