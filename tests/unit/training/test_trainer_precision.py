@@ -91,6 +91,18 @@ def test_bf16_true_holds_the_encoder_in_bfloat16_and_learns_as_float32_does(worl
     assert torch.cosine_similarity(one, two, dim=0) > 0.97
 
 
+def test_a_slow_tower_follows_weights_in_bfloat16_as_it_follows_others(toy, tmp_path):
+    """Held in bfloat16, of which a thousandth of a difference is less than the last digit, it stood still."""
+    world = make_world(toy, tmp_path, "encoder.momentum=0.999")
+    optimizer = partial(AdamW, lr=0.05, fused=True)
+    half = trained(world, trainer_arguments("bf16-true"), optimizer, steps=8)
+    whole = trained(world, trainer_arguments("32-true"), optimizer, steps=8)
+    assert {p.dtype for p in half.towers.towers.parameters()} == {torch.bfloat16}
+    one, two = (weights_of(module.towers.slow) - weights_of(world.towers.slow) for module in (half, whole))
+    assert torch.cosine_similarity(one, two, dim=0) > 0.97
+    assert one.norm().item() == pytest.approx(two.norm().item(), rel=0.05)
+
+
 def test_weights_in_bfloat16_are_averaged_in_float32(world):
     optimizer, averages = partial(AdamW, lr=0.05, fused=True), []
     for precision in ("bf16-true", "32-true"):
