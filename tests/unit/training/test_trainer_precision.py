@@ -20,6 +20,7 @@ from hardneg.errors import ConfigError
 from hardneg.preflight import machine
 from hardneg.preflight.config import check_computing, check_words
 from hardneg.training.base import clip
+from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.moving_average import MovingAverage
 from hardneg.training.precision import trainer_arguments
 
@@ -71,6 +72,30 @@ def test_clipping_is_that_of_torch(factor):
         (torch.nn.utils.clip_grad_value_ if algorithm == "value" else torch.nn.utils.clip_grad_norm_)(theirs, 0.5)
         for mine, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(mine.grad / (1 if factor is None else factor), other.grad)
+
+
+class Norms(LogSteps):
+    """Keep the norms that are logged."""
+
+    def __init__(self):
+        self.found = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        log, pl_module.log_dict = pl_module.log_dict, self.found.append
+        super().on_before_optimizer_step(trainer, pl_module, optimizer)
+        pl_module.log_dict = log
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_scaled_steps_norm_is_logged_without_the_scale(world, fused):
+    optimizer = partial(AdamW, lr=0.01, fused=fused)
+    scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**10))
+    half, whole = Norms(), Norms()
+    trained(world, {"plugins": [scaled]}, optimizer, log_every_n_steps=1, callbacks=[half])
+    trained(world, {"precision": "32-true"}, optimizer, log_every_n_steps=1, callbacks=[whole])
+    one, two = (torch.stack([row["train/grad_norm"] for row in norms.found]) for norms in (half, whole))
+    assert len(one) == 3
+    torch.testing.assert_close(one, two, rtol=0.02, atol=0.0)
 
 
 def test_a_step_that_overflows_is_skipped(world):
