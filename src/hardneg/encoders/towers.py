@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,8 @@ class Towers(nn.Module):
 
     With `momentum` m a training batch's documents are embedded without gradient by a slow tower, which moves to m of
     itself and 1 - m of the trained one after each optimiser step (MoCo, arXiv:1911.05722): what a queue holds stays
-    comparable. Evaluation, mining and users embed both sides with the trained tower alone (as Contriever does).
+    comparable. Evaluation, mining and users embed both sides with the trained tower alone (as Contriever does). Its
+    weights stay in float32 where the trained ones are held in fewer digits, in which it would hardly move.
 
     With `freeze` "document" the tower of documents is one of its own and is never trained, so that their vectors stay
     as they are, to the bit, and an index of them stays fresh while queries are trained (ADORE, arXiv:2104.08051).
@@ -59,7 +61,7 @@ class Towers(nn.Module):
     def both(self, queries: Tokens, docs: Tokens) -> tuple[Float[Tensor, "B D"], Float[Tensor, "R D"]]:
         """Embed a batch's queries and documents; a shared tower sorts them together, which fills its parts better."""
         if self.slow is not None:
-            with torch.no_grad():
+            with torch.no_grad(), self._as_trained(self.slow):
                 slow = self._encode(self.slow, docs)
             return self(queries, QUERY), slow
         if self.frozen is not None:
@@ -79,9 +81,16 @@ class Towers(nn.Module):
         trained = self.tower(QUERY)
         for ours, theirs in zip(self.slow.parameters(), trained.parameters(), strict=True):
             if ours is not theirs:
-                ours.lerp_(theirs, 1 - self.momentum)
+                ours.lerp_(theirs.to(ours.dtype), 1 - self.momentum)
         for held, current in zip(self.slow.buffers(), trained.buffers(), strict=True):
             held.copy_(current)
+
+    def _as_trained(self, slow: Tower) -> AbstractContextManager[None]:
+        """Let a slow tower, whose weights may be finer than the trained ones, compute in the type of these."""
+        trained, own = (next(tower.parameters()) for tower in (self.tower(QUERY), slow))
+        if trained.dtype == own.dtype:
+            return nullcontext()
+        return torch.autocast(own.device.type, dtype=trained.dtype)
 
     def restart_slow(self) -> None:
         """Make the slow tower, if there is one, start from the trained one as it is now."""

@@ -153,11 +153,19 @@ class TrainingModule(L.LightningModule):
         """Clip as Lightning does, but with fused optimizers too, which take a scaler's factor out themselves, later."""
         if not gradient_clip_val:
             return
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
-        # As a tensor: reading it would wait for the device.
-        factor = scaler._get_scale_async() if scaler is not None and fused else None
+        factor = gradient_factor(self.trainer, optimizer)
         clip([p for p in self.parameters() if p.grad is not None], gradient_clip_val, gradient_clip_algorithm, factor)
+
+
+def gradient_factor(trainer: L.Trainer, optimizer: Optimizer) -> Tensor | None:
+    """What gradients are multiplied by when an optimizer's step begins; None where they are as they should be.
+
+    A scaler has multiplied them (16-mixed), and a fused optimizer divides them within its step, where Lightning does so
+    before for all others. A tensor: reading it would wait for the device.
+    """
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    fused = getattr(optimizer, "_step_supports_amp_scaling", False)
+    return scaler._get_scale_async() if scaler is not None and fused else None
 
 
 def clip(parameters: Sequence[nn.Parameter], limit: float, algorithm: str | None, factor: Tensor | None = None) -> None:

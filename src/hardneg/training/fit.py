@@ -54,6 +54,7 @@ from hardneg.training.precision import trainer_arguments
 from hardneg.training.profile import show_profile, write_profile
 from hardneg.training.run_facts import facts
 from hardneg.training.setup import Negatives
+from hardneg.training.whole_checkpoints import write_whole
 from hardneg.training.write_row import write_mined
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def fit(
         # Where max_steps ends a run Lightning takes a checkpoint of an epoch's end for one of its middle, and a batch
         # of the next epoch for the last one of this.
         trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
+        write_whole(trainer)
         write_profile(trainer, folder)
         if cfg.ckpt_path is None:
             report_mining(trainer, negatives)

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.plugins.precision import HalfPrecision
 from torch import nn
 
+from hardneg.encoders.towers import Towers
 from hardneg.training.base import TrainingModule
 
 
@@ -24,9 +25,10 @@ class BF16Weights(HalfPrecision):
         super().__init__("bf16-true")
 
     def convert_module(self, module: nn.Module) -> nn.Module:
-        """Convert what is ranked with."""
+        """Convert what is ranked with, but not a slow tower: its small steps would be lost to rounding, all of them."""
         assert isinstance(module, TrainingModule)
-        module.ranker.to(torch.bfloat16)
+        ranker = module.ranker
+        (ranker.towers if isinstance(ranker, Towers) else ranker).to(torch.bfloat16)
         return module
 
     def convert_input(self, data: Any) -> Any:

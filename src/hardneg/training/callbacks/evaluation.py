@@ -40,6 +40,8 @@ class Evaluate(L.Callback):
 
     With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints; at
     the first evaluation after it, and at the end (`compare_with_all`), over all as well, to see how far both agree.
+
+    `since` is the step after which evaluations choose best.ckpt: 0, or where a run began from another run's checkpoint.
     """
 
     def __init__(
@@ -62,13 +64,14 @@ class Evaluate(L.Callback):
         self.subset: DevSubset | None = None
         self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
         self.history: list[dict[str, int | float]] = []
+        self.since = 0
         self.before: list[Values] = []  # of each test set; empty where none was tested
         self.latest: Values = {}  # dev, query by query
 
     @property
     def best_point(self) -> dict[str, int | float] | None:
-        """The evaluation after the first step that best.ckpt is of, of equal ones the first; None if there is none."""
-        since = [point for point in self.history if point["step"] > 0]
+        """The evaluation that best.ckpt is of, of equal ones the first; None if there is none yet."""
+        since = [point for point in self.history if point["step"] > self.since]
         return max(since, key=lambda point: point[f"val/{self.best}"], default=None)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -183,6 +186,7 @@ class Evaluate(L.Callback):
         # With one test set it is written as in earlier versions, which knew only one.
         first = before if len(before) > 1 else next(iter(before), None)
         state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
+        state["since"] = self.since
         if self.subset is not None:
             rows = torch.from_numpy(self.subset.rows)
             state["subset"] = {"rows": rows, "counts": dict(self.subset.counts), "of": self.subset.of}
@@ -191,7 +195,7 @@ class Evaluate(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up."""
-        self.history = state_dict["history"]
+        self.history, self.since = state_dict["history"], state_dict.get("since", 0)
         before = state_dict["before"]
         kept = [before] if isinstance(before, dict) else before or []
         self.before = [_arrays(values) for values in kept]

@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.runs.folder import BEST, LAST
 from hardneg.system import agreement
-from hardneg.training.base import ends_now
-from hardneg.training.callbacks.evaluation import measured_now, measured_within
+from hardneg.training.base import at_a_step, ends_now
+from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 
 BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
 RARE = 20  # after a write the ends of epochs leave last.ckpt alone for this many times as long as the write took
@@ -58,12 +58,15 @@ class _Keep(ModelCheckpoint):
 class _WithinEpoch(_Keep):
     """Leave the last batch, of an epoch or of the run, to the epoch-end checkpoint.
 
-    One written between that batch and the evaluation would be resumed as a finished epoch, without its evaluation.
+    One written between that batch and the evaluation would be resumed as a finished epoch, without its evaluation. None
+    is written between batches whose gradients are accumulated, which a checkpoint does not hold: the step before them,
+    of an epoch's end or of a run that goes on, is a multiple of `every_n_train_steps` until they are complete.
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as Lightning does, unless the epoch ends here."""
-        if not trainer.is_last_batch and not 0 < trainer.max_steps <= trainer.global_step:
+        ends = trainer.is_last_batch or 0 < trainer.max_steps <= trainer.global_step
+        if at_a_step(trainer) and not ends:
             super().on_train_batch_end(trainer, pl_module, *rest)
 
 
@@ -92,7 +95,29 @@ class _AtEpochEnd(_Keep):
 
 
 class _Best(_Keep):
-    """Look only where dev was evaluated: Lightning remembers the last value where it was not."""
+    """Look only where dev was evaluated: Lightning remembers the last value where it was not.
+
+    The value of best.ckpt goes along when a run's folder is moved: Lightning forgets it where the path is another, and
+    would put a worse checkpoint in its place. A run that goes on from another run's checkpoint, in a folder of its own,
+    has no best.ckpt yet, and chooses among its own evaluations alone.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the value of the best.ckpt that lies in this folder, whatever path the folder had."""
+        here = Path(str(self.dirpath), BEST)
+        if here.is_file() and state_dict["best_k_models"]:
+            (score,) = state_dict["best_k_models"].values()
+            paths = {"best_model_path": str(here), "kth_best_model_path": str(here), "dirpath": self.dirpath}
+            state_dict = {**state_dict, **paths, "best_k_models": {str(here): score}}
+        super().load_state_dict(state_dict)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say from which step on evaluations choose, where none has chosen yet."""
+        super().on_train_start(trainer, pl_module)
+        if not self.best_k_models:
+            for one in trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(one, Evaluate):
+                    one.since = trainer.global_step
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as at an epoch's end, if there was an evaluation within one."""

@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch.optim import Optimizer
 
-from hardneg.training.base import logs_now, next_is_logged
+from hardneg.training.base import gradient_factor, logs_now, next_is_logged
 
 
 class LogSteps(L.Callback):
@@ -22,11 +22,13 @@ class LogSteps(L.Callback):
     """
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
-        """Log the rate and the norm; the gradients are whole here, unscaled and not clipped yet."""
+        """Log the rate and the norm; the gradients are whole here, and not clipped yet."""
         if not next_is_logged(trainer):
             return
         norm: Any = torch.nn.utils.get_total_norm([p.grad for p in pl_module.parameters() if p.grad is not None])
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # weights split over devices
+        factor = gradient_factor(trainer, optimizer)
+        norm = norm if factor is None else norm / factor
         pl_module.log_dict({**rates(optimizer), "train/grad_norm": norm})
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:

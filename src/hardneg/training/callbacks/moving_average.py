@@ -19,8 +19,9 @@ class MovingAverage(WeightAveraging):
 
     After step n the average moves to d of itself and 1 - d of the weights, with d = `decay`; with `warmup` d is at most
     n / (9 + n), as in TensorFlow's ExponentialMovingAverage, so that the average of a short run is one of its last
-    steps and not of its first. Weights that are not trained and what online sources hold (a queue) are the model's own:
-    averaged, they would be moved by rounding, or be nonsense. Checkpoints are laid out as Lightning's callback does.
+    steps and not of its first. It is held in float32, also of weights in bfloat16, whose few digits would lose its
+    steps. Weights that are not trained and what online sources hold (a queue) are the model's own: averaged, they would
+    be moved by rounding, or be nonsense. Checkpoints are laid out as Lightning's callback does.
 
     Raises `ConfigError` for a decay outside 0 to 1.
     """
@@ -63,7 +64,7 @@ class MovingAverage(WeightAveraging):
         share = 1 - self.decay_at(count + 1) if count else 1.0
         for average, weight in self._pairs(module):
             if weight.requires_grad:
-                average.lerp_(weight, share)
+                average.lerp_(weight.to(average.dtype), share)
         averaged_module: Any = self._average_model.module
         for held, current in zip(averaged_module.ranker.buffers(), module.ranker.buffers(), strict=True):  # type: ignore[operator, union-attr]
             held.copy_(current)
