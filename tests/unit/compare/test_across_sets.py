@@ -98,6 +98,13 @@ def test_clusters_of_all_sets_are_cut_to_each(folder, tmp_path, capsys):
     assert "paired by seed and cluster of queries" in capsys.readouterr().out.split("all sets")[1]
 
 
+def test_the_figures_of_one_set_are_drawn(folder, tmp_path):
+    main([str(folder), "--set", "far", "--figures", str(tmp_path / "figures"), "--format", "svg"])
+    drawn = sorted((tmp_path / "figures").iterdir())
+    assert [path.name for path in drawn] == ["toy-curves.svg", "toy-effects.svg"]
+    assert "toy on far: test ndcg@10" in drawn[1].read_text()
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
