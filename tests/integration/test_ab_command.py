@@ -50,7 +50,9 @@ def test_folders_files_and_checkpoints_say_the_same(hardneg, runs):
     qrels, data = qrels_of(runs)
     hardneg("ab", "old/test.run", "new/test.run", "--qrels", qrels, "--metric", METRICS, "--json", "files.json")
     checkpoints = [f"{name}/checkpoints/best.ckpt" for name in ("old", "new")]
-    hardneg("ab", *checkpoints, data, "precision=32-true", "--metric", METRICS, "--json", "checkpoints.json")
+    hardneg(
+        "ab", *checkpoints, data, "split=[test]", "precision=32-true", "--metric", METRICS, "--json", "checkpoints.json"
+    )
     for name in ("files", "checkpoints"):
         other = told(runs / f"{name}.json")
         assert other["metrics"] == folders["metrics"] and other["lost"] == folders["lost"], name
@@ -78,6 +80,7 @@ def test_the_exit_code_is_the_gates(hardneg, runs):
 
 
 def test_bad_input_is_refused_before_anything_is_ranked(hardneg, runs):
+    qrels_of(runs)
     for words, says in (
         (["old"], "give two rankings, OLD and NEW, got 1"),
         (["old", "gone"], "gone: no such run folder, run file or checkpoint"),
@@ -88,6 +91,8 @@ def test_bad_input_is_refused_before_anything_is_ranked(hardneg, runs):
         (["old", "new", "data=nothing"], "nothing"),
         (["old", "new", "--metric", "ndgc@10"], "'ndgc@10' is not known"),
         (["old", "checkpoint"], "holds no *.run file"),
+        (["old", "new", "data=toy", "--qrels", "qrels.tsv"], "--qrels and data=toy: judgements and texts are those of"),
+        (["old", "new", "--queries", "qrels.tsv"], "--queries is for --qrels FILE"),
     ):
         (runs / "checkpoint").mkdir(exist_ok=True)
         assert says in hardneg("ab", *words, code=2).stderr

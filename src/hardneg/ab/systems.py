@@ -152,7 +152,7 @@ def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Sid
     from hardneg.retrieval.retriever import seen
 
     assert cfg is not None and data is not None
-    left_out = seen(data, cfg.evaluate.leave_out)
+    left_out, split = seen(data, cfg.evaluate.leave_out), one_split(cfg.split)
     miner = Dense(ckpt_path=str(path), precision=cfg.precision)
-    run = baseline_run(miner, data, cfg.split, cfg.evaluate.depth, Path(cfg.cache), left_out)
-    return Side(str(path), ranked(run, data), data.fingerprint(cfg.split))
+    run = baseline_run(miner, data, split, cfg.evaluate.depth, Path(cfg.cache), left_out)
+    return Side(str(path), ranked(run, data), data.fingerprint(split))
