@@ -22,6 +22,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import Rankings
 from hardneg.runs.saved_config import read_config
+from hardneg.runs.tested_data import behind, open_again, open_tested
 from hardneg.runs.trec_runs import read_run
 
 WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
@@ -88,7 +89,12 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     read = {path: _read(path) for path in paths if path not in checkpoints}  # first what is cheap to refuse
     data: RetrievalData | None = None
     if cfg is not None:
-        data = open_set(classes.build(cfg.data), Path(cfg.cache))
+        own = behind(paths)
+        # Where nobody knows what run files rank, the set is read as a training would read it.
+        if own is None:
+            data = open_set(classes.build(cfg.data), Path(cfg.cache))
+        else:
+            data = open_tested(cfg, own, {key_of(word) for word in words})
         judged = from_data(data, one_split(cfg.split))
     elif files.qrels is not None:
         judged = from_files(files.qrels, files.queries, files.corpus, files.relevant_from)
@@ -128,7 +134,7 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
         if (path / ".hydra" / "config.yaml").is_file():
             cfg = read_config(path)
             test = cfg.split.test if isinstance(cfg.split, DictConfig) else cfg.split
-            return from_data(open_set(classes.build(cfg.data), Path(cfg.cache)), one_split(test))
+            return from_data(open_again(path), one_split(test))
     raise UserError(
         "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
     )
