@@ -76,7 +76,7 @@ class Builder:
                 "build %s names %s, which is not there any more: another one names its new place", same[-1].name, gone
             )
         # Named after the build that it replaces: a killed rebuild goes on, and the next rebuild has another name.
-        salt = self.folder.stack()[:1] if self.rebuild else [one.name for one in same[-1:]]
+        salt = self._replaced() if self.rebuild else [one.name for one in same[-1:]]
         space = fingerprint([model[DOCUMENT], self.encoder.precision])
         earlier = [one for one in builds if one.manifest.space == space]
         embedding = self._embedding(documents, space, salt, earlier)
@@ -112,6 +112,10 @@ class Builder:
         say = "build %s: %d documents, %d of them embedded now, in %.1f s; %.1f%% of what exact search finds"
         log.info(say, build.name, len(documents), embedded, seconds, 100 * found)
         return build
+
+    def _replaced(self) -> list[str]:
+        """The build that a rebuild replaces: the live one, or the latest where none went live."""
+        return self.folder.stack()[:1] or [one.name for one in self.folder.builds()[-1:]]
 
     def _named(self, name: str) -> Build:
         """Give a build its name, or another where a removed build of that name still answers somebody."""

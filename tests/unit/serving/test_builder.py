@@ -103,6 +103,15 @@ def test_the_same_again_is_there(toy, tmp_path, counted):
     assert built(tmp_path, toy, made).name != first.name and not counted
 
 
+def test_a_rebuild_reuses_nothing_of_a_build_that_never_went_live(toy, tmp_path, counted):
+    made = encoder(toy)
+    first = built(tmp_path, toy, made, switch=False)
+    counted.clear()
+    second = built(tmp_path, toy, made, rebuild=True)
+    assert second.name != first.name and len(counted) == 120 and first.intact
+    assert not {one.name for one in first.shards} & {one.name for one in second.shards}
+
+
 @pytest.mark.parametrize("what", ["checkpoint", "data"])
 def test_what_has_moved_is_named_by_another_build_which_costs_no_embedding(toy, tmp_path, counted, what):
     def source(place):
