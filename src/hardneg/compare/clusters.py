@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +59,23 @@ def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"
     written = run.folder / ".hydra" / "config.yaml"
     if not written.exists():
         raise UserError(f"--cluster-positives: {run.folder} has no .hydra/config.yaml, which says where its data are")
+    tested: dict[int, list[tuple[str, RetrievalData, str]]] = {}
+    for one in _tested_on(run):
+        tested.setdefault(id(one[1]), []).append(one)
     members: dict[str, int] = {}
-    for prefix, data, split in _tested_on(run):
-        found = components(data.split(split), len(data.queries)) + len(members)  # larger than all numbers so far
-        members |= {f"{prefix}{query}": int(found[row]) for query, row in data.queries.rows.items()}
+    for parts in tested.values():  # splits of one data set share documents, and queries too
+        data = parts[0][1]
+        found = components(_joined(data, [split for _, _, split in parts]), len(data.queries))
+        found = found + len(members)  # larger than all numbers so far
+        for prefix, _, _ in parts:
+            members |= {f"{prefix}{query}": int(found[row]) for query, row in data.queries.rows.items()}
     return np.unique([members[query] for query in ids.tolist()], return_inverse=True)[1]
+
+
+def _joined(data: RetrievalData, splits: Sequence[str]) -> Qrels:
+    """The judgements of several splits together."""
+    parts = [data.split(split) for split in splits]
+    return Qrels(*(np.concatenate([getattr(one, key) for one in parts]) for key in ("queries", "docs", "scores")))
 
 
 def _tested_on(run: FinishedRun) -> Iterator[tuple[str, RetrievalData, str]]:
