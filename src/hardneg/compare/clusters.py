@@ -16,6 +16,8 @@ from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import DataError, UserError
 from hardneg.runs.saved_config import open_data, read_config
 
+ENCODING = "utf-8-sig"  # a byte order mark, which spreadsheets write, is no part of the first id
+
 
 def read(path: Path) -> dict[str, str]:
     """Read query id -> cluster from a JSON object, or from lines `query_id<TAB>cluster` (.csv: a comma).
@@ -27,14 +29,14 @@ def read(path: Path) -> dict[str, str]:
         raise UserError(f"--cluster {path}: no such file")
     if path.suffix == ".json":
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding=ENCODING))
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
         if not isinstance(found, dict):
             raise DataError(f"{path}:1: must be an object that maps query ids to clusters")
         return {query: str(cluster) for query, cluster in found.items()}
     clusters: dict[str, str] = {}
-    with path.open(encoding="utf-8", newline="") as lines:
+    with path.open(encoding=ENCODING, newline="") as lines:
         for line, row in enumerate(csv.reader(lines, delimiter="," if path.suffix == ".csv" else "\t"), start=1):
             if len(row) != 2:
                 raise DataError(f"{path}:{line}: must be a query id and a cluster, found {len(row)} columns")
