@@ -50,7 +50,9 @@ def test_folders_files_and_checkpoints_say_the_same(hardneg, runs):
     qrels, data = qrels_of(runs)
     hardneg("ab", "old/test.run", "new/test.run", "--qrels", qrels, "--metric", METRICS, "--json", "files.json")
     checkpoints = [f"{name}/checkpoints/best.ckpt" for name in ("old", "new")]
-    hardneg("ab", *checkpoints, data, "precision=32-true", "--metric", METRICS, "--json", "checkpoints.json")
+    hardneg(
+        "ab", *checkpoints, data, "split=[test]", "precision=32-true", "--metric", METRICS, "--json", "checkpoints.json"
+    )
     for name in ("files", "checkpoints"):
         other = told(runs / f"{name}.json")
         assert other["metrics"] == folders["metrics"] and other["lost"] == folders["lost"], name
@@ -69,6 +71,35 @@ def qrels_of(runs):
     return "qrels.tsv", "data=toy"
 
 
+def test_a_set_without_splits_is_compared_by_all_queries_that_were_evaluated(hardneg, runs):
+    from hardneg.data.toy import Toy
+
+    data = Toy().load()
+    judged = data.split("train")
+    pairs = [
+        (data.queries[q], data.corpus[d]) for q, d in zip(judged.queries.tolist(), judged.docs.tolist(), strict=True)
+    ]
+    for name, some in (("faq", pairs), ("other", pairs[: len(pairs) // 2])):
+        (runs / f"{name}.csv").write_text("query,positive\n" + "".join(f'"{q}","{d}"\n' for q, d in some))
+    for name in ("old", "new"):
+        words = [f"ckpt_path={name}", "data=table", "data.path=faq.csv", "evaluate.bm25=null", "device=cpu"]
+        hardneg("evaluate", *words, f"hydra.run.dir=of_{name}")
+    queries = json.loads((runs / "of_old/summary.json").read_text())["test"]["checkpoint"]
+    checkpoints = [f"{name}/checkpoints/best.ckpt" for name in ("old", "new")]
+    words = ["data=table", "data.path=faq.csv", "precision=32-true"]
+    for sides, more in ((["of_old", "of_new"], []), (["of_old/test.run", "of_new"], words[:2]), (checkpoints, words)):
+        hardneg("ab", *sides, *more, "--click-model", "none", "--json", "found.json")
+        found = told(runs / "found.json")
+        assert found["queries"] == len({query for query, _ in pairs}), sides
+        assert found["metrics"][0]["old"] == pytest.approx(queries["ndcg@10"], abs=1e-6)
+
+    # An evaluation says what it was tested on, so that another set is not taken for it.
+    assert (
+        "was tested on other documents"
+        in hardneg("ab", "of_old", "of_new", words[0], "data.path=other.csv", code=2).stderr
+    )
+
+
 def test_the_exit_code_is_the_gates(hardneg, runs):
     done = hardneg("ab", "new", "old", "--gate-delta", "0.0", "--gate-slice", "-0.9", "--impressions", "1", code=1)
     assert "hardneg ab: gate: ndcg@10" in done.stderr and "gate: NOT passed" in done.stdout
@@ -78,6 +109,7 @@ def test_the_exit_code_is_the_gates(hardneg, runs):
 
 
 def test_bad_input_is_refused_before_anything_is_ranked(hardneg, runs):
+    qrels_of(runs)
     for words, says in (
         (["old"], "give two rankings, OLD and NEW, got 1"),
         (["old", "gone"], "gone: no such run folder, run file or checkpoint"),
@@ -88,6 +120,8 @@ def test_bad_input_is_refused_before_anything_is_ranked(hardneg, runs):
         (["old", "new", "data=nothing"], "nothing"),
         (["old", "new", "--metric", "ndgc@10"], "'ndgc@10' is not known"),
         (["old", "checkpoint"], "holds no *.run file"),
+        (["old", "new", "data=toy", "--qrels", "qrels.tsv"], "--qrels and data=toy: judgements and texts are those of"),
+        (["old", "new", "--queries", "qrels.tsv"], "--queries is for --qrels FILE"),
     ):
         (runs / "checkpoint").mkdir(exist_ok=True)
         assert says in hardneg("ab", *words, code=2).stderr

@@ -22,6 +22,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import Rankings
 from hardneg.runs.saved_config import read_config
+from hardneg.runs.tested_data import behind, open_again, open_tested
 from hardneg.runs.trec_runs import read_run
 
 WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
@@ -88,7 +89,12 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     read = {path: _read(path) for path in paths if path not in checkpoints}  # first what is cheap to refuse
     data: RetrievalData | None = None
     if cfg is not None:
-        data = open_set(classes.build(cfg.data), Path(cfg.cache))
+        own = behind(paths)
+        # Where nobody knows what run files rank, the set is read as a training would read it.
+        if own is None:
+            data = open_set(classes.build(cfg.data), Path(cfg.cache))
+        else:
+            data = open_tested(cfg, own, {key_of(word) for word in words})
         judged = from_data(data, one_split(cfg.split))
     elif files.qrels is not None:
         judged = from_files(files.qrels, files.queries, files.corpus, files.relevant_from)
@@ -128,7 +134,7 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
         if (path / ".hydra" / "config.yaml").is_file():
             cfg = read_config(path)
             test = cfg.split.test if isinstance(cfg.split, DictConfig) else cfg.split
-            return from_data(open_set(classes.build(cfg.data), Path(cfg.cache)), one_split(test))
+            return from_data(open_again(path), one_split(test))
     raise UserError(
         "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
     )
@@ -152,7 +158,7 @@ def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Sid
     from hardneg.retrieval.retriever import seen
 
     assert cfg is not None and data is not None
-    left_out = seen(data, cfg.evaluate.leave_out)
+    left_out, split = seen(data, cfg.evaluate.leave_out), one_split(cfg.split)
     miner = Dense(ckpt_path=str(path), precision=cfg.precision)
-    run = baseline_run(miner, data, cfg.split, cfg.evaluate.depth, Path(cfg.cache), left_out)
-    return Side(str(path), ranked(run, data), data.fingerprint(cfg.split))
+    run = baseline_run(miner, data, split, cfg.evaluate.depth, Path(cfg.cache), left_out)
+    return Side(str(path), ranked(run, data), data.fingerprint(split))

@@ -40,8 +40,9 @@ def main(arguments: Sequence[str]) -> None:
     plan = _plan(given, own)
     check_metrics(plan.metrics)
     words = [word for word in given.old_new if not _is_path(word)]
+    files = _files(given, words)
     try:
-        sides = load(old, new, words, _files(given))
+        sides = load(old, new, words, files)
         report = compare(*sides, plan)
     except KeyboardInterrupt:
         sys.stderr.write("hardneg ab: interrupted; the same command goes on with what was embedded\n")
@@ -53,9 +54,16 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(1)
 
 
-def _files(given: argparse.Namespace) -> Files:
+def _files(given: argparse.Namespace, words: Sequence[str]) -> Files:
     from hardneg.ab.systems import Files
 
+    named = [name for name in ("qrels", "queries", "corpus") if getattr(given, name) is not None]
+    if named and words:
+        raise UserError(
+            f"--{named[0]} and {words[0]}: judgements and texts are those of files or of a data set; leave one out"
+        )
+    if named and given.qrels is None:
+        raise UserError(f"--{named[0]} is for --qrels FILE; a run folder and a data set have texts of their own")
     bar = given.relevant_from
     if bar is not None and given.qrels is None:
         raise UserError("--relevant-from is for --qrels FILE; of a data set write data.relevant_from=2")

@@ -51,19 +51,26 @@ def main(arguments: Sequence[str]) -> None:
     by_data = rename({data: arms([run for run in runs if run.summary["data"] == data]) for data in names}, given.name)
     grouped = {data: _clusters(given, list(by_arm.values())) for data, by_arm in by_data.items()}
     comparisons, overviews = [], []
+    of_data: dict[str, list[Comparison]] = {data: [] for data in names}
     for metric in metrics:
         plans = {
             data: Plan(metric, given.baseline, given.primary, given.margin, given.tie, grouped[data]) for data in names
         }
         wholes = {data: compare(_titled(data, given.set), by_data[data], plan) for data, plan in plans.items()}
         comparisons += list(wholes.values())
-        for table in wholes.values():
+        for data, table in wholes.items():
+            of_data[data].append(table)
             show(table)
         if (overview := across(by_data, plans, wholes)) is not None:
             overviews.append(overview)
             across_tables.show(overview)
             comparisons += [one for one in overview.columns.values() if all(one is not w for w in wholes.values())]
-    _write(given, comparisons, overviews, by_data)
+    _write(given, comparisons, overviews)
+    if given.figures is not None:
+        from hardneg.compare import figures
+
+        for path in figures.draw(given.figures, given.format, of_data, by_data):
+            sys.stdout.write(f"{path}\n")
 
 
 def _titled(data: str, chosen: str | None) -> str:
@@ -144,12 +151,7 @@ def _clusters(given: argparse.Namespace, by_arm: Sequence[Arm]) -> np.ndarray | 
     return clusters.sharing_positives(runs[0], ids)
 
 
-def _write(
-    given: argparse.Namespace,
-    comparisons: Sequence[Comparison],
-    overviews: Sequence[Across],
-    by_data: dict[str, dict[str, Arm]],
-) -> None:
+def _write(given: argparse.Namespace, comparisons: Sequence[Comparison], overviews: Sequence[Across]) -> None:
     from hardneg.compare import across_tables, tables
 
     texts = {
@@ -163,8 +165,3 @@ def _write(
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text(), encoding="utf-8", newline="")
-    if given.figures is not None:
-        from hardneg.compare import figures
-
-        for path in figures.draw(given.figures, given.format, comparisons, by_data):
-            sys.stdout.write(f"{path}\n")

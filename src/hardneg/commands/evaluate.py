@@ -9,11 +9,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from hardneg import __version__
-from hardneg.config import classes
 from hardneg.config.composition import keys_given
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
-from hardneg.data.test_only import CHOICES, TEST, Own, open_for_testing
 from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
@@ -21,11 +19,11 @@ from hardneg.mining.baseline import baseline_metrics
 from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
-from hardneg.retrieval.test_sets import TestSet, leave_out, load_others, nested_runs, test_sets
+from hardneg.retrieval.test_sets import TestSet, fingerprints, leave_out, load_others, nested_runs, test_sets
 from hardneg.runs import results
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.provenance import other_paths, provenance
-from hardneg.runs.saved_config import read_config
+from hardneg.runs.tested_data import open_tested, trained_on
 from hardneg.system import agreement, distributed, process_group
 
 log = logging.getLogger(__name__)
@@ -42,10 +40,8 @@ def evaluate(cfg: DictConfig) -> None:
 
 def _evaluate(cfg: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()
-    own, given = trained_on(cfg.ckpt_path), keys_given()
-    splits = splits_of(cfg.split)
-    said = splits != [TEST] or bool(given & {"split", *(f"data.{key}" for key in CHOICES)})
-    data: RetrievalData = open_for_testing(classes.build(cfg.data), Path(cfg.cache), own, said, "data")
+    own, splits = trained_on(cfg.ckpt_path), splits_of(cfg.split)
+    data = open_tested(cfg, own, keys_given())
     for split in splits:
         data.split(split)  # now, not after the corpus is embedded
     also = load_others(cfg, data, splits, own)
@@ -76,6 +72,7 @@ def _evaluate(cfg: DictConfig) -> None:
             **provenance(cfg),
             "data": data.name,
             "split": splits[0] if len(splits) == 1 else splits,
+            "test_set": fingerprints(sets),
             **other_paths(cfg),
             "precision": precision,
             "test": means,
@@ -83,14 +80,6 @@ def _evaluate(cfg: DictConfig) -> None:
         },
     )
     log.info("results: %s", folder)
-
-
-def trained_on(ckpt_path: str) -> Own:
-    """The data of the run that made a checkpoint; None where it is not in a run folder."""
-    folder = Path(ckpt_path).resolve().parent.parent
-    if not (folder / ".hydra" / "config.yaml").is_file():
-        return Own()
-    return Own.of(classes.plain(read_config(folder).get("data")) or {})
 
 
 def _measured(cfg: DictConfig, one: TestSet, runs: dict[str, Run]) -> results.Tested:

@@ -43,8 +43,17 @@ class Arm:
         """The seeds that both arms have."""
         return sorted(self.runs.keys() & other.runs.keys())
 
+    @property
+    def weights(self) -> Float[np.ndarray, " Q"] | None:
+        """By what the values of each query are multiplied in `minus`; null: there is one test set, or none has values.
+
+        The same for all runs that were tested on the same queries.
+        """
+        found = (run.per_query for run in self.runs.values())
+        return next((one.weights for one in found if one is not None), None)
+
     def minus(self, other: Arm, metric: str) -> Float[np.ndarray, "S Q"] | None:
-        """The differences by shared seed and query, in the order of the sorted ids.
+        """The differences by shared seed and query, in the order of the sorted ids, multiplied by `weights`.
 
         None where they share no seed, or a run's per-query values are gone.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import DataError, UserError
 from hardneg.runs.saved_config import open_data, read_config
+
+ENCODING = "utf-8-sig"  # a byte order mark, which spreadsheets write, is no part of the first id
 
 
 def read(path: Path) -> dict[str, str]:
@@ -27,14 +29,14 @@ def read(path: Path) -> dict[str, str]:
         raise UserError(f"--cluster {path}: no such file")
     if path.suffix == ".json":
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding=ENCODING))
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
         if not isinstance(found, dict):
             raise DataError(f"{path}:1: must be an object that maps query ids to clusters")
         return {query: str(cluster) for query, cluster in found.items()}
     clusters: dict[str, str] = {}
-    with path.open(encoding="utf-8", newline="") as lines:
+    with path.open(encoding=ENCODING, newline="") as lines:
         for line, row in enumerate(csv.reader(lines, delimiter="," if path.suffix == ".csv" else "\t"), start=1):
             if len(row) != 2:
                 raise DataError(f"{path}:{line}: must be a query id and a cluster, found {len(row)} columns")
@@ -59,11 +61,23 @@ def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"
     written = run.folder / ".hydra" / "config.yaml"
     if not written.exists():
         raise UserError(f"--cluster-positives: {run.folder} has no .hydra/config.yaml, which says where its data are")
+    tested: dict[int, list[tuple[str, RetrievalData, str]]] = {}
+    for one in _tested_on(run):
+        tested.setdefault(id(one[1]), []).append(one)
     members: dict[str, int] = {}
-    for prefix, data, split in _tested_on(run):
-        found = components(data.split(split), len(data.queries)) + len(members)  # larger than all numbers so far
-        members |= {f"{prefix}{query}": int(found[row]) for query, row in data.queries.rows.items()}
+    for parts in tested.values():  # splits of one data set share documents, and queries too
+        data = parts[0][1]
+        found = components(_joined(data, [split for _, _, split in parts]), len(data.queries))
+        found = found + len(members)  # larger than all numbers so far
+        for prefix, _, _ in parts:
+            members |= {f"{prefix}{query}": int(found[row]) for query, row in data.queries.rows.items()}
     return np.unique([members[query] for query in ids.tolist()], return_inverse=True)[1]
+
+
+def _joined(data: RetrievalData, splits: Sequence[str]) -> Qrels:
+    """The judgements of several splits together."""
+    parts = [data.split(split) for split in splits]
+    return Qrels(*(np.concatenate([getattr(one, key) for one in parts]) for key in ("queries", "docs", "scores")))
 
 
 def _tested_on(run: FinishedRun) -> Iterator[tuple[str, RetrievalData, str]]:

@@ -53,7 +53,8 @@ def _contrast(arm: Arm, baseline: Arm, plan: Plan, spread: SeedVariance | None) 
         found = Contrast(statistics.over_seeds(arm.minus_by_seed(baseline, plan.metric), spread), primary)
     else:
         units = d if plan.clusters is None else statistics.by_cluster(d, plan.clusters)
-        dz, wins = statistics.effect_size(d), statistics.wins(d, plan.tie)
+        dz = statistics.effect_size(d, arm.weights)
+        wins = statistics.wins(d if arm.weights is None else d / arm.weights, plan.tie)
         found = Contrast(statistics.crossed(units, spread), primary, dz=dz, wins=wins)
     if plan.margin is None:
         return found

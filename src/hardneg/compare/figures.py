@@ -26,12 +26,12 @@ DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def draw(
-    folder: Path, form: str, tables: Sequence[Comparison], by_data: Mapping[str, Mapping[str, Arm]]
+    folder: Path, form: str, tables: Mapping[str, Sequence[Comparison]], by_data: Mapping[str, Mapping[str, Arm]]
 ) -> Iterator[Path]:
-    """Write every figure that the runs have data for, and yield its path."""
+    """Write every figure that the runs have data for, and yield its path; `tables` are those of each data."""
     folder.mkdir(parents=True, exist_ok=True)
     for data, by_arm in by_data.items():
-        mine = [table for table in tables if table.data == data]
+        mine = tables[data]
         drawn: dict[str, Figure | None] = {
             "effects": effects(mine),
             "curves": curves(by_arm, [table.plan.metric for table in mine]),

@@ -32,10 +32,14 @@ _NO_ARM = (
 
 @dataclass(frozen=True)
 class PerQuery:
-    """Every metric of every test query, in the order of the sorted ids."""
+    """Every metric of every test query, in the order of the sorted ids.
+
+    `values` are multiplied by `weights`, by which each of several sets counts the same; null: there is one set.
+    """
 
     ids: np.ndarray
     values: Mapping[str, Float[np.ndarray, " Q"]]
+    weights: Float[np.ndarray, " Q"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,15 +110,18 @@ class FinishedRun:
             ) from error
         ids = np.array(table["query_id"].to_pylist())
         order = np.argsort(ids)
-        weights = np.ones(len(ids))
+        weights = None
         if self.test is not None:
             mine = np.array(table["set"].to_pylist())[order] == self.test
             order = order[mine]
         elif "set" in table.column_names:
             _, of_set, sizes = np.unique(table["set"].to_numpy(), return_inverse=True, return_counts=True)
-            weights = (len(ids) / len(sizes) / sizes)[of_set]
+            weights = (len(ids) / len(sizes) / sizes)[of_set][order]
         metrics = [name for name in table.column_names if name not in ("query_id", "set")]
-        return PerQuery(ids[order], {name: (weights * table[name].to_numpy())[order] for name in metrics})
+        values = {name: table[name].to_numpy()[order] for name in metrics}
+        if weights is not None:
+            values = {name: weights * own for name, own in values.items()}
+        return PerQuery(ids[order], values, weights)
 
     def history(self, key: str) -> tuple[list[float], list[float]]:
         """Steps and values of one logged metric, from metrics.csv or the W&B log; empty lists without either."""

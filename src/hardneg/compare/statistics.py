@@ -193,11 +193,18 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def effect_size(d: Float[np.ndarray, "S Q"]) -> float:
-    """Cohen's dz: the mean difference over its standard deviation between queries, seeds averaged."""
+def effect_size(d: Float[np.ndarray, "S Q"], weights: Float[np.ndarray, " Q"] | None = None) -> float:
+    """Cohen's dz: the mean difference over its standard deviation between queries, seeds averaged.
+
+    `weights`, 1 on average, are those that the differences were multiplied by; null: none. They weigh queries in the
+    deviation too, and are no part of it.
+    """
     per_query = d.mean(axis=0)
-    spread = float(per_query.std(ddof=1)) if len(per_query) > 1 else 0.0
-    return float(per_query.mean()) / spread if spread else float("nan")
+    if len(per_query) < 2:
+        return float("nan")
+    mean, weights = float(per_query.mean()), np.ones(len(per_query)) if weights is None else weights
+    spread = float(np.sqrt((weights * (per_query / weights - mean) ** 2).sum() / (len(per_query) - 1)))
+    return mean / spread if spread else float("nan")
 
 
 def wins(d: Float[np.ndarray, "S Q"], tie: float) -> tuple[int, int, int]:

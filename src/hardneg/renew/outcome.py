@@ -6,19 +6,26 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hardneg.ab.gate import Gate
+from hardneg.ab.report import Plan
 from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
 from hardneg.renew.plan import NOTE, PLACE, Renewal
 from hardneg.stages.run_stages import say
 from hardneg.system.atomic_write import atomic_write
 
+CLUSTERED = "cluster_positives"  # a key of the limits that notes of earlier versions do not have
+
+
+def limits_of(plan: Plan) -> dict[str, Any]:
+    """What decides whether the new model may go live: the gate's limits, and what its interval counts as one draw."""
+    return {**asdict(plan.gate), CLUSTERED: plan.cluster_positives}
+
 
 @dataclass(frozen=True)
 class Outcome:
     """The outcome: the live model's build of the data (`old`), the new model's (`new`), and what the gate says.
 
-    `reasons` are those against the new one, empty where it may go live; `limits` are those of the gate.
+    `reasons` are those against the new one, empty where it may go live; `limits` are what it was judged by.
     """
 
     renewal: Renewal
@@ -28,10 +35,10 @@ class Outcome:
     limits: dict[str, Any]
 
     @classmethod
-    def known(cls, renewal: Renewal, gate: Gate) -> Outcome | None:
+    def known(cls, renewal: Renewal, plan: Plan) -> Outcome | None:
         """Return the earlier note, if it was judged by these limits and its builds exist."""
         note = renewal.note
-        if note.get("limits") != asdict(gate):
+        if "limits" not in note or {CLUSTERED: False} | note["limits"] != limits_of(plan):
             return None
         found = cls(renewal, note["old"], note["new"], tuple(note["reasons"]), note["limits"])
         needed = {found.old} if found.reasons else {found.old, found.new}

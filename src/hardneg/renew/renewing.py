@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from hardneg.ab import json_report
@@ -15,7 +14,7 @@ from hardneg.ab.report import Plan, Report
 from hardneg.ab.terminal_report import show
 from hardneg.renew import steps
 from hardneg.renew.old_checkpoints import tidy
-from hardneg.renew.outcome import Outcome
+from hardneg.renew.outcome import Outcome, limits_of
 from hardneg.renew.plan import PLACE, Renewal, make_plan
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
@@ -68,7 +67,7 @@ def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -
     if renewal.rolled_back and not anyway:
         say(f"hardneg renew: build {renewal.note['new']} was live and was rolled back (--anyway takes it all the same)")
         return 1
-    outcome = Outcome.known(renewal, plan.gate) or judged(renewal, plan, lock)
+    outcome = Outcome.known(renewal, plan) or judged(renewal, plan, lock)
     return outcome.take(switch)
 
 
@@ -90,7 +89,7 @@ def judged(renewal: Renewal, plan: Plan, lock: int) -> Outcome:
     report = steps.judge(renewal, before, steps.rank(renewal, new, ckpt_path, "new"), plan)
     show(report)
     _write(renewal, report)
-    return Outcome(renewal, old.name, new.name, tuple(report.reasons), asdict(plan.gate))
+    return Outcome(renewal, old.name, new.name, tuple(report.reasons), limits_of(plan))
 
 
 def _write(renewal: Renewal, report: Report) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from hardneg.data.tables import RetrievalData
@@ -67,10 +68,15 @@ class Builder:
         builds = [] if self.rebuild else self.folder.builds()
         same = [one for one in builds if one.manifest.content == content]
         if same and same[-1].intact:
-            log.info("build %s is of these documents and this model: nothing to do", same[-1].name)
-            return same[-1]
+            if (gone := moved(same[-1], source)) is None:
+                log.info("build %s is of these documents and this model: nothing to do", same[-1].name)
+                return same[-1]
+            # A manifest is never rewritten, as readers hold it; the vectors are there, so another build costs little.
+            log.info(
+                "build %s names %s, which is not there any more: another one names its new place", same[-1].name, gone
+            )
         # Named after the build that it replaces: a killed rebuild goes on, and the next rebuild has another name.
-        salt = self.folder.stack()[:1] if self.rebuild else [one.name for one in same[-1:]]
+        salt = self._replaced() if self.rebuild else [one.name for one in same[-1:]]
         space = fingerprint([model[DOCUMENT], self.encoder.precision])
         earlier = [one for one in builds if one.manifest.space == space]
         embedding = self._embedding(documents, space, salt, earlier)
@@ -107,6 +113,10 @@ class Builder:
         log.info(say, build.name, len(documents), embedded, seconds, 100 * found)
         return build
 
+    def _replaced(self) -> list[str]:
+        """The build that a rebuild replaces: the live one, or the latest where none went live."""
+        return self.folder.stack()[:1] or [one.name for one in self.folder.builds()[-1:]]
+
     def _named(self, name: str) -> Build:
         """Give a build its name, or another where a removed build of that name still answers somebody."""
         build = Build(self.folder.root, name)
@@ -117,3 +127,15 @@ class Builder:
         known = Known(list({shard.name: shard for shard in newest_first}.values()))
         named = fingerprint([space, *salt]) if salt else space
         return Embedding(documents, self.encoder, named, self.shard, known, self.folder.root / "shards")
+
+
+def moved(build: Build, source: Mapping[str, Any]) -> str | None:
+    """The checkpoint or data that a build names, where that is gone and `source` has it elsewhere; else None."""
+    old = build.manifest.source
+    for was, now in (
+        (old.get("ckpt_path"), source.get("ckpt_path")),
+        ((old.get("data") or {}).get("path"), (source.get("data") or {}).get("path")),
+    ):
+        if isinstance(was, str) and now not in (None, was) and not Path(was).exists():
+            return was
+    return None

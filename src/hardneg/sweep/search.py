@@ -18,11 +18,13 @@ from hardneg.runs.folder import BEST_TRIAL, SWEEP
 from hardneg.runs.study import PRUNERS, SAMPLERS, open_study
 from hardneg.sweep.check_jobs import check_job
 from hardneg.sweep.jobs import Job, announce, compose
+from hardneg.sweep.search_hold import held
 from hardneg.sweep.search_space import space_of
 
 log = logging.getLogger(__name__)
 
 DONE = ("done", "pruned", "failed")
+PLACE = "place"  # of a trial: the name of the search that runs it
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,29 @@ def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Se
     """Run trials until `n_trials` are told; return the best dev metric.
 
     A trial that was interrupted is run again, and its run goes on from its checkpoint: the same values are the same
-    job. Raises `JobFailed` at the end where a trial failed.
+    job. Raises `JobFailed` at the end where a trial failed, `ConfigError` where another process searches in the folder.
     """
     listed = [f"{key}={value}" for key, value in settings.params.items()]
     space, same = space_of([*listed, *words])
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / SWEEP)
     facts = {key: value for key, value in asdict(settings).items() if key != "params"}
-    study = open_study(facts, folder)
-    ask_again(study)
     check = partial(check_job, launcher=config.hydra.launcher)
-    while (left := settings.n_trials - len(told(study))) > 0:
-        batch = []
-        for _ in range(min(settings.n_jobs, left)):
-            trial = study.ask(space)
-            chosen = [*same, *(f"{key}={value}" for key, value in trial.params.items())]
-            batch.append((trial, compose(config, chosen, trial.number, check)))
-        run_batch(launcher, batch, facts)
-        for trial, job in batch:
-            tell(study, trial, job)
-    return finish(study, folder)
+    with held(folder) as own:
+        OmegaConf.save(config, folder / SWEEP)
+        study = open_study(facts, folder)
+        ask_again(study, own, shared=settings.storage is not None)
+        while (left := settings.n_trials - len(told(study))) > 0:
+            batch = []
+            for _ in range(min(settings.n_jobs, left)):
+                trial = study.ask(space)
+                trial.set_user_attr(PLACE, own)
+                chosen = [*same, *(f"{key}={value}" for key, value in trial.params.items())]
+                batch.append((trial, compose(config, chosen, trial.number, check)))
+            run_batch(launcher, batch, facts)
+            for trial, job in batch:
+                tell(study, trial, job)
+        return finish(study, folder)
 
 
 def run_batch(launcher: Launcher, batch: Sequence[tuple[Any, Job]], facts: dict[str, Any]) -> None:
@@ -119,11 +123,16 @@ def told(study: Any) -> list[Any]:
     return [one for one in ended if one.state != TrialState.FAIL or "failed" in one.user_attrs]
 
 
-def ask_again(study: Any) -> None:
-    """Put the trials that a killed search left open at the head of the queue, with the values they had."""
+def ask_again(study: Any, own: str, shared: bool) -> None:
+    """Put the trials that a killed search left open at the head of the queue, with the values they had.
+
+    Of a `shared` study these are the trials of this search, by its `own` name: others are at work elsewhere.
+    """
     from optuna.trial import TrialState
 
     for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if shared and one.user_attrs.get(PLACE) != own:
+            continue
         study.tell(one.number, state=TrialState.FAIL)
         study.enqueue_trial(one.params, skip_if_exists=False)
 

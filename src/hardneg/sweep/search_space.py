@@ -44,7 +44,8 @@ def _distribution(override: Override) -> Any:
     value: Any = override.value()
     log = "log" in getattr(value, "tags", ())
     if isinstance(value, IntervalSweep):
-        start, end = value.start or 0.0, value.end or 0.0
+        start: Any = 0.0 if value.start is None else value.start  # 0 itself says that it is of whole numbers
+        end: Any = 0.0 if value.end is None else value.end
         if isinstance(start, int) and isinstance(end, int):
             return IntDistribution(start, end, log=log)
         return FloatDistribution(start, end, log=log)

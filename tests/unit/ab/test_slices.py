@@ -53,6 +53,15 @@ def test_slices_of_the_users_own(tmp_path):
         slices(judged(), {"kind": path})
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "q0,x\nq1,y\n"), ("a.tsv", "q0\tx\nq1\ty\n"), ("a.json", '{"q0": "x", "q1": "y"}')]
+)
+def test_the_first_query_is_in_its_slice_where_a_spreadsheet_wrote_the_file(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    found = slices(judged(), {"own": tmp_path / name})["own"]
+    assert {part: np.flatnonzero(here).tolist() for part, here in found.items()} == {"x": [0], "y": [1]}
+
+
 def test_judgements_of_a_loaded_set():
     data = make_data([(0, 1), (0, 2, 0), (2, 1)])
     found = from_data(data, "train")

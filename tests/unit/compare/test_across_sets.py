@@ -80,6 +80,21 @@ def test_the_table_over_sets_marks_what_is_tested_and_its_mean_counts_sets_alike
     assert "a-infonce" not in text + shown
 
 
+def test_queries_of_a_large_and_a_small_set_are_won_by_what_they_gained(tmp_path):
+    rng = np.random.default_rng(0)
+    gains = {"small": rng.normal(0.001, 0.0005, 10), "large": rng.normal(0.015, 0.001, 490)}
+    for seed in (1, 2, 3):
+        base = {name: rng.uniform(0.3, 0.5, len(gain)) for name, gain in gains.items()}
+        several(tmp_path / f"a{seed}", "a", seed, base)
+        several(tmp_path / f"b{seed}", "b", seed, {name: base[name] + gain for name, gain in gains.items()})
+    found = compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10")).contrasts["b-infonce"]
+    everything, weights = np.concatenate(list(gains.values())), np.repeat([25, 25 / 49], [10, 490])
+    assert found.difference.mean == pytest.approx(np.mean([gain.mean() for gain in gains.values()]))
+    assert found.wins == (int((everything > 0.01).sum()), int((everything <= 0.01).sum()), 0) and found.wins[0] > 480
+    spread = np.sqrt(np.cov(everything, aweights=weights, ddof=0) * 500 / 499)
+    assert found.dz == pytest.approx(found.difference.mean / spread)
+
+
 def test_several_data_become_columns_and_an_arm_that_some_lack_has_no_mean(tmp_path, capsys):
     sweep(tmp_path / "toy", {"a": 0.4, "b": 0.6})
     for seed in (1, 2, 3):
@@ -96,6 +111,13 @@ def test_clusters_of_all_sets_are_cut_to_each(folder, tmp_path, capsys):
     (tmp_path / "clusters.tsv").write_text("".join(lines))
     main([str(folder), "--cluster", str(tmp_path / "clusters.tsv")])
     assert "paired by seed and cluster of queries" in capsys.readouterr().out.split("all sets")[1]
+
+
+def test_the_figures_of_one_set_are_drawn(folder, tmp_path):
+    main([str(folder), "--set", "far", "--figures", str(tmp_path / "figures"), "--format", "svg"])
+    drawn = sorted((tmp_path / "figures").iterdir())
+    assert [path.name for path in drawn] == ["toy-curves.svg", "toy-effects.svg"]
+    assert "toy on far: test ndcg@10" in drawn[1].read_text()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from hardneg.compare.arms import arms
 from hardneg.compare.contrasts import Plan, compare, usual_baseline
 from hardneg.compare.finished_runs import find
 from hardneg.compare.tables import markdown, records
+from hardneg.data.tables import Qrels
 from hardneg.errors import DataError, UserError
 
 
@@ -177,6 +179,21 @@ def test_queries_that_share_a_positive_are_one_cluster_also_through_others():
     data = make_data([(0, 1), (1, 1), (1, 2), (2, 2), (3, 5), (4, 6), (3, 6, 0)], queries=5)
     found = clusters.components(data.split("train"), len(data.queries))
     assert found[0] == found[1] == found[2] != found[3] != found[4] != found[0]
+
+
+def test_queries_of_two_splits_of_one_data_set_are_joined_as_those_of_one_are(tmp_path, monkeypatch):
+    data = make_data([(0, 1), (1, 2), (2, 3), (3, 4)], queries=4)
+    every = data.split("train")
+    hard = Qrels(np.array([0, 2], np.int32), np.array([1, 2], np.int32), np.ones(2, np.float32))  # 0 again; 2 as 1
+    data = replace(data, qrels={"test": every, "hard": hard})
+    other = replace(make_data([(0, 1)], queries=1))
+    sets = [("test/", data, "test"), ("hard/", data, "hard"), ("far/", other, "train")]
+    monkeypatch.setattr(clusters, "_tested_on", lambda run: iter(sets))
+    (run,) = find([run_folder(tmp_path / "a", "a", 1, [0.5])]).runs
+    names = data.queries.ids.to_pylist()
+    ids = [*(f"test/{name}" for name in names), f"hard/{names[0]}", f"hard/{names[2]}", f"far/{names[0]}"]
+    zero, one, two, three, again, near, far = clusters.sharing_positives(run, np.array(ids)).tolist()
+    assert zero == again and one == two == near and len({zero, one, three, far}) == 4
 
 
 def test_fifty_runs_of_ten_thousand_queries_take_seconds(tmp_path):

@@ -103,6 +103,34 @@ def test_the_same_again_is_there(toy, tmp_path, counted):
     assert built(tmp_path, toy, made).name != first.name and not counted
 
 
+def test_a_rebuild_reuses_nothing_of_a_build_that_never_went_live(toy, tmp_path, counted):
+    made = encoder(toy)
+    first = built(tmp_path, toy, made, switch=False)
+    counted.clear()
+    second = built(tmp_path, toy, made, rebuild=True)
+    assert second.name != first.name and len(counted) == 120 and first.intact
+    assert not {one.name for one in first.shards} & {one.name for one in second.shards}
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "data"])
+def test_what_has_moved_is_named_by_another_build_which_costs_no_embedding(toy, tmp_path, counted, what):
+    def source(place):
+        (tmp_path / place).touch()
+        return (
+            {"ckpt_path": str(tmp_path / place)} if what == "checkpoint" else {"data": {"path": str(tmp_path / place)}}
+        )
+
+    made, root = encoder(toy), tmp_path / "i"
+    first = built(root, toy, made, source=source("old"))
+    counted.clear()
+    assert built(root, toy, made, source=source("new")).name == first.name  # both are there, so nothing is missing
+    (tmp_path / "old").unlink()
+    second = built(root, toy, made, source=source("new"))
+    assert second.name != first.name and second.manifest.source == source("new") and not counted
+    assert held(second, toy)[0] == len(toy.corpus)
+    assert built(root, toy, made, source=source("new")).name == second.name
+
+
 def test_another_backend_or_another_query_tower_costs_no_embedding(toy, tmp_path, counted):
     first = built(tmp_path, toy, encoder(toy))
     counted.clear()

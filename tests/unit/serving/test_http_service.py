@@ -374,6 +374,21 @@ def test_an_examination_that_fails_leaves_what_was_known(client, monkeypatch, ca
     assert client.get("/freshness").json()["fresh"]
 
 
+def test_an_examination_may_end_while_it_is_asked_for(live, monkeypatch):
+    """The thread that examines runs beside the one that asks: here it is done before that one goes on."""
+    watched = watch.Watch(live)
+    monkeypatch.setattr(Opened, "examine", lambda self: self.freshness)
+    monkeypatch.setattr(watched._wake, "set", lambda: watched._examine(watched._asked))
+    assert watched.examine().done()
+
+    def looked_at(now=time.monotonic):  # within the minute after: there is nothing for the thread to do
+        assert watched._asked is None
+        return now()
+
+    monkeypatch.setattr(watch.time, "monotonic", looked_at)
+    assert watched.examine().done()
+
+
 def test_a_switch_is_followed_and_a_build_that_does_not_open_is_not(toy, indexed, tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "EVERY", 0.02)
     indexed = shutil.copytree(indexed, tmp_path / "i")

@@ -63,14 +63,15 @@ class Watch:
 
     def examine(self) -> Future[None]:
         """Ask for an examination; done at once where the last one is less than a minute old."""
-        if self._asked is None:
-            self._asked = Future()
+        asked = self._asked  # read once: the thread takes it away when it is done
+        if asked is None:
+            asked = Future()
             if time.monotonic() < self._tried + COOLING:
-                done, self._asked = self._asked, None
-                done.set_result(None)
-                return done
+                asked.set_result(None)
+                return asked
+            self._asked = asked
             self._wake.set()
-        return self._asked
+        return asked
 
     def _run(self) -> None:
         while not self._ending:

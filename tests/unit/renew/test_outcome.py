@@ -1,0 +1,45 @@
+"""When a renewal that was judged is judged again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hardneg.ab.gate import Gate
+from hardneg.ab.report import Plan
+from hardneg.renew.outcome import Outcome, limits_of
+from hardneg.renew.plan import NOTE, PLACE, Renewal
+from hardneg.serving.builds import Build
+from hardneg.serving.index_folder import IndexFolder
+
+GATE = Gate(delta=-0.01)
+
+
+@pytest.fixture
+def renewal(tmp_path, monkeypatch):
+    """A renewal of which only the folder, and the builds of its index, are looked at."""
+    made = object.__new__(Renewal)
+    for key, value in {"index": IndexFolder(tmp_path), "name": "one"}.items():
+        object.__setattr__(made, key, value)
+    (tmp_path / PLACE / "one").mkdir(parents=True)
+    monkeypatch.setattr(IndexFolder, "builds", lambda self: [Build(self.root, name) for name in ("old", "new")])
+    return made
+
+
+def noted(renewal, limits):
+    note = {"state": "ready", "task": "t", "old": "old", "new": "new", "reasons": [], "limits": limits}
+    (renewal.folder / NOTE).write_text(json.dumps(note))
+
+
+def test_what_was_judged_by_queries_is_judged_again_by_clusters_of_them(renewal):
+    noted(renewal, limits_of(Plan(gate=GATE)))
+    assert Outcome.known(renewal, Plan(gate=GATE)) is not None
+    assert Outcome.known(renewal, Plan(gate=GATE, cluster_positives=True)) is None
+    assert Outcome.known(renewal, Plan(gate=Gate(delta=-0.02))) is None
+
+
+def test_a_note_of_an_earlier_version_was_judged_by_queries(renewal):
+    noted(renewal, {key: value for key, value in limits_of(Plan(gate=GATE)).items() if key != "cluster_positives"})
+    assert Outcome.known(renewal, Plan(gate=GATE)) is not None
+    assert Outcome.known(renewal, Plan(gate=GATE, cluster_positives=True)) is None
