@@ -54,7 +54,7 @@ def behind(paths: Iterable[Path]) -> Own | None:
     if not found:
         return None
     columns = next((own.columns for own in found if own.columns), {})
-    return Own(frozenset().union(*(own.paths for own in found)), columns)
+    return Own(frozenset().union(*(own.places for own in found)), columns)
 
 
 def _behind(path: Path) -> Own | None:
