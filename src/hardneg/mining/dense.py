@@ -104,6 +104,11 @@ class Dense(Miner):
         assert self.own is not None
         return self._with(self.own if model is None else replace(self.own, embedded=model.embedded))
 
+    def check(self, documents: int, model: Model | None) -> None:
+        """Raise `ConfigError` for a search that cannot index so many of the model's vectors."""
+        if self.follows_model and model is not None:
+            self.search.check(documents, model.towers.dim, model.device)
+
     def put_away(self) -> None:
         """Keep weights of its own in main memory."""
         if self.own is not None:

@@ -39,6 +39,11 @@ class Fused(Miner):
         """Make each of the miners ready."""
         return Fused([miner.ready(data, model, cache, device) for miner in self.miners], self.constant)
 
+    def check(self, documents: int, model: Model | None) -> None:
+        """Raise what one of the miners does."""
+        for miner in self.miners:
+            miner.check(documents, model)
+
     def put_away(self) -> None:
         """Put away each of the miners."""
         for miner in self.miners:

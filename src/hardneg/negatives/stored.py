@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int
 
 from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
-from hardneg.mining.base import Miner
+from hardneg.mining.base import Miner, mining_pool, tasks
 from hardneg.mining.health import health
 from hardneg.mining.known_positives_found import findable
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
@@ -99,6 +99,12 @@ class Stored(OfflineSource):
         elif self.teacher is not None:
             self.teacher.prepare(setting.training.data, setting.cache, setting.device)
             self.teacher.put_away()
+
+    def check(self, setting: Setting) -> None:
+        """Raise what would end the first round as soon as it begins, which may be epochs later."""
+        training = setting.training
+        for _, task in tasks(training, training.queries, mining_pool(training, self.documents), setting.cache):
+            self.miner.check(len(task.pool), setting.model)
 
     def mine(self, setting: Setting) -> Store:
         """Mine with the current weights, unless the store exists; draw from it from now on."""

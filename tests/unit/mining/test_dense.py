@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -14,11 +17,16 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError, DataError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.base import mining_pool
+from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
+from hardneg.mining.fused import Fused
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.negatives.base import Setting
+from hardneg.negatives.stored import Stored
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.search import Exact, Faiss
+from hardneg.training.callbacks.remine import Remine
 
 KNOWN = {"known_positives": KnownPositives()}
 
@@ -175,6 +183,19 @@ def test_another_encoder_leaves_the_random_numbers_of_training_alone(toy, tmp_pa
     first = miner.ready(toy, None, tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
     assert miner.ready(toy, None, tmp_path).identity() == first.identity(), "each round has the same weights"
+
+
+def test_a_search_that_cannot_index_the_documents_is_refused_before_the_warm_up(toy, tmp_path):
+    pytest.importorskip("faiss")
+    model, setting = make_model(toy, tmp_path), Setting(TrainingSet(toy), {}, tmp_path)
+    trainer = Mock(spec=L.Trainer, global_step=0)
+    for miner in (Dense(search=Faiss("IVF9999,Flat")), Fused([BM25(), Dense(search=Faiss("IVF9999,Flat"))])):
+        again = Remine({"mined": Stored(2, miner)}, setting, model, warmup_epochs=3)
+        with pytest.raises(ConfigError, match="has 9999 cells"):
+            again.on_train_start(trainer, Mock(spec=L.LightningModule))
+    Remine({"mined": Stored(2, Dense())}, setting, model, warmup_epochs=3).on_train_start(
+        trainer, Mock(spec=L.LightningModule)
+    )
 
 
 def test_a_miner_that_follows_the_model_needs_one(toy, tmp_path):

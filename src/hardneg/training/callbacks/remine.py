@@ -59,12 +59,15 @@ class Remine(L.Callback):
         self.saved: dict[int, list[str]] = {}  # step of a checkpoint -> the stores in use when it was written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the stores that the checkpoint names, or mine the first round."""
+        """Open the stores that the checkpoint names, or see that the first round can begin, and mine it where due."""
         if self.round:
             for name, source in self.sources.items():
                 if self.stores[name]:
                     source.open(self.setting.cache / "stores" / self.stores[name][-1])
-        elif not self.warmup_epochs and trainer.global_step == 0:
+            return
+        for source in self.sources.values():
+            source.check(replace(self.setting, model=self.model))
+        if not self.warmup_epochs and trainer.global_step == 0:
             self.mine(trainer, self._wanted(trainer, 0))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
