@@ -27,17 +27,23 @@ CHOICES = ("dev_share", "test_share", "split_seed")  # who gives one of these sa
 class Own:
     """What a run was trained on, as far as a set beside it goes by that: the places, and the columns by role.
 
-    A place is a file or folder, or a set on the hub, with its config and split.
+    A place is a file or folder, or a set on the hub, with its config and split; for each it is known what was held out
+    there (the settings in `CHOICES`).
     """
 
-    places: frozenset[Place] = frozenset()
+    places: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> Own:
         """Read it from a config's plain `data`, one set or a mixture."""
         sets = [node, *(node.get("sets") or {}).values()]
-        return cls(frozenset(place for one in sets if (place := _place(one))), chosen(node.get("columns")))
+        places = {
+            place: {key: one[key] for key in CHOICES if one.get(key) is not None}
+            for one in sets
+            if (place := _place(one))
+        }
+        return cls(places, chosen(node.get("columns")))
 
 
 def says_splits(node: Mapping[str, Any], words: Iterable[str], prefix: str) -> bool:
@@ -50,17 +56,22 @@ def says_splits(node: Mapping[str, Any], words: Iterable[str], prefix: str) -> b
 def open_for_testing(recipe: Readable, cache: Path, own: Own, said: bool, key: str) -> RetrievalData:
     """Return a set to test on; one without splits is all `test`, unless the user `said` what is held out.
 
-    What the run was trained on keeps its splits: its training queries are no test. `key` is where the config has the
-    set, such as evaluate.also.faq. Raises what reading raises, with the keys of that place.
+    What the run was trained on keeps its splits, by the run's own shares and seed: its training queries are no test.
+    `key` is where the config has the set, such as evaluate.also.faq. Raises what reading raises, with the keys of that
+    place.
 
     Raises `DataError` and `ConfigError` as reading does.
     """
     recipe = _with_columns(recipe, own, key)
     try:
-        if not said and _holds_out_unasked(recipe) and _place(vars(recipe)) not in own.places:
-            whole = open_set(replace(recipe, dev_share=0, test_share=0), cache)  # type: ignore[type-var]
-            if set(whole.qrels) == {TRAIN}:
-                return all_test(whole)
+        if not said and _holds_out_unasked(recipe):
+            held_out = own.places.get(_place(vars(recipe)))  # type: ignore[arg-type]
+            if held_out is None:
+                whole = open_set(replace(recipe, dev_share=0, test_share=0), cache)  # type: ignore[type-var]
+                if set(whole.qrels) == {TRAIN}:
+                    return all_test(whole)
+            else:
+                recipe = replace(recipe, **held_out)  # type: ignore[type-var]
         return open_set(recipe, cache)
     except DataError as error:
         raise DataError(str(error).replace("data.columns", f"{key}.columns")) from error

@@ -27,6 +27,8 @@ Rankings = Mapping[str, dict[str, float]]  # query -> document -> score, best fi
 # but not judged, which bpref and infAP tell from 0.
 Labels = Mapping[str, Mapping[str, int | float]]
 
+BLOCK = 1024  # queries whose documents are looked up at a time
+
 # One of your own: (qrels, run) -> the value of each query, where larger is better; see docs/guides/evaluate.md.
 Own = Callable[[Labels, Rankings], Mapping[str, float]]
 
@@ -84,8 +86,9 @@ class Run:
     def without(self, seen: Ragged, depth: int) -> Run:
         """Leave out what is `seen` for each query, and keep the `depth` best of the rest."""
         out = np.zeros(self.ids.shape, bool)
-        for column in seen.padded(self.queries).T:  # one pass per document, to avoid a (Q, K, P) array
-            out |= self.ids == column[:, None]
+        for start in range(0, len(out), BLOCK):
+            block = slice(start, start + BLOCK)
+            out[block] = seen.holds(self.queries[block], self.ids[block])
         order = np.argsort(out, axis=1, kind="stable")[:, :depth]
         ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
         return Run(self.queries, np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))

@@ -147,7 +147,7 @@ def test_a_bad_query_in_one_of_several_files_is_refused(tmp_path, row):
     (tmp_path / "queries.train.jsonl").write_text('{"query_id": "1", "text": "ask"}\n')
     (tmp_path / "queries.dev.jsonl").write_text(f'{{"query_id": "1", "text": "ask"}}\n{row}\n')
     collection_layouts.tsv(tmp_path / "qrels.train.tsv", [("1", 0, "d", 1)])
-    with pytest.raises(DataError, match=r":2: .*(no field|not a string)"):
+    with pytest.raises(DataError, match=r"queries\.dev\.jsonl:2: .*(no field|not a string)"):
         Collection(str(tmp_path)).load()
     assert len(Collection(str(tmp_path), on_error="skip").load().queries) == 1
 
@@ -167,6 +167,25 @@ def test_a_folder_behind_a_link_is_read_once(tmp_path):
     for recipe in (Collection(str(folder)), Collection(str(folder), documents="docs")):
         assert recipe.load().corpus.ids.to_pylist() == ["a", "b"]
     assert is_collection(folder)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ('{"docid": "c", "text": ""}', r"docs/1\.jsonl:2: 'text' is empty"),
+        ('{"docid": "a", "text": "again"}', r"docs/1\.jsonl:2: id 'a' was used in line 1 of .*docs/0\.jsonl"),
+        ('{"docid": "b", "text": "again"}', r"docs/1\.jsonl:2: id 'b' was used in line 1; "),
+    ],
+)
+def test_a_bad_document_is_named_by_the_one_of_several_files_that_it_is_in(tmp_path, row, says):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "0.jsonl").write_text('{"docid": "a", "text": "one"}\n')
+    (tmp_path / "docs" / "1.jsonl").write_text(f'{{"docid": "b", "text": "two"}}\n{row}\n')
+    collection_layouts.tsv(tmp_path / "queries.tsv", [("1", "ask")])
+    collection_layouts.tsv(tmp_path / "qrels.tsv", [("1", 0, "b", 1)])
+    with pytest.raises(DataError, match=says):
+        Collection(str(tmp_path)).load()
+    assert Collection(str(tmp_path), on_error="skip").load().corpus.ids.to_pylist() == ["a", "b"]
 
 
 def test_triples_that_name_nothing_are_refused(tmp_path):

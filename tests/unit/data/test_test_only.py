@@ -43,6 +43,18 @@ def test_what_the_run_was_trained_on_keeps_its_splits(table, tmp_path):
     assert set(opened(table, tmp_path, own).qrels) == {"train", "dev", "test"}
 
 
+def test_what_the_run_was_trained_on_keeps_the_splits_of_the_run(table, tmp_path):
+    columns = {"query": "Frage", "positive": "Antwort"}
+    held_out = {"dev_share": 0, "test_share": 0.3, "split_seed": 5}
+    trained = Table(str(table), columns=columns, **held_out).load()
+    found = opened(table, tmp_path, Own.of({"path": str(table), "columns": columns, **held_out}))
+    assert found.fingerprint("test") == trained.fingerprint("test"), "training queries are tested"
+    other = opened(table, tmp_path, Own.of({"path": str(table), "columns": columns, **held_out}), said=True)
+    assert other.fingerprint("test") != trained.fingerprint("test"), "unless the user says otherwise"
+    without = {"dev_share": 0, "test_share": 0, "split_seed": 0}
+    assert "test" not in opened(table, tmp_path, Own.of({"path": str(table), "columns": columns, **without})).qrels
+
+
 @pytest.mark.parametrize(("own", "splits"), [({}, {"train", "dev", "test"}), ({"split": "other"}, {"test"})])
 def test_so_does_a_set_that_is_named_by_its_repository(tmp_path, own, splits):
     (tmp_path / "set").mkdir()

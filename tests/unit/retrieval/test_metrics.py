@@ -13,6 +13,7 @@ from synthetic import make_data
 from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
+from hardneg.retrieval import metrics
 from hardneg.retrieval.metrics import Run, average, by_set, check, first, per_query
 
 ALL = ["ndcg@3", "ndcg@10", "mrr@1", "mrr@10", "recall@2", "recall@10", "map@3", "map@10"]
@@ -111,6 +112,17 @@ def test_what_was_seen_is_left_out_and_the_next_move_up():
     left = run.without(seen, 3)
     assert left.ids.tolist() == [[4, 1, -1], [2, 0, 1]]
     assert left.scores.tolist() == [[0, -2, -np.inf], [0, -1, -2]]
+
+
+def test_what_was_seen_is_looked_up_block_by_block(monkeypatch):
+    monkeypatch.setattr(metrics, "BLOCK", 3)
+    rng = np.random.default_rng(0)
+    run = run_of({query: rng.permutation(20)[: rng.integers(1, 12)].tolist() for query in range(1, 8)})
+    seen = Ragged.of(rng.integers(0, 9, 60), rng.integers(0, 20, 60), 9)
+    left = run.without(seen, 4)
+    for query, before, after in zip(run.queries.tolist(), run.ids.tolist(), left.ids.tolist(), strict=True):
+        kept = [doc for doc in before if doc >= 0 and doc not in seen[query]][:4]
+        assert after == kept + [-1] * (len(after) - len(kept))
 
 
 def test_every_one_of_several_sets_counts_the_same():

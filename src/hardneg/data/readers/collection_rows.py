@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,14 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
         return _columns(path, QUERIES, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
 
     source = _joined(paths, rows)
-    return source if len(paths) == 1 else Source(source.name, _once(source.rows))
+    return source if len(paths) == 1 else replace(source, rows=_once(source.rows))
 
 
 def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:
-    """Chain files; errors about ids name the file where there is only one, else the folder."""
+    """Chain files."""
     if len(paths) == 1:
         return Source(str(paths[0]), rows(paths[0]))
-    return Source(str(paths[0].parent), (row for path in paths for row in rows(path)))
+    return Source.chained(str(paths[0].parent), ((str(path), rows(path)) for path in paths))
 
 
 def _once(rows: Any) -> Rows:

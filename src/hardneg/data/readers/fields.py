@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hardneg.data.readers.lines import BadRow
@@ -18,10 +18,28 @@ LARGEST_SCORE = 3.4e38  # scores are kept as float32
 
 @dataclass(frozen=True)
 class Source:
-    """Rows with their numbers, and the name of their source in errors."""
+    """Rows with their numbers, and the name of their source in errors; of several files those `opened` so far."""
 
     name: str
     rows: Iterable[tuple[int, Any]]
+    opened: list[str] = field(default_factory=list)
+
+    @property
+    def here(self) -> str:
+        """The file that the last row came from, where there are several; else the name."""
+        return self.opened[-1] if self.opened else self.name
+
+    @classmethod
+    def chained(cls, name: str, files: Iterable[tuple[str, Iterable[tuple[int, Any]]]]) -> Source:
+        """Read the rows of one file after the other."""
+        opened: list[str] = []
+
+        def rows() -> Iterator[tuple[int, Any]]:
+            for file, inside in files:
+                opened.append(file)
+                yield from inside
+
+        return cls(name, rows(), opened)
 
 
 def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:

@@ -106,14 +106,14 @@ def _query_text(row: Mapping[str, Any]) -> str:
 
 
 def _texts(source: Source, text_of: Callable[[Mapping[str, Any]], str], complaints: Complaints) -> Texts:
-    rows = TextRows(source.name, complaints)
+    rows = TextRows(complaints)
     ids = Identifiers()
     for line, row in source.rows:
         try:
             name, text = ids.of(row), text_of(row)
         except BadRow as bad:
-            complaints.about(source.name, line, bad)
+            complaints.about(source.here, line, bad)
         else:
-            rows.add(line, name, text)
+            rows.add(source.here, line, name, text)
     ids.report(source.name)
     return rows.texts()

@@ -78,7 +78,7 @@ class Pairs:
             try:
                 self._document(document_text(row))
             except BadRow as bad:
-                self.complaints.about(source.name, line, bad)
+                self.complaints.about(source.here, line, bad)
 
     def data(self, name: str) -> RetrievalData:
         """Build the set; raises `DataError` if nothing was taken in."""
@@ -177,7 +177,7 @@ class ById(Mapping[str, str]):
                         self.texts[str(name)] = document_text(row)
                     except BadRow as bad:  # of this row: those after it are read all the same
                         if self.complaints.on_error == "raise":
-                            self.complaints.about(source.name, line, bad)
+                            self.complaints.about(source.here, line, bad)
         return self.texts
 
     def __getitem__(self, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -214,7 +214,7 @@ def _joined(paths: list[Path], complaints: Complaints) -> Source:
     sources = [table_rows(path, complaints) for path in paths]
     if len(sources) == 1:
         return sources[0]
-    return Source(str(paths[0].parent), ((line, row) for source in sources for line, row in source.rows))
+    return Source.chained(str(paths[0].parent), ((source.name, source.rows) for source in sources))
 
 
 def _texts(source: Source) -> Source:
@@ -225,4 +225,4 @@ def _texts(source: Source) -> Source:
             other = next((key for key in ("document_text", "document", "passage", "contents") if key in row), None)
             yield line, row if "text" in row or other is None else {**row, "text": row[other]}
 
-    return Source(source.name, rows())
+    return replace(source, rows=rows())

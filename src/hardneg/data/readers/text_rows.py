@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +16,20 @@ from hardneg.data.tables import Texts
 
 
 class TextRows:
-    """Takes in ids and texts with the lines they come from; a repeated id makes a bad row."""
+    """Takes in ids and texts with the files and lines they come from; a repeated id makes a bad row."""
 
-    def __init__(self, source: str, complaints: Complaints) -> None:
-        self.source, self.complaints = source, complaints
+    def __init__(self, complaints: Complaints) -> None:
+        self.complaints = complaints
         self.lines = array("q")
+        self.files: list[str] = []
+        self.starts: list[int] = []  # the first row of each file
         self._columns = ArrowColumns(2)
 
-    def add(self, line: int, name: str, text: str) -> None:
+    def add(self, file: str, line: int, name: str, text: str) -> None:
         """Take in a row."""
+        if not self.files or self.files[-1] != file:
+            self.files.append(file)
+            self.starts.append(len(self.lines))
         self.lines.append(line)
         self._columns.add(name, text)
 
@@ -40,9 +46,12 @@ class TextRows:
         _, first = np.unique(number, return_index=True)
         keep = np.zeros(len(ids), bool)
         keep[first] = True
-        for row in np.flatnonzero(~keep):
-            what = f"id {ids[int(row)].as_py()!r} was used in line {self.lines[first[number[row]]]}"
-            self.complaints.about(
-                self.source, self.lines[row], BadRow("duplicate id", what, "give every row its own id")
-            )
+        for row in np.flatnonzero(~keep).tolist():
+            file, before = self._file_of(row), int(first[number[row]])
+            other = f" of {self._file_of(before)}" if self._file_of(before) != file else ""
+            what = f"id {ids[row].as_py()!r} was used in line {self.lines[before]}{other}"
+            self.complaints.about(file, self.lines[row], BadRow("duplicate id", what, "give every row its own id"))
         return pa.array(keep)
+
+    def _file_of(self, row: int) -> str:
+        return self.files[bisect_right(self.starts, row) - 1]
