@@ -79,8 +79,9 @@ def fit(
     told = provenance(cfg)  # now: at the end somebody may have changed the code
     known = facts(cfg, folder, evaluate.retriever.data, told)
     with loggers({} if cfg.trainer.fast_dev_run else cfg.logger, known) as opened:
+        asked = lightnings(classes.plain(cfg.trainer))
         trainer: L.Trainer = classes.build(
-            {**lightnings(classes.plain(cfg.trainer)), **trainer_arguments(evaluate.retriever.precision)},
+            {**asked, **trainer_arguments(evaluate.retriever.precision, asked.get("plugins"))},
             logger=opened,
             callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
             default_root_dir=folder,
