@@ -143,3 +143,14 @@ def test_a_kill_before_the_epochs_evaluation_does_not_lose_it(hardneg, hardneg_p
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
     one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("whole", "cut"))
     assert one["dev"] == two["dev"] and one["test"] == two["test"]
+
+
+def test_a_run_that_ended_within_an_epoch_is_trained_on_from_there(hardneg, small, tmp_path):
+    """Of 11 batches an epoch the second had 4; the others were left out, and there were 26 steps in place of 33."""
+    plain = [*small, "logger=csv", "schedule=constant", "schedule.warmup=0.0", "evaluate.bm25=null"]
+    hardneg("train", *plain, "trainer.max_steps=33", "hydra.run.dir=whole")
+    hardneg("train", *plain, "trainer.max_steps=15", "hydra.run.dir=short")
+    hardneg("train", *plain, "trainer.max_steps=33", "ckpt_path=short/checkpoints/last.ckpt", "hydra.run.dir=longer")
+    assert end_state(tmp_path / "longer")["global_step"] == 33
+    one, two = (end_state(tmp_path / run)["state_dict"] for run in ("whole", "longer"))
+    assert same(one, two) is None

@@ -31,6 +31,7 @@ from hardneg.runs.rungs import part_of
 from hardneg.runs.trial import is_trial
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.console import Bar, EpochLine, StepLines
+from hardneg.training.callbacks.cut_epoch import CutEpoch
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.follow_plateau import FollowPlateau
@@ -78,8 +79,9 @@ def fit(
     told = provenance(cfg)  # now: at the end somebody may have changed the code
     known = facts(cfg, folder, evaluate.retriever.data, told)
     with loggers({} if cfg.trainer.fast_dev_run else cfg.logger, known) as opened:
+        asked = lightnings(classes.plain(cfg.trainer))
         trainer: L.Trainer = classes.build(
-            {**lightnings(classes.plain(cfg.trainer)), **trainer_arguments(evaluate.retriever.precision)},
+            {**asked, **trainer_arguments(evaluate.retriever.precision, asked.get("plugins"))},
             logger=opened,
             callbacks=callbacks(cfg, folder, evaluate, [NoteStores(negatives.stored, folder), *watching]),
             default_root_dir=folder,
@@ -173,7 +175,16 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     kept, clock = folder / "checkpoints", Throughput()
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
-    own += [SaveOnSigterm(kept / LAST), LogSteps(), clock, evaluate, FollowPlateau(evaluate), StopEarly(), EpochLine()]
+    own += [
+        CutEpoch(),
+        SaveOnSigterm(kept / LAST),
+        LogSteps(),
+        clock,
+        evaluate,
+        FollowPlateau(evaluate),
+        StopEarly(),
+        EpochLine(),
+    ]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += [] if (trial := trial_of(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
     own += mined

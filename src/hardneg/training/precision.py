@@ -41,6 +41,9 @@ class BF16Weights(HalfPrecision):
         yield
 
 
-def trainer_arguments(precision: str) -> dict[str, Any]:
-    """The Trainer's arguments for a precision by Lightning's name."""
-    return {"plugins": [BF16Weights()], "precision": None} if precision == "bf16-true" else {"precision": precision}
+def trainer_arguments(precision: str, plugins: Any = None) -> dict[str, Any]:
+    """The Trainer's arguments for a precision by Lightning's name; `plugins` are those that it is given otherwise."""
+    if precision != "bf16-true":
+        return {"precision": precision}
+    others = plugins if isinstance(plugins, list | tuple) else [] if plugins is None else [plugins]
+    return {"plugins": [*others, BF16Weights()], "precision": None}

@@ -116,6 +116,17 @@ def test_bf16_true_holds_the_encoder_in_bfloat16_and_learns_as_float32_does(worl
     assert torch.cosine_similarity(one, two, dim=0) > 0.97
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_weights_in_bfloat16_leave_other_plugins_in_place(several):
+    """As one that writes checkpoints in the background, or that keeps SLURM from starting a job again."""
+    other = {"_target_": "lightning.pytorch.plugins.io.AsyncCheckpointIO"}
+    asked = {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "logger": False}
+    more = trainer_arguments("bf16-true", [other] if several else other)
+    strategy = classes.build({**asked, **more}).strategy
+    assert type(strategy.checkpoint_io).__name__ == "AsyncCheckpointIO"
+    assert type(strategy.precision_plugin).__name__ == "BF16Weights"
+
+
 def test_a_slow_tower_follows_weights_in_bfloat16_as_it_follows_others(toy, tmp_path):
     """Held in bfloat16, of which a thousandth of a difference is less than the last digit, it stood still."""
     world = make_world(toy, tmp_path, "encoder.momentum=0.999")
