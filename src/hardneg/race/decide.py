@@ -97,13 +97,12 @@ def p_value(one: Float[np.ndarray, " Q"], other: Float[np.ndarray, " Q"]) -> flo
     their differences are symmetric and the test is valid; a difference counts only if the means, which are what is
     reported, go the same way as the ranks.
     """
-    d = np.asarray(one, float) - np.asarray(other, float)
-    if not d.any():
+    d, lead = np.asarray(one, float) - np.asarray(other, float), float(np.mean(one) - np.mean(other))
+    if not d.any() or lead == 0:  # equal means go neither way
         return 1.0
     found = stats.wilcoxon(d, zero_method="zsplit", alternative="greater", method="auto")
     above = float(found.pvalue)
-    toward = 1 if d.mean() > 0 else -1
-    return min(1.0, 2 * (above if toward > 0 else 1 - above))
+    return min(1.0, 2 * (above if lead > 0 else 1 - above))
 
 
 def look(scores: Scores, rung: int, rules: Rules, baseline: str, room: int | None = None) -> Look:

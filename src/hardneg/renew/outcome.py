@@ -36,13 +36,15 @@ class Outcome:
 
     @classmethod
     def known(cls, renewal: Renewal, plan: Plan) -> Outcome | None:
-        """Return the earlier note, if it was judged by these limits and its builds exist."""
+        """Return the earlier note, if it was judged by these limits and its builds exist, in the live one's backend."""
         note = renewal.note
         if "limits" not in note or {CLUSTERED: False} | note["limits"] != limits_of(plan):
             return None
         found = cls(renewal, note["old"], note["new"], tuple(note["reasons"]), note["limits"])
         needed = {found.old} if found.reasons else {found.old, found.new}
-        return found if needed <= {build.name for build in renewal.index.builds()} else None
+        backend = renewal.live.manifest.backend  # a live index that was moved to another one stays there
+        there = {build.name for build in renewal.index.builds() if build.manifest.backend == backend}
+        return found if needed <= there else None
 
     def take(self, switch: bool) -> int:
         """Switch if that is wanted and allowed, keep what may still be switched to, and log it; return the exit code.

@@ -123,6 +123,8 @@ def test_the_p_value_is_wilcoxons_and_none_where_means_and_ranks_disagree():
     many_small, few_large = np.full(60, 0.01) * np.linspace(1, 2, 60), np.zeros(60)
     few_large[0] = 10.0
     assert p_value(many_small, few_large) == 1.0
+    rare, often = np.full(100, 0.5) + np.repeat([0.25, -0.0625], [20, 80]), np.full(100, 0.5)
+    assert rare.mean() == often.mean() and p_value(rare, often) == p_value(often, rare) == 1.0
 
 
 def test_levels_add_up_to_alpha_over_all_looks_and_pairs_and_grow():

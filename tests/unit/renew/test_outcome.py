@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,10 +21,17 @@ GATE = Gate(delta=-0.01)
 def renewal(tmp_path, monkeypatch):
     """A renewal of which only the folder, and the builds of its index, are looked at."""
     made = object.__new__(Renewal)
-    for key, value in {"index": IndexFolder(tmp_path), "name": "one"}.items():
+    for key, value in {"index": IndexFolder(tmp_path), "name": "one", "live": build(tmp_path, "live")}.items():
         object.__setattr__(made, key, value)
     (tmp_path / PLACE / "one").mkdir(parents=True)
-    monkeypatch.setattr(IndexFolder, "builds", lambda self: [Build(self.root, name) for name in ("old", "new")])
+    monkeypatch.setattr(IndexFolder, "builds", lambda self: [build(self.root, name) for name in ("old", "new")])
+    return made
+
+
+def build(root, name, backend="Faiss"):
+    """A build of which only the backend is known."""
+    made = Build(root, name)
+    made.__dict__["manifest"] = SimpleNamespace(backend={"_target_": backend})
     return made
 
 
@@ -43,3 +51,9 @@ def test_a_note_of_an_earlier_version_was_judged_by_queries(renewal):
     noted(renewal, {key: value for key, value in limits_of(Plan(gate=GATE)).items() if key != "cluster_positives"})
     assert Outcome.known(renewal, Plan(gate=GATE)) is not None
     assert Outcome.known(renewal, Plan(gate=GATE, cluster_positives=True)) is None
+
+
+def test_builds_of_another_backend_than_the_live_one_are_made_anew(renewal):
+    noted(renewal, limits_of(Plan(gate=GATE)))
+    object.__setattr__(renewal, "live", build(renewal.index.root, "live", "Qdrant"))
+    assert Outcome.known(renewal, Plan(gate=GATE)) is None

@@ -164,6 +164,31 @@ def test_a_graph_gives_as_many_as_are_asked_for(postgres, tmp_path):
     vectors.close()
 
 
+def test_a_connection_that_the_server_has_ended_is_made_again(postgres, tmp_path):
+    import psycopg
+
+    def end():
+        with psycopg.connect(postgres, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [vectors.connection.info.backend_pid])
+
+    backend = PgVector(str(tmp_path), dsn=postgres, name=f"t{uuid.uuid4().hex[:8]}", hnsw=True, ef_search=20)
+    vectors = filled(backend, tmp_path / "one" / "v")
+    vectors.save()
+    before = vectors.search(UNITS[:2], 10)
+    end()
+    assert vectors.search(UNITS[:2], 10) == before
+    end()
+    assert vectors.count() == N
+    np.testing.assert_array_equal(vectors.fetch(["d4"]), UNITS[4:5])
+    end()  # before it must search wider, and wider it searches
+    wide = vectors.search(UNITS[:2], 150)
+    end()
+    vectors.search(UNITS[:1], 1)
+    vectors.connection.execute("SET enable_seqscan = off")
+    assert [len(answer) for answer in vectors.search(UNITS[:2], 150)] == [150, 150] == [len(one) for one in wide]
+    vectors.close()
+
+
 def test_tables_are_named_by_index_and_build_within_what_postgresql_keeps(tmp_path, monkeypatch):
     name, build = "n" * 24, "f" * 24
     one, other = (PgVector(str(tmp_path / root), name=name)._table(tmp_path / build / "v") for root in "ij")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,24 +52,24 @@ class PgVector(Backend):
 
     def check(self) -> None:
         """Connect, and have the extension there."""
-        self._connect().close()
+        self.connect().close()
 
     def create(self, folder: Path, dim: int, documents: int) -> PgVectors:
         """Make the table, unless a killed build left it."""
         folder.mkdir(parents=True, exist_ok=True)
-        connection = self._connect()
+        connection = self.connect()
         statement = f"CREATE TABLE IF NOT EXISTS {{}} (id text PRIMARY KEY, vector vector({dim}) NOT NULL)"
         connection.execute(_sql(statement, self._table(folder)))
         return PgVectors(connection, self._table(folder), self)
 
     def open(self, folder: Path) -> PgVectors:
         """Connect to the build's table."""
-        return PgVectors(self._connect(), self._table(folder), self)
+        return PgVectors(self.connect(), self._table(folder), self)
 
     def copy(self, source: Path, folder: Path) -> None:
         """Copy the table."""
         new, old = self._table(folder), self._table(source)
-        with self._connect() as connection, connection.transaction():
+        with self.connect() as connection, connection.transaction():
             connection.execute(_sql("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)", new, old))
             connection.execute(_sql("INSERT INTO {} SELECT * FROM {}", new, old))
             connection.execute(_sql("ALTER TABLE {} ADD PRIMARY KEY (id)", new))
@@ -76,20 +77,21 @@ class PgVector(Backend):
 
     def switch(self, folder: Path) -> None:
         """Point the view to this build, in one transaction, so that it always has a table."""
-        with self._connect() as connection, connection.transaction():
+        with self.connect() as connection, connection.transaction():
             connection.execute(_sql("DROP VIEW IF EXISTS {}", self.name))
             connection.execute(_sql("CREATE VIEW {} AS SELECT id, vector FROM {}", self.name, self._table(folder)))
 
     def drop(self, folder: Path) -> None:
         """Drop the table."""
-        with self._connect() as connection:
+        with self.connect() as connection:
             connection.execute(_sql("DROP TABLE IF EXISTS {}", self._table(folder)))
         super().drop(folder)
 
     def _table(self, folder: Path) -> str:
         return self.place(self.name, folder)
 
-    def _connect(self) -> Any:
+    def connect(self) -> Any:
+        """Connect; raises `UserError` where no server with the extension answers."""
         library = _library()
         try:
             connection = library.connect(self.dsn, autocommit=True)
@@ -111,7 +113,7 @@ class PgVectors(Vectors):
 
     def __init__(self, connection: Any, table: str, recipe: PgVector) -> None:
         self.connection, self.table, self.recipe = connection, table, recipe
-        self.width = 0
+        self.width, self._mending = 0, threading.Lock()
         self._widen(recipe.ef_search)
         found = connection.execute(
             "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'vector'", [f'"{table}"']
@@ -123,8 +125,27 @@ class PgVectors(Vectors):
     def _widen(self, width: int) -> None:
         """Search the graph at least that wide from now on: it returns no more documents than it searches wide."""
         if self.recipe.hnsw and self.width < (width := min(width, WIDEST)):
-            self.connection.execute(f"SET hnsw.ef_search = {int(width)}")
+            self._ask(f"SET hnsw.ef_search = {int(width)}")
             self.width = width  # never narrower again, as another thread may be asking for more
+
+    def _ask(self, statement: Any, values: Sequence[Any] = ()) -> Any:
+        """Ask, once more by another connection where the server has ended this one: a service goes on after a restart.
+
+        Raises `UserError` as long as no server is there.
+        """
+        connection = self.connection
+        try:
+            return connection.execute(statement, values)
+        except _library().OperationalError:
+            if not connection.closed:
+                raise
+        with self._mending:
+            if self.connection is connection:
+                made = self.recipe.connect()
+                if self.width:
+                    made.execute(f"SET hnsw.ef_search = {int(self.width)}")
+                self.connection = made
+        return self.connection.execute(statement, values)
 
     def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
         """Copy rows to the server, and merge them by id."""
@@ -148,14 +169,14 @@ class PgVectors(Vectors):
         out = []
         for query in queries:
             asked = _text(query)
-            found = self.connection.execute(statement, [asked, asked, k]).fetchall()
+            found = self._ask(statement, [asked, asked, k]).fetchall()
             out.append([(str(name), float(score)) for name, score in found])
         return out
 
     def fetch(self, ids: Sequence[str]) -> Float32[np.ndarray, "N D"]:
         """Read rows."""
         statement = _sql("SELECT id, vector::text FROM {} WHERE id = ANY(%s)", self.table)
-        held = dict(self.connection.execute(statement, [list(ids)]).fetchall())
+        held = dict(self._ask(statement, [list(ids)]).fetchall())
         out = np.full((len(ids), self.dim), np.nan, np.float32)
         for place, name in enumerate(ids):
             if name in held:
@@ -164,7 +185,7 @@ class PgVectors(Vectors):
 
     def count(self) -> int:
         """What PostgreSQL counts."""
-        return int(self.connection.execute(_sql("SELECT count(*) FROM {}", self.table)).fetchone()[0])
+        return int(self._ask(_sql("SELECT count(*) FROM {}", self.table)).fetchone()[0])
 
     def save(self) -> None:
         """Build the graph, if one is wanted; after the rows, which is faster."""
