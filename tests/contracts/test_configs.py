@@ -182,6 +182,13 @@ def test_averaged_weights_that_would_not_count_or_be_wrong_are_refused(overrides
         check_config(compose(*overrides))
 
 
+@pytest.mark.parametrize("more", ["monitor=val/world/mrr@10", "monitor=train/loss"])
+def test_a_run_is_stopped_by_what_is_measured(more):
+    """Also by one data set's metric, and without dev in a trial."""
+    check_config(compose(*MIX, "callbacks=[early_stopping]", f"callbacks.early_stopping.{more}"))
+    check_config(compose("callbacks=[early_stopping]", "debug=overfit"))
+
+
 @pytest.mark.parametrize("override", ["callbacks=[ema]", EMA, AVERAGE.format("WeightAveraging")])
 def test_averaged_weights_are_let_through(override):
     check_config(compose(override))
@@ -480,6 +487,12 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         (["optimizer.layer_decay=2"], "optimizer.layer_decay", "at most 1"),
         (["optimizer=any", "optimizer._target_=torch.optim.LBFGS"], "LBFGS", "optimizer=adamw"),
         (["schedule=plateau", "split.dev=null"], "schedule=plateau", "schedule=constant"),
+        (["callbacks=[early_stopping]", "split.dev=null"], "callbacks.early_stopping", "leave it out"),
+        (
+            ["callbacks=[early_stopping]", "callbacks.early_stopping.monitor=val/map"],
+            "callbacks.early_stopping.monitor=val/map",
+            "one of val/ndcg@10, val/mrr@10",
+        ),
         (["schedule=wsd", "schedule.decay=0.95"], "schedule.decay=0.95", "more than it"),
         (["run_name=${no.such.key}"], "cannot be resolved", "no.such.key"),
     ],
