@@ -26,7 +26,8 @@ from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name", "data.id": "some/set"}
 FILL |= {"teacher.path": __file__}
-FILL |= {"optimizer._target_": "torch.optim.SGD", "schedule.scheduler._target_": "torch.optim.lr_scheduler.OneCycleLR"}
+FILL |= {"optimizer._target_": "torch.optim.SGD"}
+FILL |= {"schedule.scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
 FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name", "teacher.style": "qwen3"}
 
@@ -494,6 +495,11 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
             "one of val/ndcg@10, val/mrr@10",
         ),
         (["schedule=wsd", "schedule.decay=0.95"], "schedule.decay=0.95", "more than it"),
+        (
+            ["schedule=any", "schedule.scheduler._target_=torch.optim.lr_scheduler.CosineAnnealingWarmRestarts"],
+            "schedule.scheduler (CosineAnnealingWarmRestarts): missing a required argument: 'T_0'",
+            "+schedule.scheduler.NAME=VALUE",
+        ),
         (["run_name=${no.such.key}"], "cannot be resolved", "no.such.key"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
