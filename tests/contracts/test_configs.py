@@ -207,6 +207,8 @@ def test_averaged_weights_are_let_through(override):
         (["+trainer.default_root_dir=x"], "hydra.run.dir"),
         (["+trainer.overfit_batches=2"], "debug=overfit trainer.limit_train_batches=N"),
         (["+trainer.limit_train_batches=2", "curriculum=temperature"], "give trainer.max_steps"),
+        (["+trainer.limit_train_batches=1", "curriculum=temperature"], "give trainer.max_steps"),
+        (["+trainer.limit_train_batches=0"], "leaves nothing to train on"),
         (["trainer.max_epochs=-1"], "leave the training without an end"),
         (["trainer.max_epochs=null"], "leave the training without an end"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0 must be 1 or more; -1 is without a limit"),
