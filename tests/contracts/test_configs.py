@@ -26,7 +26,8 @@ from hardneg.sweep import jobs
 
 FILL = {"data.path": "somewhere", "data.repo": "owner/name", "data.id": "some/set"}
 FILL |= {"teacher.path": __file__}
-FILL |= {"optimizer._target_": "torch.optim.SGD", "schedule.scheduler._target_": "torch.optim.lr_scheduler.OneCycleLR"}
+FILL |= {"optimizer._target_": "torch.optim.SGD"}
+FILL |= {"schedule.scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
 FILL |= {"index.path": "somewhere", "ckpt_path": __file__}
 FILL |= {"encoder.model": "owner/name", "teacher.model": "owner/name", "teacher.style": "qwen3"}
 
@@ -182,6 +183,13 @@ def test_averaged_weights_that_would_not_count_or_be_wrong_are_refused(overrides
         check_config(compose(*overrides))
 
 
+@pytest.mark.parametrize("more", ["monitor=val/world/mrr@10", "monitor=train/loss"])
+def test_a_run_is_stopped_by_what_is_measured(more):
+    """Also by one data set's metric, and without dev in a trial."""
+    check_config(compose(*MIX, "callbacks=[early_stopping]", f"callbacks.early_stopping.{more}"))
+    check_config(compose("callbacks=[early_stopping]", "debug=overfit"))
+
+
 @pytest.mark.parametrize("override", ["callbacks=[ema]", EMA, AVERAGE.format("WeightAveraging")])
 def test_averaged_weights_are_let_through(override):
     check_config(compose(override))
@@ -199,6 +207,8 @@ def test_averaged_weights_are_let_through(override):
         (["+trainer.default_root_dir=x"], "hydra.run.dir"),
         (["+trainer.overfit_batches=2"], "debug=overfit trainer.limit_train_batches=N"),
         (["+trainer.limit_train_batches=2", "curriculum=temperature"], "give trainer.max_steps"),
+        (["+trainer.limit_train_batches=1", "curriculum=temperature"], "give trainer.max_steps"),
+        (["+trainer.limit_train_batches=0"], "leaves nothing to train on"),
         (["trainer.max_epochs=-1"], "leave the training without an end"),
         (["trainer.max_epochs=null"], "leave the training without an end"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0 must be 1 or more; -1 is without a limit"),
@@ -480,7 +490,18 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         (["optimizer.layer_decay=2"], "optimizer.layer_decay", "at most 1"),
         (["optimizer=any", "optimizer._target_=torch.optim.LBFGS"], "LBFGS", "optimizer=adamw"),
         (["schedule=plateau", "split.dev=null"], "schedule=plateau", "schedule=constant"),
+        (["callbacks=[early_stopping]", "split.dev=null"], "callbacks.early_stopping", "leave it out"),
+        (
+            ["callbacks=[early_stopping]", "callbacks.early_stopping.monitor=val/map"],
+            "callbacks.early_stopping.monitor=val/map",
+            "one of val/ndcg@10, val/mrr@10",
+        ),
         (["schedule=wsd", "schedule.decay=0.95"], "schedule.decay=0.95", "more than it"),
+        (
+            ["schedule=any", "schedule.scheduler._target_=torch.optim.lr_scheduler.CosineAnnealingWarmRestarts"],
+            "schedule.scheduler (CosineAnnealingWarmRestarts): missing a required argument: 'T_0'",
+            "+schedule.scheduler.NAME=VALUE",
+        ),
         (["run_name=${no.such.key}"], "cannot be resolved", "no.such.key"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -57,6 +57,7 @@ from hardneg.training.setup import (
     prepare_negatives,
     teacher_vectors,
 )
+from hardneg.training.warmup_epochs import check_warmup
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
     asked = cfg
     cfg = settle_rate(settle(asked, folder, training.order), folder, training.order)
+    check_warmup(cfg, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test))
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)

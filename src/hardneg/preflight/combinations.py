@@ -20,6 +20,7 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
+from hardneg.preflight.early_stopping import check_early_stopping
 from hardneg.preflight.filters import check_filters
 from hardneg.preflight.losses import check_losses
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
@@ -209,6 +210,7 @@ def check_numbers(node: dict[str, Any], autos: Sequence[str]) -> None:
         raise ConfigError(
             f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
         )
+    check_early_stopping(node, names)
     for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
         if key in autos and node[key] == AUTO:
             continue

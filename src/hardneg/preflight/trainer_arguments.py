@@ -25,7 +25,10 @@ def check_trainer(node: dict[str, Any]) -> None:
             "trainer.max_epochs and trainer.max_steps leave the training without an end, and the schedule needs to know"
             " the run's length; give one of them"
         )
-    if node.get("curriculum") and trainer.get("limit_train_batches") not in (None, 1.0):
+    limit = trainer.get("limit_train_batches")
+    if limit is not None and limit == 0:
+        raise ConfigError("trainer.limit_train_batches=0 leaves nothing to train on; hardneg evaluate ranks alone")
+    if node.get("curriculum") and limit is not None and not (isinstance(limit, float) and limit == 1.0):
         raise ConfigError(
             "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
         )

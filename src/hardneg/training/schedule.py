@@ -167,7 +167,7 @@ class AnyScheduler:
     It makes a step after each optimiser step or epoch (`interval`). The run's length, in these, is filled in where the
     scheduler asks for one and is given none (`total_steps`, `T_max`, `num_training_steps`).
 
-    Raises `ConfigError` for another `interval`, and a scheduler without `_partial_: true`.
+    Raises `ConfigError` for another `interval`, a scheduler without `_partial_: true`, and one that lacks an argument.
     """
 
     scheduler: Callable[..., LRScheduler]
@@ -181,15 +181,25 @@ class AnyScheduler:
             raise ConfigError("schedule.scheduler is not one that takes an optimizer: give it _partial_: true")
         if made is ReduceLROnPlateau:
             raise ConfigError("ReduceLROnPlateau waits for a dev metric: take schedule=plateau, which has its settings")
+        # A partial says nothing of what it lacks before it is called, which is after mining.
+        try:
+            inspect.signature(self.scheduler).bind(None, **dict.fromkeys(self._lengths(), 1))
+        except TypeError as error:
+            raise ConfigError(
+                f"schedule.scheduler ({made.__name__}): {error}; give it as +schedule.scheduler.NAME=VALUE"
+            ) from error
+
+    def _lengths(self) -> list[str]:
+        """The names by which the scheduler asks for the run's length, and is given none."""
+        given = self.scheduler.keywords if isinstance(self.scheduler, partial) else {}
+        if {"epochs", "steps_per_epoch"} <= given.keys():
+            return []
+        asked = inspect.signature(self.scheduler).parameters
+        return [name for name in LENGTHS if name in asked and given.get(name) is None]
 
     def attached(self, optimizer: Optimizer, steps: int, epochs: int) -> list[dict[str, Any]]:
         """Attach it as Lightning takes it; `steps` and `epochs` are the run's."""
-        given = self.scheduler.keywords if isinstance(self.scheduler, partial) else {}
-        length = steps if self.interval == "step" else epochs
-        asked = [name for name in LENGTHS if name in inspect.signature(self.scheduler).parameters]
-        if {"epochs", "steps_per_epoch"} <= given.keys():
-            asked = []
-        missing = {name: length for name in asked if given.get(name) is None}
+        missing = dict.fromkeys(self._lengths(), steps if self.interval == "step" else epochs)
         return [{"scheduler": self.scheduler(optimizer, **missing), "interval": self.interval}]
 
 

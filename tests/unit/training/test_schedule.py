@@ -130,6 +130,7 @@ def test_any_scheduler_goes_by_steps_or_epochs_and_is_told_the_length():
         (lambda: Plateau(patience=-1), "schedule.patience"),
         (lambda: AnyScheduler(partial(torch.optim.lr_scheduler.StepLR), "day"), "schedule.interval"),
         (lambda: AnyScheduler(partial(torch.optim.lr_scheduler.ReduceLROnPlateau)), "schedule=plateau"),
+        (lambda: AnyScheduler(partial(torch.optim.lr_scheduler.OneCycleLR)), "required argument: 'max_lr'"),
     ],
 )
 def test_settings_of_the_others_are_refused_by_name(make, key):
