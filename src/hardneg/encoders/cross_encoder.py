@@ -51,6 +51,8 @@ class CrossEncoder(nn.Module):
             raise ConfigError(f"a cross-encoder has one label or two, this model has {labels}; give another model")
         self.model, self.saved = model, tokenizer
         self.tokens = PairTokenizer(tokenizer, max_length)
+        if hasattr(model, "score"):  # a decoder's head reads the last token that is no padding, as the config has it
+            model.config.get_text_config().pad_token_id = self.tokens.pad_id  # type: ignore[union-attr, operator]
 
     @classmethod
     def load(

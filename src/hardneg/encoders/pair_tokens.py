@@ -33,7 +33,7 @@ class PairTokens(Tokens):
         if segments is not None:
             index = rows.to(segments.device, non_blocking=True)
             segments = segments[index, : cut.input_ids.shape[1]]
-        return PairTokens(cut.input_ids, cut.attention_mask, cut.lengths, segments)
+        return PairTokens(cut.input_ids, cut.attention_mask, cut.lengths, segments=segments)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PairTokens:
         """Move all but `lengths`."""
@@ -73,7 +73,7 @@ class PairTokenizer:
             ids[row, : len(one)] = torch.tensor(one.ids)
             segments[row, : len(one)] = torch.tensor(one.type_ids)
         mask = torch.arange(ids.shape[1]) < lengths[:, None]
-        return PairTokens(ids, mask, lengths, segments if self.reads_segments else None)
+        return PairTokens(ids, mask, lengths, segments=segments if self.reads_segments else None)
 
     def _count(self, pairs: list[tuple[str, str]], encoded: Sequence[Any]) -> None:
         """Count what was cut; how long those texts were takes another reading."""

@@ -69,6 +69,8 @@ class CrossEncoderTeacher(NetworkTeacher[CrossEncoder]):
             "tokenizer": blake2b(self.network.tokens.tokenizer.to_str().encode(), digest_size=16).hexdigest(),
             "max_length": self.network.max_length,
             "precision": self.precision,
+            # Scores of a version that did not hand these to the model are not taken for its own.
+            **({"segments": True} if self.network.tokens.reads_segments else {}),
         }
 
     def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
