@@ -25,7 +25,6 @@ def check_averaging(node: dict[str, Any], sources: dict[str, Any]) -> None:
                 " plain mean of all steps a _target_ of lightning.pytorch.callbacks.WeightAveraging"
             )
     averages = {name: one for name, one in callbacks.items() if isinstance(one, WeightAveraging)}
-    check_digits(node, list(averages))
     if len(averages) > 1:
         raise ConfigError(f"callbacks={','.join(averages)} keep an average each, and a run ends with one; choose one")
     for name, callback in averages.items():
@@ -43,17 +42,3 @@ def check_averaging(node: dict[str, Any], sources: dict[str, Any]) -> None:
                 f"callbacks.{name} ({type(callback).__name__}) averages weights that encoder.freeze keeps, too, and"
                 f" rounding moves them; {TAKE_OURS}"
             )
-
-
-def check_digits(node: dict[str, Any], averages: list[str]) -> None:
-    """Raise `ConfigError` for an average in bfloat16, which has too few digits for the small steps of one."""
-    if node["trainer"].get("precision") != "bf16-true":
-        return
-    moved = {f"callbacks.{name}": f"leave callbacks={name} out" for name in averages}
-    if (node.get("encoder") or {}).get("momentum") is not None:
-        moved["encoder.momentum"] = "set encoder.momentum=null"
-    for key, instead in moved.items():
-        raise ConfigError(
-            f"{key} moves an average by a small share at each step, and weights of trainer.precision=bf16-true round"
-            f" such a step away: it would stay where it is; take trainer.precision=bf16-mixed, or {instead}"
-        )

@@ -15,11 +15,9 @@ from torch.optim import SGD, AdamW
 
 from hardneg.config import classes
 from hardneg.encoders.precision import resolve_precision
-from hardneg.encoders.static import Static, StaticTower
-from hardneg.encoders.towers import Towers
+from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
 from hardneg.preflight import machine
-from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.config import check_computing, check_words
 from hardneg.training.base import clip
 from hardneg.training.callbacks.log_steps import LogSteps
@@ -180,27 +178,6 @@ def test_float16_on_a_cpu_is_refused_and_not_exchanged_for_bfloat16(monkeypatch)
 def test_the_others_are_admitted(precision):
     machine.check_machine(compose(f"trainer.precision={precision}", "logger=csv"))
     check_words(compose(f"trainer.precision={precision}"))
-
-
-def test_a_slow_tower_of_bfloat16_weights_never_moves():
-    recipe = Static(dim=8, momentum=0.999)
-    towers = Towers(recipe, StaticTower(10, 8, True)).to(torch.bfloat16)
-    before = copy.deepcopy(towers.slow.state_dict())
-    with torch.no_grad():
-        towers.tower("query").embedding.weight.mul_(1.5)
-    for _ in range(1000):
-        towers.follow()
-    torch.testing.assert_close(towers.slow.state_dict(), before, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("word", ["encoder.momentum=0.999", "callbacks=[ema]"])
-def test_an_average_of_bfloat16_weights_is_refused(word):
-    def check(precision):
-        check_averaging(classes.plain(compose(f"trainer.precision={precision}", word)), {})
-
-    with pytest.raises(ConfigError, match=r"(encoder.momentum|callbacks.ema) moves an average .*bf16-mixed"):
-        check("bf16-true")
-    check("bf16-mixed")
 
 
 @pytest.mark.parametrize("key", ["precision", "negatives.mined.miner.precision", "teacher.precision"])
