@@ -78,7 +78,7 @@ def named_files(recipe: Any) -> Iterator[Path]:
 def _inside(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yield the files in a folder and in those below it, but for a link that leads back to one above.
 
-    Runs that were started in the folder write into it: what they write is none of the set's, unless it is the set.
+    Runs that were started in the folder write into folders below it: what they write is none of the set's.
     """
     real = folder.resolve()
     if real in above or (above and any((folder / name).exists() for name in WRITTEN)):
