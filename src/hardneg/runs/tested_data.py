@@ -48,13 +48,13 @@ def open_again(folder: Path) -> RetrievalData:
 def behind(paths: Iterable[Path]) -> Own | None:
     """What the models behind checkpoints, run folders and run files in them were trained on; None where none is known.
 
-    What any of them was trained on keeps its splits.
+    What any of them was trained on keeps its splits; where they held out different shares, the first one's.
     """
     found = [own for own in map(_behind, paths) if own is not None]
     if not found:
         return None
     columns = next((own.columns for own in found if own.columns), {})
-    return Own(frozenset().union(*(own.places for own in found)), columns)
+    return Own(dict(place for own in reversed(found) for place in own.places.items()), columns)
 
 
 def _behind(path: Path) -> Own | None:

@@ -62,4 +62,4 @@ def test_of_two_sides_what_either_was_trained_on_counts_and_of_bare_run_files_no
         path.touch()
     assert behind([tmp_path / "bare.run"]) is None
     assert behind([tmp_path / "imported.ckpt", tmp_path / "bare.run"]) == Own()
-    assert behind([tmp_path / "imported.ckpt", run / "test.run"]).places == {(table.resolve(), None, "train")}
+    assert behind([tmp_path / "imported.ckpt", run / "test.run"]).places.keys() == {(table.resolve(), None, "train")}
