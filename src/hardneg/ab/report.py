@@ -53,10 +53,11 @@ class Plan:
     own: Mapping[str, OwnMetric] = field(default_factory=dict)  # the metrics that are not ours
 
     def __post_init__(self) -> None:
-        for option, value, least in (("--k", self.k, 1), ("--impressions", self.impressions, 1)):
+        least_of = {"--k": (self.k, 1), "--impressions": (self.impressions, 1), "--seed": (self.seed, 0)}
+        for option, (value, least) in least_of.items():
             if value < least:
                 raise UserError(f"{option} {value}: must be {least} or more")
-        if self.tie < 0 or self.examples < 0:
+        if not self.tie >= 0 or self.examples < 0:  # also of nan
             raise UserError(f"--tie {self.tie} and --examples {self.examples} must be 0 or more")
         if not self.metrics or len(set(self.metrics)) < len(self.metrics):
             raise UserError(f"--metric {','.join(self.metrics)}: name each once, and at least one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -26,7 +27,8 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
     """The names of the GPUs that we may use, as CUDA_VISIBLE_DEVICES takes them."""
     given = environment.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
-        return [name for name in given.split(",") if name]
+        names = [name.strip() for name in given.split(",")]
+        return [name for name in takewhile(lambda name: not name.startswith("-"), names) if name]  # -1 hides the rest
     return [str(number) for number in range(torch.cuda.device_count())]
 
 

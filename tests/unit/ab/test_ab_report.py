@@ -105,6 +105,8 @@ def test_what_cannot_be_told_does_not_pass():
         ({"metrics": ("ndcg@10", "ndcg@10")}, "name each once"),
         ({"user": "nobody"}, "--click-model nobody"),
         ({"tie": -1.0}, "--tie -1"),
+        ({"tie": float("nan")}, "--tie nan"),
+        ({"seed": -1}, "--seed -1: must be 0 or more"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(wrong, says):

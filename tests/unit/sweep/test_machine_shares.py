@@ -19,7 +19,9 @@ def test_the_cores_are_divided_among_jobs_and_ranks(monkeypatch, jobs, ranks, ea
 
 def test_the_gpus_that_we_may_use_are_those_that_we_see():
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": "2,GPU-5"}) == ["2", "GPU-5"]
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "2, 3"}) == ["2", "3"]
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == visible_gpus({"CUDA_VISIBLE_DEVICES": "-1"}) == []
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "1,-1,0"}) == ["1"]
 
 
 def test_each_job_has_gpus_of_its_own_while_there_are_enough():
