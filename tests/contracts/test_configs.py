@@ -112,6 +112,10 @@ def test_every_option_composes_and_can_run(choice):
         (["encoder=minilm", "encoder.lr=auto"], "encoder.lr=auto is for encoder=static"),
         (["negatives=[mined]", "remine.warmup_epochs=2"], "trains without negatives=mined"),
         (["negatives=[in_batch,mined]", "remine.warmup_epochs=3"], "leaves none of trainer.max_epochs=3"),
+        (
+            ["negatives=[in_batch,mined]", "remine.warmup_epochs=1", "loss.infonce.sources=[mined]"],
+            "trains on negatives=[in_batch] alone, which loss=[infonce] does not read",
+        ),
         (["negatives=[in_batch,mined]", "negatives.mined.miner.weights=average"], "add callbacks=[ema]"),
         (["filter=[in_batch_margin]", "filter.in_batch_margin.sources=[inbatch]"], "sources names inbatch"),
         (["filter=[guide]"], "filter.guide has no guide"),
@@ -259,6 +263,15 @@ EASY = ["strategy=easy_to_hard"]
         ([*EASY, "+curriculum.share.in_batch=[1,0.5]"], "must be 1 (on) or 0 (off)"),
         ([*EASY, "trainer.max_epochs=-1"], "needs to know the run's length"),
         (["negatives=random", "curriculum=custom", "+curriculum.share.random=[1,0]"], "leaves no source of negatives"),
+        (
+            [
+                "curriculum=two_stage",
+                "negatives=[in_batch,bm25]",
+                "loss=[infonce,gor]",
+                "loss.infonce.sources=[in_batch]",
+            ],
+            "leaves negatives=[bm25] at 75% of the training, which loss=[infonce,gor] does not read",
+        ),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.above=1"], "one bound, either below or above"),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[negatives/fused/loss]"], "of none of negatives="),
         ([*EASY, "curriculum=self_paced", "curriculum.pace.metrics=[negatives/bm25/los]"], "margin, similarity, loss"),
@@ -269,6 +282,19 @@ EASY = ["strategy=easy_to_hard"]
 def test_a_curriculum_that_cannot_work_is_refused(overrides, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
         check_config(compose(*overrides))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["curriculum=two_stage", "negatives=[in_batch,bm25]", "loss.infonce.sources=[bm25]"],
+        ["curriculum=hard_ratio", "curriculum.share={bm25: [0,1], random: [1,0]}", "loss.infonce.sources=[bm25]"],
+        ["experiment=f2llm_v2_small", "remine.warmup_epochs=1", "trainer.max_epochs=3"],
+    ],
+)
+def test_what_a_loss_reads_may_be_little_or_for_another_loss(words):
+    more = ["negatives=[in_batch,bm25,random]"] if "curriculum=hard_ratio" in words else []
+    check_config(compose(*words, *more))
 
 
 MIX = ["data=mix", "+data@data.sets.code=pydocs", "+data@data.sets.world=toy"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -43,6 +43,10 @@ class Weighed(nn.Module):
     def reads(self, source: str) -> bool:
         """Whether the loss sees this source's negatives."""
         return False
+
+    def learns_from(self, sources: Iterable[str]) -> bool:
+        """Whether the loss has a gradient where these sources alone offer negatives."""
+        return any(map(self.reads, sources))
 
     def learned(self) -> dict[str, Tensor]:
         """What the loss learns beside the towers, as metrics."""
@@ -119,6 +123,10 @@ class VectorLoss(Weighed, ABC):
 
     alone: bool = False
     at_all_widths: bool = True
+
+    def learns_from(self, sources: Iterable[str]) -> bool:
+        """Whether it can be trained on whatever negatives there are."""
+        return self.alone
 
     @abstractmethod
     def forward(self, e: Embedded, batch: Batch) -> Float[Tensor, ""]:

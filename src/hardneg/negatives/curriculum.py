@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,17 @@ class Curriculum:
             if all(shares.get(name, 1) == 0 for name in sources):
                 raise ConfigError(f"curriculum.share leaves no source of negatives at {place:.0%} of the training")
 
+    def check_read(self, sources: Iterable[str], losses: Mapping[str, Weighed]) -> None:
+        """Raise `ConfigError` for a part of the training in which no loss reads a source that has negatives."""
+        for place in self._within():
+            resting = self.resting(place, sources)
+            left = [name for name in sources if name not in resting]
+            if not any(loss.learns_from(left) for loss in losses.values()):
+                raise ConfigError(
+                    f"curriculum.share leaves negatives=[{','.join(left)}] at {place:.0%} of the training, which"
+                    f" loss=[{','.join(losses)}] does not read; leave a loss's sources at null, or add one that does"
+                )
+
     def drawn(self, sources: Mapping[str, Any]) -> list[str]:
         """The offline sources that share the slots, in the order of the run's sources."""
         return [name for name, one in sources.items() if name in self.share and isinstance(one, OfflineSource)]
@@ -171,6 +183,11 @@ class Curriculum:
     def _places(self) -> list[float]:
         """The places where any share changes its slope."""
         return sorted({float(place) for values in self.share.values() for place in self._points(len(values))})
+
+    def _within(self) -> list[float]:
+        """A place between every two of these and the end: what a share is at one moment alone does not count."""
+        places = [*self._places(), 1.0]
+        return [(low + high) / 2 for low, high in pairwise(places) if low < high]
 
     def _points(self, count: int) -> np.ndarray:
         if self.at is not None:

@@ -76,6 +76,7 @@ def check_combination(node: dict[str, Any]) -> None:
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
     check_losses(losses, sources)
+    check_warmed_up(node, losses, [name for name in sources if name not in following])
     check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
     if node["data"].get("sets") and isinstance(queue := sources.get("queue"), Queue) and queue.logq:
@@ -92,6 +93,15 @@ def check_combination(node: dict[str, Any]) -> None:
     if node["batch_size"] != AUTO and node["batch_size"] < (2 if of_batch else 1):
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
+        )
+
+
+def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequence[str]) -> None:
+    """Raise `ConfigError` where no loss reads the `others`, the sources that a warm-up trains on."""
+    if node["remine"]["warmup_epochs"] and not any(loss.learns_from(others) for loss in losses.values()):
+        raise ConfigError(
+            f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains on negatives=[{','.join(others)}] alone,"
+            f" which loss=[{','.join(losses)}] does not read: set remine.warmup_epochs=0, or a loss's sources to null"
         )
 
 
@@ -144,6 +154,7 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
+    curriculum.check_read(sources, losses)
     for metric in curriculum.pace.watched:
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lightning as L
 
 from hardneg.data.datamodule import Batches
+from hardneg.training.callbacks.remine import Remine
 
 
 class SameBatches(L.Callback):
@@ -18,3 +19,6 @@ class SameBatches(L.Callback):
         batches = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(batches, Batches) and batches.loader is not None
         batches.loader.sampler.held = True
+        for one in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(one, Remine):  # another round has other negatives; the first stays
+                one.every_n_epochs = one.every_n_steps = None
