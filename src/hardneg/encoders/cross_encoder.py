@@ -25,6 +25,7 @@ from hardneg.encoders.pretrained import (
     without_load_report,
 )
 from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, UNCUT, read_json
+from hardneg.encoders.text_model import keep_layers
 from hardneg.errors import ConfigError
 
 PAIR_LENGTH = 256  # tokens; where neither config nor folder sets a maximum length
@@ -80,7 +81,7 @@ class CrossEncoder(nn.Module):
             if fresh:
                 config.num_labels = 1
             if layers is not None:
-                config.num_hidden_layers = layers
+                keep_layers(config, layers, model)
             if not torch.cuda.is_available():
                 config._attn_implementation = "eager"  # see encoders.transformer_model
             with without_load_report():

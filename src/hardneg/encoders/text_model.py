@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from hardneg.errors import ConfigError
@@ -36,6 +37,21 @@ def new_text_model(config: Any, trust_remote_code: bool) -> Any:
     if config.model_type in ENCODERS:
         return kind(config)
     return kind.from_config(config, trust_remote_code=trust_remote_code)
+
+
+def keep_layers(config: Any, layers: int, model: str) -> None:
+    """Make a config that of its model's first so many layers; raises `ConfigError` where the model has fewer."""
+    text = config.get_text_config()
+    if layers > text.num_hidden_layers:
+        raise ConfigError(f"encoder.layers={layers}, but {model!r} has {text.num_hidden_layers}")
+    text.num_hidden_layers = layers
+    for key, kinds in kinds_of_layers(vars(text), layers).items():
+        setattr(text, key, kinds)
+
+
+def kinds_of_layers(settings: Mapping[str, Any], layers: int) -> dict[str, list[Any]]:
+    """The settings that say of each layer which kind it is, for so many layers: transformers refuses other numbers."""
+    return {key: value[:layers] for key, value in settings.items() if key.endswith("layer_types") and value}
 
 
 def save_activations(model: Any) -> None:

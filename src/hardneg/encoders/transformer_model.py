@@ -16,7 +16,7 @@ from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import CLASSIFIER
-from hardneg.encoders.text_model import new_text_model, set_dropout, text_model
+from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model
 from hardneg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
     from transformers import AutoConfig
 
     written = {**written, "dtype": "float32"}
+    if recipe.layers is not None:  # checkpoints of earlier versions list the kinds of all the model's layers
+        written |= kinds_of_layers(written, recipe.layers)
     if recipe.trust_remote_code:
         folder = open_folder(recipe)
         holder = folder.base or folder  # adapters have no config of their own
@@ -105,9 +107,7 @@ def source_of(recipe: Transformer, folder: ModelFolder) -> dict[str, Any]:
 def _adapt(config: Any, recipe: Transformer) -> None:
     config.use_cache = False  # a decoder would keep keys and values for a next token that never comes
     if recipe.layers is not None:
-        if recipe.layers > config.num_hidden_layers:
-            raise ConfigError(f"encoder.layers={recipe.layers}, but {recipe.model!r} has {config.num_hidden_layers}")
-        config.num_hidden_layers = recipe.layers
+        keep_layers(config, recipe.layers, recipe.model)
     if recipe.dropout is not None:
         set_dropout(config, recipe.dropout)
     config._attn_implementation = _attention(recipe)

@@ -1,11 +1,18 @@
-"""Which dropouts of a model `encoder.dropout` sets."""
+"""Which dropouts of a model `encoder.dropout` sets, and what is left of one that `encoder.layers` cuts."""
 
 from __future__ import annotations
 
-import pytest
-from transformers import BartConfig, BertConfig, GPTNeoConfig, T5Config
+import shutil
 
+import pytest
+import torch
+from transformers import BartConfig, BertConfig, GPTNeoConfig, Qwen3Config, Qwen3Model, T5Config
+
+from hardneg.data.tables import Texts
+from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.text_model import set_dropout
+from hardneg.encoders.transformer import Transformer
+from hardneg.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -22,3 +29,33 @@ def test_every_dropout_of_units_is_set_and_no_layers_or_heads(kind, changed):
     set_dropout(config, 0.375)
     assert {key for key, value in vars(config).items() if value != before[key]} == changed
     assert all(getattr(config, key) == 0.375 for key in changed)
+
+
+@pytest.fixture
+def decoder(bert, tmp_path):
+    """A folder with a decoder of four layers, whose config lists the kind of each."""
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 32}
+    folder = shutil.copytree(bert, tmp_path / "decoder")
+    config = Qwen3Config(vocab_size=2000, head_dim=8, num_hidden_layers=4, pad_token_id=0, **sizes)
+    Qwen3Model(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_decoder_with_some_of_its_layers_is_rebuilt_from_its_checkpoint_and_from_one_that_lists_them_all(decoder):
+    recipe = Transformer(model=decoder, layers=2).resolved()
+    tower = recipe.build(recipe.tokenizer(Texts.of([], []))).eval()
+    architecture = recipe.architecture(tower)
+    earlier = {"config": {**architecture["config"], "layer_types": ["full_attention"] * 4}}
+    ids = torch.tensor([[3, 4, 5], [5, 6, 7]])
+    for held in (architecture, earlier):
+        again = recipe.rebuild(held).eval()
+        again.load_state_dict(tower.state_dict())
+        torch.testing.assert_close(again(ids, ids > 0), tower(ids, ids > 0))
+
+
+def test_a_cross_encoder_with_some_of_its_layers_is_saved_and_read(decoder, tmp_path):
+    network = CrossEncoder.load(decoder, 32, layers=2)
+    network.save(tmp_path / "saved")
+    assert len(CrossEncoder.load(str(tmp_path / "saved"), 32, trained=True).model.model.layers) == 2
+    with pytest.raises(ConfigError, match=r"encoder.layers=5, but .* has 4"):
+        CrossEncoder.load(decoder, 32, layers=5)
