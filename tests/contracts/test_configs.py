@@ -219,6 +219,8 @@ def test_averaged_weights_are_let_through(override):
         (["trainer.max_steps=-2"], "trainer.max_steps=-2 must be 1 or more"),
         (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0 must be 1 or more"),
         (["trainer.max_steps=true"], "trainer.max_steps=True must be a whole number"),
+        (["callbacks=[lr_monitor]", "logger=[]"], "callbacks.lr_monitor writes to loggers, and there are none"),
+        (["callbacks=[device_stats]", "logger=[]"], "give one, as in logger=csv, or leave it out"),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "train_teacher"])

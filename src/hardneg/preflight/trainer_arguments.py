@@ -7,6 +7,7 @@ from typing import Any
 from hardneg.config.refused_arguments import REFUSED
 from hardneg.errors import ConfigError
 
+NEED_A_LOGGER = (".LearningRates", ".DeviceStats", ".LearningRateMonitor", ".DeviceStatsMonitor")  # ours, Lightning's
 LEAST = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1}
 
 
@@ -33,11 +34,21 @@ def check_trainer(node: dict[str, Any]) -> None:
             "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
         )
     check_compile(node)
+    check_logged(node)
     if node.get("ckpt_path"):  # a resumed run keeps what it was begun with
         return
     for key in trainer.keys() & REFUSED.keys():
         if trainer[key] is not None:
             raise ConfigError(f"trainer.{key} has no effect here; {REFUSED[key]}")
+
+
+def check_logged(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a callback that Lightning refuses, after all is mined, where there is no logger."""
+    for name, callback in (node.get("callbacks") or {}).items():
+        if not node.get("logger") and str((callback or {}).get("_target_")).endswith(NEED_A_LOGGER):
+            raise ConfigError(
+                f"callbacks.{name} writes to loggers, and there are none; give one, as in logger=csv, or leave it out"
+            )
 
 
 def check_compile(node: dict[str, Any]) -> None:
