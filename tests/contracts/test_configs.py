@@ -515,6 +515,7 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         (["optimizer.groups={head: {lr: -1.0}}"], "optimizer.groups.head with lr=-1.0", "Invalid learning rate"),
         (["optimizer.layer_decay=2"], "optimizer.layer_decay", "at most 1"),
         (["optimizer=any", "optimizer._target_=torch.optim.LBFGS"], "LBFGS", "optimizer=adamw"),
+        (["optimizer=any", "optimizer._target_=torch.optim.SparseAdam"], "SparseAdam makes no step", "optimizer=adamw"),
         (["schedule=plateau", "split.dev=null"], "schedule=plateau", "schedule=constant"),
         (["callbacks=[early_stopping]", "split.dev=null"], "callbacks.early_stopping", "leave it out"),
         (

@@ -40,6 +40,7 @@ def check_optimizer(node: Mapping[str, Any]) -> None:
         )
     groups, alone = ParameterGroups.of(node), optimizer_alone(node)
     _make(alone, "optimizer")
+    check_step(alone)
     known = [name for name in inspect.signature(hydra.utils.get_object(node["_target_"])).parameters]
     for name, settings in groups.groups.items():
         given = {key: value for key, value in settings.items() if key != "match"}
@@ -62,6 +63,25 @@ def _make(node: Mapping[str, Any], key: str) -> None:
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         given = ", ".join(f"{name}={value}" for name, value in node.items() if not name.startswith("_"))
         raise ConfigError(f"{key} with {given}: {error}") from error
+
+
+def check_step(node: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an optimizer that makes no step with a matrix and its gradient, all that it is given.
+
+    Such as wait for a closure, for sparse gradients, or for second derivatives: a run would end at its first step.
+    """
+    group: dict[str, Any] = {"params": [weight := torch.nn.Parameter(torch.zeros(4, 4))]}
+    if node["_target_"] == ORTHOGONAL:
+        group["use_muon"] = False
+    optimizer = classes.build(dict(node))([group])
+    weight.grad = torch.ones_like(weight)
+    try:
+        optimizer.step()
+    except Exception as error:
+        raise ConfigError(
+            f"optimizer: {type(optimizer).__name__} makes no step from gradients alone: {error}; choose another, such"
+            " as optimizer=adamw"
+        ) from error
 
 
 def check_split_optimizer(node: Mapping[str, Any]) -> None:

@@ -93,9 +93,8 @@ def check_left_out(cfg: Any, data: RetrievalData) -> None:
     """Raise `ConfigError` where rankings are to leave out a split that the data do not have: now, not after mining."""
     split = cfg["evaluate"].get("leave_out")
     if split is not None and split not in data.qrels:
-        raise ConfigError(
-            f"evaluate.leave_out={split}: data {data.name!r} have no such split; they have {', '.join(sorted(data.qrels))}"
-        )
+        there = ", ".join(sorted(data.qrels))
+        raise ConfigError(f"evaluate.leave_out={split}: data {data.name!r} have no such split; they have {there}")
 
 
 def kept_pairs(cfg: DictConfig, folder: Path, training: TrainingSet) -> TrainingSet:
