@@ -49,7 +49,7 @@ def check(plan: Plan) -> None:
 
 def check_begun(plan: Plan, stage: Stage) -> None:
     """Raise `ConfigError` where a stage has trained with other overrides than it is asked for now."""
-    # The folder of the stages may change, and a resumed run names its checkpoint, and settings of its yaml (see resume).
+    # The folder of the stages may change, and a resumed run names its checkpoint, and settings that its yaml has too.
     asked = stage.asked()
     resumed, named = any(o.startswith("ckpt_path=") for o in asked), {key_of(o) for o in stage.overrides}
     added = {key for key in CHANGED_DEFAULTS if resumed and key not in named}
