@@ -63,7 +63,7 @@ class MovingAverage(WeightAveraging):
         share = 1 - self.decay_at(count + 1) if count else 1.0
         for average, weight in self._pairs(module):
             if weight.requires_grad:
-                average.lerp_(weight, share)
+                average.lerp_(weight.to(average.dtype), share)  # float32, where precision=bf16-true rounds the weights
         averaged_module: Any = self._average_model.module
         for held, current in zip(averaged_module.ranker.buffers(), module.ranker.buffers(), strict=True):  # type: ignore[operator, union-attr]
             held.copy_(current)
