@@ -13,6 +13,7 @@ import torch
 from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.training.parameter_groups import ORTHOGONAL, ParameterGroups, optimizer_alone
+from hardneg.training.schedule import AnyScheduler
 
 EXTRA = "pytorch_optimizer"
 CLOSURES = ("torch.optim.LBFGS", "torch.optim.lbfgs.LBFGS")
@@ -73,7 +74,7 @@ def check_step(node: Mapping[str, Any]) -> None:
     group: dict[str, Any] = {"params": [weight := torch.nn.Parameter(torch.zeros(4, 4))]}
     if node["_target_"] == ORTHOGONAL:
         group["use_muon"] = False
-    optimizer = classes.build(dict(node))([group])
+    optimizer: torch.optim.Optimizer = classes.build(dict(node))([group])
     weight.grad = torch.ones_like(weight)
     try:
         optimizer.step()
@@ -82,6 +83,23 @@ def check_step(node: Mapping[str, Any]) -> None:
             f"optimizer: {type(optimizer).__name__} makes no step from gradients alone: {error}; choose another, such"
             " as optimizer=adamw"
         ) from error
+
+
+def check_attached(node: Mapping[str, Any], schedule: Any) -> None:
+    """Raise `ConfigError` for a scheduler of torch's or transformers' that does not fit the optimizer.
+
+    Where a list has a value for each group of weights that cannot be seen here.
+    """
+    given = getattr(getattr(schedule, "scheduler", None), "keywords", {})
+    if not isinstance(schedule, AnyScheduler) or any(isinstance(value, list | tuple) for value in given.values()):
+        return
+    group: dict[str, Any] = {"params": [torch.nn.Parameter(torch.zeros(1))]}
+    if node["_target_"] == ORTHOGONAL:
+        group["use_muon"] = False
+    try:
+        schedule.attached(classes.build(optimizer_alone(node))([group]), steps=100, epochs=10)
+    except Exception as error:
+        raise ConfigError(f"schedule.scheduler with optimizer={node['_target_']}: {error}") from error
 
 
 def check_split_optimizer(node: Mapping[str, Any]) -> None:
