@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.plugins.precision import HalfPrecision
 from torch import nn
 
+from hardneg.encoders.towers import Towers
 from hardneg.training.base import TrainingModule
 
 
@@ -24,9 +25,12 @@ class BF16Weights(HalfPrecision):
         super().__init__("bf16-true")
 
     def convert_module(self, module: nn.Module) -> nn.Module:
-        """Convert what is ranked with."""
+        """Convert what is ranked with and trained."""
         assert isinstance(module, TrainingModule)
-        module.ranker.to(torch.bfloat16)
+        if isinstance(module.ranker, Towers):
+            module.ranker.round_trained(torch.bfloat16)
+        else:
+            module.ranker.to(torch.bfloat16)
         return module
 
     def convert_input(self, data: Any) -> Any:
