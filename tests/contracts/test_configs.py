@@ -187,6 +187,12 @@ def test_averaged_weights_that_would_not_count_or_be_wrong_are_refused(overrides
         check_config(compose(*overrides))
 
 
+def test_a_scheduler_may_have_a_value_for_each_group_of_weights():
+    check_config(compose("schedule=any", f"schedule.scheduler._target_={ONE_CYCLE}", ONE_CYCLE_LR))
+    lists = "+schedule.scheduler.max_lr=[0.1,0.2]"
+    check_config(compose("schedule=any", f"schedule.scheduler._target_={ONE_CYCLE}", lists))
+
+
 @pytest.mark.parametrize("more", ["monitor=val/world/mrr@10", "monitor=train/loss"])
 def test_a_run_is_stopped_by_what_is_measured(more):
     """Also by one data set's metric, and without dev in a trial."""
@@ -243,6 +249,7 @@ def test_a_run_that_goes_on_keeps_the_arguments_it_was_begun_with(tmp_path):
 
 
 EASY = ["strategy=easy_to_hard"]
+ONE_CYCLE, ONE_CYCLE_LR = "torch.optim.lr_scheduler.OneCycleLR", "+schedule.scheduler.max_lr=0.1"
 
 
 @pytest.mark.parametrize(
@@ -517,6 +524,7 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         (["optimizer.groups={head: {lr: -1.0}}"], "optimizer.groups.head with lr=-1.0", "Invalid learning rate"),
         (["optimizer.layer_decay=2"], "optimizer.layer_decay", "at most 1"),
         (["optimizer=any", "optimizer._target_=torch.optim.LBFGS"], "LBFGS", "optimizer=adamw"),
+        (["optimizer=any", "optimizer._target_=torch.optim.SparseAdam"], "SparseAdam makes no step", "optimizer=adamw"),
         (["schedule=plateau", "split.dev=null"], "schedule=plateau", "schedule=constant"),
         (["callbacks=[early_stopping]", "split.dev=null"], "callbacks.early_stopping", "leave it out"),
         (
@@ -525,6 +533,11 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
             "one of val/ndcg@10, val/mrr@10",
         ),
         (["schedule=wsd", "schedule.decay=0.95"], "schedule.decay=0.95", "more than it"),
+        (
+            ["optimizer=adafactor", "schedule=any", f"schedule.scheduler._target_={ONE_CYCLE}", ONE_CYCLE_LR],
+            "schedule.scheduler with optimizer=torch.optim.Adafactor",
+            "must support momentum",
+        ),
         (
             ["schedule=any", "schedule.scheduler._target_=torch.optim.lr_scheduler.CosineAnnealingWarmRestarts"],
             "schedule.scheduler (CosineAnnealingWarmRestarts): missing a required argument: 'T_0'",

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 from sentence_transformers import SentenceTransformer
 
 import hardneg as package
@@ -121,6 +122,20 @@ def test_evaluate_gives_the_metrics_of_the_run_and_of_other_data(trained, frame,
     assert set(run.evaluate("toy", metrics=["mrr@10"])) == {"mrr@10"}
     with pytest.raises(UserError, match="'nodcg@1' is not known"):
         run.evaluate(metrics=["nodcg@1"])
+
+
+def test_evaluate_ranks_as_deep_as_a_metric_looks_and_takes_the_mean_of_several_test_splits(trained):
+    """A recall@10 of one document is a recall@1."""
+    run = package.open_run(trained[0].folder)
+    run.config = OmegaConf.merge(run.config, {"evaluate": {"depth": 1}})
+    whole = trained[0].evaluate(metrics=["recall@10", "ndcg@10"])
+    assert run.evaluate(metrics=["recall@10", "ndcg@10"]) == pytest.approx(whole)
+    with pytest.raises(UserError, match="depth=5 is too shallow for a metric at 10"):
+        run.evaluate(metrics=["recall@10"], depth=5)
+    run.config = OmegaConf.merge(run.config, {"split": {"test": ["test", "dev"]}})
+    both = [run.evaluate(split=name, metrics=["ndcg@10"])["ndcg@10"] for name in ("test", "dev")]
+    assert run.evaluate(metrics=["ndcg@10"])["ndcg@10"] == pytest.approx(np.mean(both))
+    assert run.search([]) == []
 
 
 def test_the_folder_is_a_run_for_every_command(trained, tmp_path, monkeypatch):

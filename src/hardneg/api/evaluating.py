@@ -13,13 +13,14 @@ from torch import Tensor
 
 from hardneg.api.data import Data, words_for
 from hardneg.config import classes, composition
+from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.test_only import CHOICES, Own, open_for_testing
 from hardneg.data.tokens import token_tables
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import UserError
 from hardneg.retrieval.embed_tables import embed_table
-from hardneg.retrieval.metrics import OwnMetric, average, check, per_query, resolve
+from hardneg.retrieval.metrics import OwnMetric, average, check, deepest, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.serving.text_encoder import TextEncoder
 
@@ -39,24 +40,33 @@ def evaluated(
 ) -> dict[str, float]:
     """Rank a split of the data, by default the run's own; see `Run.evaluate`.
 
-    Raises `UserError` where the run has no test split and none is named.
+    Raises `UserError` where the run has no test split and none is named, and for a `depth` too shallow for a metric.
     """
     asked = run.config.evaluate
-    names, deep = [_metric(one) for one in (metrics or asked.metrics)], depth or int(asked.depth)
+    names = [_metric(one) for one in (metrics or asked.metrics)]
     check(names)
+    deep = _depth(depth, int(asked.depth), deepest(names))
     cache = Path(run.config.cache)
     data, own = (run.data, True) if given is None else (_loaded(run, given, split is not None, cache), False)
-    if split is None:
-        split = next(iter(data.qrels)) if len(data.qrels) == 1 and not own else run.config.split.test
-    if split is None:
+    splits = [split] if split is not None else list(data.qrels) if len(data.qrels) == 1 and not own else None
+    splits = splits_of(run.config.split.test) if splits is None else splits
+    if not splits:
         raise UserError(f"{run.folder} was trained without a test split; choose one: {', '.join(data.qrels)}")
     encoder, recipe = run.encoder, run.encoder.trained.recipe
     tables = token_tables(data, encoder.trained.tokenizer, recipe.query, recipe.document, cache)
     leave_out = asked.leave_out if asked.leave_out in data.qrels else None
     retriever = Retriever(data, *tables, encoder.precision, seen(data, leave_out))
-    found = retriever.runs(encoder.towers, [split], deep)[split]
-    values = per_query(found, data.split(split), data, names)
-    return {name: average(value, found.queries, data) for name, value in values.items()}
+    found = retriever.runs(encoder.towers, splits, deep)
+    values = {one: per_query(ranked, data.split(one), data, names) for one, ranked in found.items()}
+    means = [{name: average(v, found[one].queries, data) for name, v in of.items()} for one, of in values.items()]
+    return {name: sum(one[name] for one in means) / len(means) for name in means[0]}
+
+
+def _depth(given: int | None, usual: int, needed: int) -> int:
+    """How deep to rank: as deep as every metric looks, or metrics would be of shorter rankings than they say."""
+    if given is not None and given < needed:
+        raise UserError(f"depth={given} is too shallow for a metric at {needed}")
+    return max(usual, needed) if given is None else given
 
 
 def _metric(given: Any) -> Any:

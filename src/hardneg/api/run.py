@@ -171,6 +171,8 @@ class Run:
         if not isinstance(k, int) or k < 1:
             raise UserError(f"k is {k!r}; write a whole number, 1 or more")
         asked = texts_of([queries] if isinstance(queries, str) else queries)
+        if not asked:
+            return []
         vectors = torch.from_numpy(self.encode(asked, "query")).to(self._corpus.device)
         scores, places = exact(vectors, [self._corpus], k)
         corpus = self.data.corpus
@@ -196,8 +198,9 @@ class Run:
         """Rank a split with the encoder and return the mean of each metric; nothing is written.
 
         `data` are what `hardneg.train` takes, or a `RetrievalData`; None are the run's own. `split`, `metrics` (names,
-        or functions as docs/guides/evaluate.md shows them) and `depth` are the run's unless given. Data without splits
-        are ranked for all their queries, unless a split or a share is given or they are what the run was trained on.
+        or functions as docs/guides/evaluate.md shows them) and `depth` are the run's unless given; a metric that looks
+        deeper is ranked for as deep. Of several test splits the mean counts, as in `metrics`. Data without splits are
+        ranked for all their queries, unless a split or a share is given or they are what the run was trained on.
         `hardneg evaluate` does the same beside BM25, with a folder of its own.
         """
         from hardneg.api.evaluating import evaluated

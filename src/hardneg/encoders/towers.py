@@ -73,6 +73,16 @@ class Towers(nn.Module):
         together = self(queries.below(docs), QUERY)
         return together[: len(queries)], together[len(queries) :]
 
+    def round_trained(self, dtype: torch.dtype) -> None:
+        """Hold the trained towers' weights in this type; a slow tower and a frozen one stay as they are.
+
+        In bfloat16 the slow one would never move, as a thousandth of its way is less than a step of that type, and the
+        frozen one's vectors would no longer be those of an index.
+        """
+        for side, tower in self.towers.items():
+            if side != self.frozen:
+                tower.to(dtype)
+
     @torch.no_grad()
     def follow(self) -> None:
         """Move the slow tower, if there is one, towards the trained one."""

@@ -16,7 +16,7 @@ from hardneg.data.test_only import Own, open_for_testing, says_splits
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.cache_folder import cache_folder
-from hardneg.training.setup import check_batch_size
+from hardneg.training.setup import check_batch_size, check_left_out
 
 
 class ReadOnce:
@@ -40,6 +40,7 @@ class ReadOnce:
             training = TrainingSet(data, splits["train"])
             for name in filter(None, (splits["dev"], *splits_of(splits["test"]))):
                 data.split(name)
+            check_left_out(node, data)
             check_batch_size(node, training)
         self._check_others(node)
 

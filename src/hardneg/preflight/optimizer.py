@@ -13,6 +13,7 @@ import torch
 from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.training.parameter_groups import ORTHOGONAL, ParameterGroups, optimizer_alone
+from hardneg.training.schedule import AnyScheduler
 
 EXTRA = "pytorch_optimizer"
 CLOSURES = ("torch.optim.LBFGS", "torch.optim.lbfgs.LBFGS")
@@ -40,6 +41,7 @@ def check_optimizer(node: Mapping[str, Any]) -> None:
         )
     groups, alone = ParameterGroups.of(node), optimizer_alone(node)
     _make(alone, "optimizer")
+    check_step(alone)
     known = [name for name in inspect.signature(hydra.utils.get_object(node["_target_"])).parameters]
     for name, settings in groups.groups.items():
         given = {key: value for key, value in settings.items() if key != "match"}
@@ -62,6 +64,42 @@ def _make(node: Mapping[str, Any], key: str) -> None:
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         given = ", ".join(f"{name}={value}" for name, value in node.items() if not name.startswith("_"))
         raise ConfigError(f"{key} with {given}: {error}") from error
+
+
+def check_step(node: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an optimizer that makes no step with a matrix and its gradient, all that it is given.
+
+    Such as wait for a closure, for sparse gradients, or for second derivatives: a run would end at its first step.
+    """
+    group: dict[str, Any] = {"params": [weight := torch.nn.Parameter(torch.zeros(4, 4))]}
+    if node["_target_"] == ORTHOGONAL:
+        group["use_muon"] = False
+    optimizer: torch.optim.Optimizer = classes.build(dict(node))([group])
+    weight.grad = torch.ones_like(weight)
+    try:
+        optimizer.step()
+    except Exception as error:
+        raise ConfigError(
+            f"optimizer: {type(optimizer).__name__} makes no step from gradients alone: {error}; choose another, such"
+            " as optimizer=adamw"
+        ) from error
+
+
+def check_attached(node: Mapping[str, Any], schedule: Any) -> None:
+    """Raise `ConfigError` for a scheduler of torch's or transformers' that does not fit the optimizer.
+
+    Where a list has a value for each group of weights that cannot be seen here.
+    """
+    given = getattr(getattr(schedule, "scheduler", None), "keywords", {})
+    if not isinstance(schedule, AnyScheduler) or any(isinstance(value, list | tuple) for value in given.values()):
+        return
+    group: dict[str, Any] = {"params": [torch.nn.Parameter(torch.zeros(1))]}
+    if node["_target_"] == ORTHOGONAL:
+        group["use_muon"] = False
+    try:
+        schedule.attached(classes.build(optimizer_alone(node))([group]), steps=100, epochs=10)
+    except Exception as error:
+        raise ConfigError(f"schedule.scheduler with optimizer={node['_target_']}: {error}") from error
 
 
 def check_split_optimizer(node: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.pretrained import name_of
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
-from hardneg.preflight.optimizer import check_installed, check_optimizer
+from hardneg.preflight.optimizer import check_attached, check_installed, check_optimizer
 from hardneg.preflight.rates import is_rate
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.metrics import resolve
@@ -142,6 +142,7 @@ def check_loggers(loggers: dict[str, Any]) -> None:
 def check_training(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for arguments that the optimizer or Lightning's Trainer refuses."""
     check_optimizer(node["optimizer"])
+    check_attached(node["optimizer"], classes.build(node["schedule"]))
     # Only what it checks itself: devices and precision are resolved when the run starts.
     plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}

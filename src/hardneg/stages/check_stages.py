@@ -10,7 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from hardneg.config import composition
-from hardneg.config.command_words import command_line, quoted
+from hardneg.config.command_words import command_line, key_of, quoted
+from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
@@ -48,8 +49,12 @@ def check(plan: Plan) -> None:
 
 def check_begun(plan: Plan, stage: Stage) -> None:
     """Raise `ConfigError` where a stage has trained with other overrides than it is asked for now."""
-    # The folder of the stages may change, and a resumed run names its checkpoint.
-    before, now = ({o for o in given if not _is_place(o)} for given in (stage.asked(), stage.overrides))
+    # The folder of the stages may change, and a resumed run names its checkpoint, and settings that its yaml has too.
+    asked = stage.asked()
+    resumed, named = any(o.startswith("ckpt_path=") for o in asked), {key_of(o) for o in stage.overrides}
+    added = {key for key in CHANGED_DEFAULTS if resumed and key not in named}
+    before, now = ({o for o in given if not _is_place(o)} for given in (asked, stage.overrides))
+    before = {o for o in before if key_of(o) not in added}
     if stage.begun and before != now:
         odd = [f"with {o}" for o in sorted(before - now)] + [f"without {o}" for o in sorted(now - before)]
         raise ConfigError(

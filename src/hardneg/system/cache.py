@@ -170,7 +170,7 @@ def _sweep(folder: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Make the content durable before the name, or a power cut could leave a named folder of empty files."""
-    for path in [*folder.iterdir(), folder]:
+    for path in [*folder.rglob("*"), folder]:
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)
         os.close(handle)

@@ -25,10 +25,12 @@ class BF16Weights(HalfPrecision):
         super().__init__("bf16-true")
 
     def convert_module(self, module: nn.Module) -> nn.Module:
-        """Convert what is ranked with, but not a slow tower: its small steps would be lost to rounding, all of them."""
+        """Convert what is ranked with and trained."""
         assert isinstance(module, TrainingModule)
-        ranker = module.ranker
-        (ranker.towers if isinstance(ranker, Towers) else ranker).to(torch.bfloat16)
+        if isinstance(module.ranker, Towers):
+            module.ranker.round_trained(torch.bfloat16)
+        else:
+            module.ranker.to(torch.bfloat16)
         return module
 
     def convert_input(self, data: Any) -> Any:

@@ -72,6 +72,7 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = TrainingSet(data, cfg.split.train)
     for split in filter(None, (cfg.split.dev, *splits_of(cfg.split.test))):
         data.split(split)  # now, not after the first epoch
+    check_left_out(cfg, data)
     agreement.agree("the run folder", str(folder))
     agreement.agree("the settings", run_identity.identity(cfg, folder))
     agreement.agree("the checkpoint to go on from", cfg.ckpt_path)
@@ -86,6 +87,14 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = kept_pairs(cfg, folder, training)
     check_batch_size(cfg, training)
     return folder, training
+
+
+def check_left_out(cfg: Any, data: RetrievalData) -> None:
+    """Raise `ConfigError` where rankings are to leave out a split that the data do not have: now, not after mining."""
+    split = cfg["evaluate"].get("leave_out")
+    if split is not None and split not in data.qrels:
+        there = ", ".join(sorted(data.qrels))
+        raise ConfigError(f"evaluate.leave_out={split}: data {data.name!r} have no such split; they have {there}")
 
 
 def kept_pairs(cfg: DictConfig, folder: Path, training: TrainingSet) -> TrainingSet:

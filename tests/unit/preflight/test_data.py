@@ -32,3 +32,11 @@ def test_a_batch_that_no_rank_could_fill(tmp_path):
         ReadOnce().check(compose(*toy, "batch_size=19", "trainer.devices=2"))
     with pytest.raises(DataError, match="nowhere"):
         ReadOnce().check(compose(*toy, "split=nowhere", name="mine"))
+
+
+def test_a_split_to_leave_out_that_the_data_do_not_have():
+    toy = ["data=toy", "data.docs=120", "data.queries=60", "data.names=12", "data.attributes=6"]
+    ReadOnce().check(compose(*toy, "evaluate.leave_out=train"))
+    with pytest.raises(ConfigError, match=r"evaluate\.leave_out=nowhere: data 'toy' have no such split; they have dev"):
+        ReadOnce().check(compose(*toy, "evaluate.leave_out=nowhere"))
+    ReadOnce().check(compose(*toy, name="train_teacher"))

@@ -10,9 +10,12 @@ import threading
 import time
 
 import pytest
+from omegaconf import OmegaConf
 
+from hardneg.commands import resume
 from hardneg.errors import ConfigError
 from hardneg.stages import run_stages
+from hardneg.stages.check_stages import check_begun
 from hardneg.stages.recipe import make_plan, read_list, recipes
 
 
@@ -40,6 +43,29 @@ def test_overrides_are_for_all_stages_or_for_one(own, tmp_path):
     assert list(second.overrides) == ["experiment=two/2_second", *common, "batch_size=8", "data@data.sets.a=toy"]
     words = run_stages.command_of(second, own)
     assert words[:3] == ["train-teacher", "--config-dir", str(own)] and words[-1].startswith("hydra.run.dir=")
+
+
+def test_a_stage_that_was_resumed_is_the_one_that_was_begun(own, tmp_path, monkeypatch):
+    """hardneg resume adds words for settings whose default may have changed, which a stage's yaml sets as well."""
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan("two", ["seed=2"], tmp_path / "run", own)
+    first = plan.stages[0]
+    noted = first.folder / ".hydra"
+    noted.mkdir(parents=True)
+    (first.folder / "checkpoints").mkdir()
+    (first.folder / "checkpoints" / "last.ckpt").touch()
+    OmegaConf.save(list(first.overrides), noted / "overrides.yaml")
+    OmegaConf.save({"batch_size": 32, "encoder": {"lr": 2e-5}}, noted / "config.yaml")
+    hydra = {"job": {"config_name": "train"}, "runtime": {"cwd": str(tmp_path), "config_sources": []}}
+    OmegaConf.save({"hydra": hydra}, noted / "hydra.yaml")
+    check_begun(plan, first)
+    _, words = resume.command_of([str(first.folder)])
+    OmegaConf.save([word for word in words if not word.startswith("hydra.")], noted / "overrides.yaml")
+    assert "batch_size=32" in first.asked() and "encoder.lr=2e-05" in first.asked()
+    check_begun(plan, first)
+    other = make_plan("two", ["seed=2", "batch_size=8"], tmp_path / "run", own)
+    with pytest.raises(ConfigError, match="was started with batch_size=32, without batch_size=8"):
+        check_begun(other, other.stages[0])
 
 
 @pytest.mark.parametrize(

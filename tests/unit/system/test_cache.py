@@ -58,3 +58,16 @@ def test_a_fingerprint_is_of_values_and_not_of_their_order():
     names = [fingerprint(value) for value in ({"a": 1}, {"a": 2}, {"a": "1"}, {"a": None}, [1, 2], [2, 1], {"a": 1.0})]
     assert len(set(names)) == len(names)
     assert os.sep not in names[0] and len(names[0]) == 24
+
+
+def test_all_files_are_durable_before_the_name(tmp_path, monkeypatch):
+    """Also those in folders of the folder, as qrels/train.tsv of data that were handed in."""
+    synced, sync = set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.add(os.fstat(handle).st_ino) or sync(handle))
+
+    def build(folder):
+        (folder / "qrels").mkdir()
+        (folder / "qrels" / "train.tsv").write_text("x")
+
+    made = built_once(tmp_path / "it", build)
+    assert {path.stat().st_ino for path in (made, made / "qrels", made / "qrels" / "train.tsv")} <= synced

@@ -71,3 +71,16 @@ def test_what_is_not_trained_stays_to_the_bit_and_buffers_are_those_of_now():
 def test_a_decay_that_is_no_share_is_refused(decay):
     with pytest.raises(ConfigError, match="decay is the share"):
         MovingAverage(decay=decay)
+
+
+def test_it_stays_in_float32_where_precision_rounds_the_weights():
+    """trainer.precision=bf16-true converts the model after the callback's setup."""
+    module, callback, trainer = Module(), MovingAverage(decay=0.999, warmup=False), Mock(spec=L.Trainer)
+    callback.setup(trainer, module, "fit")
+    module.ranker.to(torch.bfloat16)
+    callback.on_fit_start(trainer, module)
+    for step, weight in enumerate((1.0, 2.0), start=1):
+        module.ranker.weight.data.fill_(weight)
+        trainer.global_step = step
+        callback.on_train_batch_end(trainer, module)
+    assert callback._average_model.module.ranker.weight.item() == pytest.approx(1.001, abs=1e-6)
