@@ -142,7 +142,7 @@ def test_a_cross_encoder_trains_and_never_waits(world, bert, device, monkeypatch
         for part in network.modules():
             if isinstance(part, torch.nn.Dropout) and not device.exact:
                 part.p = 0.0  # its dice are others
-        batches.collate = PairCollate(network.tokens, world.training)
+        batches.collate = PairCollate(network.tokens, world.training, has_teacher=False)
         names = ("positive", "bm25")
         objective = Objective({}, parts["loss"], names, ADAM, Schedule("constant", 0.0), seed=1)
         recipe = PairRecipe(model=str(bert), tokens=256, grad_cache=True)

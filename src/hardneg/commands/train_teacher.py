@@ -60,7 +60,8 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     network = recipe.build()
     if cfg.ckpt_path is not None:
         checkpoint.check_fits(cfg.ckpt_path, network, "network.")  # now: Lightning looks once the lists are made
-    rows, collate = TrainingRows(training, mixture, cfg.positives), PairCollate(network.tokens, training)
+    rows = TrainingRows(training, mixture, cfg.positives)
+    collate = PairCollate(network.tokens, training, mixture.has_teacher)
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
     module = PairModule(network, recipe, objective(cfg, negatives, filters, losses))
     bm25 = classes.build(cfg.evaluate.bm25)

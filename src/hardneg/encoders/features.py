@@ -98,7 +98,8 @@ class FeatureTower(Tower):
         self.embedding = nn.Embedding(rows, recipe.dim)
         nn.init.normal_(self.embedding.weight, std=recipe.dim**-0.5)
         with torch.no_grad():
-            self.embedding.weight[: len(SPECIAL)] = 0.0
+            # A text whose features are all hidden would be a zero vector, whose direction has no bounded gradient.
+            self.embedding.weight[: UNKNOWN if recipe.unknown else len(SPECIAL)] = 0.0
         widths = [recipe.dim, *recipe.hidden, recipe.dim] if recipe.hidden else []
         layers: list[nn.Module] = []
         for narrow, wide in itertools.pairwise(widths):

@@ -90,7 +90,7 @@ def attend_unpadded(model: Any) -> int:
     first_position = 0 if padding is None else padding + 1
     try:
         same = _same(model, first_position)
-    except (TypeError, RuntimeError, KeyError, IndexError) as error:
+    except (TypeError, RuntimeError, KeyError, IndexError, ValueError) as error:
         raise refused from error
     if not same:
         raise refused

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.config.command_words import in_shell
-from hardneg.errors import UserError
+from hardneg.errors import DataError, UserError
 from hardneg.runlog import wandb_mode as modes
 from hardneg.runlog import wandb_read
 from hardneg.runlog.artifacts import Artifacts, check_kinds, trace
@@ -141,7 +141,7 @@ class WandbRun:
         if run.offline:
             # Each attempt is a folder of its own; `wandb sync` joins them.
             folders = sorted((Path(self.dir) / "wandb").glob(f"*run-*-{run.id}"), key=lambda path: path.name)
-            rows = [row for folder in folders if folder != Path(run.dir).parent for row in wandb_read.history(folder)]
+            rows = [row for folder in folders if folder != Path(run.dir).parent for row in _history(folder)]
             reached = {key: value for row in rows for key, value in row.items()}
         else:
             reached = dict(run.summary)
@@ -208,6 +208,15 @@ class WandbRun:
             )
         else:
             log.info("W&B run %s at %s", run.id, run.url)
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    """The rows of an earlier attempt: none of one that was killed before its log began, or whose log is damaged."""
+    try:
+        return wandb_read.history(folder)
+    except DataError as error:  # a run that can be resumed is not lost for the log of its last attempt
+        log.warning("%s; rows that it has may be logged once more", error)
+        return []
 
 
 @contextlib.contextmanager

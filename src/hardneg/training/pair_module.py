@@ -33,8 +33,9 @@ class PairBatch(Rows):
 class PairCollate:
     """Stack rows into a `PairBatch`; a slot without a document gets an empty text, which nothing counts."""
 
-    def __init__(self, tokens: PairTokenizer, training: TrainingSet) -> None:
+    def __init__(self, tokens: PairTokenizer, training: TrainingSet, has_teacher: bool) -> None:
         self.tokens, self.data, self.excluded = tokens, training.data, training.excluded
+        self.has_teacher = has_teacher
 
     def __call__(self, rows: Drawn | Sequence[Row]) -> PairBatch:
         """Tokenise the pairs and stack."""
@@ -43,7 +44,7 @@ class PairCollate:
         found = self.data.corpus.take(docs.clip(0).ravel())
         texts = [text if row >= 0 else "" for row, text in zip(docs.ravel(), found, strict=True)]
         queries = self.data.queries.take(np.repeat(drawn.queries, docs.shape[1]))
-        return PairBatch(pairs=self.tokens(queries, texts), **stacked(drawn, self.excluded, has_teacher=False))
+        return PairBatch(pairs=self.tokens(queries, texts), **stacked(drawn, self.excluded, self.has_teacher))
 
 
 class PairModule(TrainingModule):

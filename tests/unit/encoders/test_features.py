@@ -71,6 +71,14 @@ def test_hidden_features_train_the_unknown_row():
     assert torch.equal(tower.eval()(ids, mask)[0], tower(ids, mask)[1])  # nothing is hidden in evaluation
 
 
+def test_a_text_whose_features_are_all_hidden_has_a_gradient_like_others():
+    torch.manual_seed(0)
+    tower = Features(dim=4, unknown=0.5).build(Features().tokenizer(ITEMS, USERS))
+    tower(torch.full((64, 1), 2), torch.ones(64, 1, dtype=torch.bool))[:, 0].sum().backward()
+    unknown, known = tower.embedding.weight.grad[[UNKNOWN, 2]].norm(dim=1)
+    assert 0.01 * known < unknown < 100 * known
+
+
 def test_users_and_items_have_a_tower_each_and_come_back_from_a_checkpoint(tmp_path):
     node = {"_target_": "hardneg.encoders.features.Features", "dim": 8, "hidden": [5], "unknown": 0.1}
     recipe = Features(dim=8, hidden=[5], unknown=0.1)

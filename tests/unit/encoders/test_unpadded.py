@@ -10,6 +10,8 @@ from transformers import (
     BertModel,
     DebertaV2Config,
     DebertaV2Model,
+    Gemma2Config,
+    Gemma2Model,
     GemmaConfig,
     GemmaModel,
     ModernBertConfig,
@@ -125,6 +127,12 @@ def test_a_model_whose_attention_is_its_own_is_refused():
     deberta = DebertaV2Model(DebertaV2Config(**BASE, relative_attention=True, pos_att_type=["p2c", "c2p"]))
     with pytest.raises(ConfigError, match=r"a DebertaV2Model cannot be computed without padding.*encoder.unpad=false"):
         attend_unpadded(deberta)
+
+
+def test_a_model_that_caps_its_attention_is_refused():
+    gemma = Gemma2Model(Gemma2Config(**BASE, **GROUPED))
+    with pytest.raises(ConfigError, match=r"a Gemma2Model cannot be computed without padding.*encoder.unpad=false"):
+        attend_unpadded(gemma)
 
 
 def test_a_model_that_would_give_other_vectors_is_refused(monkeypatch):

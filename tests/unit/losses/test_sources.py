@@ -69,6 +69,8 @@ def test_of_two_samples_one_that_is_read_alone_is_not_averaged():
     )
     alone = make_candidates(scores[:, :2], source=[[0, 1]] * 2, names=names, log_q=own[:, :2], sampled=("queue",))
     torch.testing.assert_close(InfoNCE(sources=["queue"])(both), InfoNCE()(alone))
+    for loss in (InfoNCE(), InfoNCE(sources=["queue"])):  # and so has its metric
+        torch.testing.assert_close(by_source(both, both, [loss])["negatives/queue/loss"], InfoNCE()(alone).mean())
 
 
 def test_the_metric_of_a_source_is_of_the_losses_that_read_it():

@@ -36,6 +36,7 @@ from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
+from hardneg.training.pair_module import PairCollate
 from hardneg.training.setup import check_scores
 
 LINES = [
@@ -115,6 +116,21 @@ def test_gradients_are_those_of_the_same_scores_by_a_model(toy, bert, tmp_path, 
     for grad, want in zip(grads, wanted, strict=True):
         assert grad.abs().sum() > 0
         torch.testing.assert_close(grad, want, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", [KL(), MarginMSE()])
+def test_a_cross_encoder_learns_from_the_scores_too(bert, tmp_path, loss):
+    training, source = TrainingSet(read(tmp_path)), Given(2)
+    source.prepare(Setting(training, {}, tmp_path / "cache"))
+    mixture = Mixture({"given": source}, ("positive", "given"), seed=0)
+    rows, network = TrainingRows(training, mixture, 1), CrossEncoder.load(str(bert), 64)
+    collate = PairCollate(network.tokens, training, mixture.has_teacher)
+    batch = collate([rows[Place(0, row, 0)] for row in range(len(rows))])
+    scores = network(*batch.pairs.inputs).unflatten(0, batch.doc_ids.shape)
+    value = loss(Candidates.scored(scores, batch, ("positive", "given")))
+    assert (value[:2] > 0).all() and value[2] == 0  # the third query's line has no scores
+    value.sum().backward()
+    assert network.model.classifier.weight.grad.abs().sum() > 0
 
 
 def test_kl_and_margin_mse_are_their_formulas_over_the_scores_of_the_file(tmp_path):
