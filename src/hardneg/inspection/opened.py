@@ -33,14 +33,16 @@ class Opened:
     recipe: EncoderRecipe
     words: tuple[str, ...]
     settings: dict[str, Any]
-    split: dict[str, str | None]
+    split: dict[str, str | list[str] | None]
     chosen: str
     first_bad: str | None = None
 
     @property
     def holds_out(self) -> bool:
         """Whether the reader can hold queries out of train where dev or test is missing."""
-        return not self.settings["_target_"].startswith(GENERATED) and all(key in self.settings for key in SHARES)
+        return not self.settings["_target_"].startswith(GENERATED) and all(
+            key in self.settings for key in (*SHARES, "split_seed")
+        )
 
 
 def read(words: Sequence[str]) -> Opened:

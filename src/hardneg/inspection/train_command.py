@@ -7,6 +7,7 @@ from typing import Any
 
 from hardneg.config.command_words import as_value, in_shell, key_of, plain
 from hardneg.data.held_out import TRAIN, Shares, split_of
+from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.inspection.findings import likely_false_negatives
 from hardneg.inspection.opened import Opened
@@ -58,12 +59,12 @@ def _splits(opened: Opened) -> list[str]:
     """Say what dev and test are where the data have none."""
     data, train = opened.data, str(opened.split["train"])
     rows = data.qrels[train].query_rows
-    roles = {"dev": opened.split["dev"], "test": opened.split["test"]}
-    missing = [role for role, name in roles.items() if name is not None and name not in data.qrels]
-    if missing and opened.holds_out and train == TRAIN and [roles[role] for role in missing] == missing:
+    roles = {role: splits_of(opened.split[role]) for role in ("dev", "test")}
+    missing = [role for role, names in roles.items() if not set(names) <= data.qrels.keys()]
+    if missing and opened.holds_out and train == TRAIN and all(roles[role] == [role] for role in missing):
         texts = data.queries.take(rows)
         for share in HELD_OUT:
-            shares = Shares(share if "dev" in missing else 0.0, share if "test" in missing else 0.0)
+            shares = Shares(share * ("dev" in missing), share * ("test" in missing), opened.settings["split_seed"])
             drawn = Counter(split_of(text, shares) for text in texts)
             if all(drawn[name] for name in (TRAIN, *missing)):
                 return [f"data.{role}_share={share}" for role in missing]

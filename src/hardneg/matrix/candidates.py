@@ -219,7 +219,8 @@ class Candidates:
         left = sum(name in names for name in self.sampled)
         if self.log_q is None or left in (0, len(self.sampled)):
             return kept
-        return replace(kept, log_q=self.log_q + math.log(left / len(self.sampled)))
+        sampled = tuple(name for name in self.sampled if name in names)
+        return replace(kept, log_q=self.log_q + math.log(left / len(self.sampled)), sampled=sampled)
 
     def of_rows(self, mask: Bool[Tensor, " B"]) -> Candidates:
         """Leave rows outside `mask` only their positives, with no teacher scores."""
@@ -237,7 +238,7 @@ class Candidates:
 
     def only(self, name: str) -> Candidates:
         """Keep the positives and one source's negatives; the other direction, which has no sources, is left out."""
-        return replace(self.keep(self.source == self.names.index(name)), reverse=None)
+        return replace(self.of_sources((name,)), reverse=None)
 
 
 def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:

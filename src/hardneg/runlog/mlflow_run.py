@@ -108,5 +108,7 @@ def _logger(**arguments: Any) -> Any:
             for name in self.files:
                 if (folder / name).exists():
                     self.experiment.log_artifact(self.run_id, str(folder / name))
+            for path in sorted(folder.glob("test/*.run")) if self.files else ():  # of several test sets
+                self.experiment.log_artifact(self.run_id, str(path), "test")
 
     return Logger(**arguments)

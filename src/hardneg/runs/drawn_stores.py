@@ -16,12 +16,15 @@ def note_store(folder: Path, source: str, store: str, step: int, mined: bool) ->
     """Note a list that training begins to draw from; return whether this run mined it.
 
     `mined` says whether that was just now. A resumed run finds lists that it has mined itself, so the first note
-    counts.
+    counts. What a killed run drew after its last checkpoint is left out once the resumed one, which may compute a
+    little differently, has mined other lists.
     """
-    for line in _lines(folder):
+    before = _lines(folder)
+    for line in before:
         if (line["source"], line["store"]) == (source, store):
             return bool(line["mined"])
-    lines = [*_lines(folder), {"source": source, "store": store, "step": step, "mined": mined}]
+    kept = [line for line in before if line["source"] != source or line["step"] < step]
+    lines = [*kept, {"source": source, "store": store, "step": step, "mined": mined}]
     with atomic_write(folder / FILE, alone=True) as draft:
         draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return mined

@@ -22,6 +22,10 @@ from hardneg.system.atomic_write import atomic_write
 
 FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
+LEFT = (  # files that an attempt goes on with, of whatever part of the code
+    *("metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash"),
+    *("stores.jsonl", "dev_by_query.npz", "summary.json", FILE),
+)
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 
 Status = dict[str, Any]
@@ -129,7 +133,7 @@ def clear(folder: Path) -> None:
     """Remove what a failed attempt left and a new one would continue."""
     for inner in ("checkpoints", "tensorboard"):
         shutil.rmtree(folder / inner, ignore_errors=True)
-    for left in ("metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash", "summary.json", FILE):
+    for left in LEFT:
         (folder / left).unlink(missing_ok=True)
     for audit in folder.glob("audit_step_*.md"):
         audit.unlink()

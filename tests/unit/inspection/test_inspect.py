@@ -183,6 +183,28 @@ def test_the_shares_hold_out_what_is_said(planted):
     assert set(held.qrels) == {"train", "dev", "test"}
 
 
+@pytest.mark.parametrize("seed", [0, 1, 5, 8])
+def test_the_shares_hold_out_what_is_said_by_another_seed_too(tmp_path, seed):
+    from hardneg.config import classes
+
+    documents, queries = {f"d{n}": sentence(n) for n in range(12)}, {f"q{n}": f"who owns farm{n}" for n in range(12)}
+    qrels = [(f"q{n}", f"d{n}", 1) for n in range(12)]
+    folder = write_beir(tmp_path / "s", documents, queries, {"train": qrels})
+    opened = read([f"data.path='{folder}'", "data=beir", f"data.split_seed={seed}"])
+    words = dict(word.split("=", 1) for word in inspect(opened, Bounds())["words"][2:])
+    shares = {key: float(words[f"data.{key}"]) for key in ("dev_share", "test_share")}
+    assert set(classes.build(opened.settings | shares).load().qrels) == {"train", "dev", "test"}
+
+
+@pytest.mark.parametrize(("test", "said"), [("[test]", True), ("[test,hard]", True), ("[test,gone]", False)])
+def test_several_test_splits_may_be_named(planted, test, said):
+    text = (planted / "qrels" / "test.tsv").read_text()
+    (planted / "qrels" / "hard.tsv").write_text(text)
+    words = inspect(read([f"data.path='{planted}'", "data=beir", f"split.test={test}"]), Bounds())["words"]
+    assert f"split.test={test}" in words
+    assert ("data.dev_share=0.1" in words) is said, "there is no telling how a split of another name is made"
+
+
 def test_a_set_without_train_is_ranked(tmp_path):
     folder = write_beir(tmp_path / "s", {"d": "a b", "e": "c d"}, {"q": "a"}, {"test": [("q", "d", 1)]})
     told = inspect(read(["data=beir", f"data.path='{folder}'"]), Bounds())

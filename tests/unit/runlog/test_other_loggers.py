@@ -86,6 +86,35 @@ def test_mlflow_goes_on_with_its_run_and_keeps_config_files_and_fate(tmp_path, m
     assert [(m.step, m.value) for m in client.get_metric_history(first, "val/ndcg_at_10")] == [(3, 0.25), (6, 0.5)]
 
 
+@pytest.mark.parametrize("artifacts", [True, False])
+def test_mlflow_keeps_the_ranking_of_each_of_several_test_sets(tmp_path, monkeypatch, artifacts):
+    """Against a stand-in for Lightning's logger, which asks for MLflow."""
+    kept = []
+
+    class Base:
+        def __init__(self, **given):
+            self.run_id, self.experiment = "r1", SimpleNamespace(log_artifact=self.keep)
+
+        def keep(self, run_id, path, artifact_path=None):
+            kept.append((artifact_path, path.removeprefix(f"{tmp_path}/")))
+
+        def log_hyperparams(self, params):
+            pass
+
+        def finalize(self, status):
+            pass
+
+    monkeypatch.setattr("lightning.pytorch.loggers.MLFlowLogger", Base)
+    monkeypatch.setattr(installed, "find_spec", lambda name: object())
+    (tmp_path / "test").mkdir()
+    for name in ("summary.json", "test/easy.run", "test/hard.run"):
+        (tmp_path / name).write_text("x")
+    with MlflowRun(folder=tmp_path, name="toy", config=CONFIG, tracking_uri="none", artifacts=artifacts) as log:
+        log.log_run(tmp_path, tmp_path)
+    wanted = [(None, "summary.json"), ("test", "test/easy.run"), ("test", "test/hard.run")]
+    assert kept == (wanted if artifacts else [])
+
+
 def test_aim_is_given_the_repository_the_config_and_the_hash_of_the_run_to_go_on_with(tmp_path, monkeypatch):
     """Against a stand-in with the signature of aim 3.29: the package itself is too large for a test."""
     made = []

@@ -280,6 +280,24 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     assert "WANDB_DATA_DIR" not in os.environ
 
 
+@pytest.mark.parametrize("left", [None, b"no log of W&B"])
+def test_an_attempt_that_left_no_log_or_a_damaged_one_does_not_keep_a_run_from_going_on(tmp_path, left, caplog):
+    with job(tmp_path) as logger:
+        logger.log_metrics({"train/loss": 0.5}, step=1)
+    (run,) = wandb_read.runs(tmp_path)
+    killed = tmp_path / "wandb" / f"offline-run-20260101_000000-{run['run_id']}"
+    killed.mkdir()
+    if left is not None:
+        (killed / f"run-{run['run_id']}.wandb").write_bytes(left)
+    with job(tmp_path) as logger:
+        logger.log_metrics({"train/loss": 0.5}, step=1)
+        logger.log_metrics({"train/loss": 0.25}, step=2)
+    assert str(killed) in caplog.text
+    whole = [folder for folder in (tmp_path / "wandb").glob("offline-run-*") if folder != killed]
+    steps = [row["trainer/global_step"] for folder in whole for row in wandb_read.history(folder)]
+    assert sorted(steps) == [1, 2], "what the whole logs have is not logged again"
+
+
 def test_history_of_a_folder_without_a_log(tmp_path):
     with pytest.raises(DataError, match="no W&B log"):
         wandb_read.history(tmp_path)

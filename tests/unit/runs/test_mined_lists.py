@@ -108,3 +108,13 @@ def test_a_training_run_has_rounds_and_a_repeated_note_changes_nothing(tmp_path)
     assert note_store(tmp_path, "mined", "b", 10, False)
     assert read_stores(tmp_path, []) == {"mined": ["a", "b"], "bm25": ["x"]}
     assert len((tmp_path / "stores.jsonl").read_text().splitlines()) == 3
+
+
+def test_what_a_killed_run_drew_after_its_last_checkpoint_is_no_round_of_the_resumed_one(tmp_path):
+    for store, step in (("a", 0), ("b", 10), ("c", 20)):
+        note_store(tmp_path, "mined", store, step, True)
+    note_store(tmp_path, "other", "y", 15, True)
+    # resumed from step 8, on a device that rounds otherwise
+    note_store(tmp_path, "mined", "a", 8, False)
+    note_store(tmp_path, "mined", "b2", 10, True)
+    assert read_stores(tmp_path, []) == {"mined": ["a", "b2"], "other": ["y"]}
