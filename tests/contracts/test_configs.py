@@ -160,6 +160,12 @@ def test_negatives_are_swapped_where_some_are_drawn_twice(more):
     check_config(compose(*SWAP, more))
 
 
+@pytest.mark.parametrize("name", ["train", "train_teacher"])
+def test_a_batch_holds_a_query(name):
+    with pytest.raises(ConfigError, match="batch_size=0 must be a whole number, 1 or more"):
+        check_config(compose("batch_size=0", name=name))
+
+
 def test_a_cross_encoder_swaps_nothing():
     with pytest.raises(ConfigError, match=r"negatives\.bm25\.swap is by similarities of a dual encoder"):
         check_config(compose("negatives=[bm25]", "negatives.bm25.swap.every_n_steps=9", name="train_teacher"))

@@ -90,7 +90,7 @@ def check_combination(node: dict[str, Any]) -> None:
     check_numbers(node, ("num_workers", "batch_size"))
     check_subset(node)
     of_batch = all(getattr(source, "of_batch", False) for source in sources.values())
-    if node["batch_size"] != AUTO and node["batch_size"] < (2 if of_batch else 1):
+    if node["batch_size"] == 1 and of_batch:
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
         )
@@ -222,7 +222,7 @@ def check_numbers(node: dict[str, Any], autos: Sequence[str]) -> None:
             f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
         )
     check_early_stopping(node, names)
-    for key, least in {"batch_size": 0, "positives": 1, "seed": 0, "num_workers": 0}.items():
+    for key, least in {"batch_size": 1, "positives": 1, "seed": 0, "num_workers": 0}.items():
         if key in autos and node[key] == AUTO:
             continue
         if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
