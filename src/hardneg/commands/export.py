@@ -73,10 +73,19 @@ def export(
         write(trained, unfinished)
         if formats:
             write_formats(trained, unfinished, formats, in_python)
-        run = TrainingRun.find(path.resolve().parent.parent)
+        home = path.resolve().parent.parent
+        run = TrainingRun.find(home, None if _is_tested(path, home) else path.name)
         card = model_card(called or folder.resolve().name, trained, run)
         (unfinished / "README.md").write_text(card, encoding="utf-8")
     return folder
+
+
+def _is_tested(checkpoint: Path, run: Path) -> bool:
+    """Whether a run in this folder has tested this checkpoint: its best, else its last."""
+    try:
+        return checkpoint_of(run).resolve() == checkpoint.resolve()
+    except ConfigError:  # there is none
+        return False
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,20 +25,22 @@ _PATH = re.compile(r"(?<![\w.~-])(?:~|\.{1,2})?/(?:[^\s,'\"\[\]{}=]*/)?([^\s,'\"
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a run folder says about a training run."""
+    """What a run folder says about a training run; `untested` names a checkpoint other than the one it tested."""
 
     summary: Mapping[str, Any]
     config: Mapping[str, Any]
     overrides: tuple[str, ...]
+    untested: str | None = None
 
     @classmethod
-    def find(cls, folder: Path) -> TrainingRun | None:
+    def find(cls, folder: Path, untested: str | None = None) -> TrainingRun | None:
         """Read a complete run; None if the folder holds none."""
         if not all((folder / name).is_file() for name in ("summary.json", ".hydra/config.yaml")):
             return None
         config: Any = OmegaConf.to_container(OmegaConf.load(folder / ".hydra/config.yaml"))
         overrides = [str(item) for item in OmegaConf.load(folder / ".hydra/overrides.yaml")]
-        return cls(json.loads((folder / "summary.json").read_text("utf-8")), config, tuple(overrides))
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+        return cls(summary, config, tuple(overrides), untested)
 
 
 def model_card(folder: str, trained: Trained, run: TrainingRun | None) -> str:
@@ -80,7 +82,9 @@ def _header(name: str, trained: Trained, run: TrainingRun | None) -> str:
 
 
 def _tested(run: TrainingRun) -> list[tuple[str, str, Mapping[str, Mapping[str, float]]]]:
-    """Each test set's data, split and rows of the closing table, without the mean over sets."""
+    """Each test set's data, split and rows of the closing table, without the mean over sets; none if `untested`."""
+    if run.untested:
+        return []
     splits, name = run.config["split"]["test"], run.summary["data"]
     splits = [splits] if isinstance(splits, str) else list(splits or [])
     by_set = run.summary.get("test_by_set")
@@ -167,6 +171,8 @@ def _training(run: TrainingRun) -> str:
 def _results(run: TrainingRun) -> list[str]:
     tested = _tested(run)
     parts = ["## Results"] if tested else []
+    if run.untested:
+        parts.append(f"The encoder is that of `{run.untested}`, which the run did not test.")
     for data_set, split, systems in tested:
         parts.append(f"On {data_set} ({split}), ranking all documents.\n\n{_systems(systems)}")
     if len(tested) > 1:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.runlog.installed import need
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ID = "mlflow_run_id"  # a file in the run folder
+SQLITE = "sqlite:///"  # before the path of a database in a file
 FILES = ("summary.json", "test.run", "per_query.parquet", "figure.png")
 
 
@@ -57,19 +60,23 @@ class MlflowRun:
         if uri is None:
             folder = Path(self.dir).expanduser().absolute()
             folder.mkdir(parents=True, exist_ok=True)
-            uri, files = f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlruns").as_uri()
+            uri, files = f"{SQLITE}{folder / 'mlflow.db'}", (folder / "mlruns").as_uri()
         told = self.config.get("provenance") or {}
         tags = {"group": self.group, "commit": told.get("commit"), "command": told.get("command")}
-        made = _logger(
-            experiment_name=self.experiment,
-            run_name=self.name,
-            tracking_uri=uri,
-            artifact_location=files,
-            tags={key: str(value) for key, value in tags.items() if value},
-            run_id=known,
-        )
+        first = getattr(rank_zero_only, "rank", 0) == 0
+        with _alone(uri):
+            made = _logger(
+                experiment_name=self.experiment,
+                run_name=self.name,
+                tracking_uri=uri,
+                artifact_location=files,
+                tags={key: str(value) for key, value in tags.items() if value},
+                run_id=known,
+            )
+            if first:
+                _start(made)
         made.files = FILES if self.artifacts else ()
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if first:
             self._begin(made, known, written, uri)
         self._logger = made
         return made
@@ -89,6 +96,24 @@ class MlflowRun:
         """End the run with the job's fate."""
         if self._logger is not None and getattr(rank_zero_only, "rank", 0) == 0:
             self._logger.finalize("success" if error is None else "failed")
+
+
+def _alone(uri: str) -> AbstractContextManager[Any]:
+    """Keep other processes out, as the jobs of a sweep, where the database is a file.
+
+    MLflow makes the tables of a new one without asking whether another process is about to.
+    """
+    return FileLock(f"{uri.removeprefix(SQLITE)}.lock") if uri.startswith(SQLITE) else nullcontext()
+
+
+def _start(made: Any) -> None:
+    """Start the run, in an experiment that may have to be made first: on a server another job may do so meanwhile."""
+    try:
+        made.experiment  # noqa: B018
+    except Exception as error:
+        if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
+            raise
+        made.experiment  # noqa: B018
 
 
 def _logger(**arguments: Any) -> Any:

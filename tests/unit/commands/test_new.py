@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
+import torch
 from installed import install, on_the_path
 
 from hardneg import testing
@@ -57,6 +61,15 @@ def test_its_parts_hold_the_contracts_and_its_experiment_is_found(tmp_path):
             new.write(tmp_path / "other" / "nine_lives")
         with pytest.raises(UserError, match="would have filter=nine_lives_filter, which nine_lives has already"):
             new.write(tmp_path / "nine_lives_study")
+
+
+def test_its_filter_counts_no_outer_blanks_as_words(tmp_path):
+    new.write(tmp_path / "short_texts")
+    with on_the_path(tmp_path / "short_texts" / "src"):
+        made = importlib.import_module("short_texts.filter").ShortTextsFilter(min_words=3)
+    texts = pa.array([" stub ", "one two\n", "one two three", "  one two three four"], pa.large_string())
+    made.prepare(SimpleNamespace(data=SimpleNamespace(corpus=SimpleNamespace(texts=texts))))
+    assert made._long_enough.on(torch.device("cpu")).tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -236,3 +237,9 @@ def test_the_card_of_a_run_tells_how_it_was_trained_and_names_no_local_path(trai
     assert (ndcg.dataset_name, ndcg.metric_type, ndcg.metric_value) == ("wiki", "ndcg@10", 0.5)
     for file in (tmp_path / "out").rglob("*.json"):
         assert str(tmp_path.parents[1]) not in file.read_text()
+    shutil.copy(run / "checkpoints/best.ckpt", run / "checkpoints/last.ckpt")
+    export.main([str(run / "checkpoints/last.ckpt"), str(tmp_path / "last")])
+    text = (tmp_path / "last/README.md").read_text()
+    assert "`last.ckpt`, which the run did not test" in text and "| seed | 7 |" in text
+    assert "0.3750" not in text, "results of another checkpoint"
+    assert not ModelCard.load(tmp_path / "last/README.md").data.eval_results

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from filelock import FileLock, Timeout
 
 from hardneg.errors import ConfigError
 from hardneg.runlog import installed
@@ -84,6 +86,74 @@ def test_mlflow_goes_on_with_its_run_and_keeps_config_files_and_fate(tmp_path, m
     data = client.get_run(first).data
     assert (client.get_run(first).info.status, data.params["seed"], data.tags["commit"]) == ("FINISHED", "1", "abc")
     assert [(m.step, m.value) for m in client.get_metric_history(first, "val/ndcg_at_10")] == [(3, 0.25), (6, 0.5)]
+
+
+def test_jobs_that_start_together_make_one_database_of_mlflow_one_after_the_other(tmp_path, monkeypatch):
+    """Against a stand-in for Lightning's logger, which asks for MLflow."""
+    held = []
+
+    class Base:
+        run_id = "r1"
+
+        def __init__(self, **given):
+            self.look()
+
+        @property
+        def experiment(self):
+            return self.look()
+
+        def look(self):
+            try:
+                with FileLock(tmp_path / "mlflow.db.lock", timeout=0):
+                    held.append(False)
+            except Timeout:
+                held.append(True)
+
+        def log_hyperparams(self, params):
+            assert held == [True, True], "the tables, the experiment and the run are there"
+
+        def finalize(self, status):
+            pass
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("lightning.pytorch.loggers.MLFlowLogger", Base)
+    monkeypatch.setattr(installed, "find_spec", lambda name: object())
+    for given in ({"dir": tmp_path}, {"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"}):
+        held.clear()
+        with MlflowRun(folder=tmp_path / str(given), name="toy", config=CONFIG, **given):
+            pass
+
+
+@pytest.mark.parametrize(("code", "tries"), [("RESOURCE_ALREADY_EXISTS", 2), ("INTERNAL_ERROR", 1)])
+def test_an_experiment_that_another_job_made_meanwhile_is_taken(tmp_path, monkeypatch, code, tries):
+    asked = []
+
+    class Refused(Exception):
+        error_code = code
+
+    class Base:
+        run_id = "r1"
+
+        def __init__(self, **given):
+            pass
+
+        @property
+        def experiment(self):
+            asked.append(1)
+            if len(asked) == 1:
+                raise Refused
+
+        def log_hyperparams(self, params):
+            pass
+
+        def finalize(self, status):
+            pass
+
+    monkeypatch.setattr("lightning.pytorch.loggers.MLFlowLogger", Base)
+    monkeypatch.setattr(installed, "find_spec", lambda name: object())
+    with nullcontext() if tries == 2 else pytest.raises(Refused):
+        MlflowRun(folder=tmp_path, name="toy", config=CONFIG, tracking_uri="http://somewhere").__enter__()
+    assert len(asked) == tries
 
 
 @pytest.mark.parametrize("artifacts", [True, False])
