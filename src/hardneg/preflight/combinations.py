@@ -78,10 +78,12 @@ def check_combination(node: dict[str, Any]) -> None:
     check_losses(losses, sources)
     check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
-    if node["data"].get("sets") and isinstance(queue := sources.get("queue"), Queue) and queue.logq:
+    check_one_teacher(node, losses, sources)
+    queues = [name for name, source in sources.items() if isinstance(source, Queue) and source.logq]
+    if node["data"].get("sets") and queues:
         raise ConfigError(
-            "negatives.queue.logq=true corrects for the popularity in one data set, and the queue holds documents of"
-            " all of data.sets; set negatives.queue.logq=false"
+            f"negatives.{queues[0]}.logq=true corrects for the popularity in one data set, and the queue holds"
+            f" documents of all of data.sets; set negatives.{queues[0]}.logq=false"
         )
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
@@ -93,6 +95,24 @@ def check_combination(node: dict[str, Any]) -> None:
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
         )
+
+
+def check_one_teacher(node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` where a loss would set negatives against positives that another teacher has scored.
+
+    A positive has one score, that of the first source with a teacher.
+    """
+    drawn = [name for name, source in sources.items() if isinstance(source, OfflineSource)]
+    teachers = {name: one for name in drawn if (one := node["negatives"][name].get("teacher"))}
+    for name, loss in losses.items():
+        read = [source for source in teachers if loss.reads(source)] if loss.needs_teacher else []
+        if others := [source for source in read if teachers[source] != next(iter(teachers.values()))]:
+            first = next(iter(teachers))
+            raise ConfigError(
+                f"loss={name} reads scores of negatives.{others[0]}.teacher, and positives have those of"
+                f" negatives.{first}.teacher, another one, on a scale of its own; give both one teacher, as"
+                f" teacher=... does, or leave negatives.{first}.teacher out"
+            )
 
 
 def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Any]) -> None:
@@ -193,6 +213,7 @@ def check_pairs(node: dict[str, Any]) -> None:
     if of_vectors := [name for name, loss in losses.items() if isinstance(loss, VectorLoss)]:
         raise ConfigError(f"loss={of_vectors[0]} reads vectors, and a cross-encoder has none; leave it out")
     check_losses(losses, sources)
+    check_one_teacher(node, losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
     check_numbers(node, ("num_workers",))
