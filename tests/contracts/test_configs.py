@@ -333,6 +333,10 @@ CLOSED = ["filter=[known_positives,same_set]", "filter.same_set.offline_only=[wo
             "set loss.infonce.symmetric=false",
         ),
         ([*MIX, "negatives=[in_batch,queue]", "negatives.queue.logq=true"], "set negatives.queue.logq=false"),
+        (
+            [*MIX, "+negatives.memory={_target_: hardneg.negatives.queue.Queue, logq: true}"],
+            "set negatives.memory.logq=false",
+        ),
         ([*MIX, *CLOSED, "negatives=[bm25]", "filter.same_set.offline_only=[law]"], "none of data.sets (code, world)"),
     ],
 )

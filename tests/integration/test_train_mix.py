@@ -36,6 +36,15 @@ def rows(folder):
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
+@pytest.mark.parametrize("name", ["places", "both"])
+def test_another_test_set_has_a_name_that_no_set_in_the_mix_has(hardneg, mixed, name):
+    """Its results would take the place of that set's, or its ranking that of the mix."""
+    also = f"evaluate.also={{{name}: {{path: pairs.jsonl}}}}"
+    words = [*mixed, *SMALL, "negatives=[in_batch]", "trainer.max_steps=1", "data.name=both", also]
+    said = hardneg("train", *words, "hydra.run.dir=run", code=2).stderr
+    assert f"evaluate.also.{name}: the run's own test set is called {name} too; choose another name" in said
+
+
 def test_a_mix_trains_on_every_kind_of_negative_and_reports_set_by_set(hardneg, mixed, tmp_path):
     said = hardneg(
         "train", *mixed, *SMALL, *NEGATIVES, "+data.prompts.places={query: 'find: '}", "data.temper=0.5",

@@ -22,7 +22,7 @@ from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.early_stopping import check_early_stopping
 from hardneg.preflight.filters import check_filters
-from hardneg.preflight.losses import check_losses
+from hardneg.preflight.losses import check_losses, check_one_teacher, check_warmed_up
 from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
 from hardneg.preflight.temperatures import check_temperatures
 from hardneg.retrieval.metrics import names_of
@@ -79,10 +79,12 @@ def check_combination(node: dict[str, Any]) -> None:
     check_warmed_up(node, losses, [name for name in sources if name not in following])
     check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
-    if node["data"].get("sets") and isinstance(queue := sources.get("queue"), Queue) and queue.logq:
+    check_one_teacher(node, losses, sources)
+    queues = [name for name, source in sources.items() if isinstance(source, Queue) and source.logq]
+    if node["data"].get("sets") and queues:
         raise ConfigError(
-            "negatives.queue.logq=true corrects for the popularity in one data set, and the queue holds documents of"
-            " all of data.sets; set negatives.queue.logq=false"
+            f"negatives.{queues[0]}.logq=true corrects for the popularity in one data set, and the queue holds"
+            f" documents of all of data.sets; set negatives.{queues[0]}.logq=false"
         )
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
@@ -93,15 +95,6 @@ def check_combination(node: dict[str, Any]) -> None:
     if node["batch_size"] == 1 and of_batch:
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
-        )
-
-
-def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequence[str]) -> None:
-    """Raise `ConfigError` where no loss reads the `others`, the sources that a warm-up trains on."""
-    if node["remine"]["warmup_epochs"] and not any(loss.learns_from(others) for loss in losses.values()):
-        raise ConfigError(
-            f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains on negatives=[{','.join(others)}] alone,"
-            f" which loss=[{','.join(losses)}] does not read: set remine.warmup_epochs=0, or a loss's sources to null"
         )
 
 
@@ -204,6 +197,7 @@ def check_pairs(node: dict[str, Any]) -> None:
     if of_vectors := [name for name, loss in losses.items() if isinstance(loss, VectorLoss)]:
         raise ConfigError(f"loss={of_vectors[0]} reads vectors, and a cross-encoder has none; leave it out")
     check_losses(losses, sources)
+    check_one_teacher(node, losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
     check_numbers(node, ("num_workers",))

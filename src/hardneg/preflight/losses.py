@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss, VectorLoss
 from hardneg.losses.embed_distill import EmbedDistill
+from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
 
@@ -93,3 +95,30 @@ def teaches_live(source: Any) -> bool:
 def may_teach(source: Any) -> bool:
     """Whether a source has teacher scores, or may have once the data are read."""
     return getattr(source, "may_have_teacher", source.has_teacher)
+
+
+def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequence[str]) -> None:
+    """Raise `ConfigError` where no loss reads the `others`, the sources that a warm-up trains on."""
+    if node["remine"]["warmup_epochs"] and not any(loss.learns_from(others) for loss in losses.values()):
+        raise ConfigError(
+            f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains on negatives=[{','.join(others)}] alone,"
+            f" which loss=[{','.join(losses)}] does not read: set remine.warmup_epochs=0, or a loss's sources to null"
+        )
+
+
+def check_one_teacher(node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` where a loss would set negatives against positives that another teacher has scored.
+
+    A positive has one score, that of the first source with a teacher.
+    """
+    drawn = [name for name, source in sources.items() if isinstance(source, OfflineSource)]
+    teachers = {name: one for name in drawn if (one := node["negatives"][name].get("teacher"))}
+    for name, loss in losses.items():
+        read = [source for source in teachers if loss.reads(source)] if loss.needs_teacher else []
+        if others := [source for source in read if teachers[source] != next(iter(teachers.values()))]:
+            first = next(iter(teachers))
+            raise ConfigError(
+                f"loss={name} reads scores of negatives.{others[0]}.teacher, and positives have those of"
+                f" negatives.{first}.teacher, another one, on a scale of its own; give both one teacher, as"
+                f" teacher=... does, or leave negatives.{first}.teacher out"
+            )

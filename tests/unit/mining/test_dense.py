@@ -188,7 +188,8 @@ def test_another_encoder_leaves_the_random_numbers_of_training_alone(toy, tmp_pa
 def test_a_search_that_cannot_index_the_documents_is_refused_before_the_warm_up(toy, tmp_path):
     pytest.importorskip("faiss")
     model, setting = make_model(toy, tmp_path), Setting(TrainingSet(toy), {}, tmp_path)
-    trainer = Mock(spec=L.Trainer, global_step=0)
+    start = {"global_step": 0, "current_epoch": 0, "should_stop": False, "datamodule": Mock(position={})}
+    trainer = Mock(spec=L.Trainer, **start)
     for miner in (Dense(search=Faiss("IVF9999,Flat")), Fused([BM25(), Dense(search=Faiss("IVF9999,Flat"))])):
         again = Remine({"mined": Stored(2, miner)}, setting, model, warmup_epochs=3)
         with pytest.raises(ConfigError, match="has 9999 cells"):

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 
+from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.retriever import Retriever
 from hardneg.training.callbacks import keep_checkpoints
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -108,7 +109,8 @@ def test_none_is_written_between_batches_whose_gradients_are_added_up(tmp_path):
 
 def evaluated(*values):
     """Evaluations of a run, one after every ten steps."""
-    evaluate = Evaluate(Mock(spec=Retriever), "dev", [], False, [], 10, 1, None, None, "ndcg@10")
+    data = Mock(spec=RetrievalData, fingerprint=str)
+    evaluate = Evaluate(Mock(spec=Retriever, data=data), "dev", [], False, [], 10, 1, None, None, "ndcg@10")
     evaluate.history = [{"step": 10 * n, "val/ndcg@10": value} for n, value in enumerate(values)]
     return evaluate
 

@@ -15,7 +15,7 @@ class Evaluated(Evaluate):
     """An evaluation that has come to these (step, ndcg@10, mrr@10)."""
 
     def __init__(self, *points):
-        self.best = "ndcg@10"
+        self.best, self.since = "ndcg@10", 0
         self.history = [{"step": step, "val/ndcg@10": ndcg, "val/mrr@10": mrr} for step, ndcg, mrr in points]
 
 

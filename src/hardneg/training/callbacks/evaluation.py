@@ -186,7 +186,7 @@ class Evaluate(L.Callback):
         # With one test set it is written as in earlier versions, which knew only one.
         first = before if len(before) > 1 else next(iter(before), None)
         state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
-        state["since"] = self.since
+        state["since"], state["measured"] = self.since, self._what_is_measured()
         if self.subset is not None:
             rows = torch.from_numpy(self.subset.rows)
             state["subset"] = {"rows": rows, "counts": dict(self.subset.counts), "of": self.subset.of}
@@ -194,15 +194,29 @@ class Evaluate(L.Callback):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up."""
-        self.history, self.since = state_dict["history"], state_dict.get("since", 0)
-        before = state_dict["before"]
-        kept = [before] if isinstance(before, dict) else before or []
-        self.before = [_arrays(values) for values in kept]
-        self.latest = _arrays(state_dict["latest"])
+        """Take them up; a run that trains on from another's checkpoint leaves what that one measured otherwise."""
+        self.since = state_dict.get("since", 0)
+        measures = self._what_is_measured()
+        measured = state_dict.get("measured", measures)  # earlier versions did not say
+        if measured["tests"] == measures["tests"]:
+            before = state_dict["before"]
+            kept = [before] if isinstance(before, dict) else before or []
+            self.before = [_arrays(values) for values in kept]
+        if measured["dev"] != measures["dev"]:
+            return
+        self.history, self.latest = state_dict["history"], _arrays(state_dict["latest"])
         if (subset := state_dict.get("subset")) is not None:
             self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
             self.agreed = state_dict["agreed"]
+
+    def _what_is_measured(self) -> dict[str, list[Any]]:
+        """What decides which numbers can be compared, as plain values: metrics, queries, and documents."""
+        names, data = names_of(self.metrics), self.retriever.data
+        documents = None if self.choose is None else vars(self.choose.size)
+        return {
+            "dev": [names, None if self.dev is None else data.fingerprint(self.dev), documents],
+            "tests": [names, *(one.data.fingerprint(one.split) for one in self.tests)],
+        }
 
 
 def _tensors(values: Values) -> dict[str, torch.Tensor]:

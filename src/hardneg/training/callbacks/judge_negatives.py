@@ -122,8 +122,12 @@ class JudgeNegatives(L.Callback):
         return {"seen": self.seen, "first": self.first}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up."""
-        self.seen, self.first = state_dict["seen"], state_dict["first"]
+        """Take it up; a run that trains on from another's checkpoint may have sources that were not there."""
+        seen = state_dict["seen"]
+        steps = max((len(values) for of_source in seen.values() for values in of_source.values()), default=0)
+        for name in self.seen:
+            self.seen[name] = seen.get(name) or {what: [math.nan] * steps for what in WATCHED}
+        self.first = {name: step for name, step in state_dict["first"].items() if name in self.drawn}
 
 
 def _kind(source: OfflineSource) -> str:

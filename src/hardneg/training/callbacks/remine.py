@@ -32,7 +32,9 @@ class Remine(L.Callback):
     random, mine, mixed). It runs when the epoch's batches are all trained on and before the checkpoint is written:
     mined when an epoch starts, lists would come too late for a resumed run, whose first iterator exists by then.
     With a `curriculum` a source is mined only when it may be drawn from before the next chance to mine it.
-    The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from.
+    The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from. A run that
+    trains on from another's makes up for the round that this one, at its end, had no use for, and mines for sources
+    that it did not have.
 
     `keep_last` removes this run's older stores, but for those that last.ckpt names and checkpoints since (one may be
     half written), and those that another run or `hardneg mine` made too.
@@ -56,19 +58,23 @@ class Remine(L.Callback):
         self.round, self.step = 0, 0
         self.seconds = 0.0  # that this process has spent mining
         self.stores: dict[str, list[str]] = {name: [] for name in sources}
+        self.new = list(sources)  # those that the checkpoint, if there is one, knows nothing of
         self.saved: dict[int, list[str]] = {}  # step of a checkpoint -> the stores in use when it was written
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the stores that the checkpoint names, or see that the first round can begin, and mine it where due."""
-        if self.round:
-            for name, source in self.sources.items():
-                if self.stores[name]:
-                    source.open(self.setting.cache / "stores" / self.stores[name][-1])
+        """Open the stores that the checkpoint names; see that a first round can begin; mine what is due already."""
+        for name, stores in self.stores.items():
+            if stores:
+                self.sources[name].open(self.setting.cache / "stores" / stores[-1])
+        for name in self.new if self.round else self.sources:
+            self.sources[name].check(replace(self.setting, model=self.model))
+        if stops_early(trainer):
             return
-        for source in self.sources.values():
-            source.check(replace(self.setting, model=self.model))
-        if not self.warmup_epochs and trainer.global_step == 0:
-            self.mine(trainer, self._wanted(trainer, 0))
+        done = trainer.current_epoch
+        wanted = self._wanted(trainer, done)
+        if within_epoch(trainer) or self.step == trainer.global_step > 0 or not self._is_due(trainer, done):
+            wanted = [name for name in wanted if name in self.new and done >= self.warmup_epochs]
+        self.mine(trainer, wanted)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Mine where it is due; log how old the lists are."""
@@ -86,11 +92,15 @@ class Remine(L.Callback):
         if ends_now(trainer):
             return
         done = trainer.current_epoch + 1
+        if self._is_due(trainer, done):
+            self.mine(trainer, self._wanted(trainer, done))
+
+    def _is_due(self, trainer: L.Trainer, done: int) -> bool:
+        """Whether a round is due after so many epochs."""
         since = done - self.warmup_epochs
         steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
         epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0
-        if since >= 0 and (not self.round or epochs_up or steps_up):
-            self.mine(trainer, self._wanted(trainer, done))
+        return since >= 0 and bool(not self.round or epochs_up or steps_up)
 
     def _wanted(self, trainer: L.Trainer, epoch: int) -> list[str]:
         """The sources that a curriculum may draw from before the next chance to mine, from this epoch on."""
@@ -151,8 +161,16 @@ class Remine(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up; the stores are opened when training starts."""
-        self.round, self.step, self.stores = state_dict["round"], state_dict["step"], state_dict["stores"]
+        self.round, self.step, stores = state_dict["round"], state_dict["step"], state_dict["stores"]
+        self.stores = {name: list(stores.get(name, ())) for name in self.sources}
+        self.new = [name for name in self.sources if name not in stores]
         self.saved = {0: self._in_use()}  # until this process has written one
 
     def _in_use(self) -> list[str]:
         return [stores[-1] for stores in self.stores.values() if stores]
+
+
+def within_epoch(trainer: L.Trainer) -> bool:
+    """Whether a run goes on in the middle of an epoch, at its start."""
+    position = trainer.datamodule.position  # type: ignore[attr-defined]
+    return bool(position.get("epoch") == trainer.current_epoch)

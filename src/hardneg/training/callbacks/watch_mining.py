@@ -134,6 +134,8 @@ class Alarms(L.Callback):
         return {"seen": dict(self.seen), "before": before, "losses": {k: list(v) for k, v in self.losses.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up."""
-        self.seen, self.losses = state_dict["seen"], state_dict["losses"]
-        self.before = {name: values.numpy() for name, values in state_dict["before"].items()}
+        """Take it up, as far as it is of this run's sources and dev metrics, which another run's may not be."""
+        self.seen, losses = state_dict["seen"], state_dict["losses"]
+        self.losses = {name: losses.get(name, []) for name in self.sources}
+        before, known = state_dict["before"], self.evaluate.latest  # which that callback has taken up before
+        self.before = {name: values.numpy() for name, values in before.items() if name in known}
