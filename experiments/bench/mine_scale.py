@@ -91,7 +91,7 @@ def ours(data: RetrievalData, cache: Path) -> dict[str, float]:
     from hardneg.mining.pipeline import MiningRecipe, mine_and_store
     from hardneg.retrieval.model import Model
 
-    recipe = Static(init="minilm", document=Side(max_length=256))
+    recipe = Static(init="minilm", document=Side(max_length=LONGEST))
     tokenizer = recipe.tokenizer(data.corpus)
     towers = Towers(recipe, recipe.build(tokenizer))
     before, started = peak(), time.perf_counter()
@@ -117,7 +117,9 @@ def theirs(data: RetrievalData, cache: Path) -> dict[str, float]:
     recipe = Static(init="minilm")
     tokenizer = recipe.tokenizer(data.corpus)
     weights = recipe.build(tokenizer).embedding.weight.detach()
-    embedding = StaticEmbedding(Tokenizer.from_str(tokenizer.to_str()), embedding_weights=weights.numpy())
+    words = Tokenizer.from_str(tokenizer.to_str())
+    words.enable_truncation(LONGEST)
+    embedding = StaticEmbedding(words, embedding_weights=weights.numpy())
     model = SentenceTransformer(modules=[embedding], device="cpu")
     positives = data.corpus.take(data.qrels["train"].docs)
     columns = {"anchor": data.queries.texts.to_pylist(), "positive": positives}
