@@ -28,7 +28,7 @@ import numpy as np  # noqa: E402
 from hardneg.data.tables import Qrels, RetrievalData, Texts  # noqa: E402
 
 HERE = Path(__file__).parent
-DEPTH, K = 100, 20
+DEPTH, K, LONGEST = 100, 20, 256  # documents, negatives, tokens of a document
 
 # name -> (tool, documents, queries, words a document)
 CORPUS = {f"corpus {n:,}": ("hardneg", n, 2_000, 20) for n in (10_000, 100_000, 1_000_000)}
