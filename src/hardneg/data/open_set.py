@@ -28,7 +28,7 @@ WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable ti
 # Settings of recipes that are no files to read, though there may be a file or folder of that name, such as `train`. A
 # cache is different after every run.
 NO_INPUTS = frozenset(
-    ("kind", "name", "cache", "split", "subset", "revision", "language", "fields", "columns", "prompts")
+    ("kind", "name", "cache", "config", "split", "subset", "revision", "language", "fields", "columns", "prompts")
 )
 WRITTEN = (".hydra", "multirun.yaml")  # what the folder of a run, or of a sweep, holds
 

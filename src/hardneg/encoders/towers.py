@@ -79,6 +79,8 @@ class Towers(nn.Module):
         In bfloat16 the slow one would never move, as a thousandth of its way is less than a step of that type, and the
         frozen one's vectors would no longer be those of an index.
         """
+        if self.frozen is not None:  # under adapters it shares its weights with the trained one
+            self.towers[self.frozen] = copy.deepcopy(self.towers[self.frozen])
         for side, tower in self.towers.items():
             if side != self.frozen:
                 tower.to(dtype)
@@ -97,10 +99,10 @@ class Towers(nn.Module):
 
     def _as_trained(self, slow: Tower) -> AbstractContextManager[None]:
         """Let a slow tower, whose weights may be finer than the trained ones, compute in the type of these."""
-        trained, own = (next(tower.parameters()) for tower in (self.tower(QUERY), slow))
-        if trained.dtype == own.dtype:
+        trained = next(self.tower(QUERY).parameters())
+        if all(own.dtype == trained.dtype for own in slow.parameters()):  # adapters may differ alone
             return nullcontext()
-        return torch.autocast(own.device.type, dtype=trained.dtype)
+        return torch.autocast(trained.device.type, dtype=trained.dtype)
 
     def restart_slow(self) -> None:
         """Make the slow tower, if there is one, start from the trained one as it is now."""

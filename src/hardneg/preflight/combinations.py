@@ -76,12 +76,14 @@ def check_combination(node: dict[str, Any]) -> None:
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
     check_losses(losses, sources)
-    check_warmed_up(node, losses, [name for name in sources if name not in following])
+    begins = not node.get("ckpt_path")  # a run that goes on keeps what an earlier version let it begin with
+    if begins:
+        check_warmed_up(node, losses, [name for name in sources if name not in following])
+        check_one_teacher(node, losses, sources)
     check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
-    check_one_teacher(node, losses, sources)
     queues = [name for name, source in sources.items() if isinstance(source, Queue) and source.logq]
-    if node["data"].get("sets") and queues:
+    if node["data"].get("sets") and queues and begins:
         raise ConfigError(
             f"negatives.{queues[0]}.logq=true corrects for the popularity in one data set, and the queue holds"
             f" documents of all of data.sets; set negatives.{queues[0]}.logq=false"
@@ -147,7 +149,8 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
-    curriculum.check_read(sources, losses)
+    if not node.get("ckpt_path"):  # a run that goes on keeps what it was begun with
+        curriculum.check_read(sources, losses)
     for metric in curriculum.pace.watched:
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:

@@ -18,6 +18,8 @@ def check_early_stopping(node: dict[str, Any], names: Sequence[str]) -> None:
 
     `names` are the metrics of `evaluate.metrics`. Without this Lightning would say so after the first evaluation.
     """
+    if node.get("ckpt_path"):  # a run that goes on keeps what it was begun with
+        return
     for name, one in classes.build_group(node.get("callbacks"), "callbacks").items():
         if not isinstance(one, EarlyStopping) or not one.monitor.startswith(DEV):
             continue

@@ -74,7 +74,8 @@ def check_step(node: Mapping[str, Any]) -> None:
     group: dict[str, Any] = {"params": [weight := torch.nn.Parameter(torch.zeros(4, 4))]}
     if node["_target_"] == ORTHOGONAL:
         group["use_muon"] = False
-    optimizer: torch.optim.Optimizer = classes.build(dict(node))([group])
+    here = {**node, "capturable": False} if node.get("capturable") else dict(node)  # that is for weights on a GPU
+    optimizer: torch.optim.Optimizer = classes.build(here)([group])
     weight.grad = torch.ones_like(weight)
     try:
         optimizer.step()

@@ -29,7 +29,8 @@ def check_trainer(node: dict[str, Any]) -> None:
     limit = trainer.get("limit_train_batches")
     if limit is not None and limit == 0:
         raise ConfigError("trainer.limit_train_batches=0 leaves nothing to train on; hardneg evaluate ranks alone")
-    if node.get("curriculum") and limit is not None and not (isinstance(limit, float) and limit == 1.0):
+    whole = limit == 1.0 and (isinstance(limit, float) or node.get("ckpt_path"))  # 1 is one batch, once let through
+    if node.get("curriculum") and limit is not None and not whole:
         raise ConfigError(
             "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
         )

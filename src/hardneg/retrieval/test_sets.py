@@ -55,7 +55,8 @@ def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str], own
     sets has, `DataError` for a set that cannot be read, or without its split.
     """
     taken = own_names(data, splits, several=True)
-    if "" in taken:  # results go by the names of the sets in one, and the ranking by that of the whole
+    if "" in taken and (own is not None or not cfg.get("ckpt_path")):  # a run that goes on keeps its names
+        # Results go by the names of the sets in one, and the ranking by that of the whole.
         taken = [data.name, *(part.name for part in data.mixed)]
     found, also, words = [], classes.plain(cfg.evaluate.get("also")), keys_given()
     own = own or Own.of(classes.plain(cfg.data))

@@ -22,14 +22,18 @@ def held(folder: Path) -> Iterator[str]:
     A kill releases it: trials of this name that are open when it begins are those that it had left. Raises
     `ConfigError` where another process has it.
     """
+    lock = FileLock(folder / LOCK)
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            if not (folder / NAME).exists():
-                with atomic_write(folder / NAME) as draft:
-                    draft.write_text(uuid4().hex, encoding="utf-8")
-            yield (folder / NAME).read_text(encoding="utf-8")
+        lock.acquire(timeout=0)
     except Timeout as error:
         raise ConfigError(
             f"{folder}: a search is at work here; wait for its end, or stop it (hydra.sweeper.n_jobs=2"
             " hydra/launcher=processes runs two trials at a time)"
         ) from error
+    try:
+        if not (folder / NAME).exists():
+            with atomic_write(folder / NAME) as draft:
+                draft.write_text(uuid4().hex, encoding="utf-8")
+        yield (folder / NAME).read_text(encoding="utf-8")
+    finally:
+        lock.release()

@@ -40,3 +40,12 @@ def test_a_frozen_tower_keeps_its_weights_and_both_of_two_trained_ones_are_round
     both = made(toy, separate=True)
     both.round_trained(torch.bfloat16)
     assert types(both) == {torch.bfloat16}
+
+
+def test_a_frozen_tower_that_shares_its_weights_keeps_them(toy):
+    towers = made(toy, freeze="document")
+    for name, weight in towers.tower(QUERY).named_parameters():  # as under adapters
+        owner, _, last = name.rpartition(".")
+        setattr(towers.tower(DOCUMENT).get_submodule(owner), last, weight)
+    towers.round_trained(torch.bfloat16)
+    assert types(towers.tower(QUERY)) == {torch.bfloat16} and types(towers.tower(DOCUMENT)) == {torch.float32}

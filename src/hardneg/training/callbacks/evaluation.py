@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import lightning as L
@@ -186,7 +187,7 @@ class Evaluate(L.Callback):
         # With one test set it is written as in earlier versions, which knew only one.
         first = before if len(before) > 1 else next(iter(before), None)
         state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
-        state["since"], state["measured"] = self.since, self._what_is_measured()
+        state["since"], state["measured"] = self.since, self._what_is_measured
         if self.subset is not None:
             rows = torch.from_numpy(self.subset.rows)
             state["subset"] = {"rows": rows, "counts": dict(self.subset.counts), "of": self.subset.of}
@@ -196,7 +197,7 @@ class Evaluate(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up; a run that trains on from another's checkpoint leaves what that one measured otherwise."""
         self.since = state_dict.get("since", 0)
-        measures = self._what_is_measured()
+        measures = self._what_is_measured
         measured = state_dict.get("measured", measures)  # earlier versions did not say
         if measured["tests"] == measures["tests"]:
             before = state_dict["before"]
@@ -209,6 +210,7 @@ class Evaluate(L.Callback):
             self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
             self.agreed = state_dict["agreed"]
 
+    @cached_property
     def _what_is_measured(self) -> dict[str, list[Any]]:
         """What decides which numbers can be compared, as plain values: metrics, queries, and documents."""
         names, data = names_of(self.metrics), self.retriever.data
