@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from confs import compose
 
 from hardneg.errors import ConfigError
@@ -59,3 +60,12 @@ def test_a_loss_that_reads_negatives_of_another_teacher_is_refused(teachers):
     check_config(compose(*words, "loss=[infonce,kl]", "loss.kl.sources=[bm25]"))
     same = [*words[:2], *(f"negatives.{name}.teacher={teachers[0]}" for name in ("bm25", "mined"))]
     check_config(compose(*same, "loss=kl"))
+
+
+def test_a_run_that_goes_on_keeps_the_teachers_that_it_was_begun_with(teachers, tmp_path):
+    words = ["data=toy", "negatives=[in_batch,bm25,mined]", "loss=kl"]
+    words += map("negatives.{}.teacher={}".format, ("bm25", "mined"), teachers)
+    with pytest.raises(ConfigError, match="another one, on a scale of its own"):
+        check_config(compose(*words))
+    torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
+    check_config(compose(*words, f"ckpt_path={tmp_path}/last.ckpt"))
