@@ -564,6 +564,10 @@ def test_what_cannot_work_is_refused_with_the_key_and_the_fix(overrides, key, fi
     assert fix in str(raised.value)
 
 
+def test_an_optimizer_that_steps_on_a_gpu_alone_is_let_through():
+    check_config(compose("optimizer=any", "optimizer._target_=torch.optim.Adam", "+optimizer.capturable=true"))
+
+
 def test_a_loss_that_reads_teacher_scores_needs_a_source_with_a_teacher(monkeypatch):
     from hardneg.losses.infonce import InfoNCE
 
