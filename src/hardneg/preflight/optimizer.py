@@ -55,12 +55,15 @@ def check_optimizer(node: Mapping[str, Any]) -> None:
         _make({**alone, **{key: value for key, value in given.items() if key in known}}, f"optimizer.groups.{name}")
 
 
+def _group(node: Mapping[str, Any], weight: torch.Tensor) -> dict[str, Any]:
+    """A group of one parameter, as this optimizer takes it."""
+    group: dict[str, Any] = {"params": [torch.nn.Parameter(weight)]}
+    return {**group, "use_muon": False} if node["_target_"] == ORTHOGONAL else group
+
+
 def _make(node: Mapping[str, Any], key: str) -> None:
-    group: dict[str, Any] = {"params": [torch.nn.Parameter(torch.zeros(1))]}
-    if node["_target_"] == ORTHOGONAL:
-        group["use_muon"] = False
     try:
-        classes.build(dict(node))([group])
+        classes.build(dict(node))([_group(node, torch.zeros(1))])
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         given = ", ".join(f"{name}={value}" for name, value in node.items() if not name.startswith("_"))
         raise ConfigError(f"{key} with {given}: {error}") from error
@@ -71,9 +74,8 @@ def check_step(node: Mapping[str, Any]) -> None:
 
     Such as wait for a closure, for sparse gradients, or for second derivatives: a run would end at its first step.
     """
-    group: dict[str, Any] = {"params": [weight := torch.nn.Parameter(torch.zeros(4, 4))]}
-    if node["_target_"] == ORTHOGONAL:
-        group["use_muon"] = False
+    group = _group(node, torch.zeros(4, 4))
+    (weight,) = group["params"]
     here = {**node, "capturable": False} if node.get("capturable") else dict(node)  # that is for weights on a GPU
     optimizer: torch.optim.Optimizer = classes.build(here)([group])
     weight.grad = torch.ones_like(weight)
@@ -94,9 +96,7 @@ def check_attached(node: Mapping[str, Any], schedule: Any) -> None:
     given = getattr(getattr(schedule, "scheduler", None), "keywords", {})
     if not isinstance(schedule, AnyScheduler) or any(isinstance(value, list | tuple) for value in given.values()):
         return
-    group: dict[str, Any] = {"params": [torch.nn.Parameter(torch.zeros(1))]}
-    if node["_target_"] == ORTHOGONAL:
-        group["use_muon"] = False
+    group = _group(node, torch.zeros(1))
     try:
         schedule.attached(classes.build(optimizer_alone(node))([group]), steps=100, epochs=10)
     except Exception as error:

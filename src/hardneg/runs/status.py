@@ -23,9 +23,9 @@ from hardneg.system.atomic_write import atomic_write
 FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
 LEFT = (  # files that an attempt goes on with, of whatever part of the code
-    *("metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash"),
-    *("stores.jsonl", "dev_by_query.npz", "summary.json", FILE),
-)
+    "metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash",
+    "stores.jsonl", "dev_by_query.npz", "summary.json", FILE,
+)  # fmt: skip
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 
 Status = dict[str, Any]

@@ -21,6 +21,16 @@ CONFIG = {"seed": 1, "negatives": {"bm25": {"k": 2}}, "provenance": {"commit": "
 SUMMARY = {"steps": 4, "test": {"before": {"ndcg@10": 0.1}, "after": {"ndcg@10": 0.5}}}
 
 
+class Silent:
+    """A stand-in for Lightning's logger of MLflow that takes what it is told and does nothing."""
+
+    def log_hyperparams(self, params):
+        pass
+
+    def finalize(self, status):
+        pass
+
+
 def finish(folder):
     (folder / "summary.json").write_text(json.dumps(SUMMARY))
 
@@ -131,7 +141,7 @@ def test_an_experiment_that_another_job_made_meanwhile_is_taken(tmp_path, monkey
     class Refused(Exception):
         error_code = code
 
-    class Base:
+    class Base(Silent):
         run_id = "r1"
 
         def __init__(self, **given):
@@ -142,12 +152,6 @@ def test_an_experiment_that_another_job_made_meanwhile_is_taken(tmp_path, monkey
             asked.append(1)
             if len(asked) == 1:
                 raise Refused
-
-        def log_hyperparams(self, params):
-            pass
-
-        def finalize(self, status):
-            pass
 
     monkeypatch.setattr("lightning.pytorch.loggers.MLFlowLogger", Base)
     monkeypatch.setattr(installed, "find_spec", lambda name: object())
@@ -161,18 +165,12 @@ def test_mlflow_keeps_the_ranking_of_each_of_several_test_sets(tmp_path, monkeyp
     """Against a stand-in for Lightning's logger, which asks for MLflow."""
     kept = []
 
-    class Base:
+    class Base(Silent):
         def __init__(self, **given):
             self.run_id, self.experiment = "r1", SimpleNamespace(log_artifact=self.keep)
 
         def keep(self, run_id, path, artifact_path=None):
             kept.append((artifact_path, path.removeprefix(f"{tmp_path}/")))
-
-        def log_hyperparams(self, params):
-            pass
-
-        def finalize(self, status):
-            pass
 
     monkeypatch.setattr("lightning.pytorch.loggers.MLFlowLogger", Base)
     monkeypatch.setattr(installed, "find_spec", lambda name: object())
