@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache as remembered
 from hashlib import blake2b
@@ -18,6 +17,7 @@ import pyarrow as pa
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
+from hardneg.data.readers.folders import files_below
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Mapped
@@ -30,7 +30,6 @@ WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable ti
 NO_INPUTS = frozenset(
     ("kind", "name", "cache", "config", "split", "subset", "revision", "language", "fields", "columns", "prompts")
 )
-WRITTEN = (".hydra", "multirun.yaml")  # what the folder of a run, or of a sweep, holds
 
 
 @runtime_checkable
@@ -48,7 +47,7 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
     folder that it names, and by the code that reads them: when any of these changes, it is read anew. Of several
     processes that ask together one reads. Raises what reading raises.
     """
-    files = [(str(path), path.stat()) for path in named_files(recipe)]
+    files = [(str(path), path.stat()) for path in named_files(recipe, cache)]
     if sum(facts.st_size for _, facts in files) < WORTH_IT:
         return recipe.load()
     stats = [[path, facts.st_size, facts.st_mtime_ns] for path, facts in files]
@@ -61,34 +60,20 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
     return data
 
 
-def named_files(recipe: Any) -> Iterator[Path]:
+def named_files(recipe: Any, cache: Path | None = None) -> Iterator[Path]:
     """Yield every file that a recipe names, as a path or in a folder, once; of a mixture those of all its sets.
 
-    Names may go from the recipe's `path` on. Links to folders are followed, as readers follow them.
+    Names may go from the recipe's `path` on. Links to folders are followed, as readers follow them, and what runs that
+    were begun in a folder have written there is left out (see `files_below`), and so is the cache that lies in one.
     """
+    own = None if cache is None else cache.absolute()
     found: dict[Path, None] = {}
     for path in _paths(_plain(recipe)):
         if _asked(path.is_file):
             found[path.absolute()] = None
         elif _asked(path.is_dir):
-            found |= dict.fromkeys(sorted(_inside(path.absolute())))
-    yield from found
-
-
-def _inside(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield the files in a folder and in those below it, but for a link that leads back to one above.
-
-    Runs that were started in the folder write into folders below it: what they write is none of the set's.
-    """
-    real = folder.resolve()
-    if real in above or (above and any((folder / name).exists() for name in WRITTEN)):
-        return
-    with suppress(PermissionError):
-        for child in folder.iterdir():
-            if _asked(child.is_dir):
-                yield from _inside(child, (*above, real))
-            elif _asked(child.is_file):
-                yield child
+            found |= dict.fromkeys(sorted(files_below(path.absolute(), by_all_names=True)))
+    yield from (path for path in found if own is None or not path.is_relative_to(own))
 
 
 def _asked(is_there: Callable[[], bool]) -> bool:

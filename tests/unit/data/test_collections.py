@@ -11,6 +11,8 @@ import layouts
 import pytest
 from test_readers import named, negatives, positives
 
+from hardneg.data.open_set import named_files
+from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection import Collection
 from hardneg.data.readers.collection_files import is_collection, qrels_by_split, role_of
 from hardneg.data.readers.collection_rows import documents
@@ -167,6 +169,37 @@ def test_a_folder_behind_a_link_is_read_once(tmp_path):
     for recipe in (Collection(str(folder)), Collection(str(folder), documents="docs")):
         assert recipe.load().corpus.ids.to_pylist() == ["a", "b"]
     assert is_collection(folder)
+
+
+@pytest.mark.parametrize("mark", [".hydra/config.yaml", "multirun.yaml", "stages.lock", ".hardneg-index"])
+def test_what_runs_have_written_in_the_folder_is_not_read(tmp_path, mark):
+    """They may keep any text there, such as lists that they mined; and the name in the cache goes without them too."""
+    collection_layouts.tsv(tmp_path / "docs.tsv", [("a", "one")])
+    collection_layouts.tsv(tmp_path / "queries.tsv", [("1", "ask")])
+    collection_layouts.tsv(tmp_path / "qrels.tsv", [("1", 0, "a", 1)])
+    written = tmp_path / "outputs" / "now"
+    (written / mark).parent.mkdir(parents=True)
+    (written / mark).touch()
+    collection_layouts.tsv(written / "docs.tsv", [("b", "two")])
+    recipe = Collection(str(tmp_path))
+    assert recipe.load().corpus.ids.to_pylist() == ["a"]
+    assert written / "docs.tsv" not in named_files(recipe)
+    named = Collection(str(tmp_path), documents="outputs/now/docs.tsv", qrels={"test": "qrels.tsv"}, on_error="skip")
+    assert written / "docs.tsv" in named_files(named), "who names it wants it"
+
+
+def test_a_link_that_leads_elsewhere_is_another_set(tmp_path):
+    """The folder is behind a link by which the reader asks for it: the files are the same before and after."""
+    for version, grade in (("v1", 1), ("v2", 2)):
+        (tmp_path / version).mkdir()
+        collection_layouts.tsv(tmp_path / version / "test.tsv", [("1", "a", grade)])
+    (tmp_path / "qrels").symlink_to("v1")
+    before = list(named_files(Beir(str(tmp_path))))
+    (tmp_path / "qrels").unlink()
+    (tmp_path / "qrels").symlink_to("v2")
+    after = list(named_files(Beir(str(tmp_path))))
+    read = tmp_path / "qrels" / "test.tsv"
+    assert read in before and read in after
 
 
 @pytest.mark.parametrize(

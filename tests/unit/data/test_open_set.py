@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +153,21 @@ def test_the_cache_is_no_file_of_the_set(tmp_path):
     of_that_name = tmp_path / "other.jsonl"
     write(of_that_name, [{"query": "ask", "positive": "answer"}])
     assert list(named_files(Mix({"cache": Jsonl(str(of_that_name)), "name": recipe}))) == [of_that_name]
+
+
+@pytest.mark.parametrize("where", [".", "set"])
+def test_a_cache_in_the_folder_of_the_data_is_no_part_of_them(folder, tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path / where)
+    for _ in range(3):
+        data = open_set(Beir(str(folder)), Path("cache"))
+    assert len(data.corpus) == 4
+    assert len([path for path in Path("cache", "data").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_cache_in_a_collection_is_not_read(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for _ in range(2):
+        assert len(open_set(Collection("."), Path("cache")).corpus) == 4
 
 
 def test_a_folder_called_train_is_not_that_split(tmp_path, monkeypatch):

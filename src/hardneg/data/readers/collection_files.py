@@ -32,7 +32,7 @@ ENDINGS: tuple[str, ...] = (
     ".html",
     ".sh",
 )
-ENDINGS += (".parquet", ".arrow", ".lock", ".pkl")
+ENDINGS += (".parquet", ".arrow", ".lock", ".pkl", ".npy", ".npz", ".safetensors", ".onnx", ".bin", ".pt", ".ckpt")
 LANGUAGES = (r"([a-z]+)_(?:collection|queries)\b", r"miracl-(?:corpus-)?v[\d.]+-([a-z]{2})\b")
 MOST_FILES = 100_000  # files of a folder that are looked at to guess its kind
 

@@ -12,6 +12,7 @@ from hardneg.errors import ConfigError, DataError
 
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or packed
 ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
+KEPT_BY = (".hydra", "multirun.yaml", "stages.lock", ".hardneg-index")  # a run, a sweep, stages, an index
 MOST_NAMED = 12  # a longer listing would hide the message that it belongs to
 
 
@@ -78,21 +79,34 @@ def maybe(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path, by_all_names: bool = False) -> Iterator[Path]:
     """Yield the files in a folder and in those below it, also behind links to folders elsewhere, each once.
 
-    What a link leads to inside the folder has a name of its own there; what is above the folder is not asked for.
+    What a link leads to inside the folder has a name of its own there; with `by_all_names` it comes by the link's name
+    too, by which readers may ask for it. What is above the folder is not asked for, and what runs, sweeps, recipes in
+    stages and indexes have written that were begun in the folder is none of a set's.
     """
     top = folder.resolve()
-    seen = {top, *top.parents}
+    met = {str(folder): {top, *top.parents}}  # by folder, what is not entered again from there
     for at, folders, names in os.walk(folder, followlinks=True):
+        before = met.pop(at)
         for name in sorted(folders):
             path = Path(at, name)
             real = path.resolve()
-            if real in seen or (path.is_symlink() and real.is_relative_to(top)):
+            another_name = not by_all_names and path.is_symlink() and real.is_relative_to(top)
+            if real in before or another_name or _begun_here(path):
                 folders.remove(name)
-            seen.add(real)
-        yield from (path for name in names if (path := Path(at, name)).is_file())
+            elif by_all_names:
+                met[os.path.join(at, name)] = before | {real}
+            else:
+                before.add(real)
+                met[os.path.join(at, name)] = before
+        yield from (Path(at, name) for name in names if os.path.isfile(os.path.join(at, name)))
+
+
+def _begun_here(folder: Path) -> bool:
+    """Tell whether a run, a sweep, a recipe in stages or an index keeps this folder."""
+    return any(os.path.exists(folder / name) for name in KEPT_BY)  # False where we may not look, unlike Path.exists
 
 
 def plain_stem(path: Path) -> str:
