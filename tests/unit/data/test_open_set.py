@@ -197,6 +197,10 @@ def test_a_run_in_the_folder_of_the_data_is_no_part_of_them(folder, monkeypatch)
     (folder / "multirun" / "now" / "multirun.yaml").touch()
     (folder / "multirun" / "now" / "status.json").touch()
     assert list(named_files(Beir("."))) == before
+    for log in ("wandb/offline-run-1/run.wandb", "mlflow.db", "mlruns/1/meta", ".aim/index"):  # one for all runs
+        (folder / log).parent.mkdir(parents=True, exist_ok=True)
+        (folder / log).touch()
+    assert list(named_files(Beir("."))) == before
     (folder / ".hydra").mkdir()  # but of what a run itself has written, as pairs that it mined
     assert list(named_files(Beir("."))) == before
 

@@ -13,6 +13,7 @@ from hardneg.errors import ConfigError, DataError
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or packed
 ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
 KEPT_BY = (".hydra", "multirun.yaml", "stages.lock", ".hardneg-index")  # a run, a sweep, stages, an index
+LOGS = ("wandb", ".aim", "mlruns", "mlflow.db")  # where loggers write for all runs
 MOST_NAMED = 12  # a longer listing would hide the message that it belongs to
 
 
@@ -84,7 +85,7 @@ def files_below(folder: Path, by_all_names: bool = False) -> Iterator[Path]:
 
     What a link leads to inside the folder has a name of its own there; with `by_all_names` it comes by the link's name
     too, by which readers may ask for it. What is above the folder is not asked for, and what runs, sweeps, recipes in
-    stages and indexes have written that were begun in the folder is none of a set's.
+    stages, indexes and loggers have written that were begun in the folder is none of a set's.
     """
     top = folder.resolve()
     met = {str(folder): {top, *top.parents}}  # by folder, what is not entered again from there
@@ -101,12 +102,12 @@ def files_below(folder: Path, by_all_names: bool = False) -> Iterator[Path]:
             else:
                 before.add(real)
                 met[os.path.join(at, name)] = before
-        yield from (Path(at, name) for name in names if os.path.isfile(os.path.join(at, name)))
+        yield from (Path(at, name) for name in names if name not in LOGS and os.path.isfile(os.path.join(at, name)))
 
 
 def _begun_here(folder: Path) -> bool:
-    """Tell whether a run, a sweep, a recipe in stages or an index keeps this folder."""
-    return any(os.path.exists(folder / name) for name in KEPT_BY)  # False where we may not look, unlike Path.exists
+    """Tell whether a run, a sweep, a recipe in stages, an index or a logger keeps this folder."""
+    return folder.name in LOGS or any(os.path.exists(folder / name) for name in KEPT_BY)  # False where we may not look, unlike Path.exists
 
 
 def plain_stem(path: Path) -> str:
