@@ -22,13 +22,13 @@ def write(folder: Path, selection: Selection) -> None:
     """Write the report and the reasons into a run's folder, and print the report, unless both are there already."""
     found = {"selection": selection.folder.name, "counts": selection.counts, **selection.card}
     path = folder / REPORT
-    if path.exists() and json.loads(path.read_text())["selection"] == selection.folder.name:
+    if path.exists() and json.loads(path.read_text("utf-8", "replace"))["selection"] == selection.folder.name:
         return
     show(selection)
     with atomic_write(folder / REASONS) as draft, draft.open("wb") as file:
         np.savez_compressed(file, reasons=selection.reasons, rules=np.array(["kept", *selection.card["rules"]]))
     with atomic_write(path) as draft:
-        draft.write_text(json.dumps(found, indent=2, ensure_ascii=False))
+        draft.write_text(json.dumps(found, indent=2, ensure_ascii=False), "utf-8")
 
 
 def kept_of(folder: Path) -> Bool[np.ndarray, " n"] | None:

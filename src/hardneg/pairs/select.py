@@ -21,6 +21,7 @@ from hardneg.system.cache import built_together, fingerprint
 from hardneg.system.memory_map import Mapped
 
 EXAMPLES = 10  # dropped pairs that a report shows, of all rules in turn
+CARD = "card.json"
 KEPT = 0
 
 
@@ -41,7 +42,7 @@ class Selection:
     @cached_property
     def card(self) -> dict[str, Any]:
         """The rules, and some of the pairs that they dropped."""
-        return json.loads((self.folder / "card.json").read_text())
+        return json.loads((self.folder / CARD).read_text("utf-8", "replace"))  # older ones: as the locale had it
 
     @property
     def counts(self) -> dict[str, int]:
@@ -73,7 +74,7 @@ def select(rules: Mapping[str, PairFilter], training: TrainingSet, cache: Path, 
         if unfinished is not None:
             np.save(unfinished / "reasons.npy", reasons)
             card = {"rules": list(rules), "settings": settings, "training": training.fingerprint, "examples": examples}
-            (unfinished / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False))
+            (unfinished / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), "utf-8")
 
     selection = Selection(built_together(cache / "pairs" / name, build))
     for rule in rules.values():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,3 +175,27 @@ def test_pairs_come_in_the_order_of_the_queries(training):
     pairs = Pairs.of(training)
     assert list(zip(pairs.queries.tolist(), pairs.docs.tolist(), strict=True)) == PAIRS
     assert pairs.take(slice(1, 3)).texts("query") == [training.data.queries[0], training.data.queries[1]]
+
+
+def test_texts_in_any_letters_are_written_whatever_the_locale(tmp_path):
+    """Under LC_ALL=C, as on many a cluster, files are ASCII unless their encoding is said."""
+    code = r"""
+from pathlib import Path
+from sys import argv
+import numpy as np
+from hardneg.data.tables import Qrels, RetrievalData, Texts
+from hardneg.data.training_set import TrainingSet
+from hardneg.pairs.length import Length
+from hardneg.pairs.report import write
+from hardneg.pairs.select import select
+ones = np.zeros(2, np.int32)
+corpus = Texts.of(["a", "b"], ["\u015blimak", "\u015b"])
+data = RetrievalData("data", corpus, Texts.of(["q"], ["\u017c\u00f3\u0142w"]),
+    {"train": Qrels(ones, np.arange(2, dtype=np.int32), np.ones(2, np.float32))})
+selection = select({"length": Length(document={"min": 3, "max": None})}, TrainingSet(data, "train"), Path(argv[1]))
+for _ in range(2):
+    write(Path(argv[1]), selection)
+"""
+    poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "utf-8"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, **poor}, check=True)
+    assert json.loads((tmp_path / "pairs.json").read_text("utf-8"))["examples"][0]["document"] == "ś"

@@ -107,7 +107,8 @@ def files_below(folder: Path, by_all_names: bool = False) -> Iterator[Path]:
 
 def _begun_here(folder: Path) -> bool:
     """Tell whether a run, a sweep, a recipe in stages, an index or a logger keeps this folder."""
-    return folder.name in LOGS or any(os.path.exists(folder / name) for name in KEPT_BY)  # False where we may not look, unlike Path.exists
+    # Unlike Path.exists, False where we may not look.
+    return folder.name in LOGS or any(os.path.exists(folder / name) for name in KEPT_BY)
 
 
 def plain_stem(path: Path) -> str:
