@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hardneg.data.tables import RetrievalData
@@ -22,6 +23,7 @@ from hardneg.system.atomic_write import atomic_write
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
+UNBOUNDED = 100_000  # columns of a screen on which every table fits
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,26 @@ def counted(queries: int) -> str:
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
-    """Print a table of systems; the best value of each metric is bold."""
-    table = Table(title=title, title_justify="left")
+    """Print a table of systems; the best value of each metric is bold.
+
+    Where the metrics do not fit beside each other they stand one below the other, so that no number is cut.
+    """
     metrics = list(next(iter(rows.values())))
-    table.add_column("")
-    for metric in metrics:
-        table.add_column(metric, justify="right")
     best = {metric: max(row[metric] for row in rows.values()) for metric in metrics}
-    for name, row in rows.items():
-        cells = [f"[bold]{row[m]:.4f}[/]" if row[m] == best[m] else f"{row[m]:.4f}" for m in metrics]
-        table.add_row(name, *cells)
-    Console().print(table)
+    cells = [
+        [f"[bold]{row[m]:.4f}[/]" if row[m] == best[m] else f"{row[m]:.4f}" for m in metrics] for row in rows.values()
+    ]
+    console = Console()
+    table = _table(title, metrics, list(rows), cells)
+    if console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width:
+        table = _table(title, list(rows), metrics, list(zip(*cells, strict=True)))
+    console.print(table)
+
+
+def _table(title: str, columns: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    table = Table("", title=escape(title), title_justify="left")
+    for column in columns:
+        table.add_column(escape(column), justify="right")
+    for name, row in zip(names, cells, strict=True):
+        table.add_row(escape(name), *row)
+    return table
