@@ -22,7 +22,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import Rankings
 from hardneg.runs.saved_config import read_config
-from hardneg.runs.tested_data import behind, open_again, open_tested
+from hardneg.runs.tested_data import behind, open_again, open_tested, tested_split
 from hardneg.runs.trec_runs import read_run
 
 WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
@@ -133,8 +133,7 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
     for path in paths:
         if (path / ".hydra" / "config.yaml").is_file():
             cfg = read_config(path)
-            test = cfg.split.test if isinstance(cfg.split, DictConfig) else cfg.split
-            return from_data(open_again(path), one_split(test))
+            return from_data(open_again(path), one_split(tested_split(cfg)))
     raise UserError(
         "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
     )
