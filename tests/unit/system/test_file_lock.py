@@ -9,9 +9,13 @@ from hardneg.system.file_lock import locked
 
 
 def test_a_second_one_is_refused_while_the_first_is_at_work(tmp_path):
-    with locked(tmp_path / ".lock", AssertionError):
-        with pytest.raises(ConfigError, match="at work"), locked(tmp_path / ".lock", lambda: ConfigError("at work")):
-            raise AssertionError
+    path = tmp_path / ".lock"
+    with (
+        locked(path, AssertionError),
+        pytest.raises(ConfigError, match="at work"),
+        locked(path, lambda: ConfigError("at work")),
+    ):
+        raise AssertionError
     with locked(tmp_path / ".lock", AssertionError):
         pass
 
@@ -26,6 +30,9 @@ def test_indexing_that_waits_for_something_else_is_not_another_process(tmp_path)
     taken = FileLock(tmp_path / "other.lock")
     with taken, pytest.raises(Timeout), IndexFolder(tmp_path / "index").writing():
         FileLock(tmp_path / "other.lock", timeout=0).acquire()
-    with IndexFolder(tmp_path / "index").writing(), pytest.raises(UserError, match="another process is indexing here"):
-        with IndexFolder(tmp_path / "index").writing():
-            raise AssertionError
+    with (
+        IndexFolder(tmp_path / "index").writing(),
+        pytest.raises(UserError, match="another process is indexing here"),
+        IndexFolder(tmp_path / "index").writing(),
+    ):
+        raise AssertionError
