@@ -7,6 +7,7 @@ from typing import Any
 from hardneg.config.refused_arguments import REFUSED
 from hardneg.errors import ConfigError
 from hardneg.preflight.beginnings import only_where_it_begins
+from hardneg.runs.trial import is_trial
 
 NEED_A_LOGGER = (".LearningRates", ".DeviceStats", ".LearningRateMonitor", ".DeviceStatsMonitor")  # ours, Lightning's
 EPOCHS_CUT = "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
@@ -31,9 +32,10 @@ def check_trainer(node: dict[str, Any]) -> None:
     limit = trainer.get("limit_train_batches")
     if limit is not None and limit == 0:
         raise ConfigError("trainer.limit_train_batches=0 leaves nothing to train on; hardneg evaluate ranks alone")
-    if node.get("curriculum") and limit not in (None, 1):
-        raise ConfigError(EPOCHS_CUT)
-    check_one_batch(node)
+    if node.get("curriculum") and not is_trial(node):  # which need not come as far as a run
+        if limit not in (None, 1):
+            raise ConfigError(EPOCHS_CUT)
+        check_one_batch(node)
     check_compile(node)
     check_logged(node)
     check_effect(node)
@@ -41,9 +43,9 @@ def check_trainer(node: dict[str, Any]) -> None:
 
 @only_where_it_begins
 def check_one_batch(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for a curriculum over epochs of one batch: 1 is that, and 1.0 is the whole epoch."""
+    """Raise `ConfigError` for epochs of one batch beside a curriculum: 1 is that, and 1.0 is the whole epoch."""
     limit = node["trainer"].get("limit_train_batches")
-    if node.get("curriculum") and isinstance(limit, int) and limit == 1:
+    if isinstance(limit, int) and limit == 1:
         raise ConfigError(EPOCHS_CUT)
 
 
