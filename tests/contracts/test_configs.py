@@ -508,6 +508,12 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         ),
         (["negatives.in_batch.logq=true", "loss=triplet"], "negatives.in_batch.logq=true corrects", "add infonce"),
         (["encoder.matryoshka=[64,512]"], "encoder.matryoshka needs widths of at most 256", "got 512"),
+        (
+            ["encoder=minilm", "encoder.matryoshka=[64,512]"],
+            "encoder.matryoshka needs widths of at most 384",
+            "got 512",
+        ),
+        (["encoder.init=minilm", "encoder.matryoshka=[512]"], "encoder.matryoshka needs widths of at most 384", "512"),
         (["encoder.matryoshka={64: 0}"], "encoder.matryoshka: the weight of 64", "must be positive"),
         (["negatives=[]"], "negatives=[]", "negatives=in_batch"),
         (["loss=[]"], "loss=[]", "loss=infonce"),
