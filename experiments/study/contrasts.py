@@ -14,6 +14,7 @@ from hardneg.compare import clusters, statistics
 from hardneg.compare.arms import Arm, arms, seed_table
 from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.compare.statistics import ALPHA, Difference, SeedVariance
+from hardneg.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ class OneSet:
 
 
 def load(study: design.Study, out: Path, start: str, data: str) -> OneSet | None:
-    """Read the arms of one set, each at the rate that dev chose; None where nothing is finished."""
+    """Read the arms of one set, each at the rate that dev chose; None where nothing is finished.
+
+    Raises `UserError` for an arm of which the first seed, with which the rates are tried, is not.
+    """
     chosen, trials = {}, {}
     for arm in study.arms:
         folder = design.home(study, out, start, data) / arm
@@ -75,6 +79,11 @@ def load(study: design.Study, out: Path, start: str, data: str) -> OneSet | None
             by_rate.setdefault(float(run.config["optimizer.lr"]), []).append(run)
         trials[arm] = by_rate
         first = {rate: run for rate, runs in by_rate.items() for run in runs if run.seed == study.seeds[0]}
+        if not first:
+            raise UserError(
+                f"{folder}: no run of seed {study.seeds[0]} is finished, the study's first, whose dev metric chooses"
+                " the learning rate; train it, as run.py without --seeds does"
+            )
         best = max(first, key=lambda rate: first[rate].summary["dev"]["best"])
         (found,) = arms(by_rate[best]).values()
         chosen[arm] = found

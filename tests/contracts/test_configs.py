@@ -249,6 +249,11 @@ def test_every_refused_argument_is_one_of_the_trainer_and_the_others_pass():
     check_config(compose("+trainer.limit_train_batches=2", "+trainer.max_time=00:01:00:00", "+trainer.profiler=simple"))
 
 
+@pytest.mark.parametrize("debug", ["overfit", "limit", "profiler"])
+def test_a_trial_may_cut_the_epochs_of_a_curriculum(debug):
+    check_config(compose("curriculum=temperature", f"debug={debug}"))
+
+
 def test_a_run_that_goes_on_keeps_the_arguments_it_was_begun_with(tmp_path):
     torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
     check_config(compose("+trainer.limit_val_batches=0", f"ckpt_path={tmp_path}/last.ckpt"))
@@ -503,6 +508,12 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         ),
         (["negatives.in_batch.logq=true", "loss=triplet"], "negatives.in_batch.logq=true corrects", "add infonce"),
         (["encoder.matryoshka=[64,512]"], "encoder.matryoshka needs widths of at most 256", "got 512"),
+        (
+            ["encoder=minilm", "encoder.matryoshka=[64,512]"],
+            "encoder.matryoshka needs widths of at most 384",
+            "got 512",
+        ),
+        (["encoder.init=minilm", "encoder.matryoshka=[512]"], "encoder.matryoshka needs widths of at most 384", "512"),
         (["encoder.matryoshka={64: 0}"], "encoder.matryoshka: the weight of 64", "must be positive"),
         (["negatives=[]"], "negatives=[]", "negatives=in_batch"),
         (["loss=[]"], "loss=[]", "loss=infonce"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from confs import compose
 
+from hardneg.errors import UserError
 from hardneg.preflight.config import check_config
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -193,6 +194,22 @@ def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
     assert ours.freedom == pytest.approx(theirs.freedom)
     double = contrasts.test(one, {"a": 2, "b": -2}, "ndcg@10")
     assert double.error == pytest.approx(2 * ours.error)
+
+
+def test_an_arm_without_its_first_seed_is_named(study_modules, tmp_path, monkeypatch):
+    """Other seeds alone, as run.py --seeds trains them, do not tell which learning rate is the arm's."""
+    from types import SimpleNamespace
+
+    design, contrasts = study_modules[:2]
+    study = design.read(EXPERIMENTS / "17_ladder", tmp_path)
+    data = next(iter(study.sets))
+    arm = design.home(study, tmp_path, "static", data) / next(iter(study.arms))
+    (arm / "run").mkdir(parents=True)
+    (arm / "run" / "summary.json").touch()
+    run = SimpleNamespace(seed=study.seeds[0] + 1, config={"optimizer.lr": 0.01})
+    monkeypatch.setattr(contrasts, "find", lambda folders: SimpleNamespace(runs=[run]))
+    with pytest.raises(UserError, match=f"no run of seed {study.seeds[0]} is finished, the study's first"):
+        contrasts.load(study, tmp_path, "static", data)
 
 
 def test_starts_differ_in_a_contrast_by_the_difference_of_differences(study_modules, tmp_path, monkeypatch):

@@ -151,9 +151,11 @@ def test_a_run_that_ended_within_an_epoch_is_trained_on_from_there(hardneg, smal
     hardneg("train", *plain, "trainer.max_steps=33", "hydra.run.dir=whole")
     hardneg("train", *plain, "trainer.max_steps=15", "hydra.run.dir=short")
     on = ["trainer.max_steps=33", "ckpt_path=short/checkpoints/last.ckpt", "hydra.run.dir=longer"]
-    assert "learning rate" not in hardneg("train", *plain, *on).stderr
+    assert "goes on with" not in hardneg("train", *plain, *on).stderr
     assert end_state(tmp_path / "longer")["global_step"] == 33
     one, two = (end_state(tmp_path / run)["state_dict"] for run in ("whole", "longer"))
     assert same(one, two) is None
-    faster = hardneg("train", *plain, *on[:2], "optimizer.lr=0.5", "hydra.run.dir=faster").stderr
+    other = ["optimizer.lr=0.5", "loss.infonce.temperature=0.2"]
+    faster = hardneg("train", *plain, *on[:2], *other, "hydra.run.dir=faster").stderr
     assert "goes on with the checkpoint's learning rate" in faster and "not with 0.5" in faster
+    assert "goes on with the checkpoint's loss.infonce.temperature, 0.05, and not with 0.2" in faster

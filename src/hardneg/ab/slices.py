@@ -30,7 +30,8 @@ def slices(judged: Judged, files: Mapping[str, Path]) -> dict[str, dict[str, np.
         lengths = np.array([len(words(judged.queries.get(query, ""))) for query in judged.ids], float)
         found["query length"] = cut(lengths, "{low:.0f}-{high:.0f} words", "{low:.0f} words")
     if judged.queries and judged.docs:
-        found["words in the document"] = cut(lexical_overlap(judged), "{low:.0%} to {high:.0%}", "{low:.0%}")
+        shares = np.round(lexical_overlap(judged), 2)  # as they are named: no two slices may have one name
+        found["words in the document"] = cut(shares, "{low:.0%} to {high:.0%}", "{low:.0%}")
     if judged.sets:
         found["set"] = by_name([judged.sets.get(query) for query in judged.ids])
     for kind, path in files.items():

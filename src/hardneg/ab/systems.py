@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import Judged, from_data, from_files
+from hardneg.ab.run_file import run_file
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of, quoted
 from hardneg.config.slips import in_plain_words
@@ -22,7 +23,7 @@ from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.config import check_config
 from hardneg.retrieval.metrics import Rankings
 from hardneg.runs.saved_config import read_config
-from hardneg.runs.tested_data import behind, open_again, open_tested
+from hardneg.runs.tested_data import behind, open_again, open_tested, tested_split
 from hardneg.runs.trec_runs import read_run
 
 WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leave_out")
@@ -112,20 +113,10 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
 
 def _read(path: Path) -> Side:
     """Read a run file, or the one in a folder that `train` or `evaluate` left."""
-    if path.is_file():
-        return Side(str(path), read_run(path))
-    runs = sorted(path.glob("*.run")) or sorted(path.glob("test/*.run"))
-    if len(runs) != 1:
-        what = (
-            "no *.run file; a finished run has test.run"
-            if not runs
-            else f"several: {', '.join(str(r.relative_to(path)) for r in runs)}"
-        )
-        raise UserError(f"{path} holds {what}; name the run file itself")
     summary: dict[str, Any] = {}
     if (path / "summary.json").is_file():
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    return Side(str(path), read_run(runs[0]), summary.get("test_set"), summary.get("seed"))
+    return Side(str(path), read_run(run_file(path)), summary.get("test_set"), summary.get("seed"))
 
 
 def _of_folder(paths: Sequence[Path]) -> Judged:
@@ -133,8 +124,7 @@ def _of_folder(paths: Sequence[Path]) -> Judged:
     for path in paths:
         if (path / ".hydra" / "config.yaml").is_file():
             cfg = read_config(path)
-            test = cfg.split.test if isinstance(cfg.split, DictConfig) else cfg.split
-            return from_data(open_again(path), one_split(test))
+            return from_data(open_again(path), one_split(tested_split(cfg)))
     raise UserError(
         "run files do not say what is relevant: give --qrels FILE, or the data set as data=beir data.path=DIR"
     )

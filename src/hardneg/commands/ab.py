@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardneg.ab import gate as gates
+from hardneg.ab.run_file import run_file
 from hardneg.ab.simulated_users import USERS
 from hardneg.errors import UserError
 
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str]) -> None:
     old, new = _two(given.old_new)
     own = _own_slices(given.slice)
     _check_there(given, own)
+    for path in (old, new):
+        if path.suffix != ".ckpt":
+            run_file(path)  # a folder without one is refused before what compares is imported
     from hardneg.ab.report import compare
     from hardneg.ab.systems import load
     from hardneg.ab.terminal_report import show

@@ -32,7 +32,7 @@ def check(cfg: DictConfig) -> None:
     if cfg.sample < 1:
         raise ConfigError(f"sample={cfg.sample} must be 1 vector of each shard or more")
     folder = IndexFolder(cfg.path)
-    build = folder.live() if cfg.build is None else folder.named(cfg.build)
+    build = folder.chosen(cfg.build)
     source = build.manifest.source
     ckpt_path = cfg.ckpt_path or source.get("ckpt_path")
     if not ckpt_path or not Path(ckpt_path).is_file():

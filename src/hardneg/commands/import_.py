@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hardneg.errors import ConfigError
+from hardneg.exchange.importable import check_importable
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError(f"{given.checkpoint} exists; choose another name or give --force")
     if not given.folder.is_dir():
         raise ConfigError(f"{given.folder}: no such folder")
+    check_importable(given.folder)
     import torch
 
     from hardneg.encoders import checkpoint

@@ -76,7 +76,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     asked = cfg
     cfg = settle_rate(settle(asked, folder, training.order), folder, training.order)
     check_warmup(cfg, training.order)
-    also = load_others(cfg, training.data, splits_of(cfg.split.test))
+    also = load_others(cfg, training.data, splits_of(cfg.split.test), begun=cfg.ckpt_path is not None)
     encoder = EncoderParts.of(cfg, training)
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))

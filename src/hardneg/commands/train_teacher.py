@@ -47,7 +47,7 @@ def train_teacher(cfg: DictConfig) -> float | None:
 
 def _train(cfg: DictConfig, started: float) -> float | None:
     folder, training = begin(cfg)
-    also = load_others(cfg, training.data, splits_of(cfg.split.test))
+    also = load_others(cfg, training.data, splits_of(cfg.split.test), begun=cfg.ckpt_path is not None)
     cache = Path(cfg.cache)
     recipe: PairRecipe = classes.build(cfg.encoder)
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)

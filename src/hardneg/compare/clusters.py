@@ -86,7 +86,7 @@ def _tested_on(run: FinishedRun) -> Iterator[tuple[str, RetrievalData, str]]:
 
     cfg, data = read_config(run.folder), open_data(run.folder)
     splits = splits_of(cfg.split.test)
-    also = load_others(cfg, data, splits)
+    also = load_others(cfg, data, splits, begun=True)
     names = own_names(data, splits, several=len(splits) + len(also) > 1)
     sets = [(name, data, split) for name, split in zip(names, splits, strict=True)]
     sets += [(one.name, one.data, one.split) for one in also]

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 
 ALPHA = 0.05
 POWER = 0.8
+LOST = 1e5  # standard errors, beyond which scipy's non-central t does not converge
 MOST_SEEDS, MOST_QUERIES = 1000, 10_000_000  # beyond which no design is asked for
 
 
@@ -240,8 +241,13 @@ def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def _reach(freedom: float, alpha: float) -> float:
-    """How many standard errors a difference must measure to be found with `POWER` in a two-sided t-test."""
+    """How many standard errors a difference must measure to be found with `POWER` in a two-sided t-test.
+
+    Infinitely many at a fraction of a degree of freedom, where that would be above `LOST`.
+    """
     critical = float(stats.t.ppf(1 - alpha / 2, freedom))
+    if critical > LOST:
+        return float("inf")
     if freedom > 1000:  # normal to four digits, and quick
         return critical + float(stats.norm.ppf(POWER))
 

@@ -64,7 +64,7 @@ def _stage(name: str, *, _root_: DictConfig) -> str:
 
 def output_folder() -> str:
     """The default of `paths.output_dir`, the folder for outputs/ and multirun/: HARDNEG_OUTPUT, else here."""
-    return os.environ.get("HARDNEG_OUTPUT") or "."
+    return os.path.expanduser(os.environ.get("HARDNEG_OUTPUT") or ".")
 
 
 def config_dir_words(hydra: DictConfig | HydraConf) -> list[str]:

@@ -10,6 +10,7 @@ from hardneg.config.command_words import command_line
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS
 from hardneg.encoders.model_folder import ModelFolder, check_positions
+from hardneg.encoders.pooling import parts
 from hardneg.encoders.sentence_transformers_folder import UNCUT, read_json
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
@@ -23,7 +24,7 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
 
     A plain Hugging Face folder says nothing: texts are averaged, without prompts, at most 64 and 128 tokens of them,
     and made unit vectors. Raises `ConfigError` for more tokens than the model has positions, and for modules in the
-    folder that we cannot run.
+    folder that we cannot run, and for `matryoshka` widths above that of the model's vectors.
     """
     modules = folder.modules
     if modules is None or recipe.leaves_open:
@@ -45,7 +46,15 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
     told = replace(recipe, query=query, document=document, **values).without_open()
     for side in (QUERY, DOCUMENT):
         check_positions(f"encoder.{side}.max_length", getattr(told, side).longest, folder.positions, told.model)
+    told.widths(_width(told, folder))
     return told
+
+
+def _width(told: Transformer, folder: ModelFolder) -> int | None:
+    """The width of the vectors, as far as it is known without the weights."""
+    if told.layers_behind:
+        return told.layers_behind[-1].out_features
+    return None if folder.width is None else folder.width * len(parts(told.pooling))
 
 
 def check_first(folder: ModelFolder, model: str) -> None:

@@ -16,6 +16,7 @@ from hardneg.encoders.sentence_transformers_folder import MODULES, ModuleChain, 
 from hardneg.errors import ConfigError
 
 SETTINGS = ("*.json", "*/*.json")  # everything but weights
+WIDTHS = ("hidden_size", "d_model", "n_embd", "dim")  # how configs name the width of the hidden states
 SETS_POSITIONS_APART = ("roberta", "camembert", "mpnet", "longformer", "xmod", "data2vec-text")  # after the padding's
 
 
@@ -83,12 +84,25 @@ class ModelFolder:
     @property
     def positions(self) -> int | None:
         """The number of tokens that the model has positions for; None where its config sets no limit."""
+        return positions_of(self.config)
+
+    @property
+    def width(self) -> int | None:
+        """The width of the model's hidden states; None where its config does not say."""
+        config = self.config.get("text_config") or self.config
+        return next((config[key] for key in WIDTHS if isinstance(config.get(key), int)), None)
+
+    @property
+    def width_of_words(self) -> int | None:
+        """The width of its input embeddings, which some models widen; None where its config does not say."""
+        narrower = self.config.get("embedding_size")
+        return narrower if isinstance(narrower, int) else self.width
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The model's config.json, of adapters that of their model; empty without one."""
         base = self.base
-        return (
-            positions_of(read_json(self.path / self.subfolder / "config.json") or {})
-            if base is None
-            else base.positions
-        )
+        return (read_json(self.path / self.subfolder / "config.json") or {}) if base is None else base.config
 
     def fetched_adapters(self) -> Path:
         """The folder of the adapters, with their weights, which are fetched where they are not here yet."""

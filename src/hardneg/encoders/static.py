@@ -66,9 +66,11 @@ class Static(EncoderRecipe):
         return self.init is None
 
     def check_model(self) -> None:
-        """Raise `ConfigError` if the folder to start from is missing or holds no transformer."""
+        """Raise `ConfigError` if the folder to start from is missing, holds no transformer, or has narrower words."""
         if self.init is not None and Path(name_of(self.init)).is_dir():
-            check_first(ModelFolder.open(self.init), self.init)
+            folder = ModelFolder.open(self.init)
+            check_first(folder, self.init)
+            self.widths(folder.width_of_words)
 
     def tokenizer(self, corpus: Texts, queries: Texts | None = None) -> Tokenizer:
         """Take the transformer's tokenizer, without special tokens, which carry no meaning here; or train one."""

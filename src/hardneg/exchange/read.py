@@ -24,6 +24,7 @@ from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.exchange import layout
+from hardneg.exchange.importable import unknown
 from hardneg.exchange.model2vec import TOKENIZER, folded, is_model2vec, read_model2vec, read_tokenizer, tensors_of
 
 
@@ -49,9 +50,7 @@ def read(folder: Path) -> Trained:
         return _of_model2vec(folder)
     chain = ModuleChain.read(folder)
     if chain is None:
-        raise ConfigError(
-            f"{folder} is not a sentence-transformers folder (it has no {layout.MODULES}), nor one of model2vec"
-        )
+        raise unknown(folder)
     check_hashes(folder)
     if chain.routes:
         routes = _routes(chain)

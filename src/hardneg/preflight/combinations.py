@@ -20,6 +20,7 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import check_averaging
+from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.preflight.early_stopping import check_early_stopping
 from hardneg.preflight.filters import check_filters
 from hardneg.preflight.losses import check_losses, check_one_teacher, check_warmed_up
@@ -76,18 +77,11 @@ def check_combination(node: dict[str, Any]) -> None:
     check_averaging(node, sources)
     losses = classes.build_group(node["loss"], "loss")
     check_losses(losses, sources)
-    begins = not node.get("ckpt_path")  # a run that goes on keeps what an earlier version let it begin with
-    if begins:
-        check_warmed_up(node, losses, [name for name in sources if name not in following])
-        check_one_teacher(node, losses, sources)
+    check_warmed_up(node, losses, [name for name in sources if name not in following])
+    check_one_teacher(node, losses, sources)
     check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
-    queues = [name for name, source in sources.items() if isinstance(source, Queue) and source.logq]
-    if node["data"].get("sets") and queues and begins:
-        raise ConfigError(
-            f"negatives.{queues[0]}.logq=true corrects for the popularity in one data set, and the queue holds"
-            f" documents of all of data.sets; set negatives.{queues[0]}.logq=false"
-        )
+    check_queues(node, sources)
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_frozen(node)
@@ -97,6 +91,17 @@ def check_combination(node: dict[str, Any]) -> None:
     if node["batch_size"] == 1 and of_batch:
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
+        )
+
+
+@only_where_it_begins
+def check_queues(node: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` for a queue's correction of popularity where it holds documents of several sets."""
+    queues = [name for name, source in sources.items() if isinstance(source, Queue) and source.logq]
+    if node["data"].get("sets") and queues:
+        raise ConfigError(
+            f"negatives.{queues[0]}.logq=true corrects for the popularity in one data set, and the queue holds"
+            f" documents of all of data.sets; set negatives.{queues[0]}.logq=false"
         )
 
 
@@ -149,14 +154,21 @@ def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
-    if not node.get("ckpt_path"):  # a run that goes on keeps what it was begun with
-        curriculum.check_read(sources, losses)
+    check_stages_read(node, curriculum, sources, losses)
     for metric in curriculum.pace.watched:
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:
             raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
         if group == "negatives" and what not in (*METRICS, *FORMER):
             raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
+
+
+@only_where_it_begins
+def check_stages_read(
+    node: dict[str, Any], curriculum: Curriculum, sources: dict[str, Any], losses: dict[str, Weighed]
+) -> None:
+    """Raise `ConfigError` for a part of the training in which no loss reads a source that has negatives."""
+    curriculum.check_read(sources, losses)
 
 
 def check_frozen(node: dict[str, Any]) -> None:

@@ -96,8 +96,10 @@ def check_paths(node: dict[str, Any]) -> None:
             checkpoint_of(path)
         except ConfigError as error:
             raise ConfigError(f"{key}: {error}") from error
-    if node.get("from_index") and not Path(node["from_index"]).is_dir():
-        raise ConfigError(f"from_index={node['from_index']}: there is no such folder")
+    if node.get("from_index"):
+        from hardneg.serving.index_there import check_complete
+
+        check_complete(node["from_index"])
 
 
 def check_chosen(node: dict[str, Any]) -> None:
@@ -162,8 +164,10 @@ def check_places(cfg: DictConfig) -> None:
     """Raise `ConfigError` for data that are not there, and for an index that is to be looked at and is not."""
     data = cfg.get("data") or {}  # hardneg check may have none
     whole = resolved(classes.plain(cfg))
-    if command_of(whole) == "check" and not Path(str(whole["path"])).is_dir():
-        raise ConfigError(f"path={'null' if whole['path'] is None else whole['path']}: give the folder of an index")
+    if command_of(whole) == "check":
+        from hardneg.serving.index_there import check_build
+
+        check_build(whole["path"], whole["build"])
     for node in (data, *(data.get("sets") or {}).values()):
         if node.get("path") and not Path(node.path).expanduser().exists():
             if str(node.get("_target_")).endswith(".Table") and is_hub_name(node.path):

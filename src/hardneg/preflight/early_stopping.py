@@ -9,17 +9,17 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from hardneg.config import classes
 from hardneg.errors import ConfigError
+from hardneg.preflight.beginnings import only_where_it_begins
 
 DEV = "val/"  # begins the names of the dev split's metrics; a set of several has its name between
 
 
+@only_where_it_begins
 def check_early_stopping(node: dict[str, Any], names: Sequence[str]) -> None:
     """Raise `ConfigError` for a callback that waits for a dev metric which the run does not measure.
 
     `names` are the metrics of `evaluate.metrics`. Without this Lightning would say so after the first evaluation.
     """
-    if node.get("ckpt_path"):  # a run that goes on keeps what it was begun with
-        return
     for name, one in classes.build_group(node.get("callbacks"), "callbacks").items():
         if not isinstance(one, EarlyStopping) or not one.monitor.startswith(DEV):
             continue

@@ -11,6 +11,7 @@ from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
+from hardneg.preflight.beginnings import only_where_it_begins
 
 
 def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
@@ -97,6 +98,7 @@ def may_teach(source: Any) -> bool:
     return getattr(source, "may_have_teacher", source.has_teacher)
 
 
+@only_where_it_begins
 def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequence[str]) -> None:
     """Raise `ConfigError` where no loss reads the `others`, the sources that a warm-up trains on."""
     if node["remine"]["warmup_epochs"] and not any(loss.learns_from(others) for loss in losses.values()):
@@ -106,6 +108,7 @@ def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequen
         )
 
 
+@only_where_it_begins
 def check_one_teacher(node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any]) -> None:
     """Raise `ConfigError` where a loss would set negatives against positives that another teacher has scored.
 

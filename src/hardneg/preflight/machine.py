@@ -120,8 +120,9 @@ def check_models(node: dict[str, Any]) -> None:
 
 def check_folders(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for a folder that a config wants written and that cannot be."""
-    wanted = {"cache": node.get("cache"), "data.cache": (node.get("data") or {}).get("cache")}
-    wanted |= {f"logger.{name}.dir": (one or {}).get("dir") for name, one in (node.get("logger") or {}).items()}
+    at_home = {"data.cache": (node.get("data") or {}).get("cache")}  # where a ~ is read as a shell does
+    at_home |= {f"logger.{name}.dir": (one or {}).get("dir") for name, one in (node.get("logger") or {}).items()}
+    wanted = {"cache": node.get("cache")} | {key: os.path.expanduser(one) for key, one in at_home.items() if one}
     if path := (node.get("export") or {}).get("path"):
         wanted["export.path"] = str(Path(path).parent)
     if "rebuild" in node:  # for an index that is built; one that is only searched may lie where nothing can be written

@@ -6,8 +6,11 @@ from typing import Any
 
 from hardneg.config.refused_arguments import REFUSED
 from hardneg.errors import ConfigError
+from hardneg.preflight.beginnings import only_where_it_begins
+from hardneg.runs.trial import is_trial
 
 NEED_A_LOGGER = (".LearningRates", ".DeviceStats", ".LearningRateMonitor", ".DeviceStatsMonitor")  # ours, Lightning's
+EPOCHS_CUT = "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
 LEAST = {"max_epochs": -1, "max_steps": -1, "accumulate_grad_batches": 1}
 
 
@@ -29,17 +32,28 @@ def check_trainer(node: dict[str, Any]) -> None:
     limit = trainer.get("limit_train_batches")
     if limit is not None and limit == 0:
         raise ConfigError("trainer.limit_train_batches=0 leaves nothing to train on; hardneg evaluate ranks alone")
-    whole = limit == 1.0 and (isinstance(limit, float) or node.get("ckpt_path"))  # 1 is one batch, once let through
-    if node.get("curriculum") and limit is not None and not whole:
-        raise ConfigError(
-            "a curriculum goes by whole epochs, which trainer.limit_train_batches cuts; give trainer.max_steps"
-        )
+    if node.get("curriculum") and not is_trial(node):  # which need not come as far as a run
+        if limit not in (None, 1):
+            raise ConfigError(EPOCHS_CUT)
+        check_one_batch(node)
     check_compile(node)
     check_logged(node)
-    if node.get("ckpt_path"):  # a resumed run keeps what it was begun with
-        return
-    for key in trainer.keys() & REFUSED.keys():
-        if trainer[key] is not None:
+    check_effect(node)
+
+
+@only_where_it_begins
+def check_one_batch(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for epochs of one batch beside a curriculum: 1 is that, and 1.0 is the whole epoch."""
+    limit = node["trainer"].get("limit_train_batches")
+    if isinstance(limit, int) and limit == 1:
+        raise ConfigError(EPOCHS_CUT)
+
+
+@only_where_it_begins
+def check_effect(node: dict[str, Any]) -> None:
+    """Raise `ConfigError` for arguments that do nothing here."""
+    for key in node["trainer"].keys() & REFUSED.keys():
+        if node["trainer"][key] is not None:
             raise ConfigError(f"trainer.{key} has no effect here; {REFUSED[key]}")
 
 

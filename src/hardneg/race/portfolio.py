@@ -124,9 +124,9 @@ class Entry:
         return [*self.common, *self.own]
 
     def timed(self) -> list[str]:
-        """The command line of the run whose steps are timed."""
-        length = _length(ENDLESS, ENDLESS)
-        return [*self.words, *length, *_untested(), "logger=[]", *self._place("time", self.name)]
+        """The command line of the run whose steps are timed: its rows stay in its folder, which is removed."""
+        words = [word for word in self.words if key_of(word).split(".")[0] != "logger"]
+        return [*words, *_length(ENDLESS, ENDLESS), *_untested(), "logger=csv", *self._place("time", self.name)]
 
     def raced(self, unit: int, whole: int) -> list[str]:
         """The command line of its run in the race, `whole` times a first rung of `unit` steps."""

@@ -48,14 +48,17 @@ class TestSet:
         return self.retriever.data
 
 
-def load_others(cfg: DictConfig, data: RetrievalData, splits: Sequence[str], own: Own | None = None) -> list[OtherSet]:
+def load_others(
+    cfg: DictConfig, data: RetrievalData, splits: Sequence[str], own: Own | None = None, begun: bool = False
+) -> list[OtherSet]:
     """Load the sets of `evaluate.also`, before anything expensive; `own` is what was trained on, if not `cfg.data`.
 
     Every rank asks, and all must have read the same. Raises `ConfigError` for a name that one of the run's own test
-    sets has, `DataError` for a set that cannot be read, or without its split.
+    sets has (of a mix, in a run that was not `begun` before: that keeps the names it has), `DataError` for a set that
+    cannot be read, or without its split.
     """
     taken = own_names(data, splits, several=True)
-    if "" in taken and (own is not None or not cfg.get("ckpt_path")):  # a run that goes on keeps its names
+    if "" in taken and not begun:
         # Results go by the names of the sets in one, and the ranking by that of the whole.
         taken = [data.name, *(part.name for part in data.mixed)]
     found, also, words = [], classes.plain(cfg.evaluate.get("also")), keys_given()

@@ -19,6 +19,7 @@ from hardneg.config import run_identity
 from hardneg.config.run_identity import STATUS
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.file_lock import locked
 
 FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
@@ -80,17 +81,14 @@ def begin(folder: Path, **fields: Any) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which a kill releases; raises `UserError` if another process keeps it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        by = read(folder) or {}
-        who = f"process {by['pid']} on {by['host']}" if "pid" in by else "another process"
-        raise UserError(f"{folder} is at work in {who}; wait for its end, or stop it") from None
-    try:
+    with locked(folder / LOCK, lambda: _at_work(folder), PATIENCE):
         yield
-    finally:
-        lock.release()
+
+
+def _at_work(folder: Path) -> UserError:
+    by = read(folder) or {}
+    who = f"process {by['pid']} on {by['host']}" if "pid" in by else "another process"
+    return UserError(f"{folder} is at work in {who}; wait for its end, or stop it")
 
 
 def once_left(folder: Path) -> Status | None:

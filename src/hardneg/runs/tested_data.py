@@ -45,6 +45,11 @@ def open_again(folder: Path) -> RetrievalData:
     return open_tested(cfg, _evaluated(folder, cfg), {key_of(str(word)) for word in words})
 
 
+def tested_split(cfg: Any) -> Any:
+    """What a training's or an evaluation's config says that it tests on: a split, several, or None."""
+    return cfg.split.test if _is_training(cfg) else cfg.split
+
+
 def behind(paths: Iterable[Path]) -> Own | None:
     """What the models behind checkpoints, run folders and run files in them were trained on; None where none is known.
 

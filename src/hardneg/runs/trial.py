@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omegaconf import OmegaConf
-
 
 def is_trial(cfg: Any) -> bool:
     """Whether a run is a trial: one of debug=NAME, or of trainer.fast_dev_run."""
-    return bool(cfg.get("debug") or OmegaConf.select(cfg, "trainer.fast_dev_run"))
+    return bool(cfg.get("debug") or (cfg.get("trainer") or {}).get("fast_dev_run"))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from hardneg.config.command_words import to_type
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
@@ -18,6 +17,7 @@ from hardneg.retrieval.model import Model, Reader, VectorSource
 from hardneg.serving import embedding_space
 from hardneg.serving.documents import digest
 from hardneg.serving.index_folder import IndexFolder
+from hardneg.serving.index_there import check_complete
 from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
 from hardneg.serving.shards import Known, Shard
@@ -45,10 +45,7 @@ class StoredVectors(VectorSource):
         self._said = False
         if data.mixed:
             raise ConfigError("from_index: an index is of one data set, and this is a mix of several; leave it null")
-        if not self.folder.builds():
-            raise ConfigError(
-                f"from_index={root} holds no complete index; hardneg index ... {to_type('index.path', root)} makes one"
-            )
+        check_complete(root)
 
     @cached_property
     def _digests(self) -> np.ndarray:

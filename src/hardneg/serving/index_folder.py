@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from hardneg.config.command_words import command_line, to_type
 from hardneg.errors import UserError
 from hardneg.serving.builds import OURS, PLAN, Build, read_plan
@@ -18,6 +16,7 @@ from hardneg.serving.manifest import NAME, RETIRED
 from hardneg.serving.reader_hold import unheld
 from hardneg.serving.shards import CARD
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.file_lock import locked
 
 POINTER = "live.json"
 POINTING = 30.0  # seconds to wait for another process that moves the pointer, which takes it milliseconds
@@ -42,20 +41,16 @@ class IndexFolder:
             (self.root / "shards").mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"index.path={self.root}: cannot write there ({error.strerror}); name another") from error
-        try:
-            with FileLock(self.root / ".lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise UserError(f"{self.root}: another process is indexing here; wait for it or end it") from error
+        indexing = UserError(f"{self.root}: another process is indexing here; wait for it or end it")
+        with locked(self.root / ".lock", lambda: indexing):
+            yield
 
     @contextmanager
     def _pointing(self) -> Iterator[None]:
         """Let one process at a time move the pointer; this does not wait for another one that is indexing."""
-        try:
-            with FileLock(self.root / f".{POINTER}.lock", timeout=POINTING):
-                yield
-        except Timeout as error:
-            raise UserError(f"{self.root}: another process is switching here, and does not end; end it") from error
+        switching = UserError(f"{self.root}: another process is switching here, and does not end; end it")
+        with locked(self.root / f".{POINTER}.lock", lambda: switching, POINTING):
+            yield
 
     def _claim(self) -> None:
         """Mark the folder as an index, from which `prune` may remove things."""
@@ -118,6 +113,10 @@ class IndexFolder:
             names = ", ".join(build.name for build in self.builds()) or "none"
             raise UserError(f"{self.root} has {'no' if not found else 'several'} builds {name}; there are {names}")
         return found[0]
+
+    def chosen(self, name: str | None) -> Build:
+        """The build of this name, or the one that answers; raises `UserError` where there is none."""
+        return self.live() if name is None else self.named(name)
 
     def switch(self, build: Build) -> None:
         """Have this build answer from now on: by one rename, so that readers see the old pointer or the new one."""

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
 from hardneg.errors import ConfigError
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.file_lock import locked
 
 NAME, LOCK = ".search", ".search.lock"
 
@@ -22,18 +21,12 @@ def held(folder: Path) -> Iterator[str]:
     A kill releases it: trials of this name that are open when it begins are those that it had left. Raises
     `ConfigError` where another process has it.
     """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(
-            f"{folder}: a search is at work here; wait for its end, or stop it (hydra.sweeper.n_jobs=2"
-            " hydra/launcher=processes runs two trials at a time)"
-        ) from error
-    try:
+    at_work = ConfigError(
+        f"{folder}: a search is at work here; wait for its end, or stop it (hydra.sweeper.n_jobs=2"
+        " hydra/launcher=processes runs two trials at a time)"
+    )
+    with locked(folder / LOCK, lambda: at_work):
         if not (folder / NAME).exists():
             with atomic_write(folder / NAME) as draft:
                 draft.write_text(uuid4().hex, encoding="utf-8")
         yield (folder / NAME).read_text(encoding="utf-8")
-    finally:
-        lock.release()

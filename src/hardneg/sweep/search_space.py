@@ -14,10 +14,10 @@ from hardneg.errors import ConfigError
 def space_of(words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """Split the words into what is searched (key -> distribution) and those that are the same for all trials.
 
-    As in Hydra's own plugin for Optuna: `a,b` and `choice(a, b)` are categories, `range(1, 9, 2)` has steps,
-    `interval(0.1, 1)` is a range of numbers, `int(interval(1, 9))` of whole ones, and `tag(log, interval(...))` is
-    searched by powers. A later word replaces an earlier one of the same key. Raises `ConfigError` where nothing is to
-    search.
+    As in Hydra's own plugin for Optuna: `a,b` and `choice(a, b)` are categories, `range(1, 9, 2)` has steps and, as
+    everywhere in Hydra, leaves out its stop, `interval(0.1, 1)` is a range of numbers, `int(interval(1, 9))` of whole
+    ones, and `tag(log, interval(...))` is searched by powers. A later word replaces an earlier one of the same key.
+    Raises `ConfigError` for an empty range, and where nothing is to search.
     """
     searched: dict[str, Any] = {}
     same: dict[str, str] = {}
@@ -50,10 +50,13 @@ def _distribution(override: Override) -> Any:
             return IntDistribution(start, end, log=log)
         return FloatDistribution(start, end, log=log)
     if isinstance(value, RangeSweep):
-        start, stop, step = value.start or 0, value.stop, value.step
-        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
-            return IntDistribution(start, stop - 1 - (stop - 1 - start) % step, step=step, log=log)
-        return FloatDistribution(float(start), float(stop or 0), step=None if log else float(step), log=log)
+        values = list(value.range())  # without its stop, whatever the numbers are
+        if not values:
+            raise ConfigError(f"{override.input_line}: the range is empty")
+        low, high, step = min(values), max(values), abs(value.step)
+        if isinstance(step, int) and isinstance(low, int):
+            return IntDistribution(low, high, step=step, log=log)
+        return FloatDistribution(float(low), float(high), step=None if log else float(step), log=log)
     if not isinstance(value, ChoiceSweep):
         raise ConfigError(f"{override.input_line}: a search takes choice(), range() and interval()")
     return CategoricalDistribution(list(override.sweep_string_iterator()))

@@ -12,5 +12,5 @@ UNFINISHED = ".tmp-"  # NAME.tmp-XXXX: what is being built, or removed
 def cache_folder() -> Path:
     """Return the cache that runs share unless they say otherwise: HARDNEG_CACHE, or `hardneg` where caches belong."""
     if chosen := environ.get("HARDNEG_CACHE"):
-        return Path(chosen)
+        return Path(chosen).expanduser()
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hardneg"

@@ -39,6 +39,7 @@ from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
 from hardneg.training.callbacks.judge_negatives import JudgeNegatives
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 from hardneg.training.callbacks.kept_rate import KeptRate
+from hardneg.training.callbacks.kept_temperatures import KeptTemperatures
 from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
@@ -179,6 +180,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     own += [
         CutEpoch(),
         KeptRate(),
+        KeptTemperatures(),
         SaveOnSigterm(kept / LAST),
         LogSteps(),
         clock,

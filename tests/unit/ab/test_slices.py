@@ -33,6 +33,15 @@ def test_equal_values_stay_together():
     assert {name: int(here.sum()) for name, here in found.items()} == {"1": 8, "2-3": 2}
 
 
+def test_shares_that_are_named_alike_are_one_slice():
+    """1 of 3 words and 100 of 301 are both 33%: the second took the name of the first, whose queries were gone."""
+    texts = {f"q{i}": " ".join(map(str, range(size))) for i, size in enumerate([3, 3, 301, 301, 2, 2])}
+    held = {f"d{i}": " ".join(map(str, range(max(size // 3, 1)))) for i, size in enumerate([3, 3, 301, 301, 2, 2])}
+    labels = {query: {f"d{query[1:]}": 1} for query in texts}
+    found = slices(Judged("made up", labels, queries=texts, docs=held), {})["words in the document"]
+    assert {name: int(here.sum()) for name, here in found.items()} == {"33%": 4, "50%": 2}
+
+
 def test_lexical_overlap_is_of_the_best_relevant_document():
     asked = Judged(
         "made up", {"q": {"d": 1, "e": 1, "x": 1}, "r": {"d": 0, "e": 1}}, {"q": "red Red house", "r": "blue"},

@@ -225,6 +225,14 @@ def test_every_query_its_own_cluster_changes_nothing():
     assert (one.error, one.freedom) == pytest.approx((other.error, other.freedom))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.001])
+@pytest.mark.parametrize("freedom", [0.05, 0.2, 0.3, 0.4, 1.0])
+def test_a_fraction_of_a_degree_of_freedom_finds_next_to_nothing(freedom, alpha):
+    d = Difference(0.1, 0.1, freedom, 2, 2, Components(0.1, 0.1, 0.1, 0.5))
+    assert d.detectable(alpha) > (1.0 if freedom == 1.0 else 10.0)
+
+
 def test_what_is_detectable_is_found_in_80_percent_of_tries():
     parts = Components(seed=0.006**2, query=0.18**2, rest=0.15**2)
     error, freedom = parts.error(5, 1000)

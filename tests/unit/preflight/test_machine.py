@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from hardneg.encoders import hub
 from hardneg.errors import ConfigError
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.writable import check_writable
+from hardneg.system.cache_folder import cache_folder
 
 
 @pytest.fixture
@@ -123,6 +125,15 @@ def test_a_folder_that_is_not_there_is_not_made_by_the_question(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"hydra.run.dir=.*/file/run: cannot write in .*/file \(Not a directory\)"):
         check_writable(tmp_path / "file" / "run", "hydra.run.dir")
+
+
+def test_a_tilde_that_no_shell_has_expanded_is_refused_where_it_would_be_a_folder_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=re.escape(f"cache=~/x: write it in full, as cache={tmp_path}/x")):
+        check_machine(compose("data=toy", "cache='~/x'"))
+    check_machine(compose("data=toy", f"cache={tmp_path}/x", "logger=wandb", "logger.wandb.dir='~/y'"))
+    monkeypatch.setenv("HARDNEG_CACHE", "~/z")
+    assert cache_folder() == tmp_path / "z"
 
 
 def test_what_torch_compile_needs_is_here_or_named(monkeypatch, tmp_path):

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from hardneg.commands.race import command_of
 from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError
+from hardneg.preflight.config import check_config
 from hardneg.race.portfolio import Settings, duplicates, entries
 from hardneg.runs import status
 
@@ -53,6 +54,14 @@ def test_an_arm_that_is_null_is_left_out_and_common_words_are_checked():
     assert list(entries(settings, ["data=toy", "race=default"])) == ["in_batch", "bm25"]
     with pytest.raises(ConfigError, match=r"^seed=1,2: several values"):
         entries(settings, ["seed=1,2"])
+
+
+def test_the_run_that_is_timed_logs_to_its_own_folder_alone_whatever_the_others_log_to():
+    """Also callbacks that write to loggers, such as lr_monitor, are timed."""
+    words = ["logger=wandb", "logger.wandb.project=mine", "callbacks=[lr_monitor]"]
+    timed = entries(Settings("1m", ARMS), words)["bm25"].timed()
+    assert [word for word in timed if word.startswith("logger")] == ["logger=csv"]
+    check_config(compose("train", [word for word in timed if not word.lstrip("+").startswith("hydra.")]))
 
 
 def test_of_arms_that_come_to_the_same_run_the_baseline_stays_or_the_first():

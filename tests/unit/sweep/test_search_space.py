@@ -30,6 +30,10 @@ def hydra_is_up():
         ("shift=int(interval(-4, 0))", D.IntDistribution(-4, 0)),
         ("loss.label_smoothing=interval(0, 1)", D.FloatDistribution(0.0, 1.0)),
         ("negatives.bm25.k=range(1, 8, 3)", D.IntDistribution(1, 7, step=3)),
+        ("negatives.bm25.k=range(0, 3)", D.IntDistribution(0, 2)),
+        ("loss.infonce.temperature=range(0.1, 0.5, 0.1)", D.FloatDistribution(0.1, 0.4, step=0.1)),
+        ("loss.infonce.temperature=range(0.1, 0.45, 0.1)", D.FloatDistribution(0.1, 0.4, step=0.1)),
+        ("loss.infonce.temperature=range(1, 0, -0.25)", D.FloatDistribution(0.25, 1.0, step=0.25)),
         ("batch_size=choice(64, 128)", D.CategoricalDistribution(["64", "128"])),
         ("negatives=[in_batch],[in_batch,bm25]", D.CategoricalDistribution(["[in_batch]", "[in_batch,bm25]"])),
     ],
@@ -42,6 +46,11 @@ def test_words_are_distributions(word, expected):
 def test_a_later_word_replaces_an_earlier_one():
     space, same = space_of(["batch_size=choice(64, 128)", "optimizer.lr=interval(0.1, 0.2)", "batch_size=32"])
     assert list(space) == ["optimizer.lr"] and same == ["batch_size=32"]
+
+
+def test_an_empty_range_is_refused():
+    with pytest.raises(ConfigError, match=r"k=range\(3, 3\): the range is empty"):
+        space_of(["negatives.bm25.k=range(3, 3)"])
 
 
 def test_nothing_to_search_is_refused():

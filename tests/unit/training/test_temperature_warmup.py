@@ -35,6 +35,15 @@ def test_the_scale_rises_in_a_line_from_one():
     assert seen == pytest.approx([max(1, s / 100 * 50) for s in (0, 1, 10, 50, 100, 100)])
 
 
+@pytest.mark.parametrize(("length", "told"), [(50, True), (100, False), (float("inf"), False)])
+def test_a_run_that_ends_within_the_warm_up_is_told_so(caplog, length, told):
+    warm = TemperatureWarmup(steps=100)
+    warm.setup(at(0), Module(infonce=InfoNCE(0.02), blunt=InfoNCE(1.0)), "fit")
+    warm.on_train_start(Mock(spec=L.Trainer, estimated_stepping_batches=length), Module())
+    said = "the run's 50 steps end within callbacks.temperature_warmup.steps=100: loss.infonce.temperature comes"
+    assert (said in caplog.text) == told == ("0.04, not to 0.02" in caplog.text) and "blunt" not in caplog.text
+
+
 def test_a_run_that_goes_on_knows_what_it_warms_up_to():
     """The checkpoint holds the temperature of its step; what the config says is noted before it is loaded."""
     module, warm = Module(infonce=InfoNCE(0.02)), TemperatureWarmup(steps=100)

@@ -202,13 +202,21 @@ class Evaluate(L.Callback):
         if measured["tests"] == measures["tests"]:
             before = state_dict["before"]
             kept = [before] if isinstance(before, dict) else before or []
-            self.before = [_arrays(values) for values in kept]
+            self.before = [_arrays(values) for values in kept] if self._of_these_queries(kept) else []
         if measured["dev"] != measures["dev"]:
             return
         self.history, self.latest = state_dict["history"], _arrays(state_dict["latest"])
         if (subset := state_dict.get("subset")) is not None:
             self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
             self.agreed = state_dict["agreed"]
+
+    def _of_these_queries(self, before: Sequence[Mapping[str, torch.Tensor]]) -> bool:
+        """Whether the test before training was of the queries of now: earlier versions held others out of some sets."""
+        asked = [len(one.data.split(one.split).query_rows) for one in self.tests]
+        same = not before or [len(next(iter(values.values()))) for values in before] == asked
+        if not same:
+            log.warning("the checkpoint's test before training is of other queries than those of now; it is left out")
+        return same
 
     @cached_property
     def _what_is_measured(self) -> dict[str, list[Any]]:

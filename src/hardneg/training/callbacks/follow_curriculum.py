@@ -20,11 +20,13 @@ from hardneg.training.module import DualEncoder
 class FollowCurriculum(L.Callback):
     """Tell the curriculum how long the run is and what is measured; set what is not drawn; log `curriculum/...`.
 
-    What is drawn is the dataset's business: it shares the curriculum's pace, and reads it at each batch's number.
+    What is drawn is the dataset's business: it shares the curriculum's pace, and reads it at each batch's number. Where
+    every epoch is the first one again (`held`, see `SameBatches`), so is its part of the curriculum.
     """
 
     def __init__(self, curriculum: Curriculum, sources: Mapping[str, OfflineSource]) -> None:
         self.curriculum, self.sources = curriculum, dict(sources)
+        self.held = False
         self.reports: dict[str, tuple[int, dict[str, float]]] = {}
         self.known: dict[str, float] = {}  # the last value of each metric that the pace reads
 
@@ -50,7 +52,7 @@ class FollowCurriculum(L.Callback):
             return
         pl_module.log_dict(self.curriculum.numbers(self._progress(trainer, batch_idx)))
         pace = self.curriculum.pace
-        if pace.watched:
+        if pace.watched and not self.held:
             logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
             # What is not measured at every step keeps its last value, also over a resume: Lightning forgets it there.
             means = {name: collectives.mean(float(logged.get(name, math.nan))) for name in pace.watched}
@@ -58,7 +60,8 @@ class FollowCurriculum(L.Callback):
             pace.watch(self.known, trainer.global_step)
 
     def _progress(self, trainer: L.Trainer, batch_idx: int) -> float:
-        batch = trainer.current_epoch * len(trainer.train_dataloader) + batch_idx  # type: ignore[arg-type]
+        epoch = 0 if self.held else trainer.current_epoch
+        batch = epoch * len(trainer.train_dataloader) + batch_idx  # type: ignore[arg-type]
         return self.curriculum.pace.progress(batch)
 
     def _lists(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lightning as L
 
 from hardneg.data.datamodule import Batches
+from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.remine import Remine
 
 
@@ -22,3 +23,5 @@ class SameBatches(L.Callback):
         for one in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(one, Remine):  # another round has other negatives; the first stays
                 one.every_n_epochs = one.every_n_steps = None
+            if isinstance(one, FollowCurriculum):
+                one.held = True

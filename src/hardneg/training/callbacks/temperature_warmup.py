@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import lightning as L
 
 from hardneg.errors import ConfigError
 from hardneg.training.base import TrainingModule
+
+log = logging.getLogger(__name__)
 
 
 class TemperatureWarmup(L.Callback):
@@ -44,6 +47,17 @@ class TemperatureWarmup(L.Callback):
                 f" are {', '.join(there) or 'none'}"
             )
         return {name: float(there[name].temperature) for name in names}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Warn where the run ends before its losses have the temperatures that they are set to."""
+        steps = trainer.estimated_stepping_batches
+        for name, value in self.final.items():
+            if (reached := self.at(int(min(steps, self.steps)), value)) > value:
+                log.warning(
+                    "the run's %d steps end within callbacks.temperature_warmup.steps=%d: loss.%s.temperature comes"
+                    " down to %.3g, not to %.3g; train longer or warm up less",
+                    *(steps, self.steps, name, reached, value),
+                )
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Set the temperatures of this step."""

@@ -1,0 +1,20 @@
+"""Whether a folder may be one that is imported, seen before what reads it is imported itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hardneg.errors import ConfigError
+
+MODULES, CONFIG = "modules.json", "config.json"  # every folder of sentence-transformers or of model2vec has one
+
+
+def check_importable(folder: Path) -> None:
+    """Raise `ConfigError` for a folder that is neither sentence-transformers' nor model2vec's by its files' names."""
+    if not any((folder / name).is_file() for name in (MODULES, CONFIG)):
+        raise unknown(folder)
+
+
+def unknown(folder: Path) -> ConfigError:
+    """Say that a folder is of neither kind."""
+    return ConfigError(f"{folder} is not a sentence-transformers folder (it has no {MODULES}), nor one of model2vec")

@@ -1,0 +1,23 @@
+"""Whether a folder holds the index that a config names, seen before what opens it is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hardneg.config.command_words import to_type
+from hardneg.errors import ConfigError
+from hardneg.serving.index_folder import IndexFolder
+
+
+def check_build(path: str | Path | None, build: str | None) -> None:
+    """Raise `ConfigError` for what is no folder, `UserError` for one without this build; None is the live one."""
+    if path is None or not Path(path).is_dir():
+        raise ConfigError(f"path={'null' if path is None else path}: give the folder of an index")
+    IndexFolder(path).chosen(build)
+
+
+def check_complete(from_index: str | Path) -> None:
+    """Raise `ConfigError` for a folder whose vectors are to be read, and that holds no complete index."""
+    if not IndexFolder(from_index).builds():
+        make = to_type("index.path", from_index)
+        raise ConfigError(f"from_index={from_index} holds no complete index; hardneg index ... {make} makes one")
