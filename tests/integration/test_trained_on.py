@@ -40,6 +40,15 @@ def test_a_source_that_the_first_run_did_not_have_is_mined_and_judged(on, tmp_pa
     assert "of its negatives above their positive (last third of the training)" in said.stderr
 
 
+@pytest.mark.parametrize("added", [True, False])
+def test_a_queue_is_added_and_starts_empty_or_is_left_out(on, tmp_path, added):
+    """Also in the average."""
+    sources = [["negatives=[in_batch]", "callbacks=[ema]"], ["negatives=[in_batch,queue]", "callbacks=[ema]"]]
+    on(*(sources if added else sources[::-1]), epochs=2)
+    if added:
+        assert next(count for _, count in rows(tmp_path / "on", "negatives/queue/count")) == 0
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -64,15 +64,16 @@ def export(
     from hardneg.exchange.model_card import TrainingRun, model_card
     from hardneg.exchange.write import write
 
-    if formats:
+    asked = {name: f"formats=[{name!r}]" if in_python else f"--{name}" for name in formats}
+    if asked:
         from hardneg.exchange.onnx import check_packages, write_formats
 
-        check_packages(formats, in_python)
+        check_packages(asked)
     with export_folder(folder, force, "force=True" if in_python else "--force") as unfinished:
         trained = checkpoint.load(path)
         write(trained, unfinished)
-        if formats:
-            write_formats(trained, unfinished, formats, in_python)
+        if asked:
+            write_formats(trained, unfinished, asked)
         home = path.resolve().parent.parent
         run = TrainingRun.find(home, None if _is_tested(path, home) else path.name)
         card = model_card(called or folder.resolve().name, trained, run)

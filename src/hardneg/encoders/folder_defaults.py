@@ -11,7 +11,7 @@ from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS
 from hardneg.encoders.model_folder import ModelFolder, check_positions
 from hardneg.encoders.pooling import parts
-from hardneg.encoders.sentence_transformers_folder import UNCUT, read_json
+from hardneg.encoders.sentence_transformers_folder import UNCUT, says_model2vec
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 
@@ -61,7 +61,7 @@ def check_first(folder: ModelFolder, model: str) -> None:
     """Raise `ConfigError` for a folder without a transformer that embeds texts, and say what to do with it."""
     modules = folder.modules
     if modules is None:
-        static = (read_json(folder.path / "config.json") or {}).get("model_type") == "model2vec"
+        static = says_model2vec(folder.path)
     elif modules.routes:
         raise ConfigError(
             f"{model} has separate modules for queries and for documents ({modules.names[0]}); make a checkpoint of"

@@ -48,6 +48,11 @@ CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-enco
 UNCUT = 1_000_000  # tokens; the maximum length of a folder that sets none
 
 
+def says_model2vec(folder: Path) -> bool:
+    """Whether a folder's config.json says that model2vec wrote it."""
+    return (read_json(folder / "config.json") or {}).get("model_type") == "model2vec"
+
+
 @dataclass(frozen=True)
 class ModuleChain:
     """The modules that turn a text into a vector, in order, each with its folder; and the settings of all.

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from hardneg.encoders.sentence_transformers_folder import UNCUT, WEIGHTS, ModuleChain, read_json
+from hardneg.encoders.sentence_transformers_folder import UNCUT, WEIGHTS, ModuleChain, read_json, says_model2vec
 from hardneg.errors import ConfigError
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
@@ -42,7 +42,7 @@ def is_model2vec(folder: Path) -> bool:
         return False
     if (folder / WEIGHTS).is_file():
         return TABLE in names_of(folder / WEIGHTS)
-    return (read_json(folder / CONFIG) or {}).get("model_type") == "model2vec"
+    return says_model2vec(folder)
 
 
 def read_model2vec(folder: Path) -> StaticFolder:

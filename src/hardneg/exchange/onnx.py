@@ -12,7 +12,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,32 +51,33 @@ OPSET = 18
 REASON = 160  # characters kept of a library's error message
 
 
-def write_formats(trained: Trained, folder: Path, formats: Sequence[str], in_python: bool = False) -> None:
+def write_formats(trained: Trained, folder: Path, formats: Mapping[str, str]) -> None:
     """Add these formats to an export in `folder`, one file per tower, and check the vectors that they give.
 
     Inputs are `input_ids` and `attention_mask` (rows, length), int64. Outputs are `sentence_embedding` (rows, dim), and
     for a transformer also `last_hidden_state`. The caller applies prompts and maximum lengths, as sentence-transformers
-    does. Messages name command-line options, or arguments if called `in_python`. Raises `UserError` for a model that
+    does. `formats` has each with the word that asked for it, which messages name. Raises `UserError` for a model that
     cannot be exported, for a file that computes different vectors, and for prompts that are excluded from the pooling:
     such a file cannot know how long they are.
     """
+    first = next(iter(formats.values()))
     if not all(trained.towers.tower(side).include_prompt for side in (QUERY, DOCUMENT)):
         raise UserError(
-            f"{_word(formats[0], in_python)}: encoder.include_prompt=false leaves prompts out of the pooling, but such"
+            f"{first}: encoder.include_prompt=false leaves prompts out of the pooling, but such"
             " a file cannot know where they end; export without this format"
         )
     for place, side in places(trained).items():
         tower = trained.towers.tower(side)
         path = folder / place / MODEL["onnx"]
         path.parent.mkdir(parents=True)
-        with _refused(tower, _word(formats[0], in_python), "torch cannot export {} as ONNX"):
+        with _refused(tower, first, "torch cannot export {} as ONNX"):
             graph = Graph(tower).eval()
             _write_onnx(graph, path)
         if "openvino" in formats:
-            with _refused(tower, _word("openvino", in_python), "OpenVINO cannot convert the graph of {}"):
+            with _refused(tower, formats["openvino"], "OpenVINO cannot convert the graph of {}"):
                 _write_openvino(path, folder / place / MODEL["openvino"])
-        for name in formats:
-            with _refused(tower, _word(name, in_python), "the file of {} was written but does not run"):
+        for name, word in formats.items():
+            with _refused(tower, word, "the file of {} was written but does not run"):
                 _check(folder / place / MODEL[name], name, graph)
         if "onnx" not in formats:
             for file in path.parent.iterdir():
@@ -147,17 +148,15 @@ def _refused(tower: Tower, word: str, what: str) -> Iterator[None]:
         raise UserError(f"{word}: {what.format(f'a {name}')} ({told}); export without this format") from error
 
 
-def _word(name: str, in_python: bool) -> str:
-    """What the user wrote to request a format."""
-    return f"formats=[{name!r}]" if in_python else f"--{name}"
+def check_packages(formats: Mapping[str, str]) -> None:
+    """Raise `UserError` with what to install for these formats, without importing the packages.
 
-
-def check_packages(formats: Sequence[str], in_python: bool = False) -> None:
-    """Raise `UserError` with what to install for these formats, without importing the packages."""
+    `formats` has each with the word that asked for it.
+    """
     needed = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
-    for name in formats:
+    for name, word in formats.items():
         if missing := [package for package in needed[name] if find_spec(package) is None]:
-            raise UserError(f"{_word(name, in_python)} needs {', '.join(missing)}: pip install 'hardneg[{name}]'")
+            raise UserError(f"{word} needs {', '.join(missing)}: pip install 'hardneg[{name}]'")
 
 
 def _example(words: int, rows: int, length: int) -> tuple[Int[Tensor, "R L"], Int[Tensor, "R L"]]:

@@ -15,8 +15,9 @@ from hardneg.data.tables import RetrievalData
 from hardneg.data.test_only import Own, open_for_testing, says_splits
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
+from hardneg.retrieval.test_sets import check_left_out
 from hardneg.system.cache_folder import cache_folder
-from hardneg.training.setup import check_batch_size, check_left_out
+from hardneg.training.setup import check_batch_size
 
 
 class ReadOnce:

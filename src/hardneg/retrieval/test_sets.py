@@ -117,6 +117,14 @@ def leave_out(cfg: DictConfig, data: RetrievalData) -> str | None:
     return split if split in data.qrels else None
 
 
+def check_left_out(cfg: Any, data: RetrievalData) -> None:
+    """Raise `ConfigError` where rankings are to leave out a split that the data do not have: now, not after mining."""
+    split = cfg["evaluate"].get("leave_out")
+    if split is not None and split not in data.qrels:
+        there = ", ".join(sorted(data.qrels))
+        raise ConfigError(f"evaluate.leave_out={split}: data {data.name!r} have no such split; they have {there}")
+
+
 def fingerprints(sets: Sequence[TestSet]) -> str | dict[str, str] | None:
     """What a run was tested on, for `hardneg compare`: a fingerprint, or those of several sets by name."""
     if len(sets) < 2:

@@ -20,6 +20,7 @@ from hardneg.losses.base import Loss, Weighed
 from hardneg.matrix.batch import Rows
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.telemetry import by_source, random_cosine
+from hardneg.training.other_parts import fit_parts
 from hardneg.training.parameter_groups import ParameterGroups, make_optimizer
 from hardneg.training.schedule import AnyScheduler, Schedule, epochs_of
 
@@ -62,6 +63,12 @@ class TrainingModule(L.LightningModule):
 
     def leave(self, folder: Path) -> None:
         """Write what the run is for into its folder, beside the checkpoints; rank 0 calls it, with the best weights."""
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the run train on with other sources and losses; raises `ConfigError` where it cannot (`fit_parts`)."""
+        for key in ("state_dict", "current_model_state"):  # the second beside a moving average
+            if key in checkpoint:
+                fit_parts(checkpoint[key], self)
 
     def on_train_batch_start(self, batch: Rows, batch_idx: int) -> None:
         """Make dropout a pure function of (seed, step, rank): a resumed run goes on with the same masks."""

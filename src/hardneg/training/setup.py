@@ -36,6 +36,7 @@ from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
+from hardneg.retrieval.test_sets import check_left_out
 from hardneg.system import agreement, distributed
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
@@ -87,14 +88,6 @@ def begin(cfg: DictConfig) -> tuple[Path, TrainingSet]:
     training = kept_pairs(cfg, folder, training)
     check_batch_size(cfg, training)
     return folder, training
-
-
-def check_left_out(cfg: Any, data: RetrievalData) -> None:
-    """Raise `ConfigError` where rankings are to leave out a split that the data do not have: now, not after mining."""
-    split = cfg["evaluate"].get("leave_out")
-    if split is not None and split not in data.qrels:
-        there = ", ".join(sorted(data.qrels))
-        raise ConfigError(f"evaluate.leave_out={split}: data {data.name!r} have no such split; they have {there}")
 
 
 def kept_pairs(cfg: DictConfig, folder: Path, training: TrainingSet) -> TrainingSet:

@@ -114,6 +114,6 @@ def test_a_head_is_described_by_its_width_alone():
 def test_no_file_of_onnx_and_no_other_word(made, tmp_path):
     recipe, tokenizer, towers, _ = made
     with pytest.raises(UserError, match="include_prompt=false"):
-        write_formats(Trained(recipe, tokenizer, towers), tmp_path, ["onnx"])
+        write_formats(Trained(recipe, tokenizer, towers), tmp_path, {"onnx": "--onnx"})
     with pytest.raises(ConfigError, match=r"encoder\.include_prompt must be true, false or auto"):
         Transformer(model="any", include_prompt="no")
