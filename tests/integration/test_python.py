@@ -124,6 +124,16 @@ def test_evaluate_gives_the_metrics_of_the_run_and_of_other_data(trained, frame,
         run.evaluate(metrics=["nodcg@1"])
 
 
+def test_evaluate_gives_what_the_command_gives_also_without_the_prompt_of_the_run_s_data(trained, frame, tmp_path):
+    """Their queries never had it: numbers of the same encoder on the same file must not depend on who asks."""
+    run, _ = trained
+    frame[["question", "answer"]].to_json(tmp_path / "other.jsonl", orient="records", lines=True)
+    words = ["data=jsonl", f"data.path={tmp_path / 'other.jsonl'}", f"ckpt_path={run.folder}", "evaluate.bm25=null"]
+    package.run("evaluate", *words, f"hydra.run.dir={tmp_path / 'out'}", "precision=32-true")
+    told = json.loads((tmp_path / "out" / "summary.json").read_text())["test"]["checkpoint"]
+    assert run.evaluate(str(tmp_path / "other.jsonl")) == pytest.approx(told)
+
+
 def test_evaluate_ranks_as_deep_as_a_metric_looks_and_takes_the_mean_of_several_test_splits(trained):
     """A recall@10 of one document is a recall@1."""
     run = package.open_run(trained[0].folder)

@@ -52,7 +52,8 @@ def evaluated(
     splits = splits_of(run.config.split.test) if splits is None else splits
     if not splits:
         raise UserError(f"{run.folder} was trained without a test split; choose one: {', '.join(data.qrels)}")
-    encoder, recipe = run.encoder, run.encoder.trained.recipe
+    # Other data have their own prompt or the encoder's, as for `hardneg evaluate`; not that of the run's data.
+    encoder, recipe = run.encoder, run.trained.recipe
     tables = token_tables(data, encoder.trained.tokenizer, recipe.query, recipe.document, cache)
     leave_out = asked.leave_out if asked.leave_out in data.qrels else None
     retriever = Retriever(data, *tables, encoder.precision, seen(data, leave_out))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hardneg.data.tables import RetrievalData
+    from hardneg.encoders.checkpoint import Trained
     from hardneg.serving.text_encoder import TextEncoder
 
 Kind = Literal["query", "document"]
@@ -111,13 +112,19 @@ class Run:
         return checkpoint_of(self.folder)
 
     @cached_property
+    def trained(self) -> Trained:
+        """What its checkpoint holds: the encoder with its own prompts, without one that came with the data."""
+        from hardneg.encoders import checkpoint
+
+        return checkpoint.load(self.checkpoint)
+
+    @cached_property
     def encoder(self) -> TextEncoder:
         """The trained encoder as evaluation has it: prompts (also one that came with the data), lengths, precision."""
-        from hardneg.encoders import checkpoint
         from hardneg.serving.text_encoder import TextEncoder
 
         told = self.summary if self._summary_file.is_file() else {}
-        path, trained = self.checkpoint, checkpoint.load(self.checkpoint)
+        path, trained = self.checkpoint, self.trained
         if (prompt := told.get("query_prompt")) is not None:
             query = replace(trained.recipe.query, prompt=prompt)
             trained = replace(trained, recipe=replace(trained.recipe, query=query))

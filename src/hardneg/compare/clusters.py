@@ -12,6 +12,8 @@ from jaxtyping import Int
 
 from hardneg.compare.finished_runs import FinishedRun
 from hardneg.data.other_sets import splits_of
+from hardneg.data.readers.lines import Strict, text_lines
+from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import DataError, UserError
 from hardneg.runs.saved_config import open_data, read_config
@@ -22,27 +24,34 @@ ENCODING = "utf-8-sig"  # a byte order mark, which spreadsheets write, is no par
 def read(path: Path) -> dict[str, str]:
     """Read query id -> cluster from a JSON object, or from lines `query_id<TAB>cluster` (.csv: a comma).
 
-    Raises `DataError` with file and line for a line of another form, or a query in two clusters; `UserError` where
-    there is no such file.
+    Lines may be packed; blank ones are left out. Raises `DataError` with file and line for a line of another form or
+    not in UTF-8, or a query in two clusters; `UserError` where there is no such file.
     """
     if not path.is_file():
         raise UserError(f"--cluster {path}: no such file")
     if path.suffix == ".json":
-        try:
-            found = json.loads(path.read_text(encoding=ENCODING))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-        if not isinstance(found, dict):
-            raise DataError(f"{path}:1: must be an object that maps query ids to clusters")
-        return {query: str(cluster) for query, cluster in found.items()}
+        return _of_json(path)
     clusters: dict[str, str] = {}
-    with path.open(encoding=ENCODING, newline="") as lines:
-        for line, row in enumerate(csv.reader(lines, delimiter="," if path.suffix == ".csv" else "\t"), start=1):
-            if len(row) != 2:
-                raise DataError(f"{path}:{line}: must be a query id and a cluster, found {len(row)} columns")
-            if clusters.setdefault(row[0], row[1]) != row[1]:
-                raise DataError(f"{path}:{line}: query {row[0]!r} is in cluster {clusters[row[0]]!r} already")
+    delimiter = "," if unpacked_name(path.name).endswith(".csv") else "\t"
+    for line, text in text_lines(path, Strict()):
+        row = next(csv.reader([text], delimiter=delimiter))
+        if len(row) != 2:
+            raise DataError(f"{path}:{line}: must be a query id and a cluster, found {len(row)} columns")
+        if clusters.setdefault(row[0], row[1]) != row[1]:
+            raise DataError(f"{path}:{line}: query {row[0]!r} is in cluster {clusters[row[0]]!r} already")
     return clusters
+
+
+def _of_json(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(path.read_text(encoding=ENCODING))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (at byte {error.start}); save the file as UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}:1: must be an object that maps query ids to clusters")
+    return {query: str(cluster) for query, cluster in found.items()}
 
 
 def numbered(clusters: dict[str, str], ids: np.ndarray, source: Path) -> Int[np.ndarray, " Q"]:

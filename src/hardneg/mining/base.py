@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from hardneg.data.readers.lines import Strict, text_lines
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
@@ -153,11 +154,12 @@ def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"
     path = Path(documents)
     if not path.is_file():
         raise ConfigError(f"documents={documents!r} must be all, not_held_out or a file with one document id a line")
-    named = [(number, line.strip()) for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)]
-    named = [(number, name) for number, name in named if name]
-    if not named:
+    if not path.read_bytes().strip():
         raise DataError(f"{path}: names no document, so there is nothing to mine; write one id a line")
+    named = list(text_lines(path, Strict()))
     rows = training.data.corpus.find([name for _, name in named])
+    if (other := np.flatnonzero(rows < 0)).size:  # ids may have blanks around them, and lines too
+        rows[other] = training.data.corpus.find([named[place][1].strip() for place in other.tolist()])
     if (rows < 0).any():
         number, name = named[int(np.flatnonzero(rows < 0)[0])]
         raise DataError(f"{path}:{number}: there is no document {name!r} in {training.data.name}")

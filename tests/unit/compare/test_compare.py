@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import sys
 import time
 from dataclasses import replace
@@ -158,10 +159,12 @@ def test_a_learning_curve_is_the_mean_and_the_range_over_seeds(tmp_path):
         ("c.csv", "q0,a\nq0,b\n", r"c.csv:2: query 'q0' is in cluster 'a' already"),
         ("c.json", "[1]", r"c.json:1: must be an object"),
         ("c.json", "{", r"c.json:1: not JSON"),
+        ("c.tsv", "q0\ta\nq1\té\n", r"c.tsv:2: not UTF-8"),  # as a spreadsheet may save it
+        ("c.json", '{"q0": "é"}', r"c.json: not UTF-8 \(at byte 8\); save the file as UTF-8"),
     ],
 )
 def test_a_broken_file_of_clusters_is_named(tmp_path, name, text, message):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=message):
         clusters.read(tmp_path / name)
 
@@ -173,6 +176,13 @@ def test_clusters_from_a_file(tmp_path):
     assert clusters.numbered(clusters.read(path), ids, path).tolist() == [1, 0, 1]
     with pytest.raises(DataError, match=r"1 of 4 test queries have no cluster, such as 'q9'"):
         clusters.numbered(clusters.read(path), np.append(ids, "q9"), path)
+
+
+def test_blank_lines_and_packing_of_a_file_of_clusters_do_not_matter(tmp_path):
+    lines = 'q0\ta\n\n"q 1"\tb\n\n'
+    (tmp_path / "c.tsv").write_text(lines)
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(lines.replace("\t", ",").encode()))
+    assert clusters.read(tmp_path / "c.tsv") == clusters.read(tmp_path / "c.csv.gz") == {"q0": "a", "q 1": "b"}
 
 
 def test_queries_that_share_a_positive_are_one_cluster_also_through_others():
