@@ -71,6 +71,14 @@ def test_a_mix_trains_on_every_kind_of_negative_and_reports_set_by_set(hardneg, 
     assert all(query.split("/")[0] == doc.split("/")[0] for query, _, doc, *_ in ranked)
 
 
+def test_batches_of_several_sets_train_and_the_log_says_what_an_epoch_holds(hardneg, mixed, tmp_path):
+    apart = ["negatives=[in_batch]", "filter=[known_positives,same_set]", "data.batches=blended"]
+    said = hardneg("train", *mixed, *SMALL, *apart, "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert "queries an epoch, in 7 blended batches: world 36, places 26" in said.stderr
+    filtered = [row["negatives/in_batch/filtered"] for row in rows(tmp_path / "run") if "train/loss" in row]
+    assert len(filtered) == 7 and max(filtered) > 1, "the other set's documents"
+
+
 def test_compare_gives_every_set_the_same_weight(hardneg, mixed, tmp_path):
     for strategy in ("in_batch", "random"):
         hardneg(

@@ -52,8 +52,7 @@ class Batches(L.LightningDataModule):
         self.order.check(self.batch_size, ranks)
         sampler = EpochSampler(len(self.rows), self.batch_size, self.seed, distributed.rank(), ranks, self.order)
         if len(self.order.sets) > 1:
-            counts = zip(self.order.sets, self.order.batches(self.batch_size * ranks), strict=True)
-            log.info("batches an epoch: %s", ", ".join(f"{name} {count}" for name, count in counts))
+            log.info("%s", self.order.told(self.batch_size * ranks))
         # Without a trainer, as in a test or a benchmark, batches stay where they are made.
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         devices = 1 if self.trainer is None else self.trainer.num_devices

@@ -57,6 +57,14 @@ class Order:
         counts[more] += 1
         return counts.tolist()
 
+    def told(self, width: int) -> str:
+        """Say how much an epoch has of each set: batches, or queries where batches are of several sets."""
+        held = dict(zip(self.sets, replace(self, blended=False).batches(1 if self.blended else width), strict=True))
+        of_sets = ", ".join(f"{name} {count}" for name, count in held.items())
+        if self.blended:
+            return f"queries an epoch, in {sum(self.batches(width))} blended batches: {of_sets}"
+        return f"batches an epoch: {of_sets}"
+
     def epoch(self, seed: int, epoch: int, width: int) -> Int64[np.ndarray, "rows 2"]:
         """Return the epoch's rows in order, `width` of them a batch: (visit, index), a pure function of (seed, epoch).
 

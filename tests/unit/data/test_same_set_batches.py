@@ -115,6 +115,12 @@ def test_blended_batches_hold_several_sets_in_the_same_proportion(temper, counts
     assert len(Order(SIZES, blended=True).epoch(7, 0, 5)) == 35, "only the end is cut"
 
 
+def test_what_an_epoch_holds_is_told_in_batches_or_in_queries():
+    assert Order(SIZES).told(6) == "batches an epoch: big 3, small 0, middle 1"
+    told = Order(SIZES, temper=0.0, blended=True).told(6)
+    assert told == "queries an epoch, in 6 blended batches: big 12, small 12, middle 12"
+
+
 def test_ranks_share_a_blended_batch():
     order = Order(SIZES, blended=True)
     whole = [list(batch) for batch in EpochSampler(36, 6, 7, order=order)]
