@@ -71,6 +71,13 @@ def test_a_mix_trains_on_every_kind_of_negative_and_reports_set_by_set(hardneg, 
     assert all(query.split("/")[0] == doc.split("/")[0] for query, _, doc, *_ in ranked)
 
 
+def test_blended_batches_train_on_all_sets(hardneg, mixed, tmp_path):
+    words = [*mixed, *SMALL, *NEGATIVES, "data.batches=blended", "trainer.max_epochs=1"]
+    said = hardneg("train", *words, "hydra.run.dir=run").stderr
+    steps = sum("train/loss" in row for row in rows(tmp_path / "run"))
+    assert f"batches an epoch: all sets {steps}" in said and steps > 0
+
+
 def test_compare_gives_every_set_the_same_weight(hardneg, mixed, tmp_path):
     for strategy in ("in_batch", "random"):
         hardneg(

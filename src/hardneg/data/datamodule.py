@@ -52,7 +52,8 @@ class Batches(L.LightningDataModule):
         self.order.check(self.batch_size, ranks)
         sampler = EpochSampler(len(self.rows), self.batch_size, self.seed, distributed.rank(), ranks, self.order)
         if len(self.order.sets) > 1:
-            counts = zip(self.order.sets, self.order.batches(self.batch_size * ranks), strict=True)
+            names = ["all sets"] if self.order.blended else self.order.sets
+            counts = zip(names, self.order.batches(self.batch_size * ranks), strict=True)
             log.info("batches an epoch: %s", ", ".join(f"{name} {count}" for name, count in counts))
         # Without a trainer, as in a test or a benchmark, batches stay where they are made.
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device

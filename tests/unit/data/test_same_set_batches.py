@@ -115,6 +115,13 @@ def test_blended_batches_hold_several_sets_in_the_same_proportion(temper, counts
     assert len(Order(SIZES, blended=True).epoch(7, 0, 5)) == 35, "only the end is cut"
 
 
+def test_a_loader_of_blended_batches_says_how_many_there_are(caplog):
+    rows = TrainingRows(make_training([(0, 0)]), Mixture({}, ("positive",), seed=1))
+    with caplog.at_level("INFO"):
+        Batches(rows, list, batch_size=6, seed=1, order=Order(SIZES, blended=True)).train_dataloader()
+    assert "batches an epoch: all sets 6" in caplog.text
+
+
 def test_ranks_share_a_blended_batch():
     order = Order(SIZES, blended=True)
     whole = [list(batch) for batch in EpochSampler(36, 6, 7, order=order)]
