@@ -152,13 +152,13 @@ def _clusters(given: argparse.Namespace, by_arm: Sequence[Arm]) -> np.ndarray | 
 
 
 def _write(given: argparse.Namespace, comparisons: Sequence[Comparison], overviews: Sequence[Across]) -> None:
-    from hardneg.compare import across_tables, tables
+    from hardneg.compare import across_tables, latex, tables
 
     texts = {
         given.markdown: lambda: "\n".join(
             [*map(across_tables.markdown, overviews), *map(tables.markdown, comparisons)]
         ),
-        given.latex: lambda: "\n".join([tables.latex(comparisons), *map(across_tables.latex, overviews)]),
+        given.latex: lambda: "\n".join([latex.comparisons(comparisons), *map(latex.across_sets, overviews)]),
         given.csv: lambda: tables.comma_separated(comparisons),
     }
     for path, text in texts.items():

@@ -1,4 +1,4 @@
-"""The tables of a comparison: for the terminal, Markdown, LaTeX and CSV."""
+"""The tables of a comparison: for the terminal, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def header(table: Comparison) -> list[str]:
 
 def cells(row: Row, table: Comparison) -> list[str]:
     """One row, as text."""
-    out = [row.arm, str(len(row.seeds)), f"{row.mean:.4f}", _number(row.spread, ".4f")]
+    out = [row.arm, str(len(row.seeds)), f"{row.mean:.4f}", number(row.spread, ".4f")]
     return out + (_tested(row.contrast, table) if row.contrast else [""] * (len(header(table)) - len(out)))
 
 
@@ -50,16 +50,16 @@ def _tested(contrast: Contrast, table: Comparison) -> list[str]:
     return [
         f"{d.mean:+.4f} [{low:+.4f}, {high:+.4f}]",
         freedom(d.freedom),
-        *(_number(value if contrast.tested else None, ".2g") for value in p),
+        *(number(value if contrast.tested else None, ".2g") for value in p),
         "" if contrast.wins is None else " / ".join(map(str, contrast.wins)),
-        _number(contrast.dz, "+.2f"),
+        number(contrast.dz, "+.2f"),
         f"{d.seeds} x {d.queries}" if d.queries else f"{d.seeds} seeds only",
         contrast.verdict,
     ]
 
 
-def _number(value: float | None, form: str) -> str:
-    """A number; empty where there is none, such as the SD of one seed."""
+def number(value: float | None, form: str) -> str:
+    """Write a number; empty where there is none, such as the SD of one seed."""
     return "" if value is None or math.isnan(value) else f"{value:{form}}"
 
 
@@ -127,56 +127,6 @@ def markdown(table: Comparison) -> str:
 def line(cells: Iterable[str]) -> str:
     """Return one line of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-_SPECIAL = str.maketrans({
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    **{c: "\\" + c for c in "&%$#_{}"}, "<": r"$<$", ">": r"$>$", "|": r"$|$",
-})  # fmt: skip
-
-
-def escaped(text: str) -> str:
-    """Return text as LaTeX takes it."""
-    return text.translate(_SPECIAL)
-
-
-def latex(tables: Sequence[Comparison]) -> str:
-    r"""Return booktabs tables to `\input`; arms are bold where the difference is significant after correction."""
-    return "% \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
-
-
-def _latex(table: Comparison) -> str:
-    margin = table.plan.margin is not None
-    names = ["Arm", "Mean", "SD", r"$\Delta$ [95\% interval]", r"$p_\mathrm{Holm}$"]
-    names += ([r"$p_\mathrm{equiv}$"] if margin else []) + ["W/T/L", "$d_z$"]
-    lines = [" & ".join(names) + r" \\", r"\midrule"]
-    for row in table.rows:
-        out = [escaped(row.arm), f"{row.mean:.3f}", _number(row.spread, ".3f")]
-        lines.append(" & ".join(out + _latex_tested(row.contrast, margin)) + r" \\")
-    body = "\n".join(lines)
-    caption = escaped(f"{title(table)}. {legend(table)}")
-    return (
-        "\\begin{table}\n\\centering\n\\footnotesize\n\\setlength{\\tabcolsep}{3pt}\n"
-        f"\\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
-        f"\\caption{{{caption}}}\n\\end{{table}}\n"
-    )
-
-
-def _latex_tested(contrast: Contrast | None, margin: bool) -> list[str]:
-    if contrast is None:
-        return [""] * (4 + margin)
-    d = contrast.difference
-    low, high = (f"{x:+.3f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
-    mean = rf"\mathbf{{{d.mean:+.3f}}}" if contrast.p < ALPHA else f"{d.mean:+.3f}"
-    p = [contrast.p_holm, *[contrast.p_equivalent] * margin]
-    shown = [rf"${mean}$ $[{low}, {high}]$", *(_latex_p(value if contrast.tested else None) for value in p)]
-    return [*shown, "/".join(map(str, contrast.wins or ())), "" if contrast.dz is None else f"${contrast.dz:+.2f}$"]
-
-
-def _latex_p(p: float | None) -> str:
-    if p is None:
-        return ""
-    return "$<$.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def records(tables: Sequence[Comparison]) -> list[dict[str, Any]]:
