@@ -28,7 +28,6 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
-from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture, slots
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
@@ -50,11 +49,11 @@ from hardneg.training.setup import (
     Negatives,
     begin,
     check_groups,
-    make_filters,
     make_losses,
     objective,
     own_device,
     prepare_negatives,
+    setting_of,
     teacher_vectors,
 )
 from hardneg.training.warmup_epochs import check_warmup
@@ -153,18 +152,6 @@ def corpus_vectors(cfg: DictConfig, folder: Path, negatives: Negatives) -> Corpu
     if cfg.from_index is not None or not any(source.follows_model for source in negatives.stored.values()):
         return None
     return CorpusVectors(Path(cfg.cache) / "work" / f"vectors-{owner_name(folder)}")
-
-
-def setting_of(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
-    """The setting of the negative sources: the data, the filters, the cache, and who holds what they mine."""
-    return Setting(
-        training,
-        make_filters(cfg, training),
-        Path(cfg.cache),
-        owner=owner_name(folder),
-        device=own_device(cfg),
-        positives=cfg.positives,
-    )
 
 
 def make_batches(

@@ -16,24 +16,21 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.cross_encoder import PairRecipe
 from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_run
-from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import seen
 from hardneg.retrieval.test_sets import load_others
-from hardneg.system.cache import owner_name
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
 from hardneg.training.ranks import joined
 from hardneg.training.setup import (
     begin,
     check_groups,
-    make_filters,
     make_losses,
     objective,
-    own_device,
     prepare_negatives,
+    setting_of,
 )
 
 
@@ -53,8 +50,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, recipe.build)
-    filters = make_filters(cfg, training)
-    setting = Setting(training, filters, cache, owner=owner_name(folder), device=own_device(cfg))
+    setting = setting_of(cfg, folder, training)
     negatives = prepare_negatives(cfg, setting, losses)
     mixture = Mixture(negatives.offline, negatives.names, cfg.seed, per_set=negatives.per_set)
     network = recipe.build()
@@ -63,7 +59,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     rows = TrainingRows(training, mixture, cfg.positives)
     collate = PairCollate(network.tokens, training, mixture.has_teacher)
     batches = Batches(rows, collate, cfg.batch_size, cfg.seed, cfg.num_workers, training.order)
-    module = PairModule(network, recipe, objective(cfg, negatives, filters, losses))
+    module = PairModule(network, recipe, objective(cfg, negatives, setting.filters, losses))
     bm25 = classes.build(cfg.evaluate.bm25)
 
     def ranks(data: RetrievalData) -> Reranker:

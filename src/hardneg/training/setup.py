@@ -38,6 +38,7 @@ from hardneg.pairs import report as pairs_report
 from hardneg.pairs.select import select, selected
 from hardneg.retrieval.test_sets import check_left_out
 from hardneg.system import agreement, distributed
+from hardneg.system.cache import owner_name
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
@@ -138,6 +139,18 @@ def candidates_of(sources: Iterable[object]) -> str:
     """
     of_rows = all(getattr(source, "of_batch", False) or isinstance(source, Queue) for source in sources)
     return "positives" if of_rows else "all"
+
+
+def setting_of(cfg: DictConfig, folder: Path, training: TrainingSet) -> Setting:
+    """The setting of the negative sources: the data, the filters, the cache, and who holds what they mine."""
+    return Setting(
+        training,
+        make_filters(cfg, training),
+        Path(cfg.cache),
+        owner=owner_name(folder),
+        device=own_device(cfg),
+        positives=cfg.positives,
+    )
 
 
 def make_losses(cfg: DictConfig, data: RetrievalData) -> dict[str, Weighed]:
