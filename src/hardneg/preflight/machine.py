@@ -37,7 +37,7 @@ def check_machine(cfg: DictConfig) -> None:
             check_float16(str(node["trainer"].get("precision", "auto")))
     if "device" in node:
         check_device(node["device"])
-    check_models(node)
+    check_pretrained(node)
 
 
 def check_accelerator(trainer: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ def check_device(name: str) -> None:
         raise ConfigError(f"device={name}: {reason}; take device=cpu or auto") from error
 
 
-def check_models(node: dict[str, Any]) -> None:
+def check_pretrained(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for a pretrained model that is neither a folder here nor to be had from the hub."""
     for path, inner in classes.targets(node):
         for key in ("model", "init"):

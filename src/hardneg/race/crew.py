@@ -22,7 +22,7 @@ from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.record import LOCKS
 from hardneg.runs import status
-from hardneg.sweep.check_jobs import check_job, writable
+from hardneg.sweep.check_jobs import check_job, editable
 from hardneg.sweep.jobs import Job, compose
 from hardneg.system.cores import cores
 from hardneg.system.log_level import at_level
@@ -49,7 +49,7 @@ class Crew:
     def __init__(self, config: DictConfig, launcher: Launcher, folder: Path) -> None:
         self.config, self.launcher, self.folder = config, launcher, folder
         # Jobs are composed without race=NAME, so they have no arms that such a word could change.
-        with writable(config.hydra):
+        with editable(config.hydra):
             own = [word for word in config.hydra.overrides.hydra if not word.lstrip("+~").startswith(ARMS)]
             config.hydra.overrides.hydra = own
         if hasattr(launcher, "always_shared"):  # an arm's steps take as long alone as beside others

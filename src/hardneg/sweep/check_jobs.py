@@ -75,14 +75,14 @@ class Preflight(Callback):
             if not launch.first_rank():
                 check_alike(chosen["settings"], run_identity.settings(config))
                 follow(config)
-        with writable(config.hydra.run):
+        with editable(config.hydra.run):
             config.hydra.run.dir = chosen["folder"]
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs and their folders; a bad one ends the sweep here."""
         with stopping_at_errors():  # first: jobs take over the time in it, as it was found here
             folder = Path(launch.decided("sweep", lambda: str(config.hydra.sweep.dir)))
-        with writable(config.hydra):
+        with editable(config.hydra):
             config.hydra.sweep.dir = str(folder)
             if not launch.first_rank():
                 follow(config)
@@ -122,17 +122,17 @@ def follow(config: DictConfig) -> None:
 
     The ranks that Lightning starts are told so by it.
     """
-    with writable(config.hydra):
+    with editable(config.hydra):
         OmegaConf.update(config.hydra, "job_logging.handlers.console.level", "WARNING")
     if (here := launch.place()) is not None:
-        with writable(config.hydra):
+        with editable(config.hydra):
             config.hydra.output_subdir = None
             config.hydra.job.name = f"{config.hydra.job.name}_rank_{here.rank}"
 
 
 @contextmanager
-def writable(node: DictConfig) -> Iterator[None]:
-    """Make a part of Hydra's own config writable: it is closed, and read-only from Hydra 1.4 on."""
+def editable(node: DictConfig) -> Iterator[None]:
+    """Make a part of Hydra's own config editable: it is closed, and read-only from Hydra 1.4 on."""
     with read_write(node), open_dict(node):
         yield
 
