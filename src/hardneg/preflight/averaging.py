@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
-from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.negatives.base import OnlineSource
+from hardneg.preflight.added_callbacks import added_callbacks, averages
 from hardneg.training.callbacks.moving_average import MovingAverage
 
 TAKE_OURS = "take callbacks=[ema]"
@@ -16,7 +16,7 @@ TAKE_OURS = "take callbacks=[ema]"
 
 def check_averaging(node: dict[str, Any], sources: dict[str, Any]) -> None:
     """Raise `ConfigError` for averaged weights that a run would not be judged by, or that would be wrong."""
-    callbacks = classes.build_group(node.get("callbacks"), "callbacks")
+    callbacks = added_callbacks(node)
     for name, callback in callbacks.items():
         if isinstance(callback, StochasticWeightAveraging):
             raise ConfigError(
@@ -24,10 +24,10 @@ def check_averaging(node: dict[str, Any], sources: dict[str, Any]) -> None:
                 f" checkpoint is written, so that it would be neither evaluated nor saved; {TAKE_OURS}, or for the"
                 " plain mean of all steps a _target_ of lightning.pytorch.callbacks.WeightAveraging"
             )
-    averages = {name: one for name, one in callbacks.items() if isinstance(one, WeightAveraging)}
-    if len(averages) > 1:
-        raise ConfigError(f"callbacks={','.join(averages)} keep an average each, and a run ends with one; choose one")
-    for name, callback in averages.items():
+    averaging = averages(callbacks)
+    if len(averaging) > 1:
+        raise ConfigError(f"callbacks={','.join(averaging)} keep an average each, and a run ends with one; choose one")
+    for name, callback in averaging.items():
         if isinstance(callback, MovingAverage):
             continue
         # Lightning's callbacks average all that a module holds.

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
-from lightning.pytorch.callbacks import WeightAveraging
-
 from hardneg.config import classes
-from hardneg.data.workers import AUTO
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import VectorLoss, Weighed
@@ -19,16 +14,15 @@ from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
+from hardneg.preflight.added_callbacks import added_callbacks, averages
 from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.beginnings import only_where_it_begins
-from hardneg.preflight.early_stopping import check_early_stopping
+from hardneg.preflight.dev_metrics import check_dev_metrics, check_subset
 from hardneg.preflight.filters import check_filters
 from hardneg.preflight.losses import check_losses, check_one_teacher, check_warmed_up
-from hardneg.preflight.split_weights import callbacks_of, check_split, splits_weights
+from hardneg.preflight.ranges import check_ranges, check_remine
+from hardneg.preflight.split_weights import check_split, splits_weights
 from hardneg.preflight.temperatures import check_temperatures
-from hardneg.retrieval.metrics import names_of
-from hardneg.training.dev_subset import SubsetSize
-from hardneg.training.schedule import Plateau
 
 
 def check_sources(node: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +41,7 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
             f" in negatives=[in_batch,bm25]{live if 'in_batch' in sources else ''}"
         )
     averaged = [name for name, source in sources.items() if needs_average(source)]
-    if averaged and not any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+    if averaged and not averages(added_callbacks(node)):
         raise ConfigError(
             f"negatives.{averaged[0]} mines with weights=average, and nothing keeps a moving average here; in hardneg"
             " train add callbacks=[ema], elsewhere take weights=current"
@@ -85,7 +79,8 @@ def check_combination(node: dict[str, Any]) -> None:
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_frozen(node)
-    check_numbers(node, ("num_workers", "batch_size"))
+    check_dev_metrics(node)
+    check_ranges(node, ("num_workers", "batch_size"))
     check_subset(node)
     of_batch = all(getattr(source, "of_batch", False) for source in sources.values())
     if node["batch_size"] == 1 and of_batch:
@@ -215,48 +210,5 @@ def check_pairs(node: dict[str, Any]) -> None:
     check_one_teacher(node, losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
-    check_numbers(node, ("num_workers",))
-
-
-def check_numbers(node: dict[str, Any], autos: Sequence[str]) -> None:
-    """Raise `ConfigError` for numbers out of range, and for a schedule that waits for dev metrics that will not come.
-
-    `autos` are the keys whose `auto` is settled when the run begins.
-    """
-    if isinstance(classes.build(node["schedule"]), Plateau) and node["split"]["dev"] is None:
-        raise ConfigError("schedule=plateau follows the dev split, and split.dev is null; choose schedule=constant")
-    names = names_of(node["evaluate"]["metrics"])
-    if (best := node["evaluate"]["best"]) not in names:
-        raise ConfigError(
-            f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
-        )
-    check_early_stopping(node, names)
-    for key, least in {"batch_size": 1, "positives": 1, "seed": 0, "num_workers": 0}.items():
-        if key in autos and node[key] == AUTO:
-            continue
-        if not isinstance(node[key], int) or isinstance(node[key], bool) or node[key] < least:
-            word = ", or auto" if key in autos else ""
-            raise ConfigError(f"{key}={node[key]!r} must be a whole number, {least} or more{word}")
-
-
-def check_subset(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for dev documents that cannot be chosen as asked."""
-    documents, subset = node["evaluate"]["documents"], node["evaluate"]["subset"]
-    if documents not in ("all", "subset"):
-        raise ConfigError(f"evaluate.documents={documents!r} must be all or subset (see evaluate.subset)")
-    known = {one.name for one in fields(SubsetSize)}
-    if unknown := (subset or {}).keys() - known:
-        raise ConfigError(f"evaluate.subset.{min(unknown)} is unknown; it has {', '.join(sorted(known))}")
-    SubsetSize(**(subset or {}))
-    if documents == "subset" and node["split"]["dev"] is None:
-        raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")
-
-
-def check_remine(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for settings that cannot work."""
-    for key, least in {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": 1, "keep_last": 2}.items():
-        value = node[key]
-        if value is None and key != "warmup_epochs":
-            continue
-        if not isinstance(value, int) or value < least:
-            raise ConfigError(f"remine.{key}={value!r} must be a whole number, {least} or more")
+    check_dev_metrics(node)
+    check_ranges(node, ("num_workers",))

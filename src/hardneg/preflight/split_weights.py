@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch.callbacks import WeightAveraging
-
 from hardneg.config import classes
 from hardneg.errors import ConfigError
+from hardneg.preflight.added_callbacks import added_callbacks, averages
 from hardneg.preflight.optimizer import check_split_optimizer
 from hardneg.training.fsdp import FSDP2
 
@@ -37,7 +36,7 @@ def check_split(node: dict[str, Any]) -> None:
             "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
         )
     check_learned(node)
-    if any(isinstance(one, WeightAveraging) for one in callbacks_of(node)):
+    if averages(added_callbacks(node)):
         raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
 
 
@@ -60,8 +59,3 @@ def splits_weights(node: dict[str, Any]) -> bool:
     """Whether the trainer splits weights over devices."""
     strategy = node["trainer"].get("strategy")
     return isinstance(strategy, dict) and isinstance(classes.build(strategy), FSDP2)
-
-
-def callbacks_of(node: dict[str, Any]) -> list[Any]:
-    """Make the callbacks that the config adds."""
-    return list(classes.build_group(node.get("callbacks"), "callbacks").values())

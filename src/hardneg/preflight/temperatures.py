@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hardneg.errors import ConfigError
-from hardneg.preflight.split_weights import callbacks_of
+from hardneg.preflight.added_callbacks import added_callbacks
 from hardneg.training.callbacks.temperature_warmup import TemperatureWarmup
 
 
 def check_temperatures(node: dict[str, Any], losses: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for a warm-up of losses that cannot have one, or that a curriculum moves too."""
     moved = set((node["curriculum"] or {}).get("temperature") or {})
-    for one in callbacks_of(node):
+    for one in added_callbacks(node).values():
         if isinstance(one, TemperatureWarmup) and (both := sorted(moved & set(one.chosen(losses)))):
             raise ConfigError(
                 f"curriculum.temperature.{both[0]} and callbacks.temperature_warmup both set the temperature of"

@@ -12,7 +12,7 @@ from hardneg.config.composition import check_keys, check_numbers
 from hardneg.config.value_kinds import check_arguments
 from hardneg.errors import ConfigError
 from hardneg.mining.alarm_rules import Thresholds
-from hardneg.preflight.combinations import check_remine
+from hardneg.preflight.ranges import check_remine
 
 REMINE = {"warmup_epochs": 0, "every_n_epochs": 1, "every_n_steps": None, "keep_last": None}
 
