@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg.config import classes
-from hardneg.data.readers.guess import kind_at
+from hardneg.data.readers.guess import REPOS, kind_at
 from hardneg.errors import ConfigError
 
 NAME = re.compile(r"\w[\w-]*")
@@ -68,6 +68,8 @@ def _entry(given: Any, cache: str | None) -> tuple[dict[str, Any], str]:
         if not node.get("path"):
             raise ConfigError("give its path, as in {path: DIR}, or its kind, as in {data: hub, repo: OWNER/NAME}")
         kind = kind_at(Path(str(node["path"])).expanduser())
+        if kind in REPOS:  # a copy of a repository of the hub
+            node["repo"] = node.pop("path")
     file = Path(str(resources.files("hardneg.conf"))) / "data" / f"{kind}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))

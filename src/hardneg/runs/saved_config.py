@@ -16,6 +16,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.errors import UserError
 from hardneg.system.cache_folder import cache_folder
 
+PLACES = ("path", "repo", "qrels_repo")  # where data lie: what is no file or folder here is a name on the hub
 HYDRA = re.compile(r"\$\{hydra:([\w.]+)\}")
 
 
@@ -54,8 +55,10 @@ def _of_hydra(node: Any) -> Iterator[tuple[str, str]]:
 def _paths(node: Any) -> Iterator[tuple[str, str]]:
     """The paths of the data, one set or several, and of the cache, by their keys; not what is made of others."""
     data = node.get("data") or {}
-    named = {"cache": node.get("cache"), "data.path": data.get("path"), "data.cache": data.get("cache")}
-    named |= {f"data.sets.{name}.path": one.get("path") for name, one in (data.get("sets") or {}).items()}
+    named = {"cache": node.get("cache"), "data.cache": data.get("cache")}
     also = (node.get("evaluate") or {}).get("also") or {}
-    named |= {f"evaluate.also.{name}.path": one.get("path") for name, one in also.items()}
+    sets = {"data": data}
+    sets |= {f"data.sets.{name}": one for name, one in (data.get("sets") or {}).items()}
+    sets |= {f"evaluate.also.{name}": one for name, one in also.items()}
+    named |= {f"{key}.{place}": one.get(place) for key, one in sets.items() for place in PLACES}
     yield from ((key, value) for key, value in named.items() if isinstance(value, str) and "${" not in value)

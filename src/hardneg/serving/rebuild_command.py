@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.config.command_words import as_value, key_of
+from hardneg.runs.saved_config import PLACES
 
 
 def is_data(word: str) -> bool:
@@ -15,8 +16,11 @@ def is_data(word: str) -> bool:
 
 
 def located(data: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return a data node, and the words that name it, with an absolute path."""
-    if "path" not in data:
-        return data, list(words)
-    path = str(Path(data["path"]).expanduser().resolve())
-    return {**data, "path": path}, [f"data.path={as_value(path)}" if key_of(w) == "data.path" else w for w in words]
+    """Return a data node, and the words that name it, with absolute paths; a set on the hub keeps its name."""
+    places = {
+        f"data.{key}": str(here.resolve())
+        for key in PLACES
+        if isinstance(given := data.get(key), str) and (here := Path(given).expanduser()).exists()
+    }
+    own = {key: places[f"data.{key}"] for key in PLACES if f"data.{key}" in places}
+    return {**data, **own}, [f"{key}={as_value(places[key])}" if (key := key_of(w)) in places else w for w in words]

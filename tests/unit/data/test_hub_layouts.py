@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -36,6 +37,29 @@ def check(data, split="train"):
 @pytest.mark.parametrize("write", [hub_layouts.mteb, hub_layouts.mteb_qrels])
 def test_mteb(tmp_path, write):
     check(Hub(str(write(tmp_path / "set", WORLD)), **SPLIT).load())
+
+
+@pytest.mark.parametrize("write", [hub_layouts.mteb, hub_layouts.mteb_qrels])
+def test_a_copy_is_read_as_it_is_now_and_not_as_another_of_its_name_was(tmp_path, write):
+    """`datasets` names what it has made of a folder by the folder's last name and its configs, not by its files."""
+
+    def queries(folder):
+        return Hub(str(folder), **SPLIT).load().queries.texts.to_pylist()
+
+    written = {name: layouts.world(number) for name, number in (("old", 7), ("new", 9))}
+    copies = {name: write(tmp_path / name / "copy", lines) for name, lines in written.items()}
+    for name in ("old", "new", "old"):
+        assert queries(copies[name]) == [line.query for line in written[name]]
+    shutil.rmtree(copies["old"])
+    write(copies["old"], written["new"])
+    assert queries(copies["old"]) == [line.query for line in written["new"]]
+
+
+def test_pairs_in_a_copy_are_read_as_they_are_now(tmp_path):
+    for number in (5, 8):
+        rows = layouts.pairs(layouts.world(number))
+        folder = hub_layouts.snapshot(tmp_path / "copy", {"pairs": {"train": rows}})
+        assert len(Hub(str(folder), config="pairs", **SPLIT).load().queries) == number
 
 
 @pytest.mark.parametrize("judgements", ["data", "qrels", "default"])

@@ -39,6 +39,16 @@ def test_a_path_is_guessed_a_kind_may_be_said_and_a_whole_config_is_taken(beir):
     assert resolved({"evaluate": {"also": {"a": {"path": str(beir)}}}})["evaluate"]["also"]["a"] == found["a"][0]
 
 
+@pytest.mark.parametrize("mark", ["corpus", "NanoNQ"])
+def test_a_path_may_be_a_copy_of_a_repository(tmp_path, mark):
+    """Its reader calls the place repo, as it does beside data.path."""
+    splits = "" if mark == "corpus" else f"  data_files:\n  - split: {mark}\n"
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n- config_name: corpus\n{splits}---\n")
+    node, split = others({"a": {"path": str(tmp_path), "own_documents": "keep"}})["a"]
+    assert node["_target_"].endswith("Hub" if mark == "corpus" else "NanoBeir") and split == "test"
+    assert classes.build(node).repo == str(tmp_path) and classes.build(node).own_documents == "keep"
+
+
 @pytest.mark.parametrize(
     "also, said",
     [

@@ -40,6 +40,14 @@ TEXTS = {
 }
 
 
+def test_what_pzstd_packs_is_read(tmp_path):
+    """Each of its parts comes behind a frame that says how long it is."""
+    notes = bytes.fromhex("502a4d1804000000") + (7).to_bytes(4, "little")
+    rows = [json.dumps(row).encode() + b"\n" for row in PAIRS]
+    (tmp_path / "x.jsonl.zst").write_bytes(b"".join(notes + zstd(row) for row in rows))
+    assert len(Jsonl(str(tmp_path / "x.jsonl.zst"), dev_share=0, test_share=0).load().queries) == 2
+
+
 @pytest.mark.parametrize("ending", PACKED)
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_packing_is_read(tmp_path, ending, name):

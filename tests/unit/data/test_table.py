@@ -282,12 +282,20 @@ def test_words_in_names_say_the_split_of_a_file(tmp_path, caplog, train, dev):
         assert list(table(tmp_path).qrels) == ["train"]  # one table, as a single file of any name is
 
 
-@pytest.mark.parametrize("negative", ["negatives", "hard_negatives", "hard_negative_1", "neg_1"])
+@pytest.mark.parametrize(
+    "negative", ["negatives", "hard_negatives", "hard_negative_1", "neg_1", "Negative", "Hard_Negative"]
+)
 def test_other_names_of_negatives_are_not_passed_over(tmp_path, negative):
     row = {"query": "a", "positives": ["A"], negative: ["X", "Y"]}
     for number, one in enumerate((row, {"question": "a", "answer": "A", negative: ["X", "Y"]})):
         data = table(write(tmp_path / f"{number}.jsonl", [json.dumps(one)]))
         assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X", "Y"}}
+
+
+def test_capitals_in_a_header_cost_no_negatives(tmp_path):
+    """As spreadsheets have them: query and positive were recognised, and the negatives left unread."""
+    data = table(write(tmp_path / "pairs.csv", ["Anchor,Positive,Negative", "a,A,X"]))
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
 
 
 def test_lists_of_documents_with_a_list_of_labels(tmp_path):

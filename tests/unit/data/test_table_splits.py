@@ -39,10 +39,24 @@ def test_words_are_no_splits_where_none_says_train(tmp_path, caplog, names):
             {"train": "nq-train.json", "dev": "nq-dev.json", "corpus": "psgs_w100.tsv"},
         ),
         (["faq.csv", "val.csv"], {"train": "faq.csv", "dev": "val.csv"}),
+        (
+            ["faq-2024-01-15-dev.csv", "faq-2024-01-15-train.csv"],
+            {"train": "faq-2024-01-15-train.csv", "dev": "faq-2024-01-15-dev.csv"},
+        ),
+        (
+            ["devset.csv", "testdata.csv", "trainset.csv"],
+            {"train": "trainset.csv", "dev": "devset.csv", "test": "testdata.csv"},
+        ),
+        (["dev2.csv", "train1.csv"], {"train": "train1.csv", "dev": "dev2.csv"}),
     ],
 )
 def test_words_are_splits_where_one_says_train(tmp_path, names, expected):
     assert splits(tmp_path, *names) == {split: [name] for split, name in expected.items()}
+
+
+def test_numbered_parts_are_one_split(tmp_path):
+    names = ["dev-0.csv", "test-00000-of-00001-1a2b3c.csv", "train-00000-of-00002.csv", "train-00001-of-00002.csv"]
+    assert splits(tmp_path, *names) == {"dev": names[:1], "test": names[1:2], "train": names[2:]}
 
 
 @pytest.mark.parametrize("names", [["nq-dev.csv", "nq-test.csv"], ["dev.csv", "test.csv"], ["dev.csv"]])

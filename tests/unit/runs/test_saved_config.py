@@ -38,6 +38,16 @@ def test_relative_paths_are_those_of_the_directory_it_was_started_in(started, tm
     assert _of_folder([started]).labels == {"q": {"c": 1}}
 
 
+def test_a_copy_of_a_repository_is_that_of_the_directory_too_and_a_name_on_the_hub_stays(tmp_path):
+    (tmp_path / "home" / "copies" / "nano").mkdir(parents=True)
+    sets = {"here": {"repo": "copies/nano", "qrels_repo": "copies"}, "hub": {"repo": "BeIR/scifact", "path": None}}
+    also = {"faq": {"repo": "copies"}}
+    write(tmp_path / "run", {"data": {"sets": sets}, "evaluate": {"also": also}}, tmp_path / "home")
+    cfg, home = read_config(tmp_path / "run"), tmp_path / "home"
+    assert cfg.data.sets.here == {"repo": str(home / "copies" / "nano"), "qrels_repo": str(home / "copies")}
+    assert cfg.data.sets.hub.repo == "BeIR/scifact" and cfg.evaluate.also.faq.repo == str(home / "copies")
+
+
 def test_what_is_not_there_any_more_is_looked_for_from_here(started, tmp_path, monkeypatch):
     (tmp_path / "home").rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")

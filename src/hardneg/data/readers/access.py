@@ -9,9 +9,10 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import plain_copy, there_is
+from hardneg.data.readers.folders import files_below, plain_copy, there_is
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.errors import DataError
+from hardneg.system.cache import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -85,19 +86,35 @@ def splits(
     """
     import datasets
 
-    if is_local(repo):
-        folder = _folder(repo)
-        inner = folder / config if config else folder
-        if is_saved(inner):
-            with _explained(str(inner)):
-                saved = datasets.load_from_disk(str(inner))
-            return {"train": saved} if isinstance(saved, datasets.Dataset) else saved
-        if config and plain_copy(folder) and (tables := _tables(folder, config)):
-            with _explained(str(tables)):
-                return datasets.load_dataset(str(tables), features=features)
-        repo = str(folder)
-    with _explained(repo if config is None else f"{repo} [{config}]"):
-        return datasets.load_dataset(repo, config, features=features, revision=revision)
+    what = repo if config is None else f"{repo} [{config}]"
+    if not is_local(repo):
+        with _explained(what):
+            return datasets.load_dataset(repo, config, features=features, revision=revision)
+    folder = _folder(repo)
+    inner = folder / config if config else folder
+    if is_saved(inner):
+        with _explained(str(inner)):
+            saved = datasets.load_from_disk(str(inner))
+        return {"train": saved} if isinstance(saved, datasets.Dataset) else saved
+    prepared = _prepared(folder)
+    if config and plain_copy(folder) and (tables := _tables(folder, config)):
+        with _explained(str(tables)):
+            return datasets.load_dataset(str(tables), features=features, cache_dir=prepared)
+    with _explained(what):
+        return datasets.load_dataset(str(folder), config, features=features, cache_dir=prepared)
+
+
+def _prepared(folder: Path) -> str:
+    """Where `datasets` keeps what it makes of a folder's files.
+
+    It names that by the folder's last name and the configs in its README.md alone, and would open what it made before
+    the files changed, or of another folder of that name. So we name it by the files too.
+    """
+    from datasets import config
+
+    facts = [(str(path), path.stat()) for path in sorted(files_below(folder.absolute(), by_all_names=True))]
+    files = [[name, found.st_size, found.st_mtime_ns] for name, found in facts]
+    return str(Path(config.HF_DATASETS_CACHE) / "hardneg" / fingerprint(files))
 
 
 def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> Source:

@@ -138,7 +138,7 @@ def plain(present: tuple[str, ...]) -> Roles:
     return Roles(
         query,
         positives,
-        tuple(key for key in present if NEGATIVE.fullmatch(key)),
+        tuple(key for key in present if NEGATIVE.fullmatch(key.lower())),
         score=score,
         positive_scores=has.get("pos_scores"),
         negative_scores=has.get("neg_scores"),
@@ -179,7 +179,7 @@ def usual(row: Mapping[str, Any], present: tuple[str, ...]) -> Roles | None:
     score = _score(present)
     prompt = "prompt" if "prompt" in present else None
     query, positive = _only(present, QUERIES), _only(present, (*POSITIVES, "positive", "positives", "pos"))
-    negatives = tuple(key for key in present if NEGATIVE.fullmatch(key))
+    negatives = tuple(key for key in present if NEGATIVE.fullmatch(key.lower()))
     if query is None or positive is None:
         texts = [key for key in present if not ASIDE.fullmatch(key) and key != score and _is_text(row[key])]
         if len(texts) != 2 or any(len(key) > LONGEST_NAME for key in present) or negatives:

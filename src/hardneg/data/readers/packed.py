@@ -22,6 +22,7 @@ STARTS = {
     b"\x28\xb5\x2f\xfd": "zst",
     b"PK\x03\x04": "zip",
 }
+SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a frame of notes, with which pzstd begins (RFC 8878)
 BZ2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # BZh alone may be text; the second form: empty
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)  # what reading raises for a damaged packed file
 
@@ -43,6 +44,8 @@ def packing(path: Path) -> str | None:
         start = stream.read(10)
     if BZ2.match(start):
         return "bz2"
+    if SKIPPED.match(start):
+        return "zst"
     return next((kind for first, kind in STARTS.items() if start.startswith(first)), None)
 
 

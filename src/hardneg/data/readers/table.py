@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder of such files, or one of save_to_disk"
 CORPUS = "corpus"
 WORDS = IN_FILE_NAMES | {CORPUS: CORPUS, "psgs": CORPUS}  # the last is DPR's
+# At the end of a name: train-00000-of-00002, also with a hash behind, and train-03; the 01 of a date tells no split.
+SHARD = re.compile(r"-0\d*(-of-\d+(-\w+)?)?$")
+BEHIND = re.compile(r"(set|data|\d+)$")  # a word that tells a split: trainset, testdata, dev2
 LOOKED_AT = 20  # the first rows, one of which must tell what the columns are
 
 
@@ -157,7 +161,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     found = sorted(path for path in folder.iterdir() if path.is_file() and kind_of(path) and path.name not in ABOUT)
     splits: dict[str, list[Path]] = {}
     for path in found:
-        splits.setdefault(split_name(plain_stem(path).split("-0")[0]), []).append(path)
+        splits.setdefault(split_name(SHARD.sub("", plain_stem(path))), []).append(path)
     if "train" not in splits:
         splits = _by_words(folder, splits)
     if "train" not in splits:
@@ -184,7 +188,7 @@ def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path
     """
     splits: dict[str, list[Path]] = {}
     for stem, paths in files.items():
-        said = {WORDS[word] for word in words_of(stem) if word in WORDS}
+        said = {WORDS[word] for word in (BEHIND.sub("", word) for word in words_of(stem)) if word in WORDS}
         splits.setdefault(said.pop() if len(said) == 1 else stem, []).extend(paths)
     if "train" not in splits and (len(files) == 1 or not splits.keys() <= {"dev", "test", CORPUS}):
         if odd := [
