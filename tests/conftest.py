@@ -34,11 +34,11 @@ def pytest_collection():
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once():
-    """Parse each yaml and each interpolation once."""
+    """Parse each yaml and each interpolation once, and merge the same yamls once."""
     import quick
 
     with pytest.MonkeyPatch.context() as patch:
-        quick.everything_parsed_once(patch.setattr)
+        quick.everything_once(patch.setattr)
         yield
 
 

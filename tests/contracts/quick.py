@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import importlib.metadata
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,10 +35,17 @@ def entry_points_once(group: str) -> Any:
     return importlib.metadata.entry_points(group=group)
 
 
-def everything_parsed_once(put: Callable[[Any, str, Any], None]) -> None:
-    """Let each yaml and each interpolation be parsed once, by setting attributes as `put` does."""
+def everything_once(put: Callable[[Any, str, Any], None]) -> None:
+    """Let each yaml, interpolation and choice of yamls be read once, by setting attributes as `put` does."""
+    import lightning.fabric.utilities.registry
     import omegaconf._utils
     import omegaconf.base
+    from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultMetric
+
+    for (place, name), once in zip(places(), (reading_once(), choosing_once(), merging_once()), strict=True):
+        put(place, name, once)
+    put(lightning.fabric.utilities.registry, "entry_points", entry_points_once)
+    put(_ResultMetric, "to", moving_where_there_is_a_way())
 
     parse = parsing_interpolations_once()
     put(yaml, "load", parsing_once())
@@ -65,6 +75,114 @@ def parsing_interpolations_once() -> Callable[..., Any]:
     from omegaconf.grammar_parser import parse
 
     return functools.lru_cache(maxsize=4096)(parse)
+
+
+def places() -> list[tuple[Any, str]]:
+    """Where Hydra has what reads a yaml, what finds which yamls are chosen, and what merges them."""
+    from hydra._internal import config_loader_impl
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+
+    return [
+        (FileConfigSource, "load_config"),
+        (config_loader_impl, "create_defaults_list"),
+        (config_loader_impl.ConfigLoaderImpl, "_compose_config_from_defaults_list"),
+    ]
+
+
+def reading_once() -> Callable[..., Any]:
+    """Return Hydra's method that reads the yaml of a folder, which makes a config of each once.
+
+    As `hardneg.config.yaml_sources` does for those of a package, where commands find theirs.
+    """
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+
+    read = FileConfigSource.load_config
+    known: dict[tuple[Any, ...], bytes] = {}
+
+    @functools.wraps(read)
+    def load_config(self: Any, config_path: str) -> Any:
+        path = Path(self.path, self._normalize_file_name(config_path))
+        if not path.is_file():
+            return read(self, config_path)
+        key = (self.provider, path, path.stat().st_mtime_ns, path.stat().st_size)
+        if key not in known:
+            known[key] = pickle.dumps(read(self, config_path))
+        return pickle.loads(known[key])  # a quarter of a deep copy's time
+
+    return load_config
+
+
+def choosing_once() -> Callable[..., Any]:
+    """Return Hydra's `create_defaults_list`, which finds out once which yamls some choices of options come to.
+
+    That is a function of the choices alone, as long as all yamls are ours, which no test changes.
+    """
+    from hydra._internal import defaults_list as hydras
+
+    create = hydras.create_defaults_list
+    known: dict[str, Any] = {}
+
+    @functools.wraps(create)
+    def create_defaults_list(repo: Any, config_name: str | None, overrides_list: list[Any], **how: Any) -> Any:
+        if not _of_ours(repo):
+            return create(repo=repo, config_name=config_name, overrides_list=overrides_list, **how)
+        asked = hydras.Overrides(repo=repo, overrides_list=overrides_list)
+        choices = (asked.override_choices, asked.append_group_defaults, asked.deletions)
+        key = repr((_places(repo), config_name, choices, how))
+        if key not in known:
+            known[key] = create(repo=repo, config_name=config_name, overrides_list=overrides_list, **how)
+        return dataclasses.replace(known[key], config_overrides=asked.config_overrides)
+
+    return create_defaults_list
+
+
+def merging_once() -> Callable[..., Any]:
+    """Return Hydra's method that merges the yamls of a config, which merges the same ones once."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    merge = ConfigLoaderImpl._compose_config_from_defaults_list
+    known: dict[str, bytes] = {}
+
+    @functools.wraps(merge)
+    def merged(self: Any, defaults: list[Any], repo: Any) -> Any:
+        if not _of_ours(repo):
+            return merge(self, defaults=defaults, repo=repo)
+        key = repr((_places(repo), defaults))
+        if key not in known:
+            known[key] = pickle.dumps(merge(self, defaults=defaults, repo=repo))
+        return pickle.loads(known[key])
+
+    return merged
+
+
+def _places(repo: Any) -> list[str]:
+    """Where Hydra looks for yamls, in their order."""
+    return [f"{source.provider} {source.scheme()}://{source.path}" for source in repo.get_sources()]
+
+
+def _of_ours(repo: Any) -> bool:
+    """Whether all places are Hydra's and the conf/ under test, and none a folder or a package that a test writes."""
+    from confs import CONF
+
+    ours = ("pkg://hydra.conf", "pkg://hardneg.conf", "structured://", f"file://{CONF}")
+    return all(place.split(" ", 1)[1] in ours for place in _places(repo))
+
+
+def moving_where_there_is_a_way() -> Callable[..., Any]:
+    """Return the method by which Lightning moves a logged number to the device of the next one, which it may be on.
+
+    It looks through all that the number has for each number of each row, and small runs write a row a step.
+    """
+    from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultMetric
+
+    move = _ResultMetric.to
+
+    @functools.wraps(move)
+    def to(self: Any, device: Any) -> Any:
+        there = self.is_tensor and self.value.device == device
+        return self if there and device.type == "cpu" else move(self, device)
+
+    return to
 
 
 def composing_once() -> Callable[..., Any]:

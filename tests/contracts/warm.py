@@ -92,7 +92,7 @@ class Zygote:
 
 
 def _serve_warm(asked: socket.socket) -> NoReturn:
-    quick.everything_parsed_once(setattr)
+    quick.everything_once(setattr)
     quick.compose_one()
     _serve(asked)
 

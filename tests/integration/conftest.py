@@ -71,7 +71,6 @@ def hardneg(environment, monkeypatch):
     """Run `hardneg ...` in an empty folder and in this process (importing takes seconds); checks the exit code."""
 
     monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", quick.composing_once())
-    monkeypatch.setattr("lightning.fabric.utilities.registry.entry_points", quick.entry_points_once)
 
     def run(*arguments: str, code: int = 0):
         from hydra.core.global_hydra import GlobalHydra

@@ -36,7 +36,8 @@ def build(node: Any, **extra: Any) -> Any:
         check_target(path, inner)
     try:
         with hydras_own_whitelist_off():
-            return hydra.utils.instantiate(node, _convert_="all", **extra)
+            # In the node: as an argument Hydra would merge it into the node, a fifth of the time that this takes.
+            return hydra.utils.instantiate(node and {**node, "_convert_": "all"}, **extra)
     except hydra.errors.InstantiationException as error:
         cause = error.__cause__
         raise cause if isinstance(cause, UserError) else ConfigError(str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -174,14 +174,15 @@ def of_rankings(
     check(names)
     whole = _whole(labels)
     whole_gains = whole if gains is None else _whole(gains)
+    of_trec = {what for one in names if isinstance(one, str) and (what := measure(one)).trec is not None}
+    by_gain = {what for what in of_trec if what.family in GRADED and gains is not None}
+    trec = _by_trec(of_trec - by_gain, rankings, whole) | _by_trec(by_gain, rankings, whole_gains)
     out = {}
     for one, name in zip(names, names_of(names), strict=True):
         if isinstance(one, OwnMetric):
             out[name] = one.values(rankings, labels)
-            continue
-        what = measure(one)
-        if what.trec is not None:
-            out[name] = _by_trec(what, rankings, whole_gains if what.family in GRADED else whole)
+        elif (what := measure(one)) in trec:
+            out[name] = trec[what]
         else:
             counted = labels if gains is None else gains
             out[name] = np.array(
@@ -190,8 +191,17 @@ def of_rankings(
     return out
 
 
-def _by_trec(what: Measure, rankings: Rankings, judged: Mapping[str, dict[str, int]]) -> Float[np.ndarray, " Q"]:
-    result = pytrec_eval.RelevanceEvaluator(judged, {str(what.trec)}).evaluate(rankings)
+def _by_trec(
+    measures: Set[Measure], rankings: Rankings, judged: Mapping[str, dict[str, int]]
+) -> dict[Measure, Float[np.ndarray, " Q"]]:
+    """Return trec_eval's measures, all by one reading of the rankings, which takes longer than to count."""
+    if not measures:
+        return {}
+    result = pytrec_eval.RelevanceEvaluator(judged, {str(one.trec) for one in measures}).evaluate(rankings)
+    return {one: _of_result(one, result, rankings) for one in measures}
+
+
+def _of_result(what: Measure, result: Mapping[str, Mapping[str, float]], rankings: Rankings) -> Float[np.ndarray, " Q"]:
     key = str(what.trec).replace("recall.0.", "recall_0.").replace("recall.1.", "recall_1.")
     key = key if key.startswith("iprec") else key.replace(".", "_")
     values = np.array([result.get(query, {}).get(key, 0.0) for query in rankings])

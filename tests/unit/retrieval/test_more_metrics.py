@@ -44,6 +44,22 @@ def test_each_name_of_trec_eval_is_pytrec_evals(judged, name):
     assert expected.any() and np.array_equal(of_rankings(rankings, labels, [name])[name], expected)
 
 
+def test_all_of_trec_eval_are_counted_in_one_reading_of_the_rankings(judged, monkeypatch):
+    labels, rankings = judged
+    alone = {name: of_rankings(rankings, labels, [name])[name] for name in OURS_AND_TREC}
+    read = []
+    evaluator = pytrec_eval.RelevanceEvaluator
+    monkeypatch.setattr(pytrec_eval, "RelevanceEvaluator", lambda *given: read.append(1) or evaluator(*given))
+    together = of_rankings(rankings, labels, [*OURS_AND_TREC])
+    assert len(read) == 1
+    assert list(together) == list(alone) and all(np.array_equal(together[name], alone[name]) for name in alone)
+    halves = {query: {doc: grade / 2 for doc, grade in docs.items()} for query, docs in labels.items()}
+    by_gain = of_rankings(rankings, labels, [*OURS_AND_TREC], {**halves, "q00": dict.fromkeys(labels["q00"], 1)})
+    assert len(read) == 3, "gains, and labels"
+    changed = {name for name in alone if not np.array_equal(by_gain[name], alone[name])}
+    assert changed == {"ndcg", "ndcg@10", "ndcg_cut_10"}
+
+
 RANX = [
     "hits@5", "hits", "hit_rate@3", "hit_rate", "precision@5", "precision", "recall@7", "recall", "f1@5", "f1",
     "r-precision", "mrr@2", "mrr", "map", "dcg@10", "dcg", "dcg_burges@10", "ndcg@10", "ndcg", "ndcg_burges@10",

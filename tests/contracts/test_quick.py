@@ -1,0 +1,47 @@
+"""What makes the tests' configs quick to compose changes none of them."""
+
+from __future__ import annotations
+
+import confs
+import hydra
+import quick
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from hardneg.config import composition
+
+COMMANDS = ("train_teacher", "mine", "index")
+WORDS = [
+    ["seed=3", "data=toy"],
+    ["negatives=[bm25,mined]", "negatives.bm25.k=2", "+teacher@negatives.mined.teacher=bi_encoder"],
+    ["negatives=[bm25,mined]", "negatives.bm25.k=9", "+teacher@negatives.mined.teacher=bi_encoder"],
+    ["negatives=[mined,bm25]"],
+    ["data=mix", "+data@data.sets.code=pydocs", "+data@data.sets.world=toy"],
+    ["strategy=easy_to_hard", "curriculum.share.random=[2,0,0]", "callbacks=[ema]"],
+    ["experiment=f2llm_v2_small", "hydra/sweeper=race", "race=static"],
+    ["~logger", "~filter.known_positives", "+callbacks.other={_target_: x}"],
+    ["experiment=nothing"],
+    ["loss.nothing=3"],
+    ["~loss.nothing"],
+]
+
+
+def composed(words, name="train"):
+    """The config with Hydra's own part, or what is wrong with the words."""
+    with initialize_config_dir(str(confs.CONF), version_base="1.3"):
+        try:
+            cfg = hydra.compose(name, list(words), return_hydra_config=True)
+        except hydra.errors.HydraException as error:
+            return repr(error)
+    flags = [node._metadata.flags for node in (cfg, cfg.hydra, cfg.hydra.runtime)]
+    return OmegaConf.to_yaml(cfg), flags
+
+
+def test_a_config_is_what_hydra_itself_composes(monkeypatch):
+    """Also the second time, and after words that come to the same yamls."""
+    composition.register_resolvers()
+    cases = [(words, "train") for words in WORDS] + [([], name) for name in COMMANDS]
+    ours = [composed(*case) for case in cases * 2]
+    for place, name in quick.places():
+        monkeypatch.setattr(place, name, getattr(place, name).__wrapped__)
+    assert ours == [composed(*case) for case in cases] * 2
