@@ -337,6 +337,10 @@ CLOSED = ["filter=[known_positives,same_set]", "filter.same_set.offline_only=[wo
             [*MIX, *CLOSED, "negatives=[in_batch,bm25]", "loss.infonce.symmetric=true"],
             "set loss.infonce.symmetric=false",
         ),
+        (
+            [*MIX, CLOSED[0], "data.batches=blended", "loss.infonce.symmetric=true"],
+            "set loss.infonce.symmetric=false or data.batches=same_set",
+        ),
         ([*MIX, "negatives=[in_batch,queue]", "negatives.queue.logq=true"], "set negatives.queue.logq=false"),
         (
             [*MIX, "+negatives.memory={_target_: hardneg.negatives.queue.Queue, logq: true}"],

@@ -19,7 +19,7 @@ class Order:
 
     An epoch has as many batches as all sets have complete ones. Each set gets a share of these in proportion to its own
     number to the power of `temper` (GTE, arXiv:2308.03281): with 1 every set is seen once, but for an incomplete last
-    batch; below 1 small sets are repeated, and large ones are not finished.
+    batch; below 1 small sets are repeated, and large ones are finished in the next epoch.
 
     `blended` does the same with rows instead of batches: they come in any order, and only the epoch's end is cut.
 
@@ -69,7 +69,8 @@ class Order:
         """Return the epoch's rows in order, `width` of them a batch: (visit, index), a pure function of (seed, epoch).
 
         `visit` counts how often the set has been gone through, which is the epoch where that is once an epoch: what is
-        drawn for a query that comes twice in an epoch is drawn anew. Each visit has another order.
+        drawn for a query that comes twice in an epoch is drawn anew. Each visit has another order, and is finished in
+        the next epoch where this one ends within it: so all queries come equally often, and their positives in turn.
         """
         if self.blended:
             rows = replace(self, blended=False, topics=None).epoch(seed, epoch, 1)
@@ -77,22 +78,25 @@ class Order:
                 rng = np.random.default_rng((seed, epoch, len(self.sets) + 1))
                 return rows[by_topic(np.arange(len(rows)), self.topics[rows[:, 1]], width, rng)]
             return rows[: len(rows) // width * width]
-        whole, counts = self._whole(width), self.batches(width)
+        whole, counts = self._whole(width).tolist(), self.batches(width)
         starts = accumulate(self.sets.values(), initial=0)
         of_set = []
         for number, (start, size) in enumerate(zip(starts, self.sets.values(), strict=False)):
-            times = -(-counts[number] // int(whole[number])) if counts[number] else 0
+            if not counts[number]:
+                continue
+            first, end = epoch * counts[number], (epoch + 1) * counts[number]  # of the set's batches in all epochs
             passes = []
-            for time in range(times):
-                # Trailing zeros do not change a seed: the first set's first pass is what it would be alone.
-                rng = np.random.default_rng((seed, epoch, number, time))
+            for visit in range(first // whole[number], -(-end // whole[number])):
+                # Trailing zeros do not change a seed: the first set's order is what it would be alone.
+                rng = np.random.default_rng((seed, visit, number))
                 rows = rng.permutation(size) + start
                 if self.topics is not None:
                     rows = by_topic(rows, self.topics[rows], width, rng)
                 rows = rows[: whole[number] * width]
-                passes.append(np.stack([np.full_like(rows, epoch * times + time), rows], axis=1))
-            if passes:
-                of_set.append(np.concatenate(passes)[: counts[number] * width].reshape(-1, width, 2))
+                passes.append(np.stack([np.full_like(rows, visit), rows], axis=1))
+            done = first % whole[number] * width
+            rows_of_set = np.concatenate(passes)[done : done + counts[number] * width]
+            of_set.append(rows_of_set.reshape(-1, width, 2))
         if len(of_set) < 2:
             return np.concatenate([*of_set, np.empty((0, width, 2), np.int64)]).reshape(-1, 2)
         turns = np.repeat(np.arange(len(of_set)), [len(batches) for batches in of_set])

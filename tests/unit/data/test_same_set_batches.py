@@ -67,6 +67,18 @@ def test_small_sets_come_again_in_another_order_as_another_visit():
     assert {index for visit in by_visit for index in visit} == {21, 22, 23, 24, 25}, "no row is left out for ever"
 
 
+@pytest.mark.parametrize("blended", [False, True])
+def test_what_an_epoch_leaves_of_a_set_comes_in_the_next(blended):
+    """Positives take turns by the visit: each epoch began a new one, and the second of two was hardly ever shown."""
+    order = Order(SIZES, 0.5, blended)  # an epoch has 8 of 10, 3 of 2 and 6 of 5 batches
+    rows = np.concatenate([order.epoch(7, epoch, 2) for epoch in range(12)]).tolist()
+    for name, size in SIZES.items():
+        visits = Counter(visit for visit, row in rows if set_of(row) == name)
+        *finished, _ = (visits[visit] for visit in sorted(visits))
+        assert list(visits) == list(range(len(visits))) and all(size - count < 2 for count in finished)
+    assert max(Counter(map(tuple, rows)).values()) == 1, "no row comes twice in a visit"
+
+
 def test_large_sets_go_on_with_other_rows_in_the_next_epoch():
     seen = {i for epoch in range(20) for _, i in chain(*batches(0.0, epoch=epoch)) if i < 21}
     assert seen == set(range(21))
