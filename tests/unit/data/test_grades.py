@@ -103,6 +103,11 @@ def test_relevant_from_is_trec_evals_level_in_evaluation_and_decides_in_training
     assert {name: values.tolist() for name, values in again.items()} == {n: v.tolist() for n, v in found.items()}
 
 
+def test_a_grade_that_no_document_has_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"no document has a grade of data\.relevant_from=4 or more; lower it"):
+        Beir(write(tmp_path / "set"), relevant_from=4).load()
+
+
 def test_relevant_from_by_split(tmp_path):
     data = Beir(write(tmp_path / "set", train="q0\td0\t1\n"), relevant_from={"test": 2}).load()
     assert TrainingSet(data).positives[0].tolist() == [0]

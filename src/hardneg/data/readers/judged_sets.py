@@ -65,6 +65,10 @@ def judged_set(
     given = None
     if triples is not None:
         splits, given = with_triples(splits, triples(documents, questions), len(questions))
+    if relevant_from is not None and qrels and not complaints.skipped and not any(map(len, splits.values())):
+        raise DataError(
+            f"data set {name!r}: no document has a grade of data.relevant_from={relevant_from} or more; lower it"
+        )
     data = finished(name, documents, questions, splits, given, complaints)
     own = None if keep_own else own_documents(documents, questions, data.qrels.values())
     if own is not None:
