@@ -13,6 +13,7 @@ from test_readers import CORPUS, QUERIES, check_both_modes, named, negatives, po
 from hardneg.data.readers import access
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.table import Table
 from hardneg.errors import DataError
 
 datasets = pytest.importorskip("datasets")
@@ -114,3 +115,13 @@ def test_hub_fails_at_once_without_a_network(tmp_path, monkeypatch, reason):
 def test_hub_folder_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="x: no such folder; expected"):
         Hub(str(tmp_path / "x")).load()
+
+
+def test_saved_splits_of_other_names_are_told(tmp_path, caplog):
+    rows = datasets.Dataset.from_list([{"query": "q", "positive": "p"}])
+    for names in (("training", "testing"), ("train", "extra")):
+        datasets.DatasetDict(dict.fromkeys(names, rows)).save_to_disk(str(tmp_path / names[1]))
+    with pytest.raises(DataError, match=r"none of its splits is train, dev or test; there are: training, testing"):
+        Table(str(tmp_path / "testing")).load()
+    assert list(Table(str(tmp_path / "extra"), dev_share=0, test_share=0).load().qrels) == ["train"]
+    assert "not read: extra" in caplog.text

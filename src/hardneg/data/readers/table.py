@@ -211,7 +211,13 @@ def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
         sources[split_name(name)] = access.source(f"{folder} [{name}]", dataset, dataset.column_names, complaints)
     if len(sources) == 1:
         return {"train": next(iter(sources.values()))}
-    return {split: sources[split] for split in SPLITS if split in sources}
+    found = {split: sources[split] for split in SPLITS if split in sources}
+    if not found:
+        mend = f"call them so, as in dataset['train'] = dataset.pop({next(iter(sources))!r})"
+        raise DataError(f"{folder}: none of its splits is train, dev or test; there are: {', '.join(sources)}; {mend}")
+    if rest := sorted(set(sources) - set(found)):
+        log.warning("%s: not read: %s (train, dev and test are)", folder, ", ".join(rest))
+    return found
 
 
 def _joined(paths: list[Path], complaints: Complaints) -> Source:
