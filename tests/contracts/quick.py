@@ -80,6 +80,9 @@ def parsing_interpolations_once() -> Callable[..., Any]:
 def places() -> list[tuple[Any, str]]:
     """Where Hydra has what reads a yaml, what finds which yamls are chosen, and what merges them."""
     from hydra._internal import config_loader_impl
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()  # as it looks for plug-ins it runs their modules anew, and with them makes the next class anew
     from hydra._internal.core_plugins.file_config_source import FileConfigSource
 
     return [
