@@ -21,8 +21,9 @@ class Queue(OnlineSource):
     """Offer the last `size` documents of earlier steps, on all ranks, to every row, without gradient.
 
     With `encoder.momentum` this is MoCo's dictionary (He et al., arXiv:1911.05722; Contriever, arXiv:2112.09118),
-    without it cross-batch memory (Wang et al., arXiv:1912.06798), which adds no negatives before `warmup_steps` steps,
-    while embeddings still drift fast. With `hard` the drawn negatives enter too, not only the positives.
+    without it cross-batch memory (Wang et al., arXiv:1912.06798), which adds no negatives before `warmup_steps` batches
+    (each of those that are accumulated counts), while embeddings still drift fast. With `hard` the drawn negatives
+    enter too, not only the positives.
 
     It starts empty and offers nothing that it has not seen. The latest vector of a document counts: a copy
     in the batch at hand, or a later one in the queue or in the same batch, replaces the earlier, whose place stays
