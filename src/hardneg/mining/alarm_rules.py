@@ -99,9 +99,12 @@ def beside_bm25(miner: Float[np.ndarray, " Q"], bm25: Float[np.ndarray, " Q"], a
 
 
 def of_embeddings(of: str, cosines: Sequence[float], at: Thresholds) -> list[Alarm]:
-    """Judge the mean cosine of random pairs by its last values: a single high one may be the start of training."""
-    last = cosines[-COSINES:]
-    if at.random_cosine is None or len(last) < COSINES or min(last) <= at.random_cosine:
+    """Judge the mean cosine of random pairs by its last values: a single high one may be the start of training.
+
+    NaN, of batches without a pair, is not high.
+    """
+    last, limit = cosines[-COSINES:], at.random_cosine
+    if limit is None or len(last) < COSINES or not all(value > limit for value in last):
         return []
     text = f"the mean cosine of random {of} is {last[-1]:.3f}: the model embeds everything alike"
     mend = "lower optimizer.lr or warm it up, and look at loss.temperature and pooling"

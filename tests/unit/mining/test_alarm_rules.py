@@ -61,6 +61,8 @@ def test_embeddings_that_stay_alike_are_an_alarm_and_a_start_is_none():
     (alarm,) = alarm_rules.of_embeddings("queries", [0.5, *[0.99] * 5], AT)
     assert alarm.name == "collapse" and "mean cosine of random queries is 0.990" in alarm.text
     assert not alarm_rules.of_embeddings("queries", [*[0.99] * 4, 0.9], AT)
+    for unknown in ([np.nan] * 5, [np.nan, *[0.99] * 4], [*[0.99] * 4, np.nan]):
+        assert not alarm_rules.of_embeddings("queries", unknown, AT), "batches of one query have no pair"
 
 
 @pytest.mark.parametrize("wrong", [{"recall": 1.0}, {"random_cosine": 0.0}, {"bm25_queries": 1}])
