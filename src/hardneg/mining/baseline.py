@@ -31,19 +31,23 @@ def baseline_run(
     cache: Path,
     seen: Ragged | None = None,
     queries: Int32[np.ndarray, " Q"] | None = None,
+    documents: Int32[np.ndarray, " N"] | None = None,
 ) -> Run:
     """Return the miner's `depth` best documents of each query of the split, from the cache if it is there.
 
-    Documents `seen` for a query are left out of its ranking. `queries` are some of the split's, null: all.
+    Documents `seen` for a query are left out of its ranking. `queries` are some of the split's, and `documents` some of
+    the corpus's, both as rows; None: all.
     Of several data sets in one each is indexed on its own, and a query ranks the documents of its own. Every rank asks.
     """
     rows = data.split(split).query_rows if queries is None else queries
     if seen is not None:
         wide = depth + int(seen.counts[rows].max(initial=0))
-        return baseline_run(miner, data, split, wide, cache, queries=queries).without(seen, depth)
+        return baseline_run(miner, data, split, wide, cache, None, queries, documents).without(seen, depth)
     miner = miner.ready(data, None, cache)
     named = [miner.identity(), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
-    key = fingerprint([*named, data.bounds] if data.bounds else named)
+    named += [data.bounds] if data.bounds else []
+    named += [] if documents is None else ["documents", documents.tolist()]
+    key = fingerprint(named)
     work = cache / "work" / f"baseline-{key}"
 
     def build(folder: Path | None) -> None:
@@ -52,6 +56,7 @@ def baseline_run(
             inside = work / str(part.docs.start)
             inside.mkdir(parents=True, exist_ok=True)
             pool = np.arange(part.docs.start, part.docs.stop, dtype=np.int32)
+            pool = pool if documents is None else np.intersect1d(pool, documents)
             rank = miner.open(Task(data, pool, np.empty(0, np.int32), inside, rows[here], depth))
             hits = rank(rows[here], np.full((here.stop - here.start, 1), -1, np.int32), depth)
             ids.append(hits.ids)

@@ -48,11 +48,12 @@ class BesideBM25:
     def recalls(
         self, store: Store, depth: int, documents: str
     ) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, " Q"]]:
-        """Return both recalls at `depth`, query by query: the miner's, from its store, and BM25's."""
+        """Return both recalls at `depth`, query by query: the miner's, from its store, and BM25's, both of `documents`."""
         data, known = self.training.data, findable(self.training, documents)
         able = self.training.queries[known.counts[self.training.queries] > 0]
         some: Int32[np.ndarray, " Q"] = np.sort(np.random.default_rng(0).permutation(able)[: self.queries])
-        run = baseline_run(self.bm25, data, self.training.split, depth, self.cache, seen(data, None), some)
+        pool = None if documents == "all" else mining_pool(self.training, documents)
+        run = baseline_run(self.bm25, data, self.training.split, depth, self.cache, seen(data, None), some, pool)
         counts = [found_of(ids, known, some, depth) for ids in (store.ids[some], run.ids)]
         miner, bm25 = (found / wanted for found, wanted in counts)
         return miner, bm25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def words_without(cfg: DictConfig, words: Sequence[str], drawn: Collection[str])
         raise NothingWithout("the run has no other negatives")
     _check_unread(node, drawn, left)
     number = node.get("batch_size")
-    kept = [word for word in words if _place(word).split(".")[0] not in OF_NEGATIVES + OF_RESUMING + NAMES]
+    kept = [word for word in words if _room(word) not in OF_NEGATIVES + OF_RESUMING + NAMES]
     kept = [word for word in kept if key_of(word) != "batch_size" or not isinstance(number, int)]
     kept += [f"negatives=[{','.join(left)}]"]
     kept += [f"batch_size={number}"] if isinstance(number, int) else []  # another one may fit without them
@@ -90,6 +91,11 @@ def _of_chosen(words: list[str]) -> list[str]:
 def _place(word: str) -> str:
     """Where in the config a word puts something, as negatives.mined.miner.encoder for encoder@that=minilm."""
     return key_of(word).rpartition("@")[2]
+
+
+def _room(word: str) -> str:
+    """The group or the key at the top of the config, as curriculum for curriculum/pace=measured."""
+    return re.split(r"[./]", _place(word))[0]
 
 
 def commands_without(cfg: DictConfig, folder: Path, drawn: Collection[str]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from synthetic import make_model, make_training
 
+from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.base import Hits, Miner
@@ -108,3 +109,18 @@ def test_bm25_is_measured_on_the_same_queries(toy, tmp_path):
     assert len(bm25) == 7 and same.tolist() == bm25.tolist(), "BM25 beside itself"
     weights_at_random, again = beside.recalls(lists["random"], depth, "all")
     assert again.tolist() == bm25.tolist() and weights_at_random.shape == (7,)
+
+
+def test_bm25_ranks_the_documents_that_the_miner_ranks(tmp_path):
+    """Over the whole corpus it would find less than over a part of it, and a bad miner would pass for a good one."""
+    corpus = Texts.of(["closest", "positive", "other"], ["apple apple", "apple pie and cake", "pear pie"])
+    one = np.ones(1, np.int32)
+    data = RetrievalData(
+        "fruit", corpus, Texts.of(["q"], ["apple"]), {"train": Qrels(0 * one, one, np.ones(1, np.float32))}
+    )
+    (tmp_path / "some").write_text("positive\nother\n", encoding="utf-8")
+    training = TrainingSet(data)
+    ready, beside = BM25().ready(data, None, tmp_path), BesideBM25(BM25(), training, tmp_path, queries=10)
+    for documents, found in (("all", 0.0), (str(tmp_path / "some"), 1.0)):
+        store = mine_and_store(MiningRecipe(ready, 1, documents, {}), training, tmp_path)
+        assert [of.tolist() for of in beside.recalls(store, 1, documents)] == [[found], [found]]

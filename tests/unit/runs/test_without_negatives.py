@@ -34,6 +34,17 @@ def test_the_other_words_stay(composed):
     assert words == ["data=toy", "seed=3", "negatives=[in_batch]"]
 
 
+def test_the_parts_of_a_curriculum_go_with_it(composed):
+    pace = [
+        "curriculum=custom",
+        "curriculum/pace=measured",
+        "curriculum.pace.metrics=[val/ndcg@10]",
+        "curriculum.pace.above=0.5",
+    ]
+    words = composed("data=toy", "strategy=easy_to_hard", *pace, drawn=["bm25", "random", "mined"])
+    assert words == ["data=toy", "negatives=[in_batch]"]
+
+
 def test_settings_of_a_recipe_are_taken_away(composed):
     words = composed("data=toy", "experiment=dpr", drawn=["bm25"])
     assert words[:3] == ["data=toy", "experiment=dpr", "negatives=[in_batch]"]
