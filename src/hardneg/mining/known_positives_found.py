@@ -48,7 +48,7 @@ class BesideBM25:
     def recalls(
         self, store: Store, depth: int, documents: str
     ) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, " Q"]]:
-        """Return both recalls at `depth`, query by query: the miner's, from its store, and BM25's, both of `documents`."""
+        """Return both recalls at `depth`, query by query: the miner's, from its store, and BM25's."""
         data, known = self.training.data, findable(self.training, documents)
         able = self.training.queries[known.counts[self.training.queries] > 0]
         some: Int32[np.ndarray, " Q"] = np.sort(np.random.default_rng(0).permutation(able)[: self.queries])
