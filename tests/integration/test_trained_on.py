@@ -49,6 +49,16 @@ def test_a_queue_is_added_and_starts_empty_or_is_left_out(on, tmp_path, added):
         assert next(count for _, count in rows(tmp_path / "on", "negatives/queue/count")) == 0
 
 
+@pytest.mark.parametrize("learned", ["true", "false"])
+def test_a_temperature_that_only_one_of_the_two_learns_is_told(hardneg, small, learned):
+    words = [*small, *QUICK, "evaluate.before=false", "trainer.max_epochs=1"]
+    hardneg("train", *words, f"loss.infonce.learn_temperature={learned}", "hydra.run.dir=first")
+    other = f"loss.infonce.learn_temperature={'false' if learned == 'true' else 'true'}"
+    more = ["trainer.max_epochs=2", "ckpt_path=first/checkpoints/last.ckpt", "hydra.run.dir=on"]
+    said = hardneg("train", *words[:-1], other, *more, code=2)
+    assert "a learned temperature is one" in said.stderr and "init_from=CHECKPOINT" in said.stderr
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -64,16 +64,23 @@ def named_files(recipe: Any, cache: Path | None = None) -> Iterator[Path]:
     """Yield every file that a recipe names, as a path or in a folder, once; of a mixture those of all its sets.
 
     Names may go from the recipe's `path` on. Links to folders are followed, as readers follow them, and what runs that
-    were begun in a folder have written there is left out (see `files_below`), and so is the cache that lies in one.
+    were begun in a folder have written there is left out (see `files_below`), and so is a cache that lies in one.
     """
-    own = None if cache is None else cache.absolute()
     found: dict[Path, None] = {}
     for path in _paths(_plain(recipe)):
         if _asked(path.is_file):
             found[path.absolute()] = None
         elif _asked(path.is_dir):
-            found |= dict.fromkeys(sorted(files_below(path.absolute(), by_all_names=True)))
-    yield from (path for path in found if own is None or not path.is_relative_to(own))
+            found |= dict.fromkeys(_outside(cache, path.absolute()))
+    yield from found
+
+
+def _outside(cache: Path | None, folder: Path) -> list[Path]:
+    """The files in a folder and below it, but those of a cache there; a folder that lies in the cache keeps its own."""
+    files = sorted(files_below(folder, by_all_names=True))
+    if cache is None or folder not in cache.absolute().parents:
+        return files
+    return [path for path in files if not path.is_relative_to(cache.absolute())]
 
 
 def _asked(is_there: Callable[[], bool]) -> bool:

@@ -20,7 +20,7 @@ from hardneg.losses.base import Loss, Weighed
 from hardneg.matrix.batch import Rows
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.telemetry import by_source, random_cosine
-from hardneg.training.other_parts import fit_parts
+from hardneg.training.other_parts import fit_parts, same_weights
 from hardneg.training.parameter_groups import ParameterGroups, make_optimizer
 from hardneg.training.schedule import AnyScheduler, Schedule, epochs_of
 
@@ -142,6 +142,7 @@ class TrainingModule(L.LightningModule):
     def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:  # type: ignore[override]
         """Make the optimizer over the groups of weights, and attach the schedule."""
         optimizer = make_optimizer(self.make_optimizer, self.groups, self)
+        optimizer.register_load_state_dict_pre_hook(same_weights)
         steps = int(self.trainer.estimated_stepping_batches)
         epochs = self._epochs(steps) if self.schedule.interval == "epoch" else 1
         return [optimizer], self.schedule.attached(optimizer, steps, epochs)

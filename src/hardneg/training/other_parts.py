@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from hardneg.errors import ConfigError
 
@@ -35,6 +37,22 @@ def fit_parts(held: MutableMapping[str, Tensor], module: nn.Module) -> None:
             )
         log.info("the checkpoint holds no %s like this run's, which starts with its own", part)
         held.update({name: own[name] for name in names})
+
+
+def same_weights(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` where an optimizer's state in a checkpoint is of other weights than it has here.
+
+    A hook of torch's, called before the state is taken up.
+    """
+    held, here = (
+        [len(group["params"]) for group in groups] for groups in (state["param_groups"], optimizer.param_groups)
+    )
+    if held != here:
+        raise ConfigError(
+            f"ckpt_path: the checkpoint's optimizer has groups of {held} weights, and this run's has {here}; a learned"
+            " temperature is one. Train the same ones, or begin a run from the encoder's: init_from=CHECKPOINT in place of"
+            " ckpt_path"
+        )
 
 
 def _part(name: str) -> str:

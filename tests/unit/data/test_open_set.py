@@ -164,6 +164,15 @@ def test_a_cache_in_the_folder_of_the_data_is_no_part_of_them(folder, tmp_path, 
     assert len([path for path in Path("cache", "data").iterdir() if path.is_dir()]) == 1
 
 
+@pytest.mark.parametrize("cache", [".", "set"])
+def test_data_in_the_folder_of_the_cache_are_data(folder, tmp_path, monkeypatch, cache):
+    """HARDNEG_CACHE may be a scratch folder that holds everything."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "other.jsonl", [{"query": "ask", "positive": "answer"}])
+    for recipe in (Beir(str(folder)), Jsonl("other.jsonl")):
+        assert list(named_files(recipe, Path(cache))) == list(named_files(recipe))
+
+
 def test_a_cache_in_a_collection_is_not_read(folder, monkeypatch):
     monkeypatch.chdir(folder)
     for _ in range(2):

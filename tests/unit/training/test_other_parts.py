@@ -6,11 +6,14 @@ import pytest
 import torch
 from test_temperature_warmup import Module
 from torch import nn
+from torch.optim import AdamW
 
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.triplet import Triplet
 from hardneg.negatives.queue import Queue
+from hardneg.training.other_parts import same_weights
+from hardneg.training.parameter_groups import ParameterGroups, make_optimizer
 
 
 def module(queue=None, **losses):
@@ -60,3 +63,19 @@ def test_a_loss_is_added_or_left_out():
 def test_one_that_learns_something_is_named():
     with pytest.raises(ConfigError, match=r"the checkpoint has no losses.infonce.log_temperature, which is trained"):
         module(infonce=InfoNCE(0.05, learn_temperature=True)).on_load_checkpoint({"state_dict": {}})
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_temperature_that_only_one_of_the_two_runs_learns_is_told(learned):
+    """Both have it in their state; the optimiser has it in one."""
+
+    def optimizer(learn_temperature):
+        made = module(infonce=InfoNCE(0.05, learn_temperature=learn_temperature))
+        made.encoder = nn.Linear(2, 2)
+        return make_optimizer(AdamW, ParameterGroups(), made)
+
+    now = optimizer(learned)
+    now.register_load_state_dict_pre_hook(same_weights)
+    now.load_state_dict(optimizer(learned).state_dict())
+    with pytest.raises(ConfigError, match="a learned temperature is one.* init_from=CHECKPOINT"):
+        now.load_state_dict(optimizer(not learned).state_dict())
