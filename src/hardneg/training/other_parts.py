@@ -50,8 +50,8 @@ def same_weights(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     if held != here:
         raise ConfigError(
             f"ckpt_path: the checkpoint's optimizer has groups of {held} weights, and this run's has {here}; a learned"
-            " temperature is one. Train the same ones, or begin a run from the encoder's: init_from=CHECKPOINT in place of"
-            " ckpt_path"
+            " temperature is one. Train the same ones, or begin a run from the encoder's: init_from=CHECKPOINT in place"
+            " of ckpt_path"
         )
 
 

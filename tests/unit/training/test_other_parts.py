@@ -77,5 +77,5 @@ def test_a_temperature_that_only_one_of_the_two_runs_learns_is_told(learned):
     now = optimizer(learned)
     now.register_load_state_dict_pre_hook(same_weights)
     now.load_state_dict(optimizer(learned).state_dict())
-    with pytest.raises(ConfigError, match="a learned temperature is one.* init_from=CHECKPOINT"):
+    with pytest.raises(ConfigError, match="a learned temperature is one"):
         now.load_state_dict(optimizer(not learned).state_dict())
