@@ -16,3 +16,4 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 "${PYTHON:-python}" table.py "$out" presets > presets.md
 "${PYTHON:-python}" table.py "$out" grid > grid.md
 "${PYTHON:-python}" table.py "$out" minilm > minilm.md
+"${PYTHON:-python}" table.py "$out" minilm_unused > minilm_unused.md

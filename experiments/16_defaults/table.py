@@ -1,4 +1,4 @@
-"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid or minilm."""
+"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid, minilm or minilm_unused."""
 
 from __future__ import annotations
 
@@ -93,8 +93,14 @@ def transformer(root: Path) -> None:
     minilm.table(root)
     judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
     minilm.explored_table(root)
+    of_the_others = ("minilm", "judge_minilm", "explore_minilm")
+    print(spent(root, *of_the_others))
+
+
+def transformer_unused(root: Path) -> None:
+    """MiniLM's explored rate on sets that no rate was tried on."""
     judged_rates(root, "judge_explored_minilm", minilm.UNUSED, ("old", "new"))
-    print(spent(root, "*minilm"))
+    print(spent(root, "judge_explored_minilm"))
 
 
 def judged_rates(root: Path, step: str, sets: Sequence[str], pair: tuple[str, str] = ("constant", "rule")) -> None:
@@ -195,9 +201,9 @@ def times(pairs: Sequence[tuple[Path, Path]]) -> float:
     return float(new / old)
 
 
-def spent(root: Path, steps: str) -> str:
+def spent(root: Path, *steps: str) -> str:
     """How many runs some steps had, and their time of one core."""
-    seconds = [float(file.read_text()) for file in root.glob(f"{steps}/**/processor_seconds")]
+    seconds = [float(file.read_text()) for one in steps for file in root.glob(f"{one}/**/processor_seconds")]
     return f"{len(seconds)} runs, {sum(seconds) / 60:.0f} minutes of one core"
 
 
@@ -258,5 +264,5 @@ def mean_of(differences: Sequence[Difference], level: float = 0.95) -> str:
 
 if __name__ == "__main__":
     tables = {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets, "grid": around}
-    tables |= {"minilm": transformer}
+    tables |= {"minilm": transformer, "minilm_unused": transformer_unused}
     tables[sys.argv[2]](Path(sys.argv[1]))
