@@ -41,7 +41,7 @@ def merge(
     shares = shares_of(len(paths), weights, slerp)
     if to.exists() and not force:
         raise ConfigError(f"{to} exists; choose another name or give --force")
-    check_writable(to.parent, "--to")  # before the models are read, which takes minutes for large ones
+    check_writable(to, "--to", is_file=True)  # before the models are read, which takes minutes for large ones
     import torch
 
     from hardneg.encoders import checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,22 +25,40 @@ ENCODING = "utf-8-sig"  # a byte order mark, which spreadsheets write, is no par
 def read(path: Path) -> dict[str, str]:
     """Read query id -> cluster from a JSON object, or from lines `query_id<TAB>cluster` (.csv: a comma).
 
-    Lines may be packed; blank ones are left out. Raises `DataError` with file and line for a line of another form or
-    not in UTF-8, or a query in two clusters; `UserError` where there is no such file.
+    Lines may be packed; blank ones are left out. Raises `DataError` with file and line for a line of another form, with
+    broken quotes or not in UTF-8, or a query in two clusters; `UserError` where there is no such file.
     """
     if not path.is_file():
         raise UserError(f"--cluster {path}: no such file")
     if path.suffix == ".json":
         return _of_json(path)
     clusters: dict[str, str] = {}
-    delimiter = "," if unpacked_name(path.name).endswith(".csv") else "\t"
-    for line, text in text_lines(path, Strict()):
-        row = next(csv.reader([text], delimiter=delimiter))
+    for line, row in _rows(path):
         if len(row) != 2:
             raise DataError(f"{path}:{line}: must be a query id and a cluster, found {len(row)} columns")
         if clusters.setdefault(row[0], row[1]) != row[1]:
             raise DataError(f"{path}:{line}: query {row[0]!r} is in cluster {clusters[row[0]]!r} already")
     return clusters
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of each row; a quoted cell may go on over lines."""
+    taken: list[int] = []  # lines of the row that is being read
+
+    def lines() -> Iterator[str]:
+        for first, text in text_lines(path, Strict()):
+            for line, part in enumerate(io.StringIO(f"{text}\n", newline=""), first):  # also at an old Macintosh's CR
+                if not part.isspace():
+                    taken.append(line)
+                    yield part
+
+    delimiter = "," if unpacked_name(path.name).endswith(".csv") else "\t"
+    try:
+        for row in csv.reader(lines(), delimiter=delimiter, strict=True):
+            yield taken[0], row
+            taken.clear()
+    except csv.Error as error:
+        raise DataError(f"{path}:{taken[0]}: broken quotes ({error}); write a quote inside a cell twice") from error
 
 
 def _of_json(path: Path) -> dict[str, str]:

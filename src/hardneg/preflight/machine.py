@@ -123,10 +123,10 @@ def check_folders(node: dict[str, Any]) -> None:
     at_home = {"data.cache": (node.get("data") or {}).get("cache")}  # where a ~ is read as a shell does
     at_home |= {f"logger.{name}.dir": (one or {}).get("dir") for name, one in (node.get("logger") or {}).items()}
     wanted = {"cache": node.get("cache")} | {key: os.path.expanduser(one) for key, one in at_home.items() if one}
-    if path := (node.get("export") or {}).get("path"):
-        wanted["export.path"] = str(Path(path).parent)
     if "rebuild" in node:  # for an index that is built; one that is only searched may lie where nothing can be written
         wanted["index.path"] = (node.get("index") or {}).get("path")
     for key, folder in wanted.items():
         if folder:
             check_writable(folder, key)
+    if path := (node.get("export") or {}).get("path"):
+        check_writable(path, "export.path", is_file=True)

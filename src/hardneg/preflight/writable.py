@@ -9,13 +9,16 @@ from pathlib import Path
 from hardneg.errors import ConfigError
 
 
-def check_writable(folder: str | Path, key: str) -> None:
-    """Raise `ConfigError`, naming the config's key, for a folder that can be neither written to nor made.
+def check_writable(path: str | Path, key: str, is_file: bool = False) -> None:
+    """Raise `ConfigError`, naming the config's key, for a folder (or a file's) that can be neither written to nor made.
 
-    So for one that begins with ~, which a shell would have expanded: it would be made here, by that name.
+    So for one with a ~ that a shell would have expanded, unless there is such a folder here: it would be made by that
+    name.
     """
-    if str(folder).startswith("~"):
-        raise ConfigError(f"{key}={folder}: write it in full, as {key}={Path(folder).expanduser()}")
+    folder = Path(path).parent if is_file else path
+    if (full := os.path.expanduser(path)) != str(path) and not os.path.lexists(folder):
+        mend = f"write it in full, as {key}={full}; if a folder here is to be called ~, make ./{folder} first"
+        raise ConfigError(f"{key}={path}: {mend}")
     nearest = Path(folder).absolute()
     while not os.path.lexists(nearest):
         nearest = nearest.parent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -50,13 +52,24 @@ def _distribution(override: Override) -> Any:
             return IntDistribution(start, end, log=log)
         return FloatDistribution(start, end, log=log)
     if isinstance(value, RangeSweep):
-        values = list(value.range())  # without its stop, whatever the numbers are
-        if not values:
-            raise ConfigError(f"{override.input_line}: the range is empty")
-        low, high, step = min(values), max(values), abs(value.step)
-        if isinstance(step, int) and isinstance(low, int):
-            return IntDistribution(low, high, step=step, log=log)
-        return FloatDistribution(float(low), float(high), step=None if log else float(step), log=log)
+        return _steps(override, value, log)
     if not isinstance(value, ChoiceSweep):
         raise ConfigError(f"{override.input_line}: a search takes choice(), range() and interval()")
     return CategoricalDistribution(list(override.sweep_string_iterator()))
+
+
+def _steps(override: Override, value: RangeSweep, log: bool) -> Any:
+    """The values of a range, counted in the decimals as written: as binary fractions 0.3 three times is below 0.9."""
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    given = (value.start, value.stop, value.step)
+    start, stop, step = (Decimal(str(number)) for number in given)
+    if not step:
+        raise ConfigError(f"{override.input_line}: the step is 0; write another one")
+    count = math.ceil((stop - start) / step)  # without its stop
+    if count < 1:
+        raise ConfigError(f"{override.input_line}: the range is empty")
+    low, high = sorted((start, start + (count - 1) * step))
+    if all(isinstance(number, int) for number in given):
+        return IntDistribution(int(low), int(high), step=int(abs(step)), log=log)
+    return FloatDistribution(float(low), float(high), step=None if log else float(abs(step)), log=log)

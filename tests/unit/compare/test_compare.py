@@ -157,6 +157,8 @@ def test_a_learning_curve_is_the_mean_and_the_range_over_seeds(tmp_path):
     [
         ("c.tsv", "q0\ta\nq1 b\n", r"c.tsv:2: must be a query id and a cluster"),
         ("c.csv", "q0,a\nq0,b\n", r"c.csv:2: query 'q0' is in cluster 'a' already"),
+        ("c.csv", 'q0,a\n\nq1,"b\nq2,c\n', r"c.csv:3: broken quotes \(unexpected end of data\)"),
+        ("c.csv", "q0,a\r\rq1\r", r"c.csv:3: must be a query id and a cluster"),
         ("c.json", "[1]", r"c.json:1: must be an object"),
         ("c.json", "{", r"c.json:1: not JSON"),
         ("c.tsv", "q0\ta\nq1\té\n", r"c.tsv:2: not UTF-8"),  # as a spreadsheet may save it
@@ -183,6 +185,13 @@ def test_blank_lines_and_packing_of_a_file_of_clusters_do_not_matter(tmp_path):
     (tmp_path / "c.tsv").write_text(lines)
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress(lines.replace("\t", ",").encode()))
     assert clusters.read(tmp_path / "c.tsv") == clusters.read(tmp_path / "c.csv.gz") == {"q0": "a", "q 1": "b"}
+
+
+def test_line_ends_of_an_old_macintosh_and_within_a_quoted_cell_are_read(tmp_path):
+    (tmp_path / "c.csv").write_bytes(b"q0,a\r\rq 1,b\r")
+    (tmp_path / "c.tsv").write_bytes(b'q0\ta\r\n"q 1"\t"b\nand more"\r\n')
+    assert clusters.read(tmp_path / "c.csv") == {"q0": "a", "q 1": "b"}
+    assert clusters.read(tmp_path / "c.tsv") == {"q0": "a", "q 1": "b\nand more"}
 
 
 def test_queries_that_share_a_positive_are_one_cluster_also_through_others():

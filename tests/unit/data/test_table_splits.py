@@ -47,6 +47,8 @@ def test_words_are_no_splits_where_none_says_train(tmp_path, caplog, names):
             ["devset.csv", "testdata.csv", "trainset.csv"],
             {"train": "trainset.csv", "dev": "devset.csv", "test": "testdata.csv"},
         ),
+        (["train.csv", "dev2.csv"], {"train": "train.csv", "dev": "dev2.csv"}),
+        (["train.csv", "test-2024.csv", "dev.csv"], {"train": "train.csv", "dev": "dev.csv", "test": "test-2024.csv"}),
         (["dev2.csv", "train1.csv"], {"train": "train1.csv", "dev": "dev2.csv"}),
     ],
 )
@@ -68,6 +70,12 @@ def test_without_a_file_to_train_on_there_is_no_table(tmp_path, names):
 def test_a_file_of_no_split_beside_one_that_says_train_is_named(tmp_path):
     with pytest.raises(DataError, match=r"extra.tsv belongs to no split"):
         splits(tmp_path, "nq-train.csv", "extra.tsv")
+
+
+@pytest.mark.parametrize("name", ["train-hard.csv", "dev2.csv"])
+def test_a_second_file_of_a_split_that_has_one_of_its_name_is_not_read_with_it(tmp_path, name):
+    with pytest.raises(DataError, match=f"{name} belongs to no split"):
+        splits(tmp_path, "train.csv", "dev.csv", name)
 
 
 def test_passages_of_dpr_are_a_corpus(tmp_path):

@@ -395,6 +395,8 @@ def test_a_pool_is_read_as_other_files_of_ids_are(tmp_path, write):
     data = replace(data, corpus=Texts.of(names, data.corpus.texts.to_pylist()))
     (tmp_path / "pool.txt").write_bytes(write("d0\n d1\n\nd\u20282\r\n d3 \n"))
     assert mining_pool(TrainingSet(data, "train"), str(tmp_path / "pool.txt")).tolist() == [0, 1, 2, 3]
+    (tmp_path / "pool.txt").write_bytes(write("d0\r d1\r\rd3\r"))
+    assert mining_pool(TrainingSet(data, "train"), str(tmp_path / "pool.txt")).tolist() == [0, 1, 3]
     (tmp_path / "pool.txt").write_bytes(b"d0\n\xe9\n")
     with pytest.raises(DataError, match=r"pool\.txt:2: not UTF-8"):
         mining_pool(TrainingSet(data, "train"), str(tmp_path / "pool.txt"))

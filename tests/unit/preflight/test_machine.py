@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from lightning.pytorch.accelerators import CUDAAccelerator
 
 from hardneg.encoders import hub
 from hardneg.errors import ConfigError
-from hardneg.preflight.machine import check_machine
+from hardneg.preflight.machine import check_folders, check_machine
 from hardneg.preflight.writable import check_writable
 from hardneg.system.cache_folder import cache_folder
 
@@ -131,9 +132,26 @@ def test_a_tilde_that_no_shell_has_expanded_is_refused_where_it_would_be_a_folde
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match=re.escape(f"cache=~/x: write it in full, as cache={tmp_path}/x")):
         check_machine(compose("data=toy", "cache='~/x'"))
+    with pytest.raises(ConfigError, match=re.escape(f"--to=~/x/a.ckpt: write it in full, as --to={tmp_path}/x/a.ckpt")):
+        check_writable(Path("~/x/a.ckpt"), "--to", is_file=True)
+    check_writable(Path("~nobody-of-this-name.ckpt"), "--to", is_file=True)  # no shell expands it either
     check_machine(compose("data=toy", f"cache={tmp_path}/x", "logger=wandb", "logger.wandb.dir='~/y'"))
     monkeypatch.setenv("HARDNEG_CACHE", "~/z")
     assert cache_folder() == tmp_path / "z"
+
+
+def test_a_folder_that_an_earlier_version_called_tilde_goes_on_being_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~" / "x").mkdir(parents=True)
+    check_machine(compose("data=toy", "cache='~/x'"))
+
+
+@pytest.mark.parametrize("path", ["~/x/out.jsonl", "~/out.jsonl"])
+def test_an_export_below_a_tilde_names_the_whole_path(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    with pytest.raises(ConfigError, match=f"export.path={path}: write it in full, as export.path=/home/me/.*jsonl;"):
+        check_folders({"export": {"path": path}})
 
 
 def test_what_torch_compile_needs_is_here_or_named(monkeypatch, tmp_path):

@@ -34,6 +34,9 @@ def hydra_is_up():
         ("loss.infonce.temperature=range(0.1, 0.5, 0.1)", D.FloatDistribution(0.1, 0.4, step=0.1)),
         ("loss.infonce.temperature=range(0.1, 0.45, 0.1)", D.FloatDistribution(0.1, 0.4, step=0.1)),
         ("loss.infonce.temperature=range(1, 0, -0.25)", D.FloatDistribution(0.25, 1.0, step=0.25)),
+        ("loss.infonce.temperature=range(0, 1, 0.3)", D.FloatDistribution(0.0, 0.9, step=0.3)),  # 3 x 0.3 < 0.9
+        ("loss.infonce.temperature=range(0, 0.9, 0.3)", D.FloatDistribution(0.0, 0.6, step=0.3)),
+        ("seed=range(0, 1000000000000)", D.IntDistribution(0, 999999999999)),  # never a list of them
         ("batch_size=choice(64, 128)", D.CategoricalDistribution(["64", "128"])),
         ("negatives=[in_batch],[in_batch,bm25]", D.CategoricalDistribution(["[in_batch]", "[in_batch,bm25]"])),
     ],
@@ -51,6 +54,12 @@ def test_a_later_word_replaces_an_earlier_one():
 def test_an_empty_range_is_refused():
     with pytest.raises(ConfigError, match=r"k=range\(3, 3\): the range is empty"):
         space_of(["negatives.bm25.k=range(3, 3)"])
+
+
+@pytest.mark.parametrize("word", ["negatives.bm25.k=range(1, 3, 0)", "optimizer.lr=range(0.1, 0.3, 0)"])
+def test_a_range_without_a_step_is_refused(word):
+    with pytest.raises(ConfigError, match="the step is 0"):
+        space_of([word])
 
 
 def test_nothing_to_search_is_refused():

@@ -49,9 +49,9 @@ class Table(HoldsOut):
     ones, or two columns of text of which the first is the query. A pair's label or score says whether it is a positive:
     1 or 0, or `positive_from` and more. Layout of a folder: train.*, and maybe dev.* (validation, valid, val), test.*
     and corpus.* {text, title?}, each also in shards like train-00000-of-00002.parquet, or all in a folder `data`, as
-    repositories on the hub have them; a folder without any file called train goes by the words in its files' names
-    (nq-train.json, nq-dev.json), where one of them says train, and else is one table. Without dev or test a share of
-    the queries is held out of train (see `held_out`). Equal texts are one document or one query.
+    repositories on the hub have them; files of other names go by the words in them (nq-train.json, dev2.csv) where one
+    of the folder says train, and else are one table. Without dev or test a share of the queries is held out of train
+    (see `held_out`). Equal texts are one document or one query.
     """
 
     path: str
@@ -162,8 +162,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     splits: dict[str, list[Path]] = {}
     for path in found:
         splits.setdefault(split_name(SHARD.sub("", plain_stem(path))), []).append(path)
-    if "train" not in splits:
-        splits = _by_words(folder, splits)
+    splits = _by_words(folder, splits)
     if "train" not in splits:
         others = {split for split in splits if split in ("dev", "test")}
         rest = [path for split, paths in splits.items() if split not in (*others, CORPUS) for path in paths]
@@ -185,11 +184,13 @@ def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path
     """Group files by the word in their names that tells the split; queries of `nq-dev.json` must not be trained on.
 
     Where no name says train, such words mean something else (unit-test.csv, security.csv), unless all names have one.
+    Beside train.*, a file that is called as a split is all of it: train-hard.csv may hold rows of train.csv again.
     """
     splits: dict[str, list[Path]] = {}
+    whole = files.keys() if "train" in files else set()
     for stem, paths in files.items():
         said = {WORDS[word] for word in (BEHIND.sub("", word) for word in words_of(stem)) if word in WORDS}
-        splits.setdefault(said.pop() if len(said) == 1 else stem, []).extend(paths)
+        splits.setdefault(said.pop() if len(said) == 1 and not said & whole else stem, []).extend(paths)
     if "train" not in splits and (len(files) == 1 or not splits.keys() <= {"dev", "test", CORPUS}):
         if odd := [
             path.name for split in ("dev", "test", CORPUS) if split not in files for path in splits.get(split, [])
