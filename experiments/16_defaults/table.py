@@ -1,4 +1,4 @@
-"""Print the tables of the study: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid, minilm or minilm_unused."""
+"""Print a table: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid, minilm or minilm_unused."""
 
 from __future__ import annotations
 
