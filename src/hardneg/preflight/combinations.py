@@ -21,6 +21,7 @@ from hardneg.preflight.dev_metrics import check_dev_metrics, check_subset
 from hardneg.preflight.filters import check_filters
 from hardneg.preflight.losses import check_losses, check_one_teacher, check_warmed_up
 from hardneg.preflight.ranges import check_ranges, check_remine
+from hardneg.preflight.sets import check_symmetric_in_blended
 from hardneg.preflight.split_weights import check_split, splits_weights
 from hardneg.preflight.temperatures import check_temperatures
 
@@ -75,7 +76,7 @@ def check_combination(node: dict[str, Any]) -> None:
     check_one_teacher(node, losses, sources)
     check_temperatures(node, losses)
     check_offline_only(node, sources, losses)
-    check_blended(node, losses)
+    check_symmetric_in_blended(node, losses)
     check_queues(node, sources)
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
@@ -120,19 +121,6 @@ def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: di
         raise ConfigError(
             f"loss.{symmetric[0]}.symmetric=true sets documents against the batch's queries, which"
             f" filter.same_set.offline_only={','.join(chosen)} switches off; set loss.{symmetric[0]}.symmetric=false"
-        )
-
-
-def check_blended(node: dict[str, Any], losses: dict[str, Any]) -> None:
-    """Raise `ConfigError` where documents would be set against queries of the sets that a filter keeps apart."""
-    rules = classes.build_group(node["filter"], "filter")
-    apart = [name for name, rule in rules.items() if isinstance(rule, SameSet)]
-    symmetric = [name for name, loss in losses.items() if loss.needs_reverse]
-    if apart and symmetric and node["data"].get("batches") == "blended":
-        raise ConfigError(
-            f"loss.{symmetric[0]}.symmetric=true sets documents against the batch's queries, which"
-            f" data.batches=blended takes from all sets and filter={apart[0]} does not keep apart; set"
-            f" loss.{symmetric[0]}.symmetric=false or data.batches=same_set"
         )
 
 

@@ -23,6 +23,7 @@ from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
 from hardneg.system import agreement, distributed
 from hardneg.training.auto_numbers import Auto
+from hardneg.training.blended_batches import may_blend
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +66,11 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     smallest = _set_that_caps(order, number, ranks)
     if smallest is not None:
         queries = f"the {order.sets[smallest]:,} training queries of {smallest}, as a batch is of one set"
-    of_sets = any((source or {}).get("logq") for source in (cfg.get("negatives") or {}).values())  # never blended
-    may_blend = smallest is not None and not of_sets
+    advised = smallest is not None and may_blend(cfg)
     if number * ranks < 2 and _all_of_batch(cfg):
         raise ConfigError(
             f"a batch for {queries} has no negatives; add a source, as in negatives=[random], or leave the set out"
-            + (" (data.batches=blended: a batch is of all)" if may_blend else "")
+            + (" (data.batches=blended: a batch is of all)" if advised else "")
         )
     if began is None and distributed.rank() == 0:
         few = f", fewer than encoder.batch_size={asked} for {queries}" if number < asked else ""
@@ -81,7 +81,7 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
                 "batch_size: %d in every set, since %s has no more queries, where all together allow %d:"
                 " %sleave %s out",
                 *(number, smallest, whole),
-                *("take data.batches=blended (a batch is of all sets), or " if may_blend else "", smallest),
+                *("take data.batches=blended (a batch is of all sets), or " if advised else "", smallest),
             )
     return BATCH_SIZE.settled(cfg, folder, number)
 

@@ -132,6 +132,18 @@ def test_blended_batches_are_not_advised_where_they_are_refused(folder, caplog):
         settle(config(negatives={"in_batch": in_batch}), folder, Order({"large": 5000, "tiny": 1}))
 
 
+def test_blended_batches_are_not_advised_beside_a_symmetric_loss_whose_sets_a_filter_keeps_apart(folder, caplog):
+    loss = {"infonce": {"_target_": "hardneg.losses.infonce.InfoNCE", "symmetric": True}}
+    rules = {"apart": {"_target_": "hardneg.filters.same_set.SameSet"}}
+    sets = Order({"large": 5000, "tiny": 20})
+    settle(config(loss=loss, filter=rules), folder, sets)
+    assert "where all together allow 256: leave tiny out" in caplog.text and "blended" not in caplog.text
+    for more in ({"loss": loss, "filter": {}}, {"loss": {}, "filter": rules}):
+        caplog.clear()
+        settle(config(**more), folder, sets)
+        assert "take data.batches=blended" in caplog.text
+
+
 def short_of(limit, error=None):
     """Fake a device that has memory for `limit` queries."""
     tried = []
