@@ -63,10 +63,10 @@ def source_of(cfg: DictConfig) -> dict:
     from hydra.core.hydra_config import HydraConfig
 
     from hardneg.config import classes
-    from hardneg.serving.rebuild_command import located
+    from hardneg.serving.rebuild_command import with_absolute_paths
 
     words = [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)]
-    data, words = located(classes.plain(cfg.data), words)  # hardneg check may be called from anywhere
+    data, words = with_absolute_paths(classes.plain(cfg.data), words)  # hardneg check may be called from anywhere
     return {"ckpt_path": str(Path(cfg.ckpt_path).resolve()), "data": data, "words": words}
 
 

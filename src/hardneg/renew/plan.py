@@ -27,7 +27,7 @@ from hardneg.preflight.config import check_config
 from hardneg.renew.overrides import GIVEN, check, index_words
 from hardneg.serving.builds import Build
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.rebuild_command import is_data, located
+from hardneg.serving.rebuild_command import is_data, with_absolute_paths
 from hardneg.system.cache import fingerprint
 
 PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; the note on a renewal's outcome, in its own
@@ -87,7 +87,7 @@ class Renewal:
     def source(self) -> dict[str, Any]:
         """What the manifest of a build says about its data, and the command that would make it again."""
         own = [word for word in self.words if is_data(word) and word != "data=live"]
-        data, words = located(classes.plain(self.cfg.data), index_words(self.live, own))
+        data, words = with_absolute_paths(classes.plain(self.cfg.data), index_words(self.live, own))
         return {"data": data, "words": words}
 
 

@@ -15,7 +15,7 @@ def is_data(word: str) -> bool:
     return key_of(word).split(".")[0].split("@")[0] == "data"
 
 
-def located(data: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def with_absolute_paths(data: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Return a data node, and the words that name it, with absolute paths; a set on the hub keeps its name."""
     places = {
         f"data.{key}": str(here.resolve())
