@@ -12,6 +12,8 @@ from jaxtyping import Int, Int64
 from hardneg.data.topic_batches import by_topic
 from hardneg.errors import ConfigError
 
+TEMPERED = 2  # which order a mix with a temper below 1 has, kept in checkpoints; it was another before there was a mark
+
 
 @dataclass(frozen=True)
 class Order:
