@@ -55,6 +55,29 @@ def test_a_copy_is_read_as_it_is_now_and_not_as_another_of_its_name_was(tmp_path
     assert queries(copies["old"]) == [line.query for line in written["new"]]
 
 
+def test_what_tools_note_in_a_copy_makes_no_second_one_of_its_rows(tmp_path, monkeypatch):
+    copy = hub_layouts.mteb(tmp_path / "copy", WORLD)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", copy / "made")  # HF_HOME may lie in it too
+    for name in (".git/index", ".cache/huggingface/download/README.md.metadata", ".DS_Store"):
+        check(Hub(str(copy), **SPLIT).load())
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("something new")
+    check(Hub(str(copy), **SPLIT).load())
+    assert len(list((copy / "made" / "hardneg").iterdir())) == 1
+
+
+@pytest.mark.parametrize("above", [".hidden", "cache"])
+def test_a_copy_below_a_hidden_folder_or_the_cache_is_read_as_it_is_now(tmp_path, above):
+    """So do those lie that the hub's own cache holds, with links to files elsewhere."""
+    link = tmp_path / above / "copy"
+    for number in (5, 8):
+        rows = layouts.pairs(layouts.world(number))
+        files = hub_layouts.snapshot(tmp_path / above / str(number), {"pairs": {"train": rows}})
+        link.unlink(missing_ok=True)
+        link.symlink_to(files)
+        assert len(Hub(str(link), config="pairs", **SPLIT).load().queries) == number
+
+
 def test_pairs_in_a_copy_are_read_as_they_are_now(tmp_path):
     for number in (5, 8):
         rows = layouts.pairs(layouts.world(number))

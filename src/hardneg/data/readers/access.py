@@ -108,13 +108,19 @@ def _prepared(folder: Path) -> str:
     """Where `datasets` keeps what it makes of a folder's files.
 
     It names that by the folder's last name and the configs in its README.md alone, and would open what it made before
-    the files changed, or of another folder of that name. So we name it by the files too.
+    the files changed, or of another folder of that name. So we name it by the files too, but for those that are hidden,
+    which it reads as little as we do (git and `hf download` note things there), and for what it makes itself.
     """
     from datasets import config
 
-    facts = [(str(path), path.stat()) for path in sorted(files_below(folder.absolute(), by_all_names=True))]
-    files = [[name, found.st_size, found.st_mtime_ns] for name, found in facts]
-    return str(Path(config.HF_DATASETS_CACHE) / "hardneg" / fingerprint(files))
+    top, own = folder.absolute(), Path(config.HF_DATASETS_CACHE).absolute()
+    found = sorted(files_below(top, by_all_names=True))
+    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(top).parts)]
+    if top in own.parents:  # a copy that lies in that cache keeps its files
+        shown = [path for path in shown if not path.is_relative_to(own)]
+    facts = [(str(path), path.stat()) for path in shown]
+    files = [[name, fact.st_size, fact.st_mtime_ns] for name, fact in facts]
+    return str(own / "hardneg" / fingerprint(files))
 
 
 def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> Source:
