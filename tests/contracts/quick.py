@@ -152,7 +152,11 @@ def merging_once() -> Callable[..., Any]:
             return merge(self, defaults=defaults, repo=repo)
         key = repr((_places(repo), defaults))
         if key not in known:
-            known[key] = pickle.dumps(merge(self, defaults=defaults, repo=repo))
+            made = merge(self, defaults=defaults, repo=repo)
+            try:
+                known[key] = pickle.dumps(made)
+            except pickle.PicklingError:  # a launcher's classes, whose module Hydra has run twice to look for plug-ins
+                return made
         return pickle.loads(known[key])
 
     return merged
