@@ -93,8 +93,7 @@ def transformer(root: Path) -> None:
     minilm.table(root)
     judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
     minilm.explored_table(root)
-    of_the_others = ("minilm", "judge_minilm", "explore_minilm")
-    print(spent(root, *of_the_others))
+    print(spent(root, "minilm", "judge_minilm", "explore_minilm"))
 
 
 def transformer_unused(root: Path) -> None:

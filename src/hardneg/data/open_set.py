@@ -71,16 +71,8 @@ def named_files(recipe: Any, cache: Path | None = None) -> Iterator[Path]:
         if _asked(path.is_file):
             found[path.absolute()] = None
         elif _asked(path.is_dir):
-            found |= dict.fromkeys(_outside(cache, path.absolute()))
+            found |= dict.fromkeys(sorted(files_below(path.absolute(), by_all_names=True, but_for=cache)))
     yield from found
-
-
-def _outside(cache: Path | None, folder: Path) -> list[Path]:
-    """The files in a folder and below it, but those of a cache there; a folder that lies in the cache keeps its own."""
-    files = sorted(files_below(folder, by_all_names=True))
-    if cache is None or folder not in cache.absolute().parents:
-        return files
-    return [path for path in files if not path.is_relative_to(cache.absolute())]
 
 
 def _asked(is_there: Callable[[], bool]) -> bool:

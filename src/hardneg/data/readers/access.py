@@ -114,10 +114,8 @@ def _prepared(folder: Path) -> str:
     from datasets import config
 
     top, own = folder.absolute(), Path(config.HF_DATASETS_CACHE).absolute()
-    found = sorted(files_below(top, by_all_names=True))
+    found = sorted(files_below(top, by_all_names=True, but_for=own))
     shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(top).parts)]
-    if top in own.parents:  # a copy that lies in that cache keeps its files
-        shown = [path for path in shown if not path.is_relative_to(own)]
     facts = [(str(path), path.stat()) for path in shown]
     files = [[name, fact.st_size, fact.st_mtime_ns] for name, fact in facts]
     return str(own / "hardneg" / fingerprint(files))

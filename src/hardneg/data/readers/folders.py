@@ -80,13 +80,15 @@ def maybe(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def files_below(folder: Path, by_all_names: bool = False) -> Iterator[Path]:
+def files_below(folder: Path, by_all_names: bool = False, but_for: Path | None = None) -> Iterator[Path]:
     """Yield the files in a folder and in those below it, also behind links to folders elsewhere, each once.
 
     What a link leads to inside the folder has a name of its own there; with `by_all_names` it comes by the link's name
     too, by which readers may ask for it. What is above the folder is not asked for, and what runs, sweeps, recipes in
-    stages, indexes and loggers have written that were begun in the folder is none of a set's.
+    stages, indexes and loggers have written that were begun in the folder is none of a set's. Nor is a cache, `but_for`
+    which a folder is read; one that lies in the cache is read whole.
     """
+    cache = None if but_for is None else but_for.absolute()
     top = folder.resolve()
     met = {str(folder): {top, *top.parents}}  # by folder, what is not entered again from there
     for at, folders, names in os.walk(folder, followlinks=True):
@@ -95,7 +97,7 @@ def files_below(folder: Path, by_all_names: bool = False) -> Iterator[Path]:
             path = Path(at, name)
             real = path.resolve()
             another_name = not by_all_names and path.is_symlink() and real.is_relative_to(top)
-            if real in before or another_name or _begun_here(path):
+            if real in before or another_name or path.absolute() == cache or _begun_here(path):
                 folders.remove(name)
             elif by_all_names:
                 met[os.path.join(at, name)] = before | {real}
