@@ -12,7 +12,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.matrix.candidates import Candidates
 
-PLACES = ("both", "mined", "live")
+AT = ("both", "mined", "live")
 REDUCE = ("min", "mean", "max")
 
 
@@ -29,8 +29,8 @@ class CandidateFilter(ABC):
     needs_teacher: bool = False
 
     def __init__(self, at: str = "both") -> None:
-        if at not in PLACES:
-            raise ConfigError(f"at must be one of {', '.join(PLACES)}, got {at!r}")
+        if at not in AT:
+            raise ConfigError(f"at must be one of {', '.join(AT)}, got {at!r}")
         self.at = at
 
     def prepare(self, training: TrainingSet) -> None:  # noqa: B027  (most rules need nothing)

@@ -16,7 +16,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.errors import UserError
 from hardneg.system.cache_folder import cache_folder
 
-PLACES = ("path", "repo", "qrels_repo")  # where data lie: what is no file or folder here is a name on the hub
+DATA_PLACES = ("path", "repo", "qrels_repo")  # keys of `data` that say where it lies: a path, or a name on the hub
 HYDRA = re.compile(r"\$\{hydra:([\w.]+)\}")
 
 
@@ -60,5 +60,5 @@ def _paths(node: Any) -> Iterator[tuple[str, str]]:
     sets = {"data": data}
     sets |= {f"data.sets.{name}": one for name, one in (data.get("sets") or {}).items()}
     sets |= {f"evaluate.also.{name}": one for name, one in also.items()}
-    named |= {f"{key}.{place}": one.get(place) for key, one in sets.items() for place in PLACES}
+    named |= {f"{key}.{place}": one.get(place) for key, one in sets.items() for place in DATA_PLACES}
     yield from ((key, value) for key, value in named.items() if isinstance(value, str) and "${" not in value)

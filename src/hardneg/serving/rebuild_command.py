@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.config.command_words import as_value, key_of
-from hardneg.runs.saved_config import PLACES
+from hardneg.runs.saved_config import DATA_PLACES
 
 
 def is_data(word: str) -> bool:
@@ -19,8 +19,8 @@ def with_absolute_paths(data: dict[str, Any], words: Sequence[str]) -> tuple[dic
     """Return a data node, and the words that name it, with absolute paths; a set on the hub keeps its name."""
     places = {
         f"data.{key}": str(here.resolve())
-        for key in PLACES
+        for key in DATA_PLACES
         if isinstance(given := data.get(key), str) and (here := Path(given).expanduser()).exists()
     }
-    own = {key: places[f"data.{key}"] for key in PLACES if f"data.{key}" in places}
+    own = {key: places[f"data.{key}"] for key in DATA_PLACES if f"data.{key}" in places}
     return {**data, **own}, [f"{key}={as_value(places[key])}" if (key := key_of(w)) in places else w for w in words]
