@@ -60,7 +60,7 @@ def export(
         raise ConfigError(f"{sorted(unknown)[0]!r} is not a format; the formats are {', '.join(FORMATS)}")
     path = checkpoint_of(source)
     from hardneg.encoders import checkpoint
-    from hardneg.exchange.layout import export_folder
+    from hardneg.exchange.export_folder import export_folder
     from hardneg.exchange.model_card import TrainingRun, model_card
     from hardneg.exchange.write import write
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardneg.encoders.merge_shares import shares_of
+from hardneg.encoders.sentence_transformers_names import MODULES
 from hardneg.errors import ConfigError
 from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import CHECKPOINTS, checkpoint_of
@@ -88,7 +89,7 @@ def sources_of(sources: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         jobs = sorted(path.parent for path in source.glob(f"*/{CHECKPOINTS}")) if source.is_dir() else []
-        if (source / "modules.json").is_file():
+        if (source / MODULES).is_file():
             found.append(source)
         elif jobs and not (source / CHECKPOINTS).is_dir():
             found += [checkpoint_of(job) for job in jobs]

@@ -12,7 +12,8 @@ from tokenizers import Tokenizer, normalizers
 from hardneg.encoders.adapter_folder import ADAPTERS, MERGE, base_of
 from hardneg.encoders.adapter_folder import WEIGHTS as ADAPTER_WEIGHTS
 from hardneg.encoders.pretrained import name_of, unavailable
-from hardneg.encoders.sentence_transformers_folder import MODULES, ModuleChain, read_json
+from hardneg.encoders.sentence_transformers_folder import ModuleChain, read_json
+from hardneg.encoders.sentence_transformers_names import MODULES
 from hardneg.errors import ConfigError
 
 SETTINGS = ("*.json", "*/*.json")  # everything but weights

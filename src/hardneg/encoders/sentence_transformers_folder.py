@@ -10,37 +10,16 @@ from typing import Any
 
 from hardneg.encoders.dense_layers import Dense
 from hardneg.encoders.pooling import BESIDE
+from hardneg.encoders.sentence_transformers_names import (
+    MODULES,
+    POOLING_FLAGS,
+    POOLING_MODES,
+    SETTINGS,
+    TRANSFORMER_NAMES,
+)
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 
-MODULES = "modules.json"
-SETTINGS = "config_sentence_transformers.json"
-TRANSFORMER = "sentence_bert_config.json"
-# Its name in versions before 3, by the model's class.
-TRANSFORMER_NAMES = (
-    TRANSFORMER,
-    *(f"sentence_{kind}_config.json" for kind in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta")),
-    "sentence_xlnet_config.json",
-)
-ROUTER = "router_config.json"
-WEIGHTS = "model.safetensors"
-
-POOLING_MODES = {  # encoder.pooling -> pooling_mode
-    "mean": "mean",
-    "cls": "cls",
-    "last": "lasttoken",
-    "max": "max",
-    "weighted_mean": "weightedmean",
-    "mean_sqrt_len": "mean_sqrt_len_tokens",
-}
-POOLING_FLAGS = {  # how versions before 5.4 write a pooling_mode, one flag each; several are put together in this order
-    "cls": "pooling_mode_cls_token",
-    "max": "pooling_mode_max_tokens",
-    "mean": "pooling_mode_mean_tokens",
-    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
-    "weightedmean": "pooling_mode_weightedmean_tokens",
-    "lasttoken": "pooling_mode_lasttoken",
-}
 PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # where encode_query and _document look
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")

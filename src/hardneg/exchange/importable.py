@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hardneg.encoders.sentence_transformers_names import MODULES
 from hardneg.errors import ConfigError
 
-MODULES, CONFIG = "modules.json", "config.json"  # every folder of sentence-transformers or of model2vec has one
+CONFIG = "config.json"  # every folder of sentence-transformers or of model2vec has this, or the list of modules
 
 
 def check_importable(folder: Path) -> None:

@@ -29,11 +29,11 @@ from hardneg.encoders.base import Tower
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
+from hardneg.encoders.sentence_transformers_names import TOWER_TYPES
 from hardneg.encoders.static import StaticTower
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer_tower import TransformerTower
 from hardneg.errors import UserError
-from hardneg.exchange.layout import TOWER_TYPES
 from hardneg.exchange.write import is_routed
 from hardneg.system.log_level import at_level
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
+from hardneg.encoders import sentence_transformers_names as names
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.dense_layers import load_dense
@@ -23,7 +24,6 @@ from hardneg.encoders.static import Static, StaticTower, stand_in
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
-from hardneg.exchange import layout
 from hardneg.exchange.importable import unknown
 from hardneg.exchange.model2vec import TOKENIZER, folded, is_model2vec, read_model2vec, read_tokenizer, tensors_of
 
@@ -118,10 +118,10 @@ def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
 
 
 def _static(folder: Path, recipe: Static) -> Chain:
-    for name in (layout.WEIGHTS, TOKENIZER):
+    for name in (names.WEIGHTS, TOKENIZER):
         if not (folder / name).is_file():
             raise ConfigError(f"{folder} has no {name}; save it again with sentence-transformers")
-    path = folder / layout.WEIGHTS
+    path = folder / names.WEIGHTS
     weights = tensors_of(path)
     if (table := weights.pop("embedding.weight", None)) is None:
         table = folded(path, weights)  # written by model2vec, and read as sentence-transformers does
@@ -159,7 +159,7 @@ def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, un
 def _routes(modules: ModuleChain) -> dict[str, ModuleChain]:
     """The modules of each side, including those after the router."""
     place = modules.transformer
-    router = read_json(place / layout.ROUTER) or {}
+    router = read_json(place / names.ROUTER) or {}
     routes = router.get("structure", {})
     if not {QUERY, DOCUMENT} <= set(routes):
         raise ConfigError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from hardneg.encoders import sentence_transformers_names as names
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.dense_layers import Dense, DenseLayer, full_name
@@ -23,7 +24,6 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer import Transformer
 from hardneg.encoders.transformer_tower import width_of
 from hardneg.errors import ConfigError
-from hardneg.exchange import layout
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def write(trained: Trained, folder: Path) -> None:
         "default_prompt_name": None,
         "similarity_fn_name": "cosine" if recipe.unit_vectors else "dot",
     }
-    write_json(folder / layout.SETTINGS, settings)
+    write_json(folder / names.SETTINGS, settings)
     chains = {side: _chain(trained, side) for side in (QUERY, DOCUMENT)}
     if is_routed(recipe):
         _write_routes(chains, folder)
@@ -79,9 +79,9 @@ def _chain(trained: Trained, side: str) -> list[Module]:
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
     elif isinstance(recipe, Transformer):
         check_known(recipe)
-        modes = [layout.POOLING_MODES[part] for part in parts(recipe.pooling)]
-        flags: dict[str, Any] = {flag: mode in modes for mode, flag in layout.POOLING_FLAGS.items()}
-        if modes != [mode for mode in layout.POOLING_FLAGS if mode in modes]:
+        modes = [names.POOLING_MODES[part] for part in parts(recipe.pooling)]
+        flags: dict[str, Any] = {flag: mode in modes for mode, flag in names.POOLING_FLAGS.items()}
+        if modes != [mode for mode in names.POOLING_FLAGS if mode in modes]:
             flags = {"pooling_mode": modes}  # flags, which every version reads, imply a fixed order
         pooling = {
             "word_embedding_dimension": width_of(tower.model),
@@ -105,7 +105,7 @@ def check_known(recipe: Transformer) -> None:
     """Raise `ConfigError` for a transformer that sentence-transformers would run differently."""
     if recipe.bidirectional:
         raise ConfigError("encoder.bidirectional=true: a decoder in sentence-transformers sees earlier tokens only")
-    if not set(parts(recipe.pooling)) <= layout.POOLING_MODES.keys():
+    if not set(parts(recipe.pooling)) <= names.POOLING_MODES.keys():
         raise ConfigError(f"encoder.pooling={recipe.pooling}: sentence-transformers has no module for it")
 
 
@@ -115,21 +115,21 @@ def _write_chain(chain: list[Module], folder: Path) -> None:
     for place, module in enumerate(chain):
         path = f"{place}_{module.type}" if place else ""
         module.write(folder / path)
-        listed.append({"idx": place, "name": str(place), "path": path, "type": layout.TYPES[module.type]})
-    write_json(folder / layout.MODULES, listed)
+        listed.append({"idx": place, "name": str(place), "path": path, "type": names.TYPES[module.type]})
+    write_json(folder / names.MODULES, listed)
 
 
 def _write_routes(chains: Mapping[str, list[Module]], folder: Path) -> None:
     types, structure = {}, {}
     for side, chain in chains.items():
-        names = [f"{side}_{place}_{module.type}" for place, module in enumerate(chain)]
-        for name, module in zip(names, chain, strict=True):
+        keys = [f"{side}_{place}_{module.type}" for place, module in enumerate(chain)]
+        for name, module in zip(keys, chain, strict=True):
             module.write(folder / name)
-            types[name] = layout.TYPES[module.type]
-        structure[side] = names
+            types[name] = names.TYPES[module.type]
+        structure[side] = keys
     router = {"types": types, "structure": structure, "parameters": {"default_route": DOCUMENT}}
-    write_json(folder / layout.ROUTER, router)
-    write_json(folder / layout.MODULES, [{"idx": 0, "name": "0", "path": "", "type": layout.TYPES["Router"]}])
+    write_json(folder / names.ROUTER, router)
+    write_json(folder / names.MODULES, [{"idx": 0, "name": "0", "path": "", "type": names.TYPES["Router"]}])
 
 
 def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, folder: Path) -> None:
@@ -143,7 +143,7 @@ def _write_transformer(tower: Tower, tokenizer: Tokenizer, recipe: Transformer, 
     about: dict[str, Any] = {"max_seq_length": longest, "do_lower_case": False, **lengths}
     if "add_pooling_layer" in inspect.signature(type(model)).parameters:
         about["model_args"] = {"add_pooling_layer": False}  # else transformers warns about a random pooling layer
-    write_json(folder / layout.TRANSFORMER, about)
+    write_json(folder / names.TRANSFORMER, about)
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_truncation()
     padding = _padding_token(copy)
@@ -190,7 +190,7 @@ def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path)
     if (left_out := tower.beside_weights.get("unknown")) is not None:
         table = table.clone()
         table[left_out] = 0  # so that it does not change a vector's direction
-    save_file({"embedding.weight": table}, folder / layout.WEIGHTS)
+    save_file({"embedding.weight": table}, folder / names.WEIGHTS)
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.enable_truncation(length)
@@ -209,7 +209,7 @@ def _write_dense(spec: Dense, layer: DenseLayer, folder: Path) -> None:
     }
     _write_config(about, folder)
     weights = {name: value.detach().float().contiguous() for name, value in layer.state_dict().items()}
-    save_file(weights, folder / layout.WEIGHTS)
+    save_file(weights, folder / names.WEIGHTS)
 
 
 def _write_config(values: dict[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a sentence-transformers folder, by their names and ours, and writing an export's folder safely."""
+"""The folder of an export: complete or not there, and never in the place of something else."""
 
 from __future__ import annotations
 
@@ -8,35 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hardneg.encoders.sentence_transformers_folder import (
-    MODULES,
-    POOLING_FLAGS,
-    POOLING_MODES,
-    ROUTER,
-    SETTINGS,
-    TRANSFORMER,
-    WEIGHTS,
-)
+from hardneg.encoders.sentence_transformers_names import MODULES
 from hardneg.errors import ConfigError
-
-__all__ = [
-    "MODULES",
-    "POOLING_FLAGS",
-    "POOLING_MODES",
-    "ROUTER",
-    "SETTINGS",
-    "TOWER_TYPES",
-    "TRANSFORMER",
-    "TYPES",
-    "WEIGHTS",
-]
-
-# The modules that we write, by names that every version of sentence-transformers can read.
-TYPES = {
-    name: f"sentence_transformers.models.{name}"
-    for name in ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding", "Router")
-}
-TOWER_TYPES = ("Transformer", "StaticEmbedding")  # first module of a chain: for a transformer, for a static tower
 
 
 @contextmanager
