@@ -8,17 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hardneg.config.command_words import as_value
+from hardneg.config.command_words import MULTI_SELECT, as_value
 from hardneg.errors import ConfigError
-
-SEVERAL = (
-    "pairs",
-    "negatives",
-    "loss",
-    "filter",
-    "logger",
-    "callbacks",
-)  # groups of which several options may be chosen
 
 
 def words_of(settings: Mapping[str, Any]) -> list[str]:
@@ -30,13 +21,13 @@ def words_of(settings: Mapping[str, Any]) -> list[str]:
     chosen: list[str] = []
     below: list[str] = []
     for key, value in settings.items():
-        if key in SEVERAL and isinstance(value, Mapping):
+        if key in MULTI_SELECT and isinstance(value, Mapping):
             chosen.append(f"{key}={_value(list(value), key)}")
             value = {name: inner for name, inner in value.items() if inner is not None}
             if wrong := [name for name, inner in value.items() if not isinstance(inner, Mapping)]:
                 raise ConfigError(f"{key}[{wrong[0]!r}] is {value[wrong[0]]!r}; write its settings as a dictionary")
         if isinstance(value, Mapping) and "." not in key:
-            below += _below(value, key, 2 if key in SEVERAL else 1)
+            below += _below(value, key, 2 if key in MULTI_SELECT else 1)
         else:
             (below if "." in key else chosen).append(f"{key}={_value(value, key)}")
     return chosen + below  # a group's option must be chosen before its settings

@@ -11,6 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 BARE = re.compile(r"[A-Za-z0-9_./+-]+")  # what may stand without quotes, also within a list or a dictionary
+# Groups of which several options are chosen, as a list: negatives=[in_batch,bm25]. Each option has a key of its own.
+MULTI_SELECT = ("negatives", "loss", "filter", "pairs", "callbacks", "logger")
 
 
 def key_of(word: str) -> str:

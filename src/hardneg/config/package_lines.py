@@ -17,11 +17,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from hardneg.config.command_words import MULTI_SELECT
 from hardneg.errors import ConfigError
 
 WHOLE = {group: "_global_" for group in ("experiment", "strategy", "debug", "hparams_search")}
 WHOLE |= {"race": "hydra.sweeper.arms"}  # groups whose options set keys elsewhere
-SEVERAL = ("negatives", "loss", "filter", "pairs", "callbacks", "logger")  # of which each option has a name of its own
 LINE = re.compile(r"^\s*#\s*@package\s+\S", re.MULTILINE)
 BOM = "\ufeff"
 NO_CFG = ("-cd", "-cn", "-cp")  # Hydra's other options that begin as -c does, which may have its value behind it
@@ -33,7 +33,7 @@ def check_package_lines(cfg: DictConfig) -> None:
     for group, package in WHOLE.items():
         if OmegaConf.is_dict(cfg.get(group)):
             raise ConfigError(_said(group, package, _chosen(group)))
-    for group in SEVERAL:
+    for group in MULTI_SELECT:
         chosen = cfg.get(group)
         if OmegaConf.is_dict(chosen) and "_target_" in chosen:
             raise ConfigError(_said(group, f"{group}.NAME", _chosen(group)))

@@ -7,10 +7,19 @@ import shlex
 from pathlib import Path
 
 import pytest
+from confs import CONF
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import hardneg
-from hardneg.config.command_words import as_value, command_line, in_shell, plain, to_type, value_of
+from hardneg.config.command_words import (
+    MULTI_SELECT,
+    as_value,
+    command_line,
+    in_shell,
+    plain,
+    to_type,
+    value_of,
+)
 
 
 def test_a_value_is_quoted_only_where_hydra_would_read_it_otherwise():
@@ -84,3 +93,8 @@ def test_no_message_names_a_path_in_a_command_bare():
 )
 def test_a_bare_text_is_what_hydra_reads_it_as(text, value):
     assert value_of(text) == value and type(value_of(text)) is type(value)
+
+
+def test_the_groups_of_several_options_are_those_that_the_commands_choose_lists_of():
+    lists = re.compile(r"^  - (\w+): \[", re.MULTILINE)
+    assert {group for path in CONF.glob("*.yaml") for group in lists.findall(path.read_text())} == set(MULTI_SELECT)
