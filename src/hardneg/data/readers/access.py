@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import files_below, plain_copy, there_is
+from hardneg.data.readers.folders import files_below, is_saved, plain_copy, there_is
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.errors import DataError
 from hardneg.system.cache import fingerprint
@@ -163,11 +163,6 @@ def _tables(folder: Path, config: str) -> Path | None:
     """Where a config's files usually are: in a folder of its name, those of `default` in `data` or `qrels`."""
     names = ("default", "data", "qrels") if config == "default" else (config,)
     return next((folder / name for name in names if any((folder / name).glob("*.parquet"))), None)
-
-
-def is_saved(folder: Path) -> bool:
-    """Tell whether `save_to_disk` wrote this folder."""
-    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
 
 def answers(endpoint: str) -> bool:

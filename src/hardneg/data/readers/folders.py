@@ -10,7 +10,10 @@ from pathlib import Path
 from hardneg.data.readers.packed import ENDINGS, unpacked_name
 from hardneg.errors import ConfigError, DataError
 
-TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")  # endings that data=table reads, plain or packed
+# Endings of files, plain or packed: what data=table alone reads, and all that it reads.
+TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")
+KINDS = (*TABLES, ".jsonl", ".ndjson")
+SAVED = ("state.json", "dataset_dict.json")  # one of which `save_to_disk` of `datasets` writes
 ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
 KEPT_BY = (".hydra", "multirun.yaml", "stages.lock", ".hardneg-index")  # a run, a sweep, stages, an index
 LOGS = ("wandb", ".aim", "mlruns", "mlflow.db")  # where loggers write for all runs
@@ -29,7 +32,7 @@ def is_hub_name(path: str | Path) -> bool:
     words = str(path).split("/")
     if len(words) != 2 or not all(re.fullmatch(r"\w[\w.-]*", word) for word in words):
         return False
-    table = unpacked_name(words[1].lower()).endswith((*TABLES, ".jsonl", ".ndjson"))
+    table = unpacked_name(words[1].lower()).endswith(KINDS)
     return not table and not Path(words[0]).exists()
 
 
@@ -44,10 +47,15 @@ def has_tables(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     return any(
-        unpacked_name(child.name.lower()).endswith((*TABLES, ".jsonl", ".ndjson"))
+        unpacked_name(child.name.lower()).endswith(KINDS)
         for child in folder.iterdir()
         if child.is_file() and child.name not in ABOUT
     )
+
+
+def is_saved(folder: Path) -> bool:
+    """Tell whether `save_to_disk` wrote this folder."""
+    return any((folder / name).is_file() for name in SAVED)
 
 
 def plain_copy(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hardneg.config.command_words import to_type
 from hardneg.data.readers.collection_files import is_collection
-from hardneg.data.readers.folders import TABLES, has_tables, is_hub_name, plain_copy, there_is, with_tables
+from hardneg.data.readers.folders import KINDS, has_tables, is_hub_name, is_saved, plain_copy, there_is, with_tables
 from hardneg.data.readers.packed import unpacked_name
 from hardneg.errors import ConfigError
 
@@ -19,7 +19,6 @@ REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
 OF_TABLES = ("data.columns", "data.positive_from")  # settings of data=table that data=jsonl lacks
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-SAVED = ("state.json", "dataset_dict.json")
 
 
 def kind_at(path: Path) -> str:
@@ -29,7 +28,7 @@ def kind_at(path: Path) -> str:
         name = unpacked_name(path.name.lower())
         if name.endswith(".jsonl"):
             return "jsonl"
-        if name.endswith((*TABLES, ".ndjson")):
+        if name.endswith(KINDS):
             return "table"
     elif path.is_dir():
         if kind := _kind_of_folder(path, names):
@@ -59,7 +58,7 @@ def _unknown(path: Path) -> str:
 def _kind_of_folder(path: Path, names: list[str]) -> str | None:
     if "corpus.jsonl" in names and "queries.jsonl" in names and "qrels" in names:
         return "beir"
-    if any(name in names for name in SAVED):
+    if is_saved(path):
         return "table"
     if kind := _copy_of_the_hub(path, names):
         return kind
@@ -81,7 +80,7 @@ def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
     configs = readme.read_text("utf-8", "replace") if readme.is_file() else ""
     if re.search(r"^\s*-?\s*config_name:\s*\S*corpus\s*$", configs, re.MULTILINE):
         return "nanobeir" if re.search(r"split:\s*Nano\w+", configs) else "hub"
-    saved = {name for name in names if any((path / name / mark).is_file() for mark in SAVED)}
+    saved = {name for name in names if is_saved(path / name)}
     return "hub" if {"corpus", "queries"} <= saved or plain_copy(path) else None
 
 

@@ -17,12 +17,21 @@ from hardneg.data.readers.collection_files import words_of
 from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import ABOUT, is_hub_name, located, plain_stem, there_is, with_tables
+from hardneg.data.readers.folders import (
+    ABOUT,
+    KINDS,
+    is_hub_name,
+    is_saved,
+    located,
+    plain_stem,
+    there_is,
+    with_tables,
+)
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired
 from hardneg.data.readers.split_names import IN_FILE_NAMES, SPLITS, split_name
-from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
+from hardneg.data.readers.table_files import kind_of, table_rows
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
 
@@ -94,7 +103,7 @@ class Table(HoldsOut):
         """What the path holds: its name, the rows of each split (with `head` the first ones), and the corpus beside."""
         path, names = located(self.path), names_in(self.columns)
         documents: Callable[[], Source] | None = None
-        if access.is_saved(path):
+        if is_saved(path):
             name = path.resolve().name
             splits = {split: [source] for split, source in _saved(path, complaints).items()}
         elif path.is_dir():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
+from hardneg.data.readers.folders import KINDS
 from hardneg.data.readers.lines import BadRow, Complaints, check_surrogates, first_sign, has_surrogates, json_lines
 from hardneg.data.readers.packed import DAMAGED, opened, unpacked_name
 from hardneg.data.readers.separated import DELIMITERS, separated_rows
@@ -16,8 +17,6 @@ from hardneg.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-KINDS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather")
 
 
 def kind_of(path: Path) -> str | None:
