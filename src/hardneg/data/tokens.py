@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 AUTO = "auto"
 CUT = "cut.json"  # in a table's folder: what the longest length took away
+UNCUT = 1_000_000  # tokens: a longest length at which no text is cut
 BLOCK = 4096  # texts tokenised at a time: bounds memory and moves the progress bar
 
 Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their texts

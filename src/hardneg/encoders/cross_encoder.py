@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from hardneg.data.tokens import UNCUT
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
 from hardneg.encoders.model_folder import check_positions, positions_of
@@ -24,7 +25,7 @@ from hardneg.encoders.pretrained import (
     unavailable,
     without_load_report,
 )
-from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, UNCUT, read_json
+from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, read_json
 from hardneg.encoders.text_model import keep_layers
 from hardneg.errors import ConfigError
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hardneg.config.command_words import command_line
-from hardneg.data.tokens import AUTO, Side
+from hardneg.data.tokens import AUTO, UNCUT, Side
 from hardneg.encoders.base import LENGTHS
 from hardneg.encoders.model_folder import ModelFolder, check_positions
 from hardneg.encoders.pooling import parts
-from hardneg.encoders.sentence_transformers_folder import UNCUT, says_model2vec
+from hardneg.encoders.sentence_transformers_folder import says_model2vec
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardneg.data.tokens import UNCUT
 from hardneg.encoders.dense_layers import Dense
 from hardneg.encoders.pooling import BESIDE
 from hardneg.encoders.sentence_transformers_names import (
@@ -24,7 +25,6 @@ PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # wh
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
-UNCUT = 1_000_000  # tokens; the maximum length of a folder that sets none
 
 
 def says_model2vec(folder: Path) -> bool:

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from hardneg.encoders.sentence_transformers_folder import UNCUT, ModuleChain, read_json, says_model2vec
+from hardneg.data.tokens import UNCUT
+from hardneg.encoders.sentence_transformers_folder import ModuleChain, read_json, says_model2vec
 from hardneg.encoders.sentence_transformers_names import WEIGHTS
 from hardneg.errors import ConfigError
 

@@ -12,14 +12,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from hardneg.data.tables import Texts
-from hardneg.data.tokens import Side
+from hardneg.data.tokens import UNCUT, Side
 from hardneg.encoders import sentence_transformers_names as names
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.dense_layers import load_dense
 from hardneg.encoders.file_hashes import check_hashes
 from hardneg.encoders.model_folder import lower, positions_of
-from hardneg.encoders.sentence_transformers_folder import UNCUT, ModuleChain, read_json
+from hardneg.encoders.sentence_transformers_folder import ModuleChain, read_json
 from hardneg.encoders.static import Static, StaticTower, stand_in
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer

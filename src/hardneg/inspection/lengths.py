@@ -10,13 +10,12 @@ import pyarrow as pa
 from jaxtyping import Int
 
 from hardneg.data.tables import RetrievalData, Texts
-from hardneg.data.tokens import BLOCK, Side, Tokeniser
+from hardneg.data.tokens import BLOCK, UNCUT, Side, Tokeniser
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.system.progress import progress
 
 USUAL = (32, 64, 128, 256, 512)
-UNCUT = 1_000_000
 FEW = 0.05  # share of texts that a fitting length may cut
 
 

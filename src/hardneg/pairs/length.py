@@ -13,13 +13,12 @@ import pyarrow.compute
 from jaxtyping import Bool, Float32
 
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import Side, Tokeniser
+from hardneg.data.tokens import UNCUT, Side, Tokeniser
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.pairs.base import SIDES, PairFilter, Pairs
 
 UNITS = ("characters", "words", "tokens")
-UNCUT = 1_000_000  # tokens, at which no text is cut
 
 
 class Length(PairFilter):
