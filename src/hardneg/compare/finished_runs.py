@@ -142,7 +142,7 @@ class FinishedRun:
     def _rows(self) -> list[dict[str, Any]]:
         if self.logs:
             rows = [row for log in self.logs for row in wandb_read.history(log)]
-            return [{"step": row["trainer/global_step"], **row} for row in rows if "trainer/global_step" in row]
+            return [{"step": row[wandb_read.STEP], **row} for row in rows if wandb_read.STEP in row]
         file = self.folder / "metrics.csv"
         if not file.exists():
             return []

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_mode
+from hardneg.runlog.wandb_read import STEP
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Report
     from wandb_workspaces.workspaces import Workspace
 
-STEP = "trainer/global_step"
 GROUPED = ("strategy_name", "loss_id")  # config keys: one line per arm, over its seeds
 INSTALL = "hardneg wandb-view needs wandb-workspaces: pip install 'hardneg[view]'"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hardneg.errors import DataError, UserError
 
+STEP = "trainer/global_step"  # Lightning's name of the step, by which rows are numbered and curves drawn
 UNKNOWN = "unknown"  # the state of a run of whose log nothing is there
 AGAIN = 0.1  # seconds between two looks at a log that is not whole
 _FIELDS = ("run_id", "project", "name", "group", "job_type", "state", "exit_code", "tags", "config", "summary")
@@ -39,7 +40,7 @@ def runs(root: str | os.PathLike[str], without: Collection[str] = ()) -> list[di
 
 
 def history(run_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the logged rows of one run folder, with `trainer/global_step` as the x axis.
+    """Return the logged rows of one run folder, with `STEP` as the x axis.
 
     Raises `DataError` if there is no log in the folder or it cannot be read.
     """

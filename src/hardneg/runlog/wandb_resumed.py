@@ -10,8 +10,7 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 
 from hardneg.runlog.artifacts import Artifacts
-
-STEP = "trainer/global_step"
+from hardneg.runlog.wandb_read import STEP
 
 
 class ContinuedLogger(WandbLogger):

@@ -192,10 +192,10 @@ class WandbRun:
             mode=mode,  # type: ignore[arg-type]
             settings=wandb.Settings(**known),
         )
-        run.define_metric("trainer/global_step")
-        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        run.define_metric(wandb_read.STEP)
+        run.define_metric("*", step_metric=wandb_read.STEP, step_sync=True)
         for metric in self.best:  # by exact name, because "*" beats a pattern like "val/*"
-            run.define_metric(metric, step_metric="trainer/global_step", summary="max,last")
+            run.define_metric(metric, step_metric=wandb_read.STEP, summary="max,last")
         return run
 
     def _announce(self, run: wandb.Run) -> None:
