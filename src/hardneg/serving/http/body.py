@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import HTTPException, Request
 
-LINGER = 4  # times the limit that is read and thrown away: a client that is still sending would not see the answer
+from hardneg.serving.http.limits import LINGER
 
 
 async def read_body(request: Request, most: int) -> bytes:

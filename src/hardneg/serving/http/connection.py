@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from hardneg.serving.http.limits import LINGER
+
 HEADERS = 65_536  # bytes of a request's headers
-LINGER = 4  # times that limit which is read and thrown away: a client that is still sending would not see the answer
 
 
 class Timer:
