@@ -15,6 +15,7 @@ from hardneg.config import composition
 from hardneg.mining.score_histograms import kinds, legend, outlines
 from hardneg.mining.store import Store
 from hardneg.system.cache import owner_name
+from hardneg.system.cache_folder import HELD
 from hardneg.system.figure_style import style
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def stores(run: FinishedRun) -> Iterator[Store]:
     if cache is None:
         return
     folder = Path(cache) / "stores"
-    held = sorted(folder.glob(f"*.held-{owner_name(run.folder.resolve())}"), key=lambda path: path.stat().st_mtime)
+    held = sorted(folder.glob(f"*{HELD}{owner_name(run.folder.resolve())}"), key=lambda path: path.stat().st_mtime)
     for note in held:
-        store = folder / note.name.split(".held-")[0]
+        store = folder / note.name.split(HELD)[0]
         if (store / "card.json").exists():
             yield Store(store)
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from hardneg.renew.plan import Renewal
+from hardneg.runs.folder import CHECKPOINTS
 from hardneg.serving.builds import OURS
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def tidy(renewal: Renewal) -> None:
     used = {Path(str(build.manifest.source.get("ckpt_path"))).resolve() for build in renewal.index.builds()}
     used.add(Path(renewal.checkpoint).resolve())
     for folder in sorted(renewal.folder.parent.iterdir()):
-        kept = (folder / "train" / "checkpoints").resolve()
+        kept = (folder / "train" / CHECKPOINTS).resolve()
         others = OURS.fullmatch(folder.name) and folder != renewal.folder and kept.is_dir()
         if others and not any(kept in path.parents for path in used):
             log.info("checkpoints of an earlier renewal that no build was made with are removed: %s", kept)

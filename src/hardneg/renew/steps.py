@@ -16,7 +16,7 @@ from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_groups
 from hardneg.retrieval.metrics import OwnMetric, Run, names_of, resolve
 from hardneg.retrieval.retriever import seen
-from hardneg.runs.folder import BEST, LAST
+from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.runs.trec_runs import write_run
 from hardneg.serving.builder import Builder
 from hardneg.serving.builds import Build
@@ -62,7 +62,7 @@ def train(renewal: Renewal, lock: int) -> str:
     conf = renewal.folder / "conf"
     write_groups(conf, renewal.live, renewal.encoder)
     stage = Stage("train", "train", renewal.folder / "train", renewal.words)
-    kept = stage.folder / "checkpoints" / (LAST if renewal.cfg.split.dev is None else BEST)
+    kept = stage.folder / CHECKPOINTS / (LAST if renewal.cfg.split.dev is None else BEST)
     if stage.done and not kept.is_file():  # it was removed when nothing seemed to need it any longer
         shutil.rmtree(stage.folder)
     if not stage.done:

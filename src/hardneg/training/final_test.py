@@ -19,7 +19,7 @@ from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.test_sets import fingerprints, nested_runs
 from hardneg.runs import figure, results
-from hardneg.runs.folder import BEST, LAST
+from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.runs.provenance import other_paths
 from hardneg.system import agreement, distributed, split_weights
 from hardneg.training.base import TrainingModule
@@ -46,7 +46,7 @@ def final_test(
     test/SET.run. Every rank takes part in the test; rank 0 writes. summary.json comes last: where it is, the run is
     complete.
     """
-    kept = folder / "checkpoints" / (BEST if cfg.split.dev is not None else LAST)
+    kept = folder / CHECKPOINTS / (BEST if cfg.split.dev is not None else LAST)
     step = trainer.global_step
     if agreement.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
         check_seen(kept)

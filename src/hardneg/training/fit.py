@@ -25,7 +25,7 @@ from hardneg.retrieval.metrics import Run, names_of, resolve
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
-from hardneg.runs.folder import LAST
+from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.runs.provenance import provenance
 from hardneg.runs.rungs import part_of
 from hardneg.runs.trial import is_trial
@@ -174,7 +174,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
 
     A moving average comes before all that look at it.
     """
-    kept, clock = folder / "checkpoints", Throughput()
+    kept, clock = folder / CHECKPOINTS, Throughput()
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
     own: list[L.Callback] = [one for one in added if isinstance(one, WeightAveraging)]
     own += [
