@@ -31,16 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     if not given.folder.is_dir():
         raise ConfigError(f"{given.folder}: no such folder")
     check_importable(given.folder)
-    import torch
-
     from hardneg.encoders import checkpoint
     from hardneg.exchange.read import read
-    from hardneg.system.atomic_write import atomic_write
 
-    trained = read(given.folder.resolve())
-    card = checkpoint.card(checkpoint.node(trained.recipe), trained.recipe, trained.tokenizer, trained.towers)
-    weights = {f"{checkpoint.TOWERS}{name}": value for name, value in trained.towers.state_dict().items()}
-    given.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(given.checkpoint) as draft:
-        torch.save({"state_dict": weights, checkpoint.KEY: card}, draft)
+    checkpoint.write(given.checkpoint, read(given.folder.resolve()))
     sys.stdout.write(f"{given.folder} as a checkpoint: {given.checkpoint}\n")

@@ -43,13 +43,10 @@ def merge(
     if to.exists() and not force:
         raise ConfigError(f"{to} exists; choose another name or give --force")
     check_writable(to, "--to", is_file=True)  # before the models are read, which takes minutes for large ones
-    import torch
-
     from hardneg.encoders import checkpoint
     from hardneg.encoders import merge as merging
     from hardneg.encoders.pretrained import weights_hash
     from hardneg.encoders.towers import QUERY
-    from hardneg.system.atomic_write import atomic_write
 
     read = [_read(path) for path in paths]
     models = [
@@ -65,19 +62,14 @@ def merge(
     merging.check_alike(models)
     states = [model.weights for model in models]
     merged = merging.average(states, shares) if slerp is None else merging.slerp(states[0], states[1], slerp)
-    first = read[0]
-    card = checkpoint.card(checkpoint.node(first.recipe), first.recipe, first.tokenizer, first.towers)
-    card["merged"] = {
+    made_of = {
         "method": "average" if slerp is None else "slerp",
         "of": [
             {"path": str(path), "share": share, "weights": weights_hash(one.towers)}
             for path, share, one in zip(paths, shares, read, strict=True)
         ],
     }
-    held = {f"{checkpoint.TOWERS}{name}": value for name, value in merged.items()}
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(to) as draft:
-        torch.save({"state_dict": held, checkpoint.KEY: card}, draft)
+    checkpoint.write(to, read[0], merged, merged=made_of)
     return to
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from hardneg import __version__
 from hardneg.config import classes
@@ -19,6 +21,7 @@ from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
+from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,18 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return node(value)
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def write(path: Path, trained: Trained, weights: Mapping[str, Tensor] | None = None, **facts: Any) -> None:
+    """Write an encoder without a training as a checkpoint that `load` reads; it is complete or not there.
+
+    `weights` are the towers' if they have others than those of `trained`; `facts` are added to its `card`.
+    """
+    weights = trained.towers.state_dict() if weights is None else weights
+    about = card(node(trained.recipe), trained.recipe, trained.tokenizer, trained.towers) | facts
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as draft:
+        torch.save({"state_dict": {f"{TOWERS}{name}": value for name, value in weights.items()}, KEY: about}, draft)
 
 
 def load(path: str | Path) -> Trained:
