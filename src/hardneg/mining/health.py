@@ -43,7 +43,7 @@ def health(
             of_block = found_of(store.ids[queries], known, queries, depth or store.ids.shape[1])
             found, wanted = found + of_block[0].sum(), wanted + of_block[1].sum()
         keeps = there & (store.reasons[rows] == KEPT)
-        drawn = keeps & (keeps.cumsum(axis=1) <= pool)
+        drawn = drawable(keeps, pool)
         examined, kept = examined + there.sum(), kept + keeps.sum()
         enough += (keeps.sum(axis=1) >= k).sum()
         pooled += drawn.sum()
@@ -74,7 +74,11 @@ def health(
 
 def pool_of(store: Store, rows: slice, pool: int) -> Bool[np.ndarray, "q K"]:
     """Mark the first `pool` kept documents of these queries."""
-    keeps = (store.ids[rows] >= 0) & (store.reasons[rows] == KEPT)
+    return drawable((store.ids[rows] >= 0) & (store.reasons[rows] == KEPT), pool)
+
+
+def drawable(keeps: Bool[np.ndarray, "q K"], pool: int) -> Bool[np.ndarray, "q K"]:
+    """Mark the first `pool` of the kept documents of each query, from which negatives are drawn."""
     return keeps & (keeps.cumsum(axis=1) <= pool)
 
 

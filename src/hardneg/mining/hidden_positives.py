@@ -17,7 +17,8 @@ from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter
 from hardneg.mining.base import Miner, mining_pool, ranker_of, tasks
 from hardneg.mining.filtering import filter_hits
-from hardneg.mining.rankings import BLOCK
+from hardneg.mining.health import drawable
+from hardneg.mining.rankings import BLOCK, list_width
 from hardneg.mining.store import KEPT
 from hardneg.mining.teacher import Teacher
 from hardneg.system.progress import progress
@@ -131,7 +132,7 @@ def probe(
     training = hidden.training
     queries = np.flatnonzero(hidden.pairs.counts).astype(np.int32)
     asked = tasks(training, queries, mining_pool(training, documents), work)
-    width = depth + min(int(training.known.counts[queries].max(initial=0)), depth)
+    width = list_width(training, queries, depth)
     counts: dict[str, list[np.ndarray]] = {name: [] for name in settings}
     if teacher is not None:
         teacher.open(work)
@@ -178,7 +179,7 @@ def _once(
 def _count(ids: np.ndarray, reasons: np.ndarray, false: np.ndarray, pool: int) -> Int[np.ndarray, "Q 4"]:
     """Count for each query the false negatives that could be drawn, all that could, those kept and those examined."""
     keeps = (ids >= 0) & (reasons == KEPT)
-    drawn = keeps & (keeps.cumsum(axis=1) <= pool)
+    drawn = drawable(keeps, pool)
     return np.stack([part.sum(axis=1) for part in (drawn & false, drawn, keeps, ids >= 0)], axis=1)
 
 

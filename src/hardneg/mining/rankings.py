@@ -76,14 +76,8 @@ class Ranking:
 
     @cached_property
     def width(self) -> int:
-        """How many documents are listed a query, at most.
-
-        A query's known positives are among the first and are filtered out: so the miner is asked for as many more, and
-        lists stay full. A few queries with hundreds of positives must not widen every list: beyond `depth` more, their
-        lists may fall short.
-        """
-        known = self.training.known.counts[self.training.queries]
-        return self.depth + min(int(known.max(initial=0)), self.depth)
+        """How many documents are listed a query, at most."""
+        return list_width(self.training, self.training.queries, self.depth)
 
     @cached_property
     def pool_name(self) -> str:
@@ -94,6 +88,15 @@ class Ranking:
         """Name everything: any change makes another ranking."""
         named = {"miner": self.miner.identity(), "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
+
+
+def list_width(training: TrainingSet, queries: Int32[np.ndarray, " Q"], depth: int) -> int:
+    """Return how many documents a miner is asked for, so that lists of `depth` stay full when they are filtered.
+
+    A query's known positives are among the first and are filtered out: so the miner is asked for as many more. A few
+    queries with hundreds of positives must not widen every list: beyond `depth` more, their lists may fall short.
+    """
+    return depth + min(int(training.known.counts[queries].max(initial=0)), depth)
 
 
 def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
