@@ -155,10 +155,7 @@ class Faiss(Search):
         for block in docs:
             index.add(block.numpy())
         parameters = faiss.GpuParameterSpace() if on_gpu else faiss.ParameterSpace()
-        if "IVF" in self.index:
-            parameters.set_index_parameter(index, "nprobe", self.nprobe)
-        if "HNSW" in self.index:
-            parameters.set_index_parameter(index, "efSearch", self.ef_search)
+        set_breadth(parameters, index, self.index, self.nprobe, self.ef_search)
 
         def search(q: Tensor, k: int, tick: Tick = ignore, /) -> tuple[Tensor, Tensor]:
             scores, positions = index.search(q.float().cpu().numpy(), min(k, len(docs)))
@@ -166,6 +163,17 @@ class Faiss(Search):
             return torch.from_numpy(scores), torch.from_numpy(positions)
 
         return search
+
+
+def set_breadth(parameters: Any, index: Any, factory: str, nprobe: int, ef_search: int) -> None:
+    """Set how many cells an IVF index visits, and how wide a graph is searched: what the `factory` string has of both.
+
+    `parameters` is faiss's ParameterSpace, of the CPU or of GPUs.
+    """
+    if "IVF" in factory:
+        parameters.set_index_parameter(index, "nprobe", nprobe)
+    if "HNSW" in factory:
+        parameters.set_index_parameter(index, "efSearch", ef_search)
 
 
 def to_gpus(faiss: Any, index: Any, device: torch.device) -> Any:

@@ -14,14 +14,13 @@ import pyarrow as pa
 from jaxtyping import Float32
 
 from hardneg.errors import ConfigError
-from hardneg.retrieval.search import load_faiss
+from hardneg.retrieval.search import POINTS, load_faiss, set_breadth
 from hardneg.serving.backends.base import Backend, Vectors
 from hardneg.system.atomic_write import atomic_write
 
 log = logging.getLogger(__name__)
 
 INDEX, NAMES = "index.faiss", "ids.arrow"
-POINTS = 39  # training points per cell, below which faiss warns
 
 
 @dataclass(frozen=True)
@@ -88,14 +87,8 @@ class FaissVectors(Vectors):
     def __init__(self, folder: Path, index: Any, names: list[str | None], recipe: Faiss) -> None:
         self.folder, self.index, self.names, self.recipe = folder, index, names, recipe
         self.numbers = {name: number for number, name in enumerate(names) if name is not None}
-        self._tune()
-
-    def _tune(self) -> None:
         parameters = load_faiss("index=faiss_*").ParameterSpace()
-        if "IVF" in self.recipe.factory:
-            parameters.set_index_parameter(self.index, "nprobe", self.recipe.nprobe)
-        if "HNSW" in self.recipe.factory:
-            parameters.set_index_parameter(self.index, "efSearch", self.recipe.ef_search)
+        set_breadth(parameters, index, recipe.factory, recipe.nprobe, recipe.ef_search)
 
     @property
     def trained(self) -> bool:  # type: ignore[override]
