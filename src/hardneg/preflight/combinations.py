@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hardneg.config import classes
+from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import VectorLoss, Weighed
@@ -56,8 +58,8 @@ def needs_average(source: Any) -> bool:
     return isinstance(source, Stored) and source.miner.needs_average
 
 
-def check_combination(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for parts that cannot work together."""
+def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together; `made` are its encoder and schedule, by key."""
     sources = check_sources(node)
     check_remine(node["remine"])
     following = [name for name, source in sources.items() if getattr(source, "follows_model", False)]
@@ -80,8 +82,8 @@ def check_combination(node: dict[str, Any]) -> None:
     check_queues(node, sources)
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
-    check_frozen(node)
-    check_dev_metrics(node)
+    check_frozen(node, made["encoder"])
+    check_dev_metrics(node, made["schedule"])
     check_ranges(node, ("num_workers", "batch_size"))
     check_subset(node)
     of_batch = all(getattr(source, "of_batch", False) for source in sources.values())
@@ -168,9 +170,8 @@ def check_stages_read(
     curriculum.check_read(sources, losses)
 
 
-def check_frozen(node: dict[str, Any]) -> None:
+def check_frozen(node: dict[str, Any], recipe: EncoderRecipe) -> None:
     """Raise `ConfigError` where frozen documents would be random for ever."""
-    recipe = classes.build(node["encoder"])
     if recipe.freeze and recipe.starts_random and not (node["init_from"] or node["ckpt_path"]):
         raise ConfigError(
             "encoder.freeze=document keeps the documents as they start, and these start from random weights; give"
@@ -179,8 +180,8 @@ def check_frozen(node: dict[str, Any]) -> None:
         )
 
 
-def check_pairs(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
+def check_pairs(node: dict[str, Any], made: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for parts that cannot work together in training a cross-encoder; `made` has its schedule."""
     sources = check_sources(node)
     if node["data"].get("prompts"):
         raise ConfigError(
@@ -212,5 +213,5 @@ def check_pairs(node: dict[str, Any]) -> None:
     check_one_teacher(node, losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
-    check_dev_metrics(node)
+    check_dev_metrics(node, made["schedule"])
     check_ranges(node, ("num_workers",))

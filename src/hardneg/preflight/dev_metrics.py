@@ -8,7 +8,6 @@ from typing import Any
 
 from lightning.pytorch.callbacks import EarlyStopping
 
-from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.preflight.added_callbacks import added_callbacks
 from hardneg.preflight.beginnings import only_where_it_begins
@@ -19,9 +18,9 @@ from hardneg.training.schedule import Plateau
 DEV = "val/"  # begins the names of the dev split's metrics; a set of several has its name between
 
 
-def check_dev_metrics(node: dict[str, Any]) -> None:
+def check_dev_metrics(node: dict[str, Any], schedule: Any) -> None:
     """Raise `ConfigError` for a schedule, a best checkpoint or an end that waits for a metric which will not come."""
-    if isinstance(classes.build(node["schedule"]), Plateau) and node["split"]["dev"] is None:
+    if isinstance(schedule, Plateau) and node["split"]["dev"] is None:
         raise ConfigError("schedule=plateau follows the dev split, and split.dev is null; choose schedule=constant")
     names = names_of(node["evaluate"]["metrics"])
     if (best := node["evaluate"]["best"]) not in names:

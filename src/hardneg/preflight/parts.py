@@ -44,15 +44,16 @@ def check_parts(node: dict[str, Any]) -> None:
     classes.build_group(node.get("pairs"), "pairs")
     check_evaluated(node.get("evaluate") or {})
     check_models(node, made)
-    check_compiled_encoder(node)
+    if "encoder" in made:
+        check_compiled_encoder(node, made["encoder"])
     check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})
     if "optimizer" in node:
-        check_training(node)
+        check_training(node, made["schedule"])
     if "loss" in node:
-        (check_combination if "remine" in node else check_pairs)(node)  # each begins with the sources
+        (check_combination if "remine" in node else check_pairs)(node, made)  # each begins with the sources
     elif "negatives" in node:
         check_sources(node)
 
@@ -107,11 +108,10 @@ def check_models(node: dict[str, Any], made: Mapping[str, Any]) -> None:
                 raise ConfigError(str(error) if path == "encoder" else f"{path}: {error}") from error
 
 
-def check_compiled_encoder(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` where the folder of a model shows that it cannot run compiled."""
-    if not (node.get("trainer") or {}).get("compile") or "encoder" not in node:
+def check_compiled_encoder(node: dict[str, Any], recipe: Any) -> None:
+    """Raise `ConfigError` where the folder of the encoder's model shows that it cannot run compiled."""
+    if not (node.get("trainer") or {}).get("compile"):
         return
-    recipe = classes.build(node["encoder"])
     if (model := getattr(recipe, "model", None)) and Path(name_of(model)).is_dir():
         with at_level("hardneg", logging.ERROR):  # the run will say so
             recipe = recipe.resolved()
@@ -139,10 +139,10 @@ def check_loggers(loggers: dict[str, Any]) -> None:
             check_kinds(logger["artifacts"], f"logger.{name}.artifacts")
 
 
-def check_training(node: dict[str, Any]) -> None:
+def check_training(node: dict[str, Any], schedule: Any) -> None:
     """Raise `ConfigError` for arguments that the optimizer or Lightning's Trainer refuses."""
     check_optimizer(node["optimizer"])
-    check_attached(node["optimizer"], classes.build(node["schedule"]))
+    check_attached(node["optimizer"], schedule)
     # Only what it checks itself: devices and precision are resolved when the run starts.
     plain = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}

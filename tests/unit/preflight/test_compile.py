@@ -37,11 +37,11 @@ def test_it_is_refused_with_the_way_out(encoder, trainer, said):
 def test_what_a_models_folder_says_of_its_prompt_counts(tmp_path, monkeypatch, pooling, refused):
     told = Transformer(model=str(tmp_path), include_prompt=False, pooling=pooling)
     monkeypatch.setattr(Transformer, "resolved", lambda self: told)
-    encoder = {**TRANSFORMER, "model": str(tmp_path)}
-    check_compiled_encoder({"encoder": encoder, "trainer": {}})
+    asked = Transformer(model=str(tmp_path))
+    check_compiled_encoder({"trainer": {}}, asked)
     context = pytest.raises(ConfigError, match=r"encoder\.include_prompt=true") if refused else nullcontext()
     with context:
-        check_compiled_encoder({"encoder": encoder, "trainer": {"compile": True}})
+        check_compiled_encoder({"trainer": {"compile": True}}, asked)
 
 
 def test_a_transformer_may_be_compiled_and_the_key_is_not_lightnings():
