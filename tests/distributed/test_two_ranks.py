@@ -94,7 +94,7 @@ def gradients(name, cache, rank=0, world=1):
     for source in sources.values():
         source.prepare(Setting(training, filters, cache))
     online = {name: s for name, s in sources.items() if name not in offline}
-    if getattr(online.get("in_batch"), "teaches_live", False):
+    if "in_batch" in online and online["in_batch"].teaches_live:
         online["in_batch"].read(taught_by(online["in_batch"].teacher, training, "all", cache, "cpu"))
         losses["margin_mse_in_batch"].live_teacher = True
     names = ("positive", *offline, *online)

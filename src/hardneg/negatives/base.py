@@ -60,7 +60,22 @@ class Setting:
     positives: int = 1
 
 
-class OfflineSource(ABC):
+class Source:
+    """What may be asked of any source, offline or online, as soon as it is made."""
+
+    has_teacher: bool = False  # its negatives bring a teacher's scores
+    follows_model: bool = False  # what it draws from changes with the model in training
+    of_batch: bool = False  # offers what is in the batch, and nothing else
+    teaches_live: bool = False  # brings a teacher that scores every pair of a step
+    logq: bool = False  # a softmax is corrected for how often its columns come
+
+    @property
+    def may_have_teacher(self) -> bool:
+        """Whether there are teacher scores, or may be once the data are read."""
+        return self.has_teacher
+
+
+class OfflineSource(Source, ABC):
     """Names negatives before the batch exists; they are tokenised and encoded with gradient.
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
@@ -69,7 +84,6 @@ class OfflineSource(ABC):
     change: what workers have prefetched is then void.
     """
 
-    has_teacher: bool = False
     relabels: bool = False
     version: int = 0
 
@@ -82,18 +96,13 @@ class OfflineSource(ABC):
             if one in vars(cls) and at_once not in vars(cls):
                 setattr(cls, at_once, getattr(OfflineSource, at_once))
 
-    @property
-    def may_have_teacher(self) -> bool:
-        """Whether there are teacher scores, or may be once the data are read."""
-        return self.has_teacher
-
     def resize(self, k: int) -> None:
         """Draw `k` per query from now on; raises `ConfigError` where it cannot."""
         if k < 1:
             raise ConfigError(f"a source needs k >= 1 negatives a query, got k={k}; to do without it leave it out")
         self.k = k
 
-    def prepare(self, setting: Setting) -> None:  # noqa: B027  (most simple sources have nothing to prepare)
+    def prepare(self, setting: Setting) -> None:
         """Build or open whatever `draw` reads; called once, before the first draw."""
 
     @abstractmethod
@@ -135,16 +144,13 @@ class OfflineSource(ABC):
         return {}
 
 
-class OnlineSource(nn.Module, ABC):
+class OnlineSource(Source, nn.Module, ABC):
     """Offers documents that are already embedded; a module, so that its buffers follow device and checkpoint.
 
     It offers other rows' positives, so a popular document comes often. With `logq` its columns say how often, and a
     softmax is corrected for that (see `Candidates.logits`).
     """
 
-    has_teacher: bool = False
-    of_batch: bool = False  # offers what is in the batch, and nothing else
-    teaches_live: bool = False  # brings a teacher that scores every pair of a step
     popularity: Float[Tensor, " C"] | None
 
     def __init__(self, logq: bool = False) -> None:

@@ -18,7 +18,7 @@ def learns_live(name: str, loss: Loss, sources: Mapping[str, Any], giving: Colle
     Raises `ConfigError` where it would also read another teacher's scores, which are on another scale.
     """
     read = {key: source for key, source in sources.items() if loss.needs_teacher and loss.reads(key)}
-    live = next((key for key, source in read.items() if getattr(source, "teaches_live", False)), None)
+    live = next((key for key, source in read.items() if source.teaches_live), None)
     if live is None:
         return False
     teacher = sources[live].teacher

@@ -84,7 +84,7 @@ class Stored(OfflineSource):
             )
 
     @property
-    def follows_model(self) -> bool:
+    def follows_model(self) -> bool:  # type: ignore[override]
         """Whether the lists change with the model in training."""
         return self.miner.follows_model
 

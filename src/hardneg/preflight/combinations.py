@@ -62,7 +62,7 @@ def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for parts that cannot work together; `made` are its encoder and schedule, by key."""
     sources = check_sources(node)
     check_remine(node["remine"])
-    following = [name for name, source in sources.items() if getattr(source, "follows_model", False)]
+    following = [name for name, source in sources.items() if source.follows_model]
     if node["remine"]["warmup_epochs"] and following == list(sources):
         raise ConfigError(
             f"remine.warmup_epochs={node['remine']['warmup_epochs']} trains without negatives={','.join(following)},"
@@ -86,7 +86,7 @@ def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
     check_dev_metrics(node, made["schedule"])
     check_ranges(node, ("num_workers", "batch_size"))
     check_subset(node)
-    of_batch = all(getattr(source, "of_batch", False) for source in sources.values())
+    of_batch = all(source.of_batch for source in sources.values())
     if node["batch_size"] == 1 and of_batch:
         raise ConfigError(
             f"batch_size={node['batch_size']} leaves negatives=[{','.join(sources)}] none; use a larger batch_size"
@@ -113,7 +113,7 @@ def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: di
     check_sets(chosen, list(node["data"].get("sets", ())))
     offline = {name: source for name, source in sources.items() if isinstance(source, OfflineSource)}
     if node["remine"]["warmup_epochs"]:
-        offline = {name: source for name, source in offline.items() if not getattr(source, "follows_model", False)}
+        offline = {name: source for name, source in offline.items() if not source.follows_model}
     if not offline:
         raise ConfigError(
             f"filter.same_set.offline_only={','.join(chosen)} leaves these sets none of negatives=[{','.join(sources)}]"
@@ -194,7 +194,7 @@ def check_pairs(node: dict[str, Any], made: Mapping[str, Any]) -> None:
             f"negatives={','.join(online)} offers embeddings, and a cross-encoder has none; choose sources that name"
             " documents, as in negatives=[bm25,random]"
         )
-    if following := [name for name, source in sources.items() if getattr(source, "follows_model", False)]:
+    if following := [name for name, source in sources.items() if source.follows_model]:
         name = following[0]
         raise ConfigError(
             f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"

@@ -9,7 +9,6 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
 from hardneg.mining.dense import check_at_most_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher
-from hardneg.preflight.losses import may_teach
 
 
 def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
@@ -21,7 +20,7 @@ def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
             raise ConfigError(
                 f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
             )
-        if rule.needs_teacher and not any(may_teach(source) for source in sources.values()):
+        if rule.needs_teacher and not any(source.may_have_teacher for source in sources.values()):
             raise ConfigError(
                 f"filter={name} reads teacher scores, but none of negatives=[{','.join(sources)}] has a teacher; give"
                 " one, as in teacher=cross_encoder teacher.model=FOLDER, or leave the filter out"

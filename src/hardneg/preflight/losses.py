@@ -30,7 +30,7 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
             f"loss=[{','.join(losses)}] only spreads vectors out, whatever is relevant; add another, as in"
             f" loss=[infonce,{','.join(losses)}]"
         )
-    corrected = [name for name, source in sources.items() if getattr(source, "logq", False)]
+    corrected = [name for name, source in sources.items() if source.logq]
     softmax = [loss for loss in losses.values() if loss.corrects_sampling]
     if void := [name for name in corrected if not any(loss.reads(name) for loss in softmax)]:
         raise ConfigError(
@@ -42,8 +42,8 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
 def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
     """Raise `ConfigError` for a loss that cannot work with the sources it reads."""
     listed = ",".join(read)
-    live = any(teaches_live(source) for source in read.values())
-    if loss.needs_teacher and not live and not any(may_teach(source) for source in read.values()):
+    live = any(source.teaches_live for source in read.values())
+    if loss.needs_teacher and not live and not any(source.may_have_teacher for source in read.values()):
         raise ConfigError(
             f"loss={name} reads teacher scores, but none of negatives=[{listed}] has them; add a source"
             " with a teacher, as in negatives=[in_batch,bm25] teacher=cross_encoder teacher.model=FOLDER or"
@@ -81,21 +81,11 @@ def check_live_teacher(losses: dict[str, Any], sources: dict[str, Any]) -> None:
     giving = [name for name, source in sources.items() if source.has_teacher]
     live = [learns_live(name, loss, sources, giving) for name, loss in losses.items() if isinstance(loss, Loss)]
     for name, source in sources.items():
-        if teaches_live(source) and not any(live):
+        if source.teaches_live and not any(live):
             raise ConfigError(
                 f"negatives.{name}.teacher is given, and loss=[{','.join(losses)}] holds none that learns from it; add"
                 f" one, as +loss@loss.margin_mse_{name}=margin_mse loss.margin_mse_{name}.sources=[{name}]"
             )
-
-
-def teaches_live(source: Any) -> bool:
-    """Whether a source brings a teacher that scores every pair of a step."""
-    return bool(getattr(source, "teaches_live", False))
-
-
-def may_teach(source: Any) -> bool:
-    """Whether a source has teacher scores, or may have once the data are read."""
-    return getattr(source, "may_have_teacher", source.has_teacher)
 
 
 @only_where_it_begins

@@ -140,7 +140,7 @@ def _prepare_filter(rule: CandidateFilter, setting: Setting) -> None:
 
 def _prepare_source(source: Any, setting: Setting) -> None:
     source.prepare(setting)
-    if getattr(source, "follows_model", False):
+    if source.follows_model:
         source.mine(setting)
 
 

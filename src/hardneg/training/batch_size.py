@@ -198,4 +198,4 @@ def longest_batch(
 def _all_of_batch(cfg: DictConfig) -> bool:
     """Whether no source has documents but those of the batch."""
     sources = classes.build_group(cfg.get("negatives"), "negatives").values()
-    return all(getattr(source, "of_batch", False) for source in sources)
+    return all(source.of_batch for source in sources)

@@ -27,7 +27,7 @@ from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.mining.guide_vectors import guide, taught_by
-from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.negatives.base import OfflineSource, OnlineSource, Setting, Source
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
@@ -132,12 +132,12 @@ def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateF
     return filters
 
 
-def candidates_of(sources: Iterable[object]) -> str:
+def candidates_of(sources: Iterable[Source]) -> str:
     """Which documents a step may hold, so that another encoder must know them: the `positives` alone, or `all`.
 
     In-batch negatives, a queue and blocks offer what other rows hold; all others may name any document.
     """
-    of_rows = all(getattr(source, "of_batch", False) or isinstance(source, Queue) for source in sources)
+    of_rows = all(source.of_batch or isinstance(source, Queue) for source in sources)
     return "positives" if of_rows else "all"
 
 

@@ -21,7 +21,7 @@ def check_warmup(cfg: DictConfig, order: Order) -> None:
     if not warmup or cfg.ckpt_path or cfg.trainer.get("fast_dev_run"):
         return
     sources = classes.build_group(cfg.negatives, "negatives")
-    following = [name for name, source in sources.items() if getattr(source, "follows_model", False)]
+    following = [name for name, source in sources.items() if source.follows_model]
     width = cfg.batch_size * distributed.world_size()
     steps = planned_steps(cfg.trainer, order, width)
     without = planned_steps({**cfg.trainer, "max_epochs": warmup, "max_steps": -1}, order, width)

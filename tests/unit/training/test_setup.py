@@ -10,6 +10,7 @@ from hardneg.data.toy import Toy
 from hardneg.errors import ConfigError
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.negatives.blocks import Blocks
+from hardneg.negatives.given import Given
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.random import Random
@@ -34,7 +35,7 @@ def test_a_group_may_name_the_projection_that_is_made_once_the_widths_are_known(
 
 def test_another_encoder_must_know_what_a_step_may_hold():
     assert candidates_of([InBatch(), Queue(), Blocks()]) == "positives"
-    assert candidates_of([InBatch(), Random(k=1)]) == candidates_of([InBatch(), object()]) == "all"
+    assert candidates_of([InBatch(), Random(k=1)]) == candidates_of([InBatch(), Given(k=1)]) == "all"
 
 
 def test_the_losses_of_a_run_are_made_once():
