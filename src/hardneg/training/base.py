@@ -23,6 +23,7 @@ from hardneg.matrix.telemetry import by_source, random_cosine
 from hardneg.training.other_parts import fit_parts, same_weights
 from hardneg.training.parameter_groups import ParameterGroups, make_optimizer
 from hardneg.training.schedule import AnyScheduler, Schedule, epochs_of
+from hardneg.training.trainer_state import next_is_logged
 
 RANDOM_COSINE = "train/random_cosine"  # of different rows' queries, and of their first documents
 
@@ -189,38 +190,3 @@ def clip(parameters: Sequence[nn.Parameter], limit: float, algorithm: str | None
         return
     norm = nn.utils.get_total_norm(grads)
     nn.utils.clip_grads_with_norm_(parameters, limit, norm if factor is None else norm / factor)
-
-
-def logs_now(trainer: L.Trainer) -> bool:
-    """Whether what is logged at the step just done is written (`trainer.log_every_n_steps`; 0: never)."""
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-    return every > 0 and trainer.global_step % every == 0
-
-
-def at_a_step(trainer: L.Trainer) -> bool:
-    """Whether the batch that ends now completes an optimiser step, rather than only adding to its gradients."""
-    return not trainer.fit_loop._should_accumulate()
-
-
-def just_logged(trainer: L.Trainer) -> bool:
-    """Whether the batch that ends now completes a step that has a row: once a row, however many batches it takes."""
-    return logs_now(trainer) and at_a_step(trainer)
-
-
-def next_is_logged(trainer: L.Trainer) -> bool:
-    """Whether what is logged at the step that is being made will be written."""
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-    return every > 0 and (trainer.global_step + 1) % every == 0
-
-
-def ends_now(trainer: L.Trainer) -> bool:
-    """Whether the epoch that ends now is the run's last, by its epochs, optimiser steps or time (`max_time`)."""
-    epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
-    if stops_early(trainer):
-        return True
-    return 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step
-
-
-def stops_early(trainer: L.Trainer) -> bool:
-    """Whether the run has been asked to end here, and has made the epochs or steps that it must (`min_epochs`)."""
-    return trainer.should_stop and trainer.fit_loop._can_stop_early

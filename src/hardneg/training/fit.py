@@ -57,6 +57,7 @@ from hardneg.training.precision import trainer_arguments
 from hardneg.training.profile import show_profile, write_profile
 from hardneg.training.run_facts import facts
 from hardneg.training.setup import Negatives
+from hardneg.training.trainer_state import callbacks_of
 from hardneg.training.whole_checkpoints import write_whole
 from hardneg.training.write_row import write_mined
 
@@ -101,16 +102,15 @@ def fit(
         with orderly_stop(trainer):
             trainer.fit(module, batches, ckpt_path=cfg.ckpt_path)
         show_profile(trainer)
-        if any(isinstance(one, Prune) and one.pruned for one in trainer.callbacks):  # type: ignore[attr-defined]
+        if any(one.pruned for one in callbacks_of(trainer, Prune)):
             raise Pruned(best_dev(evaluate))
         if is_trial(cfg):
             name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
             log.info("%s: %d steps done, in %s; a trial has no results", name, trainer.global_step, folder)
             return None
         best = final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started, told)
-        for one in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(one, JudgeNegatives):
-                one.tell(trainer, cfg, folder)
+        for one in callbacks_of(trainer, JudgeNegatives):
+            one.tell(trainer, cfg, folder)
         return best
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from hardneg.errors import UserError
 from hardneg.system import collectives
 from hardneg.system.progress import Progress, progress
-from hardneg.training.base import logs_now
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.trainer_state import callbacks_of, logs_now
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _dev(trainer: L.Trainer) -> dict[str, float]:
 def _tell(trainer: L.Trainer, shown: dict[str, float]) -> None:
     if trainer.is_global_zero:
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
-        subsets = [one.subset for one in trainer.callbacks if isinstance(one, Evaluate)]  # type: ignore[attr-defined]
+        subsets = [one.subset for one in callbacks_of(trainer, Evaluate)]
         if subsets and subsets[0] is not None and any(key.startswith("val/") for key in shown):
             numbers += f"  (of {len(subsets[0].rows)} documents)"
         epoch = _of(trainer.current_epoch + 1, trainer.max_epochs)

@@ -10,7 +10,7 @@ from lightning.pytorch.accelerators.cpu import get_cpu_stats
 from lightning.pytorch.callbacks import DeviceStatsMonitor
 
 from hardneg.errors import ConfigError
-from hardneg.training.base import logs_now
+from hardneg.training.trainer_state import logs_now
 
 
 class DeviceStats(DeviceStatsMonitor):

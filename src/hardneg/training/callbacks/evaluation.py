@@ -17,9 +17,10 @@ from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.retrieval.test_sets import TestSet
 from hardneg.system import distributed
-from hardneg.training.base import TrainingModule, at_a_step, ends_now
+from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.moving_average import averaged
 from hardneg.training.dev_subset import Chooser, DevSubset, correlations
+from hardneg.training.trainer_state import at_a_step, callbacks_of, ends_now
 from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
@@ -244,5 +245,5 @@ def measured_within(trainer: L.Trainer) -> bool:
 
 def measured_now(trainer: L.Trainer) -> bool:
     """Whether the dev split was evaluated at this very step."""
-    histories = [callback.history for callback in trainer.callbacks if isinstance(callback, Evaluate)]  # type: ignore[attr-defined]
+    histories = [one.history for one in callbacks_of(trainer, Evaluate)]
     return any(history and history[-1]["step"] == trainer.global_step for history in histories)

@@ -13,8 +13,8 @@ from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.system import collectives
-from hardneg.training.base import just_logged
 from hardneg.training.module import DualEncoder
+from hardneg.training.trainer_state import just_logged
 
 
 class FollowCurriculum(L.Callback):

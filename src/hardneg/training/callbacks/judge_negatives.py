@@ -20,9 +20,9 @@ from hardneg.negatives.random import Random
 from hardneg.negatives.stored import Stored
 from hardneg.runs import rungs
 from hardneg.runs.without_negatives import NothingWithout, commands_without
-from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.raise_alarms import raise_alarms
+from hardneg.training.trainer_state import callbacks_of, just_logged
 
 log = logging.getLogger(__name__)
 
@@ -139,5 +139,5 @@ def _kind(source: OfflineSource) -> str:
 
 def judged(trainer: L.Trainer) -> dict[str, dict[str, float]]:
     """The numbers of the run's drawn negatives; empty where there are none, or too few steps were logged."""
-    found = [one for one in trainer.callbacks if isinstance(one, JudgeNegatives)]  # type: ignore[attr-defined]
+    found = callbacks_of(trainer, JudgeNegatives)
     return found[0].numbers() if found else {}

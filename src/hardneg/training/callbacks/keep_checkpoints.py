@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.runs.folder import BEST, LAST
 from hardneg.system import agreement
-from hardneg.training.base import at_a_step, ends_now
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.trainer_state import at_a_step, callbacks_of, ends_now
 
 BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
 RARE = 20  # after a write the ends of epochs leave last.ckpt alone for this many times as long as the write took
@@ -115,9 +115,8 @@ class _Best(_Keep):
         """Say from which step on evaluations choose, where none has chosen yet."""
         super().on_train_start(trainer, pl_module)
         if not self.best_k_models:
-            for one in trainer.callbacks:  # type: ignore[attr-defined]
-                if isinstance(one, Evaluate):
-                    one.since = trainer.global_step
+            for one in callbacks_of(trainer, Evaluate):
+                one.since = trainer.global_step
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as at an epoch's end, if there was an evaluation within one."""

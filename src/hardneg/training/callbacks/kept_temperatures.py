@@ -12,6 +12,7 @@ import lightning as L
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.temperature_warmup import TemperatureWarmup
+from hardneg.training.trainer_state import callbacks_of
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +30,11 @@ class KeptTemperatures(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare with what the checkpoint has brought."""
         moved: set[str] = set()
-        for one in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(one, FollowCurriculum):
-                moved |= one.curriculum.temperature.keys()
-            if isinstance(one, TemperatureWarmup) and trainer.global_step <= one.steps:
-                moved |= one.final.keys()
+        for follow in callbacks_of(trainer, FollowCurriculum):
+            moved |= follow.curriculum.temperature.keys()
+        for warmup in callbacks_of(trainer, TemperatureWarmup):
+            if trainer.global_step <= warmup.steps:
+                moved |= warmup.final.keys()
         for name, kept in _set(pl_module).items():
             asked = self.asked[name]
             if name not in moved and not math.isclose(kept, asked, rel_tol=1e-4):  # it is kept as a float32

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import LearningRateMonitor
 
-from hardneg.training.base import next_is_logged
+from hardneg.training.trainer_state import next_is_logged
 
 
 class LearningRates(LearningRateMonitor):

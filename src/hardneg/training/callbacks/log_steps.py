@@ -8,7 +8,8 @@ import lightning as L
 import torch
 from torch.optim import Optimizer
 
-from hardneg.training.base import gradient_factor, logs_now, next_is_logged
+from hardneg.training.base import gradient_factor
+from hardneg.training.trainer_state import logs_now, next_is_logged
 
 
 class LogSteps(L.Callback):

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardneg.errors import ConfigError
 from hardneg.training.base import TrainingModule
+from hardneg.training.trainer_state import callbacks_of
 
 
 class MovingAverage(WeightAveraging):
@@ -77,8 +78,8 @@ class MovingAverage(WeightAveraging):
 
 def averaged(trainer: L.Trainer) -> TrainingModule | None:
     """Return the averaged model that a callback keeps, ours or one of Lightning's; None where none does."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, WeightAveraging) and callback._average_model is not None:
+    for callback in callbacks_of(trainer, WeightAveraging):
+        if callback._average_model is not None:
             found = callback._average_model.module
             assert isinstance(found, TrainingModule)
             # Lightning's own are made before the model is moved to its device.

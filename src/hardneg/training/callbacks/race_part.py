@@ -14,10 +14,10 @@ from hardneg.errors import Paused
 from hardneg.runs import rungs, status
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.system import agreement
-from hardneg.training.base import at_a_step
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.trainer_state import at_a_step, callbacks_of
 
 LEAST = 5  # steps that are timed at least
 WINDOWS = 4
@@ -124,19 +124,15 @@ def step_seconds(ends: Sequence[float]) -> float:
     return min((ends[at + size] - ends[at]) / size for at in range(len(ends) - size))
 
 
-def _mining(trainer: L.Trainer) -> list[Remine]:
-    return [one for one in trainer.callbacks if isinstance(one, Remine)]  # type: ignore[attr-defined]
-
-
 def _mining_seconds(trainer: L.Trainer) -> float:
-    return float(sum(one.seconds for one in _mining(trainer)))
+    return float(sum(one.seconds for one in callbacks_of(trainer, Remine)))
 
 
 def _mining_a_step(trainer: L.Trainer) -> float:
     """The seconds of mining again, spread over the steps between two rounds."""
     an_epoch = max(len(trainer.train_dataloader) // trainer.accumulate_grad_batches, 1)  # type: ignore[arg-type]
     total = 0.0
-    for one in _mining(trainer):
+    for one in callbacks_of(trainer, Remine):
         every = min([one.every_n_steps or 0, (one.every_n_epochs or 0) * an_epoch], key=lambda n: n or float("inf"))
         if one.round and every:
             total += one.seconds / one.round / every

@@ -18,10 +18,10 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model
 from hardneg.system import agreement, split_weights
-from hardneg.training.base import ends_now, logs_now, stops_early
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.moving_average import averaged
+from hardneg.training.trainer_state import ends_now, logs_now, stops_early
 from hardneg.training.write_row import write_mined
 
 

@@ -7,6 +7,7 @@ import lightning as L
 from hardneg.data.datamodule import Batches
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.trainer_state import callbacks_of
 
 
 class SameBatches(L.Callback):
@@ -20,8 +21,7 @@ class SameBatches(L.Callback):
         batches = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(batches, Batches) and batches.loader is not None
         batches.loader.sampler.held = True
-        for one in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(one, Remine):  # another round has other negatives; the first stays
-                one.every_n_epochs = one.every_n_steps = None
-            if isinstance(one, FollowCurriculum):
-                one.held = True
+        for remine in callbacks_of(trainer, Remine):  # another round has other negatives; the first stays
+            remine.every_n_epochs = remine.every_n_steps = None
+        for follow in callbacks_of(trainer, FollowCurriculum):
+            follow.held = True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from hardneg.training.callbacks.after_evaluation import AfterEvaluation
 from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.trainer_state import callbacks_of
 
 
 class StopEarly(AfterEvaluation):
@@ -31,7 +30,7 @@ class StopEarly(AfterEvaluation):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin with the next evaluation, or end at once if the run had been stopped."""
-        histories = [one.history for one in trainer.callbacks if isinstance(one, Evaluate)]  # type: ignore[attr-defined]
+        histories = [one.history for one in callbacks_of(trainer, Evaluate)]
         self.judged = max((int(points[-1]["step"]) for points in histories if points), default=-1)
         if any(one.stopping_reason != EarlyStoppingReason.NOT_STOPPED for one in watching_dev(trainer)):
             trainer.should_stop = True
@@ -42,8 +41,6 @@ class StopEarly(AfterEvaluation):
             one.on_validation_end(trainer, pl_module)
 
 
-def watching_dev(trainer: L.Trainer) -> Iterator[EarlyStopping]:
-    """Yield the callbacks that stop a run by a dev metric."""
-    for one in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(one, EarlyStopping) and one.monitor.startswith("val/"):
-            yield one
+def watching_dev(trainer: L.Trainer) -> list[EarlyStopping]:
+    """The callbacks that stop a run by a dev metric."""
+    return [one for one in callbacks_of(trainer, EarlyStopping) if one.monitor.startswith("val/")]

@@ -20,6 +20,7 @@ from hardneg.negatives.swap import Scored, Swapped
 from hardneg.system import collectives, distributed
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.remine import Remine
+from hardneg.training.trainer_state import callbacks_of
 from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ class SwapNegatives(L.Callback):
 
     def _warn_of_new_lists(self, trainer: L.Trainer) -> None:
         """Warn of lists replaced within an epoch: a negative proves easy when it is drawn again, an epoch later."""
-        callbacks = trainer.callbacks  # type: ignore[attr-defined]
-        new = [(one.every_n_steps, one.setting) for one in callbacks if isinstance(one, Remine) and one.every_n_steps]
+        mining = callbacks_of(trainer, Remine)
+        new = [(one.every_n_steps, one.setting) for one in mining if one.every_n_steps]
         epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         if not new or new[0][0] > epoch or not trainer.is_global_zero:
             return

@@ -11,7 +11,7 @@ from typing import Any
 import lightning as L
 
 from hardneg.matrix.batch import Rows
-from hardneg.training.base import logs_now
+from hardneg.training.trainer_state import callbacks_of, logs_now
 
 NAMES = ("queries", "documents")
 
@@ -85,7 +85,7 @@ def overall(trainer: L.Trainer, summary: Path) -> dict[str, float]:
 
     A run that had made its last step before is only tested again: it keeps the rates in its summary.
     """
-    found = next(one for one in trainer.callbacks if isinstance(one, Throughput))  # type: ignore[attr-defined]
+    found = callbacks_of(trainer, Throughput)[0]
     if not found.trained and summary.exists():
         with suppress(ValueError, KeyError):  # it is written again, whatever it holds
             return json.loads(summary.read_text(encoding="utf-8"))["throughput"]

@@ -7,8 +7,9 @@ from typing import Any
 import lightning as L
 
 from hardneg.mining.alarm_rules import COSINES, Thresholds, of_embeddings
-from hardneg.training.base import RANDOM_COSINE, just_logged
+from hardneg.training.base import RANDOM_COSINE
 from hardneg.training.callbacks.raise_alarms import raise_alarms
+from hardneg.training.trainer_state import just_logged
 
 
 class WatchCollapse(L.Callback):

@@ -21,9 +21,9 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
-from hardneg.training.base import just_logged
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.callbacks.raise_alarms import raise_alarms
+from hardneg.training.trainer_state import just_logged
 from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
