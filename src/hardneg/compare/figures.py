@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +101,10 @@ def sources(by_arm: Mapping[str, Arm]) -> Figure | None:
     keys = sorted({todays(key) for arm in by_arm.values() for run in arm.runs.values() for key in run.logged})
     ends = [("negatives/", "/loss"), ("negatives/", "/kept"), ("mining/", "/kept"), ("mining/", "/recall")]
     wanted = [key for start, end in ends for key in keys if key.startswith(start) and key.endswith(end)]
-    panels = {_panel(key): lambda run, key=key: _history(run, key) for key in wanted if key.count("/") == 2}
-    return _over_steps(by_arm, panels, columns=max(1, sum("loss" in title for title in panels)))
+    titles = {_panel(key): key for key in wanted if key.count("/") == 2}
+    panels = {title: lambda run, key=key: _history(run, key) for title, key in titles.items()}
+    shares = {title for title, key in titles.items() if not key.endswith("/loss")}
+    return _over_steps(by_arm, panels, shares, columns=max(1, len(titles) - len(shares)))
 
 
 def todays(key: str) -> str:
@@ -123,8 +125,10 @@ def _panel(key: str) -> str:
 Measured = Callable[[FinishedRun], tuple[list[float], list[float]]]
 
 
-def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], columns: int = 3) -> Figure | None:
-    """One panel a quantity, one line an arm; the legend stands below all of them."""
+def _over_steps(
+    by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], shares: Collection[str] = (), columns: int = 3
+) -> Figure | None:
+    """One panel a quantity, those of `shares` from 0 to 1, one line an arm; the legend stands below all of them."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -144,7 +148,7 @@ def _over_steps(by_arm: Mapping[str, Arm], panels: Mapping[str, Measured], colum
             _line(ax, curve, name, list(by_arm).index(name))
         ax.set(title=title, xlabel="step")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        if "hit rate" in title:
+        if title in shares:
             ax.set_ylim(0, 1.05)
     for ax in axes.flat[len(drawn) :]:
         ax.set_axis_off()

@@ -140,7 +140,7 @@ class OfflineSource(Source, ABC):
         return Draw(np.empty(0, np.int32), np.empty(0, np.float32))
 
     def report(self) -> dict[str, float]:
-        """Describe the source in numbers to log once (hit rate, queries left short, ...)."""
+        """Describe the source in numbers to log once (share kept, queries left short, ...)."""
         return {}
 
 

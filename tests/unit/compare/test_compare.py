@@ -152,6 +152,19 @@ def test_a_learning_curve_is_the_mean_and_the_range_over_seeds(tmp_path):
     np.testing.assert_allclose(curve, [[0, 5, 10], [2, 2.5, 3], [1, 1.5, 2], [3, 3.5, 4]])
 
 
+def test_what_a_source_kept_is_drawn_from_0_to_1_and_its_loss_as_it_is(tmp_path):
+    from hardneg.compare.figures import sources
+
+    sweep(tmp_path, {"a": 0.4}, seeds=(1, 2))
+    rows = "step,negatives/bm25/loss,negatives/bm25/kept,mining/bm25/recall\n5,40,0.9,0.8\n10,30,0.95,0.85\n"
+    for folder in tmp_path.iterdir():
+        (folder / "metrics.csv").write_text(rows)
+    figure = sources(arms(find([tmp_path]).runs))
+    limits = {ax.get_title(): ax.get_ylim() for ax in figure.axes if ax.get_title()}
+    assert limits["bm25: kept"] == limits["bm25: recall when mined"] == (0, 1.05)
+    assert limits["bm25: loss"][1] > 30
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
