@@ -13,6 +13,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.health import BLOCK, dropped, pool_of
 from hardneg.mining.store import KEPT, RELABELLED, Store
+from hardneg.system.figure_style import style
 
 GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
@@ -55,9 +56,10 @@ def report(
     )
 
 
+@style()
 def draw(path: Path, name: str, store: Store, pool: int) -> None:
     """Draw how the scores of positives, of what may be drawn and of what was dropped are distributed."""
-    from matplotlib.figure import Figure  # not pyplot, which would keep it, and whose backend is a notebook's
+    from matplotlib.figure import Figure
 
     drawn, out = _scores(store, pool)
     groups = {"dropped": (out, GREY), "may be drawn": (drawn, RED), "positives": (store.positive[store.mined], BLUE)}
@@ -65,16 +67,14 @@ def draw(path: Path, name: str, store: Store, pool: int) -> None:
     everything = np.concatenate(list(finite.values()))
     bins = np.histogram_bin_edges(everything, bins=50).tolist() if len(everything) else 10
     figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axes = figure.subplots()
+    ax = figure.subplots()
     for label, values in finite.items():
         if len(values):
-            axes.hist(values, bins=bins, density=True, histtype="step", color=groups[label][1], label=label)
-    axes.set_title(f"{name}: the miner's scores", loc="left")
-    axes.set_xlabel("score")
-    axes.set_ylabel("density")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+            ax.hist(values, bins=bins, density=True, histtype="step", color=groups[label][1], label=label)
+    ax.set_title(f"{name}: the miner's scores", loc="left")
+    ax.set(xlabel="score", ylabel="density")
+    ax.legend()
+    figure.savefig(path)
 
 
 def _scores(store: Store, pool: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,12 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from hardneg.system.figure_style import style
+
 GREY, BLUE = "#888888", "#3465a4"
 
 
+@style()
 def draw(
     path: Path,
     metrics_csv: Path,
@@ -21,7 +24,7 @@ def draw(
 
     Of several test `sets` the last is their mean, and is called so.
     """
-    from matplotlib.figure import Figure  # not pyplot, which would keep it, and whose backend is a notebook's
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
@@ -31,15 +34,13 @@ def draw(
         middle.plot(steps, values, label=name, linewidth=1.2)
     middle.set(title="loss of each negative source", xlabel="step")
     if middle.get_lines():  # a run of few steps has none
-        middle.legend(frameon=False)
+        middle.legend()
     bars = right.barh(list(test), list(test.values()), color=[GREY] * (len(test) - 1) + [BLUE])
     right.bar_label(bars, fmt="%.3f", padding=3)
     of = f", mean of {sets} sets" if sets > 1 else ""
     right.set(title=f"test {metric}{of}", xlim=(0, max(test.values(), default=1) * 1.2 or 1))
     right.invert_yaxis()
-    for axes in (left, middle, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path)
 
 
 def _source_losses(metrics_csv: Path) -> dict[str, tuple[list[int], list[float]]]:

@@ -1,4 +1,4 @@
-"""How the figures of a comparison look; never through pyplot, whose backend belongs to a notebook."""
+"""How all figures look; none is drawn through pyplot, which would keep it, and whose backend is a notebook's."""
 
 from __future__ import annotations
 
