@@ -19,7 +19,7 @@ from hardneg.matrix.batch import Batch
 
 
 @runtime_checkable
-class Draws(Protocol):
+class DrawsNegatives(Protocol):
     """What a data set needs of its negative sources together (`hardneg.negatives.mixture.Mixture`)."""
 
     relabels: bool
@@ -97,7 +97,7 @@ class TrainingRows(Dataset):
     relabelled is no negative of any other.
     """
 
-    def __init__(self, training: TrainingSet, mixture: Draws, positives: int = 1) -> None:
+    def __init__(self, training: TrainingSet, mixture: DrawsNegatives, positives: int = 1) -> None:
         self.queries, self.labelled = training.queries, training.positives
         self.mixture, self.positives = mixture, positives
         self.twins = training.twins if mixture.relabels else None

@@ -26,12 +26,12 @@ from hardneg.system.cache import fingerprint
 log = logging.getLogger(__name__)
 
 
-def opens(root: str | Path | None) -> Callable[[RetrievalData], StoredVectors] | None:
+def opens(root: str | Path | None) -> Callable[[RetrievalData], IndexVectors] | None:
     """Return what opens the vectors of the index at `root` for a data set; None where `from_index` is null."""
-    return None if root is None else partial(StoredVectors, root)
+    return None if root is None else partial(IndexVectors, root)
 
 
-class StoredVectors(VectorSource):
+class IndexVectors(VectorSource):
     """What the builds of the index at `root` hold of the documents of `data`, by their texts.
 
     They are read only while the model is the one that made them, weights, prompt, length and precision included: after

@@ -14,7 +14,7 @@ from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.model import Model
-from hardneg.serving.from_index import StoredVectors
+from hardneg.serving.from_index import IndexVectors
 
 ROWS = np.arange(100, dtype=np.int32)
 
@@ -45,7 +45,7 @@ def test_what_the_index_holds_is_read_the_rest_is_embedded_and_the_lists_are_the
     plain = mined(model, toy, tmp_path / "plain")
     assert sorted(embedded) == list(range(110))
     embedded.clear()
-    read = mined(replace(model, embedded=StoredVectors(tmp_path / "i", toy)), toy, tmp_path / "read")
+    read = mined(replace(model, embedded=IndexVectors(tmp_path / "i", toy)), toy, tmp_path / "read")
     assert sorted(embedded) == [row for row in range(110) if row % 3 == 0]
     np.testing.assert_array_equal(plain.ids, read.ids)
     np.testing.assert_allclose(plain.scores, read.scores, atol=1e-5)
@@ -64,12 +64,12 @@ def test_vectors_of_another_model_precision_or_text_are_not_taken(toy, tmp_path,
     if other == "prompt":
         document = replace(model.recipe.document, prompt="passage: ")
         model = replace(model, recipe=replace(model.recipe, document=document))
-    mined(replace(model, embedded=StoredVectors(tmp_path / "i", toy)), toy, tmp_path / "work")
+    mined(replace(model, embedded=IndexVectors(tmp_path / "i", toy)), toy, tmp_path / "work")
     assert sorted(embedded) == list(range(110))
 
 
 def test_a_folder_without_an_index_and_a_mix_of_sets_are_refused(toy, tmp_path):
     with pytest.raises(ConfigError, match="holds no complete index"):
-        StoredVectors(tmp_path, toy)
+        IndexVectors(tmp_path, toy)
     with pytest.raises(ConfigError, match="an index is of one data set"):
-        StoredVectors(tmp_path, replace(toy, mixed=toy.parts * 2))
+        IndexVectors(tmp_path, replace(toy, mixed=toy.parts * 2))
