@@ -116,7 +116,7 @@ def run(command: str, *arguments: str) -> None:
 
 @contextlib.contextmanager
 def in_process(command: str, *arguments: str) -> Iterator[None]:
-    """Do within this what a command does, as its process; an exit becomes an exception, and all is as before."""
+    """Run the block as a command's process would; an exit becomes an exception, and afterwards all is as before."""
     with warnings.catch_warnings(), contextlib.redirect_stderr(sys.stdout), as_before():
         # Bars are text here, with or without widgets.
         warnings.filterwarnings("ignore", message="IProgress not found")

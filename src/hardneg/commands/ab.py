@@ -151,7 +151,7 @@ def _own_slices(words: Sequence[str]) -> dict[str, Path]:
 
 
 def _check_there(given: argparse.Namespace, own: Mapping[str, Path]) -> None:
-    """Raise `UserError` for an option's file that is not there, before what reads them is imported."""
+    """Raise `UserError` for an option's file that is not there, before the modules that read it are loaded."""
     named = {f"--{name}": getattr(given, name) for name in ("qrels", "queries", "corpus", "cluster", "clicks")}
     for option, path in {**named, **{f"--slice {name}=": path for name, path in own.items()}}.items():
         if path is not None and not path.is_file():

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def list_builds(folder: IndexFolder) -> None:
-    """Print the builds, oldest first; the next `hardneg index` removes the other ones."""
+    """Print the builds, oldest first; the next `hardneg index` removes those marked `other`."""
     stack = folder.stack()
     places: dict[str, str] = {
         **dict.fromkeys(folder.beside, "beside"),

@@ -1,4 +1,4 @@
-"""hardneg -sc: what bash completes at a TAB."""
+"""hardneg -sc: completion of words by TAB in bash."""
 
 from __future__ import annotations
 

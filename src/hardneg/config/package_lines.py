@@ -41,7 +41,7 @@ def check_package_lines(cfg: DictConfig) -> None:
 
 @contextmanager
 def checked_where_shown(words: Sequence[str]) -> Iterator[None]:
-    """Check within this the config that `--cfg` shows, too: Hydra hands it to nobody, but tells `HydraConfig` of it."""
+    """Within the block check the config that `--cfg` shows, too, which Hydra hands to `HydraConfig` alone."""
     if not any(word.startswith("--cf") or (word.startswith("-c") and word[:3] not in NO_CFG) for word in words):
         yield
         return

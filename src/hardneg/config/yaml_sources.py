@@ -1,4 +1,4 @@
-"""Where Hydra reads configs from, spared the work that it would do anew for each composition."""
+"""Hydra's sources of configs, which parse a yaml once instead of for every composition."""
 
 from __future__ import annotations
 

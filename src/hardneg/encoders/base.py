@@ -69,7 +69,7 @@ class EncoderRecipe(ABC):
     start. `momentum` has training documents embedded by a tower that follows the trained one as its moving average,
     without gradient (see `Towers`). `freeze` may be "document": only queries are trained, and documents keep the
     vectors that they start with. `tokens` is the size of the length-sorted parts in which a training batch is encoded
-    ("auto" suits the device, null is one part, see `embed.budget`); with `grad_cache` their activations are computed
+    ("auto" suits the device, null is one part, see `encode.budget`); with `grad_cache` their activations are computed
     again instead of kept, for batches of thousands in the memory of one part.
 
     `matryoshka` names widths (or gives each a weight, 1 otherwise) to which embeddings may be cut: the losses are
@@ -128,7 +128,7 @@ class EncoderRecipe(ABC):
         return self.normalize is not False
 
     def learning_rate(self, steps: int) -> float:
-        """Return the rate for a run of so many optimiser steps, where `lr` is auto; `lr` where it is a number."""
+        """Return the rate for a run of `steps` optimiser steps, where `lr` is auto; `lr` where it is a number."""
         return float(self.lr)
 
     @property
@@ -202,14 +202,6 @@ class EncoderRecipe(ABC):
         """Make an empty tower of that shape, for a checkpoint's weights; reads no other file."""
 
 
-TRAINING_ONLY = (
-    "lr",
-    "batch_size",
-    "dropout",
-    "tokens",
-    "momentum",
-    "freeze",
-    "grad_cache",
-    "matryoshka",
-)  # fields of a recipe that change no embedding
+# Fields of a recipe that change no embedding, and newer ones with the value at which they change none.
+TRAINING_ONLY = ("lr", "batch_size", "dropout", "tokens", "momentum", "freeze", "grad_cache", "matryoshka")
 CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False, "unpad": False, "include_prompt": True}

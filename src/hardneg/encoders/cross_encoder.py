@@ -163,9 +163,10 @@ def check_pairs_fit(model: str, max_length: int | str) -> None:
 class PairRecipe:
     """Describes a cross-encoder to train, without loading anything.
 
-    `model` is what it starts from, `layers` keeps only the first so many, `max_length` counts the tokens of query and
-    document together; `tokens` and `grad_cache` are those of `EncoderRecipe`, `lr` is where optimizer.lr starts.
-    `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which is run.
+    `model` is what it starts from, `layers` how many of its first layers are kept (null: all), `max_length` counts the
+    tokens of query and document together; `tokens` and `grad_cache` are those of `EncoderRecipe`, `lr` is where
+    optimizer.lr starts. `revision` is that of a hub name, `trust_remote_code` lets a model bring its own Python, which
+    is run.
 
     Raises `ConfigError` for fewer than 8 tokens or no layer.
     """

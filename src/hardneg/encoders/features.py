@@ -84,7 +84,7 @@ class Features(EncoderRecipe):
         return {"rows": int(tower.embedding.num_embeddings)}  # type: ignore[union-attr, arg-type]
 
     def rebuild(self, architecture: dict[str, Any]) -> FeatureTower:
-        """Make a tower for so many features."""
+        """Make a tower for as many features as it had."""
         return FeatureTower(architecture["rows"], self)
 
 

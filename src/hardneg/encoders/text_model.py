@@ -40,7 +40,7 @@ def new_text_model(config: Any, trust_remote_code: bool) -> Any:
 
 
 def keep_layers(config: Any, layers: int, model: str) -> None:
-    """Make a config that of its model's first so many layers; raises `ConfigError` where the model has fewer."""
+    """Cut a config to its model's first `layers` layers; raises `ConfigError` where the model has fewer."""
     text = config.get_text_config()
     if layers > text.num_hidden_layers:
         raise ConfigError(f"encoder.layers={layers}, but {model!r} has {text.num_hidden_layers}")
@@ -50,7 +50,7 @@ def keep_layers(config: Any, layers: int, model: str) -> None:
 
 
 def kinds_of_layers(settings: Mapping[str, Any], layers: int) -> dict[str, list[Any]]:
-    """The settings that say of each layer which kind it is, for so many layers: transformers refuses other numbers."""
+    """The settings that list the kind of each layer, cut to `layers` entries: transformers refuses another number."""
     return {key: value[:layers] for key, value in settings.items() if key.endswith("layer_types") and value}
 
 

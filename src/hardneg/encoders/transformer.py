@@ -46,8 +46,8 @@ class Transformer(EncoderRecipe):
     their model are merged into it (see `encoders.adapter_folder`). What a sentence-transformers folder
     says of `pooling`, `dense` (linear layers behind it), `normalize`, and of prompt and longest length of each side, is
     taken from there where they are `auto`; see `encoders.folder_defaults`. `trust_remote_code` lets a model bring its
-    own Python, which is run. `layers` keeps only the first so many layers (null: all), which makes
-    a pretrained model small enough for a CPU. `normalize` makes scores cosines; without it they are dot products.
+    own Python, which is run. `layers` is how many of the first layers are kept (null: all), which
+    makes a pretrained model small enough for a CPU. `normalize` makes scores cosines; without it they are dot products.
     `attention` is transformers' name of an implementation ("sdpa", "eager", ...) or "auto". With `unpad` training
     batches are computed without padding (see `encoders.unpadded`).
 

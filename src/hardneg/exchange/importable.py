@@ -1,4 +1,4 @@
-"""Whether a folder may be one that is imported, seen before what reads it is imported itself."""
+"""A first look at a folder that is to be imported, before the slow modules that read it are loaded."""
 
 from __future__ import annotations
 

@@ -13,6 +13,10 @@ from scipy import stats
 from hardneg.errors import ConfigError
 
 COSINES = 5  # logged values that must all be too high
+WEAK = (
+    "so look whether its model ranks at all (train/random_cosine, optimizer.lr, the checkpoint it was loaded from), or"
+    " warm it up (remine.warmup_epochs)"
+)  # advice on a miner that is weak
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,6 @@ def of_lists(source: str, numbers: Mapping[str, float], at: Thresholds) -> list[
         text = f"the miner has {share} among its first negatives.{source}.depth documents"
         found.append(Alarm("recall", f"{text}: what it lists is not what is hard, {WEAK}"))
     return found
-
-
-WEAK = (
-    "so look whether its model ranks at all (train/random_cosine, optimizer.lr, the checkpoint it was loaded from), or"
-    " warm it up (remine.warmup_epochs)"
-)
 
 
 def beside_bm25(miner: Float[np.ndarray, " Q"], bm25: Float[np.ndarray, " Q"], at: Thresholds) -> list[Alarm]:

@@ -106,7 +106,7 @@ class Miner(ABC):
         return self
 
     def check(self, documents: int, model: Model | None) -> None:  # noqa: B027  (most have nothing to refuse)
-        """Raise what would end the ranking of so many documents, before there is one to do."""
+        """Raise what would end a ranking of this many documents, before any is begun."""
 
     def put_away(self) -> None:  # noqa: B027  (most have no weights of their own)
         """Leave the device to training until `ready` is called again; weights of its own stay in main memory."""

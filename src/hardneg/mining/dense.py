@@ -105,7 +105,7 @@ class Dense(Miner):
         return self._with(self.own if model is None else replace(self.own, embedded=model.embedded))
 
     def check(self, documents: int, model: Model | None) -> None:
-        """Raise `ConfigError` for a search that cannot index so many of the model's vectors."""
+        """Raise `ConfigError` for a search that cannot index this many of the model's vectors."""
         if self.follows_model and model is not None:
             self.search.check(documents, model.towers.dim, model.device)
 

@@ -1,4 +1,4 @@
-"""The callbacks that a config adds, made for what is asked of them."""
+"""The callbacks that a config adds, made so that checks can look at them."""
 
 from __future__ import annotations
 

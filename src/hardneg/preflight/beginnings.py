@@ -1,4 +1,4 @@
-"""The mark of a check that is only for a run that begins."""
+"""A mark for checks that a run which goes on is spared."""
 
 from __future__ import annotations
 

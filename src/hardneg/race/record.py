@@ -24,7 +24,7 @@ BY_LENGTH = "rates_by_length"  # runs of this race may have encoder.lr=auto; in 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Let no other process of this race decide anything meanwhile; a kill releases the lock."""
+    """Within the block no other process of this race decides anything; a kill releases the lock."""
     (folder / LOCKS).mkdir(exist_ok=True)
     with FileLock(folder / LOCKS / "race.lock"):
         yield
@@ -62,7 +62,7 @@ class Record:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other process decide anything meanwhile."""
+        """Within the block no other process decides anything."""
         with alone(self.folder):
             yield
 

@@ -48,7 +48,7 @@ class Reranker:
         return {split: {"": run} for split, run in self.runs(network, splits, depth).items()}
 
     def same_weights(self) -> AbstractContextManager[None]:
-        """Nothing to do: a dual encoder embeds its corpus once within this, and a reranker has no vectors."""
+        """Nothing to do: a dual encoder embeds its corpus once within the block, and a reranker has no vectors."""
         return nullcontext()
 
     @torch.inference_mode()

@@ -29,7 +29,7 @@ def check_kinds(kinds: Any, key: str = "logger.wandb.artifacts") -> None:
 
 
 def trace(inputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Describe checkpoints that a run starts from or mines with, by config key: path, sha256, and the run it is of.
+    """Describe checkpoints that a run starts from or mines with, by config key: path, sha256, the run that wrote it.
 
     `run_id` is set where the checkpoint lies in a run folder that W&B knows. A checkpoint that is gone is left out: a
     resumed run no longer needs what it started from.

@@ -1,4 +1,4 @@
-"""Whether a folder holds the index that a config names, seen before what opens it is imported."""
+"""A first look at the index that a config names, before the slow modules that open it are loaded."""
 
 from __future__ import annotations
 

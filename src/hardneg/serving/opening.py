@@ -24,7 +24,7 @@ def index_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_there(given: argparse.Namespace) -> None:
-    """Raise `UserError` for an index or a checkpoint that is not there, before what opens them is imported."""
+    """Raise `UserError` for a missing index or checkpoint, before the modules that open them are loaded."""
     from hardneg.serving.index_folder import IndexFolder
 
     IndexFolder(given.index).live()

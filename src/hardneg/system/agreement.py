@@ -73,7 +73,7 @@ def agree(what: str, value: Any) -> None:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    """Wait until something is true, for `FAREWELL` at most: who does not come may be dead."""
+    """Wait until something is true, for `FAREWELL` at most: a rank that does not come may be dead."""
     end = time.monotonic() + FAREWELL
     while not true() and time.monotonic() < end:
         time.sleep(LOOKS[0])

@@ -75,7 +75,7 @@ def _built(folder: Path, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def _missing(folder: Path) -> Iterator[bool]:
-    """Yield whether the folder must be built; we hold its lock meanwhile."""
+    """Yield whether the folder must be built; we hold its lock within the block."""
     if folder.exists():
         with suppress(OSError):  # of another user, perhaps
             os.utime(folder)  # used now: unused folders may be pruned

@@ -45,7 +45,7 @@ def world_size() -> int:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let this process work meanwhile as if there were no other ranks, which wait for its word."""
+    """Let this process work within the block as if it were alone, while the other ranks wait for its word."""
     global _alone
     _alone += 1
     try:
@@ -56,7 +56,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def computing_on(chosen: torch.device) -> Iterator[None]:
-    """Let `auto` be this device meanwhile: the one that the trainer was given."""
+    """Let `auto` stand for this device within the block: the one that the trainer was given."""
     global _chosen
     before, _chosen = _chosen, chosen
     try:

@@ -1,4 +1,4 @@
-"""How much a logger says, for a while."""
+"""A logger's level, changed within a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def at_level(name: str, level: int) -> Iterator[None]:
-    """Within this the logger of that name has another level."""
+    """Give the logger of that name another level within the block."""
     logger = logging.getLogger(name)
     before = logger.level
     logger.setLevel(level)

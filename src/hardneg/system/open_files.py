@@ -1,4 +1,4 @@
-"""How many files a process may hold open, which maps of arrays count among."""
+"""How many files a process may hold open; every memory-mapped array counts as one."""
 
 from __future__ import annotations
 

@@ -29,11 +29,11 @@ class Progress:
         self.started = time.monotonic()
 
     def update(self, count: int = 1) -> None:
-        """Note that so many more are done."""
+        """Count `count` more as done."""
         self.done += count
 
     def skip(self, count: int) -> None:
-        """Note that so many were done already, by an earlier attempt: they say nothing of how fast this one is."""
+        """Count these as done by an earlier attempt: they say nothing of how fast this one is."""
         self.skipped += count
 
     def __str__(self) -> str:

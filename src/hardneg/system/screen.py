@@ -1,4 +1,4 @@
-"""Log lines on the screen, which never end up in the line of a bar."""
+"""Log lines on the screen, which never run into the line of a progress bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop, handled in one way for a while."""
+"""The signals that ask a process to stop, handled by one function within a block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that are split over the ranks (FSDP2): split, held whole for a while, compared and loaded."""
+"""Weights that are split over the ranks (FSDP2): splitting, gathering, comparing and loading them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def split_weights(whole: nn.Module, blocks: Iterable[nn.Module], mesh: DeviceMes
 
 @contextmanager
 def whole_weights(module: nn.Module) -> Iterator[None]:
-    """Hold the whole weights on every rank meanwhile, so that ranks may run the module as often as each needs to.
+    """Hold the whole weights on every rank within the block, so that each may run the module as often as it needs.
 
     Every rank must take part. Does nothing where the weights are not split.
     """

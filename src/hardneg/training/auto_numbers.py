@@ -1,4 +1,4 @@
-"""What a setting that is `auto` stands for in a run: found once, noted in the run's folder, kept when it goes on."""
+"""The number that `auto` stands for in a run: found once, noted in its folder, and kept when the run goes on."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class TrainingModule(L.LightningModule):
         return [optimizer], self.schedule.attached(optimizer, steps, epochs)
 
     def _epochs(self, steps: int) -> int:
-        """How many epochs a run of so many optimiser steps has."""
+        """How many epochs a run of `steps` optimiser steps has."""
         self.trainer.fit_loop.setup_data()  # where only max_steps is given nothing has counted the batches yet
         return epochs_of(steps, math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches))
 

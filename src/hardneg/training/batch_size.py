@@ -170,8 +170,8 @@ def longest_batch(
 ) -> None:
     """Embed the `number` longest queries and `group` times as many documents, and take the gradient.
 
-    Memory holds meanwhile what an optimiser keeps of the weights, on several ranks the gradients that they exchange,
-    and a queue of so many documents. Not counted are vectors of a guide or an in-batch teacher (up to 2 GiB a table),
+    Memory also holds what an optimiser keeps of the weights, on several ranks the gradients that they exchange, and a
+    queue of `queued` documents. Not counted are vectors of a guide or an in-batch teacher (up to 2 GiB a table),
     a moving average of the weights, and scores against other ranks' documents. Weights, gradients and random numbers
     are left as they were.
     """

@@ -1,4 +1,4 @@
-"""What cannot be beside batches of several data sets (`data.batches=blended`): asked by refusals and by advice."""
+"""What cannot be combined with batches of several data sets (`data.batches=blended`), to refuse or not to advise it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class SubsetSize:
     """What a subset is made of: `evaluate.subset` in the config.
 
     `bm25` and `model`: documents that BM25, and the model before its first step, rank first for each dev query; 0 for
-    none. `size`: random documents are added up to so many in all. `seed` draws them, whatever the run's is.
+    none. `size`: random documents are added up to this number in all. `seed` draws them, whatever the run's is.
     Raises `ConfigError` for numbers that cannot be.
     """
 

@@ -1,4 +1,4 @@
-"""`encoder.lr=auto`: the rate that suits the encoder in a run of so many optimiser steps."""
+"""`encoder.lr=auto`: the rate that suits the encoder for the number of optimiser steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation during training: the test split before it, the dev split every so many epochs or optimiser steps."""
+"""Evaluation during training: the test split before it, the dev split every n epochs or optimiser steps."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ LONGEST = 600.0  # seconds, after which it is written in any case
 
 
 def last_checkpoints(folder: Path, every_n_steps: int) -> list[ModelCheckpoint]:
-    """Write last.ckpt every so many steps and at epochs' ends; Lightning's callback can do only one of the two.
+    """Write last.ckpt every `every_n_steps` steps and at epochs' ends; Lightning's callback does only one of the two.
 
     Where epochs are short, their ends write it so seldom that writing takes a twentieth of the time at most: a table of
     word vectors of 140 MB, written after each epoch of a third of a second, made a third of the run. They do write it

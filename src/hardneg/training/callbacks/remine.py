@@ -26,7 +26,7 @@ from hardneg.training.write_row import write_mined
 
 
 class Remine(L.Callback):
-    """Let the sources that follow the model mine at epoch ends, or every so many optimiser steps.
+    """Let the sources that follow the model mine at epoch ends, or every n optimiser steps.
 
     The first round comes before the first step, or after `warmup_epochs` on the run's other negatives (the three stages
     random, mine, mixed). It runs when the epoch's batches are all trained on and before the checkpoint is written:
@@ -96,7 +96,7 @@ class Remine(L.Callback):
             self.mine(trainer, self._wanted(trainer, done))
 
     def _is_due(self, trainer: L.Trainer, done: int) -> bool:
-        """Whether a round is due after so many epochs."""
+        """Whether a round is due when this many epochs are `done`."""
         since = done - self.warmup_epochs
         steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
         epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0

@@ -1,4 +1,4 @@
-"""Looking, every so many steps, at how the drawn negatives score, so that those that became easy are swapped."""
+"""A look, every n steps, at how the drawn negatives score, so that those that have become easy are swapped."""
 
 from __future__ import annotations
 
