@@ -111,6 +111,12 @@ def once():
 
 
 @pytest.fixture
+def separate(tmp_path):
+    """The words that give a run a cache of its own: nothing may be shared but what the run wrote itself."""
+    return lambda name: [f"cache={tmp_path / name}-cache", f"hydra.run.dir={name}"]
+
+
+@pytest.fixture
 def server(environment, monkeypatch):
     """A server on the loopback that the next runs log to, and a W&B session of the test's own."""
     import wandb

@@ -32,12 +32,6 @@ def rows(folder, key):
 
 
 @pytest.fixture
-def separate(tmp_path):
-    """A cache of its own for each run: nothing may be shared but what the run wrote itself."""
-    return lambda name: [f"cache={tmp_path / name}-cache", f"hydra.run.dir={name}"]
-
-
-@pytest.fixture
 def whole(once, hardneg, small, separate, tmp_path):
     """The stores and the end state of the run that nothing interrupted."""
 

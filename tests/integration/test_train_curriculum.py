@@ -21,11 +21,6 @@ MOVING += ["+curriculum.window={mined:[[5,15],[0,10]]}", "+curriculum.temperatur
 KILL = "+callbacks.stop={_target_: interrupts.Interrupt, step: 15, signal_name: SIGKILL}"
 
 
-@pytest.fixture
-def separate(tmp_path):
-    return lambda name: [f"cache={tmp_path / name}-cache", f"hydra.run.dir={name}"]
-
-
 def test_random_then_bm25_then_mined_when_it_is_due(hardneg, small, separate, tmp_path):
     hardneg("train", *small, *EASY, *separate("run"))
     counts = {name: dict(rows(tmp_path / "run", f"negatives/{name}/count")) for name in ("random", "bm25", "mined")}
