@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hardneg.errors import UserError
+from hardneg.system import cache_layers
 from hardneg.system.cache_folder import cache_folder
+from hardneg.system.cache_layers import LAYERS
 
 EXAMPLES = """examples:
   hardneg cache                                      # what there is, layer by layer
@@ -36,8 +38,6 @@ def main(arguments: Sequence[str]) -> None:
     folder: Path = (options.folder or cache_folder()).expanduser()
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no cache yet; the first run makes it")
-    from hardneg.system.cache_layers import LAYERS
-
     if unknown := set(options.layer or ()) - set(LAYERS):
         raise UserError(f"--layer {', '.join(sorted(unknown))}: the layers are {', '.join(LAYERS)}")
     if not options.unused >= 0:  # also of nan
@@ -53,9 +53,7 @@ def show(folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hardneg.system.cache_layers import LAYERS, entries, to_prune
-
-    found = entries(folder)
+    found = cache_layers.entries(folder)
     table = Table(box=None, pad_edge=False)
     for name in ("layer", "folders", "size", "held", "unused"):
         table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=True)
@@ -63,7 +61,7 @@ def show(folder: Path) -> None:
     for layer, what in LAYERS.items():
         here = [entry for entry in found if entry.layer == layer]
         held = [entry for entry in here if entry.holders]
-        old = to_prune(here, [layer], 30, held=False)
+        old = cache_layers.to_prune(here, [layer], 30, held=False)
         sizes = (in_words(sum(entry.size for entry in part)) if part else "-" for part in (here, held, old))
         table.add_row(layer, str(len(here)), *sizes, what)
     console = Console()
@@ -77,8 +75,6 @@ def show(folder: Path) -> None:
 def prune(folder: Path, layers: Sequence[str], days: float, held: bool, dry_run: bool) -> None:
     """Remove what was not used for this many days, and log it."""
     from rich.console import Console
-
-    from hardneg.system import cache_layers
 
     console = Console()
     total = 0
