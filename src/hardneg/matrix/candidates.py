@@ -16,6 +16,7 @@ from hardneg.system import collectives
 
 # What represents the row, and what the column; `pairing` holds places in this list.
 PAIRINGS = ("query_document", "query_query", "document_query", "document_document")
+QUERY_DOCUMENT, QUERY_QUERY, DOCUMENT_QUERY = range(3)  # from the last on it is the row's document that represents it
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,9 @@ class Candidates:
     @property
     def of_query(self) -> Bool[Tensor, " N"] | None:
         """The columns that are queries; None where all are documents."""
-        return None if self.pairing is None else (self.pairing == 1) | (self.pairing == 2)
+        if self.pairing is None:
+            return None
+        return (self.pairing == QUERY_QUERY) | (self.pairing == DOCUMENT_QUERY)
 
     @property
     def lowest_positive(self) -> Float[Tensor, "B 1"]:
@@ -246,4 +249,4 @@ def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Co
     if columns.pairing is None:
         return by_query
     assert d is not None, "these columns are scored with the rows' documents"
-    return torch.where(columns.pairing >= 2, d @ columns.emb.T, by_query)
+    return torch.where(columns.pairing >= DOCUMENT_QUERY, d @ columns.emb.T, by_query)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.candidates import DOCUMENT_QUERY, Candidates
 
 AT_ONCE = 2**25  # components of documents' vectors held for a block of rows
 
@@ -45,7 +45,7 @@ def similarities(vectors: OtherVectors, c: Candidates) -> Float[Tensor, "B N"]:
     asked = vectors.queries(ids.masked_fill(~of_query, -1))
     columns = torch.where(of_query[:, None], asked, vectors.documents(ids.masked_fill(of_query, -1)))
     firsts = vectors.documents(c.ids[:, 0])
-    return torch.cat([scores, torch.where(pairing >= 2, firsts @ columns.T, q @ columns.T)], dim=1)
+    return torch.cat([scores, torch.where(pairing >= DOCUMENT_QUERY, firsts @ columns.T, q @ columns.T)], dim=1)
 
 
 def _of_own(vectors: OtherVectors, q: Float[Tensor, "B T"], ids: Int[Tensor, "B G"]) -> Float[Tensor, "B G"]:
