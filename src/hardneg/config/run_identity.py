@@ -96,11 +96,15 @@ def found_learning_rate(folder: Path | None) -> float | None:
 
 def found(folder: Path | None, name: str) -> Any:
     """Return what the status of the run in this folder has under a name; None where there is nothing."""
+    return None if folder is None else (written_status(folder) or {}).get(name)
+
+
+def written_status(folder: Path) -> dict[str, Any] | None:
+    """Return the status that was written last in this folder, whoever is at work there; None without a whole one."""
     try:
-        status = json.loads((folder / STATUS).read_text(encoding="utf-8")) if folder is not None else {}
+        return json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return None
-    return status.get(name)
 
 
 def reads_encoder_lr(node: Mapping[str, Any]) -> bool:

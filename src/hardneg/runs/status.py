@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
 from hardneg.config import run_identity
-from hardneg.config.run_identity import STATUS
+from hardneg.config.run_identity import STATUS, written_status
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.file_lock import locked
@@ -37,26 +37,19 @@ def read(folder: Path) -> Status | None:
 
     A state of "running" whose lock nobody holds becomes "interrupted": that run was killed.
     """
-    found = _written(folder)
+    found = written_status(folder)
     if found is None or found["state"] != "running" or held_by_somebody(folder):
         return found
     # Nobody is at work any more. What the run wrote last, before it let go, may be younger than what we have read.
-    found = _written(folder) or found
+    found = written_status(folder) or found
     if found["state"] == "running":
         found["state"] = "interrupted"
     return found
 
 
-def _written(folder: Path) -> Status | None:
-    try:
-        return json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
-
-
 def write(folder: Path, **fields: Any) -> None:
     """Change some fields, atomically: neither a reader nor a kill ever meets half a file."""
-    before = _written(folder) or {}
+    before = written_status(folder) or {}
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as draft:
         draft.write_text(json.dumps({**before, **fields, "updated": round(time.time(), 1)}), encoding="utf-8")
