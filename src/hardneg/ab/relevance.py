@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from hardneg.ab.rankings import read_qrels
 from hardneg.compare.clusters import components
+from hardneg.compare.finished_runs import even_weights
 from hardneg.data.readers.fields import Identifiers, document_text, string
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.data.tables import Qrels, RetrievalData
@@ -53,11 +54,8 @@ class Judged:
         return all(value > 0 for docs in self.labels.values() for value in docs.values())
 
     def weights(self) -> Float[np.ndarray, " Q"]:
-        """The weight of each query, 1 on average: every data set counts the same, as in a run's own means."""
-        _, of_set, sizes = np.unique(
-            [self.sets.get(query, "") for query in self.ids], return_inverse=True, return_counts=True
-        )
-        return (len(self.ids) / len(sizes) / sizes)[of_set]
+        """The weight of each query, 1 on average: every data set counts the same."""
+        return even_weights([self.sets.get(query, "") for query in self.ids])
 
     def sharing_positives(self) -> Int[np.ndarray, " Q"]:
         """Number the queries so that those with a relevant document in common have equal numbers."""

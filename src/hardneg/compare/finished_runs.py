@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -115,8 +115,7 @@ class FinishedRun:
             mine = np.array(table["set"].to_pylist())[order] == self.test
             order = order[mine]
         elif "set" in table.column_names:
-            _, of_set, sizes = np.unique(table["set"].to_numpy(), return_inverse=True, return_counts=True)
-            weights = (len(ids) / len(sizes) / sizes)[of_set][order]
+            weights = even_weights(table["set"].to_numpy())[order]
         metrics = [name for name in table.column_names if name not in ("query_id", "set")]
         values = {name: table[name].to_numpy()[order] for name in metrics}
         if weights is not None:
@@ -148,6 +147,12 @@ class FinishedRun:
             return []
         with file.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines))
+
+
+def even_weights(sets: Sequence[str] | np.ndarray) -> Float[np.ndarray, " Q"]:
+    """The weight of each query by the set that it is of, 1 on average: every set counts the same."""
+    _, of_set, sizes = np.unique(sets, return_inverse=True, return_counts=True)
+    return (len(of_set) / len(sizes) / sizes)[of_set]
 
 
 @dataclass(frozen=True)

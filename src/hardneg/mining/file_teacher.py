@@ -15,8 +15,9 @@ from jaxtyping import Float32, Int32
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.fields import number
+from hardneg.data.readers.folders import KINDS
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.readers.table_files import KINDS, kind_of, table_rows
+from hardneg.data.readers.table_files import kind_of, table_rows
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError, DataError
 from hardneg.mining.teacher import Teacher
