@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, check_reduce
+from hardneg.filters.score_margin import highest_allowed
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.other_encoder import OtherVectors, similarities
 
@@ -88,7 +89,6 @@ class Guide(CandidateFilter):
         assert self._vectors is not None, "read() comes first"
         scores = similarities(self._vectors, c)
         positive = c.positive_score(self.positive, scores)
-        lower = self.margin if self.margin_strategy == "absolute" else positive.abs() * self.margin
-        threshold = (positive - lower).where(positive.isfinite(), positive)
+        threshold = highest_allowed(positive, self.margin, self.margin_strategy == "relative")
         keep = (scores <= threshold) | scores.isnan()
         return keep if self.only is None else keep | ~c.offered_by(self.only)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, check_reduce
 from hardneg.matrix.candidates import Candidates
+
+
+def highest_allowed(positive: Float[Tensor, "B 1"], margin: float, relative: bool) -> Float[Tensor, "B 1"]:
+    """Return the highest score that a margin to the positive's score s allows; inf where a row has no positive.
+
+    That is s - margin, or if it is `relative` s - |s| * margin: multiplying a negative score by 0.95 would raise it and
+    let everything pass.
+    """
+    below = positive.abs() * margin if relative else margin
+    return (positive - below).where(positive.isfinite(), positive)
 
 
 class AbsoluteMargin(CandidateFilter):
@@ -27,13 +37,13 @@ class AbsoluteMargin(CandidateFilter):
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate scores above positive - margin."""
-        return c.scores <= c.positive_score(self.positive) - self.margin
+        return c.scores <= highest_allowed(c.positive_score(self.positive), self.margin, relative=False)
 
 
 class RelativeMargin(CandidateFilter):
     """Keep scores of at most `1 - margin` of the positive's ("TopK-PercPos", NV-Retriever; 0.05 is its 95%).
 
-    The threshold is s - |s| * margin: multiplying a negative score by 0.95 would raise it and let everything pass.
+    See `highest_allowed` for positives with a negative score.
 
     Raises `ConfigError` for a `margin` outside 0 to 1.
     """
@@ -47,6 +57,4 @@ class RelativeMargin(CandidateFilter):
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate scores above that share of the positive."""
-        positive = c.positive_score(self.positive)
-        threshold = (positive - positive.abs() * self.margin).where(positive.isfinite(), positive)
-        return c.scores <= threshold
+        return c.scores <= highest_allowed(c.positive_score(self.positive), self.margin, relative=True)
