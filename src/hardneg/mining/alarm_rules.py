@@ -169,6 +169,16 @@ OF_BATCHES = (
 OF_FALSE_ONES = {"following": OF_LISTS, "listed": OF_LISTS}  # the advice by kind; else OF_BATCHES
 
 
+def in_words(numbers: Mapping[str, float]) -> str:
+    """Say what a source's drawn negatives did, by the numbers that `at_the_end` judges.
+
+    `loss_share` is NaN, or not there, where the loss cannot be split by source.
+    """
+    share = numbers.get("loss_share", math.nan)
+    of_loss = "" if math.isnan(share) else f"{share:.0%} of the loss, "
+    return f"{of_loss}{numbers['above_positive']:.0%} of its negatives above their positive"
+
+
 def at_the_end(
     source: str, numbers: Mapping[str, float], at: Thresholds, kind: str = "other", nearest: bool = False
 ) -> list[Alarm]:

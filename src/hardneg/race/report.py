@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +15,7 @@ from hardneg.compare import contrasts, tables
 from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.config.run_identity import found_learning_rate
+from hardneg.mining.alarm_rules import in_words
 from hardneg.race import figure
 from hardneg.race.anew import failed_ends
 from hardneg.race.outcome import Outcome, conclude
@@ -161,11 +161,8 @@ def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
 def _tell_of_negatives(outcome: Outcome) -> None:
     for name in outcome.plan.unit:
         for source, did in _negatives(outcome, name).items():
-            share = did.get("loss_share")  # NaN where the loss cannot be split by source
-            of_loss = "" if share is None or math.isnan(share) else f"{share:.0%} of the loss, "
-            above = f"{did['above_positive']:.0%} of its negatives above their positive"
             whose = name if source == name else f"{name}, {source}"
-            log.info("%s: %s%s (last third of its run in the race)", whose, of_loss, above)
+            log.info("%s: %s (last third of its run in the race)", whose, in_words(did))
 
 
 def _lines(outcome: Outcome) -> list[figure.Line]:

@@ -95,9 +95,7 @@ class JudgeNegatives(L.Callback):
             return
         best = f"val/{self.evaluate.best}"
         for name, found in numbers.items():
-            share = "" if math.isnan(found["loss_share"]) else f"{found['loss_share']:.0%} of the loss, "
-            above = f"{found['above_positive']:.0%} of its negatives above their positive"
-            log.info("%s: %s%s (last third of the training)", name, share, above)
+            log.info("%s: %s (last third of the training)", name, alarm_rules.in_words(found))
             source = self.drawn[name]
             nearest = isinstance(source, Stored) and source.sampling == "top"
             told = alarm_rules.at_the_end(name, found, self.at, _kind(source), nearest)
