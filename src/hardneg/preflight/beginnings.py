@@ -1,4 +1,4 @@
-"""A mark for checks that a run which goes on is spared."""
+"""A mark for checks that only a run which begins must pass, not one that goes on."""
 
 from __future__ import annotations
 
