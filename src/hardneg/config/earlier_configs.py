@@ -75,7 +75,7 @@ LATER_KEYS: dict[str, Any] = {
 CHANGED_DEFAULTS = ("batch_size", "encoder.lr")
 
 
-def as_before(node: Any) -> Any:
+def in_earlier_form(node: Any) -> Any:
     """Return plain containers without the keys of `LATER` at those values, and with models described as before `auto`.
 
     With a model whose folder says something, or on the hub, where that is unknown, `auto` changes the run: there it
@@ -84,7 +84,7 @@ def as_before(node: Any) -> Any:
     if isinstance(node, Mapping):
         target = str(node.get("_target_"))
         silent = LATER.get(target, {})
-        inner = {k: as_before(v) for k, v in node.items() if k not in silent or v != silent[k]}
+        inner = {k: in_earlier_form(v) for k, v in node.items() if k not in silent or v != silent[k]}
         if target in ENCODERS:  # what `batch_size=auto` takes: the run's own batch_size is what counts
             inner.pop("batch_size", None)
         if target == TRANSFORMER:
@@ -92,7 +92,7 @@ def as_before(node: Any) -> Any:
         if target.endswith(CROSS_ENCODERS):
             return _cross_encoder(inner)
         return inner
-    return [as_before(item) for item in node] if isinstance(node, list | tuple) else node
+    return [in_earlier_form(item) for item in node] if isinstance(node, list | tuple) else node
 
 
 def _transformer(node: dict[str, Any]) -> dict[str, Any]:

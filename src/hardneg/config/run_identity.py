@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.earlier_configs import LATER_KEYS, as_before
+from hardneg.config.earlier_configs import LATER_KEYS, in_earlier_form
 from hardneg.config.moved import first_key, first_path
 
 AUTO, BATCH = "auto", 64  # a batch to be settled; its value until then, for an encoder without a batch_size of its own
@@ -53,7 +53,7 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
-    node = as_before(in_numbers(node, folder))
+    node = in_earlier_form(in_numbers(node, folder))
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
     kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}

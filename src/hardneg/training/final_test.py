@@ -49,7 +49,7 @@ def final_test(
     kept = folder / CHECKPOINTS / (BEST if cfg.split.dev is not None else LAST)
     step = trainer.global_step
     if agreement.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
-        check_seen(kept)
+        check_all_see(kept)
         check_intact(kept, "checkpoint")
         saved = torch.load(kept, map_location="cpu", weights_only=True)
         step = saved["global_step"]
@@ -116,7 +116,7 @@ def best_dev(evaluate: Evaluate) -> float | None:
     return None if (point := evaluate.best_point) is None else point[f"val/{evaluate.best}"]
 
 
-def check_seen(kept: Path) -> None:
+def check_all_see(kept: Path) -> None:
     """Raise `ConfigError` on every rank if one of them does not see the checkpoint that is to be tested."""
     blind = [str(number) for number, seen in enumerate(agreement.everyone(kept.exists())) if not seen]
     if blind:
