@@ -16,6 +16,7 @@ from hardneg.ab.run_file import run_file
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of, quoted
 from hardneg.config.slips import in_plain_words
+from hardneg.config.started_with import CONFIG
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
@@ -122,7 +123,7 @@ def _read(path: Path) -> Side:
 def _of_folder(paths: Sequence[Path]) -> Judged:
     """Load the data set that the first run folder names."""
     for path in paths:
-        if (path / ".hydra" / "config.yaml").is_file():
+        if (path / CONFIG).is_file():
             cfg = read_config(path)
             return from_data(open_again(path), one_split(tested_split(cfg)))
     raise UserError(

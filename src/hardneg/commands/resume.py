@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg.commands import race
+from hardneg.config import started_with
 from hardneg.config.command_words import as_value, command_line, in_shell, key_of, plain, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
@@ -46,11 +47,10 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     parser.add_argument("more", nargs="*", help=argparse.SUPPRESS)  # refused in words that help
     run, changes = _run_and_changes(parser.parse_args(arguments))
     staged = again(run)
-    written = run / ".hydra" / "overrides.yaml"
-    if staged is None and not written.exists():
+    if staged is None and not (run / started_with.WORDS).exists():
         if (run / SWEEP).exists():
             raise ConfigError(_whole_sweep(run, changes))
-        raise ConfigError(f"{run} is not a run folder: it has no .hydra/overrides.yaml")
+        raise ConfigError(f"{run} is not a run folder: it has no {started_with.WORDS}")
     if changes:
         other = f"it goes on {KEPT}" if staged is not None else _another_run(run, changes)
         raise ConfigError(f"{' '.join(changes)}: {other}")
@@ -81,7 +81,7 @@ def _run_and_changes(given: argparse.Namespace) -> tuple[Path, list[str]]:
 
 
 def _hydra_of(run: Path) -> Any:
-    return OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra
+    return started_with.of_hydra(run, "hydra")
 
 
 def _command(hydra: Any) -> str:
@@ -89,7 +89,7 @@ def _command(hydra: Any) -> str:
 
 
 def _begun_with(run: Path) -> list[str]:
-    return [todays_word(str(item)) for item in OmegaConf.load(run / ".hydra" / "overrides.yaml")]
+    return [todays_word(word) for word in started_with.words_of(run)]
 
 
 def _from_last(run: Path, words: list[str]) -> list[str]:
@@ -165,7 +165,6 @@ def _verdict(folder: Path) -> str | None:
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:
     """Words for settings that the run took from a default that may have changed since."""
-    written = run / ".hydra" / "config.yaml"
-    config = OmegaConf.load(written) if written.exists() else OmegaConf.create()
+    config = started_with.config_of(run) or OmegaConf.create()
     found = {key: OmegaConf.select(config, key) for key in CHANGED_DEFAULTS if key not in given}
     return [f"{key}={value}" for key, value in found.items() if isinstance(value, int | float)]

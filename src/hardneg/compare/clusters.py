@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from hardneg.compare.finished_runs import FinishedRun
+from hardneg.config.started_with import CONFIG
 from hardneg.data.other_sets import splits_of
 from hardneg.data.readers.lines import Strict, text_lines
 from hardneg.data.readers.packed import unpacked_name
@@ -86,9 +87,8 @@ def sharing_positives(run: FinishedRun, ids: np.ndarray) -> Int[np.ndarray, " Q"
 
     Loads the run's data set again; raises `UserError` where that is gone or is not what the run was tested on.
     """
-    written = run.folder / ".hydra" / "config.yaml"
-    if not written.exists():
-        raise UserError(f"--cluster-positives: {run.folder} has no .hydra/config.yaml, which says where its data are")
+    if not (run.folder / CONFIG).exists():
+        raise UserError(f"--cluster-positives: {run.folder} has no {CONFIG}, which says where its data are")
     tested: dict[int, list[tuple[str, RetrievalData, str]]] = {}
     for one in _tested_on(run):
         tested.setdefault(id(one[1]), []).append(one)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
+from hardneg.config import started_with
 from hardneg.config.command_words import command_line
 from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers
 from hardneg.config.run_identity import chosen as names
@@ -189,7 +190,7 @@ def find(folders: Iterable[Path]) -> Found:
 
 def _run_folders(folder: Path) -> set[Path]:
     complete = {path.parent for path in folder.rglob("summary.json")}
-    return complete | {path.parent.parent for path in folder.rglob(".hydra/config.yaml")}
+    return complete | {path.parent.parent for path in folder.rglob(started_with.CONFIG)}
 
 
 def _add(path: Path, into: Found) -> None:
@@ -207,18 +208,17 @@ def _add(path: Path, into: Found) -> None:
     if not summary.get("test", {}).get("after"):
         into.left_out[path] = "has no test results (split.test=null)"
         return
-    written = path / ".hydra" / "config.yaml"
-    node: Any = OmegaConf.to_container(OmegaConf.load(written)) if written.exists() else {}
+    written = started_with.config_of(path)
+    node: Any = {} if written is None else OmegaConf.to_container(written)
     # Hydra writes `auto` anew when a sweep is asked for again.
     into.runs.append(FinishedRun(path, summary, flat_config(in_numbers(node, path))))
 
 
 def _is_training(path: Path) -> bool:
     """Whether the folder was made by train or train-teacher: a mining run, a probe, debug=NAME have no summary."""
-    written = path / ".hydra" / "hydra.yaml"
-    name = OmegaConf.select(OmegaConf.load(written), "hydra.job.name") if written.exists() else None
-    config = path / ".hydra" / "config.yaml"
-    return str(name).startswith("train") and not (config.exists() and OmegaConf.select(OmegaConf.load(config), "debug"))
+    if not str(started_with.of_hydra(path, "hydra.job.name")).startswith("train"):
+        return False
+    return not (started_with.config_of(path) or {}).get("debug")
 
 
 def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import FinishedRun
-from hardneg.config import composition
+from hardneg.config import composition, started_with
 from hardneg.mining.score_histograms import kinds, legend, outlines
 from hardneg.mining.store import Store
 from hardneg.system.cache import owner_name
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 def stores(run: FinishedRun) -> Iterator[Store]:
     """Yield the stores that the run holds in the cache, oldest first; none where it or its cache has moved."""
-    written = run.folder / ".hydra" / "config.yaml"
-    if not written.exists():
+    written = started_with.config_of(run.folder)
+    if written is None:
         return
     composition.register_resolvers()
-    cache = OmegaConf.select(OmegaConf.load(written), "cache")
+    cache = OmegaConf.select(written, "cache")
     if cache is None:
         return
     folder = Path(cache) / "stores"

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg import __version__
+from hardneg.config import started_with
 from hardneg.config.command_words import command_line
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.pretrained import HUB_NAME, MINILM
@@ -35,12 +36,12 @@ class TrainingRun:
     @classmethod
     def find(cls, folder: Path, untested: str | None = None) -> TrainingRun | None:
         """Read a complete run; None if the folder holds none."""
-        if not all((folder / name).is_file() for name in ("summary.json", ".hydra/config.yaml")):
+        written = started_with.config_of(folder)
+        if written is None or not (folder / "summary.json").is_file():
             return None
-        config: Any = OmegaConf.to_container(OmegaConf.load(folder / ".hydra/config.yaml"))
-        overrides = [str(item) for item in OmegaConf.load(folder / ".hydra/overrides.yaml")]
+        config: Any = OmegaConf.to_container(written)
         summary = json.loads((folder / "summary.json").read_text("utf-8"))
-        return cls(summary, config, tuple(overrides), untested)
+        return cls(summary, config, tuple(started_with.words_of(folder)), untested)
 
 
 def model_card(folder: str, trained: Trained, run: TrainingRun | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hardneg.config import run_identity
+from hardneg.config import run_identity, started_with
 from hardneg.config.command_words import command_line
 from hardneg.errors import ConfigError
 from hardneg.runs import status
@@ -108,9 +108,8 @@ def checkpoint_of(source: Path) -> Path:
 
 def note_setting(folder: Path, key: str, value: Any) -> None:
     """Write what `auto` stands for into a run's config, if it has one."""
-    written = folder / ".hydra" / "config.yaml"
-    saved: Any = OmegaConf.load(written) if written.is_file() else None
+    saved = started_with.config_of(folder)
     if saved is not None and OmegaConf.select(saved, key) != value:
         OmegaConf.update(saved, key, value)
-        with atomic_write(written) as draft:
+        with atomic_write(folder / started_with.CONFIG) as draft:
             OmegaConf.save(saved, draft)

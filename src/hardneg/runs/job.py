@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hardneg.config import composition, run_identity
+from hardneg.config import composition, run_identity, started_with
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
 from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
@@ -112,10 +112,10 @@ def note_found(cfg: DictConfig, folder: Path) -> None:
 def check_same(folder: Path, cfg: DictConfig) -> None:
     """Raise `ConfigError` if the folder holds a run of another config, naming a setting that differs."""
     found, own = status.read(folder), run_identity.identity(cfg, folder)
-    written = folder / ".hydra" / "config.yaml"
-    if found is None and not written.exists():
+    written = started_with.config_of(folder)
+    if found is None and written is None:
         return
-    before = run_identity.settings(OmegaConf.load(written), folder) if written.exists() else {}
+    before = {} if written is None else run_identity.settings(written, folder)
     if (found["identity"] if found else run_identity.hashed(before)) == own:
         return
     now = run_identity.settings(cfg, folder)

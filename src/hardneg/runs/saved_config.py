@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from hardneg.config import classes, composition
+from hardneg.config import classes, composition, started_with
 from hardneg.config.run_identity import flat
 from hardneg.data.open_set import open_set
 from hardneg.data.tables import RetrievalData
@@ -25,15 +25,14 @@ def read_config(folder: str | Path) -> Any:
 
     Relative paths of data and cache are resolved as they were then, from the directory that the run was started in.
     """
-    written = Path(folder) / ".hydra" / "config.yaml"
-    if not written.is_file():
-        raise UserError(f"{folder} is not a run folder: it has no .hydra/config.yaml")
+    folder = Path(folder)
+    if (cfg := started_with.config_of(folder)) is None:
+        raise UserError(f"{folder} is not a run folder: it has no {started_with.CONFIG}")
     composition.register_resolvers()
-    cfg, started = OmegaConf.load(written), written.with_name("hydra.yaml")
-    app = OmegaConf.load(started) if started.is_file() else OmegaConf.create()
-    cwd = str(OmegaConf.select(app, "hydra.runtime.cwd") or "")
+    app = started_with.of_hydra(folder, "hydra") or OmegaConf.create()
+    cwd = str(OmegaConf.select(app, "runtime.cwd") or "")
     for key, value in _of_hydra(OmegaConf.to_container(cfg, resolve=False)):
-        OmegaConf.update(cfg, key, HYDRA.sub(lambda found: str(OmegaConf.select(app, f"hydra.{found[1]}")), value))
+        OmegaConf.update(cfg, key, HYDRA.sub(lambda found: str(OmegaConf.select(app, found[1])), value))
     for key, value in _paths(OmegaConf.to_container(cfg, resolve=False)) if cwd else ():
         # What is no longer there is looked for from here: the folder may have come from another machine, with its data.
         if (there := Path(cwd, Path(value).expanduser())).exists():

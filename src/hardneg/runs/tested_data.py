@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from hardneg.config import classes
+from hardneg.config import classes, started_with
 from hardneg.config.command_words import key_of
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
@@ -30,7 +30,7 @@ def open_tested(cfg: DictConfig, own: Own, given: Collection[str]) -> RetrievalD
 def trained_on(ckpt_path: str | Path) -> Own:
     """The data of the run that made a checkpoint; empty where it is not in a run folder."""
     folder = Path(ckpt_path).resolve().parent.parent
-    if not (folder / ".hydra" / "config.yaml").is_file():
+    if not (folder / started_with.CONFIG).is_file():
         return Own()
     return Own.of(classes.plain(read_config(folder).get("data")) or {})
 
@@ -40,9 +40,7 @@ def open_again(folder: Path) -> RetrievalData:
     cfg = read_config(folder)
     if _is_training(cfg):
         return open_data(folder)
-    written = folder / ".hydra" / "overrides.yaml"
-    words: Any = OmegaConf.load(written) if written.is_file() else []
-    return open_tested(cfg, _evaluated(folder, cfg), {key_of(str(word)) for word in words})
+    return open_tested(cfg, _evaluated(folder, cfg), {key_of(word) for word in started_with.words_of(folder)})
 
 
 def tested_split(cfg: Any) -> Any:
@@ -66,7 +64,7 @@ def _behind(path: Path) -> Own | None:
     if path.suffix == ".ckpt":
         return trained_on(path)
     places = [path] if path.is_dir() else list(path.resolve().parents[:2])  # test.run, or test/SET.run
-    folder = next((place for place in places if (place / ".hydra" / "config.yaml").is_file()), None)
+    folder = next((place for place in places if (place / started_with.CONFIG).is_file()), None)
     if folder is None:
         return None
     cfg = read_config(folder)
@@ -80,8 +78,7 @@ def _is_training(cfg: Any) -> bool:
 
 def _evaluated(folder: Path, cfg: Any) -> Own:
     """What the checkpoint was trained on that an evaluation in this folder ranked with."""
-    started = folder / ".hydra" / "hydra.yaml"
-    cwd = OmegaConf.select(OmegaConf.load(started), "hydra.runtime.cwd") if started.is_file() else None
+    cwd = started_with.of_hydra(folder, "hydra.runtime.cwd")
     try:
         return trained_on(checkpoint_of(Path(str(cwd or ""), str(cfg.get("ckpt_path")))))
     except ConfigError:  # it is gone

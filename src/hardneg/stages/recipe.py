@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from hardneg.config import studies
+from hardneg.config import started_with, studies
 from hardneg.config.command_words import key_of, quoted
 from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
@@ -50,8 +50,7 @@ class Stage:
 
     def asked(self) -> list[str]:
         """The overrides with which it was begun."""
-        written = self.folder / ".hydra" / "overrides.yaml"
-        return [str(item) for item in OmegaConf.load(written)] if written.exists() else []
+        return started_with.words_of(self.folder)
 
 
 @dataclass(frozen=True)

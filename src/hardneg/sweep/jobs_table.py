@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
 from hardneg.system.progress import clock
 
@@ -48,7 +49,7 @@ class Row:
 def rows(sweep: Path) -> list[Row]:
     """Read every job in or below a folder, in the order of their paths."""
     folders = {path.parent for path in sweep.rglob(status.FILE)}
-    folders |= {path.parent.parent for path in sweep.rglob(".hydra/config.yaml")}
+    folders |= {path.parent.parent for path in sweep.rglob(CONFIG)}
     return [row(folder) for folder in sorted(folders)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hardneg.config import run_identity
+from hardneg.config import run_identity, started_with
 from hardneg.encoders import checkpoint
 from hardneg.runs import status
 from hardneg.runs.folder import note_setting
@@ -30,9 +30,8 @@ class Auto:
             return None
         folder = Path(str(cfg.ckpt_path)).resolve().parent.parent
         number = run_identity.found(folder, self.noted)
-        written = folder / ".hydra" / "config.yaml"
-        if number is None and written.is_file():
-            number = OmegaConf.select(OmegaConf.load(written), self.key)
+        if number is None and (written := started_with.config_of(folder)) is not None:
+            number = OmegaConf.select(written, self.key)
         if not isinstance(number, int | float):  # as of a checkpoint that was copied from its folder
             number = checkpoint.began_with(cfg.ckpt_path).get(self.saved, default)
         return number
