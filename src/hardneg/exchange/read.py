@@ -14,7 +14,7 @@ from torch import Tensor
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
 from hardneg.encoders.base import EncoderRecipe, Tower
-from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.checkpoint import Trained, reading
 from hardneg.encoders.dense_layers import load_dense
 from hardneg.encoders.file_hashes import check_hashes
 from hardneg.encoders.model_folder import lower, positions_of
@@ -80,7 +80,9 @@ def _joined(folder: Path, chains: Mapping[str, Chain], modules: ModuleChain) -> 
 def _alike(query: Chain, document: Chain) -> bool:
     """Whether two chains read the same tokens, with towers of one shape."""
     shapes = [{name: value.shape for name, value in one.tower.state_dict().items()} for one in (query, document)]
-    return query.tokenizer.to_str() == document.tokenizer.to_str() and shapes[0] == shapes[1]
+    # A tokenizer that was used is saved with the length that it cut at, which the towers may have one each of.
+    reads = [reading(one.tokenizer.to_str()) for one in (query, document)]
+    return reads[0] == reads[1] and shapes[0] == shapes[1]
 
 
 def _same(first: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
