@@ -45,6 +45,9 @@ PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # wh
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
+TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}  # how a Transformer reads texts, unless it says
+ARGUMENTS = ("processing_kwargs", "processor_kwargs", "tokenizer_args", "config_kwargs", "config_args")  # old names too
+NO_MATTER = ("padding", "padding_side", "use_fast", "use_cache", "attn_implementation", "model_max_length")
 UNCUT = 1_000_000  # tokens; the maximum length of a folder that sets none
 
 
@@ -106,6 +109,7 @@ class ModuleChain:
                     f"{path}: hardneg has no module like {module}; it reads a Transformer with Pooling, or a"
                     " StaticEmbedding, then Dense and Normalize"
                 )
+        self._check_settings()
         first, rest = (2, self.names[2:]) if self.names[:2] == ["Transformer", "Pooling"] else (1, self.names[1:])
         static = first == 1
         if static and self.names[0] != "StaticEmbedding":
@@ -113,6 +117,21 @@ class ModuleChain:
         layers = [name for name in rest if name == "Dense"]
         if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
             self._refuse_order()
+
+    def _check_settings(self) -> None:
+        """Raise `ConfigError` where the first module reads texts otherwise than a Transformer does by itself."""
+        about = self.about_transformer()
+        reads = about.get("modality_config") or {}
+        other = [f"{key}.{name}" for key in ARGUMENTS for name in _names(about.get(key)) if name not in NO_MATTER]
+        if reads.get("text", TEXT) != TEXT:
+            other.append("modality_config.text")
+        if "message" in reads:  # sentence-transformers makes a message of every text where it can
+            other.append("modality_config.message (a chat template around each text)")
+        if other:
+            raise ConfigError(
+                f"{self.transformer / TRANSFORMER} sets {', '.join(other)}, which changes its vectors, and hardneg does"
+                " not follow it; remove it there where the vectors are to be those without it"
+            )
 
     @property
     def classifies(self) -> bool:
@@ -177,7 +196,8 @@ class ModuleChain:
         Positions are not looked at.
         """
         about = self.about_transformer()
-        longest = about.get(f"{side}_length") or about.get("max_seq_length")
+        own: dict[str, Any] = about.get("processor_kwargs") or about.get("tokenizer_args") or {}
+        longest = about.get(f"{side}_length") or own.get("model_max_length") or about.get("max_seq_length")
         said = longest or (read_json(self.transformer / "tokenizer_config.json") or {}).get("model_max_length") or UNCUT
         return int(min(said, UNCUT))
 
@@ -204,6 +224,14 @@ def _dense(folder: Path) -> Dense:
         activation=short(activation),
         residual=about.get("use_residual", False),
     )
+
+
+def _names(arguments: Any) -> list[str]:
+    """The names of arguments, of nested ones the innermost: {"text": {"max_length": 9}} has `max_length`."""
+    found: list[str] = []
+    for name, value in (arguments or {}).items():
+        found += _names(value) if isinstance(value, dict) else [name]
+    return found
 
 
 def short(module: str) -> str:

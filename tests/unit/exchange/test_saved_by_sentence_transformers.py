@@ -1,11 +1,15 @@
-"""Folders as sentence-transformers leaves them after use, not as it makes them fresh."""
+"""Folders with what sentence-transformers saves beside weights: lengths of use, arguments, chat templates."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 
 from hardneg.commands import import_
+from hardneg.encoders.transformer import Transformer
+from hardneg.errors import ConfigError
 from hardneg.serving.text_encoder import TextEncoder
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
@@ -28,3 +32,42 @@ def test_two_towers_may_each_have_cut_at_a_length_of_their_own(bert, toy, tmp_pa
     for ours, theirs in zip((encoder.queries(queries), encoder.documents(documents)), expected, strict=True):
         theirs = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+
+
+def saved(bert, folder, **settings):
+    """A folder whose first module has these settings."""
+    modules = pytest.importorskip("sentence_transformers.models")
+    chain = [modules.Transformer(str(bert)), modules.Pooling(16), modules.Normalize()]
+    sentence_transformers.SentenceTransformer(modules=chain, device="cpu").save_pretrained(str(folder))
+    path = folder / "sentence_bert_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    return folder
+
+
+HIDDEN = {"method": "forward", "method_output_name": "last_hidden_state"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"modality_config": {"text": HIDDEN, "message": {**HIDDEN, "format": "flat"}}}, "a chat template around"),
+        ({"modality_config": {"text": {**HIDDEN, "method": "get_text_features"}}}, r"sets modality_config\.text"),
+        ({"processing_kwargs": {"text": {"max_length": 4}}}, r"sets processing_kwargs\.max_length"),
+        ({"tokenizer_args": {"truncation_side": "left"}}, r"sets tokenizer_args\.truncation_side"),
+        ({"config_args": {"num_hidden_layers": 1}}, r"sets config_args\.num_hidden_layers"),
+    ],
+)
+def test_a_first_module_that_reads_texts_otherwise_is_refused(settings, says, bert, tmp_path):
+    """sentence-transformers follows these, so its vectors would be others than ours."""
+    folder = saved(bert, tmp_path / "saved", **settings)
+    with pytest.raises(ConfigError, match=says):
+        Transformer(model=str(folder)).check_model()
+    with pytest.raises(ConfigError, match=says):
+        import_.main([str(folder), str(tmp_path / "a.ckpt")])
+
+
+def test_arguments_that_change_no_vector_are_passed_over_and_a_length_among_them_is_kept(bert, tmp_path):
+    settings = {"processor_kwargs": {"model_max_length": 5, "padding_side": "left"}, "max_seq_length": 30}
+    folder = saved(bert, tmp_path / "saved", **settings, model_args={"add_pooling_layer": False})
+    assert sentence_transformers.SentenceTransformer(str(folder), device="cpu").max_seq_length == 5
+    assert Transformer(model=str(folder)).resolved().document.max_length == 5
