@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from hardneg.encoders.dense_layers import Dense
 from hardneg.encoders.pooling import BESIDE
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
@@ -183,6 +186,15 @@ class ModuleChain:
     def similarity(self) -> str | None:
         """The similarity that its settings name; None where they name none."""
         return self.settings.get("similarity_fn_name")
+
+    def warn_of_width(self) -> None:
+        """Say that vectors are whole here, where the settings name a width to which sentence-transformers cuts them."""
+        if (width := self.settings.get("truncate_dim")) is not None:
+            log.warning(
+                "%s: sentence-transformers cuts its vectors to %s numbers (truncate_dim in %s), here they are whole:"
+                " hardneg index cuts them by width=%s, and encoder.matryoshka=[%s] trains that width too",
+                *(self.folder, width, SETTINGS, width, width),
+            )
 
     def prompt(self, side: str) -> str:
         """What is put in front of a query or a document."""

@@ -52,6 +52,7 @@ def read(folder: Path) -> Trained:
     if chain is None:
         raise unknown(folder)
     check_hashes(folder)
+    chain.warn_of_width()
     if chain.routes:
         routes = _routes(chain)
         chains = {side: _chain(routes[side]) for side in (QUERY, DOCUMENT)}

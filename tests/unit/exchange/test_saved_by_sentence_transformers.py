@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -71,3 +72,21 @@ def test_arguments_that_change_no_vector_are_passed_over_and_a_length_among_them
     folder = saved(bert, tmp_path / "saved", **settings, model_args={"add_pooling_layer": False})
     assert sentence_transformers.SentenceTransformer(str(folder), device="cpu").max_seq_length == 5
     assert Transformer(model=str(folder)).resolved().document.max_length == 5
+
+
+def test_that_a_folder_cuts_its_vectors_is_said_with_the_width(bert, tmp_path, caplog):
+    """A model that was loaded with truncate_dim is saved with it."""
+    folder = saved(bert, tmp_path / "saved")
+    path = folder / "config_sentence_transformers.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"truncate_dim": 8}))
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    assert model.get_embedding_dimension() == 8
+    said = r"cuts its vectors to 8 numbers .* width=8"
+    Transformer(model=str(folder)).resolved()
+    assert re.search(said, caplog.text)
+    caplog.clear()
+    import_.main([str(folder), str(tmp_path / "a.ckpt")])
+    assert re.search(said, caplog.text)
+    whole, theirs = TextEncoder.load(tmp_path / "a.ckpt", "cpu", "32-true"), model.encode_query(["a text"])
+    cut = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
+    np.testing.assert_allclose(whole.at(8).queries(["a text"]), cut, rtol=0, atol=1e-5)
