@@ -14,8 +14,12 @@ from hardneg.errors import ConfigError
 
 # Where weights came from, and how many there are, affects no vector once they exist and fit.
 ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
-# Entries of a model's config that affect nothing; `empty` is of static tables, and absent from the oldest.
-NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "empty")
+# Entries of a model's config that affect nothing; `empty` is of static tables, and absent from the oldest. `use_cache`
+# is set when any model is loaded, and lost where a checkpoint is read whose config has no such entry (MPNet).
+NO_SHAPE = (
+    *("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "empty"),
+    "use_cache",
+)
 PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
 
 Weights = Mapping[str, Tensor]

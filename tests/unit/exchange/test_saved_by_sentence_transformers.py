@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 from hardneg.commands import import_
+from hardneg.commands.merge import merge
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.serving.text_encoder import TextEncoder
@@ -90,3 +92,18 @@ def test_that_a_folder_cuts_its_vectors_is_said_with_the_width(bert, tmp_path, c
     whole, theirs = TextEncoder.load(tmp_path / "a.ckpt", "cpu", "32-true"), model.encode_query(["a text"])
     cut = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
     np.testing.assert_allclose(whole.at(8).queries(["a text"]), cut, rtol=0, atol=1e-5)
+
+
+def test_a_folder_and_a_checkpoint_of_it_are_merged_also_where_the_config_has_no_cache(bert, tmp_path):
+    """MPNet's, DistilBERT's and ModernBERT's have no `use_cache`, which is set where a model is loaded."""
+    transformers = pytest.importorskip("transformers")
+    plain = shutil.copytree(bert, tmp_path / "plain")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    words = len(transformers.AutoTokenizer.from_pretrained(bert))
+    transformers.MPNetModel(transformers.MPNetConfig(vocab_size=words, **sizes)).save_pretrained(plain)
+    folder = saved(plain, tmp_path / "saved", max_seq_length=30)
+    import_.main([str(folder), str(tmp_path / "a.ckpt")])
+    merge([folder, tmp_path / "a.ckpt"], tmp_path / "merged.ckpt")
+    encoders = [TextEncoder.load(tmp_path / name, "cpu", "32-true") for name in ("a.ckpt", "merged.ckpt")]
+    one, other = (encoder.documents(["a text"]) for encoder in encoders)
+    np.testing.assert_array_equal(one, other)
