@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
 from hardneg.encoders.base import EncoderRecipe, Tower
-from hardneg.encoders.checkpoint import Trained, reading
+from hardneg.encoders.checkpoint import TRUST, Trained, reading
 from hardneg.encoders.dense_layers import load_dense
 from hardneg.encoders.file_hashes import check_hashes
 from hardneg.encoders.model_folder import lower, positions_of
@@ -63,7 +64,8 @@ def read(folder: Path) -> Trained:
 
 def _joined(folder: Path, chains: Mapping[str, Chain], modules: ModuleChain) -> Trained:
     query, document = chains[QUERY], chains[DOCUMENT]
-    plain = {key: value for key, value in dataclasses.asdict(query.recipe).items() if key not in (QUERY, DOCUMENT)}
+    plain = dataclasses.asdict(query.recipe)
+    plain = {key: value for key, value in plain.items() if key not in (QUERY, DOCUMENT, "model")}
     other = {key: value for key, value in dataclasses.asdict(document.recipe).items() if key in plain}
     if type(query.recipe) is not type(document.recipe) or plain != other or not _alike(query, document):
         raise ConfigError(
@@ -100,8 +102,10 @@ def _chain(modules: ModuleChain) -> Chain:
 
 def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
     dense = modules.dense()
+    brought = "auto_map" in (read_json(modules.transformer / "config.json") or {})
     recipe = Transformer(
         model=str(modules.transformer),
+        trust_remote_code=brought and bool(os.environ.get(TRUST)),
         pooling=modules.pooling(),
         include_prompt=modules.include_prompt(),
         dense=(),
@@ -117,7 +121,8 @@ def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
     load_dense(tower.dense, modules.dense_folders())
     positions = positions_of(tower.model.config.to_dict())  # type: ignore[union-attr, operator]
     lengths = {side: min(modules.max_length(side), positions or UNCUT) for side in (QUERY, DOCUMENT)}
-    return Chain(dataclasses.replace(recipe, model=name, dense=dense), tower, tokenizer, lengths)
+    kept = recipe.model if recipe.trust_remote_code else name  # where the code is read from again
+    return Chain(dataclasses.replace(recipe, model=kept, dense=dense), tower, tokenizer, lengths)
 
 
 def _static(folder: Path, recipe: Static) -> Chain:

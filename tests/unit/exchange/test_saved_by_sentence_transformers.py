@@ -107,3 +107,24 @@ def test_a_folder_and_a_checkpoint_of_it_are_merged_also_where_the_config_has_no
     encoders = [TextEncoder.load(tmp_path / name, "cpu", "32-true") for name in ("a.ckpt", "merged.ckpt")]
     one, other = (encoder.documents(["a text"]) for encoder in encoders)
     np.testing.assert_array_equal(one, other)
+
+
+def test_a_folder_with_code_of_its_own_is_imported_where_that_is_trusted(bert, tmp_path, monkeypatch):
+    folder = saved(bert, tmp_path / "saved")
+    auto = {"AutoConfig": "configuration_own.OwnConfig", "AutoModel": "modeling_own.OwnModel"}
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "own_words", "auto_map": auto}))
+    (folder / "configuration_own.py").write_text(
+        "from transformers import BertConfig\n\n\nclass OwnConfig(BertConfig):\n    model_type = 'own_words'\n"
+    )
+    (folder / "modeling_own.py").write_text(
+        "from transformers import BertModel\n\nfrom .configuration_own import OwnConfig\n\n\n"
+        "class OwnModel(BertModel):\n    config_class = OwnConfig\n"
+    )
+    with pytest.raises(ConfigError, match=r"own Python code.*hardneg import .* HARDNEG_TRUST_REMOTE_CODE=1"):
+        import_.main([str(folder), str(tmp_path / "a.ckpt")])
+    monkeypatch.setenv("HARDNEG_TRUST_REMOTE_CODE", "1")
+    import_.main([str(folder), str(tmp_path / "a.ckpt")])
+    ours = TextEncoder.load(tmp_path / "a.ckpt", "cpu", "32-true").queries(["a text"])
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu", trust_remote_code=True)
+    np.testing.assert_allclose(ours, model.encode_query(["a text"]), rtol=0, atol=1e-5)
