@@ -52,6 +52,7 @@ PLAIN = (
     *("inspect", "compare", "jobs", "cache", "stages", "resume", "export", "merge", "import", "wandb-view", "search"),
     *("serve", "renew", "ab", "new", "index switch", "index rollback", "index list"),
 )
+WRITING = ("compare", "stages", "export", "merge", "import", "renew", "ab")  # of these, those that leave files
 
 USAGE = "usage: hardneg COMMAND ...\n\n" + "".join(f"  {name:<15}{text}\n" for name, text in COMMANDS.items())
 USAGE += "\n`hardneg COMMAND --help` shows a command's options and examples.\n"
@@ -151,7 +152,7 @@ def _run(command: str, rest: list[str]) -> None:
         command, rest = _command_module("race").command_of(rest)
     if command in PLAIN or " ".join([command, *rest[:1]]) in PLAIN:
         silence_libraries()
-        with until_closed():
+        with lasting() if command in WRITING else until_closed():
             _command_module(command).main(rest)
     else:
         from hardneg.data.readers.guess import path_of, with_kind

@@ -18,6 +18,7 @@ from hardneg import __version__
 from hardneg.config import classes
 from hardneg.data.tables import Texts
 from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.differences import differences
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
@@ -199,13 +200,6 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
 def reading(tokenizer: str) -> dict[str, Any]:
     """Return what determines the tokens of a text, without lengths and padding, which the tables handle."""
     return json.loads(tokenizer) | {"padding": None, "truncation": None}
-
-
-def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
-    """The settings by which two recipes embed differently, apart from weights."""
-    before, after = left.embedding_settings(), right.embedding_settings()
-    keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    return {key: (before.get(key), after.get(key)) for key in keys}
 
 
 def check_fits(path: str | Path, towers: torch.nn.Module, prefix: str = TOWERS) -> None:

@@ -10,12 +10,17 @@ import torch
 from torch import Tensor
 
 from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.differences import differences
 from hardneg.errors import ConfigError
 
-# Where weights came from, and how many there are, affects no vector once they exist and fit.
-ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
-# Entries of a model's config that affect nothing; `empty` is of static tables, and absent from the oldest.
-NO_SHAPE = ("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "empty")
+# Where weights came from, and how many there are, affects no vector once they exist and fit; `attention` only rounding.
+ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers", "attention")
+# Entries of a model's config that affect nothing; `empty` is of static tables, and absent from the oldest. `use_cache`
+# is set when any model is loaded, and lost where a checkpoint is read whose config has no such entry (MPNet).
+NO_SHAPE = (
+    *("_name_or_path", "name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures", "empty"),
+    "use_cache",
+)
 PARALLEL = 1e-4  # an angle below which the arc is the straight line, to float32's precision
 
 Weights = Mapping[str, Tensor]
@@ -92,10 +97,9 @@ def _difference(first: Model, other: Model) -> str | None:
     kinds = [type(model.recipe).__name__ for model in (first, other)]
     if kinds[0] != kinds[1]:
         return f"they are encoders of two kinds, {kinds[0]} and {kinds[1]}"
-    before, after = (model.recipe.embedding_settings() for model in (first, other))
-    for key in sorted({*before, *after} - set(ORIGINS)):
-        if before.get(key) != after.get(key):
-            return f"encoder.{key} is {before.get(key)!r} and {after.get(key)!r}"
+    for key, (before, after) in differences(first.recipe, other.recipe).items():
+        if key not in ORIGINS:
+            return f"encoder.{key} is {before!r} and {after!r}"
     if found := _unlike("", first.architecture, other.architecture):
         return found
     if first.reading != other.reading:

@@ -135,7 +135,7 @@ def unavailable(model: str, error: Exception) -> ConfigError:
         return ConfigError(
             f"the model {model!r} brings its own Python code, which would be run with all that you may do; if you trust"
             " it, set trust_remote_code=true beside model (encoder.trust_remote_code=true), and revision to the commit"
-            " that you have read"
+            " that you have read; hardneg import and merge read HARDNEG_TRUST_REMOTE_CODE=1 in the environment"
         )
     fix = "download it on a machine with a network, or give a folder that holds it"
     if model in (MINILM, HUB_NAME):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,15 @@ from hardneg.encoders.sentence_transformers_names import (
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # where encode_query and _document look
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
+TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}  # how a Transformer reads texts, unless it says
+ARGUMENTS = ("processing_kwargs", "processor_kwargs", "tokenizer_args", "config_kwargs", "config_args")  # old names too
+NO_MATTER = ("padding", "padding_side", "use_fast", "use_cache", "attn_implementation", "model_max_length")
 
 
 def says_model2vec(folder: Path) -> bool:
@@ -85,6 +91,7 @@ class ModuleChain:
                     f"{path}: hardneg has no module like {module}; it reads a Transformer with Pooling, or a"
                     " StaticEmbedding, then Dense and Normalize"
                 )
+        self._check_settings()
         first, rest = (2, self.names[2:]) if self.names[:2] == ["Transformer", "Pooling"] else (1, self.names[1:])
         static = first == 1
         if static and self.names[0] != "StaticEmbedding":
@@ -92,6 +99,21 @@ class ModuleChain:
         layers = [name for name in rest if name == "Dense"]
         if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
             self._refuse_order()
+
+    def _check_settings(self) -> None:
+        """Raise `ConfigError` where the first module reads texts otherwise than a Transformer does by itself."""
+        about = self.about_transformer()
+        reads = about.get("modality_config") or {}
+        other = [f"{key}.{name}" for key in ARGUMENTS for name in _names(about.get(key)) if name not in NO_MATTER]
+        if reads.get("text", TEXT) != TEXT:
+            other.append("modality_config.text")
+        if "message" in reads:  # sentence-transformers makes a message of every text where it can
+            other.append("modality_config.message (a chat template around each text)")
+        if other:
+            raise ConfigError(
+                f"{self.transformer / TRANSFORMER} sets {', '.join(other)}, which changes its vectors, and hardneg does"
+                " not follow it; remove it there where the vectors are to be those without it"
+            )
 
     @property
     def classifies(self) -> bool:
@@ -144,6 +166,15 @@ class ModuleChain:
         """The similarity that its settings name; None where they name none."""
         return self.settings.get("similarity_fn_name")
 
+    def warn_of_width(self) -> None:
+        """Say that vectors are whole here, where the settings name a width to which sentence-transformers cuts them."""
+        if (width := self.settings.get("truncate_dim")) is not None:
+            log.warning(
+                "%s: sentence-transformers cuts its vectors to %s numbers (truncate_dim in %s), here they are whole:"
+                " hardneg index cuts them by width=%s, and encoder.matryoshka=[%s] trains that width too",
+                *(self.folder, width, SETTINGS, width, width),
+            )
+
     def prompt(self, side: str) -> str:
         """What is put in front of a query or a document."""
         prompts = self.settings.get("prompts") or {}
@@ -156,7 +187,8 @@ class ModuleChain:
         Positions are not looked at.
         """
         about = self.about_transformer()
-        longest = about.get(f"{side}_length") or about.get("max_seq_length")
+        own: dict[str, Any] = about.get("processor_kwargs") or about.get("tokenizer_args") or {}
+        longest = about.get(f"{side}_length") or own.get("model_max_length") or about.get("max_seq_length")
         said = longest or (read_json(self.transformer / "tokenizer_config.json") or {}).get("model_max_length") or UNCUT
         return int(min(said, UNCUT))
 
@@ -183,6 +215,14 @@ def _dense(folder: Path) -> Dense:
         activation=short(activation),
         residual=about.get("use_residual", False),
     )
+
+
+def _names(arguments: Any) -> list[str]:
+    """The names of arguments, of nested ones the innermost: {"text": {"max_length": 9}} has `max_length`."""
+    found: list[str] = []
+    for name, value in (arguments or {}).items():
+        found += _names(value) if isinstance(value, dict) else [name]
+    return found
 
 
 def short(module: str) -> str:

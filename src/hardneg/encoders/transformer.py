@@ -127,6 +127,8 @@ class Transformer(EncoderRecipe):
         told = from_folder(self, folder)
         if self.leaves_open:
             log.info("%s", said(self, told, folder))
+        if folder.modules is not None:
+            folder.modules.warn_of_width()
         return told
 
     def check_model(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from hardneg.data.tables import Texts
 from hardneg.data.tokens import UNCUT, Side
 from hardneg.encoders import sentence_transformers_names as names
 from hardneg.encoders.base import EncoderRecipe, Tower
-from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.checkpoint import TRUST, Trained, reading
 from hardneg.encoders.dense_layers import load_dense
 from hardneg.encoders.file_hashes import check_hashes
 from hardneg.encoders.model_folder import lower, positions_of
@@ -52,6 +53,7 @@ def read(folder: Path) -> Trained:
     if chain is None:
         raise unknown(folder)
     check_hashes(folder)
+    chain.warn_of_width()
     if chain.routes:
         routes = _routes(chain)
         chains = {side: _chain(routes[side]) for side in (QUERY, DOCUMENT)}
@@ -62,7 +64,8 @@ def read(folder: Path) -> Trained:
 
 def _joined(folder: Path, chains: Mapping[str, Chain], modules: ModuleChain) -> Trained:
     query, document = chains[QUERY], chains[DOCUMENT]
-    plain = {key: value for key, value in dataclasses.asdict(query.recipe).items() if key not in (QUERY, DOCUMENT)}
+    plain = dataclasses.asdict(query.recipe)
+    plain = {key: value for key, value in plain.items() if key not in (QUERY, DOCUMENT, "model")}
     other = {key: value for key, value in dataclasses.asdict(document.recipe).items() if key in plain}
     if type(query.recipe) is not type(document.recipe) or plain != other or not _alike(query, document):
         raise ConfigError(
@@ -80,7 +83,9 @@ def _joined(folder: Path, chains: Mapping[str, Chain], modules: ModuleChain) -> 
 def _alike(query: Chain, document: Chain) -> bool:
     """Whether two chains read the same tokens, with towers of one shape."""
     shapes = [{name: value.shape for name, value in one.tower.state_dict().items()} for one in (query, document)]
-    return query.tokenizer.to_str() == document.tokenizer.to_str() and shapes[0] == shapes[1]
+    # A tokenizer that was used is saved with the length that it cut at, which the towers may have one each of.
+    reads = [reading(one.tokenizer.to_str()) for one in (query, document)]
+    return reads[0] == reads[1] and shapes[0] == shapes[1]
 
 
 def _same(first: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -97,8 +102,10 @@ def _chain(modules: ModuleChain) -> Chain:
 
 def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
     dense = modules.dense()
+    brought = "auto_map" in (read_json(modules.transformer / "config.json") or {})
     recipe = Transformer(
         model=str(modules.transformer),
+        trust_remote_code=brought and bool(os.environ.get(TRUST)),
         pooling=modules.pooling(),
         include_prompt=modules.include_prompt(),
         dense=(),
@@ -114,7 +121,8 @@ def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
     load_dense(tower.dense, modules.dense_folders())
     positions = positions_of(tower.model.config.to_dict())  # type: ignore[union-attr, operator]
     lengths = {side: min(modules.max_length(side), positions or UNCUT) for side in (QUERY, DOCUMENT)}
-    return Chain(dataclasses.replace(recipe, model=name, dense=dense), tower, tokenizer, lengths)
+    kept = recipe.model if recipe.trust_remote_code else name  # where the code is read from again
+    return Chain(dataclasses.replace(recipe, model=kept, dense=dense), tower, tokenizer, lengths)
 
 
 def _static(folder: Path, recipe: Static) -> Chain:

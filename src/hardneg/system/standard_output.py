@@ -67,8 +67,10 @@ def lasting() -> Iterator[None]:
     out: Any = sys.stdout
     sys.stdout = Lasting(out)  # type: ignore[assignment]
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:  # also of a command that ends with an exit code: Python would complain at its end, and have another
+            sys.stdout.flush()
     finally:
         sys.stdout = out
 

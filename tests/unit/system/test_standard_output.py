@@ -54,6 +54,25 @@ def test_a_command_that_only_shows_something_ends_as_others_do_in_a_pipe(monkeyp
     assert ended.value.code == 141
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_command_with_files_to_write_writes_them_and_has_its_own_exit_code(monkeypatch, tmp_path, code):
+    """`hardneg ab ... --json FILE | head` left no file, and 141 in place of the gate's 1."""
+
+    def compare(_):
+        print("a" * 100_000, flush=True)
+        Console().print("a table")
+        (tmp_path / "report.json").touch()
+        print("report.json")
+        sys.exit(code)
+
+    monkeypatch.setattr(sys, "argv", ["hardneg", "ab"])
+    monkeypatch.setattr(cli, "_command_module", lambda _: SimpleNamespace(main=compare))
+    with closed(), pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (tmp_path / "report.json").exists()
+    assert ended.value.code == code
+
+
 def test_a_broken_pipe_of_a_runs_own_is_an_error(monkeypatch):
     def run(*_):
         raise BrokenPipeError(32, "a socket of a callback's own")
