@@ -137,14 +137,15 @@ class Remine(L.Callback):
     def _forget(self, step: int) -> None:
         """Release what is older than `keep_last` rounds; `step` is that of last.ckpt."""
         self.saved = {at: stores for at, stores in self.saved.items() if at >= step}
-        for name in self.sources:
-            if self.keep_last is None:
-                continue
-            saved = {store for stores in self.saved.values() for store in stores}
-            old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
-            self.stores[name] = [store for store in self.stores[name] if store not in old]
-            if self.setting.owner is not None:
-                agreement.first(partial(self._release, old))  # releasing waits for locks that others may hold
+        if self.keep_last is None:
+            return
+        # Sources of one recipe share a list, which one may still need when another has gone on to newer ones.
+        wanted = {store for stores in self.saved.values() for store in stores}
+        wanted |= {store for stores in self.stores.values() for store in stores[-self.keep_last :]}
+        old = {store: None for stores in self.stores.values() for store in stores if store not in wanted}
+        self.stores = {name: [one for one in stores if one not in old] for name, stores in self.stores.items()}
+        if self.setting.owner is not None:
+            agreement.first(partial(self._release, list(old)))  # releasing waits for locks that others may hold
 
     def _release(self, stores: list[str]) -> None:
         assert self.setting.owner is not None
