@@ -269,11 +269,15 @@ def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
             "none of its 1 pairs is of 'flag'; ids there are like 'q0' and",
         ),
         (["query-id\tcorpus-id\tscore", "q0\td0\thigh"], "scores.tsv:2: .*not a number"),
+        (
+            ["query-id\tcorpus-id\tscore", "q0\td1\t3", "q0\td0\t2", "q1\td0\t1", "q0\td0\t2.5"],
+            "scores.tsv:5: score 2.5 contradicts score 2 of line 3, of the same query and document; keep one of",
+        ),
     ):
         (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
         with pytest.raises(DataError, match=says):
             FileTeacher(str(tmp_path / "scores.tsv")).prepare(data, tmp_path)
-    (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t2\n")
+    (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t2\nq0\td0\t2.0\n")  # again: no harm
     teacher = FileTeacher(str(tmp_path / "scores.tsv"))
     teacher.prepare(data, tmp_path)
     found = teacher.score(np.array([0, 1], np.int32), np.array([[0, 1, -1], [0, 1, 2]], np.int32))
