@@ -23,6 +23,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.guide import Guide
+from hardneg.filters.known_positives import warn_of_positives
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
@@ -126,8 +127,11 @@ def own_device(cfg: DictConfig) -> str:
 def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
     """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
     filters = prepared(classes.build_group(cfg.filter, "filter"), training)
+    sources = classes.build_group(cfg.negatives, "negatives").values()
+    if not all(getattr(source, "avoids_positives", False) for source in sources):
+        warn_of_positives(filters.values())
     if any(isinstance(rule, Guide) for rule in filters.values()):
-        documents = candidates_of(classes.build_group(cfg.negatives, "negatives").values())
+        documents = candidates_of(sources)
         guide(filters, training, documents, Path(cfg.cache), own_device(cfg))
     return filters
 
