@@ -36,8 +36,9 @@ from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
+from hardneg.negatives.random import Random
 from hardneg.training.pair_module import PairCollate
-from hardneg.training.setup import check_scores
+from hardneg.training.setup import check_one_scale, check_scores
 
 LINES = [
     {"query": "a", "pos": ["A"], "neg": ["B", "C"], "pos_scores": [2.5], "neg_scores": [-1, 0.5]},
@@ -241,6 +242,21 @@ def test_scores_of_a_source_that_the_loss_does_not_read_are_no_use_to_it(tmp_pat
     check_scores({"kl": KL(sources=["bm25"])}, {}, sources, data)
     with pytest.raises(ConfigError, match=r"loss=kl .* \(bm25 has scores, but the loss does not read it\)"):
         check_scores({"kl": KL(sources=["given"])}, {}, sources, data)
+
+
+def test_scores_in_the_data_are_not_compared_with_those_of_a_teacher(tmp_path):
+    """A positive has the score of the first source with any, which here is the data's."""
+    data = read(tmp_path)
+    taught = Given(1, FileTeacher.__new__(FileTeacher))
+    sources = {"given": Given(1), "bm25": taught}
+    for losses in ({"kl": KL()}, {"kl": KL(sources=["bm25"])}):
+        with pytest.raises(ConfigError, match=r"loss=kl reads scores of negatives.bm25.teacher, and negatives=given"):
+            check_one_scale(losses, sources, data)
+    check_one_scale({"kl": KL(sources=["given"]), "infonce": InfoNCE()}, sources, data)
+    check_one_scale({"kl": KL()}, {"given": taught, "bm25": taught}, data)
+    check_one_scale({"kl": KL()}, {"given": Given(1), "random": Random(1)}, data)
+    bare = read(tmp_path, [{key: value for key, value in line.items() if "scores" not in key} for line in LINES])
+    check_one_scale({"kl": KL()}, sources, bare)
 
 
 @pytest.mark.parametrize("by", ["id", "text"])
