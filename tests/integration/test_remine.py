@@ -97,6 +97,32 @@ def test_workers_draw_from_new_lists_at_once_also_within_an_epoch(hardneg, small
     assert same(end_state(tmp_path / "alone"), end_state(tmp_path / "workers")) is None
 
 
+def test_no_round_is_mined_after_the_last_step_and_a_run_that_trains_on_makes_up_for_it(
+    hardneg, small, separate, tmp_path
+):
+    """The steps of a round are up where max_steps end the run within an epoch."""
+    often = [*small, *MINED, "remine.every_n_epochs=null", "remine.every_n_steps=5", "trainer.max_epochs=-1"]
+    often += ["schedule=constant", "schedule.warmup=0.0", "evaluate.every_n_epochs=100"]
+    hardneg("train", *often, "trainer.max_steps=18", *separate("whole"))
+    hardneg("train", *often, "trainer.max_steps=15", *separate("first"))
+    assert [step for step, _ in rows(tmp_path / "first", "mining/mined/round")] == [0, 5, 10]
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    on = [f"cache={tmp_path}/first-cache", "hydra.run.dir=on", f"ckpt_path={last}"]
+    hardneg("train", *often, "trainer.max_steps=18", *on)
+    assert stores(tmp_path / "on") == stores(tmp_path / "whole")
+    assert same(end_state(tmp_path / "on"), end_state(tmp_path / "whole")) is None
+
+
+def test_a_round_that_is_due_at_an_epochs_end_is_mined_once_by_a_run_stopped_just_before(
+    hardneg, small, separate, tmp_path
+):
+    both = [*small, *MINED, "remine.every_n_steps=11", "trainer.max_epochs=2"]
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 11, signal_name: SIGTERM}"
+    hardneg("train", *both, stop, *separate("cut"), code=143)
+    hardneg("resume", "cut")
+    assert rows(tmp_path / "cut", "mining/mined/round") == [(0, 1), (11, 2)]
+
+
 def test_three_stages_random_then_mined_and_old_rounds_are_removed(hardneg, small, separate, tmp_path):
     hardneg(
         "train",

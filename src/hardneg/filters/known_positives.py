@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +18,8 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.lookup import Lookup
 from hardneg.matrix.candidates import QUERY_DOCUMENT, Candidates
 from hardneg.matrix.membership import among
+
+log = logging.getLogger(__name__)
 
 MODES = ("drop_positives", "drop_judged", "only_judged_negatives")
 
@@ -66,3 +70,13 @@ class KnownPositives(CandidateFilter):
         if c.pairing is not None:  # queries are not judged against queries
             judged &= c.pairing == QUERY_DOCUMENT
         return keep & (judged if self.mode == "only_judged_negatives" else ~judged)
+
+
+def warn_of_positives(filters: Iterable[CandidateFilter]) -> None:
+    """Warn where no filter keeps known positives from being negatives: a list of filters replaces the default one."""
+    if not any(isinstance(rule, KnownPositives) for rule in filters):
+        log.warning(
+            "no filter=known_positives: documents that are labelled relevant to a query may be its negatives, from"
+            " mined lists and other rows of a batch alike; add it, as in filter=[known_positives,relative_margin],"
+            " unless that is what you want to study"
+        )

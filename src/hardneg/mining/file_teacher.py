@@ -35,7 +35,7 @@ class FileTeacher(Teacher):
 
     Layout: columns `query-id`, `corpus-id`, `score` (other spellings in `QUERIES` and `DOCUMENTS`), as CSV, TSV, JSONL,
     Parquet or Arrow; queries and documents by their ids, or by their whole text where no such id is there: all that
-    have it then get the score. Pairs that are not in it have none.
+    have it then get the score. Pairs that are not in it have none; a pair has one score, however often it is there.
 
     Raises `ConfigError` for a path that is not such a file.
     """
@@ -48,13 +48,13 @@ class FileTeacher(Teacher):
         self.warned = False
 
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
-        """Read the file; raises `DataError` for a bad row, and where it holds no pair of the data."""
+        """Read the file; raises `DataError` for a bad row, for a pair with two scores, and for no pair of the data."""
         if self.table is not None:
             return
         if kind_of(self.path) is None:
             endings = ", ".join(kind[1:] for kind in KINDS)
             raise DataError(f"{self.path}: no known table; expected one of {endings}, with query-id, corpus-id, score")
-        rows, queries, docs, scores = 0, [], [], []
+        rows, queries, docs, scores, lines = 0, [], [], [], []
         complaints = Complaints("raise")
         asked, held = _Rows(data.queries), _Rows(data.corpus)
         for line, row in table_rows(self.path, complaints).rows:
@@ -67,13 +67,29 @@ class FileTeacher(Teacher):
                 queries.append(q)
                 docs.append(d)
                 scores.append(score)
+                lines.append(line)
         if not scores:
             raise DataError(
                 f"{self.path}: none of its {rows} pairs is of {data.name!r}; ids there are like"
                 f" {data.queries.ids[0].as_py()!r} and {data.corpus.ids[0].as_py()!r}, and whole texts will do too"
             )
-        self.table = PairScores.of(np.array(queries), np.array(docs), np.array(scores))
+        table = PairScores.of(np.array(queries), np.array(docs), np.array(scores))
+        self._check_agreed(table, queries, docs, np.array(scores, np.float32), lines)
+        self.table = table
         log.info("%s: %d scores, %d of them of pairs in %s", self.path, rows, len(scores), data.name)
+
+    def _check_agreed(
+        self, table: PairScores, queries: list[int], docs: list[int], scores: np.ndarray, lines: list[int]
+    ) -> None:
+        """Raise `DataError` where a later line gives a pair another score than the first, which `table` holds."""
+        first = table.look_up(np.array(queries)[:, None], np.array(docs)[:, None])[:, 0]
+        for place in np.flatnonzero(first != scores)[:1].tolist():
+            pair = queries[place], docs[place]
+            before = next(line for q, d, line in zip(queries, docs, lines, strict=True) if (q, d) == pair)
+            raise DataError(
+                f"{self.path}:{lines[place]}: score {scores[place]:g} contradicts score {first[place]:g} of line"
+                f" {before}, of the same query and document; keep one of the two"
+            )
 
     def identity(self) -> dict[str, Any]:
         """The scores."""

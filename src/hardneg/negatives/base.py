@@ -80,11 +80,13 @@ class OfflineSource(Source, ABC):
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
     checks its arguments; `prepare` does the work. `draw` is all that a source must have; `draw_batch`, which does it
-    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `version` changes when draws
-    change: what workers have prefetched is then void.
+    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `avoids_positives`: draws no
+    known positive, whatever the filters. `version` changes when draws change: what workers have prefetched is then
+    void.
     """
 
     relabels: bool = False
+    avoids_positives: bool = False
     version: int = 0
 
     def __init__(self, k: int) -> None:

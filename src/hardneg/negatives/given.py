@@ -23,6 +23,8 @@ class Given(OfflineSource):
     or those of a `teacher`. Data of scored pairs without negatives give the positives' scores alone.
     """
 
+    avoids_positives = True
+
     def __init__(self, k: int, teacher: Teacher | None = None) -> None:
         super().__init__(k)
         self.teacher, self.scored = teacher, None if teacher is None else PairScores.none()

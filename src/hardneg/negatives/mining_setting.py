@@ -18,6 +18,7 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, prepared
+from hardneg.filters.known_positives import warn_of_positives
 from hardneg.filters.same_set import SameSet
 from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import Setting
@@ -48,6 +49,7 @@ def open_setting(
     log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
     filters = filters_for_mining(cfg, training)
     warn_of_live(filters)
+    warn_of_positives(filters.values())
     wanted = any(source.follows_model for source in sources.values())
     model = open_model(cfg, data) if wanted else None
     if model is not None and vectors is not None:

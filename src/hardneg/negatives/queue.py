@@ -28,7 +28,8 @@ class Queue(OnlineSource):
     It starts empty and offers nothing that it has not seen. The latest vector of a document counts: a copy
     in the batch at hand, or a later one in the queue or in the same batch, replaces the earlier, whose place stays
     empty until its turn. So with `logq` a positive is corrected by the chance that the rows seen hold it at all. What
-    the batch holds is left to in_batch.
+    the batch holds is left to in_batch, but for these positives: a popular document is in nearly every batch, and an
+    estimate over all documents that leaves it out is hardly one.
 
     Raises `ConfigError` for a `size` below 1 and a negative `warmup_steps`.
     """
@@ -54,8 +55,9 @@ class Queue(OnlineSource):
             self.register_buffer("sampled", torch.zeros(size, dtype=torch.bool))
 
     def forward(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Columns:
-        """Offer `size` columns; those not filled yet, or embedded anew in this batch, have the id -1."""
+        """Offer `size` columns; those not filled yet, or left to the batch at hand, have the id -1."""
         in_batch = among(self.ids, collectives.gather(batch.doc_ids.flatten()).sort().values)
+        in_batch = in_batch & ~self.sampled if self.logq else in_batch
         void = in_batch | (self.steps < self.warmup_steps)
         # A copy: `update` writes into the buffer before the backward pass reads what scores were computed from.
         emb = self.emb.clone() if self.emb.shape[1] else self.emb.new_zeros(self.size, q.shape[1])

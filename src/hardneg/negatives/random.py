@@ -13,6 +13,8 @@ from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, first_ma
 class Random(OfflineSource):
     """Draw `k` different documents uniformly from the corpus, known positives left out; of several sets, its own's."""
 
+    avoids_positives = True
+
     def prepare(self, setting: Setting) -> None:
         """Note which documents each query may get, and which are excluded."""
         data = setting.training.data

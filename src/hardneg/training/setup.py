@@ -23,12 +23,14 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.guide import Guide
+from hardneg.filters.known_positives import warn_of_positives
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.mining.guide_vectors import guide, taught_by
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting, Source
 from hardneg.negatives.curriculum import Curriculum
+from hardneg.negatives.given import Given
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.per_set import PerSet
@@ -126,8 +128,11 @@ def own_device(cfg: DictConfig) -> str:
 def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateFilter]:
     """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
     filters = prepared(classes.build_group(cfg.filter, "filter"), training)
+    sources = classes.build_group(cfg.negatives, "negatives").values()
+    if not all(getattr(source, "avoids_positives", False) for source in sources):
+        warn_of_positives(filters.values())
     if any(isinstance(rule, Guide) for rule in filters.values()):
-        documents = candidates_of(classes.build_group(cfg.negatives, "negatives").values())
+        documents = candidates_of(sources)
         guide(filters, training, documents, Path(cfg.cache), own_device(cfg))
     return filters
 
@@ -176,6 +181,8 @@ def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, We
         if isinstance(loss, Loss):
             loss.live_teacher = learns_live(name, loss, sources, giving)
     check_scores(losses, setting.filters, offline, setting.training.data)
+    if cfg.ckpt_path is None:  # a run that goes on keeps what it was begun with
+        check_one_scale(losses, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():
@@ -216,6 +223,28 @@ def check_scores(
             " add them (pos_scores and neg_scores in each line), or take teacher=file teacher.path=SCORES,"
             " or teacher=cross_encoder teacher.model=FOLDER"
         )
+
+
+def check_one_scale(losses: Mapping[str, Weighed], offline: Mapping[str, OfflineSource], data: RetrievalData) -> None:
+    """Raise `ConfigError` where a loss would compare the scores in the data with those of a teacher.
+
+    Of several teachers the config tells (`preflight.losses.check_one_teacher`); whether the data have scores is known
+    only now. Positives have the score of the first source that gives any.
+    """
+    giving = giving_scores(offline, data)
+    teachers = {name: getattr(offline[name], "teacher", None) for name in giving}
+    for name, loss in losses.items():
+        if not loss.needs_teacher or getattr(loss, "live_teacher", False):
+            continue
+        read = [source for source in giving if source == giving[0] or loss.reads(source)]
+        of_data = [source for source in read if isinstance(offline[source], Given) and teachers[source] is None]
+        of_teacher = [source for source in read if teachers[source] is not None]
+        if of_data and of_teacher:
+            raise ConfigError(
+                f"loss={name} reads scores of negatives.{of_teacher[0]}.teacher, and negatives={of_data[0]} brings"
+                f" those in the data {data.name!r}, on a scale of their own; have one teacher score both, as"
+                f" teacher=... does, or leave negatives.{of_teacher[0]}.teacher out"
+            )
 
 
 def teacher_vectors(losses: Mapping[str, Weighed], setting: Setting) -> StoredVectors | None:

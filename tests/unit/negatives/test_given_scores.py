@@ -36,8 +36,9 @@ from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
+from hardneg.negatives.random import Random
 from hardneg.training.pair_module import PairCollate
-from hardneg.training.setup import check_scores
+from hardneg.training.setup import check_one_scale, check_scores
 
 LINES = [
     {"query": "a", "pos": ["A"], "neg": ["B", "C"], "pos_scores": [2.5], "neg_scores": [-1, 0.5]},
@@ -243,6 +244,21 @@ def test_scores_of_a_source_that_the_loss_does_not_read_are_no_use_to_it(tmp_pat
         check_scores({"kl": KL(sources=["given"])}, {}, sources, data)
 
 
+def test_scores_in_the_data_are_not_compared_with_those_of_a_teacher(tmp_path):
+    """A positive has the score of the first source with any, which here is the data's."""
+    data = read(tmp_path)
+    taught = Given(1, FileTeacher.__new__(FileTeacher))
+    sources = {"given": Given(1), "bm25": taught}
+    for losses in ({"kl": KL()}, {"kl": KL(sources=["bm25"])}):
+        with pytest.raises(ConfigError, match=r"loss=kl reads scores of negatives.bm25.teacher, and negatives=given"):
+            check_one_scale(losses, sources, data)
+    check_one_scale({"kl": KL(sources=["given"]), "infonce": InfoNCE()}, sources, data)
+    check_one_scale({"kl": KL()}, {"given": taught, "bm25": taught}, data)
+    check_one_scale({"kl": KL()}, {"given": Given(1), "random": Random(1)}, data)
+    bare = read(tmp_path, [{key: value for key, value in line.items() if "scores" not in key} for line in LINES])
+    check_one_scale({"kl": KL()}, sources, bare)
+
+
 @pytest.mark.parametrize("by", ["id", "text"])
 def test_a_file_of_scores_is_a_teacher(tmp_path, by):
     data = read(tmp_path)
@@ -269,11 +285,15 @@ def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
             "none of its 1 pairs is of 'flag'; ids there are like 'q0' and",
         ),
         (["query-id\tcorpus-id\tscore", "q0\td0\thigh"], "scores.tsv:2: .*not a number"),
+        (
+            ["query-id\tcorpus-id\tscore", "q0\td1\t3", "q0\td0\t2", "q1\td0\t1", "q0\td0\t2.5"],
+            "scores.tsv:5: score 2.5 contradicts score 2 of line 3, of the same query and document; keep one of",
+        ),
     ):
         (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
         with pytest.raises(DataError, match=says):
             FileTeacher(str(tmp_path / "scores.tsv")).prepare(data, tmp_path)
-    (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t2\n")
+    (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t2\nq0\td0\t2.0\n")  # again: no harm
     teacher = FileTeacher(str(tmp_path / "scores.tsv"))
     teacher.prepare(data, tmp_path)
     found = teacher.score(np.array([0, 1], np.int32), np.array([[0, 1, -1], [0, 1, 2]], np.int32))

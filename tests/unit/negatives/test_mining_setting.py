@@ -26,6 +26,15 @@ def test_a_filter_of_live_batches_alone_is_warned_of_once(tmp_path, caplog):
     assert told.endswith("there are only mined lists")
 
 
+def test_lists_that_known_positives_may_be_in_are_warned_of(tmp_path, caplog):
+    words = ("data=toy", "data.docs=120", "data.queries=60", "data.names=12", "data.attributes=6", "negatives=[bm25]")
+    for filters in ("filter=[]", "filter=[duplicates]"):
+        caplog.clear()
+        open_setting(OmegaConf.merge(compose(*words, filters, name="mine"), {"cache": str(tmp_path)}), {})
+        (told,) = (record.message for record in caplog.records if record.levelname == "WARNING")
+        assert told.startswith("no filter=known_positives: documents that are labelled relevant to a query may be its")
+
+
 @pytest.mark.parametrize("rule", [Duplicates("live"), Guide(), Hardest()])
 def test_a_rule_of_all_candidates_may_judge_mined_lists_instead(caplog, rule):
     warn_of_live({"rule": rule})

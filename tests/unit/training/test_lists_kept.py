@@ -35,3 +35,23 @@ def test_a_run_that_goes_on_keeps_the_lists_of_its_checkpoint_until_it_has_writt
     again.stores["mined"] += ["b", "c", "d"]
     again._forget(step=0)
     assert again.stores["mined"] == ["a", "c", "d"]
+
+
+def test_the_lists_of_a_source_that_rests_are_kept_while_another_of_the_same_recipe_mines_on():
+    """A curriculum rests one of two sources that mined the same list: the next checkpoint names it."""
+    sources = {"near": Mock(spec=Stored), "far": Mock(spec=Stored)}
+    again = Remine(sources, Mock(spec=Setting, owner="run"), Mock(spec=Model), keep_last=2)
+    released = []
+    again._release = released.extend
+    again.stores = {"near": ["a"], "far": ["a"]}
+    for store in ("b", "c", "d"):
+        again.stores["near"].append(store)
+        again._forget(step=0)
+    assert released == ["b"] and again.stores == {"near": ["a", "c", "d"], "far": ["a"]}
+    again.stores["far"].append("d")
+    again._forget(step=0)
+    assert released == ["b"], "two rounds of the source that rested"
+    again.stores["far"].append("e")
+    again.stores["near"].append("e")
+    again._forget(step=0)
+    assert released == ["b", "a", "c"] and again.stores == {"near": ["d", "e"], "far": ["d", "e"]}

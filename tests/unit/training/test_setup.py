@@ -7,6 +7,7 @@ from confs import compose
 from torch import nn
 
 from hardneg.data.toy import Toy
+from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.negatives.blocks import Blocks
@@ -14,7 +15,7 @@ from hardneg.negatives.given import Given
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.random import Random
-from hardneg.training.setup import Negatives, candidates_of, check_groups, make_losses, objective
+from hardneg.training.setup import Negatives, candidates_of, check_groups, make_filters, make_losses, objective
 
 DISTILLED = ("loss=[infonce,embed_distill]", "+encoder@loss.embed_distill.teacher.encoder=static")
 
@@ -36,6 +37,21 @@ def test_a_group_may_name_the_projection_that_is_made_once_the_widths_are_known(
 def test_another_encoder_must_know_what_a_step_may_hold():
     assert candidates_of([InBatch(), Queue(), Blocks()]) == "positives"
     assert candidates_of([InBatch(), Random(k=1)]) == candidates_of([InBatch(), Given(k=1)]) == "all"
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (("filter=[relative_margin]", "negatives=[in_batch]"), True),
+        (("filter=[]", "negatives=[random,bm25]"), True),
+        (("filter=[]", "negatives=[random,given]"), False),  # which leave known positives out themselves
+        (("negatives=[in_batch,bm25]",), False),
+    ],
+)
+def test_known_positives_that_may_be_negatives_are_warned_of(caplog, words, warned):
+    training = TrainingSet(Toy(docs=120, queries=60, names=12, attributes=6).load())
+    make_filters(compose(*words), training)
+    assert ("no filter=known_positives" in caplog.text) == warned
 
 
 def test_the_losses_of_a_run_are_made_once():

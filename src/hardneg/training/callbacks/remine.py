@@ -72,7 +72,11 @@ class Remine(L.Callback):
             return
         done = trainer.current_epoch
         wanted = self._wanted(trainer, done)
-        if within_epoch(trainer) or self.step == trainer.global_step > 0 or not self._is_due(trainer, done):
+        if within_epoch(trainer):
+            due = batches_left(trainer) and self._is_due_within(trainer)
+        else:
+            due = self._is_due(trainer, done)
+        if self.step == trainer.global_step > 0 or not due:
             wanted = [name for name in wanted if name in self.new and done >= self.warmup_epochs]
         self.mine(trainer, wanted)
 
@@ -82,9 +86,9 @@ class Remine(L.Callback):
         if self.round and logs_now(trainer):
             # The step just done drew from lists that were one step younger than they are now.
             pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
-        if not self.round or not self.every_n_steps or trainer.is_last_batch or stops_early(trainer):
+        if trainer.is_last_batch or 0 < trainer.max_steps <= trainer.global_step or stops_early(trainer):
             return
-        if since >= self.every_n_steps:
+        if self._is_due_within(trainer):
             self.mine(trainer, self._wanted(trainer, trainer.current_epoch))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -98,9 +102,13 @@ class Remine(L.Callback):
     def _is_due(self, trainer: L.Trainer, done: int) -> bool:
         """Whether a round is due when this many epochs are `done`."""
         since = done - self.warmup_epochs
-        steps_up = self.every_n_steps and self.round and trainer.global_step - self.step >= self.every_n_steps
         epochs_up = self.every_n_epochs and since > 0 and since % self.every_n_epochs == 0
-        return since >= 0 and bool(not self.round or epochs_up or steps_up)
+        return since >= 0 and bool(not self.round or epochs_up or self._is_due_within(trainer))
+
+    def _is_due_within(self, trainer: L.Trainer) -> bool:
+        """Whether the steps of a round are up, within an epoch too; the first round is due at an epoch's end."""
+        steps = self.every_n_steps
+        return bool(steps and self.round and trainer.global_step - self.step >= steps)
 
     def _wanted(self, trainer: L.Trainer, epoch: int) -> list[str]:
         """The sources that a curriculum may draw from before the next chance to mine, from this epoch on."""
@@ -137,14 +145,15 @@ class Remine(L.Callback):
     def _forget(self, step: int) -> None:
         """Release what is older than `keep_last` rounds; `step` is that of last.ckpt."""
         self.saved = {at: stores for at, stores in self.saved.items() if at >= step}
-        for name in self.sources:
-            if self.keep_last is None:
-                continue
-            saved = {store for stores in self.saved.values() for store in stores}
-            old = [store for store in self.stores[name][: -self.keep_last] if store not in saved]
-            self.stores[name] = [store for store in self.stores[name] if store not in old]
-            if self.setting.owner is not None:
-                agreement.first(partial(self._release, old))  # releasing waits for locks that others may hold
+        if self.keep_last is None:
+            return
+        # Sources of one recipe share a list, which one may still need when another has gone on to newer ones.
+        wanted = {store for stores in self.saved.values() for store in stores}
+        wanted |= {store for stores in self.stores.values() for store in stores[-self.keep_last :]}
+        old = {store: None for stores in self.stores.values() for store in stores if store not in wanted}
+        self.stores = {name: [one for one in stores if one not in old] for name, stores in self.stores.items()}
+        if self.setting.owner is not None:
+            agreement.first(partial(self._release, list(old)))  # releasing waits for locks that others may hold
 
     def _release(self, stores: list[str]) -> None:
         assert self.setting.owner is not None
@@ -171,6 +180,12 @@ class Remine(L.Callback):
 
 
 def within_epoch(trainer: L.Trainer) -> bool:
-    """Whether a run goes on in the middle of an epoch, at its start."""
+    """Whether a run goes on in the middle of an epoch, or just before its end, at its start."""
     position = trainer.datamodule.position  # type: ignore[attr-defined]
     return bool(position.get("epoch") == trainer.current_epoch)
+
+
+def batches_left(trainer: L.Trainer) -> bool:
+    """Whether the epoch that a run goes on within has more batches: what is due after the last waits for its end."""
+    position = trainer.datamodule.position  # type: ignore[attr-defined]
+    return bool(position["handed_out"] < len(trainer.train_dataloader))  # type: ignore[arg-type]
