@@ -279,6 +279,26 @@ def test_trec_documents_in_other_shapes(tmp_path):
     assert complaints.skipped == {"missing field": 1, "damaged file": 1}
 
 
+def test_what_is_no_markup_in_sgml_is_text(tmp_path):
+    """All between the < and the > of a comparison was dropped, and all of a topic's field behind its first <."""
+    path = tmp_path / "docs"
+    path.write_text("<DOC><DOCNO>1</DOCNO><TEXT>if 1 < 2 and 3 > 1, <I>a</I><b<!-- no --> <</TEXT></DOC>\n")
+    assert [row["text"] for _, row in trec_documents(path, Complaints("raise"))] == ["if 1 < 2 and 3 > 1, a <b <"]
+    path.write_text("<top>\n<num> Number: 7\n<title> x < 5 and y > 3\n<desc> Description:\nz <= 3\n</top>\n")
+    rows = [row for _, row in trec_topics(path, ("title", "description"), Complaints("raise"))]
+    assert rows == [{"_id": "7", "text": "x < 5 and y > 3 z <= 3"}]
+
+
+def test_blanks_around_ids_are_no_part_of_them_in_any_file_of_a_collection(tmp_path):
+    """They were cut off the ids of TSV and stayed in judgements, which then named documents that were not there."""
+    (tmp_path / "collection.tsv").write_text("d1 \tone\nd2\ttwo\n")
+    (tmp_path / "queries.jsonl").write_text('{"id": "q1 ", "text": "what"}\n{"id": "q2", "text": "who"}\n')
+    (tmp_path / "qrels.train.tsv").write_text("q1\t0\td1 \t1\n q2 \t0\t d2\t1\n")
+    (tmp_path / "qidpidtriples.tsv").write_text("q1\td1 \td2\n")
+    data = Collection(str(tmp_path)).load()
+    assert positives(data) == {"what": {"one"}, "who": {"two"}} and negatives(data)["what"] == {"two"}
+
+
 def test_trec_topics_as_another_reader_has_them(tmp_path):
     trec = pytest.importorskip("ir_datasets.formats.trec")
     util = pytest.importorskip("ir_datasets.util")

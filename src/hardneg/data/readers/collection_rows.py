@@ -110,9 +110,10 @@ def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
 
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
     for line, row in json_lines(path, complaints):
-        name = next((key for key in ids if key in row), ids[0])
+        key = next((key for key in ids if key in row), ids[0])
         text = next((key for key in texts if key in row), texts[0])
-        out = {"_id": row[name]} if name in row else {}
+        name = row.get(key)
+        out = {"_id": name.strip() if isinstance(name, str) else name} if key in row else {}
         yield line, out | {"text": row[text]} | _title(row, text) if text in row else out
 
 
