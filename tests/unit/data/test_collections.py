@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -244,6 +245,16 @@ def test_a_positive_is_no_given_negative(tmp_path):
     data = Collection(str(folder)).load()
     given = data.given[data.queries.rows["1000"]]
     assert int(other) not in given and len(given) == 2
+
+
+def test_passages_of_ms_marco_v2_have_ids_of_their_own(tmp_path):
+    """Their lines name the document too, of which there are several passages: the set was refused for repeated ids."""
+    rows = [{"pid": f"p_{n}", "passage": f"part {n}", "spans": "(0,6)", "docid": "d_0"} for n in range(2)]
+    (tmp_path / "msmarco_passage_00").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "passv2_dev_queries.tsv").write_text("7\twhat\n")
+    (tmp_path / "passv2_dev_qrels.tsv").write_text("7\t0\tp_1\t1\n")
+    data = Collection(str(tmp_path)).load()
+    assert data.corpus.ids.to_pylist() == ["p_0", "p_1"] and positives(data) == {"what": {"part 1"}}
 
 
 def test_trec_documents_as_another_reader_has_them(tmp_path):

@@ -14,7 +14,8 @@ from hardneg.data.readers.trec import trec_documents, trec_topics
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
-DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
+# A passage of MS MARCO v2 has a pid beside the docid of the document that it was cut from.
+DOCUMENT_IDS = ("pid", "docid", "_id", "id", "doc_id", "passage_id", "docno")
 DOCUMENT_TEXTS = ("text", "passage", "segment", "body", "contents")
 QUERY_IDS = ("query_id", "_id", "id", "qid", "query-id")
 QUERY_TEXTS = ("text", "query", "question", "title")
