@@ -181,8 +181,8 @@ class ById(Mapping[str, str]):
                         continue
                     if self.texts.setdefault(str(name), text) != text:
                         what = f"id {str(name)!r} was used above for another text"
-                        bad = BadRow("duplicate id", what, "give every row its own id")
-                        self.complaints.about(source.here, line, bad)
+                        repeated = BadRow("duplicate id", what, "give every row its own id")
+                        self.complaints.about(source.here, line, repeated)
         return self.texts
 
     def __getitem__(self, name: str) -> str:
