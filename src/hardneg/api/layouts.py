@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from numbers import Integral  # NumPy's whole numbers, too
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -136,7 +137,7 @@ def _queries(queries: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _id(name: Any, what: str) -> str:
-    if isinstance(name, bool) or not isinstance(name, str | int):
+    if isinstance(name, bool) or not isinstance(name, str | Integral):
         raise DataError(f"{what}: id {name!r} is a {type(name).__name__}; ids are strings or whole numbers")
     if set(text := str(name)) & set("\t\r\n") or not text.strip():
         raise DataError(f"{what}: id {name!r} is blank, or has a tab or a line break in it; give it another")

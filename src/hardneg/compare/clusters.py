@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from jaxtyping import Int
 from hardneg.compare.finished_runs import FinishedRun
 from hardneg.config.started_with import CONFIG
 from hardneg.data.other_sets import splits_of
-from hardneg.data.readers.lines import Strict, text_lines
+from hardneg.data.readers.lines import Strict, lines_of_any_end
 from hardneg.data.readers.packed import unpacked_name
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import DataError, UserError
@@ -47,11 +46,9 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     taken: list[int] = []  # lines of the row that is being read
 
     def lines() -> Iterator[str]:
-        for first, text in text_lines(path, Strict()):
-            for line, part in enumerate(io.StringIO(f"{text}\n", newline=""), first):  # also at an old Macintosh's CR
-                if not part.isspace():
-                    taken.append(line)
-                    yield part
+        for line, text in lines_of_any_end(path, Strict()):
+            taken.append(line)
+            yield f"{text}\n"
 
     delimiter = "," if unpacked_name(path.name).endswith(".csv") else "\t"
     try:

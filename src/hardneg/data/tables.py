@@ -186,8 +186,8 @@ class RetrievalData:
         """Return one split's judgements; raises `DataError` that lists the splits there are."""
         if name not in self.qrels:
             raise DataError(
-                f"data set {self.name!r} has no split {name!r}; it has {', '.join(sorted(self.qrels))}; choose with"
-                " split.train=, split.dev= and split.test= (dev and test may be null), or hold queries out of train"
-                " with data.dev_share=0.1 data.test_share=0.1"
+                f"data set {self.name!r} has no split {name!r}; it has {', '.join(sorted(self.qrels))}: name one of"
+                " these (in training by split.train=, split.dev= and split.test=, of which dev and test may be null),"
+                " or hold queries out of train with data.dev_share=0.1 data.test_share=0.1"
             )
         return self.qrels[name]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from hardneg.data.readers.lines import Strict, text_lines
+from hardneg.data.readers.lines import Strict, lines_of_any_end
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
@@ -156,8 +156,7 @@ def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"
         raise ConfigError(f"documents={documents!r} must be all, not_held_out or a file with one document id a line")
     if not path.read_bytes().strip():
         raise DataError(f"{path}: names no document, so there is nothing to mine; write one id a line")
-    lines = text_lines(path, Strict())  # which may be one, of a file with the line ends of an old Macintosh
-    named = [(line, name) for first, text in lines for line, name in enumerate(text.split("\r"), first) if name.strip()]
+    named = list(lines_of_any_end(path, Strict()))
     rows = training.data.corpus.find([name for _, name in named])
     if (other := np.flatnonzero(rows < 0)).size:  # ids may have blanks around them, and lines too
         rows[other] = training.data.corpus.find([named[place][1].strip() for place in other.tolist()])

@@ -19,7 +19,7 @@ def space_of(words: list[str]) -> tuple[dict[str, Any], list[str]]:
     As in Hydra's own plugin for Optuna: `a,b` and `choice(a, b)` are categories, `range(1, 9, 2)` has steps and, as
     everywhere in Hydra, leaves out its stop, `interval(0.1, 1)` is a range of numbers, `int(interval(1, 9))` of whole
     ones, and `tag(log, interval(...))` is searched by powers. A later word replaces an earlier one of the same key.
-    Raises `ConfigError` for an empty range, and where nothing is to search.
+    Raises `ConfigError` for an empty range, for what Optuna refuses, and where nothing is to search.
     """
     searched: dict[str, Any] = {}
     same: dict[str, str] = {}
@@ -29,7 +29,10 @@ def space_of(words: list[str]) -> tuple[dict[str, Any], list[str]]:
         searched.pop(key, None)
         same.pop(key, None)
         if override.is_sweep_override():
-            searched[key] = _distribution(override)
+            try:
+                searched[key] = _distribution(override)
+            except ValueError as error:  # as of steps, or of 0, in a search by powers
+                raise ConfigError(f"{override.input_line}: {error}") from error
         else:
             same[key] = override.input_line or ""
     if not searched:

@@ -20,6 +20,17 @@ def test_judgements_of_both_layouts(tmp_path):
         read_qrels(tmp_path / "none.tsv")
 
 
+def test_blanks_around_the_columns_of_trec_are_no_part_of_ids(tmp_path):
+    """trec_eval's columns end at any blank; a query called `q1 ` was in no ranking, and counted 0 for both sides."""
+    lines = ["q1 \t0\td1\t2\n", "q1\t0\t d2 \t0\n", " q2\t0\td1\t 1\n"]
+    (tmp_path / "qrels").write_text("".join(lines))
+    assert (
+        read_qrels(tmp_path / "qrels") == pytrec_eval.parse_qrel(lines) == {"q1": {"d1": 2, "d2": 0}, "q2": {"d1": 1}}
+    )
+    (tmp_path / "qrels").write_text("q 1 \td 1\t2\n")
+    assert read_qrels(tmp_path / "qrels") == {"q 1 ": {"d 1": 2}}, "BEIR's ids are as written"
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [

@@ -96,6 +96,15 @@ def test_dictionaries_are_a_judged_set(tmp_path):
     assert set(many.load(tmp_path).qrels) == {"train", "dev", "test"}
 
 
+def test_whole_numbers_of_numpy_are_ids(tmp_path):
+    """Those that `iterrows` gives were refused as no whole numbers."""
+    qrels = {}
+    for _, row in pd.DataFrame({"query": [1, 2], "document": [5, 6], "grade": [1, 2]}).iterrows():
+        qrels[row["query"]] = {row["document"]: row["grade"]}
+    found = Data.from_dict({5: "five", 6: "six"}, {1: "one", 2: "two"}, qrels, dev_share=0, test_share=0).load(tmp_path)
+    assert found.qrels["train"].docs.tolist() == [0, 1] and found.qrels["train"].scores.tolist() == [1.0, 2.0]
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

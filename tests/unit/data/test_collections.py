@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,6 +247,16 @@ def test_a_positive_is_no_given_negative(tmp_path):
     assert int(other) not in given and len(given) == 2
 
 
+def test_passages_of_ms_marco_v2_have_ids_of_their_own(tmp_path):
+    """Their lines name the document too, of which there are several passages: the set was refused for repeated ids."""
+    rows = [{"pid": f"p_{n}", "passage": f"part {n}", "spans": "(0,6)", "docid": "d_0"} for n in range(2)]
+    (tmp_path / "msmarco_passage_00").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "passv2_dev_queries.tsv").write_text("7\twhat\n")
+    (tmp_path / "passv2_dev_qrels.tsv").write_text("7\t0\tp_1\t1\n")
+    data = Collection(str(tmp_path)).load()
+    assert data.corpus.ids.to_pylist() == ["p_0", "p_1"] and positives(data) == {"what": {"part 1"}}
+
+
 def test_trec_documents_as_another_reader_has_them(tmp_path):
     """The reference: the parser of ir_datasets, which takes Anserini's tags."""
     trec = pytest.importorskip("ir_datasets.formats.trec")
@@ -277,6 +288,26 @@ def test_trec_documents_in_other_shapes(tmp_path):
         {"_id": "2", "text": "T U"},
     ]
     assert complaints.skipped == {"missing field": 1, "damaged file": 1}
+
+
+def test_what_is_no_markup_in_sgml_is_text(tmp_path):
+    """All between the < and the > of a comparison was dropped, and all of a topic's field behind its first <."""
+    path = tmp_path / "docs"
+    path.write_text("<DOC><DOCNO>1</DOCNO><TEXT>if 1 < 2 and 3 > 1, <I>a</I><b<!-- no --> <</TEXT></DOC>\n")
+    assert [row["text"] for _, row in trec_documents(path, Complaints("raise"))] == ["if 1 < 2 and 3 > 1, a <b <"]
+    path.write_text("<top>\n<num> Number: 7\n<title> x < 5 and y > 3\n<desc> Description:\nz <= 3\n</top>\n")
+    rows = [row for _, row in trec_topics(path, ("title", "description"), Complaints("raise"))]
+    assert rows == [{"_id": "7", "text": "x < 5 and y > 3 z <= 3"}]
+
+
+def test_blanks_around_ids_are_no_part_of_them_in_any_file_of_a_collection(tmp_path):
+    """They were cut off the ids of TSV and stayed in judgements, which then named documents that were not there."""
+    (tmp_path / "collection.tsv").write_text("d1 \tone\nd2\ttwo\n")
+    (tmp_path / "queries.jsonl").write_text('{"id": "q1 ", "text": "what"}\n{"id": "q2", "text": "who"}\n')
+    (tmp_path / "qrels.train.tsv").write_text("q1\t0\td1 \t1\n q2 \t0\t d2\t1\n")
+    (tmp_path / "qidpidtriples.tsv").write_text("q1\td1 \td2\n")
+    data = Collection(str(tmp_path)).load()
+    assert positives(data) == {"what": {"one"}, "who": {"two"}} and negatives(data)["what"] == {"two"}
 
 
 def test_trec_topics_as_another_reader_has_them(tmp_path):

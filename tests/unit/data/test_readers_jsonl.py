@@ -114,6 +114,18 @@ def test_a_document_without_a_text_leaves_those_after_it_known_by_id(tmp_path):
     assert positives(data) == {f"ask {n}": {f"passage {n}"} for n in (0, 2, 3)}
 
 
+def test_an_id_of_two_documents_is_refused_where_rows_name_documents(tmp_path):
+    """The last of them was trained on."""
+    write(tmp_path / "train.jsonl", ['{"query_text": "ask", "positive_document_ids": ["p", "o"]}'])
+    texts = {"p": ["first", "first", "second"], "o": ["other"]}
+    documents = [json.dumps({"docid": name, "text": text}) for name, found in texts.items() for text in found]
+    write(tmp_path / "corpus.jsonl", documents)
+    data = check_both_modes(
+        lambda mode: Jsonl(str(tmp_path), mode, 0, 0), f"{tmp_path}/corpus.jsonl:3: ", "duplicate id"
+    )
+    assert positives(data) == {"ask": {"first", "other"}}
+
+
 def test_bad_extra_documents_and_empty_splits(tmp_path):
     write(tmp_path / "train.jsonl", PAIRS)
     write(tmp_path / "corpus.jsonl", ['{"text": "more"}', '{"text": ""}'])

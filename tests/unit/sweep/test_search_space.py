@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from confs import CONF
 from hydra import initialize_config_dir
@@ -59,6 +61,13 @@ def test_an_empty_range_is_refused():
 @pytest.mark.parametrize("word", ["negatives.bm25.k=range(1, 3, 0)", "optimizer.lr=range(0.1, 0.3, 0)"])
 def test_a_range_without_a_step_is_refused(word):
     with pytest.raises(ConfigError, match="the step is 0"):
+        space_of([word])
+
+
+@pytest.mark.parametrize("word", ["a=tag(log, range(1, 100, 10))", "a=tag(log, interval(0, 1))", "a=interval(3, 2)"])
+def test_what_optuna_refuses_is_named(word):
+    """It ended in a traceback of Optuna's, which did not say of which key."""
+    with pytest.raises(ConfigError, match=rf"^{re.escape(word)}: "):
         space_of([word])
 
 

@@ -39,7 +39,7 @@ class Collection(ReadsJudgements):
     `test`), and triples by id in triples.*.ids.* or qidpidtriples.*. Each may be named instead: `documents`, `queries`
     and `triples` by a path or several, `qrels` by a path for each split, from `path` on. `language` chooses among files
     that have it in their path. All may be packed (see `packed`). Quotes in TSV are text, unless there is a header and
-    they enclose whole cells.
+    they enclose whole cells. Blanks around an id are no part of it.
 
     Given negatives are those of the triples, and documents that `train` judges not relevant. `relevant_from`,
     `own_documents` and shares as for a BEIR folder.
@@ -75,7 +75,7 @@ class Collection(ReadsJudgements):
         if not folder.is_dir():
             raise DataError(f"{folder}: not a folder; data=collection reads a folder of files; {there_is(folder)}")
         files = self._files(folder)
-        qrels = {split: Source(str(path), tsv_judgements(path, complaints)) for split, path in files["qrels"].items()}
+        qrels = {split: _judged(path, complaints) for split, path in files["qrels"].items()}
 
         def triples(corpus: Texts, queries: Texts) -> Pairs | None:
             return read_triples(files["triples"], corpus, queries, complaints) if files["triples"] else None
@@ -110,6 +110,11 @@ class Collection(ReadsJudgements):
             if not files[role]:
                 raise DataError(f"{folder}: no {role} ({EXPECTED[role]}); {_how(role)}; {there_is(folder)}")
         return files
+
+
+def _judged(path: Path, complaints: Complaints) -> Source:
+    rows = tsv_judgements(path, complaints)
+    return Source(str(path), ((line, (query.strip(), doc.strip(), score)) for line, (query, doc, score) in rows))
 
 
 def _how(role: str) -> str:

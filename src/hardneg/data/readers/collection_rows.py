@@ -14,7 +14,8 @@ from hardneg.data.readers.trec import trec_documents, trec_topics
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
-DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
+# A passage of MS MARCO v2 has a pid beside the docid of the document that it was cut from.
+DOCUMENT_IDS = ("pid", "docid", "_id", "id", "doc_id", "passage_id", "docno")
 DOCUMENT_TEXTS = ("text", "passage", "segment", "body", "contents")
 QUERY_IDS = ("query_id", "_id", "id", "qid", "query-id")
 QUERY_TEXTS = ("text", "query", "question", "title")
@@ -110,9 +111,10 @@ def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
 
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
     for line, row in json_lines(path, complaints):
-        name = next((key for key in ids if key in row), ids[0])
+        key = next((key for key in ids if key in row), ids[0])
         text = next((key for key in texts if key in row), texts[0])
-        out = {"_id": row[name]} if name in row else {}
+        name = row.get(key)
+        out = {"_id": name.strip() if isinstance(name, str) else name} if key in row else {}
         yield line, out | {"text": row[text]} | _title(row, text) if text in row else out
 
 

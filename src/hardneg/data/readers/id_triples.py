@@ -70,7 +70,8 @@ def _rows(path: Path, corpus: Texts, queries: Texts, complaints: Complaints) -> 
     try:
         with progress(None, f"read {path.name}", "lines") as bar, for_arrow(path) as file:
             for batch in csv.open_csv(file, reading, parsing, texts):
-                found = {key: pa.compute.index_in(batch.column(key), value_set=ids) for key, ids in tables.items()}
+                named = {key: pa.compute.utf8_trim_whitespace(batch.column(key)) for key in tables}
+                found = {key: pa.compute.index_in(named[key], value_set=ids) for key, ids in tables.items()}
                 keep = _known(path, line, batch, found, complaints)
                 yield tuple(column.fill_null(0).to_numpy()[keep].astype(np.int64) for column in found.values())
                 line += len(batch)

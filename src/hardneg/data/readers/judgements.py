@@ -32,7 +32,7 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
     width = header = 0
     seen, seconds = False, dict[tuple[str, str], str]()
     for line, text in text_lines(path, complaints):
-        columns = text.split("\t") if "\t" in text else text.split()
+        columns = _columns(text)
         if _is_comment(text, columns[-1]):
             what = "a comment, which this format does not have"
             complaints.about(path, line, BadRow("comment", what, "remove the line"))
@@ -60,6 +60,12 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
     if header and not seen:
         bad = BadRow("empty file", "the file has a header but no rows", "write its rows or delete it")
         complaints.about(path, header, bad)
+
+
+def _columns(text: str) -> list[str]:
+    """Cut a line; TREC's ids cannot hold blanks, so those around its columns are no part of them."""
+    columns = text.split("\t") if "\t" in text else text.split()
+    return [column.strip() for column in columns] if len(columns) == 4 else columns
 
 
 def _is_comment(text: str, last: str) -> bool:

@@ -95,6 +95,15 @@ def text_lines(path: Path, complaints: Complaints, otherwise: str | None = None)
         complaints.about(path, 1, BadRow("empty file", "the file is empty", "write its rows or delete it"))
 
 
+def lines_of_any_end(path: Path, complaints: Complaints) -> Iterator[tuple[int, str]]:
+    """Yield what `text_lines` does, also of a file whose lines end as on an old Macintosh, in a carriage return alone.
+
+    For files of ids, which hold none; texts may.
+    """
+    for first, text in text_lines(path, complaints):
+        yield from ((line, part) for line, part in enumerate(text.split("\r"), first) if part.strip())
+
+
 def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
     try:
         return raw.decode(encoding)

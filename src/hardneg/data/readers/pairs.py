@@ -159,7 +159,7 @@ class ById(Mapping[str, str]):
     """Documents of a corpus file by id, read when the first is asked for.
 
     A row without a text ends the reading with its own line, unless rows are skipped: these are counted where the
-    documents are taken in.
+    documents are taken in. So does an id that another text had before, which keeps it where rows are skipped.
     """
 
     def __init__(self, documents: Callable[[], Source], complaints: Complaints) -> None:
@@ -174,10 +174,15 @@ class ById(Mapping[str, str]):
                 name = next((row[key] for key in IDS if row.get(key) is not None), None)
                 if name is not None:
                     try:
-                        self.texts[str(name)] = document_text(row)
+                        text = document_text(row)
                     except BadRow as bad:  # of this row: those after it are read all the same
                         if self.complaints.on_error == "raise":
                             self.complaints.about(source.here, line, bad)
+                        continue
+                    if self.texts.setdefault(str(name), text) != text:
+                        what = f"id {str(name)!r} was used above for another text"
+                        repeated = BadRow("duplicate id", what, "give every row its own id")
+                        self.complaints.about(source.here, line, repeated)
         return self.texts
 
     def __getitem__(self, name: str) -> str:

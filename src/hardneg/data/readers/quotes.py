@@ -80,6 +80,10 @@ def _cells(lines: Lines) -> Iterator[list[str]]:
 
 def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:
     for row in _strictly(lines, delimiter):
+        if row.escaped:  # not read here: pyarrow would drop every lone backslash, too, which Spark writes as it is
+            what = 'a quote within a cell has a backslash before it here (\\"), where CSV has it twice ("")'
+            mend = r'write it so, as by pandas.read_csv(FILE, escapechar="\\", dtype=str, keep_default_na=False)'
+            raise DataError(f"{lines.path}:{row.first}: {what}; {mend}.to_csv(OTHER, index=False)")
         if row.first != row.last and not row.closed:
             what = f"a cell that begins with a quote here does not end with one (looked for up to line {row.last})"
             mend = 'write each quote that is part of a text twice (""), and one more before and behind that text'
@@ -88,12 +92,16 @@ def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """The lines of a row, and the number of its cells; `closed` is False where a quoted cell does not end properly."""
+    """The lines of a row, and the number of its cells; `closed` is False where a quoted cell does not end properly.
+
+    `escaped`: it does where backslashes are taken to escape quotes.
+    """
 
     first: int
     last: int
     cells: int
     closed: bool
+    escaped: bool = False
 
     def __len__(self) -> int:
         return self.cells if self.closed else 0
@@ -114,8 +122,10 @@ def _strictly(lines: Lines, delimiter: str) -> Iterator[_Row]:
                 except csv.Error:
                     if lines.skip + reader.line_num == lines.last:
                         return
-                    cells = _without_blanks("".join(taken), delimiter)
-                    yield _Row(first, lines.skip + reader.line_num, cells or 0, closed=bool(cells))
+                    text = "".join(taken)
+                    cells = _without_blanks(text, delimiter)
+                    escaped = not cells and '\\"' in text and bool(_without_blanks(text, delimiter, escape="\\"))
+                    yield _Row(first, lines.skip + reader.line_num, cells or 0, bool(cells), escaped)
                     continue
                 if row is None:
                     return
@@ -131,11 +141,11 @@ def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
         yield line
 
 
-def _without_blanks(text: str, delimiter: str) -> int | None:
+def _without_blanks(text: str, delimiter: str, escape: str | None = None) -> int | None:
     """The number of cells of a row that is correct but for blanks after closing quotes; else None."""
     mended = re.sub(rf'" +(?=[{re.escape(delimiter)}\r\n]|$)', '"', text)
     try:
-        rows = list(csv.reader(io.StringIO(mended, newline=""), delimiter=delimiter, strict=True))
+        rows = list(csv.reader(io.StringIO(mended, newline=""), delimiter=delimiter, escapechar=escape, strict=True))
     except csv.Error:
         return None
     return len(rows[0]) if len(rows) == 1 else None

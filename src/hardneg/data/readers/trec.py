@@ -15,8 +15,9 @@ CONTENT = ("TEXT", "HEADLINE", "TITLE", "HL", "HEAD", "TTL", "DD", "DATE", "LP",
 INSIDE = re.compile(rf"<({'|'.join(CONTENT)})\b[^>]*>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
 NUMBER = re.compile(r"<DOCNO>(.*?)</DOCNO>", re.DOTALL | re.IGNORECASE)
 NO_TEXT = re.compile(r"<(DOCNO|DOCID|DOCHDR|DOCOLDNO)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
-TAG = re.compile(r"<[^<>]*>")
-FIELD = re.compile(r"<(\w+)[^<>]*>([^<]*)", re.DOTALL)  # topics do not close their tags
+BEGIN = "<(?=[A-Za-z/!?])"  # of markup, as in HTML; any other < is text, as in 1 < 2
+TAG = re.compile(rf"{BEGIN}[^<>]*>")
+FIELD = re.compile(rf"<([A-Za-z]\w*)[^<>]*>((?:(?!{BEGIN}).)*)", re.DOTALL)  # topics do not close their tags
 NAMES = {"desc": "description", "narr": "narrative", "num": "number"}
 PROMPTS = re.compile(r"^\s*(Number|Topic|Description|Narrative)\s*:\s*", re.IGNORECASE)
 
