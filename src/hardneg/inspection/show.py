@@ -135,9 +135,9 @@ def _near_copies(console: Console, report: dict[str, Any]) -> None:
     console.print("\nLikely false negatives", style="bold")
     _line(
         console,
-        f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive"
-        f" (from {near['alike_from']:.0%} of word pairs in common): {near['documents']:,},"
-        f" {near['word_for_word']:,} of them word for word",
+        f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive,"
+        f" with {near['alike_from']:.0%} of word pairs or more in common: {near['documents']:,} documents,"
+        f" {near['word_for_word']:,} of them the same word for word",
     )
     for one in near["examples"]:
         _line(console, f"  {one['query']['id']}: {_short(one['query']['text'])}")
