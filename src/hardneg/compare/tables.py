@@ -98,6 +98,9 @@ def show(table: Comparison) -> None:
             break
     console.print(drawn)
     console.print(Text(legend(table), style="dim"))
+    if missing := [name for name in header(table) if name in left_out]:
+        said = f"Too wide for this terminal: {', '.join(missing)}; --markdown FILE has all columns."
+        console.print(Text(said, style="dim"))
     for note in table.notes:
         console.print(Text(f"! {note}", style="bold red" if note.startswith("ONE SEED") else "yellow"))
     console.print()
