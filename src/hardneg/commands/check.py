@@ -57,9 +57,10 @@ def check(cfg: DictConfig) -> None:
 
 def show(freshness: Freshness) -> None:
     """Print one row a finding, and the command that mends."""
-    table = Table(title=f"{'fresh' if freshness.fresh else 'STALE'}: {freshness.about}", title_justify="left")
-    for heading in ("", "", ""):
-        table.add_column(heading, overflow="fold")
+    title = f"{'fresh' if freshness.fresh else 'STALE'}: {freshness.about}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    for _ in ("state", "about", "says"):
+        table.add_column(overflow="fold")
     for finding in freshness.findings:
         table.add_row("ok" if finding.fresh else "[bold red]STALE[/]", finding.about, finding.says)
     console = Console()

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +19,9 @@ from hardneg.compare.notes import freedom
 from hardneg.compare.statistics import ALPHA
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
-NARROW = 130  # a terminal of fewer columns does not show those of SECOND
-SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")  # --markdown and --csv always have them
+SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")
+THIRD = (*SECOND, "on seeds x queries", "on seeds x clusters")
+LEFT_OUT = ((), SECOND, THIRD, (*THIRD, "p not worse", "p equivalent"))  # of ever narrower terminals
 BREAKS = {
     "difference and 95% interval": "difference\nand 95% interval", "p not worse": "p not\nworse",
     "p equivalent": "p equi-\nvalent", "win / tie / loss": "win / tie\n/ loss",
@@ -86,27 +88,39 @@ def legend(table: Comparison) -> str:
 
 
 def show(table: Comparison) -> None:
-    """Print to the terminal."""
+    """Print to the terminal, with as many columns as it has room for: --markdown and --csv always have all of them."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
-    left_out = SECOND * (console.width < NARROW)
-    names = [name for name in header(table) if name not in left_out]
-    drawn = Table(title=title(table), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for name in names:
-        folds = name in ("arm", "verdict")
-        width = {"arm": 16 if left_out else 34, "verdict": 10}.get(name)
-        head = BREAKS.get(name, name)
-        drawn.add_column(
-            head, justify="left" if folds else "right", no_wrap=not folds, overflow="fold", min_width=width
-        )
-    for row in table.rows:
-        shown = dict(zip(header(table), cells(row, table), strict=True))
-        drawn.add_row(*(Text(shown[name]) for name in names), style=_style(row))
+    for left_out in LEFT_OUT:
+        drawn = _drawn(table, left_out)
+        # As wide as it must be, which a console's own measure cuts to its width.
+        if Measurement.get(console, console.options.update(max_width=10 * WIDTH), drawn).minimum <= console.width:
+            break
     console.print(drawn)
     console.print(Text(legend(table), style="dim"))
+    if missing := [name for name in header(table) if name in left_out]:
+        said = f"Too wide for this terminal: {', '.join(missing)}; --markdown FILE has all columns."
+        console.print(Text(said, style="dim"))
     for note in table.notes:
         console.print(Text(f"! {note}", style="bold red" if note.startswith("ONE SEED") else "yellow"))
     console.print()
+
+
+def _drawn(table: Comparison, left_out: Sequence[str]) -> Table:
+    names = [name for name in header(table) if name not in left_out]
+    rows = [dict(zip(header(table), cells(row, table), strict=True)) for row in table.rows]
+    drawn = Table(title=title(table), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for name in names:
+        folds = name in ("arm", "verdict")
+        head = BREAKS.get(name, name)
+        lines = [*head.split("\n"), *(row[name] for row in rows)]
+        width = {"arm": 16 if left_out else 34, "verdict": 10}.get(name, max(map(len, lines)))
+        drawn.add_column(
+            head, justify="left" if folds else "right", no_wrap=not folds, overflow="fold", min_width=width
+        )
+    for row, shown in zip(table.rows, rows, strict=True):
+        drawn.add_row(*(Text(shown[name]) for name in names), style=_style(row))
+    return drawn
 
 
 def _style(row: Row) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from hardneg.config import classes
+from hardneg.data.readers.folders import nothing_at
 from hardneg.data.readers.guess import REPOS, kind_at
 from hardneg.errors import ConfigError
 
@@ -61,7 +62,7 @@ def _entry(given: Any, cache: str | None) -> tuple[dict[str, Any], str]:
     if not isinstance(split, str) or not split:
         raise ConfigError(f"test={split!r} must be one split; name the set twice, by two names, to test on two")
     if node.get("path") and not Path(str(node["path"])).expanduser().exists():
-        raise ConfigError(f"path={node['path']}: there is no such file or folder")
+        raise ConfigError(f"path={node['path']}: {nothing_at(Path(str(node['path'])).expanduser())}")
     if "_target_" in node:
         return node, split
     if kind is None:

@@ -99,7 +99,7 @@ def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
     if folder.modules is not None and "Normalize" not in folder.modules.names and after["normalize"]:
         named = "its similarity is cosine" if folder.modules.similarity else "cosine where a folder names no similarity"
         why["normalize"] = f" (no module of it: {named})"
-    parts = [f"{where}: {_words(taken, why)}"]
+    parts = [f"{where}: {_words(taken, why)}"] if taken else []
     if chosen:
         parts.append(f"from the config: {_words(chosen, {})}")
     return f"encoder {recipe.model}: {'; '.join(parts)}"

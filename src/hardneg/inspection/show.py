@@ -58,9 +58,13 @@ def _columns(console: Console, read: dict[str, Any] | None) -> None:
 
 
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Lay it out for 80 columns too: only cells of several words are broken, never a number."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.collapse_padding = True
+    rows = list(rows)
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", overflow="fold")
+        words = any(" " in row[place] for row in rows)
+        table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=not words)
     for row in rows:
         table.add_row(*row)
     return table
@@ -75,7 +79,7 @@ def _splits(report: dict[str, Any]) -> Table:
         counts = [f"{per['queries_with'][step]:,}" for step in steps]
         numbers = [f"{told[key]:,}" for key in ("queries", "judgements", "relevant_documents")]
         rows.append([name, *numbers, f"{per['mean']:.1f}", *counts, grades])
-    headings = ["split", "queries", "judgements", "relevant docs", "positives each"]
+    headings = ["split", "queries", "judge-\nments", "relevant\ndocs", "posi-\ntives\neach"]
     title = "Splits; on the right, the queries that have 1, 2, ... positives"
     return _table(title, [*headings, *steps, "grades"], rows)
 
@@ -88,8 +92,9 @@ def _lengths(report: dict[str, Any]) -> Table:
         numbers = [f"{told[key]:.0f}" for key in ("median", "p90", "p99", "max")]
         cuts = [f"{told['cut'][str(at)]:.1%}" for at in USUAL]
         rows.append([plural + sampled, *numbers, *cuts, str(told["fits"])])
-    headings = ["", "median", "90%", "99%", "longest", *(f"cut at {at}" for at in USUAL), "fits"]
-    return _table(f"Tokens of encoder={report['encoder']}", headings, rows)
+    headings = ["", "50%", "90%", "99%", "longest", *(f">{at}" for at in USUAL), "fits"]
+    title = f"Tokens of encoder={report['encoder']}; on the right, the share cut at 32, 64 ..."
+    return _table(title, headings, rows)
 
 
 def _bm25(report: dict[str, Any]) -> Table:
@@ -135,9 +140,9 @@ def _near_copies(console: Console, report: dict[str, Any]) -> None:
     console.print("\nLikely false negatives", style="bold")
     _line(
         console,
-        f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive"
-        f" (from {near['alike_from']:.0%} of word pairs in common): {near['documents']:,},"
-        f" {near['word_for_word']:,} of them word for word",
+        f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive,"
+        f" with {near['alike_from']:.0%} of word pairs or more in common: {near['documents']:,} documents,"
+        f" {near['word_for_word']:,} of them the same word for word",
     )
     for one in near["examples"]:
         _line(console, f"  {one['query']['id']}: {_short(one['query']['text'])}")

@@ -13,7 +13,7 @@ from hardneg.config import classes, composition
 from hardneg.config.command_words import command_line, to_type
 from hardneg.config.package_lines import check_package_lines
 from hardneg.data.other_sets import resolved, splits_of
-from hardneg.data.readers.folders import is_hub_name
+from hardneg.data.readers.folders import is_hub_name, nothing_at
 from hardneg.errors import ConfigError
 from hardneg.preflight.computing_type import check_computing, check_precision
 from hardneg.preflight.rates import check_rates
@@ -172,4 +172,4 @@ def check_places(cfg: DictConfig) -> None:
         if node.get("path") and not Path(node.path).expanduser().exists():
             if str(node.get("_target_")).endswith(".Table") and is_hub_name(node.path):
                 continue
-            raise ConfigError(f"data.path={node.path}: there is no such file or folder")
+            raise ConfigError(f"data.path={node.path}: {nothing_at(Path(node.path).expanduser())}")

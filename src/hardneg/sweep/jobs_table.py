@@ -29,6 +29,7 @@ STYLES = {
     "pruned": "dim",
 }
 WIDE = 160  # columns where no terminal tells its width
+NARROW = 110  # fewer columns leave no room for a name beside a metric in one line
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,16 @@ def count(rows: Iterable[Row]) -> str:
     return f"{states.total()} job{'s' * (states.total() != 1)}: {listed or 'none'}"
 
 
-def table(title: str, rows: Sequence[Row]) -> Table:
-    """Lay out the jobs, one line each."""
+def table(title: str, rows: Sequence[Row], width: int) -> Table:
+    """Lay out the jobs. Where it is narrow a name goes on in a second line, since only its end may tell jobs apart."""
     out = Table(title=f"{title}: {count(rows)}", title_justify="left")
     metrics = {row.best for row in rows}
-    metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
+    metric = ("\n" if width < NARROW else " ") + metrics.pop() if len(metrics) == 1 else ""
     for heading in ("job", "state", "step", f"best dev{metric}", f"test{metric}", "time"):
-        left, least = heading in ("job", "state"), {"job": 24, "state": 11}.get(heading, 7)
-        out.add_column(heading, justify="left" if left else "right", no_wrap=heading != "job", min_width=least)
+        left, least = heading in ("job", "state"), {"job": 16, "state": 11}.get(heading, 7)
+        out.add_column(
+            heading, justify="left" if left else "right", no_wrap=heading != "job", overflow="fold", min_width=least
+        )
     said = any(row.facts.get("error") for row in rows)
     if said:
         out.add_column("error", overflow="ellipsis", no_wrap=True, max_width=60)
@@ -113,7 +116,7 @@ def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:
     """Print the table of a sweep's folder."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDE)
-    console.print(table(str(sweep), rows(sweep) if jobs is None else jobs))
+    console.print(table(str(sweep), rows(sweep) if jobs is None else jobs, console.width))
 
 
 def _steps(row: Row) -> str:

@@ -31,7 +31,7 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
     if console.is_terminal:
         # transient: the sweep ends with the whole table
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield lambda: live.update(table("jobs", fitting(read(), console.height - 8)), refresh=True)
+            yield lambda: live.update(table("jobs", fitting(read(), console.height - 8), console.width), refresh=True)
         return
     told = {folder: one.state for folder, one in zip(folders, read(), strict=True)}
 

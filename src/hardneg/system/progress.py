@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
+from rich.file_proxy import FileProxy
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,14 @@ class Progress:
         """Count these as done by an earlier attempt: they say nothing of how fast this one is."""
         self.skipped += count
 
+    @property
+    def place(self) -> int:
+        """How many are done, by whatever attempt."""
+        return self.done + self.skipped
+
     def __str__(self) -> str:
         """Say how far it is and how long the rest will take, as in "mine: 512 of 2,048 (25%) in 1:40, 5:00 left"."""
-        place, seconds = self.done + self.skipped, time.monotonic() - self.started
+        place, seconds = self.place, time.monotonic() - self.started
         unit = f" {self.unit}" if self.unit else ""
         if self.total is None:
             return f"{self.what}: {place:,}{unit} in {clock(seconds)}"
@@ -72,13 +78,18 @@ def progress(total: int | None, what: str, unit: str = "") -> Iterator[Progress]
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         yield Progress(total, what, unit)
-    elif sys.stderr.isatty():
+    elif _last_line_is_free():
         with tqdm(total=total, desc=what, unit=f" {unit or 'it'}", leave=False) as bar:
             yield _Bar(total, what, unit, bar)
     else:
         counted = Progress(total, what, unit)
         with _telling(counted):
             yield counted
+
+
+def _last_line_is_free() -> bool:
+    """Whether a bar can move on a terminal: beside rich's, as in training, each of its states would be a line."""
+    return sys.stderr.isatty() and not isinstance(sys.stderr, FileProxy)
 
 
 @contextmanager
@@ -103,12 +114,16 @@ def track(items: Iterable[T], what: str, unit: str = "") -> Iterator[T]:
 
 @contextmanager
 def _telling(counted: Progress) -> Iterator[None]:
-    """Log it every minute, also while nothing moves: from a thread, since one step may take longer than that."""
+    """Log it every minute until all is done, also while nothing moves: from a thread, as one step may take longer.
+
+    What goes on within the block after the last of it, such as a run's last evaluation, tells of itself.
+    """
     ended = threading.Event()
 
     def tell() -> None:
         while not ended.wait(EVERY):
-            log.info("%s", counted)
+            if counted.total is None or counted.place < counted.total:
+                log.info("%s", counted)
 
     thread = threading.Thread(target=tell, name=f"progress of {counted.what}", daemon=True)
     thread.start()

@@ -286,3 +286,14 @@ def test_a_model_with_code_of_its_own_runs_only_if_it_is_trusted(bert, toy, tmp_
     again = checkpoint.load(tmp_path / "a.ckpt")
     for one, other in zip(of(recipe, tokenizer, again.towers, toy, tmp_path / "cache"), found, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_nothing_is_said_to_come_from_a_folder_that_nothing_was_taken_from(folder, caplog):
+    """As with encoder=minilm, whose settings are all in the config."""
+    path, side = folder(), {"_target_": "hardneg.data.tokens.Side", "prompt": "", "max_length": 32}
+    own = {"pooling": "mean", "dense": None, "normalize": True, "query": side, "document": side}
+    node = {"_target_": "hardneg.encoders.transformer.Transformer", "model": str(path), **own}
+    with caplog.at_level(logging.INFO, "hardneg.encoders.transformer"):
+        classes.build(node).resolved()
+    (line,) = [record.message for record in caplog.records]
+    assert line.startswith(f"encoder {path}: from the config: pooling mean, dense none, normalize true,")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from hardneg.data.readers.packed import ENDINGS, unpacked_name
@@ -126,9 +127,22 @@ def plain_stem(path: Path) -> str:
     return unpacked_name(path.name).rsplit(".", 1)[0]
 
 
+def nothing_at(path: Path) -> str:
+    """Say that nothing is at a path, which name may have been meant, and what is there."""
+    folder = _nearest_folder(path)
+    wanted = path.absolute().relative_to(folder.absolute()).parts[0]
+    near = get_close_matches(wanted, (child.name for child in folder.iterdir()), n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"there is no such file or folder; {meant}{there_is(path)}"
+
+
+def _nearest_folder(path: Path) -> Path:
+    return next((parent for parent in (path, *path.absolute().parents) if parent.is_dir()), Path("/"))
+
+
 def there_is(path: Path) -> str:
     """Say what is in a folder, or in the nearest folder above a path that does not exist."""
-    folder = next((parent for parent in (path, *path.absolute().parents) if parent.is_dir()), Path("/"))
+    folder = _nearest_folder(path)
     names = sorted(child.name + ("/" if child.is_dir() else "") for child in folder.iterdir())
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"{folder} holds: {', '.join(names[:MOST_NAMED]) or 'nothing'}{more}"

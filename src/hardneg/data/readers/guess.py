@@ -7,7 +7,16 @@ from pathlib import Path
 
 from hardneg.config.command_words import to_type
 from hardneg.data.readers.collection_files import is_collection
-from hardneg.data.readers.folders import KINDS, has_tables, is_hub_name, is_saved, plain_copy, there_is, with_tables
+from hardneg.data.readers.folders import (
+    KINDS,
+    has_tables,
+    is_hub_name,
+    is_saved,
+    nothing_at,
+    plain_copy,
+    there_is,
+    with_tables,
+)
 from hardneg.data.readers.packed import unpacked_name
 from hardneg.errors import ConfigError
 
@@ -36,7 +45,7 @@ def kind_at(path: Path) -> str:
     elif is_hub_name(path):
         return "table"
     else:
-        raise ConfigError(f"data.path={path}: there is no such file or folder; {there_is(path)}")
+        raise ConfigError(f"data.path={path}: {nothing_at(path)}")
     raise ConfigError(_unknown(path))
 
 

@@ -165,6 +165,10 @@ class Bar(RichProgressBar):
             self.progress.live.transient = True
         super().on_exception(trainer, pl_module, exception)
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        """Count epochs from 1, as the lines above the bar do."""
+        return f"Epoch {_of(current_epoch + 1, self.trainer.max_epochs)}"
+
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Show losses and metrics only; the loss as often as it is logged, since reading it waits for the device."""
         if logs_now(trainer) and (loss := trainer.callback_metrics.get("train/loss")) is not None:

@@ -1,0 +1,52 @@
+"""Which columns of the table a terminal has room for."""
+
+from __future__ import annotations
+
+import io
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parent))
+from folders import sweep
+
+from hardneg.compare import tables
+from hardneg.compare.arms import arms
+from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.finished_runs import find
+
+
+def shown(folder, monkeypatch, width, **plan):
+    """The table's lines, and whether each fits."""
+    out = io.StringIO()
+    console = partial(Console, file=out, force_terminal=True, color_system=None, width=width)
+    monkeypatch.setattr(tables, "Console", console)
+    tables.show(compare("toy", arms(find([folder]).runs), Plan("ndcg@10", **plan)))
+    assert max(map(len, out.getvalue().splitlines())) <= width
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 140, 180])
+@pytest.mark.parametrize("margin", [None, 0.02])
+def test_the_verdict_is_always_there(tmp_path, monkeypatch, width, margin):
+    """Of 80 columns it was the one that was cut, and it is what was asked for."""
+    sweep(tmp_path, {"in_batch": 0.4, "in_batch+random": 0.7})
+    table = shown(tmp_path, monkeypatch, width, margin=margin).split("SD: between")[0]
+    assert "verdict" in table and "better" in table
+
+
+def test_a_wide_terminal_has_them_all(tmp_path, monkeypatch):
+    sweep(tmp_path, {"in_batch": 0.4, "in_batch+random": 0.7})
+    table, legend = shown(tmp_path, monkeypatch, 180).split("SD: between")
+    assert all(head in table for head in ("seeds", "SD", "df", "win / tie", "dz", "on seeds"))
+    assert "Too wide" not in legend
+
+
+def test_a_narrow_one_names_those_that_it_has_not(tmp_path, monkeypatch):
+    """The legend speaks of them, and a file has them."""
+    sweep(tmp_path, {"in_batch": 0.4, "in_batch+random": 0.7})
+    said = " ".join(shown(tmp_path, monkeypatch, 80).split())
+    assert "Too wide for this terminal: seeds, SD, df, p, win / tie / loss, dz, on seeds x queries; --markdown" in said
