@@ -17,6 +17,7 @@ from hardneg.encoders.sentence_transformers_names import (
     POOLING_FLAGS,
     POOLING_MODES,
     SETTINGS,
+    TRANSFORMER,
     TRANSFORMER_NAMES,
 )
 from hardneg.encoders.towers import DOCUMENT, QUERY
