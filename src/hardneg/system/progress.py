@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.file_proxy import FileProxy
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
@@ -89,6 +88,8 @@ def progress(total: int | None, what: str, unit: str = "") -> Iterator[Progress]
 
 def _last_line_is_free() -> bool:
     """Whether a bar can move on a terminal: beside rich's, as in training, each of its states would be a line."""
+    from rich.file_proxy import FileProxy  # slow to import, and commands start without it
+
     return sys.stderr.isatty() and not isinstance(sys.stderr, FileProxy)
 
 
