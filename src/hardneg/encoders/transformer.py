@@ -175,6 +175,13 @@ class Transformer(EncoderRecipe):
         if not loaded.is_fast:
             raise ConfigError(f"the model {self.model!r} has no fast tokenizer (tokenizer.json); convert it first")
         check_words(self.model, loaded)
+        if loaded.truncation_side == "left":
+            log.warning(
+                "the model %r: its tokenizer cuts long texts at their beginning (truncation_side in"
+                " tokenizer_config.json), and hardneg at their end: raise encoder.query.max_length and"
+                " encoder.document.max_length where texts are cut",
+                self.model,
+            )
         tokenizer = loaded.backend_tokenizer
         tokenizer.enable_padding(pad_id=loaded.pad_token_id or 0, pad_token=loaded.pad_token or "[PAD]")
         if folder.modules is not None and folder.modules.about_transformer().get("do_lower_case"):

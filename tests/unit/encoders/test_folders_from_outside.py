@@ -131,3 +131,11 @@ def test_a_static_table_does_not_start_from_a_folder_of_static_embeddings(folder
     (folder / "modules.json").write_text(json.dumps(listed))
     with pytest.raises(ConfigError, match=r"hardneg import .* init_from with encoder=static"):
         Static(init=str(folder)).check_model()
+
+
+def test_a_tokenizer_that_cuts_texts_at_their_beginning_is_said_to(folder, caplog):
+    recipe(folder).tokenizer(NO_TEXTS)
+    assert not caplog.text
+    edit(folder / "tokenizer_config.json", truncation_side="left")
+    recipe(folder).tokenizer(NO_TEXTS)
+    assert "cuts long texts at their beginning" in caplog.text
