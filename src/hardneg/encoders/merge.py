@@ -97,8 +97,9 @@ def _difference(first: Model, other: Model) -> str | None:
     kinds = [type(model.recipe).__name__ for model in (first, other)]
     if kinds[0] != kinds[1]:
         return f"they are encoders of two kinds, {kinds[0]} and {kinds[1]}"
+    alike = {"separate"} if first.recipe.two_towers == other.recipe.two_towers else set()  # `freeze` makes two as well
     for key, (before, after) in differences(first.recipe, other.recipe).items():
-        if key not in ORIGINS:
+        if key not in {*ORIGINS, *alike}:
             return f"encoder.{key} is {before!r} and {after!r}"
     if found := _unlike("", first.architecture, other.architecture):
         return found

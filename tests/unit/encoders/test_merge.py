@@ -87,3 +87,12 @@ def test_adapters_are_not_averaged_factor_by_factor():
     one = Model("x", Static(dim=4), {}, {}, {"q.lora_A.weight": torch.zeros(3)})
     with pytest.raises(ConfigError, match="x holds adapters alone"):
         check_alike([one, one])
+
+
+def test_two_towers_are_two_towers_whether_separate_or_frozen():
+    """An import of a run with encoder.freeze=document has two towers that are called separate."""
+    recipes = [Static(dim=4, separate=True), Static(dim=4, freeze="document"), Static(dim=4)]
+    separate, frozen, shared = (Model(str(n), recipe, {}, {}, {}) for n, recipe in enumerate(recipes))
+    check_alike([separate, frozen])
+    with pytest.raises(ConfigError, match=r"encoder\.separate is True and False"):
+        check_alike([separate, shared])
