@@ -29,7 +29,8 @@ class Queue(OnlineSource):
     in the batch at hand, or a later one in the queue or in the same batch, replaces the earlier, whose place stays
     empty until its turn. So with `logq` a positive is corrected by the chance that the rows seen hold it at all. What
     the batch holds is left to in_batch, but for these positives: a popular document is in nearly every batch, and an
-    estimate over all documents that leaves it out is hardly one.
+    estimate over all documents that leaves it out is hardly one. Nor does a drawn copy take the place of a positive,
+    which would no longer be corrected.
 
     Raises `ConfigError` for a `size` below 1 and a negative `warmup_steps`.
     """
@@ -77,12 +78,15 @@ class Queue(OnlineSource):
             self.emb = emb.new_zeros(self.size, emb.shape[1])
         rows, places, count = self._places(ids >= 0)  # padding takes no place: `size` counts documents
         some = count > 0
-        last, ids = last_copies(ids)[rows], ids[rows].where(some, -1)
-        self.ids.masked_fill_(among(self.ids, ids.sort().values), -1)
-        self.ids[places] = last.where(some, self.ids[places])
-        self.emb[places] = emb[rows].where(some, self.emb[places])
+        own, held = ids, self.ids  # what replaces each other has the same number
         if self.logq:
             positive = collectives.gather(batch.source[:, :slots].flatten()) == 0
+            own, held = apart(ids, positive), apart(self.ids, self.sampled)
+        ids = ids.masked_fill(last_copies(own) < 0, -1)[rows]
+        self.ids.masked_fill_(among(held, own[rows].where(some, -1).sort().values), -1)
+        self.ids[places] = ids.where(some, self.ids[places])
+        self.emb[places] = emb[rows].where(some, self.emb[places])
+        if self.logq:
             self.sampled[places] = positive[rows].where(some, self.sampled[places])
         self.pointer.copy_((self.pointer + count) % self.size)
         self.steps += 1
@@ -111,3 +115,8 @@ def last_copies(ids: Int[Tensor, " M"]) -> Int[Tensor, " M"]:
     repeated = torch.zeros_like(ids, dtype=torch.bool)
     repeated[order[:-1]] = ascending[:-1] == ascending[1:]
     return ids.masked_fill(repeated, -1)
+
+
+def apart(ids: Int[Tensor, " n"], positive: Bool[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Number documents that came as positives apart from the same ones that did not; -1 stays -1."""
+    return torch.where(ids < 0, -1, 2 * ids + positive)
