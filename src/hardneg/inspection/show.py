@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hardneg.inspection.lengths import USUAL
+from hardneg.system.table_width import least_width
 
 LONGEST = 80  # characters of an example
 SIDES = (("query", "queries"), ("document", "documents"))
@@ -24,8 +25,8 @@ def show(report: dict[str, Any], console: Console | None = None) -> None:
     about = report["data"]
     _line(console, f"{about['name']}: {about['documents']:,} documents, {about['queries']:,} queries{_more(about)}")
     _columns(console, report.get("read_as"))
-    for part in (_splits, _lengths, _bm25):
-        console.print(part(report))
+    for part in (_splits, _positives, _lengths, _bm25):
+        _print(console, part(report))
     _texts(console, report)
     _near_copies(console, report)
     _line(console, "\nWorth a look:" if report["findings"] else "\nNothing looks wrong.")
@@ -58,30 +59,43 @@ def _columns(console: Console, read: dict[str, Any] | None) -> None:
 
 
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Lay it out for 80 columns too: only cells of several words are broken, never a number."""
+    """Lay it out: only names and cells of several words may be broken, never a number."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.collapse_padding = True
     rows = list(rows)
     for place, heading in enumerate(headings):
-        words = any(" " in row[place] for row in rows)
-        table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=not words)
+        breaks = not place or any(" " in row[place] for row in rows)
+        # The least width keeps numbers whole: rich would crop what it may not break.
+        least = None if breaks else max(map(len, [*heading.split("\n"), *(row[place] for row in rows)]))
+        table.add_column(
+            heading, justify="right" if place else "left", overflow="fold", no_wrap=not breaks, min_width=least
+        )
     for row in rows:
         table.add_row(*row)
     return table
 
 
+def _print(console: Console, table: Table) -> None:
+    """Print a table, its columns closer together where the terminal is too narrow."""
+    if least_width(table) > console.width:
+        table.padding = (0, 0)
+    console.print(table)
+
+
 def _splits(report: dict[str, Any]) -> Table:
-    steps = list(next(iter(report["splits"].values()))["positives_per_query"]["queries_with"])
     rows = []
     for name, told in report["splits"].items():
-        per = told["positives_per_query"]
         grades = ", ".join(f"{grade}: {n:,}" for grade, n in list(told["grades"].items())[:6])
-        counts = [f"{per['queries_with'][step]:,}" for step in steps]
         numbers = [f"{told[key]:,}" for key in ("queries", "judgements", "relevant_documents")]
-        rows.append([name, *numbers, f"{per['mean']:.1f}", *counts, grades])
-    headings = ["split", "queries", "judge-\nments", "relevant\ndocs", "posi-\ntives\neach"]
-    title = "Splits; on the right, the queries that have 1, 2, ... positives"
-    return _table(title, [*headings, *steps, "grades"], rows)
+        rows.append([name, *numbers, f"{told['positives_per_query']['mean']:.1f}", grades])
+    return _table("Splits", ["split", "queries", "judgements", "relevant\ndocs", "positives\neach", "grades"], rows)
+
+
+def _positives(report: dict[str, Any]) -> Table:
+    counts = {name: told["positives_per_query"]["queries_with"] for name, told in report["splits"].items()}
+    steps = list(next(iter(counts.values())))
+    rows = [[name, *(f"{told[step]:,}" for step in steps)] for name, told in counts.items()]
+    return _table("Queries that have 1, 2, ... positives", ["split", *steps], rows)
 
 
 def _lengths(report: dict[str, Any]) -> Table:
