@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
@@ -29,6 +30,8 @@ STYLES = {
     "pruned": "dim",
 }
 WIDE = 160  # columns where no terminal tells its width
+SHORTEST = 20  # columns of a name or an error beside the others
+LONGEST = 60  # columns of an error
 NARROW = 110  # fewer columns leave no room for a name beside a metric in one line
 
 
@@ -74,24 +77,46 @@ def count(rows: Iterable[Row]) -> str:
     return f"{states.total()} job{'s' * (states.total() != 1)}: {listed or 'none'}"
 
 
-def table(title: str, rows: Sequence[Row], width: int) -> Table:
-    """Lay out the jobs. Where it is narrow a name goes on in a second line, since only its end may tell jobs apart."""
-    out = Table(title=f"{title}: {count(rows)}", title_justify="left")
+def table(title: str, rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
+    """Lay out the jobs in a width, with every digit.
+
+    Where it is narrow a name goes on in a second line, since only its end may tell jobs apart, and errors come below
+    the table. With `one_line` each job takes one line: names are cut in the middle, and errors left out.
+    """
     metrics = {row.best for row in rows}
     metric = ("\n" if width < NARROW else " ") + metrics.pop() if len(metrics) == 1 else ""
-    for heading in ("job", "state", "step", f"best dev{metric}", f"test{metric}", "time"):
-        left, least = heading in ("job", "state"), {"job": 16, "state": 11}.get(heading, 7)
-        out.add_column(
-            heading, justify="left" if left else "right", no_wrap=heading != "job", overflow="fold", min_width=least
-        )
-    said = any(row.facts.get("error") for row in rows)
-    if said:
-        out.add_column("error", overflow="ellipsis", no_wrap=True, max_width=60)
-    for one, name in zip(rows, names(rows), strict=True):
-        error = [escape(_first_line(one.facts.get("error") or ""))] if said else []
-        cells = (_steps(one), _best_dev(one), _number(one, "test"), _time(one), *error)
-        out.add_row(escape(name), one.state, *cells, style=STYLES[one.state])
-    return out
+    headings = ("state", "step", f"best dev{metric}", f"test{metric}", "time")
+    cells = [(row.state, _steps(row), _best_dev(row), _number(row, "test"), _time(row)) for row in rows]
+    widths = [max(map(len, [*heading.split("\n"), *column])) for heading, *column in zip(headings, *cells, strict=True)]
+    # A cell has a blank on both sides, where there is room for that, and a line on its left; the table ends in one.
+    room = width - sum(widths) - 3 * len(widths) - 4
+    padding = int(room >= SHORTEST)
+    if not padding:
+        room = max(room + 2 * len(widths) + 2, SHORTEST // 2)
+    called = names(rows)
+    name_width = min(max(map(len, [*called, "job"])), room)
+    errors = [_first_line(row.facts.get("error") or "") for row in rows]
+    error_width = min(max(map(len, errors), default=0), LONGEST, room - name_width - 2 * padding - 1)
+    beside = any(errors) and error_width >= SHORTEST
+    out = Table(title=f"{title}: {count(rows)}", title_justify="left", padding=(0, padding))
+    out.add_column("job", width=name_width, overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
+    for heading, least in zip(headings, widths, strict=True):
+        out.add_column(heading, justify="left" if heading == "state" else "right", width=least, no_wrap=True)
+    if beside:
+        out.add_column("error", width=error_width, overflow="ellipsis", no_wrap=True)
+    for one, name, row_cells, error in zip(rows, called, cells, errors, strict=True):
+        shown = cut_in_the_middle(name, name_width) if one_line else name
+        out.add_row(escape(shown), *row_cells, *([escape(error)] if beside else []), style=STYLES[one.state])
+    below = [] if beside or one_line else [(name, error) for name, error in zip(called, errors, strict=True) if error]
+    return Group(out, *(Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below))
+
+
+def cut_in_the_middle(name: str, length: int) -> str:
+    """Return a name of at most this length; jobs of a sweep differ at its end more often than in the middle."""
+    if len(name) <= length:
+        return name
+    end = length // 2
+    return f"{name[: length - end - 1]}…{name[-end:]}"
 
 
 def names(rows: Sequence[Row]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from hardneg.sweep.jobs_table import Row, row, table
@@ -31,7 +31,7 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
     if console.is_terminal:
         # transient: the sweep ends with the whole table
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield lambda: live.update(table("jobs", fitting(read(), console.height - 8), console.width), refresh=True)
+            yield lambda: live.update(drawn(read(), console.width, console.height), refresh=True)
         return
     told = {folder: one.state for folder, one in zip(folders, read(), strict=True)}
 
@@ -43,6 +43,11 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
             told[folder] = one.state
 
     yield tell
+
+
+def drawn(rows: list[Row], width: int, height: int) -> Group:
+    """Lay out as many jobs as the terminal has lines for: `Live` would cut the last ones, whatever their state."""
+    return table("jobs", fitting(rows, height - 8), width, one_line=True)
 
 
 def fitting(rows: list[Row], lines: int) -> list[Row]:

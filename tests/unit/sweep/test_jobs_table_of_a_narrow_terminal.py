@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from hardneg.sweep.jobs_table import Row, table
+from hardneg.sweep.live_table import drawn
 
 SHARED = "my_pairs.csv-in_batch+bm25-infonce-s"
 
@@ -20,3 +22,37 @@ def test_names_are_whole_and_no_column_is_cut(tmp_path):
     assert max(map(len, lines)) <= 80 and "time" in out.getvalue() and "0.4375" in out.getvalue()
     shown = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
     assert shown == f"{SHARED}1{SHARED}2"
+
+
+def long_jobs(folder, *others):
+    """Jobs of many steps and hours: one that is done, one that has failed, and others by their states."""
+    facts = {"best": "ndcg@10", "step": 12000, "steps": 120000, "started": 0.0, "updated": 36000.0}
+    facts["test"] = {"ndcg@10": 0.4375}
+    failed = {**facts, "error": "ValueError: no [rate]"}
+    states = ("done", "failed", *others)
+    return [
+        Row(folder, f"{SHARED}{number:02}", state, failed if state == "failed" else facts)
+        for number, state in enumerate(states)
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_a_failed_job_costs_no_digit_and_its_error_is_told(tmp_path, width):
+    out = io.StringIO()
+    Console(file=out, width=width).print(table("multirun/first", long_jobs(tmp_path, "interrupted"), width))
+    said = out.getvalue()
+    assert max(map(len, said.splitlines())) <= width and said.count("10:00:00") == 3
+    assert said.count("12000/120000") == 2 and said.count("0.4375") == 3 and "ValueError: no [rate]" in said
+    shown = "".join(line.split("│")[1].strip() for line in said.splitlines() if line.startswith("│"))
+    assert all(f"{SHARED}{number:02}" in shown for number in range(3))
+
+
+@pytest.mark.parametrize("width", [66, 80, 100, 160])
+def test_each_job_that_runs_takes_one_line(tmp_path, width):
+    """`Live` cuts what goes beyond the terminal's height."""
+    out = io.StringIO()
+    Console(file=out, width=width, height=24).print(drawn(long_jobs(tmp_path, *["done"] * 28), width, 24))
+    said = out.getvalue()
+    assert said.count("\n") <= 24 and max(map(len, said.splitlines())) <= width
+    jobs = [line.split("│")[1].strip() for line in said.splitlines() if line.startswith("│")]
+    assert len(jobs) == len(set(jobs)) == 16 and all(name.startswith("my_") for name in jobs)
