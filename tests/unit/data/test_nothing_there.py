@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hardneg.data.readers.folders import MOST_NAMED, nothing_at
@@ -26,3 +28,16 @@ def test_the_part_of_the_path_that_is_wrong_is_the_one_looked_for(tmp_path):
 def test_nothing_is_guessed_where_no_name_is_like_it(tmp_path):
     (tmp_path / "pairs.csv").touch()
     assert nothing_at(tmp_path / "nfcorpus") == f"there is no such file or folder; {tmp_path} holds: pairs.csv"
+
+
+def test_a_link_that_leads_nowhere_is_not_taken_for_what_was_meant(tmp_path):
+    (tmp_path / "pairs.csv").symlink_to(tmp_path / "gone.csv")
+    assert nothing_at(tmp_path / "pairs.csv") == f"there is no such file or folder; {tmp_path} holds: pairs.csv"
+
+
+def test_a_folder_that_we_may_not_list_ends_in_the_plain_sentence(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert nothing_at(tmp_path / "pairs.csv") == "there is no such file or folder"

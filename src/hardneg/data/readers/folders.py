@@ -129,11 +129,16 @@ def plain_stem(path: Path) -> str:
 
 def nothing_at(path: Path) -> str:
     """Say that nothing is at a path, which name may have been meant, and what is there."""
+    said = "there is no such file or folder"
     folder = _nearest_folder(path)
     wanted = path.absolute().relative_to(folder.absolute()).parts[0]
-    near = get_close_matches(wanted, (child.name for child in folder.iterdir()), n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"there is no such file or folder; {meant}{there_is(path)}"
+    try:
+        # A link that leads nowhere has the very name.
+        near = get_close_matches(wanted, {child.name for child in folder.iterdir()} - {wanted}, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        return f"{said}; {meant}{there_is(path)}"
+    except OSError:  # a folder that we may enter and not list
+        return said
 
 
 def _nearest_folder(path: Path) -> Path:
