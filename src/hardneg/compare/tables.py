@@ -10,13 +10,13 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.statistics import ALPHA
+from hardneg.system.table_width import least_width
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
 SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")
@@ -90,11 +90,11 @@ def legend(table: Comparison) -> str:
 def show(table: Comparison) -> None:
     """Print to the terminal, with as many columns as it has room for: --markdown and --csv always have all of them."""
     console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    if not console.is_terminal:
+        console = Console(width=max(WIDTH, least_width(_drawn(table, ()))))
     for left_out in LEFT_OUT:
         drawn = _drawn(table, left_out)
-        # As wide as it must be, which a console's own measure cuts to its width.
-        if Measurement.get(console, console.options.update(max_width=10 * WIDTH), drawn).minimum <= console.width:
+        if least_width(drawn) <= console.width:
             break
     console.print(drawn)
     console.print(Text(legend(table), style="dim"))

@@ -50,3 +50,13 @@ def test_a_narrow_one_names_those_that_it_has_not(tmp_path, monkeypatch):
     sweep(tmp_path, {"in_batch": 0.4, "in_batch+random": 0.7})
     said = " ".join(shown(tmp_path, monkeypatch, 80).split())
     assert "Too wide for this terminal: seeds, SD, df, p, win / tie / loss, dz, on seeds x queries; --markdown" in said
+
+
+def test_a_pipe_or_file_has_all_of_them_whatever_an_arms_name(tmp_path, capsys):
+    """It has no width that anything could be too wide for."""
+    arm = "in_batch+" + "+".join(f"random{number}" for number in range(9))
+    sweep(tmp_path, {"in_batch": 0.4, arm: 0.7})
+    tables.show(compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10", margin=0.02)))
+    said = capsys.readouterr().out
+    assert "Too wide" not in said and arm in said
+    assert all(head in said for head in ("seeds", "SD", "df", "win / tie", "dz", "on seeds", "p not", "verdict"))
