@@ -30,8 +30,11 @@ KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
 TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}  # how a Transformer reads texts, unless it says
-ARGUMENTS = ("processing_kwargs", "processor_kwargs", "tokenizer_args", "config_kwargs", "config_args")  # old names too
-NO_MATTER = ("padding", "padding_side", "use_fast", "use_cache", "attn_implementation", "model_max_length")
+ARGUMENTS = ("processor_kwargs", "tokenizer_args", "config_kwargs", "config_args")  # old names too
+# Of loading, which sentence-transformers does by what it is called with.
+LOADING = ("trust_remote_code", "code_revision", "revision", "subfolder", "token", "cache_dir", "local_files_only")
+NO_MATTER = ("padding", "padding_side", "use_fast", "use_cache", "attn_implementation", "model_max_length", *LOADING)
+CUT = (True, "longest_first")  # values of `truncation` that say what is done anyway
 
 
 def says_model2vec(folder: Path) -> bool:
@@ -105,7 +108,10 @@ class ModuleChain:
         """Raise `ConfigError` where the first module reads texts otherwise than a Transformer does by itself."""
         about = self.about_transformer()
         reads = about.get("modality_config") or {}
-        other = [f"{key}.{name}" for key in ARGUMENTS for name in _names(about.get(key)) if name not in NO_MATTER]
+        calls = about.get("processing_kwargs") or {}  # those of images or a chat template change nothing for a text
+        arguments = {key: about.get(key) for key in ARGUMENTS}
+        arguments["processing_kwargs"] = {part: calls[part] for part in ("common", "text") if part in calls}
+        other = [f"{key}.{name}" for key, values in arguments.items() for name in _names(values)]
         if reads.get("text", TEXT) != TEXT:
             other.append("modality_config.text")
         if "message" in reads:  # sentence-transformers makes a message of every text where it can
@@ -219,10 +225,13 @@ def _dense(folder: Path) -> Dense:
 
 
 def _names(arguments: Any) -> list[str]:
-    """The names of arguments, of nested ones the innermost: {"text": {"max_length": 9}} has `max_length`."""
+    """Names of arguments that matter, of nested ones the innermost: {"text": {"max_length": 9}} has `max_length`."""
     found: list[str] = []
     for name, value in (arguments or {}).items():
-        found += _names(value) if isinstance(value, dict) else [name]
+        if isinstance(value, dict):
+            found += _names(value)
+        elif name not in NO_MATTER and not (name == "truncation" and value in CUT):
+            found.append(name)
     return found
 
 

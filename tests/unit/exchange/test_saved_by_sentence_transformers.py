@@ -69,6 +69,25 @@ def test_a_first_module_that_reads_texts_otherwise_is_refused(settings, says, be
         import_.main([str(folder), str(tmp_path / "a.ckpt")])
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tokenizer_args": {"trust_remote_code": True, "revision": "main", "cache_dir": "cache", "subfolder": ""}},
+        {"config_args": {"trust_remote_code": False, "code_revision": None, "token": None, "local_files_only": True}},
+        {"processing_kwargs": {"text": {"truncation": True}}},
+        {"processing_kwargs": {"chat_template": {"add_generation_prompt": True}, "image": {"max_length": 4}}},
+    ],
+)
+def test_arguments_about_loading_and_about_what_is_not_there_change_no_vector(settings, bert, toy, tmp_path):
+    """Folders with them were refused, though their vectors are the same with and without them."""
+    folder = saved(bert, tmp_path / "saved", **settings)
+    texts = toy.corpus.take([0, 1])
+    expected = sentence_transformers.SentenceTransformer(str(folder), device="cpu").encode(texts)
+    import_.main([str(folder), str(tmp_path / "a.ckpt")])
+    ours = TextEncoder.load(tmp_path / "a.ckpt", "cpu", "32-true").documents(texts)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
 def test_arguments_that_change_no_vector_are_passed_over_and_a_length_among_them_is_kept(bert, tmp_path):
     settings = {"processor_kwargs": {"model_max_length": 5, "padding_side": "left"}, "max_seq_length": 30}
     folder = saved(bert, tmp_path / "saved", **settings, model_args={"add_pooling_layer": False})
