@@ -190,8 +190,9 @@ def test_a_blank_behind_a_closing_quote_costs_no_row(tmp_path):
 def test_quotes_behind_backslashes_are_refused_not_mangled(tmp_path, cell):
     """Spark and MySQL write them so: `say \\x\\" now"` was trained on, and a comma within cost the row."""
     path = write(tmp_path / "x.csv", ["query,positive", "a,A", f"b,{cell}"])
-    with pytest.raises(DataError, match=r"x.csv:3: a quote within a cell has a backslash before it"):
+    with pytest.raises(DataError, match=r"x.csv:3: a quote within a cell has a backslash before it") as error:
         table(path)
+    assert str(error.value).endswith("""; export it again with doubled quotes, from Spark by .option("escape", '"')""")
     written = write(tmp_path / "y.csv", ["query,positive", r'"a \d ""x"" \",A', r"b,\n"])
     assert positives(table(written)) == {'a \\d "x" \\': {"A"}, "b": {"\\n"}}
 

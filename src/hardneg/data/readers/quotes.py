@@ -82,8 +82,8 @@ def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:
     for row in _strictly(lines, delimiter):
         if row.escaped:  # not read here: pyarrow would drop every lone backslash, too, which Spark writes as it is
             what = 'a quote within a cell has a backslash before it here (\\"), where CSV has it twice ("")'
-            mend = r'write it so, as by pandas.read_csv(FILE, escapechar="\\", dtype=str, keep_default_na=False)'
-            raise DataError(f"{lines.path}:{row.first}: {what}; {mend}.to_csv(OTHER, index=False)")
+            mend = """export it again with doubled quotes, from Spark by .option("escape", '"')"""
+            raise DataError(f"{lines.path}:{row.first}: {what}; {mend}")
         if row.first != row.last and not row.closed:
             what = f"a cell that begins with a quote here does not end with one (looked for up to line {row.last})"
             mend = 'write each quote that is part of a text twice (""), and one more before and behind that text'
