@@ -257,6 +257,14 @@ def test_passages_of_ms_marco_v2_have_ids_of_their_own(tmp_path):
     assert data.corpus.ids.to_pylist() == ["p_0", "p_1"] and positives(data) == {"what": {"part 1"}}
 
 
+def test_a_pid_beside_an_id_is_not_the_documents_name(tmp_path):
+    """Such sets were refused for repeated ids where several documents are of one product."""
+    rows = [{"id": f"d{n}", "pid": "shop7", "text": f"part {n}"} for n in range(2)]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = documents([tmp_path / "corpus.jsonl"], Complaints("raise")).rows
+    assert [row["_id"] for _, row in found] == ["d0", "d1"]
+
+
 def test_trec_documents_as_another_reader_has_them(tmp_path):
     """The reference: the parser of ir_datasets, which takes Anserini's tags."""
     trec = pytest.importorskip("ir_datasets.formats.trec")

@@ -14,8 +14,7 @@ from hardneg.data.readers.trec import trec_documents, trec_topics
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
-# A passage of MS MARCO v2 has a pid beside the docid of the document that it was cut from.
-DOCUMENT_IDS = ("pid", "docid", "_id", "id", "doc_id", "passage_id", "docno")
+DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
 DOCUMENT_TEXTS = ("text", "passage", "segment", "body", "contents")
 QUERY_IDS = ("query_id", "_id", "id", "qid", "query-id")
 QUERY_TEXTS = ("text", "query", "question", "title")
@@ -112,6 +111,8 @@ def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
     for line, row in json_lines(path, complaints):
         key = next((key for key in ids if key in row), ids[0])
+        if key == "docid" and "pid" in row:  # a passage of MS MARCO v2, and the document that it was cut from
+            key = "pid"
         text = next((key for key in texts if key in row), texts[0])
         name = row.get(key)
         out = {"_id": name.strip() if isinstance(name, str) else name} if key in row else {}
