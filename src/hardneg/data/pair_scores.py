@@ -8,6 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
+ROUNDING = 1e-5  # relative, and absolute near 0: a model scores a pair so much otherwise in another batch
+
+
+def contradict(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether two scores of one pair differ by more than rounding, each."""
+    return ~np.isclose(one, other, rtol=ROUNDING, atol=ROUNDING)
+
 
 @dataclass(frozen=True, eq=False)
 class PairScores:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from hardneg.data.pair_scores import PairScores
+from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.fields import number
 from hardneg.data.readers.folders import KINDS
@@ -83,11 +83,11 @@ class FileTeacher(Teacher):
     ) -> None:
         """Raise `DataError` where a later line gives a pair another score than the first, which `table` holds."""
         first = table.look_up(np.array(queries)[:, None], np.array(docs)[:, None])[:, 0]
-        for place in np.flatnonzero(first != scores)[:1].tolist():
+        for place in np.flatnonzero(contradict(first, scores))[:1].tolist():
             pair = queries[place], docs[place]
             before = next(line for q, d, line in zip(queries, docs, lines, strict=True) if (q, d) == pair)
             raise DataError(
-                f"{self.path}:{lines[place]}: score {scores[place]:g} contradicts score {first[place]:g} of line"
+                f"{self.path}:{lines[place]}: score {scores[place]:.7g} contradicts score {first[place]:.7g} of line"
                 f" {before}, of the same query and document; keep one of the two"
             )
 

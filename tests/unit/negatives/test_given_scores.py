@@ -198,6 +198,7 @@ def test_scores_that_contradict_each_other_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"flag.jsonl:2: score 3 contradicts score 2.5 of the same query and document"):
         read(tmp_path, [LINES[0], {**LINES[0], "pos_scores": [3]}])
     assert read(tmp_path, [LINES[0], LINES[0]]).scored is not None
+    assert read(tmp_path, [LINES[0], {**LINES[0], "pos_scores": [2.500001]}]).scored is not None
 
 
 def test_margins_of_triplets_are_what_margin_mse_reads(tmp_path):
@@ -274,6 +275,18 @@ def test_a_file_of_scores_is_a_teacher(tmp_path, by):
     assert torch.equal(value, expected) and all(torch.equal(*pair) for pair in zip(grads, wanted, strict=True))
 
 
+def test_scores_that_differ_by_rounding_do_not_contradict_each_other(tmp_path):
+    """A model that scores a pair again in another batch gives it another last digit."""
+    data = read(tmp_path)
+    scores = ((0, 0.1), (0, 0.1000001), (1, 0), (1, 1e-6))
+    lines = ["query-id\tcorpus-id\tscore", *(f"q0\td{doc}\t{score}" for doc, score in scores)]
+    (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
+    teacher = FileTeacher(str(tmp_path / "scores.tsv"))
+    teacher.prepare(data, tmp_path)
+    found = teacher.score(np.array([0], np.int32), np.array([[0, 1]], np.int32))
+    np.testing.assert_array_equal(found, np.array([[0.1, 0]], np.float32))
+
+
 def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
     data = read(tmp_path)
     with pytest.raises(ConfigError, match="there is no such file"):
@@ -288,6 +301,10 @@ def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
         (
             ["query-id\tcorpus-id\tscore", "q0\td1\t3", "q0\td0\t2", "q1\td0\t1", "q0\td0\t2.5"],
             "scores.tsv:5: score 2.5 contradicts score 2 of line 3, of the same query and document; keep one of",
+        ),
+        (
+            ["query-id\tcorpus-id\tscore", "q0\td0\t1234.561", "q0\td0\t1234.589"],
+            "scores.tsv:3: score 1234.589 contradicts score 1234.561 of line 2",
         ),
     ):
         (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hardneg.data.held_out import Shares, hold_out
-from hardneg.data.pair_scores import PairScores
+from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.examples import Example, Examples
 from hardneg.data.readers.fields import Source, document_text
@@ -100,10 +100,10 @@ class Pairs:
         pairs, scores = np.array(self.scored, np.int64), np.array(self.scores)
         order = np.argsort(pairs, kind="stable")
         pairs, scores = pairs[order], scores[order]
-        for place in np.flatnonzero((pairs[1:] == pairs[:-1]) & (scores[1:] != scores[:-1])):
+        for place in np.flatnonzero((pairs[1:] == pairs[:-1]) & contradict(scores[1:], scores[:-1])):
             row = int(order[place + 1])
             source = next(name for start, name in reversed(self.sources) if start <= row)
-            what = f"score {scores[place + 1]:g} contradicts score {scores[place]:g} of the same query and document"
+            what = f"score {scores[place + 1]:.7g} contradicts score {scores[place]:.7g} of the same query and document"
             self.complaints.about(source, self.lines[row], BadRow("conflicting score", what, "keep one of the two"))
         return PairScores.of(*unpacked(pairs), scores)
 
