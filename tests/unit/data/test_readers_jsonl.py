@@ -117,13 +117,14 @@ def test_a_document_without_a_text_leaves_those_after_it_known_by_id(tmp_path):
 def test_an_id_of_two_documents_is_refused_where_rows_name_documents(tmp_path):
     """The last of them was trained on."""
     write(tmp_path / "train.jsonl", ['{"query_text": "ask", "positive_document_ids": ["p", "o"]}'])
-    texts = {"p": ["first", "first", "second"], "o": ["other"]}
+    texts = {"p": ["first", "first", "second"], "o": ["other", "other "]}
     documents = [json.dumps({"docid": name, "text": text}) for name, found in texts.items() for text in found]
     write(tmp_path / "corpus.jsonl", documents)
     data = check_both_modes(
         lambda mode: Jsonl(str(tmp_path), mode, 0, 0), f"{tmp_path}/corpus.jsonl:3: ", "duplicate id"
     )
     assert positives(data) == {"ask": {"first", "other"}}
+    assert "second" not in data.corpus.texts.to_pylist()  # skipped, as it is said
 
 
 def test_bad_extra_documents_and_empty_splits(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,9 +72,14 @@ class Pairs:
                     self.scores.append(score)
                     self.lines.append(line)
 
-    def add_documents(self, source: Source) -> None:
-        """Take in documents that no pair need name, rows of {title?, text}; their ids are not used."""
+    def add_documents(self, source: Source, without: Collection[tuple[str, int]] = ()) -> None:
+        """Take in documents that no pair need name, rows of {title?, text}, but for those at `without` (file, line).
+
+        Their ids are not used.
+        """
         for line, row in source.rows:
+            if (source.here, line) in without:
+                continue
             try:
                 self._document(document_text(row))
             except BadRow as bad:
@@ -150,8 +155,8 @@ def paired(
         examples = Examples(columns, positive_from, corpus)
         for source in [sources] if isinstance(sources, Source) else sources:
             pairs.add(source, split, examples)
-    if documents is not None:
-        pairs.add_documents(documents())
+    if corpus is not None:
+        pairs.add_documents(corpus.documents(), corpus.repeated)
     return hold_out(pairs.data(name), shares)
 
 
@@ -159,12 +164,14 @@ class ById(Mapping[str, str]):
     """Documents of a corpus file by id, read when the first is asked for.
 
     A row without a text ends the reading with its own line, unless rows are skipped: these are counted where the
-    documents are taken in. So does an id that another text had before, which keeps it where rows are skipped.
+    documents are taken in. So does an id that another text had before: `repeated` has the places (file, line) of such
+    rows. Blanks around a text make it no other.
     """
 
     def __init__(self, documents: Callable[[], Source], complaints: Complaints) -> None:
         self.documents, self.complaints = documents, complaints
         self.texts: dict[str, str] | None = None
+        self.repeated: set[tuple[str, int]] = set()
 
     def _read(self) -> dict[str, str]:
         if self.texts is None:
@@ -179,10 +186,11 @@ class ById(Mapping[str, str]):
                         if self.complaints.on_error == "raise":
                             self.complaints.about(source.here, line, bad)
                         continue
-                    if self.texts.setdefault(str(name), text) != text:
+                    if self.texts.setdefault(str(name), text).strip() != text.strip():
                         what = f"id {str(name)!r} was used above for another text"
                         repeated = BadRow("duplicate id", what, "give every row its own id")
                         self.complaints.about(source.here, line, repeated)
+                        self.repeated.add((source.here, line))
         return self.texts
 
     def __getitem__(self, name: str) -> str:
