@@ -21,6 +21,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
 from hardneg.mining.fused import Fused
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.mining.store import release_lists
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval import embedding_blocks
@@ -197,6 +198,24 @@ def test_a_search_that_cannot_index_the_documents_is_refused_before_the_warm_up(
     Remine({"mined": Stored(2, Dense())}, setting, model, warmup_epochs=3).on_train_start(
         trainer, Mock(spec=L.LightningModule)
     )
+
+
+def test_a_store_that_a_run_trains_on_with_stays_when_the_run_that_mined_it_releases_it(toy, tmp_path):
+    """The other run was interrupted, and goes on with remine.keep_last meanwhile."""
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    recipe = MiningRecipe(Dense().ready(toy, model, tmp_path), 10, "all", KNOWN)
+    store = mine_and_store(recipe, training, tmp_path, "first")
+    rankings = tmp_path / "rankings" / store.card["rankings"]
+    setting = Setting(training, {}, tmp_path, owner="second")
+    on = Remine({"mined": Stored(2, Dense())}, setting, model)
+    on.load_state_dict({"round": 1, "step": 3, "stores": {"mined": [store.folder.name]}})
+    loop = Mock(_can_stop_early=True)
+    trainer = Mock(spec=L.Trainer, global_step=3, current_epoch=0, should_stop=True, fit_loop=loop)
+    on.on_train_start(trainer, Mock(spec=L.LightningModule))
+    release_lists(tmp_path, store.folder.name, "first")
+    assert store.folder.exists() and rankings.exists()
+    release_lists(tmp_path, store.folder.name, "second")
+    assert not store.folder.exists() and not rankings.exists()
 
 
 def test_a_miner_that_follows_the_model_needs_one(toy, tmp_path):
