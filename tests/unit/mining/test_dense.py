@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import lightning as L
@@ -10,7 +11,9 @@ import pytest
 import torch
 from synthetic import make_model
 
+from hardneg.data.tokens import Side, Tokeniser
 from hardneg.data.training_set import TrainingSet
+from hardneg.encoders import checkpoint
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
@@ -122,13 +125,26 @@ def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, sm
     ids=["weights", "prompt", "max_length", "normalize"],
 )
 def test_another_model_never_reuses_a_store(toy, tmp_path, change):
-    from hardneg.data.tokens import Side
-
     change = {key: Side(**value) if isinstance(value, dict) else value for key, value in change.items()}
     training = TrainingSet(toy)
     one, other = (mine(make_model(toy, tmp_path, **more), training, tmp_path) for more in ({}, change))
     assert one.folder != other.folder
     assert one.folder == mine(make_model(toy, tmp_path), training, tmp_path).folder
+
+
+def test_the_datas_prompt_is_for_a_checkpoint_and_not_for_another_encoder(toy, tmp_path):
+    """The checkpoint of a run on these data does not hold their prompt, and was trained behind it."""
+    model = make_model(toy, tmp_path, query=Side("own: "))
+    checkpoint.write(tmp_path / "one.ckpt", checkpoint.Trained(model.recipe, model.tokenizer, model.towers))
+    asked = replace(toy, query_prompt="find: ")
+    for miner, prompt in (
+        (Dense(ckpt_path=str(tmp_path / "one.ckpt")), "find: "),
+        (Dense(encoder=model.recipe), "own: "),
+    ):
+        ready = miner.ready(asked, None, tmp_path, "cpu").model
+        first = Tokeniser(ready.tokenizer, ready.recipe.query)([toy.queries[0]], [prompt])[0]
+        tokens = ready.queries.batch(np.array([0]))
+        assert tokens.input_ids[0].tolist() == first.tolist()
 
 
 def test_the_weights_hash_sees_one_changed_number(toy, tmp_path):
