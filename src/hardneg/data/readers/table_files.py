@@ -46,7 +46,10 @@ def table_rows(
 
 
 def json_rows(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
-    """Yield number and object of a list of them, as in DPR's files; or of each line of a file with an object a line."""
+    """Yield number and object of a list of them, as in DPR's files; or of each line of a file with an object a line.
+
+    Complains about what is no object. Raises `DataError` for a list that is broken JSON.
+    """
     if first_sign(path) != "[":
         yield from json_lines(path, complaints)
         return
