@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardneg.errors import UserError
-
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -84,13 +82,11 @@ def main(arguments: Sequence[str]) -> None:
         if name == "switch":
             command.add_argument("build", help="name of a build, or the beginning of it")
     given = parser.parse_args(arguments)
-    from hardneg.config.command_words import to_type
     from hardneg.serving.index_folder import IndexFolder
+    from hardneg.serving.index_there import check_complete
 
+    check_complete(given.index)
     folder = IndexFolder(given.index)
-    if not folder.builds():
-        make = to_type("index.path", given.index)
-        raise UserError(f"{given.index} holds no complete index; hardneg index ... {make} makes one")
     if given.command == "switch":
         build = folder.named(given.build)
         folder.switch(build)

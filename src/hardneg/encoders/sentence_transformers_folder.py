@@ -25,7 +25,7 @@ from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # where encode_query and _document look
+PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # the names that a side's prompt may have
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
@@ -183,10 +183,28 @@ class ModuleChain:
             )
 
     def prompt(self, side: str) -> str:
-        """What is put in front of a query or a document."""
-        prompts = self.settings.get("prompts") or {}
-        named = [prompts[name] for name in PROMPTS[side] if prompts.get(name) is not None]
-        return named[0] if named else prompts.get(self.settings.get("default_prompt_name") or "", "")
+        """What is put in front of a query or a document: the prompt of the side's name, else the folder's default."""
+        return self._prompt(side)[1]
+
+    def warn_of_prompt(self, side: str) -> None:
+        """Say where a side's prompt is one that sentence-transformers' encode_query or encode_document leaves out.
+
+        It gives every model the prompts `query` and `document`, empty where the folder names none, and so comes neither
+        to a folder's `passage` nor to its default prompt, which its author wants in front.
+        """
+        name, prompt = self._prompt(side)
+        if prompt and name != side:
+            log.warning(
+                "%s: its prompt %r (%s in %s) is put in front of each %s here; encode_%s of sentence-transformers"
+                " leaves it out, where encode with prompt_name=%s gives these vectors",
+                *(self.folder, prompt, name, SETTINGS, side, side, name),
+            )
+
+    def _prompt(self, side: str) -> tuple[str, str]:
+        """Name and text of a side's prompt."""
+        prompts, default = self.settings.get("prompts") or {}, self.settings.get("default_prompt_name") or ""
+        name = next((name for name in PROMPTS[side] if prompts.get(name) is not None), default)
+        return name, prompts.get(name, "")
 
     def max_length(self, side: str) -> int:
         """The longest length of a side, in tokens: what the folder says, else the tokenizer's; `UNCUT` where none is.

@@ -28,6 +28,7 @@ from hardneg.encoders.pretrained import (
     unavailable,
 )
 from hardneg.encoders.text_model import save_activations
+from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer_model import load_model, new_model, open_folder, source_of
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.encoders.unpadded import attend_unpadded
@@ -129,6 +130,9 @@ class Transformer(EncoderRecipe):
             log.info("%s", said(self, told, folder))
         if folder.modules is not None:
             folder.modules.warn_of_width()
+            for side in (QUERY, DOCUMENT):
+                if getattr(self, side).prompt == AUTO:
+                    folder.modules.warn_of_prompt(side)
         return told
 
     def check_model(self) -> None:

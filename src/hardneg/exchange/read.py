@@ -54,6 +54,8 @@ def read(folder: Path) -> Trained:
         raise unknown(folder)
     check_hashes(folder)
     chain.warn_of_width()
+    for side in (QUERY, DOCUMENT):
+        chain.warn_of_prompt(side)
     if chain.routes:
         routes = _routes(chain)
         chains = {side: _chain(routes[side]) for side in (QUERY, DOCUMENT)}

@@ -75,7 +75,10 @@ class BM25(Miner):
         return replace(self, tokens=resolved(self.tokens, data))
 
     def open(self, task: Task) -> Ranker:
-        """Index the pool; documents that share no token with a query (score 0) will not be among its hits."""
+        """Index the pool; documents that share no token with a query (score 0) will not be among its hits.
+
+        Positives outside the pool are scored by its counts of words and lengths.
+        """
         # Token ids rather than words: half the memory, and queries meet unknown words without an error.
         tokenizer = bm25s.tokenization.Tokenizer(
             splitter=splitter(resolved(self.tokens, task.data)),
@@ -84,23 +87,35 @@ class BM25(Miner):
         )
         corpus, pool = task.data.corpus, task.pool
 
-        def blocks() -> Iterator[list[list[int]]]:
-            with progress(len(pool), "index for BM25", "documents") as bar:
-                for start in range(0, len(pool), BLOCK):
-                    rows = pool[start : start + BLOCK]
+        def blocks(wanted: np.ndarray) -> Iterator[list[list[int]]]:
+            with progress(len(wanted), "index for BM25", "documents") as bar:
+                for start in range(0, len(wanted), BLOCK):
+                    rows = wanted[start : start + BLOCK]
                     yield tokenizer.tokenize(corpus.take(rows), update_vocab=True, show_progress=False)
                     bar.update(len(rows))
 
-        index = build_index(blocks(), self.k1, self.b)
+        def places(rows: np.ndarray) -> np.ndarray:
+            found = np.full(len(corpus) + 1, -1, np.int32)  # the last is for -1, no document
+            found[rows] = np.arange(len(rows), dtype=np.int32)
+            return found
+
+        index, place = build_index(blocks(pool), self.k1, self.b), places(pool)
         engine = engine_for(index.size)
-        place = np.full(len(corpus), -1, np.int32)
-        place[pool] = np.arange(len(pool), dtype=np.int32)
+        # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
+        rest = np.setdiff1d(task.positives, pool)
+        if len(rest):
+            beside, place_beside = build_index(blocks(rest), self.k1, self.b, like=index), places(rest)
+            words = len(tokenizer.get_vocab_dict())
+            index, beside = index.with_words(words), beside.with_words(words)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             texts = task.data.queries.take(queries)
             # Documents without a token have an empty one, which a query without a known token must not share.
             asked = tokenizer.tokenize(texts, update_vocab=False, show_progress=False, allow_empty=False)
-            found = find(index, asked, np.where(positives >= 0, place[positives], np.int32(-1)), k, engine)
+            found = find(index, asked, place[positives], k, engine)
+            if len(rest):
+                others = find(beside, asked, place_beside[positives], 1, engine).positives
+                found = replace(found, positives=np.where(np.isnan(found.positives), others, found.positives))
             return replace(found, ids=np.where(found.ids >= 0, pool[found.ids], np.int32(-1)))
 
         return rank

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
@@ -14,13 +14,18 @@ from jaxtyping import Float32, Int32, Int64
 class BM25Index:
     """Word by word, the documents that have it (ascending) and what it adds to their scores (CSC, as bm25s keeps it).
 
-    Word `w` stands in `docs[starts[w]:starts[w + 1]]`; `size` documents are indexed.
+    Word `w` stands in `docs[starts[w]:starts[w + 1]]`; `size` documents are indexed, `mean_length` words long.
     """
 
     scores: Float32[np.ndarray, " postings"]
     docs: Int32[np.ndarray, " postings"]
     starts: Int64[np.ndarray, " words_plus_1"]
     size: int
+    mean_length: float
+
+    def with_words(self, words: int) -> BM25Index:
+        """Return the same for queries with any of this many words, also those that no document here has."""
+        return replace(self, starts=np.pad(self.starts, (0, max(words + 1 - len(self.starts), 0)), mode="edge"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +38,14 @@ class _Counted:
     different: Int64[np.ndarray, " docs"]
 
 
-def build_index(blocks: Iterable[list[list[int]]], k1: float, b: float) -> BM25Index:
+def build_index(blocks: Iterable[list[list[int]]], k1: float, b: float, like: BM25Index | None = None) -> BM25Index:
     """Index blocks of tokenised documents with the numbers of bm25s (its `lucene` method, in float32), to the last bit.
 
     bm25s holds a Python list a document and sorts all entries at once, 28 GB for MS MARCO's passages; this needs 13 to
     16 bytes an entry (a word of a document), and ends with 8.
+
+    How rare words and how long documents are is counted in these documents, or is as in the index `like`: then scores
+    of both can be compared.
     """
     counted = [_count(block) for block in blocks]
     size = sum(len(block.lengths) for block in counted)
@@ -47,7 +55,11 @@ def build_index(blocks: Iterable[list[list[int]]], k1: float, b: float) -> BM25I
         frequencies += np.bincount(block.words, minlength=len(frequencies))
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(frequencies)])
     scores, docs = np.empty(starts[-1], np.float32), np.empty(starts[-1], np.int32)
-    rarity, free, first = _idf(frequencies, size), starts[:-1].copy(), 0
+    if like is None:
+        rarity = _idf(frequencies, size)
+    else:
+        rarity, mean = _idf(np.diff(like.with_words(len(frequencies)).starts), like.size), like.mean_length
+    free, first = starts[:-1].copy(), 0
     for number, block in enumerate(counted):
         lengths = np.repeat(block.lengths, block.different)
         times = block.times.astype(np.float64)
@@ -61,7 +73,7 @@ def build_index(blocks: Iterable[list[list[int]]], k1: float, b: float) -> BM25I
         free += there
         first += len(block.lengths)
         counted[number] = _EMPTY  # its memory is no longer needed
-    return BM25Index(scores, docs, starts, size)
+    return BM25Index(scores, docs, starts, size, mean)
 
 
 def _count(block: list[list[int]]) -> _Counted:

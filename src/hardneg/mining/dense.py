@@ -37,8 +37,10 @@ class Dense(Miner):
     """Mines with the model in training (ANCE, arXiv:2007.00808), with a checkpoint of ours, or with another encoder.
 
     `ckpt_path` and `encoder` null: the model as it is when a round begins. `encoder` is a recipe, as a group option
-    describes one. `precision` is what a miner of its own computes in. `weights` may be `average`: those of the model's
-    moving average, which `callbacks=ema` keeps, for lists that change less from round to round.
+    describes one. Prompts that come with the data replace those of a checkpoint, as where it is trained or evaluated on
+    them (the checkpoint of such a run does not hold them), and not those of an `encoder`. `precision` is what a miner
+    of its own computes in. `weights` may be `average`: those of the model's moving average, which `callbacks=ema`
+    keeps, for lists that change less from round to round.
 
     Raises `ConfigError` for `ckpt_path` and `encoder` at once, another `weights`, and a checkpoint that is not there.
     """
@@ -120,7 +122,7 @@ class Dense(Miner):
         else:
             assert self.encoder is not None
             trained = checkpoint.Trained.as_it_comes(self.encoder, data.corpus, data.queries)
-            data = data.without_prompts()  # they are those of the model in training; this recipe has its own
+            data = data.without_prompts()  # they are for a model trained by us; this recipe has its own
         precision = resolve_precision(self.precision, trained.recipe, str(device))
         towers = trained.towers.to(device)
         return Model.over(data, towers, trained.recipe, trained.tokenizer, precision, cache).kept_in(cache)

@@ -23,6 +23,8 @@ from hardneg.system.cache import fingerprint, taking_turns
 class EmbeddingTeacher:
     """A checkpoint of ours (`ckpt_path`) or another `encoder`, as its own prompts, lengths and pooling make vectors.
 
+    Prompts that come with the data replace those of a checkpoint, and not those of an `encoder` (see `Dense`).
+
     Vectors lie in the cache under all that decides them: weights, tokens, precision. Documents' vectors are shared with
     miners and other runs of this encoder.
     """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32, UInt8
 
-from hardneg.system.cache import release
+from hardneg.system.cache import hold, release
 from hardneg.system.memory_map import Mapped
 
 KEPT = 0  # reason code; 1, 2, ... are the filters in the card's order
@@ -18,11 +18,22 @@ RELABELLED = "relabelled"  # their name for what the teacher found relevant
 
 def release_lists(cache: Path, name: str, owner: str) -> None:
     """Withdraw the owner's claim to this store and to the rankings behind it; what nobody else claims is removed."""
+    for folder in _folders(cache, name):
+        release(folder, owner)
+
+
+def hold_lists(cache: Path, name: str, owner: str) -> None:
+    """Claim for the owner a store that is there, which another may have mined, and the rankings behind it."""
+    if (cache / "stores" / name).exists():
+        for folder in _folders(cache, name):
+            hold(folder, owner)
+
+
+def _folders(cache: Path, name: str) -> list[Path]:
+    """A store and the rankings behind it, as far as its card names them."""
     card = cache / "stores" / name / "card.json"
     rankings = json.loads(card.read_text()).get("rankings") if card.exists() else None
-    release(cache / "stores" / name, owner)
-    if rankings is not None:
-        release(cache / "rankings" / rankings, owner)
+    return [cache / "stores" / name] + ([] if rankings is None else [cache / "rankings" / rankings])
 
 
 class Store:

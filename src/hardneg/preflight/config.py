@@ -99,7 +99,7 @@ def check_paths(node: dict[str, Any]) -> None:
     if node.get("from_index"):
         from hardneg.serving.index_there import check_complete
 
-        check_complete(node["from_index"])
+        check_complete(node["from_index"], "from_index=")
 
 
 def check_chosen(node: dict[str, Any]) -> None:

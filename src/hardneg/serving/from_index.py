@@ -45,7 +45,7 @@ class IndexVectors(VectorSource):
         self._said = False
         if data.mixed:
             raise ConfigError("from_index: an index is of one data set, and this is a mix of several; leave it null")
-        check_complete(root)
+        check_complete(root, "from_index=")
 
     @cached_property
     def _digests(self) -> np.ndarray:

@@ -16,8 +16,8 @@ def check_build(path: str | Path | None, build: str | None) -> None:
     IndexFolder(path).chosen(build)
 
 
-def check_complete(from_index: str | Path) -> None:
-    """Raise `ConfigError` for a folder whose vectors are to be read, and that holds no complete index."""
-    if not IndexFolder(from_index).builds():
-        make = to_type("index.path", from_index)
-        raise ConfigError(f"from_index={from_index} holds no complete index; hardneg index ... {make} makes one")
+def check_complete(path: str | Path, key: str = "") -> None:
+    """Raise `ConfigError` for a folder, given as `key`, that holds no complete index."""
+    if not IndexFolder(path).builds():
+        make = to_type("index.path", path)
+        raise ConfigError(f"{key}{path} holds no complete index; hardneg index ... {make} makes one")

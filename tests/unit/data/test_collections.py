@@ -343,6 +343,29 @@ def test_xml_topics(tmp_path):
         list(trec_topics(path, ("question",), Complaints("raise")))
 
 
+def test_tags_of_html_within_a_topics_field_are_dropped_and_their_text_stays(tmp_path):
+    """All of a field behind the first of them was lost."""
+    path = tmp_path / "topics.txt"
+    path.write_text(
+        "<top>\n<num> Number: 7\n<title> Identify <b>stuff</b> here\n<desc> Description:\none<BR>two\n</top>\n"
+        "<top><num>8</num><title>Find <i>it</i> now</title><desc><p>three</p> <p>four</p></desc></top>\n"
+    )
+    rows = [row for _, row in trec_topics(path, ("title", "description"), Complaints("raise"))]
+    assert [row["text"] for row in rows] == ["Identify stuff here one two", "Find it now three four"]
+
+
+def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tmp_path):
+    (tmp_path / "docs.json").write_text('[\n\t{"id": "d1", "contents": "one"},\n\t{"id": "d2", "contents": "two"}]\n')
+    (tmp_path / "queries.tsv").write_text("[1]\twhat\n")
+    (tmp_path / "qrels.test.tsv").write_text("[1]\t0\td1\t1\n")
+    data = Collection(str(tmp_path), documents="docs.json").load()
+    assert data.corpus.ids.to_pylist() == ["d1", "d2"] and data.corpus[1] == "two"
+    assert data.queries.ids.to_pylist() == ["[1]"]
+    (tmp_path / "docs.json").write_text('[{"id": "d1", "contents": "one"}, {"contents": "two"}]')
+    with pytest.raises(DataError, match=r"docs.json:1: "):
+        Collection(str(tmp_path), documents="docs.json").load()
+
+
 def test_quotes_within_texts_stay_where_a_header_names_the_columns(tmp_path):
     rows = [("id", "text"), ("1", '"Heroes" by "Bowie"'), ("2", '"Heroes"'), ("3", 'a "b"')]
     collection_layouts.tsv(tmp_path / "collection.tsv", rows)

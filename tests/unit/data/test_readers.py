@@ -110,11 +110,12 @@ def test_document_text(tmp_path, row, text):
         TRAIN[1:],
         ["q0 0 007 1", "q1 0 7 2"],
         ["q0\t0\t007\t1", "q1\tQ0\t7\t2"],
+        ["q0\t0 007 1", "q1 0\t7\t2"],
         ["qid\tpid\trel", *TRAIN[1:]],
         ["\ufeff" + TRAIN[0] + "\r", "q0\t007\t1\r", "", "q1\t7\t2\r"],
         [*TRAIN, "q0\t007\t1.0"],  # says the same again
     ],
-    ids=["no header", "TREC blanks", "TREC tabs", "other header", "BOM, CRLF, blank line", "repeated row"],
+    ids=["no header", "TREC blanks", "TREC tabs", "TREC both", "other header", "BOM, CRLF, blank line", "repeated row"],
 )
 def test_qrels_layouts(tmp_path, train):
     data = Beir(beir(tmp_path, train=train)).load()

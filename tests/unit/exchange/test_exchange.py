@@ -166,6 +166,23 @@ def test_what_we_do_not_have_is_refused(modules, pooling, settings, said, tmp_pa
     assert not (tmp_path / "a.ckpt").exists()
 
 
+def test_a_prompt_that_encode_document_leaves_out_is_told_of(trained, tmp_path, caplog):
+    export.main([str(trained(NODES["mean"])), str(tmp_path / "out")])
+    import_.main([str(tmp_path / "out"), str(tmp_path / "usual.ckpt")])
+    assert "prompt" not in caplog.text
+    settings = {"prompts": {"query": "q: ", "passage": "p: "}}
+    (tmp_path / "out/config_sentence_transformers.json").write_text(json.dumps(settings))
+    import_.main([str(tmp_path / "out"), str(tmp_path / "back.ckpt")])
+    [record] = [record for record in caplog.records if "prompt" in record.message]
+    assert "'p: ' (passage in config_sentence_transformers.json)" in record.message
+    assert "encode_document" in record.message
+    theirs = sentence_transformers.SentenceTransformer(str(tmp_path / "out"))
+    bare, prompted = (theirs.encode(["a text"], prompt=prompt) for prompt in ("", "p: "))
+    assert not np.allclose(bare, prompted, atol=1e-3)
+    assert np.allclose(theirs.encode(["a text"], prompt_name="passage"), prompted, atol=1e-5)
+    assert np.allclose(theirs.encode_document(["a text"]), bare, atol=1e-5)  # once it is not, nothing is to be told
+
+
 def test_prompts_and_lengths_of_an_older_folder(trained, toy, tmp_path):
     export.main([str(trained({**NODES["mean"], "normalize": False})), str(tmp_path / "out")])
     old = {"prompts": {"query": "q: ", "passage": "p: "}, "similarity_fn_name": None}

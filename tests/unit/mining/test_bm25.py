@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +17,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from hardneg.data.tables import Texts
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError
+from hardneg.filters.score_margin import AbsoluteMargin, RelativeMargin
+from hardneg.mining.base import Task
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.bm25_tokens import by_script, pairs, splitter
+from hardneg.mining.filtering import filter_hits
 
 DOCS = [
     "red apple red pear",
@@ -59,6 +64,47 @@ def test_it_is_the_formula(k1, b):
         assert set(ids[kept].tolist()) == set(np.flatnonzero(expected > 0).tolist())
         np.testing.assert_allclose(scores[kept], expected[ids[kept]], rtol=1e-5)
         assert (np.diff(scores[kept]) <= 0).all(), "best first"
+
+
+def test_a_positive_outside_the_pool_is_scored_as_if_it_stood_there():
+    """By the pool's counts: a word that no document there has is as rare as can be."""
+    pool, k1, b = [0, 1, 3], 1.2, 0.75
+    queries = ["red apple", "green sea tree", "sky"]
+    data = RetrievalData("texts", corpus(DOCS), corpus(queries), {})
+    task = Task(data, np.array(pool, np.int32), np.array([0, 2, 4], np.int32), Path())
+    miner = BM25(k1=k1, b=b, language=None, stopwords=None)
+    asked = np.array([[0, 2], [2, -1], [2, 4]], np.int32)
+    found = miner.open(task)(np.arange(3, dtype=np.int32), asked, 6)
+    inside = [DOCS[row].split() for row in pool]
+    mean = sum(map(len, inside)) / len(pool)
+
+    def score(query, doc):
+        total, words = 0.0, DOCS[doc].split()
+        for word in query.split():
+            n = sum(word in other for other in inside)
+            tf = words.count(word)
+            idf = math.log(1 + (len(pool) - n + 0.5) / (n + 0.5))
+            total += idf * tf / (tf + k1 * (1 - b + b * len(words) / mean))
+        return total
+
+    expected = [
+        [np.nan if doc < 0 else score(query, doc) for doc in docs] for query, docs in zip(queries, asked, strict=True)
+    ]
+    np.testing.assert_allclose(found.positives, expected, rtol=1e-5)
+    assert np.isin(found.ids, [-1, *pool]).all()
+    alone = miner.open(replace(task, positives=np.empty(0, np.int32)))(np.arange(3, dtype=np.int32), asked, 6)
+    np.testing.assert_array_equal(found.ids, alone.ids)
+    np.testing.assert_array_equal(found.scores, alone.scores)
+
+
+@pytest.mark.parametrize("margin", [AbsoluteMargin(0.0), RelativeMargin(0.0)], ids=["absolute", "relative"])
+def test_what_scores_above_a_positive_outside_the_pool_is_dropped(margin):
+    data = RetrievalData("texts", corpus(["red blue sea", "red", "red blue sea sky sky"]), corpus(["red sky"]), {})
+    task = Task(data, np.array([1, 2], np.int32), np.array([0], np.int32), Path())
+    known, queries = np.array([[0]], np.int32), np.array([0], np.int32)
+    hits = BM25().open(task)(queries, known, 2)
+    reasons, _ = filter_hits(hits, known, queries, {"margin": margin})
+    assert (reasons == 1).all()  # both say more of `red`, or of `sky`
 
 
 def test_documents_without_a_word_of_the_query_are_left_out():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import lightning as L
@@ -10,7 +11,9 @@ import pytest
 import torch
 from synthetic import make_model
 
+from hardneg.data.tokens import Side, Tokeniser
 from hardneg.data.training_set import TrainingSet
+from hardneg.encoders import checkpoint
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
@@ -21,6 +24,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
 from hardneg.mining.fused import Fused
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
+from hardneg.mining.store import release_lists
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval import embedding_blocks
@@ -121,13 +125,26 @@ def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, sm
     ids=["weights", "prompt", "max_length", "normalize"],
 )
 def test_another_model_never_reuses_a_store(toy, tmp_path, change):
-    from hardneg.data.tokens import Side
-
     change = {key: Side(**value) if isinstance(value, dict) else value for key, value in change.items()}
     training = TrainingSet(toy)
     one, other = (mine(make_model(toy, tmp_path, **more), training, tmp_path) for more in ({}, change))
     assert one.folder != other.folder
     assert one.folder == mine(make_model(toy, tmp_path), training, tmp_path).folder
+
+
+def test_the_datas_prompt_is_for_a_checkpoint_and_not_for_another_encoder(toy, tmp_path):
+    """The checkpoint of a run on these data does not hold their prompt, and was trained behind it."""
+    model = make_model(toy, tmp_path, query=Side("own: "))
+    checkpoint.write(tmp_path / "one.ckpt", checkpoint.Trained(model.recipe, model.tokenizer, model.towers))
+    asked = replace(toy, query_prompt="find: ")
+    for miner, prompt in (
+        (Dense(ckpt_path=str(tmp_path / "one.ckpt")), "find: "),
+        (Dense(encoder=model.recipe), "own: "),
+    ):
+        ready = miner.ready(asked, None, tmp_path, "cpu").model
+        first = Tokeniser(ready.tokenizer, ready.recipe.query)([toy.queries[0]], [prompt])[0]
+        tokens = ready.queries.batch(np.array([0]))
+        assert tokens.input_ids[0].tolist() == first.tolist()
 
 
 def test_the_weights_hash_sees_one_changed_number(toy, tmp_path):
@@ -197,6 +214,24 @@ def test_a_search_that_cannot_index_the_documents_is_refused_before_the_warm_up(
     Remine({"mined": Stored(2, Dense())}, setting, model, warmup_epochs=3).on_train_start(
         trainer, Mock(spec=L.LightningModule)
     )
+
+
+def test_a_store_that_a_run_trains_on_with_stays_when_the_run_that_mined_it_releases_it(toy, tmp_path):
+    """The other run was interrupted, and goes on with remine.keep_last meanwhile."""
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    recipe = MiningRecipe(Dense().ready(toy, model, tmp_path), 10, "all", KNOWN)
+    store = mine_and_store(recipe, training, tmp_path, "first")
+    rankings = tmp_path / "rankings" / store.card["rankings"]
+    setting = Setting(training, {}, tmp_path, owner="second")
+    on = Remine({"mined": Stored(2, Dense())}, setting, model)
+    on.load_state_dict({"round": 1, "step": 3, "stores": {"mined": [store.folder.name]}})
+    loop = Mock(_can_stop_early=True)
+    trainer = Mock(spec=L.Trainer, global_step=3, current_epoch=0, should_stop=True, fit_loop=loop)
+    on.on_train_start(trainer, Mock(spec=L.LightningModule))
+    release_lists(tmp_path, store.folder.name, "first")
+    assert store.folder.exists() and rankings.exists()
+    release_lists(tmp_path, store.folder.name, "second")
+    assert not store.folder.exists() and not rankings.exists()
 
 
 def test_a_miner_that_follows_the_model_needs_one(toy, tmp_path):

@@ -1,4 +1,4 @@
-"""Rows of a collection's documents and queries: TSV without a header, JSONL or SGML, told by the first character."""
+"""Rows of a collection's documents and queries: TSV without a header, JSON or SGML, told by how the file begins."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.lines import BadRow, Complaints, first_sign, json_lines, text_lines
+from hardneg.data.readers.lines import BadRow, Complaints, first_sign, text_lines
 from hardneg.data.readers.quotes import Lines, are_quotes_of_lines, unpacked
+from hardneg.data.readers.table_files import json_rows
 from hardneg.data.readers.trec import trec_documents, trec_topics
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -33,7 +34,7 @@ def documents(paths: list[Path], complaints: Complaints) -> Source:
         sign = first_sign(path)
         if sign == "<":
             return trec_documents(path, complaints)
-        if sign == "{":
+        if sign == "{" or first_sign(path, 2) == "[{":
             return _objects(path, *DOCUMENTS, complaints)
         return _columns(path, DOCUMENTS, DOCUMENT_COLUMNS, "ID<tab>TEXT, or ID<tab>URL<tab>TITLE<tab>TEXT", complaints)
 
@@ -47,7 +48,7 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
         sign = first_sign(path)
         if sign == "<":
             return trec_topics(path, fields, complaints)
-        if sign == "{":
+        if sign == "{" or first_sign(path, 2) == "[{":
             return _objects(path, *QUERIES, complaints)
         return _columns(path, QUERIES, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
 
@@ -109,7 +110,7 @@ def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
 
 
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
-    for line, row in json_lines(path, complaints):
+    for line, row in json_rows(path, complaints):
         key = next((key for key in ids if key in row), ids[0])
         if key == "docid" and "pid" in row:  # a passage of MS MARCO v2, and the document that it was cut from
             key = "pid"

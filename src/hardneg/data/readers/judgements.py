@@ -26,13 +26,14 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
     """Yield number and (query id, document id, score) of each line of a qrels file.
 
     Layout: three columns, or TREC's four of which the second is not used; the first line decides, and may be a header
-    (it ends in `score`). Columns are separated by tabs, in a line without tabs by blanks. Complains about other lines,
-    and, with four columns, about a document that is judged twice under different second ones: TREC's subtopics.
+    (it ends in `score`). Columns are separated by tabs, in a line without tabs by blanks; TREC's four by both, where
+    tabs alone give another number (but three in the first line are three). Complains about other lines, and, with four
+    columns, about a document that is judged twice under different second ones: TREC's subtopics.
     """
     width = header = 0
     seen, seconds = False, dict[tuple[str, str], str]()
     for line, text in text_lines(path, complaints):
-        columns = _columns(text)
+        columns = _columns(text, width)
         if _is_comment(text, columns[-1]):
             what = "a comment, which this format does not have"
             complaints.about(path, line, BadRow("comment", what, "remove the line"))
@@ -62,9 +63,12 @@ def tsv_judgements(path: Path, complaints: Complaints) -> Iterator[tuple[int, tu
         complaints.about(path, header, bad)
 
 
-def _columns(text: str) -> list[str]:
-    """Cut a line; TREC's ids cannot hold blanks, so those around its columns are no part of them."""
+def _columns(text: str, width: int) -> list[str]:
+    """Cut a line, of a file with this many columns (0: the first line); TREC's ids cannot hold blanks, others may."""
     columns = text.split("\t") if "\t" in text else text.split()
+    expected = (width,) if width else (3, 4)
+    if len(columns) not in expected and 4 in expected and len(text.split()) == 4:
+        return text.split()
     return [column.strip() for column in columns] if len(columns) == 4 else columns
 
 

@@ -113,11 +113,11 @@ def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
         return raw.decode(otherwise)
 
 
-def first_sign(path: Path) -> str:
-    """Return the first character that is not blank, of a plain or packed file; raises as reading does."""
+def first_sign(path: Path, count: int = 1) -> str:
+    """Return the first characters that are not blank, of a plain or packed file; raises as reading does."""
     with opened(path) as stream:
         try:
-            return stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")[:1]
+            return "".join(stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff").split())[:count]
         except DAMAGED:
             return ""  # reading will say where it is damaged
 

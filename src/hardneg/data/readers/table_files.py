@@ -41,12 +41,15 @@ def table_rows(
     if kind in (".jsonl", ".ndjson"):
         return Source(str(path), json_lines(path, complaints))
     if kind == ".json":
-        return Source(str(path), _json(path, complaints))
+        return Source(str(path), json_rows(path, complaints))
     return Source(str(path), _counted(_columnar(path, kind), path, complaints))
 
 
-def _json(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
-    """A list of objects, as in DPR's files; or, with the same ending, an object per line."""
+def json_rows(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
+    """Yield number and object of a list of them, as in DPR's files; or of each line of a file with an object a line.
+
+    Complains about what is no object. Raises `DataError` for a list that is broken JSON.
+    """
     if first_sign(path) != "[":
         yield from json_lines(path, complaints)
         return

@@ -18,6 +18,7 @@ NO_TEXT = re.compile(r"<(DOCNO|DOCID|DOCHDR|DOCOLDNO)\b[^>]*>.*?</\1\s*>", re.DO
 BEGIN = "<(?=[A-Za-z/!?])"  # of markup, as in HTML; any other < is text, as in 1 < 2
 TAG = re.compile(rf"{BEGIN}[^<>]*>")
 FIELD = re.compile(rf"<([A-Za-z]\w*)[^<>]*>((?:(?!{BEGIN}).)*)", re.DOTALL)  # topics do not close their tags
+INNER = re.compile(r"</?(?:a|b|br|em|font|i|p|span|strong|sub|sup|tt|u)\b[^<>]*>", re.IGNORECASE)  # HTML within a field
 NAMES = {"desc": "description", "narr": "narrative", "num": "number"}
 PROMPTS = re.compile(r"^\s*(Number|Topic|Description|Narrative)\s*:\s*", re.IGNORECASE)
 
@@ -38,13 +39,13 @@ def trec_documents(path: Path, complaints: Complaints) -> Iterator[tuple[int, di
 
 
 def trec_topics(path: Path, fields: tuple[str, ...], complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line and {_id, text} of each topic: its `fields` joined by a blank.
+    """Yield line and {_id, text} of each topic: its `fields` joined by a blank; HTML's tags within them are dropped.
 
     Layout: <top> with <num>, <title>, <desc> and <narr>, whose ends may be missing, or XML's <topic number="1">; where
     a topic has no title, its <query>. Complains about topics without a number or without a field.
     """
     for line, attributes, block in _blocks(path, "top|topic", complaints):
-        found = {NAMES.get(tag.lower(), tag.lower()): text for tag, text in FIELD.findall(block)}
+        found = {NAMES.get(tag.lower(), tag.lower()): text for tag, text in FIELD.findall(INNER.sub(" ", block))}
         number = re.search(r"number\s*=\s*[\"']?([^\"'>\s]+)", attributes or "")
         name = number[1] if number else PROMPTS.sub("", found.get("number", "")).strip()
         if "title" not in found and "query" in found:

@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning as L
 
-from hardneg.mining.store import release_lists
+from hardneg.mining.store import hold_lists, release_lists
 from hardneg.negatives.base import Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.stored import Stored
@@ -65,6 +65,8 @@ class Remine(L.Callback):
         """Open the stores that the checkpoint names; see that a first round can begin; mine what is due already."""
         for name, stores in self.stores.items():
             if stores:
+                if self.setting.owner is not None:  # another run may have mined it, and remove it when it goes on
+                    agreement.first(partial(hold_lists, self.setting.cache, stores[-1], self.setting.owner))
                 self.sources[name].open(self.setting.cache / "stores" / stores[-1])
         for name in self.new if self.round else self.sources:
             self.sources[name].check(replace(self.setting, model=self.model))
