@@ -129,7 +129,7 @@ def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateF
     """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
     filters = prepared(classes.build_group(cfg.filter, "filter"), training)
     sources = classes.build_group(cfg.negatives, "negatives").values()
-    if not all(getattr(source, "avoids_positives", False) for source in sources):
+    if not all(source.avoids_positives for source in sources):
         warn_of_positives(filters.values())
     if any(isinstance(rule, Guide) for rule in filters.values()):
         documents = candidates_of(sources)
