@@ -257,6 +257,8 @@ def test_a_trial_may_cut_the_epochs_of_a_curriculum(debug):
 def test_a_run_that_goes_on_keeps_the_arguments_it_was_begun_with(tmp_path):
     torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
     check_config(compose("+trainer.limit_val_batches=0", f"ckpt_path={tmp_path}/last.ckpt"))
+    queue = ("negatives=[in_batch,queue]", "negatives.queue.logq=true")  # corrected alone
+    check_config(compose(*queue, f"ckpt_path={tmp_path}/last.ckpt"))
 
 
 EASY = ["strategy=easy_to_hard"]
@@ -511,6 +513,8 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
             "+teacher@negatives.in_batch.teacher=bi_encoder",
         ),
         (["negatives.in_batch.logq=true", "loss=triplet"], "negatives.in_batch.logq=true corrects", "add infonce"),
+        (["negatives=[in_batch,queue]", "negatives.queue.logq=true"], "loss=infonce", "in_batch.logq=true too"),
+        (["negatives=[in_batch,queue]", "negatives.in_batch.logq=true"], "loss=infonce", "queue.logq=true too"),
         (["encoder.matryoshka=[64,512]"], "encoder.matryoshka needs widths of at most 256", "got 512"),
         (
             ["encoder=minilm", "encoder.matryoshka=[64,512]"],

@@ -46,6 +46,11 @@ class PairScores:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def any_of(self, queries: range) -> bool:
+        """Whether a pair of one of these query rows has a score."""
+        start, stop = np.searchsorted(self.pairs, [queries.start << 32, queries.stop << 32])
+        return bool(start < stop)
+
     def look_up(
         self, query: int | Int[np.ndarray, "n 1"], docs: Int[np.ndarray, "*n k"]
     ) -> Float32[np.ndarray, "*n k"]:

@@ -12,7 +12,7 @@ import pyarrow.compute
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 
-HELD = 262_144  # words whose tokens are remembered; then it begins anew, so that memory is bounded
+HELD_WORDS = 262_144  # whose tokens are remembered; then it begins anew, so that memory is bounded
 
 # Parts of a tokenizer that look at nothing beyond a blank, whichever word stands there.
 NORMALIZERS = {"BertNormalizer", "Lowercase"}
@@ -100,7 +100,7 @@ class WordByWord:
 
     def _numbers(self, words: list[str]) -> Int64[np.ndarray, " n"]:
         """Number these words, tokenising those that are new."""
-        if len(self._number) > HELD:
+        if len(self._number) > HELD_WORDS:
             self._forget()
         new = [word for word in words if word not in self._number]
         if new:

@@ -7,7 +7,9 @@ from typing import Any
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.pooling import LATENT_ATTENTION
 
-OF_TRAINING = ("unpad", "gradient_checkpointing")  # how a training step is computed
+# How a training step is computed. They change no embedding either, as those of `TRAINING_ONLY` (`base.py`), but cannot
+# join them there: they are part of `embedding_settings`, by whose hash stored vectors are found.
+OF_TRAINING = ("unpad", "gradient_checkpointing")
 
 
 def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[Any, Any]]:

@@ -107,16 +107,21 @@ class Candidates:
     ) -> Candidates:
         """Add an online source's columns to every row; a row's own documents are masked, not repeated.
 
-        `d` are the rows' first positives, which only columns whose `pairing` says so are scored with.
+        Where columns are sampled (`log_q`), so are copies that others brought: a document counts once in the sum that
+        they estimate. `d` are the rows' first positives, which only columns whose `pairing` says so are scored with.
         """
         rows = torch.arange(len(q), device=q.device) + rank * len(q)
         shape = (len(q), len(columns.ids))
         ids = columns.ids.expand(shape)
+        valid = (columns.owner != rows[:, None]) & (ids >= 0)
+        if columns.log_q is not None:
+            for own in self.ids[:, : self.slots].unbind(dim=1):  # one pass per document, to avoid a (B, M, G) array
+                valid &= (ids != own[:, None]) | columns.log_q.isnan()
         grown: dict[str, Any] = {
             "scores": _scores(q, d, columns),
             "ids": ids,
             "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
-            "valid": (columns.owner != rows[:, None]) & (ids >= 0),
+            "valid": valid,
             "source": torch.full(shape, self.names.index(name), dtype=torch.int8, device=q.device),
         }
         if self.teacher is not None:

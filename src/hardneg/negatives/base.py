@@ -65,6 +65,7 @@ class Source:
 
     has_teacher: bool = False  # its negatives bring a teacher's scores
     follows_model: bool = False  # what it draws from changes with the model in training
+    avoids_positives: bool = False  # draws no known positive, whatever the filters
     of_batch: bool = False  # offers what is in the batch, and nothing else
     teaches_live: bool = False  # brings a teacher that scores every pair of a step
     logq: bool = False  # a softmax is corrected for how often its columns come
@@ -80,13 +81,11 @@ class OfflineSource(Source, ABC):
 
     Lives in the dataset: numpy only, and picklable, because data-loading workers copy it. The constructor is cheap and
     checks its arguments; `prepare` does the work. `draw` is all that a source must have; `draw_batch`, which does it
-    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `avoids_positives`: draws no
-    known positive, whatever the filters. `version` changes when draws change: what workers have prefetched is then
-    void.
+    for a batch at once, is for speed. `relabels`: may find positives beyond the labels. `version` changes when draws
+    change: what workers have prefetched is then void.
     """
 
     relabels: bool = False
-    avoids_positives: bool = False
     version: int = 0
 
     def __init__(self, k: int) -> None:

@@ -21,7 +21,7 @@ from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
 from hardneg.retrieval.exact_search import DOCS, QUERIES
 from hardneg.system.progress import silent
 
-HELD = 2 * 1024**3  # bytes of sampled documents that are held in main memory
+HELD_BYTES = 2 * 1024**3  # of sampled documents that are held in main memory
 ROUNDING = 1e-6  # of the product of two lengths: what their dot product may differ by, however it is computed
 
 
@@ -122,7 +122,7 @@ class Consistency(ByEncoder):
 
 def _held(blocks: Blocks, device: torch.device) -> Iterable[Tensor]:
     """Hold the vectors on the device, or in main memory, where they fit; else they are read again each time."""
-    free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else HELD
+    free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else HELD_BYTES
     return [block.to(device) for block in blocks] if len(blocks) * blocks.dim * 4 < free else blocks
 
 

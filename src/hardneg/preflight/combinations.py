@@ -21,7 +21,7 @@ from hardneg.preflight.averaging import check_averaging
 from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.preflight.dev_metrics import check_dev_metrics, check_subset
 from hardneg.preflight.filters import check_filters
-from hardneg.preflight.losses import check_losses, check_one_teacher, check_warmed_up
+from hardneg.preflight.losses import check_corrected_alike, check_losses, check_one_teacher, check_warmed_up
 from hardneg.preflight.ranges import check_ranges, check_remine
 from hardneg.preflight.sets import check_symmetric_in_blended
 from hardneg.preflight.split_weights import check_split, splits_weights
@@ -80,6 +80,7 @@ def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
     check_offline_only(node, sources, losses)
     check_symmetric_in_blended(node, losses)
     check_queues(node, sources)
+    check_corrected_alike(node, losses, sources)
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
     check_frozen(node, made["encoder"])

@@ -11,6 +11,7 @@ from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
+from hardneg.negatives.queue import Queue
 from hardneg.preflight.beginnings import only_where_it_begins
 
 
@@ -37,6 +38,26 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
             f"negatives.{void[0]}.logq=true corrects a softmax, and loss=[{','.join(losses)}] holds none that reads it;"
             f" add infonce, or set negatives.{void[0]}.logq=false"
         )
+
+
+@only_where_it_begins
+def check_corrected_alike(node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any]) -> None:
+    """Raise `ConfigError` where a softmax reads in-batch negatives and a queue of which one alone is corrected.
+
+    Beside the corrected sum over all documents the other would count popular ones as often as they come; those of the
+    batch twice, as a corrected queue offers them too.
+    """
+    online = {name: source.logq for name, source in sources.items() if isinstance(source, InBatch | Queue)}
+    for name, loss in losses.items():
+        read = {source: logq for source, logq in online.items() if loss.corrects_sampling and loss.reads(source)}
+        if len(set(read.values())) > 1:
+            corrected = next(source for source, logq in read.items() if logq)
+            other = next(source for source, logq in read.items() if not logq)
+            raise ConfigError(
+                f"loss={name} reads {corrected} and {other}, and negatives.{corrected}.logq=true corrects one alone for"
+                f" popular documents; set negatives.{other}.logq=true too, or negatives.{corrected}.logq=false, or"
+                f" leave one to another loss, by loss.{name}.sources"
+            )
 
 
 def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from hardneg.system import collectives, distributed, split_weights
 from hardneg.system.progress import progress
 
 BLOCK = 65_536  # documents in memory at a time
-HELD = 1024**3  # bytes of vectors that are held for a second ranking with the same weights
+HELD_BYTES = 1024**3  # of vectors that are held for a second ranking with the same weights
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Retriever:
     def same_weights(self) -> Iterator[None]:
         """Embed all documents once for all rankings within this block, in which the weights do not change.
 
-        Vectors of more than `HELD` bytes that are not on disk are computed again.
+        Vectors of more than `HELD_BYTES` that are not on disk are computed again.
         """
         self._held.append(None)
         try:
@@ -125,7 +125,7 @@ class Retriever:
         rows = np.arange(len(self.docs), dtype=np.int32) if documents is None else documents
         mine = rows[collectives.shard(len(rows))]
         most = -(-len(rows) // distributed.world_size())  # of any rank: they must embed again together, or not at all
-        keep = bool(self._held) and documents is None and most * towers.dim * 4 <= HELD
+        keep = bool(self._held) and documents is None and most * towers.dim * 4 <= HELD_BYTES
         passed = []
         for block in self._embedded(towers, mine, whole=documents is None):
             if keep:

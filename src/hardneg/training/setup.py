@@ -129,7 +129,7 @@ def make_filters(cfg: DictConfig, training: TrainingSet) -> dict[str, CandidateF
     """Make the filters and let them build what they look up; a guide embeds what it may be asked about."""
     filters = prepared(classes.build_group(cfg.filter, "filter"), training)
     sources = classes.build_group(cfg.negatives, "negatives").values()
-    if not all(getattr(source, "avoids_positives", False) for source in sources):
+    if not all(source.avoids_positives for source in sources):
         warn_of_positives(filters.values())
     if any(isinstance(rule, Guide) for rule in filters.values()):
         documents = candidates_of(sources)
@@ -229,22 +229,32 @@ def check_one_scale(losses: Mapping[str, Weighed], offline: Mapping[str, Offline
     """Raise `ConfigError` where a loss would compare the scores in the data with those of a teacher.
 
     Of several teachers the config tells (`preflight.losses.check_one_teacher`); whether the data have scores is known
-    only now. Positives have the score of the first source that gives any.
+    only now. Positives have the score of the first source that gives any. The sets of a mix are told apart, as each may
+    have scores, or draw from a source, that others do not; but not where a loss compares rows of several.
     """
     giving = giving_scores(offline, data)
     teachers = {name: getattr(offline[name], "teacher", None) for name in giving}
+    of_data = [name for name in giving if isinstance(offline[name], Given) and teachers[name] is None]
     for name, loss in losses.items():
-        if not loss.needs_teacher or getattr(loss, "live_teacher", False):
+        if not isinstance(loss, Loss) or not loss.needs_teacher or loss.live_teacher:
             continue
-        read = [source for source in giving if source == giving[0] or loss.reads(source)]
-        of_data = [source for source in read if isinstance(offline[source], Given) and teachers[source] is None]
-        of_teacher = [source for source in read if teachers[source] is not None]
-        if of_data and of_teacher:
-            raise ConfigError(
-                f"loss={name} reads scores of negatives.{of_teacher[0]}.teacher, and negatives={of_data[0]} brings"
-                f" those in the data {data.name!r}, on a scale of their own; have one teacher score both, as"
-                f" teacher=... does, or leave negatives.{of_teacher[0]}.teacher out"
-            )
+        read: list[str] = []
+        for part in data.parts:
+            if loss.sets is not None and part.name not in loss.sets:
+                continue
+            graded = data.scored is not None and data.scored.any_of(part.queries)
+            scoring = [source for source in giving if graded or source not in of_data]
+            read = read if loss.mixes_rows and data.blended else []
+            read += scoring[:1]  # the positives'
+            read += [source for source in scoring if loss.reads(source) and part.k.get(source, offline[source].k)]
+            by_data = [source for source in read if source in of_data]
+            by_teacher = [source for source in read if teachers[source] is not None]
+            if by_data and by_teacher:
+                raise ConfigError(
+                    f"loss={name} reads scores of negatives.{by_teacher[0]}.teacher, and negatives={by_data[0]} brings"
+                    f" those in the data {part.name!r}, on a scale of their own; have one teacher score both, as"
+                    f" teacher=... does, or leave negatives.{by_teacher[0]}.teacher out"
+                )
 
 
 def teacher_vectors(losses: Mapping[str, Weighed], setting: Setting) -> StoredVectors | None:

@@ -11,7 +11,7 @@ from hardneg.errors import UserError
 
 
 def columns(rows, monkeypatch, held, block=4):
-    monkeypatch.setattr(arrow_columns, "HELD", held)
+    monkeypatch.setattr(arrow_columns, "HELD_BYTES", held)
     monkeypatch.setattr(arrow_columns, "BLOCK", block)
     found = ArrowColumns(2)
     for row in rows:

@@ -92,7 +92,7 @@ def test_a_word_is_tokenised_once_and_again_only_when_too_many_were_seen(monkeyp
     known = len(by_words._ids)
     again = by_words(asked)
     assert len(by_words._ids) == known
-    monkeypatch.setattr(word_by_word, "HELD", 3)
+    monkeypatch.setattr(word_by_word, "HELD_WORDS", 3)
     for found in (again, by_words(asked), by_words(asked.slice(7, 20))):
         assert found[0].tolist() == (first[0].tolist() if len(found[1]) == len(asked) else found[0].tolist())
     assert len(by_words._number) < known, "it has begun anew"

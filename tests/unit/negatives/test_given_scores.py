@@ -25,6 +25,7 @@ from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError, DataError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.teacher_score import TeacherScore
+from hardneg.losses.cosent import CoSENT
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.kl import KL
 from hardneg.losses.margin_mse import MarginMSE
@@ -258,6 +259,32 @@ def test_scores_in_the_data_are_not_compared_with_those_of_a_teacher(tmp_path):
     check_one_scale({"kl": KL()}, {"given": Given(1), "random": Random(1)}, data)
     bare = read(tmp_path, [{key: value for key, value in line.items() if "scores" not in key} for line in LINES])
     check_one_scale({"kl": KL()}, sources, bare)
+
+
+def test_sets_of_a_mix_may_each_have_a_scale_of_their_own(tmp_path):
+    """No row of it holds scores of both: one set is drawn from its own lists, the other from those of the teacher."""
+    bare = [{key: value for key, value in line.items() if "scores" not in key} for line in LINES]
+    for name, lines in {"web": LINES, "faq": bare}.items():
+        (tmp_path / name).mkdir()
+        read(tmp_path / name, lines)
+    sets = {name: Jsonl(str(tmp_path / name / "flag.jsonl"), dev_share=0, test_share=0) for name in ("web", "faq")}
+    apart = {"web": {"given": 1, "bm25": 0}, "faq": {"given": 0, "bm25": 1}}
+    sources = {"given": Given(1), "bm25": Given(1, FileTeacher.__new__(FileTeacher))}
+    check_one_scale({"kl": KL()}, sources, Mix(sets, k=apart).load())
+    check_one_scale({"kl": KL(sets=["faq"])}, sources, Mix(sets).load())
+    check_one_scale({"kl": CoSENT()}, sources, Mix(sets, k=apart).load())
+    for losses, data in (
+        ({"kl": CoSENT()}, Mix(sets, k=apart, batches="blended").load()),  # it compares rows with each other
+        ({"kl": KL()}, Mix(sets).load()),
+        ({"kl": KL(sets=["web"])}, Mix(sets).load()),
+        ({"kl": KL()}, Mix(sets, k={"faq": apart["faq"]}).load()),
+        ({"kl": KL()}, Mix({"web": sets["web"], "faq": sets["web"]}, k=apart).load()),  # positives have the data's
+    ):
+        with pytest.raises(ConfigError, match=r"loss=kl reads scores of negatives.bm25.teacher"):
+            check_one_scale(losses, sources, data)
+    with pytest.raises(ConfigError, match=r"loss=kl reads scores of negatives.bm25.teacher"):
+        taught_first = dict(reversed(sources.items()))  # so that the positives of web have the teacher's
+        check_one_scale({"kl": KL()}, taught_first, Mix(sets, k=apart).load())
 
 
 @pytest.mark.parametrize("by", ["id", "text"])

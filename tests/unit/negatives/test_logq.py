@@ -62,14 +62,15 @@ def test_a_queue_expects_a_document_as_the_chance_that_it_was_seen_at_all():
 @pytest.mark.parametrize("drawn", [0, 2])
 @pytest.mark.parametrize("names", [("in_batch",), ("queue",), ("in_batch", "queue")])
 def test_every_document_counts_once_in_the_long_run_however_popular(names, drawn):
-    """The sum over all documents that a row's columns estimate, document by document, over many steps of a run."""
+    """The sum over all other documents that a row's columns estimate, one by one, over many steps of a run."""
     rng, docs, rows, steps = np.random.default_rng(0), 12, 6, 1200
     popularity = 1 / np.arange(1, docs + 1)
     popularity /= popularity.sum()
     sources = {"in_batch": InBatch(logq=True), "queue": Queue(24, logq=True)}
     for source in sources.values():
         source.popularity = torch.from_numpy(popularity.astype(np.float32))
-    q, d, seen = random_units(rows, 2), random_units(rows, 1 + drawn, 2).detach(), np.zeros(docs)
+    q, d = random_units(rows, 2), random_units(rows, 1 + drawn, 2).detach()
+    seen, others = np.zeros(docs), np.zeros(docs)
     for step in range(-10, steps):  # until the queue is full
         positives = rng.choice(docs, (rows, 1), p=popularity)
         batch = make_batch(np.concatenate([positives, rng.integers(docs, size=(rows, drawn))], axis=1))
@@ -79,8 +80,22 @@ def test_every_document_counts_once_in_the_long_run_however_popular(names, drawn
         sources["queue"].update(d, batch)
         if step >= 0:
             sampled = c.negative[0] & ~c.log_q[0].isnan()  # drawn negatives are beside the estimate
-            np.add.at(seen, c.ids[0, sampled].numpy(), (-c.log_q[0, sampled]).exp().numpy() / steps)
-    np.testing.assert_allclose(seen, 1, atol=0.2)
+            np.add.at(seen, c.ids[0, sampled].numpy(), (-c.log_q[0, sampled]).exp().numpy())
+            others += ~np.isin(np.arange(docs), batch.doc_ids[0].numpy())
+    np.testing.assert_allclose(seen / others, 1, atol=0.2)
+
+
+@pytest.mark.parametrize("name", ["in_batch", "queue"])
+def test_a_row_is_offered_no_sampled_copy_of_its_own_documents(name):
+    """Without filter=known_positives too: what it has already is in the sum once."""
+    training = make_training([(0, 3), (1, 3), (2, 5)], docs=9)
+    sources = {"in_batch": InBatch(logq=True), "queue": prepared(Queue(6, logq=True), training)}
+    q, d, batch = random_units(3, 4), random_units(3, 2, 4), make_batch([[3, 5], [3, 8], [5, 7]])
+    sources["queue"].update(d.detach(), batch)
+    columns = prepared(sources[name], training)(q, d, batch)
+    c = Candidates.own(q, d, batch, NAMES).add(q, columns, name)
+    offered = c.valid[:, 2:] & ~c.log_q[:, 2:].isnan()
+    assert [set(c.ids[row, 2:][offered[row]].tolist()) for row in range(3)] == [set(), {5}, {3}]
 
 
 def test_only_what_a_source_sampled_is_corrected_and_two_sources_are_averaged():

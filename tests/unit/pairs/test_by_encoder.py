@@ -56,7 +56,7 @@ def small_pieces(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("held", [0, 2**30], ids=["read again", "held"])
 def test_ranks_among_all_documents_are_those_of_brute_force(tangled, tmp_path, small_pieces, monkeypatch, held):
-    monkeypatch.setattr(consistency, "HELD", held)
+    monkeypatch.setattr(consistency, "HELD_BYTES", held)
     rule = Consistency(encoder=RECIPE)
     pairs, ranks = opened(rule, TrainingSet(tangled), tmp_path)
     assert ranks.tolist() == ranked_by_hand(rule, pairs, np.arange(len(tangled.corpus)))

@@ -56,7 +56,7 @@ def test_ranks_with_shares_of_different_size_hold_their_vectors_together_or_not_
     towers, queries, docs = parts
     ranks = next(n for n in range(2, 9) if len(docs) % n)
     smallest = len(docs) - -(-len(docs) // ranks) * (ranks - 1)
-    monkeypatch.setattr(retriever, "HELD", smallest * towers.dim * 4)
+    monkeypatch.setattr(retriever, "HELD_BYTES", smallest * towers.dim * 4)
     monkeypatch.setattr(distributed, "world_size", lambda: ranks)
     held = []
     for rank in (0, ranks - 1):

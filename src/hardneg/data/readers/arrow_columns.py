@@ -12,13 +12,13 @@ from hardneg.data.equal_texts import BLOCK
 from hardneg.errors import UserError
 from hardneg.system.full_disk import temporary_folder
 
-HELD = 256 * 1024**2  # bytes held in memory; more go to a temporary file
+HELD_BYTES = 256 * 1024**2  # in memory; more go to a temporary file
 
 
 class ArrowColumns:
     """Takes in rows of `width` strings, of which few are Python strings at a time.
 
-    More than `HELD` bytes go to temporary files without a name (in TMPDIR), which are mapped in the end: memory grows
+    More than `HELD_BYTES` go to temporary files without a name (in TMPDIR), which are mapped in the end: memory grows
     by 8 bytes a string only. Raises `UserError` where the disk has no room for them.
     """
 
@@ -40,7 +40,7 @@ class ArrowColumns:
         self._blocks.append([pa.array(column, pa.large_string()) for column in columns])
         self._rows = []
         self._bytes += sum(column.nbytes for column in self._blocks[-1])
-        if self._bytes > HELD:
+        if self._bytes > HELD_BYTES:
             self._store()
 
     def _store(self) -> None:
