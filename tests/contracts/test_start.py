@@ -72,7 +72,8 @@ def test_help_imports_nothing_slow(answered, words):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["trian"], "there is no command 'trian'; did you mean hardneg train?"),
+        (["trian"], "there is no command 'trian'; did you mean hardneg train? `hardneg --help` lists the commands\n"),
+        (["xyzzy"], "there is no command 'xyzzy'; `hardneg --help` lists the commands\n"),
         (["train", "strategey=bm25"], "there is no key strategey; did you mean strategy?"),
         (["train", "+strategey=bm25"], "strategey is not a key of hardneg train; did you mean strategy?"),
         (["train", "data=tooy"], "Could not find 'data/tooy'; did you mean toy?"),
