@@ -78,8 +78,8 @@ def main() -> None:
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
         close = get_close_matches(command, COMMANDS, n=1)
-        meant = f"; did you mean hardneg {close[0]}?" if close else ""
-        sys.stderr.write(f"hardneg: there is no command {command!r}{meant}\n\n{USAGE}")
+        meant = f"; did you mean hardneg {close[0]}?" if close else ";"
+        sys.stderr.write(f"hardneg: there is no command {command!r}{meant} `hardneg --help` lists the commands\n")
         sys.exit(2)
     with _told(command), any_letter():
         _run(command, rest)

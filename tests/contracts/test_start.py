@@ -72,7 +72,8 @@ def test_help_imports_nothing_slow(answered, words):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["trian"], "there is no command 'trian'; did you mean hardneg train?"),
+        (["trian"], "there is no command 'trian'; did you mean hardneg train? `hardneg --help` lists the commands\n"),
+        (["xyzzy"], "there is no command 'xyzzy'; `hardneg --help` lists the commands\n"),
         (["train", "strategey=bm25"], "there is no key strategey; did you mean strategy?"),
         (["train", "+strategey=bm25"], "strategey is not a key of hardneg train; did you mean strategy?"),
         (["train", "data=tooy"], "Could not find 'data/tooy'; did you mean toy?"),
@@ -86,7 +87,7 @@ def test_help_imports_nothing_slow(answered, words):
         (["train", "data=beir"], "no value for data.path"),
         (["train", "data=beir", "data.path=nowhere"], "data.path=nowhere: there is no such"),
         (["train", "+extra=1"], "extra is not a key of hardneg train"),
-        (["train", "trainer.max_epochs=many"], "trainer.max_epochs='many' must be a whole number"),
+        (["train", "trainer.max_epochs=many"], "hardneg train: trainer.max_epochs='many' must be a whole number"),
         (["train", "evaluate.metrics=[ndgc@10]"], "ndgc@10"),
         (["train", "evaluate.depth=5"], "evaluate.depth=5 is too shallow"),
         (["train", "loss.infonce._target_=os.system"], "is not allowed"),

@@ -194,8 +194,10 @@ def test_mine_reports_and_exports(hardneg, tmp_path):
         os.listdir(out)
     )
     assert "dropped by relative_margin" in said.stdout
+    assert said.stdout.count("│ kept ") == said.stdout.count("│ share kept ") == 2  # of two sources
     text = (out / "mined.md").read_text()
-    assert "| kept |" in text and "| recall |" in text and "## Kept, but maybe relevant" in text
+    assert text.count("| kept |") == text.count("| share kept |") == 1
+    assert "| recall |" in text and "## Kept, but maybe relevant" in text
     first = json.loads((out / "mined.jsonl").read_text().splitlines()[0])
     assert first.keys() == {"query", "pos", "neg"}
 

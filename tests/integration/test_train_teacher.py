@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -19,7 +20,9 @@ def weights(folder):
 
 def test_a_teacher_is_trained_killed_resumed_and_used(hardneg, hardneg_process, bert, tmp_path):
     arguments = [*COMMON, f"encoder.model={bert}"]
-    hardneg("train-teacher", *arguments, "hydra.run.dir=whole")
+    said = hardneg("train-teacher", *arguments, "hydra.run.dir=whole").stderr
+    asked = len((tmp_path / "whole" / "test.run").read_text().splitlines())  # ten documents of each query
+    assert re.search(rf"to rerank: \d+ of dev at each evaluation, {asked} of test at the end; evaluate.depth=10 ", said)
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGKILL}"
     hardneg_process("train-teacher", *arguments, stop, "hydra.run.dir=cut", code=-9)
     hardneg("resume", "cut")

@@ -17,7 +17,7 @@ def show(report: Report) -> None:
     """Print to the terminal."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
-    console.print(Text(f"new {report.new}\nold {report.old}\n{headline(report)}", style="bold"))
+    console.print(Text(f"old {report.old}\nnew {report.new}\n{headline(report)}", style="bold"))
     for table in tables(report):
         drawn = RichTable(
             title=table.title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import seen
 from hardneg.retrieval.test_sets import load_others
+from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.fit import evaluation, fit
 from hardneg.training.pair_module import PairCollate, PairModule
 from hardneg.training.ranks import joined
@@ -32,6 +34,8 @@ from hardneg.training.setup import (
     prepare_negatives,
     setting_of,
 )
+
+log = logging.getLogger(__name__)
 
 
 def train_teacher(cfg: DictConfig) -> float | None:
@@ -70,4 +74,21 @@ def _train(cfg: DictConfig, started: float) -> float | None:
         )
 
     evaluate = evaluation(cfg, training.data, also, ranks)
+    tell_what_is_reranked(evaluate)
     return fit(cfg, folder, module, batches, evaluate, negatives, [], started)
+
+
+def tell_what_is_reranked(evaluate: Evaluate) -> None:
+    """Log how many pairs evaluation scores, which may take longer than training, and the keys that decide it."""
+    depth, own = evaluate.depth, evaluate.retriever.data
+    asked = [] if evaluate.dev is None else [f"{_pairs(own, evaluate.dev, depth)} of dev at each evaluation"]
+    asked += [f"{_pairs(one.data, one.split, depth)} of {one.name or one.split} at the end" for one in evaluate.tests]
+    if asked:
+        log.info(
+            "pairs to rerank: %s; evaluate.depth=%d documents a query, and a smaller depth takes less time",
+            *(", ".join(asked), depth),
+        )
+
+
+def _pairs(data: RetrievalData, split: str, depth: int) -> str:
+    return f"{len(data.split(split).query_rows) * min(depth, len(data.corpus)):,}"

@@ -98,9 +98,13 @@ def _unknown_key(full: str, node: Any, command: str | None) -> str:
         return f"trainer.{key} has no effect here; {REFUSED[key]}"
     options = [] if not parent else _options(parent)
     multiple = parent in _groups(command, multiple=True)
+
+    def choosing(option: str) -> str:
+        word = f"{parent}=[{','.join([*map(str, node or ()), option])}]" if multiple else f"{parent}={option}"
+        return f"{option} is not chosen; choose it, as in {word}"
+
     if key in options:
-        word = f"{parent}=[{','.join([*map(str, node or ()), key])}]" if multiple else f"{parent}={key}"
-        return f"there is no key {full}: {key} is not chosen; choose it, as in {word}"
+        return f"there is no key {full}: {choosing(key)}"
     if options and not known:
         choice = f"choose one, as in {parent}={options[0]} (options: {', '.join(options)})"
         return f"there is no key {full}: no {parent} is chosen; {choice}"
@@ -108,6 +112,8 @@ def _unknown_key(full: str, node: Any, command: str | None) -> str:
         known = known - {"hydra"} | set(_groups(command))
     close = near(key, [*known, *(options if multiple else ())])
     ending = f"; did you mean {'.'.join(filter(None, (parent, close)))}?" if close else "."
+    if close and multiple and close not in known:
+        ending += f" {choosing(close)}."
     if not close and not multiple and (others := [option for option in options if key in _keys(parent, option)]):
         ending = f", which is a setting of {parent}={', '.join(others)}."
     return f"there is no key {full}{ending} {parent or 'The config'} has {', '.join(sorted(known))}"

@@ -18,6 +18,7 @@ from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.folders import files_below
+from hardneg.data.readers.lines import bad_rows
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Mapped
@@ -55,8 +56,7 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
     folder = built_once(cache / "data" / name, lambda unfinished: write(recipe.load(), unfinished))
     data = read(folder)
     if data.skipped:
-        counts = ", ".join(f"{reason}: {n}" for reason, n in data.skipped.items())
-        log.warning("data set %r: skipped %d bad rows (%s)", data.name, sum(data.skipped.values()), counts)
+        log.warning("data set %r: skipped %s", data.name, bad_rows(data.skipped))
     return data
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+WORTH_TELLING = 0.01  # the share of texts from which on it is said that they are cut
+
 
 @dataclass
 class Truncation:
@@ -35,8 +37,8 @@ class Truncation:
         self.after += int(kept.sum())
 
     def told(self, what: str, key: str) -> str | None:
-        """Say what was cut, naming the setting that decides it; None where nothing was."""
-        if not self.cut:
+        """Say what was cut, naming the setting that decides it; None where that is nothing, or too little to matter."""
+        if not self.cut or self.cut < WORTH_TELLING * self.texts:
             return None
         share, before, after = self.cut / self.texts, self.before / self.texts, self.after / self.texts
         return (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hardneg.data.readers.lines import bad_rows
+
 CUT = 0.05  # the largest share of texts that the encoder's own length may cut
 NOTHING = 0.05  # the largest share of queries for which BM25 may find nothing
 LEXICAL = 0.9  # above this share of queries with a positive in BM25's first ten, words alone do
@@ -20,9 +22,8 @@ def _rows(report: dict[str, Any]) -> Iterator[str]:
     rows, first = report["left_out"]["rows"], report["left_out"]["first"]
     rows = {reason: n for reason, n in rows.items() if n}
     if rows:
-        counts = ", ".join(f"{reason}: {n:,}" for reason, n in rows.items())
         begins = f"; the first: {first}" if first else ""
-        yield f"{sum(rows.values()):,} bad rows are left out ({counts}): mend them, or train without{begins}"
+        yield f"left out: {bad_rows(rows)}; mend what is wrong, or train without{begins}"
 
 
 def _splits(report: dict[str, Any]) -> Iterator[str]:

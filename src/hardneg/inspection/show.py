@@ -152,6 +152,10 @@ def _texts(console: Console, report: dict[str, Any]) -> None:
 def _near_copies(console: Console, report: dict[str, Any]) -> None:
     near = report["near_copies"]
     console.print("\nLikely false negatives", style="bold")
+    if not near["with_near_copies"]:
+        common = f"{near['alike_from']:.0%} of word pairs or more in common with a positive of its query"
+        _line(console, f"none found: no unlabelled document has {common} (queries looked at: {near['queries']:,})")
+        return
     _line(
         console,
         f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive,"

@@ -15,6 +15,7 @@ from hardneg.mining.health import BLOCK, dropped, pool_of
 from hardneg.mining.store import KEPT, RELABELLED, Store
 from hardneg.system.figure_style import style
 
+NAMES = {"kept": "share kept"}  # of metrics, where a row above has the same name
 GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
 
@@ -30,7 +31,7 @@ def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
         table.add_row(said, str(count), f"{count / total:.1%}")
     table.add_section()
     for key, value in numbers.items():
-        table.add_row(key, f"{value:.4g}", "")
+        table.add_row(NAMES.get(key, key), f"{value:.4g}", "")
     Console().print(table)
 
 
@@ -45,7 +46,7 @@ def report(
     lines += ["| mined documents | | share |", "| --- | ---: | ---: |"]
     lines += [f"| {reason} | {count} | {count / total:.1%} |" for reason, count in counts.items()]
     lines += ["", "| | |", "| --- | ---: |"]
-    lines += [f"| {key} | {value:.4g} |" for key, value in numbers.items()]
+    lines += [f"| {NAMES.get(key, key)} | {value:.4g} |" for key, value in numbers.items()]
     return "\n".join(
         [
             *lines,

@@ -59,7 +59,9 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
     if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
         # Its start does not count: it makes what the others find in the cache.
         alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
-        plan(alike, course.rules, course.settings.seeds, course.left(), course.crew.n_jobs)
+        left, others = course.left(), (len(alike) - 1) * (TIMED + timing["evaluation"])
+        taken = course.budget - left + others
+        plan(alike, course.rules, course.settings.seeds, left, course.crew.n_jobs, taken)
 
 
 def _comes_to(job: Job, found: status.Status) -> str:
@@ -98,7 +100,8 @@ def planned(course: Course) -> Plan:
         if (known := record.kept(PLAN)) is None:
             left_out = record.left_out()
             timings = {name: one for name, one in record.timings().items() if name not in left_out}
-            made = plan(timings, rules, course.settings.seeds, course.left(), course.crew.n_jobs)
+            left = course.left()
+            made = plan(timings, rules, course.settings.seeds, left, course.crew.n_jobs, course.budget - left)
             known = asdict(made)
             record.keep(PLAN, known)
     made = Plan(**known)

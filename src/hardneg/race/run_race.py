@@ -41,7 +41,7 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
     try:
         return _run(config, launcher, settings, words, folder)
     except JobFailed as error:
-        log.error("error: %s", error)
+        log.error("hardneg race: %s", error)
         raise
     except (KeyboardInterrupt, SystemExit):
         log.warning("stopped; the same command with hydra.sweep.dir=%s goes on where it was", folder)

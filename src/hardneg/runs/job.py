@@ -70,12 +70,17 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
                 return planned["result"]
             return _recorded(entry, _going_on(cfg, planned), folder)
     except UserError as error:
-        log.error("error: %s", error)
+        log.error("%s: %s", as_typed(str(app.job.config_name)), error)
         if app.mode == RunMode.MULTIRUN:
             raise JobFailed(str(error)) from error
         if not of_sweep(app) and not any(word.startswith("hydra.run.dir=") for word in app.overrides.hydra):
             status.remove_empty(folder)
         raise SystemExit(2) from error
+
+
+def as_typed(config_name: str) -> str:
+    """Return the command of a config as it is typed, with which what it refuses begins: hardneg train-teacher."""
+    return f"hardneg {config_name.replace('_', '-')}"
 
 
 def of_sweep(app: Any) -> bool:

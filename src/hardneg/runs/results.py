@@ -15,6 +15,7 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
@@ -152,14 +153,15 @@ def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
         [f"[bold]{row[m]:.4f}[/]" if row[m] == best[m] else f"{row[m]:.4f}" for m in metrics] for row in rows.values()
     ]
     console = Console()
-    table = _table(title, metrics, list(rows), cells)
+    table = _table(metrics, list(rows), cells)
     if console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width:
-        table = _table(title, list(rows), metrics, list(zip(*cells, strict=True)))
+        table = _table(list(rows), metrics, list(zip(*cells, strict=True)))
+    console.print(Text(title, style="table.title"))  # a title of the table would be broken at the table's width
     console.print(table)
 
 
-def _table(title: str, columns: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
-    table = Table("", title=escape(title), title_justify="left")
+def _table(columns: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    table = Table("")
     for column in columns:
         table.add_column(escape(column), justify="right")
     for name, row in zip(names, cells, strict=True):

@@ -24,6 +24,7 @@ from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_places
 from hardneg.preflight.writable import check_writable
 from hardneg.runs.folder import holds, new_folder, refuse_used
+from hardneg.runs.job import as_typed
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
 from hardneg.sweep.jobs import compose as compose_job
 from hardneg.system import launch
@@ -47,7 +48,8 @@ class Preflight(Callback):
         Raises `ConfigError` for a search without -m, unless it is a trial of one that is gone on with in its folder.
         """
         training = str(config.hydra.job.config_name).startswith("train")
-        with stopping_at_errors():
+        command = as_typed(str(config.hydra.job.config_name))
+        with stopping_at_errors(command):
             drop_from_config(config)  # first: Hydra writes this config into the folder of any run
         if not OmegaConf.is_missing(config.hydra.job, "num"):  # a sweep's job continues what its folder holds
             return
@@ -70,7 +72,7 @@ class Preflight(Callback):
             folder = folder if named or not launch.first_rank() else new_folder(folder)
             return {"folder": str(folder), "settings": run_identity.settings(config)}
 
-        with stopping_at_errors(), as_in_a_job(config, "hydra.run.dir"):
+        with stopping_at_errors(command), as_in_a_job(config, "hydra.run.dir"):
             chosen = launch.decided("folder", choose)
             if not launch.first_rank():
                 check_alike(chosen["settings"], run_identity.settings(config))
@@ -80,13 +82,14 @@ class Preflight(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check all jobs and their folders; a bad one ends the sweep here."""
-        with stopping_at_errors():  # first: jobs take over the time in it, as it was found here
+        command = as_typed(str(config.hydra.job.config_name))
+        with stopping_at_errors(command):  # first: jobs take over the time in it, as it was found here
             folder = Path(launch.decided("sweep", lambda: str(config.hydra.sweep.dir)))
         with editable(config.hydra):
             config.hydra.sweep.dir = str(folder)
             if not launch.first_rank():
                 follow(config)
-        with stopping_at_errors():
+        with stopping_at_errors(command):
             drop_from_config(config)
         words = list(config.hydra.overrides.task)
         chosen = str(config.hydra.sweeper._target_).endswith(".BasicSweeper")
@@ -138,13 +141,13 @@ def editable(node: DictConfig) -> Iterator[None]:
 
 
 @contextmanager
-def stopping_at_errors(prefix: str = "") -> Iterator[None]:
+def stopping_at_errors(prefix: str) -> Iterator[None]:
     """Say what is wrong and exit with 2."""
     try:
         yield
     except Exception as error:
         what = in_plain_words(error) if isinstance(error, HydraException) else error
-        log.error("%s", f"{prefix}: {what}" if prefix else f"error: {what}")
+        log.error("%s: %s", prefix, what)
         raise SystemExit(2) from error
 
 

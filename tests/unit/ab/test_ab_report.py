@@ -18,6 +18,7 @@ from hardneg.ab.markdown_report import escaped, markdown
 from hardneg.ab.relevance import Judged
 from hardneg.ab.report import Plan, compare
 from hardneg.ab.systems import Side
+from hardneg.ab.terminal_report import show
 from hardneg.errors import UserError
 
 EVIL = '<script>alert(1)</script> | *bold* `code` [x](javascript:y) & "quoted"'
@@ -175,3 +176,8 @@ def test_markdown_texts_stay_texts():
     assert rows and all(line.endswith("|") for line in rows)
     assert "alert" not in markdown(report, texts=False)
     assert escaped("a|b") == "a\\|b"
+
+
+def test_the_terminal_names_old_before_new_as_they_were_given(capsys):
+    show(compare(*world(), Plan(k=2)))
+    assert capsys.readouterr().out.startswith("old old.run\nnew new.run\nworse in")

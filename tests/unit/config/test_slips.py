@@ -31,7 +31,12 @@ def answer(*words, command="train"):
         (["negatives.bm25.k=4"], "bm25 is not chosen; choose it, as in negatives=[in_batch,bm25]"),
         (["negatives=[in_batch,random]", "negatives.bm25.k=4"], "as in negatives=[in_batch,random,bm25]"),
         (["filter.relative_margin.margin=1"], "as in filter=[known_positives,relative_margin]"),
-        (["negatives.bm52.k=4"], "there is no key negatives.bm52; did you mean negatives.bm25?"),
+        (
+            ["negatives.bm52.k=4"],
+            "there is no key negatives.bm52; did you mean negatives.bm25? bm25 is not chosen; choose it, as in"
+            " negatives=[in_batch,bm25]. negatives has in_batch",
+        ),
+        (["negatives=[bm25]", "negatives.bm52.k=4"], "did you mean negatives.bm25? negatives has bm25"),
         (["teacher.batch_size=8"], "no teacher is chosen; choose one, as in teacher="),
         (["curriculum.steps=8"], "no curriculum is chosen; choose one, as in curriculum="),
         (["data=toy", "data.path=x"], "there is no key data.path, which is a setting of data=beir"),

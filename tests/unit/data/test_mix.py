@@ -11,6 +11,7 @@ from synthetic import make_data, make_texts
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hardneg.data.mix import Mix
+from hardneg.data.readers.table import Table
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import Side, token_tables
 from hardneg.data.toy import Toy
@@ -129,6 +130,20 @@ def test_each_set_has_its_prompts_and_else_the_encoders(tmp_path):
     alike = mix(a=A, b=B, prompts={"b": {"query": "find "}}).load()
     same, _ = token_tables(alike, words(), Side("find "), Side("red "), tmp_path)
     assert same.key == bare.key != queries.key, "a prompt that says the same is no other table"
+
+
+def test_the_data_s_prompt_is_told_where_queries_are_read_with_it(tmp_path, caplog):
+    path = tmp_path / "pairs.csv"
+    path.write_text("question,answer,prompt\na,A,say \n", encoding="utf-8")
+    caplog.set_level("INFO")
+    data = Table(str(path)).load()
+    assert data.query_prompt == "say " and "prompt 'say '" not in caplog.text, "a cross-encoder reads queries bare"
+    token_tables(data, words(), Side("find "), Side(), tmp_path)
+    assert caplog.text.count("pairs: the data's prompt 'say ' stands before every query") == 1
+    caplog.clear()
+    token_tables(data, words(), Side("say "), Side(), tmp_path)
+    token_tables(data.without_prompts(), words(), Side("find "), Side(), tmp_path)
+    assert "the data's prompt" not in caplog.text
 
 
 @pytest.fixture(scope="module")

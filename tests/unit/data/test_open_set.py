@@ -132,7 +132,7 @@ def test_what_was_skipped_is_said_each_time(folder, tmp_path, caplog):
     for _ in range(2):
         caplog.clear()
         open_set(Beir(str(folder), on_error="skip"), tmp_path / "cache")
-        assert "skipped 1 bad rows (unknown query: 1)" in caplog.text
+        assert "skipped 1 bad row (unknown query: 1)" in caplog.text
 
 
 def test_names_and_prompts_are_no_files(folder, tmp_path, monkeypatch):

@@ -127,6 +127,13 @@ def test_nothing_is_said_where_nothing_is_cut(tmp_path, caplog):
     assert not [record for record in caplog.records if "are cut" in record.message]
 
 
+@pytest.mark.parametrize(("texts", "told"), [(100, True), (101, False)])
+def test_nothing_is_said_where_less_than_a_hundredth_is_cut(tmp_path, caplog, texts, told):
+    with caplog.at_level("INFO"):
+        build(tmp_path, ["red " * 5] * (texts - 1) + ["red " * 6], Side("", 5))
+    assert any("(1.0%) are cut" in record.message for record in caplog.records) is told
+
+
 def test_tokens_are_counted_before_the_cut_as_a_tokenizer_without_one_counts_them(toy):
     """With special tokens on both ends, against the same tokenizer without truncation."""
     special = tokenizer(WORDS | {"[CLS]": 7, "[SEP]": 8})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from hardneg import cli
 from hardneg.commands.inspect import config_words
@@ -18,6 +20,7 @@ from hardneg.inspection.labels import labels, leaks
 from hardneg.inspection.lengths import fitting
 from hardneg.inspection.opened import read
 from hardneg.inspection.report import Bounds, inspect
+from hardneg.inspection.show import show
 from hardneg.inspection.texts import Alike, duplicates
 
 COLOURS = ["red", "green", "blue", "white", "black", "grey", "pink", "brown"]
@@ -166,6 +169,15 @@ def test_a_positive_that_is_not_in_the_corpus_is_told(tmp_path):
     folder = write_beir(tmp_path / "s", documents, queries, {"train": qrels})
     told = inspect(read(["data=beir", f"data.path='{folder}'"]), Bounds())
     assert told["left_out"]["rows"] == {"unknown document": 1} and "'gone' is not in the corpus" in told["findings"][0]
+    assert told["findings"][0].startswith("left out: 1 bad row (unknown document: 1); ")
+
+
+def test_that_no_likely_false_negatives_were_found_is_said_plainly(tmp_path):
+    folder = write_beir(tmp_path / "s", {"d": "a b", "e": "c d"}, {"q": "a b"}, {"train": [("q", "d", 1)]})
+    out = io.StringIO()
+    show(inspect(read(["data=beir", f"data.path='{folder}'"]), Bounds()), Console(file=out, width=200))
+    (said,) = (line for line in out.getvalue().splitlines() if "of word pairs" in line)
+    assert said.startswith("none found: no unlabelled document has 70% of") and said.endswith("(queries looked at: 1)")
 
 
 def test_so_few_queries_that_none_can_be_held_out(tmp_path):

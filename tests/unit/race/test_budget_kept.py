@@ -13,6 +13,7 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
+from hardneg.errors import ConfigError
 from hardneg.race.anew import Anew
 from hardneg.race.course import Course
 from hardneg.race.crew import Crew
@@ -126,3 +127,16 @@ def test_clocks_that_disagree_by_minutes_change_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: real() + next(off))
     disagreeing = raced(tmp_path / "two", effect=0.3)
     assert (disagreeing.clock, disagreeing.ends) == (agreeing.clock, agreeing.ends)
+
+
+def test_the_smallest_budget_that_is_told_counts_what_timing_takes_and_is_enough(tmp_path):
+    budgets = ["20s"]
+    while len(budgets) < 5:
+        try:
+            crew = raced(tmp_path / budgets[-1], budget=budgets[-1])
+            break
+        except ConfigError as refused:
+            budgets.append(re.search(r"so about budget=(\d+s) or more: 7 arms", str(refused))[1])
+    told = [int(budget[:-1]) for budget in budgets]
+    assert len(told) == 3, "told by the times of the first arm, which may be few, and then by those of all"
+    assert told == sorted(told) and crew.clock <= told[-1]

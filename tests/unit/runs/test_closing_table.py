@@ -22,3 +22,10 @@ def test_brackets_in_a_name_are_no_markup(capsys):
     show("pairs [v2] on [/old]", {"[bold]": {"ndcg@10": 0.5}})
     told = capsys.readouterr().out
     assert "pairs [v2] on [/old]" in " ".join(told.split()) and "[bold]" in told
+
+
+def test_the_title_of_a_narrow_table_is_in_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    title = "pairs.csv-in_batch+bm25-infonce-s1 on pairs (test), 362 queries"
+    show(title, {"after": {"ndcg@10": 0.5}})
+    assert title in capsys.readouterr().out.splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +26,12 @@ class BadRow(Exception):
         super().__init__(f"{what}; {mend}")
         self.reason = reason
         self.in_one_row = in_one_row  # else all rows are so, and to leave them out would leave none
+
+
+def bad_rows(skipped: Mapping[str, int]) -> str:
+    """Say how many rows are left out and why, in words: 2 bad rows (broken JSON: 2)."""
+    number, counts = sum(skipped.values()), ", ".join(f"{reason}: {n:,}" for reason, n in skipped.items())
+    return f"{number:,} bad {'row' if number == 1 else 'rows'} ({counts})"
 
 
 class Complaints:
@@ -50,8 +56,7 @@ class Complaints:
     def report(self, name: str) -> None:
         """Log once what was left out, if anything."""
         if self.skipped:
-            counts = ", ".join(f"{reason}: {n}" for reason, n in self.skipped.most_common())
-            log.warning("data set %r: skipped %d bad rows (%s)", name, self.skipped.total(), counts)
+            log.warning("data set %r: skipped %s", name, bad_rows(dict(self.skipped.most_common())))
 
 
 class Strict(Complaints):

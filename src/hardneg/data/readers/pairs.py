@@ -113,16 +113,11 @@ class Pairs:
         return PairScores.of(*unpacked(pairs), scores)
 
     def _prompt(self, name: str) -> str | None:
-        """The prompt that all queries have in common, if any; logs which it is, or that prompts are left out."""
+        """The prompt that all queries have in common, if any; warns where prompts are left out."""
         prompts = [prompt for prompt in self.prompts if prompt is not None]
         if not prompts:
             return None
         if len(self.prompts) == 1:
-            log.info(
-                "%s: the data's prompt %r stands before every query, in place of encoder.query.prompt; set that too "
-                "where the model is exported or served",
-                *(name, prompts[0]),
-            )
             return prompts[0]
         log.warning(
             "%s: the rows have %d different prompts, or some have none, and so all are left out; to train with them "
