@@ -60,7 +60,7 @@ def _columns(console: Console, read: dict[str, Any] | None) -> None:
 
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Lay it out: only names and cells of several words may be broken, never a number."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
     table.collapse_padding = True
     rows = list(rows)
     for place, heading in enumerate(headings):
@@ -79,6 +79,8 @@ def _print(console: Console, table: Table) -> None:
     """Print a table, its columns closer together where the terminal is too narrow."""
     if least_width(table) > console.width:
         table.padding = (0, 0)
+    title, table.title = table.title, None  # rich would break it at the table's width
+    console.print(title, style="bold")
     console.print(table)
 
 

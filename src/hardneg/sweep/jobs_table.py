@@ -78,7 +78,7 @@ def count(rows: Iterable[Row]) -> str:
 
 
 def table(title: str, rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
-    """Lay out the jobs in a width, with every digit.
+    """Lay out the jobs in a width, with every digit from 60 columns on.
 
     Where it is narrow a name goes on in a second line, since only its end may tell jobs apart, and errors come below
     the table. With `one_line` each job takes one line: names are cut in the middle, and errors left out.
@@ -98,7 +98,7 @@ def table(title: str, rows: Sequence[Row], width: int, one_line: bool = False) -
     errors = [_first_line(row.facts.get("error") or "") for row in rows]
     error_width = min(max(map(len, errors), default=0), LONGEST, room - name_width - 2 * padding - 1)
     beside = any(errors) and error_width >= SHORTEST
-    out = Table(title=f"{title}: {count(rows)}", title_justify="left", padding=(0, padding))
+    out = Table(padding=(0, padding))
     out.add_column("job", width=name_width, overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
     for heading, least in zip(headings, widths, strict=True):
         out.add_column(heading, justify="left" if heading == "state" else "right", width=least, no_wrap=True)
@@ -108,7 +108,8 @@ def table(title: str, rows: Sequence[Row], width: int, one_line: bool = False) -
         shown = cut_in_the_middle(name, name_width) if one_line else name
         out.add_row(escape(shown), *row_cells, *([escape(error)] if beside else []), style=STYLES[one.state])
     below = [] if beside or one_line else [(name, error) for name, error in zip(called, errors, strict=True) if error]
-    return Group(out, *(Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below))
+    told = Text(f"{title}: {count(rows)}", style="table.title")  # not the table's: it would break at that width
+    return Group(told, out, *(Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below))
 
 
 def cut_in_the_middle(name: str, length: int) -> str:

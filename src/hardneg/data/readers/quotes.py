@@ -82,7 +82,7 @@ def _refuse_open_quotes(lines: Lines, delimiter: str) -> None:
     for row in _strictly(lines, delimiter):
         if row.escaped:  # not read here: pyarrow would drop every lone backslash, too, which Spark writes as it is
             what = 'a quote within a cell has a backslash before it here (\\"), where CSV has it twice ("")'
-            mend = """export it again with doubled quotes, from Spark by .option("escape", '"')"""
+            mend = """export it again with the quote as its escape character, from Spark by .option("escape", '"')"""
             raise DataError(f"{lines.path}:{row.first}: {what}; {mend}")
         if row.first != row.last and not row.closed:
             what = f"a cell that begins with a quote here does not end with one (looked for up to line {row.last})"
