@@ -498,6 +498,11 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         ),
         ([*TWO_SETS, "data.batches=mixed"], "data.batches='mixed'", "same_set, blended"),
         ([*TWO_SETS, "data.batches=blended", "negatives.in_batch.logq=true"], "logq=true", "data.batches=same_set"),
+        (
+            [*TWO_SETS, "negatives=[in_batch,queue]", "negatives.in_batch.logq=true"],
+            "loss=infonce",
+            "documents; set negatives.in_batch.logq=false, or leave",  # a queue of several sets is not corrected
+        ),
         ([*TWO_SETS, "+data.k.faq={bm25: 1}"], "data.k.faq.bm25", "source of drawn negatives"),
         ([*TWO_SETS, "negatives=bm25", "+data.k.faq={bm25: -1}"], "data.k.faq={'bm25': -1}", "{SOURCE: NUMBER}"),
         ([*TWO_SETS, "negatives=bm25", "+data.k.fqa={bm25: 1}"], "data.k.fqa", "web, faq"),

@@ -53,10 +53,11 @@ def check_corrected_alike(node: dict[str, Any], losses: dict[str, Any], sources:
         if len(set(read.values())) > 1:
             corrected = next(source for source, logq in read.items() if logq)
             other = next(source for source, logq in read.items() if not logq)
+            both = "" if node["data"].get("sets") else f"negatives.{other}.logq=true too, or "  # see `check_queues`
             raise ConfigError(
                 f"loss={name} reads {corrected} and {other}, and negatives.{corrected}.logq=true corrects one alone for"
-                f" popular documents; set negatives.{other}.logq=true too, or negatives.{corrected}.logq=false, or"
-                f" leave one to another loss, by loss.{name}.sources"
+                f" popular documents; set {both}negatives.{corrected}.logq=false, or leave one to another loss, by"
+                f" loss.{name}.sources"
             )
 
 
