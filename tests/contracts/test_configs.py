@@ -319,6 +319,14 @@ def test_what_a_loss_reads_may_be_little_or_for_another_loss(words):
     check_config(compose(*words, *more))
 
 
+def test_what_takes_turns_is_not_corrected_alike():
+    both = ("negatives=[in_batch,queue]", "negatives.in_batch.logq=true", "curriculum=custom")
+    check_config(compose(*both, "+curriculum.share={in_batch: [1,0], queue: [0,1]}"))
+    for moved in "share={in_batch: [1,1,0], queue: [0,1,1]}", "temperature={infonce: [0.1,0.05]}":
+        with pytest.raises(ConfigError, match="loss=infonce reads in_batch and queue"):
+            check_config(compose(*both, f"+curriculum.{moved}"))
+
+
 MIX = ["data=mix", "+data@data.sets.code=pydocs", "+data@data.sets.world=toy"]
 CLOSED = ["filter=[known_positives,same_set]", "filter.same_set.offline_only=[world]"]
 
@@ -498,6 +506,11 @@ TWO_SETS = ["data=mix", "+data@data.sets.web=toy", "+data@data.sets.faq=toy"]
         ),
         ([*TWO_SETS, "data.batches=mixed"], "data.batches='mixed'", "same_set, blended"),
         ([*TWO_SETS, "data.batches=blended", "negatives.in_batch.logq=true"], "logq=true", "data.batches=same_set"),
+        (
+            [*TWO_SETS, "negatives=[in_batch,queue]", "negatives.in_batch.logq=true"],
+            "loss=infonce",
+            "documents; set negatives.in_batch.logq=false, or leave",  # a queue of several sets is not corrected
+        ),
         ([*TWO_SETS, "+data.k.faq={bm25: 1}"], "data.k.faq.bm25", "source of drawn negatives"),
         ([*TWO_SETS, "negatives=bm25", "+data.k.faq={bm25: -1}"], "data.k.faq={'bm25': -1}", "{SOURCE: NUMBER}"),
         ([*TWO_SETS, "negatives=bm25", "+data.k.fqa={bm25: 1}"], "data.k.fqa", "web, faq"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -102,16 +102,19 @@ class Curriculum:
             if all(shares.get(name, 1) == 0 for name in sources):
                 raise ConfigError(f"curriculum.share leaves no source of negatives at {place:.0%} of the training")
 
-    def check_read(self, sources: Iterable[str], losses: Mapping[str, Weighed]) -> None:
+    def check_read(self, sources: Collection[str], losses: Mapping[str, Weighed]) -> None:
         """Raise `ConfigError` for a part of the training in which no loss reads a source that has negatives."""
-        for place in self._within():
-            resting = self.resting(place, sources)
-            left = [name for name in sources if name not in resting]
+        for place, left in self.parts(sources):
             if not any(loss.learns_from(left) for loss in losses.values()):
                 raise ConfigError(
                     f"curriculum.share leaves negatives=[{','.join(left)}] at {place:.0%} of the training, which"
                     f" loss=[{','.join(losses)}] does not read; leave a loss's sources at null, or add one that does"
                 )
+
+    def parts(self, sources: Collection[str]) -> list[tuple[float, list[str]]]:
+        """Return a place in each part of the training that has shares of its own, and which sources are on there."""
+        resting = {place: self.resting(place, sources) for place in self._within()}
+        return [(place, [name for name in sources if name not in rest]) for place, rest in resting.items()]
 
     def drawn(self, sources: Mapping[str, Any]) -> list[str]:
         """The offline sources that share the slots, in the order of the run's sources."""

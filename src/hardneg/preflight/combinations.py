@@ -80,9 +80,9 @@ def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
     check_offline_only(node, sources, losses)
     check_symmetric_in_blended(node, losses)
     check_queues(node, sources)
-    check_corrected_alike(node, losses, sources)
     if node["curriculum"]:
         check_curriculum(node, sources, losses)
+    check_corrected_alike(node, losses, sources)
     check_frozen(node, made["encoder"])
     check_dev_metrics(node, made["schedule"])
     check_ranges(node, ("num_workers", "batch_size"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
+from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss, VectorLoss
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.negatives.base import OfflineSource
+from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.queue import Queue
@@ -45,18 +48,24 @@ def check_corrected_alike(node: dict[str, Any], losses: dict[str, Any], sources:
     """Raise `ConfigError` where a softmax reads in-batch negatives and a queue of which one alone is corrected.
 
     Beside the corrected sum over all documents the other would count popular ones as often as they come; those of the
-    batch twice, as a corrected queue offers them too.
+    batch twice, as a corrected queue offers them too. Sources that a curriculum never has on together are never read
+    in one softmax.
     """
     online = {name: source.logq for name, source in sources.items() if isinstance(source, InBatch | Queue)}
-    for name, loss in losses.items():
-        read = {source: logq for source, logq in online.items() if loss.corrects_sampling and loss.reads(source)}
+    together = [list(online)]
+    if (node["curriculum"] or {}).get("share"):
+        curriculum: Curriculum = classes.build(node["curriculum"])
+        together = [on for _, on in curriculum.parts(online)]
+    for (name, loss), on in product(losses.items(), together):
+        read = {source: online[source] for source in on if loss.corrects_sampling and loss.reads(source)}
         if len(set(read.values())) > 1:
             corrected = next(source for source, logq in read.items() if logq)
             other = next(source for source, logq in read.items() if not logq)
+            both = "" if node["data"].get("sets") else f"negatives.{other}.logq=true too, or "  # see `check_queues`
             raise ConfigError(
                 f"loss={name} reads {corrected} and {other}, and negatives.{corrected}.logq=true corrects one alone for"
-                f" popular documents; set negatives.{other}.logq=true too, or negatives.{corrected}.logq=false, or"
-                f" leave one to another loss, by loss.{name}.sources"
+                f" popular documents; set {both}negatives.{corrected}.logq=false, or leave one to another loss, by"
+                f" loss.{name}.sources"
             )
 
 

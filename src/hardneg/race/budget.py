@@ -60,22 +60,36 @@ def slots(runs: int, at_once: int) -> int:
 
 
 def plan(
-    timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float, at_once: int = 1, taken: float = 0.0
+    timings: Mapping[str, Timing],
+    rules: Rules,
+    seeds: int,
+    seconds: float,
+    at_once: int = 1,
+    taken: float = 0.0,
+    all_timed: bool = True,
 ) -> Plan:
     """Find the longest training that fits, the same seconds for every arm; `seconds` is what is left of the budget.
 
     `taken` is what a budget loses before, and to what is no run. All are summed over the `at_once` runs that go at a
     time. The plan is for the worst case, in which no arm proves worse than another and each rung keeps as many as it
     may. Where `seeds` do not fit, it is made with fewer. Raises `ConfigError` with the least budget where one seed and
-    `LEAST` steps a rung do not fit.
+    `LEAST` steps a rung do not fit; unless `all_timed`, it says that the least may turn out to be more.
     """
     for count in range(seeds, 1, -1):
         with suppress(ConfigError):
-            return _plan(timings, rules, count, seconds, at_once, taken)
-    return _plan(timings, rules, 1, seconds, at_once, taken)
+            return _plan(timings, rules, count, seconds, at_once, taken, all_timed)
+    return _plan(timings, rules, 1, seconds, at_once, taken, all_timed)
 
 
-def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: float, at_once: int, taken: float) -> Plan:
+def _plan(
+    timings: Mapping[str, Timing],
+    rules: Rules,
+    seeds: int,
+    seconds: float,
+    at_once: int,
+    taken: float,
+    all_timed: bool,
+) -> Plan:
     count, whole = len(timings), rules.whole
     start = min(timing.start for timing in timings.values())  # the others find in the cache what the first has made
     evaluation = sum(timing.evaluation for timing in timings.values()) / count
@@ -91,10 +105,13 @@ def _plan(timings: Mapping[str, Timing], rules: Rules, seeds: int, seconds: floa
     least = fixed + lengths * LEAST * slowest * whole
     if seconds < least:
         fewer = "fewer arms (race=small), " if count > SMALL else "fewer arms, " if count > 2 else ""
+        budget = f"budget={math.ceil((taken + least) / at_once)}s"
+        told = (
+            f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
+        )
         raise ConfigError(
             f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(least / at_once)} at least,"
-            f" besides {clock(taken / at_once)} for checks, timing and the last tables, so about"
-            f" budget={math.ceil((taken + least) / at_once)}s or more: {count} arms, up to"
+            f" besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {count} arms, up to"
             f" {slowest:.2g} s a step, {evaluation:.2g} s an evaluation of dev, {ends} runs at the end. Give a longer"
             f" budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
         )

@@ -57,11 +57,11 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
         *(len(known), len(record.racing())),
     )
     if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
-        # Its start does not count: it makes what the others find in the cache.
+        # Its start does not count: it makes what the others find in the cache. What theirs take is not known yet.
         alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
         left, others = course.left(), (len(alike) - 1) * (TIMED + timing["evaluation"])
         taken = course.budget - left + others
-        plan(alike, course.rules, course.settings.seeds, left, course.crew.n_jobs, taken)
+        plan(alike, course.rules, course.settings.seeds, left, course.crew.n_jobs, taken, all_timed=False)
 
 
 def _comes_to(job: Job, found: status.Status) -> str:
