@@ -74,15 +74,19 @@ def _train(cfg: DictConfig, started: float) -> float | None:
         )
 
     evaluate = evaluation(cfg, training.data, also, ranks)
-    tell_what_is_reranked(evaluate)
+    tell_what_is_reranked(evaluate, begun=cfg.ckpt_path is not None)
     return fit(cfg, folder, module, batches, evaluate, negatives, [], started)
 
 
-def tell_what_is_reranked(evaluate: Evaluate) -> None:
-    """Log how many pairs evaluation scores, which may take longer than training, and the keys that decide it."""
+def tell_what_is_reranked(evaluate: Evaluate, begun: bool) -> None:
+    """Log how many pairs evaluation scores, which may take longer than training, and the keys that decide it.
+
+    A run that has `begun` was tested before training then.
+    """
     depth, own = evaluate.depth, evaluate.retriever.data
     asked = [] if evaluate.dev is None else [f"{_pairs(own, evaluate.dev, depth)} of dev at each evaluation"]
-    asked += [f"{_pairs(one.data, one.split, depth)} of {one.name or one.split} at the end" for one in evaluate.tests]
+    when = "before training and at the end" if evaluate.test_before and not begun else "at the end"
+    asked += [f"{_pairs(one.data, one.split, depth)} of {one.name or one.split} {when}" for one in evaluate.tests]
     if asked:
         log.info(
             "pairs to rerank: %s; evaluate.depth=%d documents a query, and a smaller depth takes less time",

@@ -208,18 +208,25 @@ def token_tables(
 ) -> tuple[TokenTable, TokenTable]:
     """Open the tables of a data set's queries and documents, each set in it with its own prompts."""
     asked = [(part.queries, part.query_prompt) for part in data.parts if part.query_prompt is not None]
-    for part in data.parts:
-        if part.query_prompt not in (None, query.prompt):
-            log.info(
-                "%s: the data's prompt %r stands before every query, in place of encoder.query.prompt; set that too "
-                "where the model is exported or served",
-                *(part.name, part.query_prompt),
-            )
     held = [(part.docs, part.document_prompt) for part in data.parts if part.document_prompt is not None]
     return (
         TokenTable.build(data.queries, tokenizer, query, cache, "queries", asked),
         TokenTable.build(data.corpus, tokenizer, document, cache, "documents", held),
     )
+
+
+def tell_prompts(data: RetrievalData, query: Side) -> None:
+    """Log the prompts that data have for their queries, where the encoder's is another."""
+    own = [(part.name, part.query_prompt) for part in data.parts if part.query_prompt not in (None, query.prompt)]
+    if own and data.mixed:
+        told = ", ".join(f"{name} {prompt!r}" for name, prompt in own)
+        log.info("query prompts of single sets, in place of encoder.query.prompt: %s", told)
+    elif own:
+        log.info(
+            "%s: the data's prompt %r stands before every query, in place of encoder.query.prompt; set that too "
+            "where the model is exported or served",
+            *own[0],
+        )
 
 
 def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, prompts: Prompts) -> None:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from hardneg.data.mix import Mix
 from hardneg.data.readers.table import Table
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import Side, token_tables
+from hardneg.data.tokens import Side, tell_prompts, token_tables
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
@@ -132,18 +132,29 @@ def test_each_set_has_its_prompts_and_else_the_encoders(tmp_path):
     assert same.key == bare.key != queries.key, "a prompt that says the same is no other table"
 
 
-def test_the_data_s_prompt_is_told_where_queries_are_read_with_it(tmp_path, caplog):
+def test_the_data_s_prompt_is_told_where_the_run_s_own_model_is_opened(tmp_path, caplog):
     path = tmp_path / "pairs.csv"
     path.write_text("question,answer,prompt\na,A,say \n", encoding="utf-8")
     caplog.set_level("INFO")
     data = Table(str(path)).load()
-    assert data.query_prompt == "say " and "prompt 'say '" not in caplog.text, "a cross-encoder reads queries bare"
     token_tables(data, words(), Side("find "), Side(), tmp_path)
+    assert data.query_prompt == "say " and "the data's prompt" not in caplog.text, "it may be a miner's"
+    tell_prompts(data, Side("find "))
     assert caplog.text.count("pairs: the data's prompt 'say ' stands before every query") == 1
     caplog.clear()
-    token_tables(data, words(), Side("say "), Side(), tmp_path)
-    token_tables(data.without_prompts(), words(), Side("find "), Side(), tmp_path)
+    tell_prompts(data, Side("say "))
+    tell_prompts(data.without_prompts(), Side("find "))
     assert "the data's prompt" not in caplog.text
+
+
+def test_the_prompts_of_a_mix_are_told_in_one_line_without_advice_that_fits_one(caplog):
+    data = mix(a=A, b=B, prompts={"a": {"query": "find "}, "b": {"query": "say "}}).load()
+    caplog.set_level("INFO")
+    tell_prompts(data, Side())
+    assert caplog.messages == ["query prompts of single sets, in place of encoder.query.prompt: a 'find ', b 'say '"]
+    caplog.clear()
+    tell_prompts(mix(a=A, b=B, prompts={"a": {"document": "red "}}).load(), Side())
+    assert not caplog.messages
 
 
 @pytest.fixture(scope="module")

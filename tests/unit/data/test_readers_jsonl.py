@@ -125,6 +125,7 @@ def test_an_id_of_two_documents_is_refused_where_rows_name_documents(tmp_path):
     )
     assert positives(data) == {"ask": {"first", "other"}}
     assert "second" not in data.corpus.texts.to_pylist()  # skipped, as it is said
+    assert "other " not in data.corpus.texts.to_pylist(), "blanks around a text make it no other document"
 
 
 def test_bad_extra_documents_and_empty_splits(tmp_path):

@@ -159,8 +159,8 @@ class ById(Mapping[str, str]):
     """Documents of a corpus file by id, read when the first is asked for.
 
     A row without a text ends the reading with its own line, unless rows are skipped: these are counted where the
-    documents are taken in. So does an id that another text had before: `repeated` has the places (file, line) of such
-    rows. Blanks around a text make it no other.
+    documents are taken in. So does an id that another text had before; blanks around a text make it no other.
+    `repeated` has the places (file, line) of rows to leave out: of such, and of those that differ by blanks alone.
     """
 
     def __init__(self, documents: Callable[[], Source], complaints: Complaints) -> None:
@@ -181,11 +181,14 @@ class ById(Mapping[str, str]):
                         if self.complaints.on_error == "raise":
                             self.complaints.about(source.here, line, bad)
                         continue
-                    if self.texts.setdefault(str(name), text).strip() != text.strip():
+                    first = self.texts.setdefault(str(name), text)
+                    if first == text:
+                        continue
+                    self.repeated.add((source.here, line))
+                    if first.strip() != text.strip():
                         what = f"id {str(name)!r} was used above for another text"
                         repeated = BadRow("duplicate id", what, "give every row its own id")
                         self.complaints.about(source.here, line, repeated)
-                        self.repeated.add((source.here, line))
         return self.texts
 
     def __getitem__(self, name: str) -> str:

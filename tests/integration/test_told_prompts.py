@@ -1,0 +1,21 @@
+"""The prompt that data have for their queries is told once, of the run's own model."""
+
+from __future__ import annotations
+
+import json
+
+DATA = ["data=table", "data.path=pairs.jsonl", "data.dev_share=0.2", "data.test_share=0.2"]
+SMALL = [*DATA, "encoder=static", "encoder.dim=8", "trainer.max_epochs=1", "batch_size=8", "logger=csv"]
+TOLD = "the data's prompt 'ask: ' stands before every query"
+
+
+def test_it_is_told_once_also_beside_a_miner(hardneg, toy, tmp_path):
+    train = toy.qrels["train"].relevant
+    pairs = zip(toy.queries.take(train.queries), toy.corpus.take(train.docs), strict=True)
+    rows = [json.dumps({"question": query, "answer": text, "prompt": "ask: "}) for query, text in pairs]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    assert hardneg("train", *SMALL, "hydra.run.dir=first").stderr.count(TOLD) == 1
+    checkpoint = "first/checkpoints/last.ckpt"
+    miner = ["negatives=[in_batch,mined]", f"negatives.mined.miner.ckpt_path={checkpoint}", "negatives.mined.k=1"]
+    assert hardneg("train", *SMALL, *miner, "hydra.run.dir=second").stderr.count(TOLD) == 1
+    assert hardneg("evaluate", *DATA, f"ckpt_path={checkpoint}").stderr.count(TOLD) == 1
