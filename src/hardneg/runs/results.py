@@ -156,7 +156,8 @@ def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
     table = _table(metrics, list(rows), cells)
     if console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width:
         table = _table(list(rows), metrics, list(zip(*cells, strict=True)))
-    console.print(Text(title, style="table.title"))  # a title of the table would be broken at the table's width
+    # Not the table's own title, which would be broken at the table's width; in a pipe or a file no line is broken.
+    console.print(Text(title, style="table.title"), soft_wrap=not console.is_terminal)
     console.print(table)
 
 
