@@ -21,10 +21,10 @@ from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
 from hardneg.runs.trec_runs import write_run
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.table_width import UNBOUNDED
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
-UNBOUNDED = 100_000  # columns of a screen on which every table fits
 
 
 @dataclass(frozen=True)
