@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from hardneg.ab.rankings import read_qrels
 from hardneg.compare.clusters import components
-from hardneg.compare.finished_runs import even_weights
+from hardneg.compare.set_weights import even_weights
 from hardneg.data.readers.fields import Identifiers, document_text, string
 from hardneg.data.readers.lines import BadRow, Strict, json_lines
 from hardneg.data.tables import Qrels, RetrievalData

@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 from hardneg import __version__
 from hardneg.config.composition import keys_given
 from hardneg.data.other_sets import splits_of
+from hardneg.data.prompts import tell_prompts
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import tell_prompts, token_tables
+from hardneg.data.tokens import token_tables
 from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_metrics
@@ -46,7 +47,7 @@ def _evaluate(cfg: DictConfig) -> None:
         data.split(split)  # now, not after the corpus is embedded
     also = load_others(cfg, data, splits, own)
     trained = checkpoint.load(cfg.ckpt_path)
-    tell_prompts(data, trained.recipe.query)
+    tell_prompts(data, trained.recipe.query.prompt)
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, trained.recipe, str(device))
 

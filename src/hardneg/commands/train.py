@@ -15,9 +15,10 @@ from hardneg.config import classes
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.other_sets import splits_of
+from hardneg.data.prompts import tell_prompts
 from hardneg.data.same_set_batches import Order
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import TokenTable, tell_prompts, token_tables
+from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
@@ -121,7 +122,7 @@ class EncoderParts:
             tokenizer = checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
         else:
             tokenizer = recipe.tokenizer(training.data.corpus, training.asked)
-        tell_prompts(training.data, recipe.query)
+        tell_prompts(training.data, recipe.query.prompt)
         tables = token_tables(training.data, tokenizer, recipe.query, recipe.document, Path(cfg.cache))
         precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
         if cfg.trainer.precision == "auto" and distributed.rank() == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
+from hardneg.compare.set_weights import even_weights
 from hardneg.config import started_with
 from hardneg.config.command_words import command_line
 from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers
@@ -148,12 +149,6 @@ class FinishedRun:
             return []
         with file.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines))
-
-
-def even_weights(sets: Sequence[str] | np.ndarray) -> Float[np.ndarray, " Q"]:
-    """The weight of each query by the set that it is of, 1 on average: every set counts the same."""
-    _, of_set, sizes = np.unique(sets, return_inverse=True, return_counts=True)
-    return (len(of_set) / len(sizes) / sizes)[of_set]
 
 
 @dataclass(frozen=True)

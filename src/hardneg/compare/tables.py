@@ -16,7 +16,7 @@ from rich.text import Text
 from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.statistics import ALPHA
-from hardneg.system.table_width import least_width
+from hardneg.system.terminal_tables import least_width
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
 SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 
+from hardneg.data.prompts import Prompts, document_prompts, query_prompts
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.truncation import Truncation
 from hardneg.data.word_by_word import WordByWord
@@ -31,8 +32,6 @@ AUTO = "auto"
 CUT = "cut.json"  # in a table's folder: what the longest length took away
 UNCUT = 1_000_000  # tokens: a longest length at which no text is cut
 BLOCK = 4096  # texts tokenised at a time: bounds memory and moves the progress bar
-
-Prompts = Sequence[tuple[range, str]]  # rows and the prompt in front of their texts
 
 
 @dataclass(frozen=True)
@@ -207,26 +206,10 @@ def token_tables(
     data: RetrievalData, tokenizer: Tokenizer, query: Side, document: Side, cache: Path
 ) -> tuple[TokenTable, TokenTable]:
     """Open the tables of a data set's queries and documents, each set in it with its own prompts."""
-    asked = [(part.queries, part.query_prompt) for part in data.parts if part.query_prompt is not None]
-    held = [(part.docs, part.document_prompt) for part in data.parts if part.document_prompt is not None]
     return (
-        TokenTable.build(data.queries, tokenizer, query, cache, "queries", asked),
-        TokenTable.build(data.corpus, tokenizer, document, cache, "documents", held),
+        TokenTable.build(data.queries, tokenizer, query, cache, "queries", query_prompts(data)),
+        TokenTable.build(data.corpus, tokenizer, document, cache, "documents", document_prompts(data)),
     )
-
-
-def tell_prompts(data: RetrievalData, query: Side) -> None:
-    """Log the prompts that data have for their queries, where the encoder's is another."""
-    own = [(part.name, part.query_prompt) for part in data.parts if part.query_prompt not in (None, query.prompt)]
-    if own and data.mixed:
-        told = ", ".join(f"{name} {prompt!r}" for name, prompt in own)
-        log.info("query prompts of single sets, in place of encoder.query.prompt: %s", told)
-    elif own:
-        log.info(
-            "%s: the data's prompt %r stands before every query, in place of encoder.query.prompt; set that too "
-            "where the model is exported or served",
-            *own[0],
-        )
 
 
 def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, prompts: Prompts) -> None:

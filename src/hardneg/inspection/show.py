@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hardneg.inspection.lengths import USUAL
-from hardneg.system.table_width import least_width
+from hardneg.system.terminal_tables import least_width, print_title
 
 LONGEST = 80  # characters of an example
 SIDES = (("query", "queries"), ("document", "documents"))
@@ -26,7 +26,7 @@ def show(report: dict[str, Any], console: Console | None = None) -> None:
     _line(console, f"{about['name']}: {about['documents']:,} documents, {about['queries']:,} queries{_more(about)}")
     _columns(console, report.get("read_as"))
     for part in (_splits, _positives, _lengths, _bm25):
-        _print(console, part(report))
+        _print(console, *part(report))
     _texts(console, report)
     _near_copies(console, report)
     _line(console, "\nWorth a look:" if report["findings"] else "\nNothing looks wrong.")
@@ -58,9 +58,9 @@ def _columns(console: Console, read: dict[str, Any] | None) -> None:
     _line(console, f"  query    {_short(str(read['query']))}\n  positive {_short(str(read['positive']))}")
 
 
-def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Lay it out: only names and cells of several words may be broken, never a number."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.collapse_padding = True
     rows = list(rows)
     for place, heading in enumerate(headings):
@@ -75,32 +75,32 @@ def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -
     return table
 
 
-def _print(console: Console, table: Table) -> None:
-    """Print a table, its columns closer together where the terminal is too narrow."""
+def _print(console: Console, title: str, table: Table) -> None:
+    """Print a table below its title, its columns closer together where the terminal is too narrow."""
     if least_width(table) > console.width:
         table.padding = (0, 0)
-    title, table.title = table.title, None  # rich would break it at the table's width
-    console.print(title, style="bold")
+    print_title(console, title, style="bold")
     console.print(table)
 
 
-def _splits(report: dict[str, Any]) -> Table:
+def _splits(report: dict[str, Any]) -> tuple[str, Table]:
     rows = []
     for name, told in report["splits"].items():
         grades = ", ".join(f"{grade}: {n:,}" for grade, n in list(told["grades"].items())[:6])
         numbers = [f"{told[key]:,}" for key in ("queries", "judgements", "relevant_documents")]
         rows.append([name, *numbers, f"{told['positives_per_query']['mean']:.1f}", grades])
-    return _table("Splits", ["split", "queries", "judgements", "relevant\ndocs", "positives\neach", "grades"], rows)
+    headings = ["split", "queries", "judgements", "relevant\ndocs", "positives\neach", "grades"]
+    return "Splits", _table(headings, rows)
 
 
-def _positives(report: dict[str, Any]) -> Table:
+def _positives(report: dict[str, Any]) -> tuple[str, Table]:
     counts = {name: told["positives_per_query"]["queries_with"] for name, told in report["splits"].items()}
     steps = list(next(iter(counts.values())))
     rows = [[name, *(f"{told[step]:,}" for step in steps)] for name, told in counts.items()]
-    return _table("Queries that have 1, 2, ... positives", ["split", *steps], rows)
+    return "Queries that have 1, 2, ... positives", _table(["split", *steps], rows)
 
 
-def _lengths(report: dict[str, Any]) -> Table:
+def _lengths(report: dict[str, Any]) -> tuple[str, Table]:
     rows = []
     for side, plural in SIDES:
         told = report["lengths"][side]
@@ -110,10 +110,10 @@ def _lengths(report: dict[str, Any]) -> Table:
         rows.append([plural + sampled, *numbers, *cuts, str(told["fits"])])
     headings = ["", "50%", "90%", "99%", "longest", *(f">{at}" for at in USUAL), "fits"]
     title = f"Tokens of encoder={report['encoder']}; on the right, the share cut at 32, 64 ..."
-    return _table(title, headings, rows)
+    return title, _table(headings, rows)
 
 
-def _bm25(report: dict[str, Any]) -> Table:
+def _bm25(report: dict[str, Any]) -> tuple[str, Table]:
     told = report["bm25"]
     among = "" if told["documents"] == told["of"] else f", among {told['documents']:,} of {told['of']:,} documents"
     rows = [
@@ -125,7 +125,7 @@ def _bm25(report: dict[str, Any]) -> Table:
         for name, split in told["splits"].items()
     ]
     headings = ["split", "queries asked", "positive in top 10", "in top 100", "finds nothing"]
-    return _table(f"BM25{among}", headings, rows)
+    return f"BM25{among}", _table(headings, rows)
 
 
 def _texts(console: Console, report: dict[str, Any]) -> None:

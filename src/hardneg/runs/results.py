@@ -15,13 +15,12 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
 from hardneg.runs.trec_runs import write_run
 from hardneg.system.atomic_write import atomic_write
-from hardneg.system.table_width import UNBOUNDED
+from hardneg.system.terminal_tables import UNBOUNDED, print_title
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
@@ -156,8 +155,7 @@ def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
     table = _table(metrics, list(rows), cells)
     if console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width:
         table = _table(list(rows), metrics, list(zip(*cells, strict=True)))
-    # Not the table's own title, which would be broken at the table's width; in a pipe or a file no line is broken.
-    console.print(Text(title, style="table.title"), soft_wrap=not console.is_terminal)
+    print_title(console, title)
     console.print(table)
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
 from hardneg.system.progress import clock
+from hardneg.system.terminal_tables import print_title
 
 STYLES = {
     "waiting": "dim",
@@ -77,7 +78,7 @@ def count(rows: Iterable[Row]) -> str:
     return f"{states.total()} job{'s' * (states.total() != 1)}: {listed or 'none'}"
 
 
-def table(title: str, rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
+def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
     """Lay out the jobs in a width, with every digit from 60 columns on.
 
     Where it is narrow a name goes on in a second line, since only its end may tell jobs apart, and errors come below
@@ -108,8 +109,7 @@ def table(title: str, rows: Sequence[Row], width: int, one_line: bool = False) -
         shown = cut_in_the_middle(name, name_width) if one_line else name
         out.add_row(escape(shown), *row_cells, *([escape(error)] if beside else []), style=STYLES[one.state])
     below = [] if beside or one_line else [(name, error) for name, error in zip(called, errors, strict=True) if error]
-    told = Text(f"{title}: {count(rows)}", style="table.title")  # not the table's: it would break at that width
-    return Group(told, out, *(Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below))
+    return Group(out, *(Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below))
 
 
 def cut_in_the_middle(name: str, length: int) -> str:
@@ -140,9 +140,11 @@ def _words(row: Row) -> list[str]:
 
 def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:
     """Print the table of a sweep's folder."""
+    jobs = rows(sweep) if jobs is None else jobs
     console = Console()
     console = console if console.is_terminal else Console(width=WIDE)
-    console.print(table(str(sweep), rows(sweep) if jobs is None else jobs, console.width))
+    print_title(console, f"{sweep}: {count(jobs)}")
+    console.print(table(jobs, console.width))
 
 
 def _steps(row: Row) -> str:

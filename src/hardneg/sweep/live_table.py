@@ -9,8 +9,10 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
-from hardneg.sweep.jobs_table import Row, row, table
+from hardneg.sweep.jobs_table import Row, count, row, table
+from hardneg.system.terminal_tables import TITLE
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,8 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
 
 def drawn(rows: list[Row], width: int, height: int) -> Group:
     """Lay out as many jobs as the terminal has lines for: `Live` would cut the last ones, whatever their state."""
-    return table("jobs", fitting(rows, height - 8), width, one_line=True)
+    shown = fitting(rows, height - 8)
+    return Group(Text(f"jobs: {count(shown)}", style=TITLE), table(shown, width, one_line=True))
 
 
 def fitting(rows: list[Row], lines: int) -> list[Row]:

@@ -11,9 +11,10 @@ from synthetic import make_data, make_texts
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hardneg.data.mix import Mix
+from hardneg.data.prompts import tell_prompts
 from hardneg.data.readers.table import Table
 from hardneg.data.tables import RetrievalData
-from hardneg.data.tokens import Side, tell_prompts, token_tables
+from hardneg.data.tokens import Side, token_tables
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
@@ -139,21 +140,21 @@ def test_the_data_s_prompt_is_told_where_the_run_s_own_model_is_opened(tmp_path,
     data = Table(str(path)).load()
     token_tables(data, words(), Side("find "), Side(), tmp_path)
     assert data.query_prompt == "say " and "the data's prompt" not in caplog.text, "it may be a miner's"
-    tell_prompts(data, Side("find "))
+    tell_prompts(data, "find ")
     assert caplog.text.count("pairs: the data's prompt 'say ' stands before every query") == 1
     caplog.clear()
-    tell_prompts(data, Side("say "))
-    tell_prompts(data.without_prompts(), Side("find "))
+    tell_prompts(data, "say ")
+    tell_prompts(data.without_prompts(), "find ")
     assert "the data's prompt" not in caplog.text
 
 
 def test_the_prompts_of_a_mix_are_told_in_one_line_without_advice_that_fits_one(caplog):
     data = mix(a=A, b=B, prompts={"a": {"query": "find "}, "b": {"query": "say "}}).load()
     caplog.set_level("INFO")
-    tell_prompts(data, Side())
+    tell_prompts(data, "")
     assert caplog.messages == ["query prompts of single sets, in place of encoder.query.prompt: a 'find ', b 'say '"]
     caplog.clear()
-    tell_prompts(mix(a=A, b=B, prompts={"a": {"document": "red "}}).load(), Side())
+    tell_prompts(mix(a=A, b=B, prompts={"a": {"document": "red "}}).load(), "")
     assert not caplog.messages
 
 

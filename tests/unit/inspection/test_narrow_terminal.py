@@ -29,8 +29,8 @@ LARGE = {  # as MS MARCO's
 
 def printed(*tables):
     out = io.StringIO()
-    for table in tables:
-        _print(Console(file=out, width=80), table)
+    for title, table in tables:
+        _print(Console(file=out, width=80), title, table)
     return out.getvalue()
 
 

@@ -61,6 +61,13 @@ def test_dev_is_the_best_value_and_called_so_also_of_runs_that_noted_the_last(tm
     assert "0.1250" not in said and "0.0625" not in said
 
 
+def test_the_title_of_a_sweep_in_a_long_path_is_in_one_line(tmp_path, capsys):
+    sweep = tmp_path / "-".join(["long"] * 40)
+    folder(sweep / "one", "one", "done")
+    show(sweep)
+    assert f"{sweep}: 1 job: 1 done" in capsys.readouterr().out.splitlines()
+
+
 def test_a_job_that_runs_is_seen_to_run(sweep):
     with status.held(sweep / "d"):
         assert rows(sweep)[3].state == "running"

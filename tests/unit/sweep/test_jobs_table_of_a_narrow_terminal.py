@@ -17,7 +17,7 @@ def test_names_are_whole_and_no_column_is_cut(tmp_path):
     facts = {"best": "ndcg@10", "step": 22, "steps": 22, "started": 0.0, "updated": 3.0, "test": {"ndcg@10": 0.4375}}
     jobs = [Row(tmp_path, f"{SHARED}{seed}", "done", facts) for seed in (1, 2)]
     out = io.StringIO()
-    Console(file=out, width=80).print(table("multirun/first", jobs, 80))
+    Console(file=out, width=80).print(table(jobs, 80))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80 and "time" in out.getvalue() and "0.4375" in out.getvalue()
     shown = "".join(line.split("│")[1].strip() for line in lines if line.startswith("│"))
@@ -39,7 +39,7 @@ def long_jobs(folder, *others):
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_a_failed_job_costs_no_digit_and_its_error_is_told(tmp_path, width):
     out = io.StringIO()
-    Console(file=out, width=width).print(table("multirun/first", long_jobs(tmp_path, "interrupted"), width))
+    Console(file=out, width=width).print(table(long_jobs(tmp_path, "interrupted"), width))
     said = out.getvalue()
     assert max(map(len, said.splitlines())) <= width and said.count("10:00:00") == 3
     assert said.count("12000/120000") == 2 and said.count("0.4375") == 3 and "ValueError: no [rate]" in said
