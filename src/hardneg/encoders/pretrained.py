@@ -104,9 +104,16 @@ def check_loaded(model: str, info: Mapping[str, Any], meant: tuple[str, ...] = (
 def check_words(model: str, tokenizer: Any) -> None:
     """Raise `ConfigError` for a tokenizer that knows no words, to which all texts would be equal.
 
-    transformers makes one like that where a folder has a config and no files of a tokenizer.
+    transformers makes one like that where a folder has a config and no files of a tokenizer, and, from version 5 on, of
+    `BertTokenizerFast(vocab_file=...)`, whose argument it ignores.
     """
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        written = Path(model, "tokenizer.json")
+        if written.is_file():
+            raise ConfigError(
+                f"{written} knows no words, only special tokens: all texts would be equal. Write it again; if it is"
+                " from BertTokenizer(vocab_file=...), which transformers 5 ignores, by BertTokenizer(vocab='vocab.txt')"
+            )
         raise ConfigError(
             f"the model {model!r} has no tokenizer (tokenizer.json, vocab.txt or the like): the one that"
             " transformers makes instead knows no words; copy the files of its tokenizer into the folder"

@@ -61,7 +61,7 @@ def save_activations(model: Any) -> None:
             f"encoder.gradient_checkpointing=true: transformers has none for a {type(model).__name__}; set it to false,"
             " and encoder.grad_cache=true where memory is short"
         )
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False})
 
 
 def set_dropout(config: Any, share: float) -> None:

@@ -43,6 +43,17 @@ def test_a_folder_without_a_tokenizer_is_refused(folder):
         CrossEncoder.load(str(folder), 32)
 
 
+def test_a_tokenizer_that_was_written_without_words_is_refused(folder):
+    """transformers 5 ignores `vocab_file`, and saves what it made beside the right vocab.txt."""
+    from transformers import BertTokenizer
+
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nword\n")
+    BertTokenizer(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    for load in (lambda: recipe(folder).tokenizer(NO_TEXTS), lambda: CrossEncoder.load(str(folder), 32)):
+        with pytest.raises(ConfigError, match=r"tokenizer\.json knows no words.*BertTokenizer\(vocab="):
+            load()
+
+
 def test_another_models_tokenizer_is_refused(folder):
     """Else torch says `index out of range in self`, and a GPU less than that."""
     from transformers import BertConfig, BertModel

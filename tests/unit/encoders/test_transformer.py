@@ -82,6 +82,7 @@ def test_every_parameter_gets_a_gradient(make):
     assert not [name for name, p in tower.named_parameters() if p.grad is None], "DDP refuses unused parameters"
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")
 def test_gradient_checkpointing_changes_no_gradient(make):
     gradients = []
     for checkpointing in (False, True):
