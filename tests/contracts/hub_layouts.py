@@ -94,7 +94,7 @@ def on_the_hub(monkeypatch, rows: Rows) -> list[tuple]:
     """Let `datasets` find these rows under any name; returns what is asked, as (repository, config, revision)."""
     import datasets
 
-    from hardneg.data.readers import access
+    from hardneg.data.readers import hub_access
 
     asked: list[tuple] = []
 
@@ -108,5 +108,5 @@ def on_the_hub(monkeypatch, rows: Rows) -> list[tuple]:
     monkeypatch.setattr(datasets, "load_dataset", load)
     monkeypatch.setattr(datasets, "load_dataset_builder", builder)
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *_, **__: ["default"])
-    monkeypatch.setattr(access, "answers", lambda _: True)
+    monkeypatch.setattr(hub_access, "answers", lambda _: True)
     return asked

@@ -11,8 +11,8 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.crew import Crew, Work
 from hardneg.race.decide import Rules
+from hardneg.race.executor import Executor, Work
 from hardneg.runs import rungs, status
 
 optuna = pytest.importorskip("optuna")
@@ -69,7 +69,7 @@ def racing(hardneg, tmp_path, monkeypatch):
 
     def run(*words, code=0, **world):
         pretended = Pretended(**world)
-        monkeypatch.setattr(Crew, "_launch", lambda crew, jobs: pretended(jobs))
+        monkeypatch.setattr(Executor, "_launch", lambda executor, jobs: pretended(jobs))
         said = hardneg("race", "--config-dir", "own", *WORDS, *words, code=code)
         written = tmp_path / "here" / "summary.json"
         return said, json.loads(written.read_text()) if written.exists() else None, pretended.launched
@@ -178,12 +178,12 @@ def test_two_processes_share_the_work_and_each_does_a_run_once(tmp_path, monkeyp
         twice.extend(one for one in mine if one.name in done)
         return [(one, "job", 0.0) for one in mine]
 
-    monkeypatch.setattr(Crew, "_launched", launched)
-    monkeypatch.setattr("hardneg.race.crew.PAUSE", 0.01)
+    monkeypatch.setattr(Executor, "_launched", launched)
+    monkeypatch.setattr("hardneg.race.executor.PAUSE", 0.01)
 
     def work(_):
-        crew = Crew(config, BasicLauncher(), tmp_path)
-        crew.work_off(lambda: [w for w in works if w.name not in done], lambda w, job, seconds: done.append(w.name))
+        executor = Executor(config, BasicLauncher(), tmp_path)
+        executor.work_off(lambda: [w for w in works if w.name not in done], lambda w, job, seconds: done.append(w.name))
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))

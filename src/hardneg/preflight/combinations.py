@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from hardneg.config import classes
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet, check_sets
@@ -16,25 +14,25 @@ from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
-from hardneg.preflight.added_callbacks import added_callbacks, averages
-from hardneg.preflight.averaging import check_averaging
+from hardneg.preflight.averaging import averages, check_averaging
 from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.preflight.dev_metrics import check_dev_metrics, check_subset
 from hardneg.preflight.filters import check_filters
 from hardneg.preflight.losses import check_corrected_alike, check_losses, check_one_teacher, check_warmed_up
+from hardneg.preflight.made import Made
 from hardneg.preflight.ranges import check_ranges, check_remine
-from hardneg.preflight.sets import check_symmetric_in_blended
 from hardneg.preflight.split_weights import check_split, splits_weights
 from hardneg.preflight.temperatures import check_temperatures
+from hardneg.training.blended_batches import reverse_across_sets
 
 
-def check_sources(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the sources; raise `ConfigError` for a filter that they cannot feed."""
-    sources = classes.build_group(node["negatives"], "negatives")
+def check_sources(made: Made) -> None:
+    """Raise `ConfigError` for what is no source, and for a teacher, an average or a filter that does not fit them."""
+    sources = made.sources
     for name, source in sources.items():
         if not isinstance(source, OfflineSource | OnlineSource):
             raise ConfigError(f"negatives.{name} is a {type(source).__name__}, not a negative source")
-    if node.get("teacher") and not any(source.has_teacher for source in sources.values()):
+    if made.node.get("teacher") and not any(source.has_teacher for source in sources.values()):
         live = (
             "; for a teacher of the batch's own pairs write, in place of teacher=,"
             " +teacher@negatives.in_batch.teacher=bi_encoder +encoder@negatives.in_batch.teacher.encoder=minilm"
@@ -44,13 +42,12 @@ def check_sources(node: dict[str, Any]) -> dict[str, Any]:
             f" in negatives=[in_batch,bm25]{live if 'in_batch' in sources else ''}"
         )
     averaged = [name for name, source in sources.items() if needs_average(source)]
-    if averaged and not averages(added_callbacks(node)):
+    if averaged and not averages(made.callbacks):
         raise ConfigError(
             f"negatives.{averaged[0]} mines with weights=average, and nothing keeps a moving average here; in hardneg"
             " train add callbacks=[ema], elsewhere take weights=current"
         )
-    check_filters(classes.build_group(node["filter"], "filter"), sources)
-    return sources
+    check_filters(made.filters, sources)
 
 
 def needs_average(source: Any) -> bool:
@@ -58,9 +55,10 @@ def needs_average(source: Any) -> bool:
     return isinstance(source, Stored) and source.miner.needs_average
 
 
-def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` for parts that cannot work together; `made` are its encoder and schedule, by key."""
-    sources = check_sources(node)
+def check_combination(made: Made) -> None:
+    """Raise `ConfigError` for parts that cannot work together."""
+    check_sources(made)
+    node, sources = made.node, made.sources
     check_remine(node["remine"])
     following = [name for name, source in sources.items() if source.follows_model]
     if node["remine"]["warmup_epochs"] and following == list(sources):
@@ -70,21 +68,21 @@ def check_combination(node: dict[str, Any], made: Mapping[str, Any]) -> None:
         )
     check_mining(node, following)
     check_swap(node, sources)
-    check_split(node)
-    check_averaging(node, sources)
-    losses = classes.build_group(node["loss"], "loss")
+    check_split(made)
+    check_averaging(made)
+    losses = made.losses
     check_losses(losses, sources)
     check_warmed_up(node, losses, [name for name in sources if name not in following])
     check_one_teacher(node, losses, sources)
-    check_temperatures(node, losses)
-    check_offline_only(node, sources, losses)
-    check_symmetric_in_blended(node, losses)
+    check_temperatures(made)
+    check_offline_only(made)
+    check_symmetric_in_blended(made)
     check_queues(node, sources)
-    if node["curriculum"]:
-        check_curriculum(node, sources, losses)
-    check_corrected_alike(node, losses, sources)
-    check_frozen(node, made["encoder"])
-    check_dev_metrics(node, made["schedule"])
+    if made.curriculum is not None:
+        check_curriculum(node, made.curriculum, sources, losses)
+    check_corrected_alike(node, losses, sources, made.curriculum)
+    check_frozen(node, made.alone["encoder"])
+    check_dev_metrics(made)
     check_ranges(node, ("num_workers", "batch_size"))
     check_subset(node)
     of_batch = all(source.of_batch for source in sources.values())
@@ -105,10 +103,10 @@ def check_queues(node: dict[str, Any], sources: dict[str, Any]) -> None:
         )
 
 
-def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Any]) -> None:
+def check_offline_only(made: Made) -> None:
     """Raise `ConfigError` where sets without online negatives do not exist, have no others, or get some anyway."""
-    rules = classes.build_group(node["filter"], "filter").values()
-    chosen = [name for rule in rules if isinstance(rule, SameSet) for name in rule.offline_only]
+    node, sources, losses = made.node, made.sources, made.losses
+    chosen = [name for rule in made.filters.values() if isinstance(rule, SameSet) for name in rule.offline_only]
     if not chosen:
         return
     check_sets(chosen, list(node["data"].get("sets", ())))
@@ -124,6 +122,18 @@ def check_offline_only(node: dict[str, Any], sources: dict[str, Any], losses: di
         raise ConfigError(
             f"loss.{symmetric[0]}.symmetric=true sets documents against the batch's queries, which"
             f" filter.same_set.offline_only={','.join(chosen)} switches off; set loss.{symmetric[0]}.symmetric=false"
+        )
+
+
+def check_symmetric_in_blended(made: Made) -> None:
+    """Raise `ConfigError` where documents would be set against queries of the sets that a filter keeps apart."""
+    blended = made.node["data"].get("batches") == "blended"
+    if blended and (both := reverse_across_sets(made.losses, made.filters)) is not None:
+        loss, rule = both
+        raise ConfigError(
+            f"loss.{loss}.symmetric=true sets documents against the batch's queries, which data.batches=blended takes"
+            f" from all sets and filter={rule} does not keep apart; set loss.{loss}.symmetric=false or"
+            " data.batches=same_set"
         )
 
 
@@ -150,9 +160,10 @@ def check_swap(node: dict[str, Any], sources: dict[str, Any]) -> None:
             )
 
 
-def check_curriculum(node: dict[str, Any], sources: dict[str, Any], losses: dict[str, Weighed]) -> None:
+def check_curriculum(
+    node: dict[str, Any], curriculum: Curriculum, sources: dict[str, Any], losses: dict[str, Weighed]
+) -> None:
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
-    curriculum: Curriculum = classes.build(node["curriculum"])
     curriculum.check(sources, losses)
     check_stages_read(node, curriculum, sources, losses)
     for metric in curriculum.pace.watched:
@@ -181,9 +192,10 @@ def check_frozen(node: dict[str, Any], recipe: EncoderRecipe) -> None:
         )
 
 
-def check_pairs(node: dict[str, Any], made: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` for parts that cannot work together in training a cross-encoder; `made` has its schedule."""
-    sources = check_sources(node)
+def check_pairs(made: Made) -> None:
+    """Raise `ConfigError` for parts that cannot work together in training a cross-encoder."""
+    check_sources(made)
+    node, sources = made.node, made.sources
     if node["data"].get("prompts"):
         raise ConfigError(
             "data.prompts are for dual encoders, and a cross-encoder reads texts as they are; leave them out"
@@ -206,13 +218,13 @@ def check_pairs(node: dict[str, Any], made: Mapping[str, Any]) -> None:
             f"negatives.{swapping[0]}.swap is by similarities of a dual encoder in training; set"
             f" negatives.{swapping[0]}.swap.every_n_steps=null"
         )
-    check_averaging(node, sources)
-    losses = classes.build_group(node["loss"], "loss")
+    check_averaging(made)
+    losses = made.losses
     if of_vectors := [name for name, loss in losses.items() if isinstance(loss, VectorLoss)]:
         raise ConfigError(f"loss={of_vectors[0]} reads vectors, and a cross-encoder has none; leave it out")
     check_losses(losses, sources)
     check_one_teacher(node, losses, sources)
     if node["evaluate"]["bm25"] is None:
         raise ConfigError("evaluate.bm25 is what a cross-encoder ranks again; it cannot be null here")
-    check_dev_metrics(node, made["schedule"])
+    check_dev_metrics(made)
     check_ranges(node, ("num_workers",))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from lightning.pytorch.callbacks import EarlyStopping
 
 from hardneg.errors import ConfigError
-from hardneg.preflight.added_callbacks import added_callbacks
 from hardneg.preflight.beginnings import only_where_it_begins
+from hardneg.preflight.made import Made
 from hardneg.retrieval.metrics import names_of
 from hardneg.training.dev_subset import SubsetSize
 from hardneg.training.schedule import Plateau
@@ -18,25 +18,26 @@ from hardneg.training.schedule import Plateau
 DEV = "val/"  # begins the names of the dev split's metrics; a set of several has its name between
 
 
-def check_dev_metrics(node: dict[str, Any], schedule: Any) -> None:
+def check_dev_metrics(made: Made) -> None:
     """Raise `ConfigError` for a schedule, a best checkpoint or an end that waits for a metric which will not come."""
-    if isinstance(schedule, Plateau) and node["split"]["dev"] is None:
+    node = made.node
+    if isinstance(made.alone["schedule"], Plateau) and node["split"]["dev"] is None:
         raise ConfigError("schedule=plateau follows the dev split, and split.dev is null; choose schedule=constant")
     names = names_of(node["evaluate"]["metrics"])
     if (best := node["evaluate"]["best"]) not in names:
         raise ConfigError(
             f"evaluate.best={best} is not measured; add it to evaluate.metrics, which has {', '.join(names)}"
         )
-    check_early_stopping(node, names)
+    check_early_stopping(node, made.callbacks, names)
 
 
 @only_where_it_begins
-def check_early_stopping(node: dict[str, Any], names: Sequence[str]) -> None:
+def check_early_stopping(node: dict[str, Any], callbacks: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise `ConfigError` for a callback that waits for a dev metric which the run does not measure.
 
     `names` are the metrics of `evaluate.metrics`. Without this Lightning would say so after the first evaluation.
     """
-    for name, one in added_callbacks(node).items():
+    for name, one in callbacks.items():
         if not isinstance(one, EarlyStopping) or not one.monitor.startswith(DEV):
             continue
         if not any(f"/{one.monitor.removeprefix(DEV)}".endswith(f"/{metric}") for metric in names):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from hardneg.config import classes
 from hardneg.errors import ConfigError
 from hardneg.losses.base import Loss, VectorLoss
 from hardneg.losses.embed_distill import EmbedDistill
@@ -44,7 +43,9 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
 
 
 @only_where_it_begins
-def check_corrected_alike(node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any]) -> None:
+def check_corrected_alike(
+    node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any], curriculum: Curriculum | None
+) -> None:
     """Raise `ConfigError` where a softmax reads in-batch negatives and a queue of which one alone is corrected.
 
     Beside the corrected sum over all documents the other would count popular ones as often as they come; those of the
@@ -53,8 +54,7 @@ def check_corrected_alike(node: dict[str, Any], losses: dict[str, Any], sources:
     """
     online = {name: source.logq for name, source in sources.items() if isinstance(source, InBatch | Queue)}
     together = [list(online)]
-    if (node["curriculum"] or {}).get("share"):
-        curriculum: Curriculum = classes.build(node["curriculum"])
+    if curriculum is not None and curriculum.share:
         together = [on for _, on in curriculum.parts(online)]
     for (name, loss), on in product(losses.items(), together):
         read = {source: online[source] for source in on if loss.corrects_sampling and loss.reads(source)}

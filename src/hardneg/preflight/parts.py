@@ -17,6 +17,7 @@ from hardneg.encoders.file_hashes import check_intact
 from hardneg.encoders.pretrained import name_of
 from hardneg.errors import ConfigError, UserError
 from hardneg.preflight.combinations import check_combination, check_pairs, check_sources
+from hardneg.preflight.made import Made
 from hardneg.preflight.optimizer import check_attached, check_installed, check_optimizer
 from hardneg.preflight.rates import is_rate
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
@@ -25,8 +26,6 @@ from hardneg.runlog.artifacts import check_kinds
 from hardneg.runlog.wandb_run import WandbRun
 from hardneg.system.log_level import at_level
 from hardneg.training.parameter_groups import optimizer_alone
-
-ALONE: tuple[str, ...] = ("data", "encoder", "schedule", "search", "index")  # keys of one part each
 
 
 def check_parts(node: dict[str, Any]) -> None:
@@ -38,24 +37,25 @@ def check_parts(node: dict[str, Any]) -> None:
             inner = optimizer_alone(inner)
         if not path.startswith("evaluate.metrics["):  # they take more arguments than the config gives
             classes.check_target(path, inner)
-    made = {key: classes.build(node[key]) for key in ALONE if key in node}
+    made = Made(node)
+    alone = made.alone
     if node.get("batches"):
         classes.build(node["batches"])
     classes.build_group(node.get("pairs"), "pairs")
     check_evaluated(node.get("evaluate") or {})
-    check_models(node, made)
-    if "encoder" in made:
-        check_compiled_encoder(node, made["encoder"])
+    check_models(node, alone)
+    if "encoder" in alone:
+        check_compiled_encoder(node, alone["encoder"])
     check_checkpoints(node)
     if node.get("ckpt_path") and "loss" in node:
         checkpoint.check_resumable(node["ckpt_path"])
     check_loggers(node.get("logger") or {})
     if "optimizer" in node:
-        check_training(node, made["schedule"])
+        check_training(node, alone["schedule"])
     if "loss" in node:
-        (check_combination if "remine" in node else check_pairs)(node, made)  # each begins with the sources
+        (check_combination if "remine" in node else check_pairs)(made)  # each begins with the sources
     elif "negatives" in node:
-        check_sources(node)
+        check_sources(made)
 
 
 def with_rate(node: dict[str, Any]) -> dict[str, Any]:

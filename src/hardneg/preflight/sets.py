@@ -1,11 +1,11 @@
-"""Settings for the data sets of a mix that cannot work: all but one seen in the config alone."""
+"""Settings for the data sets of a mix that cannot work, seen in the config alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hardneg.errors import ConfigError
-from hardneg.training.blended_batches import corrected_for_one_set, reverse_across_sets
+from hardneg.training.blended_batches import corrected_for_one_set
 
 
 def check_sets_named(node: dict[str, Any]) -> None:
@@ -38,17 +38,6 @@ def check_logq_in_blended(node: dict[str, Any]) -> None:
         raise ConfigError(
             f"negatives.{name}.logq=true corrects for how often a document comes in batches of one set; set"
             " data.batches=same_set, or logq to false"
-        )
-
-
-def check_symmetric_in_blended(node: dict[str, Any], losses: dict[str, Any]) -> None:
-    """Raise `ConfigError` where documents would be set against queries of the sets that a filter keeps apart."""
-    if node["data"].get("batches") == "blended" and (both := reverse_across_sets(node, losses)) is not None:
-        loss, rule = both
-        raise ConfigError(
-            f"loss.{loss}.symmetric=true sets documents against the batch's queries, which data.batches=blended takes"
-            f" from all sets and filter={rule} does not keep apart; set loss.{loss}.symmetric=false or"
-            " data.batches=same_set"
         )
 
 

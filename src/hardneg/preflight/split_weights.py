@@ -6,13 +6,15 @@ from typing import Any
 
 from hardneg.config import classes
 from hardneg.errors import ConfigError
-from hardneg.preflight.added_callbacks import added_callbacks, averages
+from hardneg.preflight.averaging import averages
+from hardneg.preflight.made import Made
 from hardneg.preflight.optimizer import check_split_optimizer
 from hardneg.training.fsdp import FSDP2
 
 
-def check_split(node: dict[str, Any]) -> None:
+def check_split(made: Made) -> None:
     """Raise `ConfigError` for what cannot be trained with weights that are split over devices."""
+    node = made.node
     if not splits_weights(node):
         return
     encoder, why = node["encoder"], "trainer=fsdp2 runs a tower once a side and step, on every rank"
@@ -35,14 +37,14 @@ def check_split(node: dict[str, Any]) -> None:
         raise ConfigError(
             "trainer=fsdp2 cannot split a base that two towers share: set encoder.separate=false or encoder.lora.r=null"
         )
-    check_learned(node)
-    if averages(added_callbacks(node)):
+    check_learned(made.losses)
+    if averages(made.callbacks):
         raise ConfigError("trainer=fsdp2 keeps no second, averaged model: leave callbacks=[ema] out")
 
 
-def check_learned(node: dict[str, Any]) -> None:
+def check_learned(losses: dict[str, Any]) -> None:
     """Raise `ConfigError` for losses that learn something: their weights would not be split."""
-    for name, loss in classes.build_group(node["loss"], "loss").items():
+    for name, loss in losses.items():
         if any(p.requires_grad for p in loss.parameters()):
             raise ConfigError(
                 f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"

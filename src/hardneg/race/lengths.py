@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
 from hardneg.race.budget import Plan, Timing, plan
-from hardneg.race.course import Course, indented
-from hardneg.race.crew import Work, ended, forget
+from hardneg.race.executor import Work, ended, forget
 from hardneg.race.portfolio import duplicates
+from hardneg.race.race import Race, indented
 from hardneg.race.record import PLAN, SAME
 from hardneg.runs import status
 from hardneg.sweep.jobs import Job
@@ -22,29 +22,29 @@ TIMED = 2.0  # seconds for which an arm's steps are timed
 SEEDS_TO_TEST = 2  # with the race's own run these tell how much seeds vary (see `outcome.conclude`)
 
 
-def lengths(course: Course) -> Plan:
+def lengths(race: Race) -> Plan:
     """Return how long every arm trains, timed and planned by whoever comes first.
 
     Raises `ConfigError` for a budget that is too small, and where the runs of all arms would be the same.
     """
-    course.crew.work_off(lambda: untimed(course), lambda work, job, seconds: _timed(course, work, job, seconds))
-    leave_out_duplicates(course)
-    course.check_rivals()
-    return planned(course)
+    race.executor.work_off(lambda: untimed(race), lambda work, job, seconds: _timed(race, work, job, seconds))
+    leave_out_duplicates(race)
+    race.check_rivals()
+    return planned(race)
 
 
-def untimed(course: Course) -> list[Work]:
+def untimed(race: Race) -> list[Work]:
     """The runs that are left to take the time of."""
-    known = course.record.timings()
+    known = race.record.timings()
     part = {"seconds": TIMED}
-    left = [name for name in course.record.racing() if name not in known]
-    return [Work(f"time_{name}", name, tuple(course.entries[name].timed()), part) for name in left]
+    left = [name for name in race.record.racing() if name not in known]
+    return [Work(f"time_{name}", name, tuple(race.entries[name].timed()), part) for name in left]
 
 
-def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
-    record = course.record
+def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
+    record = race.record
     if (error := ended(job, ["paused"])) is not None:
-        course.failed(work.arm, error, job)
+        race.failed(work.arm, error, job)
         return
     found = status.read(job.folder) or {}
     timing = found["timing"]
@@ -53,15 +53,15 @@ def _timed(course: Course, work: Work, job: Job, seconds: float) -> None:
     known = record.timings()
     log.info(
         "timed  %-*s  %.3g s a step, %.2g s an evaluation of dev  %d of %d",
-        *(max(map(len, course.entries)), work.arm, timing["step"], timing["evaluation"]),
+        *(max(map(len, race.entries)), work.arm, timing["step"], timing["evaluation"]),
         *(len(known), len(record.racing())),
     )
     if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
         # Its start does not count: it makes what the others find in the cache. What theirs take is not known yet.
         alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0))
-        left, others = course.left(), (len(alike) - 1) * (TIMED + timing["evaluation"])
-        taken = course.budget - left + others
-        plan(alike, course.rules, course.settings.seeds, left, course.crew.n_jobs, taken, all_timed=False)
+        left, others = race.left(), (len(alike) - 1) * (TIMED + timing["evaluation"])
+        taken = race.budget - left + others
+        plan(alike, race.rules, race.settings.seeds, left, race.executor.n_jobs, taken, all_timed=False)
 
 
 def _comes_to(job: Job, found: status.Status) -> str:
@@ -74,34 +74,34 @@ def _comes_to(job: Job, found: status.Status) -> str:
     return run_identity.hashed(run_identity.settings(job.cfg, job.folder) | {"encoder.lr": run_identity.AUTO})
 
 
-def leave_out_duplicates(course: Course) -> None:
+def leave_out_duplicates(race: Race) -> None:
     """Leave out arms that would repeat another's run, which is known when all have settled their batch (`duplicates`).
 
     Raises `ConfigError` where only one is left.
     """
-    record = course.record
+    record = race.record
     with record.alone():
         known = record.kept(SAME)
         if known is None:  # one begun by an earlier version, with a plan, goes on as it was
-            known = duplicates(record.identities(), course.baseline) if record.kept(PLAN) is None else {}
+            known = duplicates(record.identities(), race.baseline) if record.kept(PLAN) is None else {}
             record.keep(SAME, known)
         for name in [name for name in record.racing() if name in known]:  # also those that a kill has left in the race
             record.stop(name)
     for name, other in known.items():
         log.info("%s is left out: on these data and this machine its run is that of %s, batch included", name, other)
-    if course.rules.arms < 2:
-        raise ConfigError(f"all arms come to the same run as {course.baseline}; choose others (race=NAME)")
+    if race.rules.arms < 2:
+        raise ConfigError(f"all arms come to the same run as {race.baseline}; choose others (race=NAME)")
 
 
-def planned(course: Course) -> Plan:
+def planned(race: Race) -> Plan:
     """Return the plan that was made, or make one now, and log it."""
-    record, rules = course.record, course.rules
+    record, rules = race.record, race.rules
     with record.alone():
         if (known := record.kept(PLAN)) is None:
             left_out = record.left_out()
             timings = {name: one for name, one in record.timings().items() if name not in left_out}
-            left = course.left()
-            made = plan(timings, rules, course.settings.seeds, left, course.crew.n_jobs, course.budget - left)
+            left = race.left()
+            made = plan(timings, rules, race.settings.seeds, left, race.executor.n_jobs, race.budget - left)
             known = asdict(made)
             record.keep(PLAN, known)
     made = Plan(**known)
@@ -110,7 +110,7 @@ def planned(course: Course) -> Plan:
     )
     log.info("%s", indented(f"{name} {unit * rules.whole:,}" for name, unit in made.unit.items()))
     if made.seeds < SEEDS_TO_TEST:
-        why = "seeds=1" if course.settings.seeds == 1 else "there is room for one new seed at the end"
+        why = "seeds=1" if race.settings.seeds == 1 else "there is room for one new seed at the end"
         log.warning(
             "%s, and a winner is named with %d or more: unless that changes, as with a longer budget, fewer arms or"
             " seeds=3, the race can say who is ahead, not who wins",

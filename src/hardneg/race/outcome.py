@@ -9,8 +9,8 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from hardneg.race.budget import Plan
-from hardneg.race.course import Course
 from hardneg.race.decide import Confirmation, Verdict, confirm
+from hardneg.race.race import Race
 from hardneg.runs.rungs import DevValues
 
 Run = tuple[str, int]  # arm and seed
@@ -21,21 +21,21 @@ Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at
 class Outcome:
     """The state of a race before its runs at the end."""
 
-    course: Course
+    race: Race
     plan: Plan
     verdict: Verdict
 
     @property
     def baseline(self) -> str:
         """The arm that a winner must prove better than."""
-        return self.course.baseline
+        return self.race.baseline
 
     @property
     def runner_up(self) -> str | None:
         """The arm that came furthest beside these two, and of several the best on dev; None where there is no other."""
         others = {
             name: trial
-            for name, trial in self.course.record.trials().items()
+            for name, trial in self.race.record.trials().items()
             if name not in (self.verdict.taken, self.baseline)
             and trial.intermediate_values
             and "failed" not in trial.user_attrs  # it would fail again
@@ -48,7 +48,7 @@ class Outcome:
         Where there is nothing to test the runner-up is trained beside the baseline. Of two runs in one tuple neither
         tells anything without the other, as arms are compared on the seeds that they share.
         """
-        seeds = [first_seed + number for number in range(self.course.settings.seeds)]
+        seeds = [first_seed + number for number in range(self.race.settings.seeds)]
         third = () if self.runner_up is None else (self.runner_up,)
         if self.verdict.taken == self.baseline:
             groups = [(self.baseline, *third)]
@@ -58,7 +58,7 @@ class Outcome:
 
     def goes_by(self, dev: Dev) -> str:
         """Say what the verdict goes by: it may differ from what the table of the test suggests."""
-        said, base, metric = self.verdict, self.baseline, self.course.metric
+        said, base, metric = self.verdict, self.baseline, self.race.metric
         if said.taken == base:
             return (
                 f"the verdict goes by dev {metric} in the race itself, one run of each arm; the test has no part in it"
@@ -92,7 +92,7 @@ def conclude(outcome: Outcome, dev: Dev) -> Conclusion:
     if said.taken == base:
         return Conclusion(base, None, f"{_nobody(outcome)}{_stopped(outcome)}.", None)
     found = confirm(_values(dev[said.taken]), _values(dev[base]), _seed_means(outcome, dev))
-    won = found.wins(outcome.course.rules.to_win)
+    won = found.wins(outcome.race.rules.to_win)
     take = said.taken if won or found.ahead else base
     return Conclusion(take, said.taken if won else None, f"{_tested(outcome, found, take)}{_stopped(outcome)}.", found)
 
@@ -107,7 +107,7 @@ def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
     The race's own run tells how much seeds vary, not which arm is better, as the arm was chosen by it.
     """
     seeds = sorted({seed for by_seed in dev.values() for seed in by_seed})
-    trials, last = outcome.course.record.trials(), outcome.course.rules.rungs
+    trials, last = outcome.race.record.trials(), outcome.race.rules.rungs
     raced = [trials[name].intermediate_values.get(last, np.nan) for name in dev]
     anew = [[by_seed[s].mean if s in by_seed else np.nan for s in seeds] for by_seed in dev.values()]
     return np.column_stack([anew, raced])
@@ -125,9 +125,9 @@ def _nobody(outcome: Outcome) -> str:
 
 def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
     """Say who wins and how sure that is, or that nobody does, and what is to be taken then."""
-    said, base, level = outcome.verdict, outcome.baseline, outcome.course.rules.to_win
+    said, base, level = outcome.verdict, outcome.baseline, outcome.race.rules.to_win
     seeds = f"{found.seeds} new seed{'s' * (found.seeds > 1)}"
-    shown = f"dev {outcome.course.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
+    shown = f"dev {outcome.race.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
     if found.p is not None:
         shown += f", p {found.p:.2g}"
     if found.wins(level):
@@ -151,7 +151,7 @@ def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
 
 def _stopped(outcome: Outcome) -> str:
     """Say who was stopped in the race, and why."""
-    looks, words = outcome.course.record.looks(), ""
+    looks, words = outcome.race.record.looks(), ""
     if worse := [name for seen in looks for name in seen.worse]:
         words += f". Stopped as worse than the best of their rung: {', '.join(worse)}"
     if no_time := [name for seen in looks for name in seen.no_time]:

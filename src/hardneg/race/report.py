@@ -17,7 +17,7 @@ from hardneg.compare.finished_runs import FinishedRun, find
 from hardneg.config.run_identity import found_learning_rate
 from hardneg.mining.alarm_rules import in_words
 from hardneg.race import figure
-from hardneg.race.anew import failed_ends
+from hardneg.race.final_runs import failed_ends
 from hardneg.race.outcome import Outcome, conclude
 from hardneg.race.portfolio import run_name
 from hardneg.runs import results, rungs
@@ -34,7 +34,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
 
     `ends` are the arms and seeds that were trained anew; `seed` is that of the command that is shown.
     """
-    race, dev = outcome.course, _dev_at_the_end(outcome, ends)
+    race, dev = outcome.race, _dev_at_the_end(outcome, ends)
     end = conclude(outcome, dev)
     by_arm = _arms(outcome, ends)
     tested = _tested(by_arm)
@@ -63,7 +63,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
     results.write_summary(race.folder / SUMMARY, summary)
     _tell_of_negatives(outcome)
     log.info("%s", end.why)
-    over = (race.record.spent() - race.budget) / race.crew.n_jobs
+    over = (race.record.spent() - race.budget) / race.executor.n_jobs
     log.info("spent %s%s", race.so_far(), f", {clock(over)} too much" if over > 0 else "")
     log.info("written to %s: %s", race.folder, ", ".join(made for made in FILES if (race.folder / made).exists()))
     log.info("train it by:\n  %s", command)
@@ -72,7 +72,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
 
 def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, dict[int, rungs.DevValues]]:
     """Dev by arm and seed, of the checkpoint that was tested."""
-    race, out = outcome.course, dict[str, dict[int, rungs.DevValues]]()
+    race, out = outcome.race, dict[str, dict[int, rungs.DevValues]]()
     for name, seed in ends:
         whole = outcome.plan.unit[name] * race.rules.whole
         found = rungs.best_until(race.folder / "end" / run_name(name, seed), whole)
@@ -82,7 +82,7 @@ def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[s
 
 def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
     """The runs at the end as `hardneg compare` takes them; those that have no test are left out."""
-    race, runs = outcome.course, dict[str, dict[int, FinishedRun]]()
+    race, runs = outcome.race, dict[str, dict[int, FinishedRun]]()
     for name, seed in ends:
         folder = race.folder / "end" / run_name(name, seed)
         if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
@@ -128,7 +128,7 @@ def _show(
     if len(by_arm) < 2:
         return
     data = next(iter(by_arm[outcome.baseline].runs.values())).summary["data"]
-    race = outcome.course
+    race = outcome.race
     table = contrasts.compare(data, by_arm, contrasts.Plan(race.metric, baseline=outcome.baseline))
     tables.show(table)
     (race.folder / TABLE).write_text(
@@ -137,7 +137,7 @@ def _show(
 
 
 def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any]:
-    race, unit = outcome.course, outcome.plan.unit.get(name)
+    race, unit = outcome.race, outcome.plan.unit.get(name)
     attrs = trial.user_attrs
     return {
         "words": list(race.entries[name].own),
@@ -154,7 +154,7 @@ def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any
 
 def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
     """What an arm's drawn negatives did at the end of its run, by source; empty for an arm that was stopped."""
-    path = outcome.course.folder / "arms" / name / "summary.json"
+    path = outcome.race.folder / "arms" / name / "summary.json"
     return json.loads(path.read_text(encoding="utf-8")).get("negatives", {}) if path.exists() else {}
 
 
@@ -167,7 +167,7 @@ def _tell_of_negatives(outcome: Outcome) -> None:
 
 def _lines(outcome: Outcome) -> list[figure.Line]:
     """Every arm's dev over its training, and how it ended."""
-    race, looks = outcome.course, outcome.course.record.looks()
+    race, looks = outcome.race, outcome.race.record.looks()
     worse = {name for seen in looks for name in seen.worse}
     no_time = {name for seen in looks for name in seen.no_time}
     out = []

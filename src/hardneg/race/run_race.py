@@ -11,12 +11,12 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import JobFailed
-from hardneg.race.anew import Anew, try_again
-from hardneg.race.course import open_course
+from hardneg.race.final_runs import FinalRuns, try_again
 from hardneg.race.lengths import lengths
 from hardneg.race.looks import Rungs
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Settings
+from hardneg.race.race import open_race
 from hardneg.race.report import report
 from hardneg.runs.folder import SWEEP
 from hardneg.system.atomic_write import atomic_write
@@ -25,7 +25,7 @@ from hardneg.system.progress import clock
 log = logging.getLogger(__name__)
 
 
-def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words: Sequence[str]) -> float:
+def run_race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words: Sequence[str]) -> float:
     """Run a race, or go on with it; return the dev metric of the arm that is taken.
 
     All of it is in the sweep's folder: `multirun.yaml` (its words), `study.log` (Optuna's), `time/`, `arms/`, `end/`,
@@ -49,14 +49,14 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
 
 
 def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path) -> float:
-    course, first_seed = open_course(config, launcher, settings, words, folder)
-    try_again(course.record)
+    race, first_seed = open_race(config, launcher, settings, words, folder)
+    try_again(race.record)
     log.info(
-        "race in %s: %d arms, a budget of %s", folder, len(course.entries), clock(course.budget / course.crew.n_jobs)
+        "race in %s: %d arms, a budget of %s", folder, len(race.entries), clock(race.budget / race.executor.n_jobs)
     )
-    plan = lengths(course)
-    verdict = Rungs(course, plan).run()
-    outcome = Outcome(course, plan, verdict)
-    ends = Anew(course, outcome, first_seed).run()
-    with course.record.alone():
+    plan = lengths(race)
+    verdict = Rungs(race, plan).run()
+    outcome = Outcome(race, plan, verdict)
+    ends = FinalRuns(race, outcome, first_seed).run()
+    with race.record.alone():
         return report(outcome, ends, first_seed)

@@ -64,14 +64,14 @@ def run(
     jobs = [compose(config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
     waiting = [job for job in jobs if finished(job.folder, job.cfg) is None]
     log.info("%d jobs, %d finished already; %d at a time", len(jobs), len(jobs) - len(waiting), n_jobs)
-    crew = Crew(config, n_jobs, shares)
-    crew.run(jobs, waiting)
-    if crew.stopped is not None:
-        sys.exit(128 + crew.stopped)
+    pool = ProcessPool(config, n_jobs, shares)
+    pool.run(jobs, waiting)
+    if pool.stopped is not None:
+        sys.exit(128 + pool.stopped)
     return [_returned(job) for job in jobs]
 
 
-class Crew:
+class ProcessPool:
     """The processes at work, and what they share."""
 
     def __init__(self, config: DictConfig, n_jobs: int, shares: int) -> None:

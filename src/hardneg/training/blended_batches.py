@@ -15,7 +15,8 @@ def may_blend(cfg: DictConfig) -> bool:
     node = {key: classes.plain(cfg.get(key)) for key in ("negatives", "loss", "filter")}
     if corrected_for_one_set(node) is not None:
         return False
-    return reverse_across_sets(node, classes.build_group(node["loss"], "loss")) is None
+    losses, filters = (classes.build_group(node[group], group) for group in ("loss", "filter"))
+    return reverse_across_sets(losses, filters) is None
 
 
 def corrected_for_one_set(node: Mapping[str, Any]) -> str | None:
@@ -24,11 +25,10 @@ def corrected_for_one_set(node: Mapping[str, Any]) -> str | None:
     return next((name for name, source in sources if (source or {}).get("logq")), None)
 
 
-def reverse_across_sets(node: Mapping[str, Any], losses: Mapping[str, Any]) -> tuple[str, str] | None:
+def reverse_across_sets(losses: Mapping[str, Any], filters: Mapping[str, Any]) -> tuple[str, str] | None:
     """Name a symmetric loss and a filter that keeps sets apart, but not its other direction; None without both."""
     from hardneg.filters.same_set import SameSet  # torch, which the check of a config's words does without
 
     symmetric = [name for name, loss in losses.items() if loss.needs_reverse]
-    rules = classes.build_group(node.get("filter"), "filter") if symmetric else {}
-    apart = [name for name, rule in rules.items() if isinstance(rule, SameSet)]
-    return (symmetric[0], apart[0]) if apart else None
+    apart = [name for name, rule in filters.items() if isinstance(rule, SameSet)]
+    return (symmetric[0], apart[0]) if symmetric and apart else None

@@ -56,9 +56,9 @@ class Race(OverLauncher):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the race; return the dev metric of the arm that is taken. Raises `JobFailed` where it cannot end."""
-        from hardneg.race.run_race import race
+        from hardneg.race.run_race import run_race
 
-        return race(self.config, self.launcher, self.settings, arguments)
+        return run_race(self.config, self.launcher, self.settings, arguments)
 
 
 class Studies(SearchPathPlugin):

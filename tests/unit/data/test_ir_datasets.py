@@ -55,7 +55,7 @@ def test_without_judgements_or_a_network_it_says_what_to_do(tmp_path, monkeypatc
     with pytest.raises(DataError, match=r"tiny: no judgements of its own; choose with data.splits=; .*tiny/part"):
         IrDatasets("tiny").load()
     (tmp_path / "collection.tsv").unlink()
-    monkeypatch.setattr("hardneg.data.readers.access.answers", lambda _: False)
+    monkeypatch.setattr("hardneg.data.readers.hub_access.answers", lambda _: False)
     start = time.perf_counter()
     with pytest.raises(DataError, match=r"tiny/part: ir_datasets could not read it .*set IR_DATASETS_HOME"):
         IrDatasets("tiny/part").load()

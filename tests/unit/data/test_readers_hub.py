@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_readers import CORPUS, QUERIES, check_both_modes, named, negatives, positives, write
 
-from hardneg.data.readers import access
+from hardneg.data.readers import hub_access
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
 from hardneg.data.readers.table import Table
@@ -100,7 +100,7 @@ def test_hub_fails_at_once_without_a_network(tmp_path, monkeypatch, reason):
     server = socket.create_server(("127.0.0.1", 0))  # takes connections and never answers
     port = server.getsockname()[1] if reason == "mute" else 9
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setattr(access, "PATIENCE", 0.5)
+    monkeypatch.setattr(hub_access, "PATIENCE", 0.5)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", reason == "offline")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     for recipe in (Hub("nobody/nothing"), Hub("nobody/nothing", config="pairs"), Hub("a/b", qrels_repo="a/c")):

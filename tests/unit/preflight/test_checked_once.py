@@ -8,6 +8,7 @@ from confs import compose
 from hardneg.cli import in_process
 from hardneg.config import classes
 from hardneg.errors import ConfigError, UserError
+from hardneg.negatives.curriculum import Curriculum
 from hardneg.preflight.parts import check_parts
 from hardneg.sweep import check_jobs, hydra_app
 
@@ -53,14 +54,20 @@ def test_what_is_refused_before_the_start_is_not_begun(began, monkeypatch):
         began("hydra.run.dir=run")
 
 
-def test_the_sources_of_a_config_are_made_once(monkeypatch):
-    made = []
+def test_each_group_of_a_config_and_its_curriculum_are_made_once(monkeypatch):
+    made, curricula = [], []
 
     def build_group(nodes, group):
         made.append(group)
         return build(nodes, group)
 
-    build = classes.build_group
+    def begin(self, **given):
+        curricula.append(self)
+        init(self, **given)
+
+    build, init = classes.build_group, Curriculum.__init__
     monkeypatch.setattr(classes, "build_group", build_group)
-    check_parts(classes.plain(compose("data=toy", "negatives=[in_batch,bm25]")))
-    assert made.count("negatives") == 1
+    monkeypatch.setattr(Curriculum, "__init__", begin)
+    check_parts(classes.plain(compose("data=toy", "strategy=easy_to_hard", "callbacks=[temperature_warmup]")))
+    assert len(curricula) == 1
+    assert sorted(made) == ["callbacks", "filter", "loss", "negatives", "pairs"]

@@ -14,13 +14,13 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError
-from hardneg.race.anew import Anew
-from hardneg.race.course import Course
-from hardneg.race.crew import Crew
+from hardneg.race.executor import Executor
+from hardneg.race.final_runs import FinalRuns
 from hardneg.race.lengths import lengths
 from hardneg.race.looks import Rungs
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.runs import rungs, status
 from hardneg.sweep.jobs import Job
@@ -29,7 +29,7 @@ BUDGET = 600.0
 EASY = np.random.default_rng(0).random(100) * 0.4
 
 
-class Timed(Crew):
+class Timed(Executor):
     """Runs that take as long as they were timed to take, times `slower`, once all are timed."""
 
     def __init__(self, folder, n_jobs, slower, effect, best):
@@ -74,13 +74,13 @@ def raced(folder, n_jobs=1, slower=1.0, effect=0.0, best="bm25", budget="10m"):
     settings = Settings(budget, {name: [] for name in arms})
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(settings.arms, {"budget": budget})
-    crew = Timed(folder, n_jobs, slower, effect, best)
-    course = Course(settings, folder, {name: Entry(name, (), ()) for name in arms}, crew, record, "ndcg@10")
-    plan = lengths(course)
-    said = Rungs(course, plan).run()
-    Anew(course, Outcome(course, plan, said), 2).run()
+    executor = Timed(folder, n_jobs, slower, effect, best)
+    race = Race(settings, folder, {name: Entry(name, (), ()) for name in arms}, executor, record, "ndcg@10")
+    plan = lengths(race)
+    said = Rungs(race, plan).run()
+    FinalRuns(race, Outcome(race, plan, said), 2).run()
     assert said.taken == best or not effect
-    return crew
+    return executor
 
 
 @pytest.mark.parametrize(
@@ -88,31 +88,31 @@ def raced(folder, n_jobs=1, slower=1.0, effect=0.0, best="bm25", budget="10m"):
 )
 def test_a_race_ends_within_its_budget(tmp_path, caplog, n_jobs, slower, effect):
     caplog.set_level("INFO", "hardneg")
-    crew = raced(tmp_path, n_jobs, slower, effect)
-    assert 0.6 * BUDGET < crew.clock <= BUDGET
-    assert crew.ends >= 6 or slower > 1
+    executor = raced(tmp_path, n_jobs, slower, effect)
+    assert 0.6 * BUDGET < executor.clock <= BUDGET
+    assert executor.ends >= 6 or slower > 1
     assert "over its budget" not in caplog.text
 
 
 def test_a_race_that_cannot_says_so_at_its_looks_and_by_how_much(tmp_path, caplog):
-    crew = raced(tmp_path, slower=3.0, effect=0.3)
-    assert crew.clock > BUDGET and crew.ends == 2, "the arm to take, and the baseline that it is compared to"
+    executor = raced(tmp_path, slower=3.0, effect=0.3)
+    assert executor.clock > BUDGET and executor.ends == 2, "the arm to take, and the baseline that it is compared to"
     said = re.findall(r"the race (may|will) go over its budget by about (\d+):(\d\d)", caplog.text)
     assert [how for how, *_ in said] == ["may", "may", "may", "will"], "at the looks, and before the last runs"
     told = [60 * int(minutes) + int(seconds) for _, minutes, seconds in said]
-    over = crew.clock - BUDGET
+    over = executor.clock - BUDGET
     assert all(one == pytest.approx(over, rel=0.1) for one in told)
 
 
 def test_an_excess_of_a_few_seconds_that_is_foreseen_in_the_middle_is_not_told(tmp_path, caplog):
-    crew = raced(tmp_path, slower=2.1, effect=0.3)
-    assert 0.98 * BUDGET < crew.clock <= BUDGET and "over its budget" not in caplog.text
+    executor = raced(tmp_path, slower=2.1, effect=0.3)
+    assert 0.98 * BUDGET < executor.clock <= BUDGET and "over its budget" not in caplog.text
 
 
 def test_what_is_foreseen_in_the_middle_may_be_and_is_told_so(tmp_path, caplog):
     """An arm leads at every look, and at the end the baseline is taken after all, which takes one run less."""
-    crew = raced(tmp_path, slower=2.4, effect=0.0)
-    assert crew.clock <= BUDGET and crew.ends == 1
+    executor = raced(tmp_path, slower=2.4, effect=0.0)
+    assert executor.clock <= BUDGET and executor.ends == 1
     assert caplog.text.count("the race may go over its budget by about") == 3 and "will go over" not in caplog.text
 
 

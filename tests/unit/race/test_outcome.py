@@ -10,13 +10,13 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.anew import FAILED, Anew
 from hardneg.race.budget import Plan
-from hardneg.race.course import Course
-from hardneg.race.crew import Crew
 from hardneg.race.decide import Look, Verdict
+from hardneg.race.executor import Executor
+from hardneg.race.final_runs import FAILED, FinalRuns
 from hardneg.race.outcome import Outcome, conclude
 from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.runs.rungs import DevValues
 
@@ -33,9 +33,9 @@ def outcome(tmp_path, taken="bm25", lead=0.02, leader="bm25"):
         record.report(name, settings.rungs, dev, 1.0)
     record.looked(Look(1, leader, 0.001, {}, worse=["random"]))
     entries = {name: Entry(name, (), ()) for name in ARMS}
-    course = Course(settings, tmp_path, entries, Crew(config, BasicLauncher(), tmp_path), record, "ndcg@10")
+    race = Race(settings, tmp_path, entries, Executor(config, BasicLauncher(), tmp_path), record, "ndcg@10")
     plan = Plan(dict.fromkeys(ARMS, 10), 1.0, 1.0, 1.0, 3)
-    return Outcome(course, plan, Verdict(taken, leader, [leader], lead, 0.01))
+    return Outcome(race, plan, Verdict(taken, leader, [leader], lead, 0.01))
 
 
 def dev(gain, seeds=(2, 3, 4), spread=0.01, queries=400):
@@ -63,11 +63,11 @@ def test_where_the_baseline_is_taken_the_runner_up_is_trained_beside_it(tmp_path
 def end_with(tmp_path, runs, taken="bm25", n_jobs=1):
     """The end of a race whose runs take 10 seconds each, with time for so many of them."""
     said = outcome(tmp_path, taken)
-    said.course.crew.n_jobs = n_jobs
-    said.course.budget = 600.0 * n_jobs
-    said.course.record.keep("seconds_end_one", 10.0)
-    said.course.record.note("in_batch", seconds_0=said.course.left() - 10.0 * runs)
-    return Anew(said.course, said, 2)
+    said.race.executor.n_jobs = n_jobs
+    said.race.budget = 600.0 * n_jobs
+    said.race.record.keep("seconds_end_one", 10.0)
+    said.race.record.note("in_batch", seconds_0=said.race.left() - 10.0 * runs)
+    return FinalRuns(said.race, said, 2)
 
 
 @pytest.mark.parametrize(

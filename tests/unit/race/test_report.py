@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 
 from hardneg.compare.arms import unnamed_differences
 from hardneg.race.budget import Plan
-from hardneg.race.course import Course
-from hardneg.race.crew import Crew
 from hardneg.race.decide import Verdict
+from hardneg.race.executor import Executor
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.race.report import _arms, _tell_of_negatives
 from hardneg.runs import status
@@ -28,9 +28,9 @@ def outcome(folder):
     config = OmegaConf.create({"hydra": {"launcher": {}, "overrides": {"hydra": []}}})
     record = Record(optuna.create_study(direction="maximize"), folder)
     arms = {name: Entry(name, (), tuple(own)) for name, own in ARMS.items()}
-    course = Course(Settings("10m", ARMS), folder, arms, Crew(config, BasicLauncher(), folder), record, "ndcg@10")
+    race = Race(Settings("10m", ARMS), folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10")
     verdict = Verdict("in_batch", "random", ["in_batch", "random"], 0.0, 0.0)
-    return Outcome(course, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1.0, 1), verdict)
+    return Outcome(race, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1.0, 1), verdict)
 
 
 @pytest.mark.parametrize("auto", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from hardneg.race import crew as racing
+from hardneg.race import executor as racing
 from hardneg.runs import status
 from hardneg.sweep import processes
 from hardneg.sweep.jobs import Job
@@ -32,17 +32,17 @@ def started(monkeypatch):
             environments.append(env)
 
     monkeypatch.setattr(subprocess, "Popen", NotStarted)
-    monkeypatch.setattr(processes.Crew, "_words", lambda crew, job: ["train"])
+    monkeypatch.setattr(processes.ProcessPool, "_words", lambda pool, job: ["train"])
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     return environments
 
 
 def start(folder, shares, jobs, devices=1):
-    gpus, crew = Gpus(["0", "1"]), processes.Crew(APP, 2, shares)
+    gpus, pool = Gpus(["0", "1"]), processes.ProcessPool(APP, 2, shares)
     cfg = OmegaConf.create({"trainer": {"accelerator": "auto", "devices": devices}})
     for number in range(jobs):
-        crew._start(Job(number, [], cfg, folder / str(number), str(number)), gpus)
+        pool._start(Job(number, [], cfg, folder / str(number), str(number)), gpus)
 
 
 def test_two_jobs_on_a_machine_with_two_gpus_have_one_each(tmp_path, started):
@@ -64,7 +64,7 @@ def test_a_races_run_has_the_same_share_whatever_is_launched_beside_it(tmp_path,
     launcher = Processes(2)
     launcher.config = APP
     if in_a_race:
-        racing.Crew(APP, launcher, tmp_path)
+        racing.Executor(APP, launcher, tmp_path)
     launcher.launch([["seed=1"]] * jobs, 0)
     assert asked == [shares]
 
@@ -73,7 +73,7 @@ def test_a_folder_with_an_apostrophe_is_one_word(tmp_path):
     hydra = {"job": {"config_name": "train"}, "overrides": {"hydra": []}, "runtime": {"config_sources": []}}
     app = OmegaConf.create({"hydra": {**hydra, "launcher": {"n_jobs": 2}}})
     folder = tmp_path / "tom's runs"
-    words = processes.Crew(app, 1, 1)._words(Job(0, [], OmegaConf.create({}), folder, "0"))
+    words = processes.ProcessPool(app, 1, 1)._words(Job(0, [], OmegaConf.create({}), folder, "0"))
     (place,) = OverridesParser.create().parse_overrides([word for word in words if word.startswith("hydra.run.dir")])
     assert place.value() == str(folder)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.held_out import TRAIN, hold_out
-from hardneg.data.readers import access
+from hardneg.data.readers import hub_access
 from hardneg.data.readers.columns import ROLES, check_columns
 from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source
@@ -76,7 +76,7 @@ class Hub(ReadsJudgements):
         Without a network a cached set is read, and one that is not cached fails within seconds.
         """
         complaints = Complaints(self.on_error)
-        with access.without_waiting(self.repo, self.qrels_repo or self.repo):
+        with hub_access.without_waiting(self.repo, self.qrels_repo or self.repo):
             hub = JudgedHub(self.repo, self.revision, self.subset, self.qrels_repo, complaints)
             layout = hub.layout() if self.config is None else None
             if layout is not None:
@@ -88,7 +88,7 @@ class Hub(ReadsJudgements):
             return self._paired(complaints)
 
     def _called(self) -> str:
-        repo = Path(self.repo).expanduser().resolve().name if access.is_local(self.repo) else self.repo
+        repo = Path(self.repo).expanduser().resolve().name if hub_access.is_local(self.repo) else self.repo
         return self.name or (f"{repo}/{self.subset}" if self.subset else repo)
 
     def _judged(self, hub: JudgedHub, layout: Layout, complaints: Complaints) -> RetrievalData:
@@ -105,7 +105,7 @@ class Hub(ReadsJudgements):
         return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
     def _paired(self, complaints: Complaints) -> RetrievalData:
-        found = access.splits(self.repo, self.config, revision=self.revision)
+        found = hub_access.splits(self.repo, self.config, revision=self.revision)
         if self.split not in found:
             raise DataError(f"{self.repo}: no split {self.split!r} (data.split); there are: {', '.join(found)}")
         others = {name: dataset for name, dataset in found.items() if split_name(name) in ("dev", "test")}
@@ -116,7 +116,7 @@ class Hub(ReadsJudgements):
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
-        complete = access.source(name, dataset, dataset.column_names, complaints)
+        complete = hub_access.source(name, dataset, dataset.column_names, complaints)
         first = next(iter(dataset), None)
         if first is None:
             return complete
@@ -124,4 +124,4 @@ class Hub(ReadsJudgements):
             used = Examples(self.columns, self.positive_from).roles(first).used
         except BadRow as bad:
             raise DataError(f"{name}: {bad}") from None
-        return access.source(name, dataset, used, complaints)
+        return hub_access.source(name, dataset, used, complaints)

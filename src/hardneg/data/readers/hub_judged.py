@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hardneg.data.readers import access
+from hardneg.data.readers import hub_access
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.split_names import SPLITS, split_name
@@ -106,10 +106,10 @@ class JudgedHub:
         return f"{self.repo.rstrip('/')}-qrels", None
 
     def _has(self, config: str) -> bool:
-        return access.has_config(self.repo, config, self.revision)
+        return hub_access.has_config(self.repo, config, self.revision)
 
     def _configs(self) -> list[str]:
-        return access.config_names(self.repo, self.revision)
+        return hub_access.config_names(self.repo, self.revision)
 
     def _choices(self, what: str) -> str:
         configs = self._configs()
@@ -133,7 +133,7 @@ class JudgedHub:
             )
 
     def _splits(self, config: str) -> Mapping[str, Dataset]:
-        return access.splits(self.repo, config, revision=self.revision)
+        return hub_access.splits(self.repo, config, revision=self.revision)
 
     def _judged_splits(self, repo: str, config: str | None) -> Mapping[str, Dataset]:
         from datasets import Features, Value
@@ -142,11 +142,11 @@ class JudgedHub:
         # Left to guess, `datasets` reads ids in a TSV as numbers (007 as 7); scores are checked row by row.
         features: Any = Features({key: Value("string") for key in JUDGEMENT})
         try:
-            found = access.splits(repo, config, features, revision)
+            found = hub_access.splits(repo, config, features, revision)
         except DataError:
-            return access.splits(repo, config, revision=revision)  # other columns: then each row's ids are checked
+            return hub_access.splits(repo, config, revision=revision)  # other columns: then each row's ids are checked
         if all(_all_null(dataset, "score") for dataset in found.values()):  # a column that the files do not have
-            return access.splits(repo, config, revision=revision)
+            return hub_access.splits(repo, config, revision=revision)
         return found
 
     def _texts(self, config: str, parts: list[Dataset]) -> Source:
@@ -156,14 +156,14 @@ class JudgedHub:
         if "int" in str(parts[0].features[id_column] if id_column in columns else ""):
             self.numbered.add(config)
         wanted = [id_column, text_column, *(["title"] if "title" in columns else [])]
-        sources = [access.source(name, part, wanted, self.complaints) for part in parts]
+        sources = [hub_access.source(name, part, wanted, self.complaints) for part in parts]
         return Source(name, _joined(sources, id_column, text_column))
 
     def _judged(self, name: str, dataset: Dataset, layout: Layout) -> Source:
         columns = dataset.column_names
         document = LISTED if LISTED in columns and "corpus-id" not in columns else "corpus-id"
         scored = ["score"] if "score" in columns else []
-        rows = access.source(name, dataset, ["query-id", document, *scored], self.complaints)
+        rows = hub_access.source(name, dataset, ["query-id", document, *scored], self.complaints)
         # Ids that are numbers in the files of texts are read as strings there, and so here.
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key for key, config in sides.items() if config in self.numbered}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hardneg.data.held_out import hold_out
-from hardneg.data.readers import access
+from hardneg.data.readers import hub_access
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.id_triples import Pairs
 from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
@@ -146,7 +146,7 @@ def _there(package: ModuleType, name: str) -> str:
 def _explained(name: str) -> Iterator[None]:
     """Without a network fail within seconds: existing files are read, and a download is tried once."""
     given = {key: os.environ.get(key) for key in ("IR_DATASETS_DL_TRIES", "IR_DATASETS_DL_TIMEOUT")}
-    answers = access.answers(SERVER)
+    answers = hub_access.answers(SERVER)
     if not answers:
         os.environ |= {"IR_DATASETS_DL_TRIES": "1", "IR_DATASETS_DL_TIMEOUT": "3"}
     try:

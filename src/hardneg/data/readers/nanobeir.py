@@ -9,7 +9,7 @@ from typing import Any
 
 from hardneg.data.mix import Mix
 from hardneg.data.own_documents import check_own_documents
-from hardneg.data.readers import access
+from hardneg.data.readers import hub_access
 from hardneg.data.readers.folders import there_is
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import Complaints
@@ -72,7 +72,7 @@ class NanoBeir:
 
     def _set(self, name: str) -> Hub:
         repo, subset = self.repo, None
-        if not access.is_local(self.repo):
+        if not hub_access.is_local(self.repo):
             repo, subset = (self.repo, name) if "/" in self.repo else (f"{self.repo}/{name}", None)
         elif any(Path(self.repo).expanduser().glob("Nano*/")):
             repo = str(_folder_of(Path(self.repo).expanduser(), name))

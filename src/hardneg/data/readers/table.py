@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
-from hardneg.data.readers import access
+from hardneg.data.readers import hub_access
 from hardneg.data.readers.collection_files import words_of
 from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
@@ -215,10 +215,10 @@ def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path
 
 def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
     sources = {}
-    for name, dataset in access.splits(str(folder.absolute()), None).items():
+    for name, dataset in hub_access.splits(str(folder.absolute()), None).items():
         if split_name(name) in sources:
             raise DataError(f"{folder}: two splits are {split_name(name)!r}")
-        sources[split_name(name)] = access.source(f"{folder} [{name}]", dataset, dataset.column_names, complaints)
+        sources[split_name(name)] = hub_access.source(f"{folder} [{name}]", dataset, dataset.column_names, complaints)
     if len(sources) == 1:
         return {"train": next(iter(sources.values()))}
     found = {split: sources[split] for split in SPLITS if split in sources}

@@ -8,10 +8,10 @@ import numpy as np
 
 from hardneg.errors import JobFailed
 from hardneg.race.budget import slots
-from hardneg.race.course import Course
-from hardneg.race.crew import Work, ended
+from hardneg.race.executor import Work, ended
 from hardneg.race.outcome import Outcome, Run
 from hardneg.race.portfolio import run_name
+from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.runs import rungs
 from hardneg.sweep.jobs import Job
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 FAILED = "failed_ends"
 
 
-class Anew:
+class FinalRuns:
     """The part of a race after its verdict; `first_seed` is the first that no arm has raced with.
 
     One run of the arm to take and one of the baseline are trained whatever the time. A failure of these ends the race;
@@ -30,8 +30,8 @@ class Anew:
     once more (see `try_again`).
     """
 
-    def __init__(self, course: Course, outcome: Outcome, first_seed: int) -> None:
-        self.course, self.outcome, self.record = course, outcome, course.record
+    def __init__(self, race: Race, outcome: Outcome, first_seed: int) -> None:
+        self.race, self.outcome, self.record = race, outcome, race.record
         self.groups = outcome.runs_anew(first_seed)
         self.width = max(len(name) for group in self.groups for name, _ in group)
         self.must = [(name, first_seed) for name in dict.fromkeys((outcome.verdict.taken, outcome.baseline))]
@@ -40,19 +40,19 @@ class Anew:
         """Train what there is time for; return the arms and seeds that were trained."""
         known = self.record.kept("ends") or {}
         if missing := [name for name, seed in self.must if run_name(name, seed) not in known]:
-            needed = slots(len(missing), self.course.crew.n_jobs) * self._cost()
-            self.course.warn_if_over(needed, f"time is short for a run of {' and of '.join(missing)} with the test")
-        self.course.crew.work_off(self.wanted, self._ended)
+            needed = slots(len(missing), self.race.executor.n_jobs) * self._cost()
+            self.race.warn_if_over(needed, f"time is short for a run of {' and of '.join(missing)} with the test")
+        self.race.executor.work_off(self.wanted, self._ended)
         known = self.record.kept("ends") or {}
         return [run for group in self.groups for run in group if run_name(*run) in known]
 
     def wanted(self) -> list[Work]:
         """The runs that are left: the first in any case, others while there is time and somebody to compare with."""
         ended, failed = (set(known) for known in (self.record.kept("ends") or {}, failed_ends(self.record)))
-        cost, left, out = self._cost(), self.course.left(), list[Run]()
+        cost, left, out = self._cost(), self.race.left(), list[Run]()
         for group in self.groups:
             missing = [run for run in group if run_name(*run) not in ended | failed]
-            in_time = cost * slots(len(out) + len(missing), self.course.crew.n_jobs) <= left
+            in_time = cost * slots(len(out) + len(missing), self.race.executor.n_jobs) <= left
             # Arms are compared on the seeds that they share: without the baseline's run of its seed one tells nothing.
             shared = run_name(self.outcome.baseline, group[0][1])
             paired = not failed & {run_name(*run) for run in group} and shared in ended | {
@@ -62,17 +62,15 @@ class Anew:
         return [self._work(name, seed) for name, seed in out]
 
     def _work(self, name: str, seed: int) -> Work:
-        unit, whole = self.outcome.plan.unit[name], self.course.rules.whole
-        words = tuple(self.course.entries[name].at_the_end(unit, whole, seed))
+        unit, whole = self.outcome.plan.unit[name], self.race.rules.whole
+        words = tuple(self.race.entries[name].at_the_end(unit, whole, seed))
         return Work(f"end_{run_name(name, seed)}", name, words, {}, seed)
 
     def _cost(self) -> float:
         """The seconds of such a run: the mean of those that ended, or else what a whole run has cost recently."""
         times = [value for key, value in self.record.study.user_attrs.items() if key.startswith("seconds_end_")]
         return (
-            float(np.mean(times))
-            if times
-            else self.course.costs(self.outcome.plan, self.course.rules.rungs).at_the_end()
+            float(np.mean(times)) if times else self.race.costs(self.outcome.plan, self.race.rules.rungs).at_the_end()
         )
 
     def _ended(self, work: Work, job: Job, seconds: float) -> None:
@@ -83,10 +81,10 @@ class Anew:
             known = self.record.kept("ends") or {}
             self.record.keep("ends", {**known, run_name(work.arm, work.seed): [work.arm, work.seed]})
             self.record.keep(f"seconds_end_{run_name(work.arm, work.seed)}", seconds)
-        best = rungs.best_until(job.folder, self.outcome.plan.unit[work.arm] * self.course.rules.whole)
+        best = rungs.best_until(job.folder, self.outcome.plan.unit[work.arm] * self.race.rules.whole)
         log.info(
             "anew  %-*s  seed %d  dev %s %.4f  %s",
-            *(self.width, work.arm, work.seed, self.course.metric, best.mean, self.course.so_far()),
+            *(self.width, work.arm, work.seed, self.race.metric, best.mean, self.race.so_far()),
         )
 
     def _failed(self, work: Work, job: Job, error: str, seconds: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.crew import Crew, at_a_time
+from hardneg.race.executor import Executor, at_a_time
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++", "~"])
@@ -17,8 +17,8 @@ def test_runs_are_composed_without_words_that_change_arms(tmp_path, sign):
     words = [kept[0], f"{sign}hydra.sweeper.arms.random=null", kept[1]]
     config = OmegaConf.create({"hydra": {"launcher": {}, "overrides": {"hydra": words}}})
     OmegaConf.set_readonly(config, True)
-    crew = Crew(config, BasicLauncher(), tmp_path)
-    assert crew.config is config and config.hydra.overrides.hydra == kept
+    executor = Executor(config, BasicLauncher(), tmp_path)
+    assert executor.config is config and config.hydra.overrides.hydra == kept
 
 
 def test_joblibs_numbers_count_back_from_the_cores():

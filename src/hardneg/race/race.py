@@ -1,4 +1,4 @@
-"""What the parts of a race share: its arms, its crew, its record, and the budget that is left."""
+"""One race, as all its parts see it: its arms, its executor, its record, and the budget that is left."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hardneg.config import run_identity
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.budget import Costs, Plan, costs, seconds_of
-from hardneg.race.crew import Crew
 from hardneg.race.decide import Rules
+from hardneg.race.executor import Executor
 from hardneg.race.portfolio import Entry, Settings, entries
 from hardneg.race.record import BY_LENGTH, LOCKS, PLAN, Record, alone
 from hardneg.runs.study import open_study
@@ -49,19 +49,25 @@ def indented(items: Iterable[str], what: str = "") -> str:
     return filled.replace("\xa0", " ")
 
 
-class Course:
+class Race:
     """One race as this process sees it; what is decided is in its `record`, for all that share it.
 
     `budget` is in seconds, summed over the runs that go at a time.
     """
 
     def __init__(
-        self, settings: Settings, folder: Path, arms: Mapping[str, Entry], crew: Crew, record: Record, metric: str
+        self,
+        settings: Settings,
+        folder: Path,
+        arms: Mapping[str, Entry],
+        executor: Executor,
+        record: Record,
+        metric: str,
     ) -> None:
         self.settings, self.folder, self.entries = settings, folder, arms
-        self.crew, self.record, self.metric = crew, record, metric
-        self.budget = seconds_of(settings.budget) * crew.n_jobs
-        crew.idle = record.idle
+        self.executor, self.record, self.metric = executor, record, metric
+        self.budget = seconds_of(settings.budget) * executor.n_jobs
+        executor.idle = record.idle
 
     @property
     def baseline(self) -> str:
@@ -75,11 +81,11 @@ class Course:
 
     def left(self) -> float:
         """The seconds that runs may still take, summed over the runs that go at a time, as the budget is."""
-        return self.budget - self.record.spent() - CLOSING * self.crew.n_jobs
+        return self.budget - self.record.spent() - CLOSING * self.executor.n_jobs
 
     def so_far(self) -> str:
         """How much of the budget is spent, by the clock, as the user gave it."""
-        return f"{clock(self.record.spent() / self.crew.n_jobs)} of {clock(self.budget / self.crew.n_jobs)}"
+        return f"{clock(self.record.spent() / self.executor.n_jobs)} of {clock(self.budget / self.executor.n_jobs)}"
 
     def costs(self, plan: Plan, rung: int) -> Costs:
         """What the parts of a run cost, by how long arms have taken to a rung."""
@@ -93,7 +99,7 @@ class Course:
         What is foreseen `early` may come otherwise: other runs be needed, or the pace change. Then a small excess is
         not told, and a larger one as what may be.
         """
-        left, at_once = self.left(), self.crew.n_jobs
+        left, at_once = self.left(), self.executor.n_jobs
         least = EARLY_ERROR * needed if early else at_once
         if needed - left > least:
             log.warning(
@@ -121,17 +127,17 @@ class Course:
             raise JobFailed(f"all arms but {but} have failed")
 
 
-def open_course(
+def open_race(
     config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path
-) -> tuple[Course, int]:
+) -> tuple[Race, int]:
     """Check every arm and enter the race, or take up one that was begun; also return the first seed of its end.
 
     Raises `ConfigError` for an arm that cannot run, without a dev split, and for a folder that holds another race.
     """
     began = time.monotonic()
     arms = entries(settings, words, config_dir_words(config.hydra))
-    crew = Crew(config, launcher, folder)
-    cfgs = [crew.compose(one.raced(1, 2), check=True).cfg for one in arms.values()]
+    executor = Executor(config, launcher, folder)
+    cfgs = [executor.compose(one.raced(1, 2), check=True).cfg for one in arms.values()]
     if any(cfg.split.dev is None for cfg in cfgs):
         raise ConfigError("split.dev=null: a race is decided by dev")
     facts = {"storage": settings.storage, "study": settings.study, "sampler": "random", "seed": 1, "pruner": "none"}
@@ -145,9 +151,9 @@ def open_course(
     record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
     auto = [name for name, cfg in zip(arms, cfgs, strict=True) if run_identity.seeks_rate(cfg)]
     arms = with_rates_of(record, folder, arms, auto)
-    course = Course(settings, folder, arms, crew, record, str(cfgs[0].evaluate.best))
-    note_checks(course, time.monotonic() - began)
-    return course, max(int(cfg.seed) for cfg in cfgs) + 1
+    race = Race(settings, folder, arms, executor, record, str(cfgs[0].evaluate.best))
+    note_checks(race, time.monotonic() - began)
+    return race, max(int(cfg.seed) for cfg in cfgs) + 1
 
 
 def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto: Sequence[str]) -> dict[str, Entry]:
@@ -162,6 +168,6 @@ def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto:
     return {name: replace(one, common=(*one.common, word)) if name in auto else one for name, one in arms.items()}
 
 
-def note_checks(course: Course, seconds: float) -> None:
+def note_checks(race: Race, seconds: float) -> None:
     """Count the time of the checks once for each run that could have been at work meanwhile."""
-    course.record.keep_first("seconds_checks", seconds * course.crew.n_jobs)
+    race.record.keep_first("seconds_checks", seconds * race.executor.n_jobs)

@@ -1,4 +1,4 @@
-"""The course of a race without its runs: what is left to do after a kill, who is left, and what the budget has left."""
+"""A race without its runs: what is left to do after a kill, who is left, and what the budget has left."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
-from hardneg.race.anew import Anew, failed_ends, try_again
 from hardneg.race.budget import Plan
-from hardneg.race.course import CLOSING, Course, indented, note_checks, with_rates_of
-from hardneg.race.crew import Crew
 from hardneg.race.decide import Verdict
+from hardneg.race.executor import Executor
+from hardneg.race.final_runs import FinalRuns, failed_ends, try_again
 from hardneg.race.lengths import _timed, leave_out_duplicates, planned, untimed
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.race import CLOSING, Race, indented, note_checks, with_rates_of
 from hardneg.race.record import BY_LENGTH, PLAN, Record
 from hardneg.runs import status
 from hardneg.sweep.jobs import Job
@@ -28,16 +28,16 @@ TIMING = {"step": 0.01, "evaluation": 0.1, "start": 1.0}
 @pytest.fixture
 def race(tmp_path):
     """A race in which nothing has been done yet."""
-    return course(tmp_path)
+    return opened(tmp_path)
 
 
-def course(folder, n_jobs=1):
+def opened(folder, n_jobs=1):
     settings = Settings("10m", ARMS, rungs=2, seeds=1)
     config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": n_jobs}, "overrides": {"hydra": []}}})
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(ARMS, {"budget": "10m"})
     arms = {name: Entry(name, (), ()) for name in ARMS}
-    return Course(settings, folder, arms, Crew(config, BasicLauncher(), folder), record, "ndcg@10")
+    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10")
 
 
 def timed(race, *names):
@@ -140,7 +140,7 @@ def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(ra
     race.record.report("random", 1, 0.5, 1.0)
     race.record.keep("seconds_end_one", 1.0)
     plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, cost=1.0, longest=9.0, seeds=1)
-    end = Anew(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
+    end = FinalRuns(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
     random = next(work for work in end.wanted() if work.arm == "random")
     job = Job(0, [], OmegaConf.create(), race.folder / "end" / "random-s2", "random-s2")
     status.write(job.folder, state="failed", error="out of memory")
@@ -152,7 +152,7 @@ def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(ra
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_seconds_in_which_nothing_runs_count_for_every_run_that_could(tmp_path, n_jobs):
-    race = course(tmp_path, n_jobs)
+    race = opened(tmp_path, n_jobs)
     race.record.note("in_batch", seconds_0=10.0)
     note_checks(race, 4.0)
     assert race.left() == 600.0 * n_jobs - 10.0 - (4.0 + CLOSING) * n_jobs

@@ -43,7 +43,7 @@ class Work:
     seed: int = 0
 
 
-class Crew:
+class Executor:
     """Runs work by Hydra's launcher; `n_jobs` at a time where that has several processes."""
 
     def __init__(self, config: DictConfig, launcher: Launcher, folder: Path) -> None:
