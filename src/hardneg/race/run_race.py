@@ -20,6 +20,7 @@ from hardneg.race.portfolio import Settings
 from hardneg.race.report import report
 from hardneg.runs.folder import SWEEP
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,10 @@ def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequ
     course, first_seed = open_course(config, launcher, settings, words, folder)
     try_again(course.record)
     log.info(
-        "race in %s: %d arms, a budget of %s", folder, len(course.entries), clock(course.budget / course.crew.n_jobs)
+        "race in %s: %s, a budget of %s",
+        folder,
+        counted(len(course.entries), "arm"),
+        clock(course.budget / course.crew.n_jobs),
     )
     plan = lengths(course)
     verdict = Rungs(course, plan).run()
