@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from hardneg.ab.effects import Effect
 from hardneg.ab.gained_lost import Move
 from hardneg.ab.report import SHOWN_HOLES, Example, Report
+from hardneg.system.counts_in_words import QUERIES, counted
 
 LONGEST = 240  # characters of a document that are shown
 
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, the names of its columns, its rows, and a note for reading it."""
+    """A heading, the names of its columns, its rows, and a note for reading it; `name`: the column of names, if any."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    name: int | None = 0
 
 
 def tables(report: Report) -> Iterator[Table]:
@@ -67,7 +69,7 @@ def _interleaving(report: Report) -> Table:
         f" 0.5: above 0 users preferred the new one. Lists of one {seen.unit} count as one draw."
     )
     header = ("preference for new, 95% interval", "win / tie / loss", "lists without a click")
-    return Table("Interleaving (team draft)", header, (row,), note)
+    return Table("Interleaving (team draft)", header, (row,), note, name=None)
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
@@ -76,7 +78,8 @@ def _cells(effect: Effect) -> tuple[str, ...]:
 
 def headline(report: Report) -> str:
     """Say in one line what came out."""
-    return f"{report.verdict} in {report.effect.name}: {report.effect.in_words} on {len(report.judged.ids)} queries"
+    asked = counted(len(report.judged.ids), *QUERIES)
+    return f"{report.verdict} in {report.effect.name}: {report.effect.in_words} on {asked}"
 
 
 def gate(report: Report) -> str:

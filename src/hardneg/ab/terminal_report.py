@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from hardneg.ab.report import Report
 from hardneg.ab.tables import gate, headline, tables
+from hardneg.system.terminal_tables import laid_out, print_title
 
 WIDTH = 150  # of a pipe or a log file, which have none
 
@@ -19,18 +19,10 @@ def show(report: Report) -> None:
     console = console if console.is_terminal else Console(width=WIDTH)
     console.print(Text(f"old {report.old}\nnew {report.new}\n{headline(report)}", style="bold"))
     for table in tables(report):
-        drawn = RichTable(
-            title=table.title,
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            title_style="bold",
-            show_header=any(table.header),
-        )
-        for place, name in enumerate(table.header):
-            drawn.add_column(name, justify="right" if place else "left")
-        for row in table.rows:
-            drawn.add_row(*map(Text, row))
-        console.print(drawn)
+        print_title(console, table.title, "bold")
+        look = {"box": box.SIMPLE_HEAD, "show_header": any(table.header)}
+        for drawn in laid_out(table.header, table.rows, console.width, table.name, **look):
+            console.print(drawn)
         if table.note:
             console.print(Text(table.note, style="dim"))
     for note in report.notes:

@@ -11,6 +11,7 @@ from hardneg.errors import UserError
 from hardneg.system import cache_layers
 from hardneg.system.cache_folder import cache_folder
 from hardneg.system.cache_layers import LAYERS
+from hardneg.system.counts_in_words import counted
 
 EXAMPLES = """examples:
   hardneg cache                                      # what there is, layer by layer
@@ -51,24 +52,24 @@ def main(arguments: Sequence[str]) -> None:
 def show(folder: Path) -> None:
     """Print a table with a line a layer."""
     from rich.console import Console
-    from rich.table import Table
+
+    from hardneg.system.terminal_tables import laid_out
 
     found = cache_layers.entries(folder)
-    table = Table(box=None, pad_edge=False)
-    for name in ("layer", "folders", "size", "held", "unused"):
-        table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=True)
-    table.add_column("what it is", overflow="ellipsis", no_wrap=True)
+    rows = []
     for layer, what in LAYERS.items():
         here = [entry for entry in found if entry.layer == layer]
         held = [entry for entry in here if entry.holders]
         old = cache_layers.to_prune(here, [layer], 30, held=False)
         sizes = (in_words(sum(entry.size for entry in part)) if part else "-" for part in (here, held, old))
-        table.add_row(layer, str(len(here)), *sizes, what)
+        rows.append([layer, str(len(here)), *sizes, what])
     console = Console()
     console.print(
         f"{folder}: {in_words(sum(entry.size for entry in found))}, {in_words(shutil.disk_usage(folder).free)} free"
     )
-    console.print(table)
+    headings = ["layer", "folders", "size", "held", "unused", "what it is"]
+    for table in laid_out(headings, rows, console.width, name=5, box=None, pad_edge=False):
+        console.print(table)
     console.print("held: by runs that may come back; unused: what `hardneg cache prune` removes")
 
 
@@ -81,9 +82,8 @@ def prune(folder: Path, layers: Sequence[str], days: float, held: bool, dry_run:
     for entry in cache_layers.to_prune(cache_layers.entries(folder), layers, days, held):
         done = dry_run or cache_layers.prune(entry)
         what = "would remove" if dry_run else "removed" if done else "kept (being built now)"
-        console.print(
-            f"{what} {entry.layer}/{entry.folder.name}: {in_words(entry.size)}, unused for {entry.days:.0f} days"
-        )
+        unused = counted(round(entry.days), "day")
+        console.print(f"{what} {entry.layer}/{entry.folder.name}: {in_words(entry.size)}, unused for {unused}")
         total += entry.size if done else 0
     for path in cache_layers.left_over(folder):
         console.print(

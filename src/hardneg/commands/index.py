@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardneg.system.counts_in_words import counted
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -109,7 +111,8 @@ def list_builds(folder: IndexFolder) -> None:
         manifest = build.manifest
         place = places.get(build.name, "other")
         backend = manifest.backend["_target_"].rsplit(".", 1)[-1]
+        documents = counted(manifest.corpus["count"], "document")
         sys.stdout.write(
-            f"{place:<8}{build.name}  {manifest.created[:16]}  {manifest.corpus['count']} documents  {backend}"
+            f"{place:<8}{build.name}  {manifest.created[:16]}  {documents}  {backend}"
             f"  {manifest.source.get('ckpt_path', '')}\n"
         )

@@ -23,6 +23,7 @@ from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system import distributed, process_group
 from hardneg.system.cache import owner_name
+from hardneg.system.counts_in_words import QUERIES, counted
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +62,9 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
             path = path.with_stem(f"{path.stem}_{name}")
         count = export(store, training, source.k, cfg.export.form, path)
         log.info(
-            "%s: %d records (%s, the hardest negatives.%s.k=%d) in %s",
+            "%s: %s (%s, the hardest negatives.%s.k=%d) in %s",
             name,
-            count,
+            counted(count, "record"),
             cfg.export.form,
             name,
             source.k,
@@ -79,7 +80,7 @@ def not_written(cfg: DictConfig, store: Store, training: TrainingSet, k: int) ->
     shares = [key for key in ("dev_share", "test_share") if cfg.data.get(key)]
     if held and shares and cfg.split == TRAIN and Path(str(cfg.data.get("path"))).expanduser().is_file():
         everything = " ".join(f"data.{key}=0" for key in shares)
-        yield f"{held:,} queries are held out for dev and test ({everything} mines all)"
+        yield f"{counted(held, *QUERIES)} held out for dev and test ({everything} mines all)"
     if short := left_out(store, training, k, cfg.export.form):
         few = f"fewer than {k} negatives" if cfg.export.form == "n_tuple" else "no negatives"
-        yield f"{short:,} {'query' if short == 1 else 'queries'} left out: {few}"
+        yield f"{counted(short, *QUERIES)} left out: {few}"

@@ -12,7 +12,6 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
 
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
@@ -24,6 +23,8 @@ from hardneg.negatives.mining_setting import filters_for_mining, open_setting, s
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
+from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.system.terminal_tables import laid_out, print_title
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +82,12 @@ def cells(setting: str, leak: Leak) -> tuple[str, ...]:
 def show(name: str, leaks: Mapping[str, Leak]) -> None:
     """Print one source's table."""
     first = next(iter(leaks.values()))
-    table = Table(title=f"{name}: {first.hidden} hidden positives of {first.queries} queries", title_justify="left")
-    for heading in HEADER:
-        table.add_column(heading, justify="left" if heading == "filters" else "right")
-    for setting, leak in leaks.items():
-        table.add_row(*cells(setting, leak))
     console = Console()
-    (console if console.is_terminal else Console(width=120)).print(table)
+    console = console if console.is_terminal else Console(width=120)
+    hidden, queries = counted(first.hidden, "hidden positive"), counted(first.queries, *QUERIES)
+    print_title(console, f"{name}: {hidden} of {queries}")
+    for table in laid_out(HEADER, [cells(setting, leak) for setting, leak in leaks.items()], console.width):
+        console.print(table)
 
 
 def as_markdown(cfg: DictConfig, hidden: Hidden, measured: Mapping[str, Mapping[str, Leak]]) -> str:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hardneg.compare.across_sets import MEAN, Across, caption, texts
 from hardneg.compare.tables import WIDTH, line
+from hardneg.system.terminal_tables import Cell, laid_out, print_title
 
 
 def show(table: Across) -> None:
     """Print to the terminal."""
     console = Console()
     console = console if console.is_terminal else Console(width=WIDTH)
-    drawn = Table(title=f"all sets: test {table.metric}", title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    drawn.add_column("arm", overflow="fold")
-    for name in (*table.columns, MEAN):
-        drawn.add_column(name, overflow="fold", justify="right")
-    for row in texts(table):
-        drawn.add_row(
-            row[0],
-            *(Text(cell, style="bold" * best) for cell, best in zip(row[1:], best_cells(table, row[0]), strict=True)),
-        )
-    console.print(drawn)
+    print_title(console, f"all sets: test {table.metric}", "bold")
+    rows: list[list[Cell]] = [
+        [arm, *(Text(cell, style="bold" * best) for cell, best in zip(cells, best_cells(table, arm), strict=True))]
+        for arm, *cells in texts(table)
+    ]
+    for drawn in laid_out(["arm", *table.columns, MEAN], rows, console.width, box=box.SIMPLE_HEAD):
+        console.print(drawn)
     console.print(Text(caption(table), style="dim"))
     for note in table.notes:
         console.print(Text(f"! {note}", style="yellow"))

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from hardneg.inspection.lengths import USUAL
+from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.terminal_tables import least_width, print_title
 
-LONGEST = 80  # characters of an example
+LONGEST, SHORTEST = 80, 20  # characters of an example
 SIDES = (("query", "queries"), ("document", "documents"))
 
 
@@ -23,7 +24,8 @@ def show(report: dict[str, Any], console: Console | None = None) -> None:
         if not console.is_terminal:
             console = Console(width=120)
     about = report["data"]
-    _line(console, f"{about['name']}: {about['documents']:,} documents, {about['queries']:,} queries{_more(about)}")
+    holds = f"{counted(about['documents'], 'document')}, {counted(about['queries'], *QUERIES)}"
+    _line(console, f"{about['name']}: {holds}{_more(about)}")
     _columns(console, report.get("read_as"))
     for part in (_splits, _positives, _lengths, _bm25):
         _print(console, *part(report))
@@ -43,7 +45,7 @@ def _line(console: Console, text: str) -> None:
 def _more(about: dict[str, Any]) -> str:
     more = f"; sets: {', '.join(about['sets'])}" if about["sets"] else ""
     if about["given_negatives"] is not None:
-        more += f"; {about['given_negatives']:,} given negatives"
+        more += f"; {counted(about['given_negatives'], 'given negative')}"
     more += "; given scores (loss=kl, loss=margin_mse)" if about["given_scores"] else ""
     return more + (f"; prompt of the queries: {about['query_prompt']!r}" if about["query_prompt"] else "")
 
@@ -55,7 +57,8 @@ def _columns(console: Console, read: dict[str, Any] | None) -> None:
     columns = "; ".join(f"{role}: {', '.join(names)}" for role, names in read["columns"].items())
     guessed = ", guessed by their order (data.columns={query: NAME, positive: NAME} says otherwise)"
     _line(console, f"columns are read as {columns}{guessed if read['guessed'] else ''}")
-    _line(console, f"  query    {_short(str(read['query']))}\n  positive {_short(str(read['positive']))}")
+    for role in ("query", "positive"):
+        _example(console, f"  {role:<9}", str(read[role]))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -135,20 +138,21 @@ def _texts(console: Console, report: dict[str, Any]) -> None:
         _line(console, f"scripts of {plural}: {shares or 'no letters'}")
     for side, plural in SIDES:
         copies, empty = report["duplicates"][side], report["empty"][side]["texts"]
-        _line(console, f"{plural}: {copies['texts']:,} copies of {copies['groups']:,} others, {empty:,} empty")
+        told = f"{counted(copies['texts'], 'copy', 'copies')} of {counted(copies['groups'], 'other')}"
+        _line(console, f"{plural}: {told}, {empty:,} empty")
         for one in copies["examples"]:
-            _line(console, f"  {one['times']}x {', '.join(one['ids'])}: {_short(one['text'])}")
+            _example(console, f"  {one['times']}x {', '.join(one['ids'])}: ", one["text"])
     same = report["queries_that_are_documents"]
     _line(console, f"queries that are a document word for word: {same['queries']:,}")
     for one in same["examples"]:
-        _line(console, f"  {one['query']} = {one['document']}: {_short(one['text'])}")
+        _example(console, f"  {one['query']} = {one['document']}: ", one["text"])
     for pair in report["leaks"]:
         first, second = pair["splits"]
         asked, known = pair["also_asked_in_first"], pair["with_a_positive_of_first"]
-        of = f"of {pair['queries']:,} {second} queries"
+        of = f"of {counted(pair['queries'], f'{second} query', f'{second} queries')}"
         _line(console, f"{of}: {asked:,} are in {first} too, {known:,} have a positive that is one in {first}")
         for one in pair["examples"]:
-            _line(console, f"  {one['id']}: {_short(one['text'])}")
+            _example(console, f"  {one['id']}: ", one["text"])
 
 
 def _near_copies(console: Console, report: dict[str, Any]) -> None:
@@ -160,17 +164,19 @@ def _near_copies(console: Console, report: dict[str, Any]) -> None:
         return
     _line(
         console,
-        f"{near['with_near_copies']:,} of {near['queries']:,} queries have unlabelled documents much like a positive,"
-        f" with {near['alike_from']:.0%} of word pairs or more in common: {near['documents']:,} documents,"
+        f"{near['with_near_copies']:,} of {counted(near['queries'], *QUERIES)} have unlabelled documents much like a"
+        " positive,"
+        f" with {near['alike_from']:.0%} of word pairs or more in common: {counted(near['documents'], 'document')},"
         f" {near['word_for_word']:,} of them the same word for word",
     )
     for one in near["examples"]:
-        _line(console, f"  {one['query']['id']}: {_short(one['query']['text'])}")
-        _line(console, f"    positive {one['positive']['id']}: {_short(one['positive']['text'])}")
+        _example(console, f"  {one['query']['id']}: ", one["query"]["text"])
+        _example(console, f"    positive {one['positive']['id']}: ", one["positive"]["text"])
         name = f"{one['alike']:.0%} alike {one['not_labelled']['id']}"
-        _line(console, f"    {name}: {_short(one['not_labelled']['text'])}")
+        _example(console, f"    {name}: ", one["not_labelled"]["text"])
 
 
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST else f"{flat[: LONGEST - 4]} ..."
+def _example(console: Console, before: str, text: str) -> None:
+    """Print as much of a text as a line has room for behind what names it."""
+    flat, room = " ".join(text.split()), max(min(LONGEST, console.width - len(before)), SHORTEST)
+    _line(console, before + (flat if len(flat) <= room else f"{flat[: room - 4]} ..."))

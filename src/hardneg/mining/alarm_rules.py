@@ -11,6 +11,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from hardneg.errors import ConfigError
+from hardneg.system.counts_in_words import QUERIES, counted
 
 COSINES = 5  # logged values that must all be too high
 WEAK = (
@@ -92,7 +93,8 @@ def beside_bm25(miner: Float[np.ndarray, " Q"], bm25: Float[np.ndarray, " Q"], a
     """Judge a miner's recall of known positives beside BM25's, by a paired t-test over queries, one-sided."""
     if at.p is None or _p_of_fall(bm25, miner) >= at.p:
         return []
-    text = f"the miner finds {miner.mean():.1%} of the known positives, BM25 {bm25.mean():.1%} ({len(bm25)} queries)"
+    asked = counted(len(bm25), *QUERIES)
+    text = f"the miner finds {miner.mean():.1%} of the known positives, BM25 {bm25.mean():.1%} ({asked})"
     return [Alarm("worse_than_bm25", f"{text}: BM25's negatives are harder than these, {WEAK}")]
 
 
@@ -116,7 +118,8 @@ def of_metric(
     change = after - before
     if at.p is None or (p := _p_of_fall(before, after)) >= at.p:
         return []
-    text = f"dev {name} fell by {-change.mean():.4f} (p = {p:.2g}, {len(change)} queries) since this round was mined"
+    asked = counted(len(change), *QUERIES)
+    text = f"dev {name} fell by {-change.mean():.4f} (p = {p:.2g}, {asked}) since this round was mined"
     return [Alarm("drop", f"{text}: look for false negatives in the audit")]
 
 

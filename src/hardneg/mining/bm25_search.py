@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int32, Int64
 
 from hardneg.mining.base import Hits
 from hardneg.mining.bm25_index import BM25Index
+from hardneg.system.counts_in_words import counted
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,14 @@ def engine_for(size: int) -> Engine:
         from hardneg.mining.bm25_numba import by_numba
     except ImportError as problem:
         log.info(
-            "BM25 searches %d documents with NumPy (engine=numpy, %d threads): %s; pip install 'hardneg[bm25]' is"
+            "BM25 searches %s with NumPy (engine=numpy, %s): %s; pip install 'hardneg[bm25]' is"
             " several times faster and finds the same",
-            *(size, threads, problem),
+            *(counted(size, "document"), counted(threads, "thread"), problem),
         )
         return by_numpy
-    log.info("BM25 searches %d documents with compiled code (engine=numba, %d threads)", size, threads)
+    log.info(
+        "BM25 searches %s with compiled code (engine=numba, %s)", counted(size, "document"), counted(threads, "thread")
+    )
     return by_numba
 
 

@@ -20,6 +20,7 @@ from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_o
 from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
+from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.memory_map import Mapped
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import RowWriter
@@ -127,7 +128,8 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
         (unfinished / "card.json").write_text(json.dumps(card, indent=2))
         shown = ranking.miner.identity()["miner"]
         log.info(
-            "ranked %d documents for %d queries by %s in %.1f s", len(ranking.pool), card["queries"], shown, seconds
+            "ranked %s for %s by %s in %.1f s",
+            *(counted(len(ranking.pool), "document"), counted(card["queries"], *QUERIES), shown, seconds),
         )
 
     folder = together(cache / "rankings" / name, build)

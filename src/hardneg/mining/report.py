@@ -13,7 +13,9 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.health import BLOCK, dropped, pool_of
 from hardneg.mining.store import KEPT, RELABELLED, Store
+from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.figure_style import style
+from hardneg.system.terminal_tables import print_title
 
 NAMES = {"kept": "share kept"}  # of metrics, where a row above has the same name
 GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
@@ -21,18 +23,20 @@ GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
 def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
     """Print the fate of the mined documents, and the health of the lists."""
-    table = Table(title=f"{name}: {store.card['queries']} queries", title_justify="left")
-    for heading, side in (("mined documents", "left"), ("", "right"), ("share", "right")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    console, table = Console(), Table()
+    print_title(console, f"{name}: {counted(store.card['queries'], *QUERIES)}")
+    table.add_column("mined documents", overflow="fold")
+    for heading in ("", "share"):
+        table.add_column(heading, justify="right")
     counts = dropped(store)
     total = max(sum(counts.values()), 1)
     for reason, count in counts.items():
         said = reason if reason in ("kept", RELABELLED) else f"dropped by {reason}"
-        table.add_row(said, str(count), f"{count / total:.1%}")
+        table.add_row(said, f"{count:,}", f"{count / total:.1%}")
     table.add_section()
     for key, value in numbers.items():
         table.add_row(NAMES.get(key, key), f"{value:.4g}", "")
-    Console().print(table)
+    console.print(table)
 
 
 def report(

@@ -17,6 +17,7 @@ from hardneg.mining.embedding_teacher import EmbeddingTeacher, query_blocks
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.counts_in_words import counted
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,12 @@ class Topics:
         if distributed.rank() == 0:
             sizes = np.bincount(found, minlength=clusters)
             told = f"{sizes.min()} to {sizes.max()} each, half of them {int(np.median(sizes))} or more"
-            log.info("batches=topics: %d training queries in %d clusters, %s", len(rows), clusters, told)
+            log.info(
+                "batches=topics: %s in %d clusters, %s",
+                counted(len(rows), "training query", "training queries"),
+                clusters,
+                told,
+            )
         return found
 
 

@@ -25,6 +25,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model, VectorSource
 from hardneg.system import distributed
+from hardneg.system.counts_in_words import QUERIES, counted
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def open_setting(
     L.seed_everything(cfg.seed, verbose=False)
     data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
     training = TrainingSet(data, cfg.split)
-    log.info("data %s: %d documents, %d queries to mine for", data.name, len(data.corpus), len(training.queries))
+    documents, queries = counted(len(data.corpus), "document"), counted(len(training.queries), *QUERIES)
+    log.info("data %s: %s, %s to mine for", data.name, documents, queries)
     filters = filters_for_mining(cfg, training)
     warn_of_live(filters)
     warn_of_positives(filters.values())

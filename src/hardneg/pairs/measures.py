@@ -16,6 +16,7 @@ from hardneg.pairs.base import PairFilter, Pairs
 from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
+from hardneg.system.counts_in_words import counted
 from hardneg.system.memory_map import Mapped
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import RowWriter
@@ -50,7 +51,7 @@ def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[
         (unfinished / "card.json").write_text(
             json.dumps({**identity, "rows": len(pairs), "seconds": seconds}, indent=2)
         )
-        log.info("pairs=%s measured %d pairs in %.1f s", name, len(pairs), seconds)
+        log.info("pairs=%s measured %s in %.1f s", name, counted(len(pairs), "pair"), seconds)
 
     folder = built_together(cache / "measures" / key, build)
     if distributed.rank() == 0:

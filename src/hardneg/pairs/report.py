@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hardneg.pairs.select import Selection
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.terminal_tables import laid_out, print_title
 
 REPORT, REASONS = "pairs.json", "pairs.npz"  # in a run's folder
 WIDTH = 60  # characters of a text on the screen
@@ -43,16 +44,19 @@ def show(selection: Selection, console: Console | None = None) -> None:
     """Print how many pairs each rule dropped, and some of them."""
     counts = selection.counts
     total = sum(counts.values())
-    table = Table(title=f"pairs: {counts['kept']:,} of {total:,} are trained on", title_justify="left")
-    for heading, side in (("labelled pairs", "left"), ("", "right"), ("share", "right")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    for name, count in counts.items():
-        table.add_row(name if name == "kept" else f"dropped by {name}", f"{count:,}", f"{count / total:.1%}")
     console = console or Console()
-    console.print(table)
+    print_title(console, f"pairs: {counts['kept']:,} of {total:,} are trained on")
+    rows = [
+        [name if name == "kept" else f"dropped by {name}", f"{count:,}", f"{count / total:.1%}"]
+        for name, count in counts.items()
+    ]
+    for table in laid_out(["labelled pairs", "", "share"], rows, console.width):
+        console.print(table)
     if not selection.card["examples"]:
         return
-    shown = Table("dropped by", "measured", "query", "document", title="some of those dropped", title_justify="left")
+    shown = Table(title="some of those dropped", title_justify="left")
+    for heading in ("dropped by", "measured", "query", "document"):
+        shown.add_column(heading, overflow="fold")
     for one in selection.card["examples"]:
         shown.add_row(*(Text(_cut(one[key])) for key in ("dropped_by", "measured", "query", "document")))
     console.print(shown)

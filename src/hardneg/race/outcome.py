@@ -12,6 +12,7 @@ from hardneg.race.budget import Plan
 from hardneg.race.decide import Confirmation, Verdict, confirm
 from hardneg.race.race import Race
 from hardneg.runs.rungs import DevValues
+from hardneg.system.counts_in_words import counted
 
 Run = tuple[str, int]  # arm and seed
 Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at the end
@@ -126,7 +127,7 @@ def _nobody(outcome: Outcome) -> str:
 def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
     """Say who wins and how sure that is, or that nobody does, and what is to be taken then."""
     said, base, level = outcome.verdict, outcome.baseline, outcome.race.rules.to_win
-    seeds = f"{found.seeds} new seed{'s' * (found.seeds > 1)}"
+    seeds = counted(found.seeds, "new seed")
     shown = f"dev {outcome.race.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
     if found.p is not None:
         shown += f", p {found.p:.2g}"

@@ -20,6 +20,7 @@ from hardneg.race.race import open_race
 from hardneg.race.report import report
 from hardneg.runs.folder import SWEEP
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,10 @@ def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequ
     race, first_seed = open_race(config, launcher, settings, words, folder)
     try_again(race.record)
     log.info(
-        "race in %s: %d arms, a budget of %s", folder, len(race.entries), clock(race.budget / race.executor.n_jobs)
+        "race in %s: %s, a budget of %s",
+        folder,
+        counted(len(race.entries), "arm"),
+        clock(race.budget / race.executor.n_jobs),
     )
     plan = lengths(race)
     verdict = Rungs(race, plan).run()

@@ -18,6 +18,7 @@ from hardneg.renew.outcome import Outcome, limits_of
 from hardneg.renew.plan import PLACE, Renewal, make_plan
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.counts_in_words import counted
 from hardneg.system.log_level import at_level
 from hardneg.system.screen import Screen
 from hardneg.system.signals import stopping_by
@@ -73,7 +74,8 @@ def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -
 
 def judged(renewal: Renewal, plan: Plan, lock: int) -> Outcome:
     """Go through the four steps."""
-    say(f"1/4 the live model's index of {renewal.data.name} as it is now ({len(renewal.data.corpus)} documents)")
+    size = counted(len(renewal.data.corpus), "document")
+    say(f"1/4 the live model's index of {renewal.data.name} as it is now ({size})")
     old = steps.build(renewal, renewal.checkpoint)
     if not renewal.folder.exists():
         with renewal.index.writing():

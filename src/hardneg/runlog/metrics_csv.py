@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import DataError
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.counts_in_words import counted
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,9 @@ class MetricsCsv(Logger):
         self._columns, rows = _read(self.path)
         kept = [row for row in rows if not self._cut or int(row["step"]) <= self._step]
         if dropped := len(rows) - len(kept):
-            log.info("%s: cut %d rows after step %d, which this run logs again", self.path, dropped, self._step)
+            log.info(
+                "%s: cut %s after step %d, which this run logs again", self.path, counted(dropped, "row"), self._step
+            )
         # also where nothing is cut: the last line may be incomplete
         self._rewrite(kept)
         if self._cut:

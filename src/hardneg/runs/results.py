@@ -13,16 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
 from hardneg.runs.trec_runs import write_run
 from hardneg.system.atomic_write import atomic_write
-from hardneg.system.terminal_tables import UNBOUNDED, print_title
+from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.system.terminal_tables import Cell, laid_out, print_title, whole_width
 
 Systems = Mapping[str, Mapping[str, Float[np.ndarray, " Q"]]]  # system -> metric -> value per query
+Layout = tuple[list[str], list[list[Cell]]]  # headings and rows
 Means = dict[str, dict[str, float]]  # system -> metric -> mean
 
 
@@ -121,9 +122,9 @@ def tell(title: str, tested: Sequence[Tested], rows: Means, sets: Mapping[str, M
     """Print the closing table, after those of the sets if there are several."""
     counts = queries_by_set(tested)
     for name, inner in sets.items():
-        show(f"{name}, {counted(counts[name])}", inner)
+        show(f"{name}, {counted(counts[name], *QUERIES)}", inner)
     what = ", ".join(dict.fromkeys(f"{one.data.name} ({one.split})" for one in tested))
-    asked = counted(sum(len(one.run.queries) for one in tested))
+    asked = counted(sum(len(one.run.queries) for one in tested), *QUERIES)
     show(f"{title} on {what}" + ": mean of the sets" * bool(sets) + f", {asked}", rows)
 
 
@@ -136,33 +137,18 @@ def queries_by_set(tested: Sequence[Tested]) -> dict[str, int]:
     }
 
 
-def counted(queries: int) -> str:
-    """A number of queries in words."""
-    return "1 query" if queries == 1 else f"{queries:,} queries"
-
-
 def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
     """Print a table of systems; the best value of each metric is bold.
 
-    Where the metrics do not fit beside each other they stand one below the other, so that no number is cut.
+    Where the metrics do not fit beside each other, but the systems do, they stand one below the other.
     """
     metrics = list(next(iter(rows.values())))
     best = {metric: max(row[metric] for row in rows.values()) for metric in metrics}
-    cells = [
-        [f"[bold]{row[m]:.4f}[/]" if row[m] == best[m] else f"{row[m]:.4f}" for m in metrics] for row in rows.values()
-    ]
+    cells = [[Text(f"{row[m]:.4f}", style="bold" * (row[m] == best[m])) for m in metrics] for row in rows.values()]
+    by_system: Layout = (["", *metrics], [[name, *row] for name, row in zip(rows, cells, strict=True)])
+    by_metric: Layout = (["", *rows], [[*row] for row in zip(metrics, *cells, strict=True)])
     console = Console()
-    table = _table(metrics, list(rows), cells)
-    if console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width:
-        table = _table(list(rows), metrics, list(zip(*cells, strict=True)))
     print_title(console, title)
-    console.print(table)
-
-
-def _table(columns: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
-    table = Table("")
-    for column in columns:
-        table.add_column(escape(column), justify="right")
-    for name, row in zip(names, cells, strict=True):
-        table.add_row(escape(name), *row)
-    return table
+    headings, lines = next((one for one in (by_system, by_metric) if whole_width(*one) <= console.width), by_system)
+    for table in laid_out(headings, lines, console.width):
+        console.print(table)

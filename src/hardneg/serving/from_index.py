@@ -22,6 +22,7 @@ from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
 from hardneg.serving.shards import Known, Shard
 from hardneg.system.cache import fingerprint
+from hardneg.system.counts_in_words import counted
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,8 @@ class IndexVectors(VectorSource):
             return None
         known = Known(list(shards.values()))
         places = known.find(self._digests)
-        say = "index %s holds %d of %d documents as this model embeds them"
-        log.info(say, self.folder.root, int((places >= 0).sum()), len(places))
+        say = "index %s holds %d of %s as this model embeds them"
+        log.info(say, self.folder.root, int((places >= 0).sum()), counted(len(places), "document"))
 
         def read(rows: np.ndarray) -> tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]:
             here = places[rows]

@@ -28,6 +28,7 @@ from hardneg.runs.job import as_typed
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
 from hardneg.sweep.jobs import compose as compose_job
 from hardneg.system import launch
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Preflight(Callback):
             announce(folder, checked)
         if not str(config.hydra.sweeper._target_).endswith(".Race"):  # a race reports its own outcome
             Preflight.sweep = folder
-        log.info("%d job%s checked", len(checked), "s" * (len(checked) != 1))
+        log.info("%s checked", counted(len(checked), "job"))
 
 
 def check_alike(settings: dict[str, Any], own: dict[str, Any]) -> None:

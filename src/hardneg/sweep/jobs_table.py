@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import clock
 from hardneg.system.terminal_tables import print_title
 
@@ -75,7 +76,7 @@ def count(rows: Iterable[Row]) -> str:
     """Say how many jobs are in which state, as in "4 jobs: 1 running, 3 done"."""
     states = Counter(row.state for row in rows)
     listed = ", ".join(f"{states[state]} {state}" for state in status.STATES if states[state])
-    return f"{states.total()} job{'s' * (states.total() != 1)}: {listed or 'none'}"
+    return f"{counted(states.total(), 'job')}: {listed or 'none'}"
 
 
 def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:

@@ -26,6 +26,7 @@ from hardneg.runs.job import INTERRUPTED, WATCH, finished
 from hardneg.sweep.jobs import Job, compose
 from hardneg.sweep.live_table import view
 from hardneg.sweep.machine_shares import Gpus, ranks, threads, visible_gpus
+from hardneg.system.counts_in_words import counted
 from hardneg.system.signals import stopping_by
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def run(
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     jobs = [compose(config, words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
     waiting = [job for job in jobs if finished(job.folder, job.cfg) is None]
-    log.info("%d jobs, %d finished already; %d at a time", len(jobs), len(jobs) - len(waiting), n_jobs)
+    log.info("%s, %d finished already; %d at a time", counted(len(jobs), "job"), len(jobs) - len(waiting), n_jobs)
     pool = ProcessPool(config, n_jobs, shares)
     pool.run(jobs, waiting)
     if pool.stopped is not None:

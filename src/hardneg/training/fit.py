@@ -29,6 +29,7 @@ from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.runs.provenance import provenance
 from hardneg.runs.rungs import part_of
 from hardneg.runs.trial import is_trial
+from hardneg.system.counts_in_words import counted
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.console import Bar, EpochLine, StepLines
 from hardneg.training.callbacks.cut_epoch import CutEpoch
@@ -106,7 +107,7 @@ def fit(
             raise Pruned(best_dev(evaluate))
         if is_trial(cfg):
             name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
-            log.info("%s: %d steps done, in %s; a trial has no results", name, trainer.global_step, folder)
+            log.info("%s: %s done, in %s; a trial has no results", name, counted(trainer.global_step, "step"), folder)
             return None
         best = final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started, told)
         for one in callbacks_of(trainer, JudgeNegatives):

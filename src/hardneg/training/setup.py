@@ -41,6 +41,7 @@ from hardneg.pairs.select import select, selected
 from hardneg.retrieval.test_sets import check_left_out
 from hardneg.system import agreement, distributed
 from hardneg.system.cache import owner_name
+from hardneg.system.counts_in_words import counted
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
@@ -114,10 +115,11 @@ def check_batch_size(cfg: Any, training: TrainingSet) -> None:
 
 def describe(data: RetrievalData) -> str:
     """Say in one line what is trained on."""
-    splits = ", ".join(f"{name} {len(qrels.query_rows)}" for name, qrels in data.qrels.items())
-    skipped = f"; rows skipped: {sum(data.skipped.values())}" if data.skipped else ""
-    sets = f"; sets: {', '.join(f'{p.name} {len(p.docs)} documents' for p in data.mixed)}" if data.mixed else ""
-    return f"data {data.name}: {len(data.corpus)} documents; queries: {splits}{sets}{skipped}"
+    splits = ", ".join(f"{name} {len(qrels.query_rows):,}" for name, qrels in data.qrels.items())
+    skipped = f"; rows skipped: {sum(data.skipped.values()):,}" if data.skipped else ""
+    each = ", ".join(f"{part.name} {counted(len(part.docs), 'document')}" for part in data.mixed)
+    sets = f"; sets: {each}" if each else ""
+    return f"data {data.name}: {counted(len(data.corpus), 'document')}; queries: {splits}{sets}{skipped}"
 
 
 def own_device(cfg: DictConfig) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from hardneg.data.readers.packed import DAMAGED, opened, packing, position
 from hardneg.errors import ConfigError, DataError
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class BadRow(Exception):
 def bad_rows(skipped: Mapping[str, int]) -> str:
     """Say how many rows are left out and why, in words: 2 bad rows (broken JSON: 2)."""
     number, counts = sum(skipped.values()), ", ".join(f"{reason}: {n:,}" for reason, n in skipped.items())
-    return f"{number:,} bad {'row' if number == 1 else 'rows'} ({counts})"
+    return f"{counted(number, 'bad row')} ({counts})"
 
 
 class Complaints:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hardneg.errors import UserError
 from hardneg.system import collectives
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import Progress, progress
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
 from hardneg.training.trainer_state import callbacks_of, logs_now
@@ -107,7 +108,7 @@ def _tell(trainer: L.Trainer, shown: dict[str, float]) -> None:
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
         subsets = [one.subset for one in callbacks_of(trainer, Evaluate)]
         if subsets and subsets[0] is not None and any(key.startswith("val/") for key in shown):
-            numbers += f"  (of {len(subsets[0].rows)} documents)"
+            numbers += f"  (of {counted(len(subsets[0].rows), 'document')})"
         epoch = _of(trainer.current_epoch + 1, trainer.max_epochs)
         log.info("epoch %s  step %s  %s", epoch, _of(trainer.global_step, trainer.max_steps), numbers)
 

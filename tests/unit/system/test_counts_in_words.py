@@ -1,0 +1,26 @@
+"""Numbers of things in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.training.setup import describe
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (0, QUERIES, "0 queries"),
+        (1, QUERIES, "1 query"),
+        (2345, QUERIES, "2,345 queries"),
+        (1, ("document",), "1 document"),
+        (2, ("document",), "2 documents"),
+    ],
+)
+def test_one_is_not_several(number, words, said):
+    assert counted(number, *words) == said
+
+
+def test_what_is_trained_on(toy):
+    assert describe(toy).startswith("data toy: 120 documents; queries: train 36, dev ")
