@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from hardneg.data.tables import RetrievalData
 
 CORPUS = "corpus"
-LOOKED_AT = 20  # rows by which columns are checked at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,25 +204,15 @@ def _checked(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_first_rows(frames: Mapping[str, Frame], options: Mapping[str, Any], name: str) -> None:
     """Refuse an empty table, and missing or unknown columns: now, not when training begins."""
-    for split, frame in frames.items():
-        rows = list(islice(frame, LOOKED_AT))
-        if not rows:
-            raise DataError(f"{name}, {split}: the table has no rows")
-        if split != CORPUS:
-            _check_columns(rows, options, f"{name}, {split}")
-
-
-def _check_columns(rows: list[dict[str, Any]], options: Mapping[str, Any], what: str) -> None:
-    """A row may have gaps, but if none of the first rows is understood the columns are wrong."""
     from hardneg.data.readers.examples import Examples
     from hardneg.data.readers.lines import BadRow
 
-    found: BadRow | None = None
-    for row in rows:
+    for split, frame in frames.items():
+        examples = Examples(options.get("columns"), options.get("positive_from"))
         try:
-            Examples(options.get("columns"), options.get("positive_from")).roles(row)
-            return
+            found = next(iter(frame), None) if split == CORPUS else examples.first_row(frame)
         except BadRow as bad:
-            found = found or bad
-    said = str(found).replace("data.columns", "columns")
-    raise DataError(f"{what}: {said}, or columns={{'query': ..., 'positive': ...}}") from found
+            said = str(bad).replace("data.columns", "columns")
+            raise DataError(f"{name}, {split}: {said}, or columns={{'query': ..., 'positive': ...}}") from bad
+        if found is None:
+            raise DataError(f"{name}, {split}: the table has no rows")

@@ -13,7 +13,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
-from hardneg.mining.dense import Dense
+from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.teacher import Teacher
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
@@ -36,8 +36,8 @@ class BiEncoderTeacher(Teacher):
         precision: str = "auto",
         scale: float = 20.0,
     ) -> None:
-        self.source = Dense(ckpt_path, encoder, precision)
-        if self.source.follows_model:
+        self.source = EncoderChoice(ckpt_path, encoder, precision, who="teacher=bi_encoder")
+        if not self.source.chosen:
             raise ConfigError(
                 "teacher=bi_encoder needs weights: a checkpoint, as teacher.ckpt_path=FILE, or an encoder, as"
                 " +encoder@teacher.encoder=minilm (for negatives.in_batch.teacher write that in place of teacher)"
@@ -55,7 +55,7 @@ class BiEncoderTeacher(Teacher):
 
     def prepare(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
         """Load the weights and tokenise, or bring the weights back to the device."""
-        self.model = self.source.ready(data, None, cache, device).model
+        self.model = self.source.model(data, cache, device)
 
     def open(self, work: Path) -> None:
         """Embed the corpus into `work`, each rank a share; continues an earlier attempt."""

@@ -11,38 +11,29 @@ import numpy as np
 import torch
 
 from hardneg.data.tables import RetrievalData
-from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
-from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
+from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
-from hardneg.system import agreement, distributed
+from hardneg.system import agreement
 from hardneg.system.progress import silent
-
-
-def check_at_most_one(ckpt_path: object, encoder: object, who: str) -> None:
-    """Raise `ConfigError` where `who` embeds is given twice."""
-    if ckpt_path is not None and encoder is not None:
-        raise ConfigError(f"{who} takes either ckpt_path or encoder, not both")
 
 
 @dataclass(frozen=True)
 class Dense(Miner):
     """Mines with the model in training (ANCE, arXiv:2007.00808), with a checkpoint of ours, or with another encoder.
 
-    `ckpt_path` and `encoder` null: the model as it is when a round begins. `encoder` is a recipe, as a group option
-    describes one. Prompts that come with the data replace those of a checkpoint, as where it is trained or evaluated on
-    them (the checkpoint of such a run does not hold them), and not those of an `encoder`. `precision` is what a miner
-    of its own computes in. `weights` may be `average`: those of the model's moving average, which `callbacks=ema`
-    keeps, for lists that change less from round to round.
+    `ckpt_path` and `encoder` null: the model as it is when a round begins. Otherwise they and `precision` are those of
+    an `EncoderChoice`. `weights` may be `average`: those of the model's moving average, which `callbacks=ema` keeps,
+    for lists that change less from round to round.
 
-    Raises `ConfigError` for `ckpt_path` and `encoder` at once, another `weights`, and a checkpoint that is not there.
+    Raises `ConfigError` for another `weights`, and what `EncoderChoice` does.
     """
 
     ckpt_path: str | None = None
@@ -51,32 +42,22 @@ class Dense(Miner):
     weights: str = "current"
     search: Search = Exact()
     model: Model | None = field(default=None, init=False)  # set by `ready`
-    own: Model | None = field(default=None, init=False)  # weights that are not those in training, loaded once
-    own_data: RetrievalData | None = field(default=None, init=False, compare=False, repr=False)  # that `own` reads
+    other: EncoderChoice = field(init=False, compare=False, repr=False)
 
     collective: ClassVar[bool] = True  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        if isinstance(self.encoder, str):
-            name = self.encoder
-            raise ConfigError(
-                f"encoder={name}: an encoder is chosen as a group here, with + and where it goes, as in"
-                f" +encoder@negatives.mined.miner.encoder={name} or +encoder@filter.guide.encoder={name}"
-            )
-        check_at_most_one(self.ckpt_path, self.encoder, "a dense miner")
+        other = EncoderChoice(self.ckpt_path, self.encoder, self.precision, who="a dense miner")
+        object.__setattr__(self, "other", other)
         if self.weights not in ("current", "average"):
             raise ConfigError(f"weights must be current or average, got {self.weights!r}")
         if self.weights == "average" and not self.follows_model:
             raise ConfigError("weights=average is of the model in training; leave ckpt_path and encoder null")
-        if self.ckpt_path is not None and not Path(self.ckpt_path).is_file():
-            inside = Path(self.ckpt_path) / "checkpoints" / "best.ckpt"
-            said = f"that is a run's folder; take {inside}" if inside.is_file() else "there is no such file"
-            raise ConfigError(f"ckpt_path={self.ckpt_path}: {said}")
 
     @property
     def follows_model(self) -> bool:  # type: ignore[override]
         """Whether it ranks with the model in training."""
-        return self.ckpt_path is None and self.encoder is None
+        return not self.other.chosen
 
     @property
     def needs_average(self) -> bool:  # type: ignore[override]
@@ -84,7 +65,7 @@ class Dense(Miner):
         return self.weights == "average"
 
     def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> Dense:
-        """Load the miner's own weights, or take the model's as they are now.
+        """Load weights of its own, or take the model's as they are now.
 
         Raises `ConfigError` where there is no model yet, or no average of it.
         """
@@ -94,17 +75,8 @@ class Dense(Miner):
             if self.weights == "average" and model.average is None:
                 raise ConfigError("weights=average needs a moving average of the model: add callbacks=[ema]")
             return self._with(model if self.weights == "current" else model.with_towers(model.average))
-        where = model.device if model is not None else distributed.device(device)
-        if self.own is not None and self.own_data is data:
-            self.own.towers.to(where)
-        else:
-            # What is drawn for its own weights must not change those that the model in training starts from.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                object.__setattr__(self, "own", self._load(data, cache, where))
-            object.__setattr__(self, "own_data", data)
-        assert self.own is not None
-        return self._with(self.own if model is None else replace(self.own, embedded=model.embedded))
+        own = self.other.model(data, cache, device if model is None else model.device)
+        return self._with(own if model is None else replace(own, embedded=model.embedded))
 
     def check(self, documents: int, model: Model | None) -> None:
         """Raise `ConfigError` for a search that cannot index this many of the model's vectors."""
@@ -113,19 +85,7 @@ class Dense(Miner):
 
     def put_away(self) -> None:
         """Keep weights of its own in main memory."""
-        if self.own is not None:
-            self.own.towers.cpu()
-
-    def _load(self, data: RetrievalData, cache: Path, device: torch.device) -> Model:
-        if self.ckpt_path is not None:
-            trained = checkpoint.load(self.ckpt_path)
-        else:
-            assert self.encoder is not None
-            trained = checkpoint.Trained.as_it_comes(self.encoder, data.corpus, data.queries)
-            data = data.without_prompts()  # they are for a model trained by us; this recipe has its own
-        precision = resolve_precision(self.precision, trained.recipe, str(device))
-        towers = trained.towers.to(device)
-        return Model.over(data, towers, trained.recipe, trained.tokenizer, precision, cache).kept_in(cache)
+        self.other.put_away()
 
     def _with(self, model: Model | None) -> Dense:
         ready = copy.copy(self)

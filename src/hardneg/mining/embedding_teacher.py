@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import QUERY
-from hardneg.mining.dense import Dense
+from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.embedding_blocks import SIZE, Blocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.system import open_files
@@ -23,7 +23,7 @@ from hardneg.system.cache import fingerprint, taking_turns
 class EmbeddingTeacher:
     """A checkpoint of ours (`ckpt_path`) or another `encoder`, as its own prompts, lengths and pooling make vectors.
 
-    Prompts that come with the data replace those of a checkpoint, and not those of an `encoder` (see `Dense`).
+    Prompts that come with the data replace those of a checkpoint, and not those of an `encoder` (see `EncoderChoice`).
 
     Vectors lie in the cache under all that decides them: weights, tokens, precision. Documents' vectors are shared with
     miners and other runs of this encoder.
@@ -34,7 +34,7 @@ class EmbeddingTeacher:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        self.source()  # which refuses both at once, and a missing file
+        self._choice()  # which refuses both at once, and a missing file
 
     @classmethod
     def of(cls, described: Any) -> EmbeddingTeacher:
@@ -44,11 +44,7 @@ class EmbeddingTeacher:
     @property
     def chosen(self) -> bool:
         """Whether a teacher is named."""
-        return not self.source().follows_model
-
-    def source(self) -> Dense:
-        """What loads the weights."""
-        return Dense(self.ckpt_path, self.encoder, self.precision)
+        return self._choice().chosen
 
     def vectors(self, training: TrainingSet, documents: str, cache: Path, device: str) -> StoredVectors:
         """Embed the training queries, and the `positives` or `all` documents, unless the cache has them.
@@ -59,9 +55,10 @@ class EmbeddingTeacher:
 
     def model(self, training: TrainingSet, cache: Path, device: str) -> Model:
         """Load the weights onto the device, and tokenise the data as they want it."""
-        model = self.source().ready(training.data, None, cache, device).model
-        assert model is not None
-        return model
+        return self._choice().model(training.data, cache, device)
+
+    def _choice(self) -> EncoderChoice:
+        return EncoderChoice(self.ckpt_path, self.encoder, self.precision, who="a teacher of vectors")
 
 
 def stored_vectors(model: Model, training: TrainingSet, documents: str, cache: Path) -> StoredVectors:

@@ -12,8 +12,8 @@ from jaxtyping import Float32, Int32
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
-from hardneg.mining.dense import check_at_most_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher, query_blocks
+from hardneg.mining.encoder_choice import check_at_most_one
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, fingerprint

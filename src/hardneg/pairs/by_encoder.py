@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
-from hardneg.mining.dense import Dense
+from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.pairs.base import PairFilter
 from hardneg.retrieval.model import Model
 
@@ -25,9 +25,9 @@ class ByEncoder(PairFilter):
     def __init__(
         self, ckpt_path: str | None = None, encoder: EncoderRecipe | None = None, precision: str = "auto"
     ) -> None:
-        self._source = Dense(ckpt_path, encoder, precision)
-        if self._source.follows_model:
-            name = type(self).__name__.lower()
+        name = type(self).__name__.lower()
+        self._source = EncoderChoice(ckpt_path, encoder, precision, who=f"pairs={name}")
+        if not self._source.chosen:
             raise ConfigError(
                 "it needs an encoder: ckpt_path, a checkpoint of ours such as a model trained on all pairs, or"
                 f" encoder, as in +encoder@pairs.{name}.encoder=minilm"
@@ -42,7 +42,7 @@ class ByEncoder(PairFilter):
 
     def ready(self, data: RetrievalData, cache: Path, device: str = "auto") -> None:
         """Load the weights and tokenise, or open the tokens."""
-        self._model = self._source.ready(data, None, cache, device).model
+        self._model = self._source.model(data, cache, device)
 
     def put_away(self) -> None:
         """Keep the weights in main memory."""

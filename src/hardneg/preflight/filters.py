@@ -7,8 +7,8 @@ from typing import Any
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
-from hardneg.mining.dense import check_at_most_one
 from hardneg.mining.embedding_teacher import EmbeddingTeacher
+from hardneg.mining.encoder_choice import check_at_most_one
 
 
 def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:

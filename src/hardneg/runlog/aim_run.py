@@ -12,6 +12,7 @@ from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
 
 ID = "aim_run_hash"  # a file in the run folder
@@ -65,7 +66,7 @@ class AimRun:
             system_tracking_interval=self.system_tracking_interval,
             capture_terminal_logs=False,
         )
-        if getattr(rank_zero_only, "rank", 0) == 0:
+        if is_first_rank():
             self._logger.log_hyperparams(dict(self.config))
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_text(self._logger.experiment.hash + "\n", encoding="utf-8")
@@ -75,5 +76,5 @@ class AimRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close the run."""
-        if self._logger is not None and getattr(rank_zero_only, "rank", 0) == 0:
+        if self._logger is not None and is_first_rank():
             self._logger.experiment.close()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class MlflowRun:
             uri, files = f"{SQLITE}{folder / 'mlflow.db'}", (folder / "mlruns").as_uri()
         told = self.config.get("provenance") or {}
         tags = {"group": self.group, "commit": told.get("commit"), "command": told.get("command")}
-        first = getattr(rank_zero_only, "rank", 0) == 0
+        first = is_first_rank()
         with _alone(uri):
             made = _logger(
                 experiment_name=self.experiment,
@@ -94,7 +95,7 @@ class MlflowRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the run with the job's fate."""
-        if self._logger is not None and getattr(rank_zero_only, "rank", 0) == 0:
+        if self._logger is not None and is_first_rank():
             self._logger.finalize("success" if error is None else "failed")
 
 

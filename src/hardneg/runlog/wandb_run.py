@@ -12,13 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
 from hardneg.config.command_words import in_shell
 from hardneg.errors import DataError, UserError
 from hardneg.runlog import wandb_mode as modes
 from hardneg.runlog import wandb_read
 from hardneg.runlog.artifacts import Artifacts, check_kinds, trace
+from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.metrics_csv import read_rows
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class WandbRun:
 
     def __enter__(self) -> WandbLogger:
         """Start the run and return its logger."""
-        if getattr(rank_zero_only, "rank", 0) != 0:
+        if not is_first_rank():
             return self._logger()
         import wandb
 

@@ -26,7 +26,7 @@ TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-
 def test_vectors_are_those_of_the_teachers_towers_and_are_made_once(toy, tmp_path, counted):
     training = TrainingSet(toy)
     vectors = TEACHER.vectors(training, "all", tmp_path, "cpu")
-    model = TEACHER.source().ready(toy, None, tmp_path, "cpu").model
+    model = TEACHER.model(training, tmp_path, "cpu")
     q = embed_table(model.towers, model.queries, QUERY, "32-true", "q").numpy()
     d = embed_table(model.towers, model.docs, DOCUMENT, "32-true", "d").numpy()
     rows = training.queries[[3, 0, 3]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from hardneg.data.readers import columns as names
@@ -15,6 +16,7 @@ from hardneg.data.readers.lines import BadRow
 log = logging.getLogger(__name__)
 
 TEXTS = "a string or a list of strings"
+LOOKED_AT = 20  # the first rows, one of which must tell what the columns are
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,21 @@ class Examples:
             what = f"no field {missing[0]!r} (there are: {', '.join(present) or 'none'})"
             raise BadRow("missing field", what, f"add {missing[0]!r}")
         return self.fixed
+
+    def first_row(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Roles, Mapping[str, Any]] | None:
+        """Return which field is what in the first row that is understood, and the row; None where there are no rows.
+
+        A row may have gaps, but if none of the first `LOOKED_AT` is understood, `BadRow` says what the first one lacks.
+        """
+        found: BadRow | None = None
+        for row in islice(rows, LOOKED_AT):
+            try:
+                return self.roles(row), row
+            except BadRow as bad:
+                found = found or bad
+        if found is not None:
+            raise found
+        return None
 
     def __call__(self, row: Mapping[str, Any]) -> Example | None:
         """Read a row; None for one without a positive in a layout that allows that. Raises `BadRow` for a wrong row."""

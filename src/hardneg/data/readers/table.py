@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,6 @@ WORDS = IN_FILE_NAMES | {CORPUS: CORPUS, "psgs": CORPUS}  # the last is DPR's
 # At the end of a name: train-00000-of-00002, also with a hash behind, and train-03; the 01 of a date tells no split.
 SHARD = re.compile(r"-0\d*(-of-\d+(-\w+)?)?$")
 BEHIND = re.compile(r"(set|data|\d+)$")  # a word that tells a split: trainset, testdata, dev2
-LOOKED_AT = 20  # the first rows, one of which must tell what the columns are
 
 
 @dataclass(frozen=True)
@@ -135,9 +133,9 @@ class Table(HoldsOut):
         """Return the first row of the first split that is understood, and which of its columns is what."""
         examples = Examples(self.columns, self.positive_from)
         for source, *_ in self._sources(Complaints("skip"), head=True)[1].values():
-            for _, row in islice(source.rows, LOOKED_AT):
-                with suppress(BadRow):
-                    return examples.roles(row), row
+            with suppress(BadRow):
+                if (found := examples.first_row(row for _, row in source.rows)) is not None:
+                    return found
         return None
 
     def _hub(self) -> Hub:
