@@ -160,6 +160,18 @@ def test_a_race_of_one_run_is_refused(racing):
     assert launched == ["time/in_batch", "time/bm25"]
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("loss.infonce.temprature=0.1", "there is no key loss.infonce.temprature; did you mean"),
+        ("batch_size=0", "batch_size=0"),
+    ],
+)
+def test_what_is_wrong_in_an_arm_is_told_of_that_arm(words, says, racing):
+    said, _, launched = racing(f"+hydra.sweeper.arms.odd=['strategy=bm25','{words}']", effects={}, code=2)
+    assert f"arm odd: {says}" in said.stderr and not launched
+
+
 def test_without_its_baseline_there_is_no_race(racing):
     assert "in_batch, the baseline, failed: out of memory" in racing(effects={}, fails=("in_batch",), code=1)[0].stderr
 
