@@ -10,7 +10,7 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.errors import JobFailed
+from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.anew import Anew, try_again
 from hardneg.race.course import open_course
 from hardneg.race.lengths import lengths
@@ -36,8 +36,6 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
     settings = Settings(**plain)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / SWEEP) as draft:  # other processes may begin in it as well
-        OmegaConf.save(config, draft)
     try:
         return _run(config, launcher, settings, words, folder)
     except JobFailed as error:
@@ -50,11 +48,17 @@ def race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], words
 
 def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path) -> float:
     course, first_seed = open_course(config, launcher, settings, words, folder)
+    with atomic_write(folder / SWEEP) as draft:  # other processes may begin in it as well; a refused one leaves it
+        OmegaConf.save(config, draft)
     try_again(course.record)
     log.info(
         "race in %s: %d arms, a budget of %s", folder, len(course.entries), clock(course.budget / course.crew.n_jobs)
     )
-    plan = lengths(course)
+    try:
+        plan = lengths(course)
+    except ConfigError:  # of the budget: the same command may be given with a longer one
+        course.record.refuse()
+        raise
     verdict = Rungs(course, plan).run()
     outcome = Outcome(course, plan, verdict)
     ends = Anew(course, outcome, first_seed).run()
