@@ -160,13 +160,30 @@ def test_a_race_of_one_run_is_refused(racing):
     assert launched == ["time/in_batch", "time/bm25"]
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("loss.infonce.temprature=0.1", "there is no key loss.infonce.temprature; did you mean"),
+        ("batch_size=0", "batch_size=0"),
+    ],
+)
+def test_what_is_wrong_in_an_arm_is_told_of_that_arm(words, says, racing):
+    said, _, launched = racing(f"+hydra.sweeper.arms.odd=['strategy=bm25','{words}']", effects={}, code=2)
+    assert f"arm odd: {says}" in said.stderr and not launched
+
+
 def test_without_its_baseline_there_is_no_race(racing):
     assert "in_batch, the baseline, failed: out of memory" in racing(effects={}, fails=("in_batch",), code=1)[0].stderr
 
 
-def test_a_budget_that_is_too_small_is_told_after_the_first_arm(racing):
+def test_a_budget_that_is_too_small_is_told_after_the_first_arm_and_may_be_raised(racing, tmp_path):
     said, _, launched = racing("budget=30s", effects={}, code=2)
     assert "this race needs " in said.stderr and launched == ["time/in_batch"]
+    launched = racing("budget=1h", "rungs=1", effects={})[2]
+    assert "time/in_batch" not in launched and "arms/in_batch" in launched, "what was timed stays; the rest is open"
+    assert "started with budget=1h (now 2h)" in racing("budget=2h", effects={}, code=2)[0].stderr
+    hydra = OmegaConf.load(tmp_path / "here" / "multirun.yaml").hydra
+    assert "hydra.sweeper.budget=1h" in hydra.overrides.hydra, "what hardneg resume prints is the race's own command"
 
 
 def test_two_processes_share_the_work_and_each_does_a_run_once(tmp_path, monkeypatch):

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from hardneg.config import run_identity
 from hardneg.config.composition import config_dir_words
+from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.budget import Costs, Plan, costs, seconds_of
 from hardneg.race.decide import Rules
@@ -137,7 +139,7 @@ def open_race(
     began = time.monotonic()
     arms = entries(settings, words, config_dir_words(config.hydra))
     executor = Executor(config, launcher, folder)
-    cfgs = [executor.compose(one.raced(1, 2), check=True).cfg for one in arms.values()]
+    cfgs = [checked(executor, one) for one in arms.values()]
     if any(cfg.split.dev is None for cfg in cfgs):
         raise ConfigError("split.dev=null: a race is decided by dev")
     facts = {"storage": settings.storage, "study": settings.study, "sampler": "random", "seed": 1, "pruner": "none"}
@@ -154,6 +156,15 @@ def open_race(
     race = Race(settings, folder, arms, executor, record, str(cfgs[0].evaluate.best))
     note_checks(race, time.monotonic() - began)
     return race, max(int(cfg.seed) for cfg in cfgs) + 1
+
+
+def checked(executor: Executor, arm: Entry) -> DictConfig:
+    """Compose an arm's run; raises `ConfigError`, which names the arm: the words of all arms were checked before."""
+    try:
+        return executor.compose(arm.raced(1, 2), check=True).cfg
+    except (ConfigError, HydraException) as error:
+        what = in_plain_words(error) if isinstance(error, HydraException) else error
+        raise ConfigError(f"arm {arm.name}: {what}") from error
 
 
 def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto: Sequence[str]) -> dict[str, Entry]:

@@ -19,6 +19,7 @@ from hardneg.race.decide import Look
 from hardneg.system.atomic_write import atomic_write
 
 ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", ".shared"
+OF_TIMINGS = ("arms", "words", "baseline")  # what the timings of steps hold for
 BY_LENGTH = "rates_by_length"  # runs of this race may have encoder.lr=auto; in one begun before, it meant a number
 
 
@@ -84,17 +85,24 @@ class Record:
         with self.alone():
             if self.kept(PLAN) is None:  # no arm has trained
                 self.keep(BY_LENGTH, True)
-            if (before := self.study.user_attrs.get(ASKED)) is None:
-                self.study.set_user_attr(ASKED, dict(asked))
-            elif different := [key for key in asked if before.get(key) != asked[key]]:
+            before = self.kept(ASKED) or {}
+            if different := [key for key in asked if key in before and before[key] != asked[key]]:
                 said = "; ".join(f"{key}={before.get(key)} (now {asked[key]})" for key in different)
                 raise ConfigError(
                     f"{self.folder} holds a race that was started with {said}; choose another hydra.sweep.dir"
                 )
+            if before != asked:
+                self.keep(ASKED, dict(asked))
             known = {one.user_attrs.get("arm") for one in self.study.get_trials(deepcopy=False)}
             for name in arms:
                 if name not in known:
                     self.study.ask().set_user_attr("arm", name)
+
+    def refuse(self) -> None:
+        """Leave it open how long the race is and how it judges, until there is a plan; its arms and timings stay."""
+        with self.alone():
+            if self.kept(PLAN) is None:
+                self.keep(ASKED, {key: value for key, value in self.kept(ASKED).items() if key in OF_TIMINGS})
 
     def trials(self) -> dict[str, FrozenTrial]:
         """The trial of each arm, as it is now."""

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.errors import JobFailed
+from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.final_runs import FinalRuns, try_again
 from hardneg.race.lengths import lengths
 from hardneg.race.looks import Rungs
@@ -37,8 +37,6 @@ def run_race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], w
     settings = Settings(**plain)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / SWEEP) as draft:  # other processes may begin in it as well
-        OmegaConf.save(config, draft)
     try:
         return _run(config, launcher, settings, words, folder)
     except JobFailed as error:
@@ -51,6 +49,8 @@ def run_race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], w
 
 def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path) -> float:
     race, first_seed = open_race(config, launcher, settings, words, folder)
+    with atomic_write(folder / SWEEP) as draft:  # other processes may begin in it as well; a refused one leaves it
+        OmegaConf.save(config, draft)
     try_again(race.record)
     log.info(
         "race in %s: %s, a budget of %s",
@@ -58,7 +58,11 @@ def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequ
         counted(len(race.entries), "arm"),
         clock(race.budget / race.executor.n_jobs),
     )
-    plan = lengths(race)
+    try:
+        plan = lengths(race)
+    except ConfigError:  # of the budget: the same command may be given with a longer one
+        race.record.refuse()
+        raise
     verdict = Rungs(race, plan).run()
     outcome = Outcome(race, plan, verdict)
     ends = FinalRuns(race, outcome, first_seed).run()
