@@ -40,6 +40,8 @@ from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system import distributed
 from hardneg.system.cache import owner_name
+from hardneg.system.screen import ONLY_IN_FILE
+from hardneg.training.auto_numbers import tell_found
 from hardneg.training.batch_size import settle, trial_of, within_memory
 from hardneg.training.batch_topics import batch_order, tell_topics
 from hardneg.training.fit import evaluation, fit, mining
@@ -78,6 +80,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     check_warmup(cfg, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test), begun=cfg.ckpt_path is not None)
     encoder = EncoderParts.of(cfg, training)
+    tell_found(asked, cfg, encoder.precision)
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = setting_of(cfg, folder, training)
@@ -126,7 +129,8 @@ class EncoderParts:
         tables = token_tables(training.data, tokenizer, recipe.query, recipe.document, Path(cfg.cache))
         precision = resolve_precision(cfg.trainer.precision, recipe, cfg.trainer.accelerator)
         if cfg.trainer.precision == "auto" and distributed.rank() == 0:
-            log.info("precision: %s, as trainer.precision=auto takes it here", precision)
+            said = "precision: %s, as trainer.precision=auto takes it here"
+            log.info(said, precision, extra=ONLY_IN_FILE)
         return cls(recipe, tokenizer, *tables, precision)
 
     def retriever(self, cfg: DictConfig, training: TrainingSet, model: Model, data: RetrievalData) -> Retriever:

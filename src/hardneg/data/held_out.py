@@ -10,6 +10,7 @@ import numpy as np
 
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import ConfigError, DataError
+from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,9 @@ def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
                 "%s: data.%s_share=%g holds out none of the %d training queries; give a larger share",
                 *(data.name, name, getattr(wanted, name), len(rows)),
             )
-    held = ", ".join(f"{name} {counts[name]}" for name in names[1:])
-    log.info("%s: queries held out of train: %s; train keeps %d", data.name, held, counts[TRAIN])
+    held = ", ".join(f"{name} {counts[name]:,}" for name in names[1:])
+    screen = in_short(f"{data.name}: {' and '.join(names[1:])} queries are held out of train")  # their numbers follow
+    log.info("%s: queries held out of train: %s; train keeps %s", data.name, held, f"{counts[TRAIN]:,}", extra=screen)
     divided = {name: judged for name, judged in divided.items() if len(judged)}
     return replace(data, qrels={**divided, **{name: qrels for name, qrels in data.qrels.items() if name != TRAIN}})
 

@@ -25,6 +25,7 @@ from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Held, Mapped
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import FlatWriter
+from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
 
@@ -161,8 +162,9 @@ class TokenTable:
         folder = built_once(
             cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokeniser, unfinished, what, prompts)
         )
-        if said := Truncation.read(folder / CUT, side.longest).told(what, "max_length"):
-            log.info("%s", said)
+        cut = Truncation.read(folder / CUT, side.longest)
+        if said := cut.told(what, "max_length"):
+            log.info("%s", said, extra=in_short(cut.in_short(what, "max_length")))
         return cls(
             Mapped(folder / "ids.npy"),
             Mapped(folder / "offsets.npy"),
@@ -228,7 +230,7 @@ def _tokenise(texts: Texts, tokeniser: Tokeniser, folder: Path, what: str, promp
             bar.update(len(block))
     np.save(folder / "offsets.npy", lengths.cumsum())
     cut.write(folder / CUT)
-    log.info("tokenised %d %s: %.1f tokens each", len(texts), what, lengths.sum() / max(len(texts), 1))
+    log.info("tokenised %s %s: %.1f tokens each", f"{len(texts):,}", what, lengths.sum() / max(len(texts), 1))
 
 
 def _offsets(rows: Sequence[np.ndarray]) -> Int64[np.ndarray, " rows_plus_1"]:

@@ -46,6 +46,10 @@ class Truncation:
             f" {before:.1f} tokens each before cutting, {after:.1f} after"
         )
 
+    def in_short(self, what: str, key: str) -> str:
+        """Say the share that was cut, and the setting that decides it."""
+        return f"{what}: {self.cut / self.texts:.1%} are cut at {key}={self.limit} tokens"
+
     def write(self, path: Path) -> None:
         """Keep it beside the tokens."""
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")

@@ -87,8 +87,8 @@ def _side(name: str, side: Side, folder: ModelFolder) -> Side:
     return side.settled(prompt, min(said, folder.positions or UNCUT))
 
 
-def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
-    """Say what was taken from where."""
+def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> tuple[str, str]:
+    """Say what was taken from where; and in short, what from the folder, which is empty where that is nothing."""
     before, after = (_flat(one) for one in (recipe, told))
     if after["include_prompt"]:  # the default nearly everywhere
         del after["include_prompt"]
@@ -100,9 +100,10 @@ def said(recipe: Transformer, told: Transformer, folder: ModelFolder) -> str:
         named = "its similarity is cosine" if folder.modules.similarity else "cosine where a folder names no similarity"
         why["normalize"] = f" (no module of it: {named})"
     parts = [f"{where}: {_words(taken, why)}"] if taken else []
+    short = "".join(f"encoder {recipe.model}: {part}" for part in parts)
     if chosen:
         parts.append(f"from the config: {_words(chosen, {})}")
-    return f"encoder {recipe.model}: {'; '.join(parts)}"
+    return f"encoder {recipe.model}: {'; '.join(parts)}", short
 
 
 def _flat(recipe: Transformer) -> dict[str, Any]:

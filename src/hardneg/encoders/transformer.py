@@ -33,6 +33,8 @@ from hardneg.encoders.transformer_model import load_model, new_model, open_folde
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.encoders.unpadded import attend_unpadded
 from hardneg.errors import ConfigError
+from hardneg.system.counts_in_words import counted
+from hardneg.system.screen import ONLY_IN_FILE, in_short
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +129,8 @@ class Transformer(EncoderRecipe):
         folder = self._folder()
         told = from_folder(self, folder)
         if self.leaves_open:
-            log.info("%s", said(self, told, folder))
+            line, short = said(self, told, folder)
+            log.info("%s", line, extra=in_short(short) if short else ONLY_IN_FILE)
         if folder.modules is not None:
             folder.modules.warn_of_width()
             for side in (QUERY, DOCUMENT):
@@ -202,7 +205,7 @@ class Transformer(EncoderRecipe):
         if told.layers_behind and folder.modules is not None and alike(folder.modules.dense(), told.layers_behind):
             load_dense(tower.dense, folder.dense_folders(self.revision))
         elif told.layers_behind:
-            log.info("encoder.dense: %d new layers, which start random", len(told.layers_behind))
+            log.info("encoder.dense: %s with random weights", counted(len(told.layers_behind), "new layer"))
         return tower
 
     def architecture(self, tower: Tower) -> dict[str, Any]:

@@ -8,8 +8,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-ONLY_IN_FILE = {"only_in_file": True}  # the `extra` of a message that the log file has, and the screen has not
+# The `extra` of a message that the log file has, and the screen has not.
+ONLY_IN_FILE: dict[str, Any] = {"only_in_file": True}
 CLEAN_LINE = "\r\x1b[K"  # to its beginning, and empty: a terminal has left ^C there
+
+
+def in_short(text: str) -> dict[str, Any]:
+    """Return the `extra` of a message that the log file has as it is, and the screen in these words."""
+    return {"in_short": text}
 
 
 class Screen(logging.StreamHandler):
@@ -22,6 +28,10 @@ class Screen(logging.StreamHandler):
     def stream(self) -> Any:
         """Standard error as it is: rich takes its place while its bar moves."""
         return sys.stderr
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the message, in its short form if it has one."""
+        return getattr(record, "in_short", None) or super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line above our bars, in place of what a terminal may have left there; none that is for the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hardneg.encoders import checkpoint
 from hardneg.runs import status
 from hardneg.runs.folder import note_setting
 from hardneg.system import agreement, distributed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,12 @@ class Auto:
             status.note_settled(folder, cfg, **{self.noted: number})
             note_setting(folder, self.key, number)
         return cfg
+
+
+def tell_found(asked: DictConfig, cfg: DictConfig, precision: str) -> None:
+    """Say in one line what was found for each `auto` of the config `asked`; the log file has a line with the why."""
+    found = [f"batch_size {cfg.batch_size}"] * (asked.batch_size == "auto")
+    found += [f"encoder.lr {cfg.encoder.lr:g}"] if run_identity.seeks_rate(asked) else []
+    found += [f"precision {precision}"] * (asked.trainer.precision == "auto")
+    if found and distributed.rank() == 0:
+        log.info("auto: %s", ", ".join(found))

@@ -22,6 +22,7 @@ from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
 from hardneg.system import agreement, distributed
+from hardneg.system.screen import ONLY_IN_FILE
 from hardneg.training.auto_numbers import Auto
 from hardneg.training.blended_batches import may_blend
 
@@ -74,7 +75,7 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
         )
     if began is None and distributed.rank() == 0:
         few = f", fewer than encoder.batch_size={asked} for {queries}" if number < asked else ""
-        log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few)
+        log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few, extra=ONLY_IN_FILE)
         whole = planned(AUTO, cfg.encoder, replace(order, blended=True), ranks)
         if smallest is not None and number < min(whole, SMALL):
             log.warning(

@@ -14,6 +14,8 @@ from hardneg.config.run_identity import RATE
 from hardneg.data.same_set_batches import Order
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.system import distributed
+from hardneg.system.counts_in_words import counted
+from hardneg.system.screen import ONLY_IN_FILE
 from hardneg.training.auto_numbers import Auto
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def settle_rate(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     recipe: EncoderRecipe = classes.build(cfg.encoder)
     rate = recipe.learning_rate(steps)
     if distributed.rank() == 0:
-        log.info("encoder.lr: %g, as encoder.lr=auto takes it for %s steps", rate, f"{steps:,}")
+        log.info("encoder.lr: %g, as encoder.lr=auto takes it for %s", rate, counted(steps, "step"), extra=ONLY_IN_FILE)
     return LEARNING_RATE.settled(cfg, folder, rate)
 
 

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 import lightning as L
 
 from hardneg.matrix.telemetry import with_former
+from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
+
+SHOWN = ("round", "kept", "recall", "above_positive")  # on the screen; the log file and metrics.csv have all
+SAYS = "%s at step %d: %s"
 
 
 def write_row(trainer: L.Trainer, metrics: Mapping[str, int | float], step: int | None = None) -> None:
@@ -20,6 +24,11 @@ def write_row(trainer: L.Trainer, metrics: Mapping[str, int | float], step: int 
 
 
 def write_mined(trainer: L.Trainer, source: str, numbers: Mapping[str, float], step: int) -> None:
-    """Say on the screen how a source's mining came out, and write it as `mining/<source>/...`."""
-    log.info("%s at step %d: %s", source, step, ", ".join(f"{key} {value:.3g}" for key, value in numbers.items()))
+    """Say how a source's mining came out, and write it as `mining/<source>/...`."""
+    shown = {key: value for key, value in numbers.items() if key in SHOWN}
+    log.info(SAYS, source, step, _in_words(numbers), extra=in_short(SAYS % (source, step, _in_words(shown or numbers))))
     write_row(trainer, {f"mining/{source}/{key}": value for key, value in numbers.items()}, step)
+
+
+def _in_words(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {value:.3g}" for key, value in numbers.items())

@@ -10,7 +10,7 @@ import sys
 import pytest
 from tqdm import tqdm
 
-from hardneg.system.screen import ONLY_IN_FILE, Screen
+from hardneg.system.screen import ONLY_IN_FILE, Screen, in_short
 
 
 @pytest.fixture
@@ -71,3 +71,10 @@ def test_a_message_for_the_file_is_not_on_the_screen(log, monkeypatch):
     log.addHandler(logging.StreamHandler(file := io.StringIO()))
     log.info("where it was", extra=ONLY_IN_FILE)
     assert (screen.getvalue(), file.getvalue()) == ("", "where it was\n")
+
+
+def test_a_long_message_is_short_on_the_screen(log, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", screen := io.StringIO())
+    log.addHandler(logging.StreamHandler(file := io.StringIO()))
+    log.info("%d of %d are cut", 1, 4, extra=in_short("25% are cut"))
+    assert (screen.getvalue(), file.getvalue()) == ("25% are cut\n", "1 of 4 are cut\n")
