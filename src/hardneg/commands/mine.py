@@ -14,7 +14,8 @@ from hardneg.data.held_out import TRAIN
 from hardneg.data.training_set import TrainingSet
 from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds, of_lists
-from hardneg.mining.report import draw, report, show
+from hardneg.mining.report import report, show
+from hardneg.mining.score_histograms import draw
 from hardneg.mining.store import Store
 from hardneg.mining.text_export import check_export, export, left_out
 from hardneg.negatives.mining_setting import open_setting, stored_sources

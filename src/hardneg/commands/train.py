@@ -120,7 +120,7 @@ class EncoderParts:
         """Make what the config describes, and tokenise the data or open their tables."""
         recipe: EncoderRecipe = classes.build(cfg.encoder).resolved()
         if cfg.trainer.get("compile"):  # only now are the settings of a model on the hub known
-            check_compiled_prompt(getattr(recipe, "pools_prompt", True))
+            check_compiled_prompt(recipe.pools_prompt)
         if recipe.starts_random and cfg.init_from is not None:  # a corpus's vocabulary stays the checkpoint's
             tokenizer = checkpoint.tokenizer_of(cfg.ckpt_path or cfg.init_from)
         else:

@@ -159,6 +159,11 @@ class EncoderRecipe(ABC):
         return {key: value for key, value in kept.items() if key not in CAME_LATER or value != CAME_LATER[key]}
 
     @property
+    def pools_prompt(self) -> bool:
+        """Whether the tokens of a prompt are pooled with the others, once nothing is left open."""
+        return True
+
+    @property
     def two_towers(self) -> bool:
         """Whether queries and documents have separate towers."""
         return self.separate or self.freeze is not None

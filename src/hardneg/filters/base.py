@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from jaxtyping import Bool, Int
@@ -20,13 +21,15 @@ class CandidateFilter(ABC):
     """Says which candidates to keep; what it says of positives is ignored.
 
     `at` says where the rule is applied: to `mined` lists, whose scores are the miner's, to `live` batches, whose scores
-    are the model's of this step, or to `both`. `needs_teacher`: reads teacher scores, and keeps what has none.
+    are the model's of this step, or to `both`. `needs_teacher`: reads teacher scores, and keeps what has none. It
+    judges the candidates of these `sources`; empty: of all.
 
     Raises `ConfigError` for another `at`.
     """
 
     at: str = "both"
     needs_teacher: bool = False
+    sources: Sequence[str] = ()
 
     def __init__(self, at: str = "both") -> None:
         if at not in AT:

@@ -66,7 +66,7 @@ class Guide(CandidateFilter):
         self._vectors: OtherVectors | None = None
 
     @property
-    def sources(self) -> list[str]:
+    def sources(self) -> list[str]:  # type: ignore[override]
         """The sources it judges, for the check that these exist; empty: all."""
         return self.only or []
 

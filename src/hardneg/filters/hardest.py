@@ -29,7 +29,7 @@ class Hardest(CandidateFilter):
         self.n, self.only = int(n), sources if sources is None else list(sources)
 
     @property
-    def sources(self) -> list[str]:
+    def sources(self) -> list[str]:  # type: ignore[override]
         """The sources it judges, for the check that these exist; empty: all."""
         return self.only or []
 

@@ -27,6 +27,7 @@ class Weighed(nn.Module):
     needs_reverse: bool = False
     has_temperature: bool = False
     corrects_sampling: bool = False  # a sampled softmax, which reads `log_q`
+    may_learn: bool = False  # may get weights of its own once the widths are known
     mixes_rows: bool = False  # compares rows with each other: a row's value depends on the others'
 
     def __init__(self, weight: float = 1.0) -> None:

@@ -55,7 +55,7 @@ class EmbedDistill(VectorLoss):
         self.projection: nn.Linear | None = None
 
     @property
-    def may_learn(self) -> bool:
+    def may_learn(self) -> bool:  # type: ignore[override]
         """Whether it may have a projection once the widths are known."""
         return self.wanted is not False
 

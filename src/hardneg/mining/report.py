@@ -1,24 +1,20 @@
-"""What a mining pass leaves for people: a table, a Markdown report and score histograms."""
+"""What a mining pass leaves for people: a table and a Markdown report; its figure is in score_histograms.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.audit import as_markdown, hardest, suspicious
-from hardneg.mining.health import BLOCK, dropped, pool_of
-from hardneg.mining.store import KEPT, RELABELLED, Store
+from hardneg.mining.health import dropped
+from hardneg.mining.store import RELABELLED, Store
 from hardneg.system.counts_in_words import QUERIES, counted
-from hardneg.system.figure_style import style
 from hardneg.system.terminal_tables import print_title
 
 NAMES = {"kept": "share kept"}  # of metrics, where a row above has the same name
-GREY, BLUE, RED = "#888888", "#3465a4", "#a40000"
 
 
 def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
@@ -59,33 +55,3 @@ def report(
             as_markdown(likely, suspicious(store, training, pool, samples)),
         ]
     )
-
-
-@style()
-def draw(path: Path, name: str, store: Store, pool: int) -> None:
-    """Draw how the scores of positives, of what may be drawn and of what was dropped are distributed."""
-    from matplotlib.figure import Figure
-
-    drawn, out = _scores(store, pool)
-    groups = {"dropped": (out, GREY), "may be drawn": (drawn, RED), "positives": (store.positive[store.mined], BLUE)}
-    finite = {label: values[np.isfinite(values)] for label, (values, _) in groups.items()}
-    everything = np.concatenate(list(finite.values()))
-    bins = np.histogram_bin_edges(everything, bins=50).tolist() if len(everything) else 10
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    ax = figure.subplots()
-    for label, values in finite.items():
-        if len(values):
-            ax.hist(values, bins=bins, density=True, histtype="step", color=groups[label][1], label=label)
-    ax.set_title(f"{name}: the miner's scores", loc="left")
-    ax.set(xlabel="score", ylabel="density")
-    ax.legend()
-    figure.savefig(path)
-
-
-def _scores(store: Store, pool: int) -> tuple[np.ndarray, np.ndarray]:
-    drawn, out = [], []
-    for start in range(0, len(store.ids), BLOCK):
-        rows = slice(start, start + BLOCK)
-        drawn.append(store.scores[rows][pool_of(store, rows, pool)])
-        out.append(store.scores[rows][(store.ids[rows] >= 0) & (store.reasons[rows] != KEPT)])
-    return np.concatenate(drawn), np.concatenate(out)

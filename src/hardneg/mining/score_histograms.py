@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hardneg.mining.health import BLOCK, pool_of
 from hardneg.mining.store import KEPT, Store
 from hardneg.system.figure_style import style
 
@@ -19,6 +21,7 @@ LOOKS = {
     "positive": ("#009E73", "-"), "kept": ("#0072B2", "-"), "known_positives": ("#D55E00", "--"),
     "relative_margin": ("#CC79A7", "--"), "absolute_margin": ("#E69F00", "--"), "rank_window": ("#56B4E9", "--"),
     "score_window": ("#000000", "--"), "duplicates": ("#D55E00", ":"), "teacher_score": ("#CC79A7", ":"),
+    "may be drawn": ("#0072B2", "-"), "dropped": ("#888888", "--"),
 }  # fmt: skip
 
 
@@ -37,6 +40,19 @@ def histogram(stores: Mapping[str, Store]) -> Figure:
     return figure
 
 
+@style()
+def draw(path: Path, name: str, store: Store, pool: int) -> None:
+    """Draw the scores of positives, of the `pool` from which negatives are drawn, and of what was dropped to a file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    ax = figure.subplots()
+    outlines(ax, of_pool(store, pool))
+    ax.set(title=name, xlabel="the miner's score", yticks=[])
+    legend(figure)
+    figure.savefig(path)
+
+
 def legend(figure: Figure) -> None:
     """Name each kind once, below all panels."""
     handles = {
@@ -47,6 +63,8 @@ def legend(figure: Figure) -> None:
 
 def outlines(ax: Axes, parts: Mapping[str, np.ndarray]) -> None:
     """Draw outlines of equal area over pale fills; a kind looks the same in every panel."""
+    if not parts:
+        return
     edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), 40).tolist()
     for kind, values in parts.items():
         colour, dashes = LOOKS.get(kind.removeprefix("dropped: "), ("#000000", ":"))
@@ -61,5 +79,20 @@ def kinds(store: Store) -> dict[str, np.ndarray]:
     for code, name in enumerate(store.card["reasons"]):
         if code != KEPT:
             out[f"dropped: {name}"] = store.scores[listed & (store.reasons == code)]
-    finite = {name: values[np.isfinite(values)] for name, values in out.items()}
+    return _finite(out)
+
+
+def of_pool(store: Store, pool: int) -> dict[str, np.ndarray]:
+    """Return the same of positives, of what may be drawn, and of all that was dropped."""
+    drawn, out = [], []
+    for start in range(0, len(store.ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        drawn.append(store.scores[rows][pool_of(store, rows, pool)])
+        out.append(store.scores[rows][(store.ids[rows] >= 0) & (store.reasons[rows] != KEPT)])
+    positives = store.positive[store.mined]
+    return _finite({"positive": positives, "may be drawn": np.concatenate(drawn), "dropped": np.concatenate(out)})
+
+
+def _finite(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    finite = {name: values[np.isfinite(values)] for name, values in parts.items()}
     return {name: values for name, values in finite.items() if values.size}

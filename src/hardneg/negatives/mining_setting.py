@@ -72,7 +72,7 @@ def warn_of_live(filters: Mapping[str, CandidateFilter]) -> None:
     for name, rule in filters.items():
         if rule.at == "live" and not isinstance(rule, SameSet):  # mined lists are of one set anyway
             # A rule of some sources judges nothing in mined lists, whose candidates are all of one called "mined".
-            mend = "" if getattr(rule, "sources", None) else f"; filter.{name}.at=mined has it judge these"
+            mend = "" if rule.sources else f"; filter.{name}.at=mined has it judge these"
             log.warning(
                 "filter=%s does nothing here: it judges live batches alone (filter.%s.at=live), and there are only"
                 " mined lists%s",

@@ -213,7 +213,7 @@ def check_pairs(made: Made) -> None:
             f"negatives={name} is mined with a dual encoder: give one, as negatives.{name}.miner.ckpt_path or"
             f" +encoder@negatives.{name}.miner.encoder=minilm"
         )
-    if swapping := [name for name, source in sources.items() if getattr(source, "swap", None) is not None]:
+    if swapping := [name for name, source in sources.items() if isinstance(source, Stored) and source.swap]:
         raise ConfigError(
             f"negatives.{swapping[0]}.swap is by similarities of a dual encoder in training; set"
             f" negatives.{swapping[0]}.swap.every_n_steps=null"

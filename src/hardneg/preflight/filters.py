@@ -16,7 +16,7 @@ def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
     for name, rule in filters.items():
         if not isinstance(rule, CandidateFilter):
             raise ConfigError(f"filter.{name} is a {type(rule).__name__}, not a filter")
-        if unknown := set(getattr(rule, "sources", ())) - {*sources, "in_batch"}:
+        if unknown := set(rule.sources) - {*sources, "in_batch"}:
             raise ConfigError(
                 f"filter.{name}.sources names {', '.join(sorted(unknown))}, none of negatives=[{','.join(sources)}]"
             )

@@ -115,7 +115,7 @@ def check_compiled_encoder(node: dict[str, Any], recipe: Any) -> None:
     if (model := getattr(recipe, "model", None)) and Path(name_of(model)).is_dir():
         with at_level("hardneg", logging.ERROR):  # the run will say so
             recipe = recipe.resolved()
-        check_compiled_prompt(getattr(recipe, "pools_prompt", True))
+        check_compiled_prompt(recipe.pools_prompt)
 
 
 def check_checkpoints(node: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def check_learned(losses: dict[str, Any]) -> None:
                 f"loss.{name} has a weight of its own, which trainer=fsdp2 cannot split: set"
                 f" loss.{name}.learn_temperature=false"
             )
-        if getattr(loss, "may_learn", False):
+        if loss.may_learn:
             raise ConfigError(
                 f"loss.{name} may have a projection, which trainer=fsdp2 cannot split: set loss.{name}.projection=false"
                 " where the widths are equal, or trainer=default"

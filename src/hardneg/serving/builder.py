@@ -67,14 +67,8 @@ class Builder:
         )
         builds = [] if self.rebuild else self.folder.builds()
         same = [one for one in builds if one.manifest.content == content]
-        if same and same[-1].intact:
-            if (gone := moved(same[-1], source)) is None:
-                log.info("build %s is of these documents and this model: nothing to do", same[-1].name)
-                return same[-1]
-            # A manifest is never rewritten, as readers hold it; the vectors are there, so another build costs little.
-            log.info(
-                "build %s names %s, which is not there any more: another one names its new place", same[-1].name, gone
-            )
+        if same and _stays(same[-1], source):
+            return same[-1]
         # Named after the build that it replaces: a killed rebuild goes on, and the next rebuild has another name.
         salt = self._replaced() if self.rebuild else [one.name for one in same[-1:]]
         space = fingerprint([model[DOCUMENT], self.encoder.precision])
@@ -127,6 +121,18 @@ class Builder:
         known = Known(list({shard.name: shard for shard in newest_first}.values()))
         named = fingerprint([space, *salt]) if salt else space
         return Embedding(documents, self.encoder, named, self.shard, known, self.folder.root / "shards")
+
+
+def _stays(build: Build, source: Mapping[str, Any]) -> bool:
+    """Whether a build of the same documents and model will do; logs why, or why not."""
+    if not build.intact:
+        return False
+    if (gone := moved(build, source)) is None:
+        log.info("build %s is of these documents and this model: nothing to do", build.name)
+        return True
+    # A manifest is never rewritten, as readers hold it; the vectors are there, so another build costs little.
+    log.info("build %s names %s, which is not there any more: another one names its new place", build.name, gone)
+    return False
 
 
 def moved(build: Build, source: Mapping[str, Any]) -> str | None:

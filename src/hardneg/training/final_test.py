@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +47,7 @@ def final_test(
     complete.
     """
     kept = folder / CHECKPOINTS / (BEST if cfg.split.dev is not None else LAST)
-    step = trainer.global_step
-    if agreement.first(kept.exists):  # not after fast_dev_run; what rank 0 tests, all test
-        check_all_see(kept)
-        check_intact(kept, "checkpoint")
-        saved = torch.load(kept, map_location="cpu", weights_only=True)
-        step = saved["global_step"]
-        split_weights.load_weights(module, saved["state_dict"])
-        del saved  # the optimiser's state too
-        agreement.agree("the weights to test", split_weights.weights_sum(module))
-    elif distributed.rank() == 0:
-        log.warning("%s is not there: what is tested are the weights of the last step", kept)
+    step = _load(kept, module, trainer)
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     dev: dict[str, Any] = {}
     with evaluate.retriever.same_weights():
@@ -71,11 +61,7 @@ def final_test(
         data = evaluate.retriever.data
         means, sets = results.means(tested), results.means_by_set(tested)
         if tested:
-            results.write_runs(folder, tested, "test", cfg.run_name)
-            results.write_per_query(folder / "per_query.parquet", tested)
-            of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
-            write_row(trainer, {f"test/{k}": v for k, v in means["after"].items()} | of_sets)
-            results.tell(cfg.run_name, tested, means, sets)
+            _leave(cfg, folder, trainer, tested, means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
         drawn = (folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
         figure.draw(*drawn, len(sets))
@@ -124,6 +110,36 @@ def check_all_see(kept: Path) -> None:
             f"{kept} cannot be seen by rank {', '.join(blind)}, so there is no test of it; hydra.run.dir must be in a"
             " folder that all ranks share. `hardneg evaluate` tests it on one machine"
         )
+
+
+def _load(kept: Path, module: TrainingModule, trainer: L.Trainer) -> int:
+    """Load the checkpoint that is to be tested, where there is one; return the step of the weights."""
+    if not agreement.first(kept.exists):  # as after fast_dev_run; what rank 0 tests, all test
+        if distributed.rank() == 0:
+            log.warning("%s is not there: what is tested are the weights of the last step", kept)
+        return trainer.global_step
+    check_all_see(kept)
+    check_intact(kept, "checkpoint")
+    saved = torch.load(kept, map_location="cpu", weights_only=True)
+    split_weights.load_weights(module, saved["state_dict"])
+    agreement.agree("the weights to test", split_weights.weights_sum(module))
+    return saved["global_step"]
+
+
+def _leave(
+    cfg: DictConfig,
+    folder: Path,
+    trainer: L.Trainer,
+    tested: Sequence[results.Tested],
+    means: results.Means,
+    sets: Mapping[str, results.Means],
+) -> None:
+    """Write what was measured into the run folder and to the loggers, and print the table."""
+    results.write_runs(folder, tested, "test", cfg.run_name)
+    results.write_per_query(folder / "per_query.parquet", tested)
+    of_sets = {f"test/{name}/{k}": v for name, rows in sets.items() for k, v in rows["after"].items()}
+    write_row(trainer, {f"test/{k}": v for k, v in means["after"].items()} | of_sets)
+    results.tell(cfg.run_name, tested, means, sets)
 
 
 def _tested(cfg: DictConfig, module: TrainingModule, evaluate: Evaluate) -> list[results.Tested]:

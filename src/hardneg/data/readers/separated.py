@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number, is_usual
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.packed import DAMAGED, for_arrow, opened, packing
 from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes
 from hardneg.errors import DataError
+
+if TYPE_CHECKING:
+    from pyarrow.csv import ParseOptions, ReadOptions
 
 log = logging.getLogger(__name__)
 
@@ -58,20 +61,7 @@ def separated_rows(
 
     try:
         layout = layout_of(path, kind, columns, head)
-        # One thread: only then does pyarrow know the number of a row that it refuses.
-        reading = arrow.ReadOptions(
-            use_threads=False,
-            block_size=1 << 24,
-            encoding=layout.encoding,
-            skip_rows=layout.skip,
-            column_names=list(layout.names) or None,
-        )
-        parsing = arrow.ParseOptions(
-            delimiter=layout.delimiter,
-            quote_char='"' if layout.quoted else False,
-            newlines_in_values=layout.quoted,
-            invalid_row_handler=remember,
-        )
+        reading, parsing = _options(layout, remember)
         with for_arrow(path) as file, arrow.open_csv(file, reading, parsing) as opened_file:
             header = opened_file.schema.names
         bad.clear()
@@ -99,6 +89,26 @@ def separated_rows(
         complaints.about(path, row.number, BadRow("wrong column count", what, "put cells with delimiters in quotes"))
     if number == before and not bad:
         complaints.about(path, 1, BadRow("empty file", "the file has a header but no rows", "write its rows"))
+
+
+def _options(layout: Layout, refused: Callable[[Any], str]) -> tuple[ReadOptions, ParseOptions]:
+    """The layout in pyarrow's words; `refused` is told of rows with another number of cells."""
+    from pyarrow.csv import ParseOptions, ReadOptions
+
+    reading = ReadOptions(
+        use_threads=False,  # one thread: only then does pyarrow know the number of a row that it refuses
+        block_size=1 << 24,
+        encoding=layout.encoding,
+        skip_rows=layout.skip,
+        column_names=list(layout.names) or None,
+    )
+    parsing = ParseOptions(
+        delimiter=layout.delimiter,
+        quote_char='"' if layout.quoted else False,
+        newlines_in_values=layout.quoted,
+        invalid_row_handler=refused,
+    )
+    return reading, parsing
 
 
 def layout_of(path: Path, kind: str, columns: Collection[str] | None, head: bool) -> Layout:
