@@ -48,6 +48,8 @@ class BM25(Miner):
     stopwords: str | None = "en"
     tokens: str = "auto"
 
+    newly_scores_outside = True
+
     def __post_init__(self) -> None:
         if self.k1 < 0 or not 0 <= self.b <= 1:
             raise ConfigError(f"BM25 needs k1 >= 0 and 0 <= b <= 1, got k1={self.k1}, b={self.b}")

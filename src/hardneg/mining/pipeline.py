@@ -57,7 +57,7 @@ class MiningRecipe:
     def identity(self, ranking: Ranking) -> dict[str, Any]:
         """Name everything: any change makes another store."""
         named = {
-            "miner": self.miner.identity(),
+            "miner": ranking.miner_identity,
             "depth": self.depth,
             "pool": ranking.pool_name,
             "filters": {name: rule.identity() for name, rule in self.filters.items()},

@@ -85,9 +85,15 @@ class Ranking:
         """The pool's name in the cache."""
         return "all" if len(self.pool) == len(self.training.data.corpus) else fingerprint(self.pool.tolist())
 
+    @cached_property
+    def miner_identity(self) -> dict[str, Any]:
+        """Name the miner, and that positives outside the pool have scores where rankings of before lack them."""
+        outside = self.miner.newly_scores_outside and np.setdiff1d(self.training.known.values, self.pool).size
+        return self.miner.identity() | ({"outside": "scored"} if outside else {})
+
     def identity(self) -> dict[str, Any]:
         """Name everything: any change makes another ranking."""
-        named = {"miner": self.miner.identity(), "pool": self.pool_name, "training": self.training.fingerprint}
+        named = {"miner": self.miner_identity, "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
 

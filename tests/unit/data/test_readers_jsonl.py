@@ -101,6 +101,15 @@ def test_bad_pair(tmp_path, reason, bad):
     assert len(data.queries) == len(data.given) == 3
 
 
+def test_passages_of_one_document_are_known_by_their_own_ids_as_in_ms_marco_v2(tmp_path):
+    rows = [{"query_text": f"ask {n}", "positive_document_ids": [f"p{n}"]} for n in range(4)]
+    write(tmp_path / "train.jsonl", map(json.dumps, rows))
+    passages = [{"pid": f"p{n}", "docid": f"d{n // 2}", "text": f"part {n}"} for n in range(4)]
+    write(tmp_path / "corpus.jsonl", map(json.dumps, passages))
+    data = Jsonl(str(tmp_path), dev_share=0, test_share=0).load()
+    assert positives(data) == {f"ask {n}": {f"part {n}"} for n in range(4)}
+
+
 def test_a_document_without_a_text_leaves_those_after_it_known_by_id(tmp_path):
     rows = [{"query_text": f"ask {n}", "positive_document_ids": [f"p{n}"]} for n in range(4) if n != 1]
     write(tmp_path / "train.jsonl", [json.dumps(row) for row in rows])

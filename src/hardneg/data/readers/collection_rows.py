@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import DOCUMENT_IDS, Source, id_in
 from hardneg.data.readers.lines import BadRow, Complaints, first_sign, text_lines
 from hardneg.data.readers.quotes import Lines, are_quotes_of_lines, unpacked
 from hardneg.data.readers.table_files import json_rows
@@ -15,7 +15,6 @@ from hardneg.data.readers.trec import trec_documents, trec_topics
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
-DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
 DOCUMENT_TEXTS = ("text", "passage", "segment", "body", "contents")
 QUERY_IDS = ("query_id", "_id", "id", "qid", "query-id")
 QUERY_TEXTS = ("text", "query", "question", "title")
@@ -111,12 +110,10 @@ def _header(cells: list[str], names: Names) -> tuple[str, ...] | None:
 
 def _objects(path: Path, ids: tuple[str, ...], texts: tuple[str, ...], complaints: Complaints) -> Rows:
     for line, row in json_rows(path, complaints):
-        key = next((key for key in ids if key in row), ids[0])
-        if key == "docid" and "pid" in row:  # a passage of MS MARCO v2, and the document that it was cut from
-            key = "pid"
         text = next((key for key in texts if key in row), texts[0])
-        name = row.get(key)
-        out = {"_id": name.strip() if isinstance(name, str) else name} if key in row else {}
+        name = id_in(row, ids)
+        named = name is not None or any(key in row for key in ids)
+        out = {"_id": name.strip() if isinstance(name, str) else name} if named else {}
         yield line, out | {"text": row[text]} | _title(row, text) if text in row else out
 
 

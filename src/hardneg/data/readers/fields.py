@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 AN_ID = "a string (ids are strings: as a number, 007 would turn into 7)"
 LARGEST_SCORE = 3.4e38  # scores are kept as float32
+DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,17 @@ class Identifiers:
         """Log once if the ids are numbers."""
         if self.kind is int:
             log.warning("%s: %r is a number in every row; read as a string (7 as '7')", source, self.key)
+
+
+def id_in(row: Mapping[str, Any], names: Sequence[str] = DOCUMENT_IDS) -> Any:
+    """Return what the first of these fields that is not null holds; None where all are absent or null.
+
+    `pid` stands before `docid`: a passage of MS MARCO v2 has both, its own id and that of its document.
+    """
+    held = [name for name in names if row.get(name) is not None]
+    if held and held[0] == "docid" and "pid" in held:
+        return row["pid"]
+    return row[held[0]] if held else None
 
 
 def filled(text: str, key: str) -> str:

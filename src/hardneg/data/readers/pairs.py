@@ -15,15 +15,13 @@ from hardneg.data.held_out import Shares, hold_out
 from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.examples import Example, Examples
-from hardneg.data.readers.fields import Source, document_text
+from hardneg.data.readers.fields import Source, document_text, id_in
 from hardneg.data.readers.judged_sets import finished
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 
 log = logging.getLogger(__name__)
-
-IDS = ("docid", "_id", "id", "doc_id", "passage_id")  # of a document in a corpus file that rows name by id
 
 
 class Pairs:
@@ -173,7 +171,7 @@ class ById(Mapping[str, str]):
             self.texts = {}
             source = self.documents()
             for line, row in source.rows:
-                name = next((row[key] for key in IDS if row.get(key) is not None), None)
+                name = id_in(row)
                 if name is not None:
                     try:
                         text = document_text(row)
