@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import torch
 
 from hardneg.encoders.adapter_folder import merged, model_class
 from hardneg.encoders.decoder import attend_both_ways, mark_both_ways
+from hardneg.encoders.encode import AUTO
 from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
@@ -51,6 +53,8 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
                 " be embedded one by one; its head is left out, and what is below it is trained as an encoder",
                 *(recipe.model, config.architectures[0]),
             )
+    except ImportError as error:  # flash attention, or what a model's own code imports
+        raise _without_package(recipe, error) from error
     except (OSError, ValueError) as error:
         raise unavailable(recipe.model, error) from error
     if base is not None:
@@ -75,8 +79,7 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
         config.update(written)
     else:
         config = AutoConfig.for_model(**written)
-    config._attn_implementation = _attention(recipe)
-    model = new_text_model(config, recipe.trust_remote_code)
+    model = _of_config(recipe, config)
     if recipe.bidirectional:
         mark_both_ways(model)
     return model
@@ -122,8 +125,29 @@ def _check_mask(name: str, model: Any) -> None:
         )
 
 
+def _of_config(recipe: Transformer, config: Any) -> Any:
+    """Make the model; where its attention is not to be had, as on another machine than it was trained on, by auto.
+
+    That affects no more than rounding.
+    """
+    config._attn_implementation = _attention(recipe)
+    try:
+        return new_text_model(config, recipe.trust_remote_code)
+    except ImportError as error:
+        if recipe.attention == AUTO:
+            raise _without_package(recipe, error) from error
+        log.warning("encoder.attention=%s is not to be had here, so auto is taken: %s", recipe.attention, error)
+        return _of_config(replace(recipe, attention=AUTO), config)
+
+
+def _without_package(recipe: Transformer, error: ImportError) -> ConfigError:
+    """Explain a package that is missing: that of a kernel, or one that a model's own code imports."""
+    chosen = "" if recipe.attention == AUTO else f"; with encoder.attention={AUTO} it needs none for its attention"
+    return ConfigError(f"the model {recipe.model!r} needs a package: {str(error).strip().splitlines()[0]}{chosen}")
+
+
 def _attention(recipe: Transformer) -> str | None:
-    if recipe.attention != "auto":
+    if recipe.attention != AUTO:
         return recipe.attention
     # On short texts the fused kernel's backward is the slowest part of a CPU step (experiments/bench).
     return None if torch.cuda.is_available() else "eager"

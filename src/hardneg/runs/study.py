@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ PRUNERS = {
 JOURNAL = "study.log"  # in the sweep's folder, where no database is named
 
 
+def check_optuna() -> None:
+    """Raise `UserError` where Optuna is not installed."""
+    if find_spec("optuna") is None:
+        raise UserError("a search or a race needs Optuna: pip install 'hardneg[search]'")
+
+
 def open_study(facts: dict[str, Any], folder: Path) -> Any:
     """Open the study of a search, or begin it; raises `UserError` where Optuna is not installed."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise UserError("a search or a race needs Optuna: pip install 'hardneg[search]'") from error
+    check_optuna()
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=_database(without_password(str(facts["storage"]))) if facts["storage"] else _journal(folder / JOURNAL),

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.runs import status
 from hardneg.runs.folder import BEST_TRIAL, SWEEP
-from hardneg.runs.study import PRUNERS, SAMPLERS, open_study
+from hardneg.runs.study import PRUNERS, SAMPLERS, check_optuna, open_study
 from hardneg.sweep.check_jobs import check_job
 from hardneg.sweep.jobs import Job, announce, compose
 from hardneg.sweep.search_hold import held
@@ -58,6 +58,7 @@ def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Se
     A trial that was interrupted is run again, and its run goes on from its checkpoint: the same values are the same
     job. Raises `JobFailed` at the end where a trial failed, `ConfigError` where another process searches in the folder.
     """
+    check_optuna()  # first: the search space is made of its distributions
     listed = [f"{key}={value}" for key, value in settings.params.items()]
     space, same = space_of([*listed, *words])
     folder = Path(config.hydra.sweep.dir)

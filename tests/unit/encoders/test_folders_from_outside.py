@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from dataclasses import replace
@@ -66,6 +67,18 @@ def test_another_models_tokenizer_is_refused(folder):
         recipe(folder).build(tokenizer)
     with pytest.raises(ConfigError, match=says):
         CrossEncoder.load(str(folder), 32)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("flash_attn") is not None, reason="flash-attn is installed")
+def test_a_kernel_that_is_not_installed_is_refused_for_training_and_replaced_for_a_checkpoint(folder, caplog):
+    """A run of a GPU may be evaluated on a laptop: the kernel affects no more than rounding."""
+    told = replace(recipe(folder), attention="flash_attention_2")
+    tokenizer = told.tokenizer(NO_TEXTS)
+    with pytest.raises(ConfigError, match=r"needs a package: .*FlashAttention2.*; with encoder\.attention=auto"):
+        told.build(tokenizer)
+    written = recipe(folder).architecture(recipe(folder).build(tokenizer))
+    told.rebuild(written)
+    assert "encoder.attention=flash_attention_2 is not to be had here, so auto is taken" in caplog.text
 
 
 def test_an_unknown_architecture_is_not_looked_for_on_another_machine(folder):

@@ -7,9 +7,12 @@ import re
 import pytest
 from confs import CONF
 from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from omegaconf import OmegaConf
 
-from hardneg.errors import ConfigError
-from hardneg.sweep.search import Settings
+from hardneg.errors import ConfigError, UserError
+from hardneg.runs import study
+from hardneg.sweep.search import Settings, search
 from hardneg.sweep.search_space import space_of
 
 optuna = pytest.importorskip("optuna")
@@ -87,3 +90,10 @@ def test_nothing_to_search_is_refused():
 def test_settings_that_cannot_be_are_refused(settings, says):
     with pytest.raises(ConfigError, match=says):
         Settings(**settings)
+
+
+def test_without_optuna_a_search_says_what_to_install(monkeypatch):
+    """It was a traceback: the space, made of Optuna's distributions, comes before the study."""
+    monkeypatch.setattr(study, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'hardneg\[search\]'"):
+        search(OmegaConf.create(), BasicLauncher(), Settings(), ["optimizer.lr=interval(0.1, 1)"])
