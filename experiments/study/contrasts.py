@@ -13,6 +13,7 @@ from scipy import stats
 from hardneg.compare import clusters, statistics
 from hardneg.compare.arms import Arm, arms, seed_table
 from hardneg.compare.finished_runs import FinishedRun, find
+from hardneg.compare.power import detectable
 from hardneg.compare.statistics import ALPHA, Difference, SeedVariance
 from hardneg.errors import UserError
 
@@ -38,7 +39,7 @@ class Contrast:
             return "not after correction"
         if d.p_equivalent(smallest) < ALPHA:
             return "none as large as that of interest"
-        return f"not resolved: finds {100 * d.detectable():.1f} points"
+        return f"not resolved: finds {100 * detectable(d):.1f} points"
 
     def not_worse(self, margin: float) -> str:
         """What may be said at 5% of being worse by the margin; "worse" and "better" where the interval says so too."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hardneg.compare import statistics
 from hardneg.compare.arms import Arm, unnamed_differences
 from hardneg.compare.comparison import Comparison
+from hardneg.compare.power import detectable, queries_needed, seeds_needed
 from hardneg.compare.statistics import ALPHA, Difference
 
 
@@ -66,9 +66,9 @@ def _power(table: Comparison) -> list[str]:
         d = contrast.difference
         alpha = table.alpha if contrast.primary else ALPHA
         target = table.plan.target
-        if contrast.verdict.startswith(("better", "worse", "equivalent")) or d.detectable(alpha) <= target:
+        if contrast.verdict.startswith(("better", "worse", "equivalent")) or detectable(d, alpha) <= target:
             continue
-        least = d.detectable(alpha) if np.isfinite(d.error) else np.inf
+        least = detectable(d, alpha) if np.isfinite(d.error) else np.inf
         reach = f"{least:.4f}" if least < 1 else "no possible difference"
         remedy = _remedy(d, target, alpha, "queries" if table.plan.clusters is None else "clusters")
         design = f"this design finds {reach} in 80% of tries (df {freedom(d.freedom)}, alpha {alpha:.2g})"
@@ -85,9 +85,9 @@ def _remedy(d: Difference, target: float, alpha: float, unit: str) -> str:
     if d.queries == 0 or not np.isfinite(d.error):
         return "train more seeds and keep the run folders"
     ways = []
-    if d.seeds > 1 and (seeds := statistics.seeds_needed(d, target, alpha)):
+    if d.seeds > 1 and (seeds := seeds_needed(d, target, alpha)):
         ways.append(f"{seeds:,} seeds")
-    if queries := statistics.queries_needed(d, target, alpha):
+    if queries := queries_needed(d, target, alpha):
         ways.append(f"{queries:,} {unit}")
     return f"take {' or '.join(ways)}" if ways else f"take more seeds and more {unit}: neither alone is enough"
 

@@ -1,20 +1,15 @@
-"""Paired tests that treat both queries and seeds as samples, and what differences they could have detected."""
+"""Paired tests that treat both queries and seeds as samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import optimize, stats
+from scipy import stats
 
 ALPHA = 0.05
-POWER = 0.8
-LOST = 1e5  # standard errors, beyond which scipy's non-central t does not converge
-MOST_SEEDS, MOST_QUERIES = 1000, 10_000_000  # beyond which no design is asked for
-
-
 LEAST_FREEDOM = 2  # of the variance between seeds: with one, equal arms differ significantly in up to 13% of tries
 
 
@@ -91,10 +86,6 @@ class Difference:
     def p_equivalent(self, margin: float) -> float:
         """Of a difference of `margin` or more in either direction: two one-sided tests (TOST, Schuirmann 1987)."""
         return max(self._above(-margin), self._above(margin, -1))
-
-    def detectable(self, alpha: float = ALPHA) -> float:
-        """The smallest true difference that a design like this finds with 80% power, at the variances measured."""
-        return self.error * _reach(self.freedom, alpha)
 
     def _above(self, bound: float, sign: int = 1) -> float:
         """The one-sided p-value of `mean <= bound` (sign 1) or `mean >= bound` (sign -1)."""
@@ -213,45 +204,3 @@ def wins(d: Float[np.ndarray, "S Q"], tie: float) -> tuple[int, int, int]:
     per_query = d.mean(axis=0)
     won, lost = int((per_query > tie).sum()), int((per_query < -tie).sum())
     return won, per_query.size - won - lost, lost
-
-
-def seeds_needed(d: Difference, target: float, alpha: float = ALPHA) -> int | None:
-    """How many seeds find `target` with 80% power at this number of queries; None above `MOST_SEEDS`."""
-    return _least(lambda seeds: _planned(d, seeds, d.queries, alpha) <= target, 2, MOST_SEEDS)
-
-
-def queries_needed(d: Difference, target: float, alpha: float = ALPHA) -> int | None:
-    """How many queries (or clusters) find `target` with 80% power with these seeds; None above `MOST_QUERIES`."""
-    return _least(lambda queries: _planned(d, d.seeds, queries, alpha) <= target, 2, MOST_QUERIES)
-
-
-def _planned(d: Difference, seeds: int, queries: int, alpha: float) -> float:
-    error, freedom = d.components.error(seeds, queries)
-    return error * _reach(freedom, alpha)
-
-
-def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The smallest number that is enough, by bisection; None if `high` is not."""
-    if not enough(high):
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return high
-
-
-def _reach(freedom: float, alpha: float) -> float:
-    """How many standard errors a difference must measure to be found with `POWER` in a two-sided t-test.
-
-    Infinitely many at a fraction of a degree of freedom, where that would be above `LOST`.
-    """
-    critical = float(stats.t.ppf(1 - alpha / 2, freedom))
-    if critical > LOST:
-        return float("inf")
-    if freedom > 1000:  # normal to four digits, and quick
-        return critical + float(stats.norm.ppf(POWER))
-
-    def missing(size: float) -> float:
-        return float(stats.nct.sf(critical, freedom, size)) - POWER
-
-    return float(optimize.brentq(missing, 0.0, 2 * critical + 10))

@@ -21,6 +21,7 @@ from hardneg.compare import clusters
 from hardneg.compare.arms import arms
 from hardneg.compare.contrasts import Plan, compare, usual_baseline
 from hardneg.compare.finished_runs import find
+from hardneg.compare.power import detectable
 from hardneg.compare.tables import markdown, records
 from hardneg.data.tables import Qrels
 from hardneg.errors import DataError, UserError
@@ -89,7 +90,7 @@ def test_what_a_design_finds_comes_with_its_degrees_of_freedom_and_alpha(tmp_pat
     found = compared(tmp_path)
     note = next(note for note in found.notes if note.startswith("b-infonce is not resolved"))
     d = found.contrasts["b-infonce"].difference
-    assert f"finds {d.detectable(0.025):.4f} in 80% of tries (df {d.freedom:.1f}, alpha 0.025)" in note
+    assert f"finds {detectable(d, 0.025):.4f} in 80% of tries (df {d.freedom:.1f}, alpha 0.025)" in note
     assert f"{d.freedom:.1f}" in markdown(found) and "| df |" in markdown(found)
 
 
