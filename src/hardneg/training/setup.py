@@ -20,7 +20,6 @@ from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
-from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.guide import Guide
 from hardneg.filters.known_positives import warn_of_positives
@@ -30,7 +29,6 @@ from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.mining.guide_vectors import guide, taught_by
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting, Source
 from hardneg.negatives.curriculum import Curriculum
-from hardneg.negatives.given import Given
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.per_set import PerSet
@@ -45,6 +43,7 @@ from hardneg.system.counts_in_words import counted
 from hardneg.training.base import Objective
 from hardneg.training.batch_size import planned
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
+from hardneg.training.teacher_scores import check_one_scale, check_scores, giving_scores
 
 log = logging.getLogger(__name__)
 
@@ -193,70 +192,6 @@ def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, We
             documents = candidates_of(sources.values())
             asked.read(taught_by(asked.teacher, setting.training, documents, setting.cache, setting.device))
     return Negatives(offline, online, curriculum, per_set)
-
-
-def giving_scores(offline: Mapping[str, OfflineSource], data: RetrievalData) -> list[str]:
-    """The sources whose negatives bring a teacher's scores with them."""
-    graded = data.scored is not None
-    return [name for name, source in offline.items() if source.has_teacher or (graded and source.may_have_teacher)]
-
-
-def check_scores(
-    losses: Mapping[str, Weighed],
-    filters: Mapping[str, CandidateFilter],
-    offline: Mapping[str, OfflineSource],
-    data: RetrievalData,
-) -> None:
-    """Raise `ConfigError`, before anything is mined, where a loss or filter waits for scores that nobody gives.
-
-    Only those of the sources that a loss reads are any use to it, or those of an in-batch teacher.
-    """
-    giving = giving_scores(offline, data)
-    waiting = [
-        f"loss={name}"
-        for name, loss in losses.items()
-        if loss.needs_teacher and not any(map(loss.reads, giving)) and not getattr(loss, "live_teacher", False)
-    ]
-    waiting += [f"filter={name}" for name, rule in filters.items() if rule.needs_teacher and not giving]
-    if waiting:
-        of = f" ({', '.join(giving)} has scores, but the loss does not read it)" if giving else ""
-        raise ConfigError(
-            f"{waiting[0]} reads teacher scores, and the data {data.name!r} have none with their negatives{of};"
-            " add them (pos_scores and neg_scores in each line), or take teacher=file teacher.path=SCORES,"
-            " or teacher=cross_encoder teacher.model=FOLDER"
-        )
-
-
-def check_one_scale(losses: Mapping[str, Weighed], offline: Mapping[str, OfflineSource], data: RetrievalData) -> None:
-    """Raise `ConfigError` where a loss would compare the scores in the data with those of a teacher.
-
-    Of several teachers the config tells (`preflight.losses.check_one_teacher`); whether the data have scores is known
-    only now. Positives have the score of the first source that gives any. The sets of a mix are told apart, as each may
-    have scores, or draw from a source, that others do not; but not where a loss compares rows of several.
-    """
-    giving = giving_scores(offline, data)
-    teachers = {name: getattr(offline[name], "teacher", None) for name in giving}
-    of_data = [name for name in giving if isinstance(offline[name], Given) and teachers[name] is None]
-    for name, loss in losses.items():
-        if not isinstance(loss, Loss) or not loss.needs_teacher or loss.live_teacher:
-            continue
-        read: list[str] = []
-        for part in data.parts:
-            if loss.sets is not None and part.name not in loss.sets:
-                continue
-            graded = data.scored is not None and data.scored.any_of(part.queries)
-            scoring = [source for source in giving if graded or source not in of_data]
-            read = read if loss.mixes_rows and data.blended else []
-            read += scoring[:1]  # the positives'
-            read += [source for source in scoring if loss.reads(source) and part.k.get(source, offline[source].k)]
-            by_data = [source for source in read if source in of_data]
-            by_teacher = [source for source in read if teachers[source] is not None]
-            if by_data and by_teacher:
-                raise ConfigError(
-                    f"loss={name} reads scores of negatives.{by_teacher[0]}.teacher, and negatives={by_data[0]} brings"
-                    f" those in the data {part.name!r}, on a scale of their own; have one teacher score both, as"
-                    f" teacher=... does, or leave negatives.{by_teacher[0]}.teacher out"
-                )
 
 
 def teacher_vectors(losses: Mapping[str, Weighed], setting: Setting) -> StoredVectors | None:

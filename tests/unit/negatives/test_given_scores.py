@@ -39,7 +39,7 @@ from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
 from hardneg.training.pair_module import PairCollate
-from hardneg.training.setup import check_one_scale, check_scores
+from hardneg.training.teacher_scores import check_one_scale, check_scores
 
 LINES = [
     {"query": "a", "pos": ["A"], "neg": ["B", "C"], "pos_scores": [2.5], "neg_scores": [-1, 0.5]},

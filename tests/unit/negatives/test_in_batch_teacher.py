@@ -27,7 +27,7 @@ from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.losses import check_losses
-from hardneg.training.setup import check_scores
+from hardneg.training.teacher_scores import check_scores
 
 ENCODER = Static(dim=8, vocab_size=300)
 NAMES = ("positive", "bm25", "in_batch")
