@@ -18,10 +18,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hardneg.config import composition, run_identity, started_with
+from hardneg.config import composition, run_identity
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
-from hardneg.runs.folder import CHECKPOINTS, LAST, note_setting
+from hardneg.runs.earlier_run import finished, note_found
+from hardneg.runs.folder import CHECKPOINTS, LAST
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
@@ -86,49 +87,6 @@ def as_typed(config_name: str) -> str:
 def of_sweep(app: Any) -> bool:
     """Whether a job belongs to a sweep; in one of processes its launcher sets the number that tells."""
     return app.mode == RunMode.MULTIRUN or not OmegaConf.is_missing(app.job, "num")
-
-
-def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
-    """Return the status of a finished run of this config, None if there is none; `ConfigError` for another config's.
-
-    Without a summary.json no run is finished: deleting it asks for the run once more. The result of mining is in the
-    cache.
-    """
-    check_same(folder, cfg)
-    summary, found = folder / "summary.json", status.read(folder)
-    if not summary.exists():
-        return None
-    if found is None:  # a run from before there was a status
-        written = json.loads(summary.read_text(encoding="utf-8"))
-        return {"state": "done", "result": written.get("dev", {}).get("best")}
-    return found if found["state"] == "done" else None
-
-
-def note_found(cfg: DictConfig, folder: Path) -> None:
-    """Write what `auto` stood for into a finished run's config, which Hydra has just written anew as `cfg` asks."""
-    asked: Any = OmegaConf.to_container(cfg, resolve=False)
-    numbers = run_identity.in_numbers(asked, folder)
-    if asked.get("batch_size") == run_identity.AUTO:
-        note_setting(folder, "batch_size", numbers["batch_size"])
-    if run_identity.seeks_rate(cfg):
-        note_setting(folder, "encoder.lr", numbers["encoder"]["lr"])
-
-
-def check_same(folder: Path, cfg: DictConfig) -> None:
-    """Raise `ConfigError` if the folder holds a run of another config, naming a setting that differs."""
-    found, own = status.read(folder), run_identity.identity(cfg, folder)
-    written = started_with.config_of(folder)
-    if found is None and written is None:
-        return
-    before = {} if written is None else run_identity.settings(written, folder)
-    if (found["identity"] if found else run_identity.hashed(before)) == own:
-        return
-    now = run_identity.settings(cfg, folder)
-    different = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-    said = ", ".join(f"{key}={before.get(key)} (now {now.get(key)})" for key in different[:3])
-    raise ConfigError(
-        f"{folder} holds a run of another config{': ' * bool(said)}{said}; choose another hydra.sweep.dir, or remove it"
-    )
 
 
 def refuse_ranks(config_name: str) -> None:

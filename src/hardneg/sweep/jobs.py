@@ -16,7 +16,7 @@ from hardneg.config.composition import as_in_a_job
 from hardneg.config.run_identity import AUTO, BATCH, RATE, identity
 from hardneg.errors import ConfigError
 from hardneg.runs import status
-from hardneg.runs.job import check_same
+from hardneg.runs.earlier_run import check_same
 
 log = logging.getLogger(__name__)
 

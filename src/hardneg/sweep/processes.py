@@ -22,7 +22,8 @@ from hardneg.config.command_words import command_line, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import JobFailed
 from hardneg.runs import status
-from hardneg.runs.job import INTERRUPTED, WATCH, finished
+from hardneg.runs.earlier_run import finished
+from hardneg.runs.job import INTERRUPTED, WATCH
 from hardneg.sweep.jobs import Job, compose
 from hardneg.sweep.live_table import view
 from hardneg.sweep.machine_shares import Gpus, ranks, threads, visible_gpus

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from hardneg.config.run_identity import identity
 from hardneg.errors import UserError
 from hardneg.runs import job, status
-from hardneg.runs.job import finished, note_found
+from hardneg.runs.earlier_run import finished, note_found
 
 READ, OWN = {"lr": "${encoder.lr}"}, {"lr": 0.3}
 
