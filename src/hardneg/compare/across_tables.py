@@ -8,19 +8,21 @@ from rich.text import Text
 
 from hardneg.compare.across_sets import MEAN, Across, caption, texts
 from hardneg.compare.tables import WIDTH, line
-from hardneg.system.terminal_tables import Cell, laid_out, print_title
+from hardneg.system.terminal_tables import Cell, laid_out, print_title, whole_width
 
 
 def show(table: Across) -> None:
-    """Print to the terminal."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
-    print_title(console, f"all sets: test {table.metric}", "bold")
+    """Print to the terminal; in a pipe or a file all sets stand beside each other."""
     rows: list[list[Cell]] = [
         [arm, *(Text(cell, style="bold" * best) for cell, best in zip(cells, best_cells(table, arm), strict=True))]
         for arm, *cells in texts(table)
     ]
-    for drawn in laid_out(["arm", *table.columns, MEAN], rows, console.width, box=box.SIMPLE_HEAD):
+    headings = ["arm", *table.columns, MEAN]
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(WIDTH, whole_width(headings, rows)))
+    print_title(console, f"all sets: test {table.metric}", "bold")
+    for drawn in laid_out(headings, rows, console.width, box=box.SIMPLE_HEAD):
         console.print(drawn)
     console.print(Text(caption(table), style="dim"))
     for note in table.notes:
