@@ -57,7 +57,8 @@ class Candidates:
     of positives, drawn negatives and columns alike.
 
     `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
-    `logits`. `sampled` are the sources that have one.
+    `logits`. `sampled` are the sources that have one. `copies` marks sampled columns of documents that were drawn for
+    the row: they are left out (not `valid`) beside the drawn ones, and stand for them where a loss leaves those out.
     """
 
     scores: Float[Tensor, "B N"]
@@ -73,6 +74,7 @@ class Candidates:
     online: tuple[str, ...] = ()
     log_q: Float[Tensor, "B N"] | None = None
     sampled: tuple[str, ...] = ()
+    copies: Bool[Tensor, "B N"] | None = None
     pairing: Int[Tensor, " N"] | None = None
     related: Bool[Tensor, "B N"] | None = None
     positives: int | None = None
@@ -114,9 +116,12 @@ class Candidates:
         shape = (len(q), len(columns.ids))
         ids = columns.ids.expand(shape)
         valid = (columns.owner != rows[:, None]) & (ids >= 0)
+        copies = torch.zeros_like(valid)
         if columns.log_q is not None:
-            for own in self.ids[:, : self.slots].unbind(dim=1):  # one pass per document, to avoid a (B, M, G) array
-                valid &= (ids != own[:, None]) | columns.log_q.isnan()
+            sampled = valid & ~columns.log_q.isnan()
+            copies = self._repeats(ids, ~self.positive) & sampled
+            copied_positives = self._repeats(ids, self.positive) & sampled
+            valid, copies = valid & ~copies & ~copied_positives, copies & ~copied_positives
         grown: dict[str, Any] = {
             "scores": _scores(q, d, columns),
             "ids": ids,
@@ -124,11 +129,23 @@ class Candidates:
             "valid": valid,
             "source": torch.full(shape, self.names.index(name), dtype=torch.int8, device=q.device),
         }
+        if columns.log_q is not None or self.copies is not None:
+            grown["copies"] = copies
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
-        wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
+        held = {"copies": torch.zeros_like(self.valid) if self.copies is None else self.copies}
+        wider: dict[str, Any] = {
+            key: torch.cat([held.get(key, getattr(self, key)), new], dim=1) for key, new in grown.items()
+        }
         wider |= self._sampled(columns.log_q, shape, name) | self._paired(columns, shape)
         return replace(self, **wider, online=(*self.online, name))
+
+    def _repeats(self, ids: Int[Tensor, "B M"], of: Bool[Tensor, "B N"]) -> Bool[Tensor, "B M"]:
+        """Mark documents that a row has among its own `of` a kind."""
+        found = torch.zeros_like(ids, dtype=torch.bool)
+        for own, among in zip(self.ids[:, : self.slots].unbind(dim=1), of[:, : self.slots].unbind(dim=1), strict=True):
+            found |= (ids == own[:, None]) & among[:, None]  # one pass per document, to avoid a (B, M, G) array
+        return found
 
     def _paired(self, columns: Columns, shape: tuple[int, int]) -> dict[str, Any]:
         """Widen `pairing` and `related`."""
@@ -219,11 +236,19 @@ class Candidates:
 
     def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
         """Drop the negatives outside `mask`; a positive is never dropped."""
-        return replace(self, valid=self.valid & (mask | self.positive))
+        copies = None if self.copies is None else self.copies & mask
+        return replace(self, valid=self.valid & (mask | self.positive), copies=copies)
 
     def of_sources(self, names: Sequence[str]) -> Candidates:
-        """Keep the positives and the negatives of these sources; only these are averaged as samples."""
-        kept = self.keep(self.offered_by(names))
+        """Keep the positives and the negatives of these sources; only these are averaged as samples.
+
+        A document drawn by a source that is left out is offered by sampled copies again, as all others are.
+        """
+        read = self.offered_by(names)
+        kept = self.keep(read)
+        if kept.copies is not None:
+            needed = kept.copies & ~self._repeats(self.ids, read)
+            kept = replace(kept, valid=kept.valid | needed, copies=kept.copies & ~needed)
         left = sum(name in names for name in self.sampled)
         if self.log_q is None or left in (0, len(self.sampled)):
             return kept

@@ -57,14 +57,14 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
     for label, name in enumerate(kept.names):
         if name == "positive":
             continue
-        here = kept.source == label
-        count = (kept.negative & here).sum()
-        before = (offered.negative & here).sum()
+        here = kept.negative & (kept.source == label)
+        count = here.sum()
+        before = (offered.negative & (offered.source == label)).sum()
         alone = kept.only(name)
         read = [x.weight * x(alone).mean() for x in losses if x.reads(name)]
         loss = torch.stack(read).sum() if read else count.new_full((), torch.nan, dtype=torch.float32)
-        lead = (kept.lowest_positive - kept.scores).masked_fill(~alone.negative, 0.0).sum()
-        above = (alone.negative & (kept.scores > kept.lowest_positive)).sum()
+        lead = (kept.lowest_positive - kept.scores).masked_fill(~here, 0.0).sum()
+        above = (here & (kept.scores > kept.lowest_positive)).sum()
         rows = len(kept.scores)
         metrics |= {
             f"negatives/{name}/count": count / rows,
@@ -72,7 +72,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
             f"negatives/{name}/kept": count / before,
             f"negatives/{name}/margin": lead / count,
             f"negatives/{name}/above_positive": above / count,
-            f"negatives/{name}/similarity": kept.scores.masked_fill(~alone.negative, 0.0).sum() / count,
+            f"negatives/{name}/similarity": kept.scores.masked_fill(~here, 0.0).sum() / count,
             f"negatives/{name}/loss": loss.where(count > 0, torch.nan),
         }
     return with_former(metrics)

@@ -85,6 +85,46 @@ def test_every_document_counts_once_in_the_long_run_however_popular(names, drawn
     np.testing.assert_allclose(seen / others, 1, atol=0.2)
 
 
+@pytest.mark.parametrize("names", [("in_batch",), ("in_batch", "queue")])
+def test_every_document_counts_once_where_a_loss_leaves_drawn_negatives_out(names):
+    """Those that were drawn for a row too, of which it then has sampled copies alone; and beside other drawn ones."""
+    rng, docs, rows, steps = np.random.default_rng(0), 12, 6, 800
+    labels = ("positive", "drawn", "other", "in_batch", "queue")
+    popularity = 1 / np.arange(1, docs + 1)
+    popularity /= popularity.sum()
+    sources = {"in_batch": InBatch(hard=False, logq=True), "queue": Queue(24, hard=False, logq=True)}
+    for source in sources.values():
+        source.popularity = torch.from_numpy(popularity.astype(np.float32))
+    q, d = random_units(rows, 2), random_units(rows, 3, 2).detach()
+    reads = {"sampled alone": names, "one of two": (*names, "other"), "all": labels[1:]}
+    seen, others = {kind: np.zeros(docs) for kind in reads}, {kind: np.zeros(docs) for kind in reads}
+    for step in range(-10, steps):  # until the queue is full
+        positives = rng.choice(docs, (rows, 1), p=popularity)
+        ids = np.concatenate([positives, rng.integers(docs, size=(rows, 2))], axis=1)
+        batch = replace(make_batch(ids), source=torch.tensor([[0, 1, 2]]).expand(rows, 3))
+        c = Candidates.own(q, d, batch, labels)
+        for name in names:
+            c = c.add(q, sources[name](q, d, batch), name)
+        sources["queue"].update(d, batch)
+        for kind, read in reads.items() if step >= 0 else ():
+            read_c = c.of_sources(read)
+            sampled = read_c.negative[0] & ~read_c.log_q[0].isnan()
+            np.add.at(seen[kind], c.ids[0, sampled].numpy(), (-read_c.log_q[0, sampled]).exp().numpy())
+            beside = {"sampled alone": [], "one of two": [2], "all": [1, 2]}[kind]
+            others[kind] += ~np.isin(np.arange(docs), ids[0, [0, *beside]])
+    for kind in reads:
+        np.testing.assert_allclose(seen[kind] / others[kind], 1, atol=0.2, err_msg=kind)
+
+
+def test_what_a_filter_drops_stays_out_where_a_loss_leaves_drawn_negatives_out():
+    q, d, batch = random_units(2, 4), random_units(2, 2, 4), make_batch([[3, 5], [5, 8]])
+    source = prepared(InBatch(logq=True), make_training([(0, 3), (1, 5)], docs=9))
+    c = Candidates.own(q, d, batch, NAMES).add(q, source(q, d, batch), "in_batch")
+    sampled = ~c.log_q.isnan()
+    assert not (c.valid & sampled)[0].any() and (c.of_sources(["in_batch"]).valid & sampled)[0].any()
+    assert not (c.keep(c.ids != 5).of_sources(["in_batch"]).valid & sampled)[0].any()
+
+
 @pytest.mark.parametrize("name", ["in_batch", "queue"])
 def test_a_row_is_offered_no_sampled_copy_of_its_own_documents(name):
     """Without filter=known_positives too: what it has already is in the sum once."""
