@@ -20,6 +20,7 @@ from hardneg.serving.freshness import Freshness, examine
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
+from hardneg.serving.rebuild_command import is_data, with_absolute_paths
 from hardneg.serving.text_encoder import TextEncoder
 
 
@@ -38,13 +39,15 @@ def check(cfg: DictConfig) -> None:
     if not ckpt_path or not Path(ckpt_path).is_file():
         raise ConfigError(f"{build.folder} was made with the checkpoint {ckpt_path}; it is not there: give ckpt_path=")
     node = cfg.data if cfg.data is not None else source.get("data")
+    given = [word for word in HydraConfig.get().overrides.task if is_data(word)]
+    words = with_absolute_paths(classes.plain(cfg.data), given)[1] if given else ()  # for a command from any folder
     corpus = None if node is None else open_set(classes.build(node), Path(cfg.cache)).corpus
     encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
     encoder = encoder.at(min(build.manifest.dim, encoder.towers.dim))
     hold = Hold(build.folder / NAME)
     vectors = build.backend.open(build.vectors)
     try:
-        freshness = examine(build, encoder, vectors, corpus, cfg.sample, files=True)
+        freshness = examine(build, encoder, vectors, corpus, cfg.sample, files=True, data=words)
     finally:
         vectors.close()
         hold.release()

@@ -17,6 +17,7 @@ from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
 from hardneg.serving.compare_vectors import compare
 from hardneg.serving.documents import Documents
+from hardneg.serving.rebuild_command import is_data
 from hardneg.serving.shards import Shard
 from hardneg.serving.text_encoder import TextEncoder
 
@@ -76,10 +77,12 @@ def examine(
     sample: int = 1,
     most: int | None = None,
     files: bool = False,
+    data: Sequence[str] = (),
 ) -> Freshness:
     """Look at everything: the manifest against the encoder, canaries, `sample` stored vectors of each shard.
 
-    `corpus` is the live one, if it is at hand; `most` bounds the number of shards whose vectors are made again. With
+    `corpus` is the live one, if it is at hand, and `data` are the words that name it, where the index was not made
+    from it; `most` bounds the number of shards whose vectors are made again. With
     `files` everything that was written is read: the shards' files are hashed, and every vector in the backend is
     compared with its shard's. Otherwise a few vectors of every shard are compared, and the shards' own cards are
     trusted.
@@ -98,7 +101,7 @@ def examine(
         if corpus is not None:
             findings.append(_corpus(build, corpus))
     findings.append(_count(manifest.corpus["count"], vectors.count()))
-    return Freshness(build.name, manifest.created, tuple(findings), _mend(build, encoder, findings))
+    return Freshness(build.name, manifest.created, tuple(findings), _mend(build, encoder, findings, data))
 
 
 def _model(stored: dict[str, Any], now: dict[str, Any]) -> Finding:
@@ -208,11 +211,13 @@ def _corpus(build: Build, corpus: Texts) -> Finding:
     return Finding("corpus", False, f"of {len(live)} documents of the corpus: {difference} ({', '.join(first)}, ...)")
 
 
-def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding]) -> str:
+def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding], data: Sequence[str]) -> str:
     """The shell command that makes it fresh; where stored vectors were found wrong it reuses none."""
     source = build.manifest.source
     stale = {finding.about for finding in findings if not finding.fresh}
     words = list(source.get("words") or ["data=...", "index=..."])
+    if data:
+        words = [*data, *(word for word in words if not is_data(word))]
     path = (encoder.ckpt_path if "model" in stale else source.get("ckpt_path")) or "CHECKPOINT"
     again = (
         ["rebuild=true"] if stale & {"canaries", "vectors", "stored", "files", "count"} and "model" not in stale else []
