@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console
 from rich.text import Text
 
 from hardneg.ab.report import Report
 from hardneg.ab.tables import gate, headline, tables
-from hardneg.system.terminal_tables import laid_out, print_title
+from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 WIDTH = 150  # of a pipe or a log file, which have none
 
 
 def show(report: Report) -> None:
     """Print to the terminal."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console = console_at(WIDTH)
     console.print(Text(f"old {report.old}\nnew {report.new}\n{headline(report)}", style="bold"))
     for table in tables(report):
         print_title(console, table.title, "bold")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from hardneg.config import classes
@@ -22,6 +21,7 @@ from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
 from hardneg.serving.rebuild_command import is_data, with_absolute_paths
 from hardneg.serving.text_encoder import TextEncoder
+from hardneg.system.terminal_tables import console_at
 
 
 def check(cfg: DictConfig) -> None:
@@ -66,7 +66,7 @@ def show(freshness: Freshness) -> None:
         table.add_column(overflow="fold")
     for finding in freshness.findings:
         table.add_row("ok" if finding.fresh else "[bold red]STALE[/]", finding.about, finding.says)
-    console = Console()
-    (console if console.is_terminal else Console(width=120)).print(table)
+    console = console_at(120)
+    console.print(table)
     if not freshness.fresh:
         console.print(f"To mend it: {freshness.mend}", soft_wrap=True, highlight=False, markup=False)

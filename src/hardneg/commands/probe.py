@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.console import Console
 
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
@@ -24,7 +23,7 @@ from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import QUERIES, counted
-from hardneg.system.terminal_tables import laid_out, print_title
+from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +81,7 @@ def cells(setting: str, leak: Leak) -> tuple[str, ...]:
 def show(name: str, leaks: Mapping[str, Leak]) -> None:
     """Print one source's table."""
     first = next(iter(leaks.values()))
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)
+    console = console_at(120)
     hidden, queries = counted(first.hidden, "hidden positive"), counted(first.queries, *QUERIES)
     print_title(console, f"{name}: {hidden} of {queries}")
     for table in laid_out(HEADER, [cells(setting, leak) for setting, leak in leaks.items()], console.width):

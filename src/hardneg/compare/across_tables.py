@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console
 from rich.text import Text
 
 from hardneg.compare.across_sets import MEAN, Across, caption, texts
 from hardneg.compare.tables import WIDTH, line
-from hardneg.system.terminal_tables import Cell, laid_out, print_title, whole_width
+from hardneg.system.terminal_tables import Cell, console_at, laid_out, print_title, whole_width
 
 
 def show(table: Across) -> None:
@@ -18,9 +17,7 @@ def show(table: Across) -> None:
         for arm, *cells in texts(table)
     ]
     headings = ["arm", *table.columns, MEAN]
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(WIDTH, whole_width(headings, rows)))
+    console = console_at(max(WIDTH, whole_width(headings, rows)))
     print_title(console, f"all sets: test {table.metric}", "bold")
     for drawn in laid_out(headings, rows, console.width, box=box.SIMPLE_HEAD):
         console.print(drawn)

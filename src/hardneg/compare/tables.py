@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +16,7 @@ from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.power import detectable
 from hardneg.compare.statistics import ALPHA
-from hardneg.system.terminal_tables import least_width
+from hardneg.system.terminal_tables import console_at, least_width
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
 SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")
@@ -90,9 +89,7 @@ def legend(table: Comparison) -> str:
 
 def show(table: Comparison) -> None:
     """Print to the terminal, with as many columns as it has room for: --markdown and --csv always have all of them."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(WIDTH, least_width(_drawn(table, ()))))
+    console = console_at(max(WIDTH, least_width(_drawn(table, ()))))
     for left_out in LEFT_OUT:
         drawn = _drawn(table, left_out)
         if least_width(drawn) <= console.width:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hardneg.inspection.lengths import USUAL
 from hardneg.system.counts_in_words import QUERIES, counted
-from hardneg.system.terminal_tables import least_width, print_title
+from hardneg.system.terminal_tables import console_at, least_width, print_title
 
 LONGEST, SHORTEST = 80, 20  # characters of an example
 SIDES = (("query", "queries"), ("document", "documents"))
@@ -19,10 +19,7 @@ SIDES = (("query", "queries"), ("document", "documents"))
 
 def show(report: dict[str, Any], console: Console | None = None) -> None:
     """Print the report, what deserves a look, and last the command on lines of its own."""
-    if console is None:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=120)
+    console = console or console_at(120)
     about = report["data"]
     holds = f"{counted(about['documents'], 'document')}, {counted(about['queries'], *QUERIES)}"
     _line(console, f"{about['name']}: {holds}{_more(about)}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +19,7 @@ from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
 from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import clock
-from hardneg.system.terminal_tables import print_title
+from hardneg.system.terminal_tables import console_at, print_title
 
 STYLES = {
     "waiting": "dim",
@@ -142,8 +142,7 @@ def _words(row: Row) -> list[str]:
 def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:
     """Print the table of a sweep's folder."""
     jobs = rows(sweep) if jobs is None else jobs
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDE)
+    console = console_at(WIDE)
     print_title(console, f"{sweep}: {count(jobs)}")
     console.print(table(jobs, console.width))
 

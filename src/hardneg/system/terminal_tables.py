@@ -17,6 +17,12 @@ TITLE = "table.title"  # rich's style of it
 Cell = str | Text
 
 
+def console_at(width: int) -> Console:
+    """Return the terminal; where there is none, as in a pipe or a file, a console of this width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=width)
+
+
 def least_width(table: Table) -> int:
     """Return the columns of a terminal that a table takes where all is broken that it allows to be broken."""
     console = Console(width=UNBOUNDED)

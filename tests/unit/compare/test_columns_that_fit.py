@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ from hardneg.compare.finished_runs import find
 def shown(folder, monkeypatch, width, **plan):
     """The table's lines, and whether each fits."""
     out = io.StringIO()
-    console = partial(Console, file=out, force_terminal=True, color_system=None, width=width)
-    monkeypatch.setattr(tables, "Console", console)
+    console = Console(file=out, force_terminal=True, color_system=None, width=width)
+    monkeypatch.setattr(tables, "console_at", lambda _: console)
     tables.show(compare("toy", arms(find([folder]).runs), Plan("ndcg@10", **plan)))
     assert max(map(len, out.getvalue().splitlines())) <= width
     return out.getvalue()
