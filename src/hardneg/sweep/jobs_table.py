@@ -92,11 +92,13 @@ def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
     widths = [max(map(len, [*heading.split("\n"), *column])) for heading, *column in zip(headings, *cells, strict=True)]
     # A cell has a blank on both sides, where there is room for that, and a line on its left; the table ends in one.
     room = width - sum(widths) - 3 * len(widths) - 4
-    padding = int(room >= SHORTEST)
-    if not padding:
-        room = max(room + 2 * len(widths) + 2, SHORTEST // 2)
     called = names(rows)
-    name_width = min(max(map(len, [*called, "job"])), room)
+    longest = max(map(len, [*called, "job"]))
+    closer = room + 2 * len(widths) + 2  # without these blanks
+    padding = int(room >= SHORTEST and not room < longest <= closer)
+    if not padding:
+        room = max(closer, SHORTEST // 2)
+    name_width = min(longest, room)
     errors = [_first_line(row.facts.get("error") or "") for row in rows]
     error_width = min(max(map(len, errors), default=0), LONGEST, room - name_width - 2 * padding - 1)
     beside = any(errors) and error_width >= SHORTEST

@@ -49,19 +49,20 @@ def laid_out(
 ) -> Iterator[Table]:
     """Lay out rows so that no character is lost: the column at `name` goes on in further lines, numbers never do.
 
-    Where a terminal of this width is too narrow headings are broken, and then columns stand closer. Where that is not
-    enough there are several tables, each with the names and some of the other columns. `options` are those of
-    `rich.table.Table`.
+    Where a terminal of this width is too narrow headings are broken, then columns stand closer, then names are broken.
+    Where that is not enough there are several tables, each with the names and some of the other columns. `options` are
+    those of `rich.table.Table`.
     """
     everything = range(len(headings))
 
     def table(columns: Sequence[int], broken: bool, close: bool, short: bool = False) -> Table:
         return _table(headings, rows, columns, name, broken, close, short, options)
 
-    for broken, close in ((False, False), (True, False), (True, True)):
-        if least_width(table(everything, broken, close, short=True)) <= width:
-            yield table(everything, broken, close)
-            return
+    for short in (False, True):
+        for broken, close in ((False, False), (True, False), (True, True)):
+            if least_width(table(everything, broken, close, short)) <= width:
+                yield table(everything, broken, close)
+                return
     named = [] if name is None else [name]
     part = list(named)
     for column in everything:

@@ -56,3 +56,12 @@ def test_each_job_that_runs_takes_one_line(tmp_path, width):
     assert said.count("\n") <= 24 and max(map(len, said.splitlines())) <= width
     jobs = [line.split("│")[1].strip() for line in said.splitlines() if line.startswith("│")]
     assert len(jobs) == len(set(jobs)) == 16 and all(name.startswith("my_") for name in jobs)
+
+
+def test_columns_stand_closer_where_names_are_whole_by_that(tmp_path):
+    facts = {"best": "ndcg@10", "step": 33, "steps": 33, "started": 0.0, "updated": 31.0}
+    facts |= {"test": {"ndcg@10": 0.4375}, "dev_at_best": {"ndcg@10": 0.5}}
+    jobs = [Row(tmp_path, f"pairs.csv-in_batch+mined-infonce-s{seed}", "done", facts) for seed in range(9)]
+    out = io.StringIO()
+    Console(file=out, width=80).print(table(jobs, 80))
+    assert all(f"{job.name}│" in out.getvalue() for job in jobs) and max(map(len, out.getvalue().splitlines())) <= 80
