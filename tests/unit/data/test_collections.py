@@ -397,6 +397,29 @@ def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tm
         Collection(str(tmp_path), documents="docs.json").load()
 
 
+@pytest.mark.parametrize("name", ["corpus", "queries"])
+def test_a_list_in_json_that_no_setting_names_is_not_missed_in_silence(name, tmp_path):
+    """Of a folder without other documents or queries it was said that there are none, not which form is not sought."""
+    (tmp_path / "corpus.tsv").write_text("d1\tone\n")
+    (tmp_path / "queries.tsv").write_text("q1\twhat\n")
+    (tmp_path / "qrels.test.tsv").write_text("q1\t0\td1\t1\n")
+    (tmp_path / f"{name}.tsv").unlink()
+    (tmp_path / f"{name}.json").write_text('[{"id": "d1", "text": "one"}]\n')
+    role = "documents" if name == "corpus" else name
+    with pytest.raises(DataError, match=rf"no {role} .*a list in a \.json must be named.*data.{role}=FILE"):
+        Collection(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("line", ["q1\t0 d1\t1", "q1 0\td1\t1"])
+def test_trec_columns_between_a_tab_and_blanks_in_a_first_line_are_named(line, tmp_path):
+    """They are three columns, whose ids may hold blanks; "add it or remove the row" helped nobody."""
+    (tmp_path / "corpus.tsv").write_text("d1\tone\n")
+    (tmp_path / "queries.tsv").write_text("q1\twhat\n")
+    (tmp_path / "qrels.test.tsv").write_text(f"{line}\n")
+    with pytest.raises(DataError, match=r"qrels.test.tsv:1: .*; separate TREC's four columns by tabs alone or blanks"):
+        Collection(str(tmp_path)).load()
+
+
 def test_quotes_within_texts_stay_where_a_header_names_the_columns(tmp_path):
     rows = [("id", "text"), ("1", '"Heroes" by "Bowie"'), ("2", '"Heroes"'), ("3", 'a "b"')]
     collection_layouts.tsv(tmp_path / "collection.tsv", rows)
