@@ -18,4 +18,9 @@ def test_it_is_told_once_also_beside_a_miner(hardneg, toy, tmp_path):
     checkpoint = "first/checkpoints/last.ckpt"
     miner = ["negatives=[in_batch,mined]", f"negatives.mined.miner.ckpt_path={checkpoint}", "negatives.mined.k=1"]
     assert hardneg("train", *SMALL, *miner, "hydra.run.dir=second").stderr.count(TOLD) == 1
-    assert hardneg("evaluate", *DATA, f"ckpt_path={checkpoint}").stderr.count(TOLD) == 1
+    (tmp_path / "other.jsonl").write_text("\n".join(rows[:40]).replace("ask: ", "say: "), encoding="utf-8")
+    also = "evaluate.also={other: {path: other.jsonl, test_share: 0.5}}"
+    told = hardneg("evaluate", *DATA, f"ckpt_path={checkpoint}", also).stderr
+    assert told.count(TOLD) == 1 and told.count(TOLD.replace("ask: ", "say: ")) == 1
+    mined = hardneg("mine", *DATA, "negatives=mined", f"ckpt_path={checkpoint}", "negatives.mined.depth=5").stderr
+    assert mined.count(TOLD) == 1, "lists depend on it"

@@ -47,12 +47,12 @@ def _evaluate(cfg: DictConfig) -> None:
         data.split(split)  # now, not after the corpus is embedded
     also = load_others(cfg, data, splits, own)
     trained = checkpoint.load(cfg.ckpt_path)
-    tell_prompts(data, trained.recipe.query.prompt)
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, trained.recipe, str(device))
 
     def ranks(found: RetrievalData) -> Retriever:
         """Make what ranks the documents of a data set."""
+        tell_prompts(found, trained.recipe.query.prompt)
         tables = token_tables(found, trained.tokenizer, trained.recipe.query, trained.recipe.document, Path(cfg.cache))
         split = cfg.evaluate.leave_out if found is data else leave_out(cfg, found)
         return Retriever(found, *tables, precision, seen(found, split))

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from hardneg.config import classes
 from hardneg.data.open_set import open_set
+from hardneg.data.prompts import tell_prompts
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
@@ -86,6 +87,7 @@ def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
         trained = checkpoint.load(cfg.ckpt_path)
     else:
         trained = checkpoint.Trained.as_it_comes(classes.build(cfg.encoder), data.corpus, data.queries)
+    tell_prompts(data, trained.recipe.query.prompt)
     device = distributed.device(cfg.device)
     precision = resolve_precision(cfg.precision, trained.recipe, str(device))
     towers = trained.towers.to(device)

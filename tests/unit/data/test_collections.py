@@ -354,6 +354,37 @@ def test_tags_of_html_within_a_topics_field_are_dropped_and_their_text_stays(tmp
     assert [row["text"] for row in rows] == ["Identify stuff here one two", "Find it now three four"]
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("x <div>kept</div>", "x kept"),
+        ("<h1>T</h1> rest", "T rest"),
+        ("a <code>b</code> c", "a b c"),
+        ("\n<ul>\n<li>one\n<li><q>two</q>\n</ul>\nthree", "one two three"),
+        ("<table><tr><td>a</td> <td>b</td></tr></table>", "a b"),
+        ("what is <unknown> here", "what is here"),
+    ],
+)
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_topics_field_ends_where_the_next_one_begins_whatever_tags_are_within(field, text, closed, tmp_path):
+    """All behind <div> and other tags that were on no list was lost, without a complaint."""
+    path = tmp_path / "topics.txt"
+    fields = {"num": "Number: 7", "title": field, "desc": field, "E-title": "in English", "narr": "end"}
+    lines = [f"<{name}> {inside}{f'</{name}>' if closed else ''}\n" for name, inside in fields.items()]
+    for topic in (f"<top>\n{''.join(lines)}</top>\n", f"<top>{''.join(lines)}</top>\n"):
+        path.write_text(topic)
+        rows = list(trec_topics(path, ("title", "description", "narrative"), Complaints("raise")))
+        assert rows == [(1, {"_id": "7", "text": f"{text} {text} end"})]
+
+
+def test_an_empty_field_of_a_topic_is_complained_of(tmp_path):
+    path = tmp_path / "topics.txt"
+    path.write_text("<top>\n<num> Number: 7\n<title>\n<desc> Description:\none\n</top>\n")
+    with pytest.raises(DataError, match=r"topics.txt:1: topic '7' has an empty title .*data.fields="):
+        list(trec_topics(path, ("title",), Complaints("raise")))
+    assert [row["text"] for _, row in trec_topics(path, ("description",), Complaints("raise"))] == ["one"]
+
+
 def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tmp_path):
     (tmp_path / "docs.json").write_text('[\n\t{"id": "d1", "contents": "one"},\n\t{"id": "d2", "contents": "two"}]\n')
     (tmp_path / "queries.tsv").write_text("[1]\twhat\n")
@@ -364,6 +395,29 @@ def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tm
     (tmp_path / "docs.json").write_text('[{"id": "d1", "contents": "one"}, {"contents": "two"}]')
     with pytest.raises(DataError, match=r"docs.json:1: "):
         Collection(str(tmp_path), documents="docs.json").load()
+
+
+@pytest.mark.parametrize("name", ["corpus", "queries"])
+def test_a_list_in_json_that_no_setting_names_is_not_missed_in_silence(name, tmp_path):
+    """Of a folder without other documents or queries it was said that there are none, not which form is not sought."""
+    (tmp_path / "corpus.tsv").write_text("d1\tone\n")
+    (tmp_path / "queries.tsv").write_text("q1\twhat\n")
+    (tmp_path / "qrels.test.tsv").write_text("q1\t0\td1\t1\n")
+    (tmp_path / f"{name}.tsv").unlink()
+    (tmp_path / f"{name}.json").write_text('[{"id": "d1", "text": "one"}]\n')
+    role = "documents" if name == "corpus" else name
+    with pytest.raises(DataError, match=rf"no {role} .*a list in a \.json must be named.*data.{role}=FILE"):
+        Collection(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("line", ["q1\t0 d1\t1", "q1 0\td1\t1"])
+def test_trec_columns_between_a_tab_and_blanks_in_a_first_line_are_named(line, tmp_path):
+    """They are three columns, whose ids may hold blanks; "add it or remove the row" helped nobody."""
+    (tmp_path / "corpus.tsv").write_text("d1\tone\n")
+    (tmp_path / "queries.tsv").write_text("q1\twhat\n")
+    (tmp_path / "qrels.test.tsv").write_text(f"{line}\n")
+    with pytest.raises(DataError, match=r"qrels.test.tsv:1: .*; separate TREC's four columns by tabs alone or blanks"):
+        Collection(str(tmp_path)).load()
 
 
 def test_quotes_within_texts_stay_where_a_header_names_the_columns(tmp_path):

@@ -21,8 +21,8 @@ from hardneg.errors import ConfigError, DataError
 
 Files = str | Sequence[str] | None
 EXPECTED = {
-    "documents": "TSV (id, text; or id, url, title, text), JSONL or TREC's <DOC>",
-    "queries": "TSV (id, text), JSONL or TREC topics",
+    "documents": "TSV (id, text; or id, url, title, text), JSONL or TREC's <DOC>; a list in a .json must be named",
+    "queries": "TSV (id, text), JSONL or TREC topics; a list in a .json must be named",
     "qrels": "query 0 document grade",
     "triples": "query, relevant document, other document by id",
 }
@@ -36,9 +36,10 @@ class Collection(ReadsJudgements):
     and text, or MS MARCO's id, url, title, body; JSONL {docid, title?, text}; TREC's SGML), queries in queries or
     topics (TSV of id and text; JSONL; TREC topics, of which `fields` are read), judgements in qrels (four columns, or
     three), by split of the word train, dev, test in their names (dev.small: `dev_small`; one alone without a word:
-    `test`), and triples by id in triples.*.ids.* or qidpidtriples.*. Each may be named instead: `documents`, `queries`
-    and `triples` by a path or several, `qrels` by a path for each split, from `path` on. `language` chooses among files
-    that have it in their path. All may be packed (see `packed`). Quotes in TSV are text, unless there is a header and
+    `test`), and triples by id in triples.*.ids.* or qidpidtriples.*. Each may be named instead, and a list of objects
+    in a .json must be, since others of that ending describe data: `documents`, `queries` and `triples` by a path or
+    several, `qrels` by a path for each split, from `path` on. `language` chooses among files that have it in their
+    path. All may be packed (see `packed`). Quotes in TSV are text, unless there is a header and
     they enclose whole cells. Blanks around an id are no part of it.
 
     Given negatives are those of the triples, and documents that `train` judges not relevant. `relevant_from`,

@@ -11,6 +11,9 @@ from hardneg.data.readers.arrow_columns import ArrowColumns
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Texts
 
+UNUSED = (["0"], ["Q0"])  # TREC's second column, which was taken for a part of an id
+AS_TREC = "separate TREC's four columns by tabs alone or blanks alone"
+
 
 class JudgementRows:
     """Takes in (query id, document id, score) with the lines they come from."""
@@ -40,11 +43,13 @@ class JudgementRows:
         first = first[place]  # the first place of each row's pair
         for row in np.flatnonzero(~known | (scores != scores[first])).tolist():
             if rows[row] < 0:
-                what, mend = f"query {query_ids[row].as_py()!r} is not among the queries", "add the query"
-                bad = BadRow("unknown query", what, f"{mend} or remove the row")
+                name = query_ids[row].as_py()
+                mend = AS_TREC if name.split()[1:] in UNUSED else "add the query or remove the row"
+                bad = BadRow("unknown query", f"query {name!r} is not among the queries", mend)
             elif docs[row] < 0:
-                what = f"document {doc_ids[row].as_py()!r} is not in the corpus"
-                bad = BadRow("unknown document", what, "add it or remove the row")
+                name = doc_ids[row].as_py()
+                mend = AS_TREC if name.split()[:-1] in UNUSED else "add it or remove the row"
+                bad = BadRow("unknown document", f"document {name!r} is not in the corpus", mend)
             else:
                 what = f"score {scores[row]:g} contradicts score {scores[first[row]]:g} of the same query and document"
                 bad = BadRow("conflicting score", f"{what} in line {lines[first[row]]}", "keep one of the two")

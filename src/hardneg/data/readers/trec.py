@@ -17,8 +17,18 @@ NUMBER = re.compile(r"<DOCNO>(.*?)</DOCNO>", re.DOTALL | re.IGNORECASE)
 NO_TEXT = re.compile(r"<(DOCNO|DOCID|DOCHDR|DOCOLDNO)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 BEGIN = "<(?=[A-Za-z/!?])"  # of markup, as in HTML; any other < is text, as in 1 < 2
 TAG = re.compile(rf"{BEGIN}[^<>]*>")
-FIELD = re.compile(rf"<([A-Za-z]\w*)[^<>]*>((?:(?!{BEGIN}).)*)", re.DOTALL)  # topics do not close their tags
-INNER = re.compile(r"</?(?:a|b|br|em|font|i|p|span|strong|sub|sup|tt|u)\b[^<>]*>", re.IGNORECASE)  # HTML within a field
+# Topics do not close their tags: a field ends where the next begins. These tags begin one anywhere, and any other but
+# HTML's at the start of a line or behind a closed tag, as collections have names of their own.
+FIELDS = "num|number|title|desc|description|narr|narrative|query|question|smry|con|fac|def|dom"
+HTML = (
+    "a|abbr|acronym|address|article|b|big|blockquote|br|caption|center|cite|code|dd|del|dfn|div|dl|dt|em|figcaption|figure|"
+    "font|h[1-6]|hr|i|img|ins|kbd|li|mark|ol|p|pre|q|s|samp|section|small|span|strike|strong|sub|sup|table|tbody|td|tfoot|"
+    "th|thead|tr|tt|u|ul|var"
+)
+FIELD = re.compile(
+    rf"(?:(?:^|</\w+\s*>)\s*<(?!(?:{HTML})[\s/>])|<(?=(?:{FIELDS})[\s/>]))([A-Za-z]\w*)[^<>]*>",
+    re.MULTILINE | re.IGNORECASE,
+)
 NAMES = {"desc": "description", "narr": "narrative", "num": "number"}
 PROMPTS = re.compile(r"^\s*(Number|Topic|Description|Narrative)\s*:\s*", re.IGNORECASE)
 
@@ -39,13 +49,13 @@ def trec_documents(path: Path, complaints: Complaints) -> Iterator[tuple[int, di
 
 
 def trec_topics(path: Path, fields: tuple[str, ...], complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line and {_id, text} of each topic: its `fields` joined by a blank; HTML's tags within them are dropped.
+    """Yield line and {_id, text} of each topic: its `fields` joined by a blank; tags within them are dropped.
 
     Layout: <top> with <num>, <title>, <desc> and <narr>, whose ends may be missing, or XML's <topic number="1">; where
-    a topic has no title, its <query>. Complains about topics without a number or without a field.
+    a topic has no title, its <query>. Complains about topics without a number, and about a field missing or empty.
     """
     for line, attributes, block in _blocks(path, "top|topic", complaints):
-        found = {NAMES.get(tag.lower(), tag.lower()): text for tag, text in FIELD.findall(INNER.sub(" ", block))}
+        found = {NAMES.get(tag.lower(), tag.lower()): text for tag, text in _fields(block)}
         number = re.search(r"number\s*=\s*[\"']?([^\"'>\s]+)", attributes or "")
         name = number[1] if number else PROMPTS.sub("", found.get("number", "")).strip()
         if "title" not in found and "query" in found:
@@ -56,7 +66,20 @@ def trec_topics(path: Path, fields: tuple[str, ...], complaints: Complaints) -> 
             what = f"a topic without a {lacks} (there are: {', '.join(found) or 'none'})"
             complaints.about(path, line, BadRow("missing field", what, "add it, or choose others with data.fields="))
             continue
-        yield line, {"_id": name, "text": " ".join(_plain(PROMPTS.sub("", found[field])) for field in fields).strip()}
+        texts = {field: _plain(PROMPTS.sub("", found[field])) for field in fields}
+        if empty := [field for field in fields if not texts[field]]:
+            what = f"topic {name!r} has an empty {empty[0]} (there are: {', '.join(found)})"
+            complaints.about(path, line, BadRow("empty text", what, "fill it, or choose others with data.fields="))
+            continue
+        yield line, {"_id": name, "text": " ".join(texts.values())}
+
+
+def _fields(block: str) -> Iterator[tuple[str, str]]:
+    """Yield name and inside of each field of a topic: up to its end, or to where the next one begins."""
+    begins = list(FIELD.finditer(block))
+    for field, after in zip(begins, [*begins[1:], None], strict=True):
+        inside = block[field.end() : after.start() if after else None]
+        yield field[1], re.split(rf"</{field[1]}\s*>", inside, maxsplit=1, flags=re.IGNORECASE)[0]
 
 
 def _plain(text: str) -> str:
