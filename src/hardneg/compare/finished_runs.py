@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from hardneg.compare.set_weights import even_weights
 from hardneg.config import started_with
 from hardneg.config.command_words import command_line
-from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers
+from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers, written_status
 from hardneg.config.run_identity import chosen as names
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
@@ -191,7 +191,7 @@ def _run_folders(folder: Path) -> set[Path]:
 def _add(path: Path, into: Found) -> None:
     if not (path / "summary.json").exists():
         if _is_training(path):
-            into.left_out[path] = "not finished (no summary.json); hardneg resume continues it"
+            into.left_out[path] = _why_unfinished(written_status(path) or {})
         return
     try:
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
@@ -207,6 +207,15 @@ def _add(path: Path, into: Found) -> None:
     node: Any = {} if written is None else OmegaConf.to_container(written)
     # Hydra writes `auto` anew when a sweep is asked for again.
     into.runs.append(FinishedRun(path, summary, flat_config(in_numbers(node, path))))
+
+
+def _why_unfinished(status: Mapping[str, Any]) -> str:
+    match status.get("state"):
+        case "failed":
+            return f"failed: {status.get('error')}"
+        case "pruned":
+            return "pruned: its search or race ended it early"
+    return "not finished (no summary.json); hardneg resume continues it"
 
 
 def _is_training(path: Path) -> bool:

@@ -106,8 +106,15 @@ def test_unfinished_runs_are_listed_and_left_out(tmp_path):
         (tmp_path / name / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"job": {"name": job}}}))
     found = find([tmp_path])
     assert len(found.runs) == 1 and list(found.left_out) == [tmp_path / "1"]
+    assert found.left_out[tmp_path / "1"].endswith("hardneg resume continues it")
     with pytest.raises(UserError, match=r"unfinished: .*1"):
         find([tmp_path / "1"])
+    for status, says in (
+        ({"state": "failed", "error": "the training has diverged"}, "failed: the training has diverged"),
+        ({"state": "pruned"}, "pruned: its search or race ended it early"),
+    ):
+        (tmp_path / "1" / "status.json").write_text(json.dumps(status))
+        assert find([tmp_path]).left_out[tmp_path / "1"] == says, "resume would fail again, or not go on"
 
 
 def test_runs_that_differ_in_more_than_the_seed_are_different_arms(tmp_path):
