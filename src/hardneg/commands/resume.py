@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from hardneg.commands import race
 from hardneg.config import started_with
-from hardneg.config.command_words import as_value, command_line, in_shell, key_of, plain, quoted
+from hardneg.config.command_words import as_value, command_line, command_named, in_shell, key_of, plain, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
@@ -67,7 +67,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     hydra = _hydra_of(run)
     back_to(str(hydra.runtime.cwd))
     words = [*config_dir_words(hydra), *_from_last(run, _begun_with(run)), f"{RUN_DIR}={quoted(run)}"]
-    return _command(hydra), words
+    return command_named(hydra.job.config_name), words
 
 
 def _run_and_changes(given: argparse.Namespace) -> tuple[Path, list[str]]:
@@ -82,10 +82,6 @@ def _run_and_changes(given: argparse.Namespace) -> tuple[Path, list[str]]:
 
 def _hydra_of(run: Path) -> Any:
     return started_with.of_hydra(run, "hydra")
-
-
-def _command(hydra: Any) -> str:
-    return str(hydra.job.config_name).replace("_", "-")
 
 
 def _begun_with(run: Path) -> list[str]:
@@ -111,7 +107,7 @@ def _another_run(run: Path, changes: Sequence[str]) -> str:
     longer = changed <= LONGER and (run / CHECKPOINTS / LAST).exists()
     words = _from_last(run, words) if longer else words
     place = [] if RUN_DIR in changed else [f"{RUN_DIR}=NEW"]
-    command = command_line(_command(hydra), *config_dir_words(hydra), *map(plain, words), *place)
+    command = command_line(command_named(hydra.job.config_name), *config_dir_words(hydra), *map(plain, words), *place)
     begins = "trained longer from its last checkpoint, in a folder of its own" if longer else "begun from the start"
     return f"a run goes on {KEPT}; with these another one is {begins}:  {_there(hydra)}{command}"
 
@@ -139,7 +135,7 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
     words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
-    what, start = "a sweep", [_command(hydra), "-m"]
+    what, start = "a sweep", [command_named(hydra.job.config_name), "-m"]
     if race.SWEEPER in words:
         words, what, start = race.as_asked(words), "a race", ["race"]
     said = f"{' '.join(changes)}: it goes on {KEPT}; " if changes else ""

@@ -55,6 +55,11 @@ def to_type(key: str, value: object) -> str:
     return in_shell([f"{key}={as_value(value)}"])
 
 
+def command_named(config_name: object) -> str:
+    """The command whose config has this name, as it is typed: `train-teacher` of train_teacher."""
+    return str(config_name).replace("_", "-")
+
+
 def command_line(*words: object) -> str:
     """A command of hardneg's as it is typed at a shell, `hardneg resume FOLDER`, for messages that say what to do."""
     return in_shell(["hardneg", *map(str, words)])

@@ -25,7 +25,7 @@ from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-PROMPTS = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # the names that a side's prompt may have
+PROMPT_NAMES = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # what a side's prompt may be called
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
 CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
@@ -34,7 +34,7 @@ ARGUMENTS = ("processor_kwargs", "tokenizer_args", "config_kwargs", "config_args
 # Of loading, which sentence-transformers does by what it is called with.
 LOADING = ("trust_remote_code", "code_revision", "revision", "subfolder", "token", "cache_dir", "local_files_only")
 NO_MATTER = ("padding", "padding_side", "use_fast", "use_cache", "attn_implementation", "model_max_length", *LOADING)
-CUT = (True, "longest_first")  # values of `truncation` that say what is done anyway
+TRUNCATES = (True, "longest_first")  # values of `truncation` that say what is done anyway
 
 
 def says_model2vec(folder: Path) -> bool:
@@ -203,7 +203,7 @@ class ModuleChain:
     def _prompt(self, side: str) -> tuple[str, str]:
         """Name and text of a side's prompt."""
         prompts, default = self.settings.get("prompts") or {}, self.settings.get("default_prompt_name") or ""
-        name = next((name for name in PROMPTS[side] if prompts.get(name) is not None), default)
+        name = next((name for name in PROMPT_NAMES[side] if prompts.get(name) is not None), default)
         return name, prompts.get(name, "")
 
     def max_length(self, side: str) -> int:
@@ -248,7 +248,7 @@ def _names(arguments: Any) -> list[str]:
     for name, value in (arguments or {}).items():
         if isinstance(value, dict):
             found += _names(value)
-        elif name not in NO_MATTER and not (name == "truncation" and value in CUT):
+        elif name not in NO_MATTER and not (name == "truncation" and value in TRUNCATES):
             found.append(name)
     return found
 

@@ -12,12 +12,13 @@ from typing import Any
 import bm25s
 import numpy as np
 import Stemmer
+from jaxtyping import Int32
 
-from hardneg.data.tables import RetrievalData
+from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
-from hardneg.mining.bm25_index import build_index
-from hardneg.mining.bm25_search import engine_for, find
+from hardneg.mining.bm25_index import BM25Index, build_index
+from hardneg.mining.bm25_search import Engine, engine_for, find
 from hardneg.mining.bm25_tokens import are_words, check_tokens, name_of, resolved, splitter
 from hardneg.retrieval.model import Model
 from hardneg.system.progress import progress
@@ -87,40 +88,59 @@ class BM25(Miner):
             stemmer=self._stemmer(),
             stopwords=(self.stopwords if are_words(self.tokens) else None) or [],
         )
-        corpus, pool = task.data.corpus, task.pool
-
-        def blocks(wanted: np.ndarray) -> Iterator[list[list[int]]]:
-            with progress(len(wanted), "index for BM25", "documents") as bar:
-                for start in range(0, len(wanted), BLOCK):
-                    rows = wanted[start : start + BLOCK]
-                    yield tokenizer.tokenize(corpus.take(rows), update_vocab=True, show_progress=False)
-                    bar.update(len(rows))
-
-        def places(rows: np.ndarray) -> np.ndarray:
-            found = np.full(len(corpus) + 1, -1, np.int32)  # the last is for -1, no document
-            found[rows] = np.arange(len(rows), dtype=np.int32)
-            return found
-
-        index, place = build_index(blocks(pool), self.k1, self.b), places(pool)
-        engine = engine_for(index.size)
+        corpus = task.data.corpus
+        pool = self._index(corpus, task.pool, tokenizer)
+        engine = engine_for(pool.index.size)
         # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
-        rest = np.setdiff1d(task.positives, pool)
-        if len(rest):
-            beside, place_beside = build_index(blocks(rest), self.k1, self.b, like=index), places(rest)
+        rest = np.setdiff1d(task.positives, task.pool)
+        outside = self._index(corpus, rest, tokenizer, like=pool.index) if len(rest) else None
+        if outside is not None:
             words = len(tokenizer.get_vocab_dict())
-            index, beside = index.with_words(words), beside.with_words(words)
+            pool, outside = pool.with_words(words), outside.with_words(words)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:
             texts = task.data.queries.take(queries)
             # Documents without a token have an empty one, which a query without a known token must not share.
             asked = tokenizer.tokenize(texts, update_vocab=False, show_progress=False, allow_empty=False)
-            found = find(index, asked, place[positives], k, engine)
-            if len(rest):
-                others = find(beside, asked, place_beside[positives], 1, engine).positives
+            found = pool.find(asked, positives, k, engine)
+            if outside is not None:
+                others = outside.find(asked, positives, 1, engine).positives
                 found = replace(found, positives=np.where(np.isnan(found.positives), others, found.positives))
-            return replace(found, ids=np.where(found.ids >= 0, pool[found.ids], np.int32(-1)))
+            return replace(found, ids=np.where(found.ids >= 0, task.pool[found.ids], np.int32(-1)))
 
         return rank
 
+    def _index(
+        self, corpus: Texts, rows: np.ndarray, tokenizer: bm25s.tokenization.Tokenizer, like: BM25Index | None = None
+    ) -> _Indexed:
+        """Index these documents, with words counted in them or as in the index `like`."""
+
+        def blocks() -> Iterator[list[list[int]]]:
+            with progress(len(rows), "index for BM25", "documents") as bar:
+                for start in range(0, len(rows), BLOCK):
+                    block = corpus.take(rows[start : start + BLOCK])
+                    yield tokenizer.tokenize(block, update_vocab=True, show_progress=False)
+                    bar.update(len(block))
+
+        places = np.full(len(corpus) + 1, -1, np.int32)  # the last is for -1, no document
+        places[rows] = np.arange(len(rows), dtype=np.int32)
+        return _Indexed(build_index(blocks(), self.k1, self.b, like), places)
+
     def _stemmer(self) -> Any:
         return None if self.language is None or not are_words(self.tokens) else Stemmer.Stemmer(self.language)
+
+
+@dataclass(frozen=True, eq=False)
+class _Indexed:
+    """Some documents of a corpus, and the place of each of its rows among them (-1: not there)."""
+
+    index: BM25Index
+    places: Int32[np.ndarray, " rows_plus_1"]
+
+    def with_words(self, words: int) -> _Indexed:
+        """Return the same for queries with any of this many words."""
+        return replace(self, index=self.index.with_words(words))
+
+    def find(self, asked: list[list[int]], positives: np.ndarray, k: int, engine: Engine) -> Hits:
+        """Return the places of the `k` best for tokenised queries, and the scores of positives, which are rows."""
+        return find(self.index, asked, self.places[positives], k, engine)

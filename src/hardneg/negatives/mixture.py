@@ -13,7 +13,7 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.per_set import PerSet
 from hardneg.negatives.row_streams import RowStreams
 
-ROUNDING = zlib.crc32(b"curriculum")  # the stream that rounds a curriculum's shares to whole slots
+ROUNDING_STREAM = zlib.crc32(b"curriculum")  # the stream that rounds a curriculum's shares to whole slots
 
 
 def slots(sources: Mapping[str, OfflineSource], curriculum: Curriculum | None = None) -> int:
@@ -117,6 +117,6 @@ class Mixture:
             own = {name: self.per_set.counts(name, queries) for name in self.sources}
             counts |= {name: of_rows for name, of_rows in own.items() if of_rows is not None}
         if self.curriculum is not None and self.sharing:
-            rounding = [rng.random() for rng in self.rows.each(epochs, queries, ROUNDING)]
+            rounding = [rng.random() for rng in self.rows.each(epochs, queries, ROUNDING_STREAM)]
             counts |= self.curriculum.counts_of_rows(self.sharing, progress, rounding)
         return counts

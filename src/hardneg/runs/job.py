@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
+from hardneg.config.command_words import command_named
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
 from hardneg.runs.earlier_run import finished, note_found
@@ -81,7 +82,7 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
 
 def as_typed(config_name: str) -> str:
     """Return the command of a config as it is typed, with which what it refuses begins: hardneg train-teacher."""
-    return f"hardneg {config_name.replace('_', '-')}"
+    return f"hardneg {command_named(config_name)}"
 
 
 def of_sweep(app: Any) -> bool:
@@ -92,7 +93,7 @@ def of_sweep(app: Any) -> bool:
 def refuse_ranks(config_name: str) -> None:
     """Raise `ConfigError` for a command that works alone where torchrun or srun started several processes of it."""
     here = launch.place()
-    if here is not None and config_name.replace("_", "-") not in TOGETHER:
+    if here is not None and command_named(config_name) not in TOGETHER:
         raise ConfigError(
             f"hardneg {config_name} runs in one process, and {here.world} were started: leave out torchrun or srun"
         )

@@ -18,7 +18,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.command_words import command_line, quoted
+from hardneg.config.command_words import command_line, command_named, quoted
 from hardneg.config.composition import config_dir_words
 from hardneg.errors import JobFailed
 from hardneg.runs import status
@@ -122,7 +122,7 @@ class ProcessPool:
         app = self.config.hydra
         kept = [word for word in app.overrides.hydra if not word.lstrip("+~").startswith(ABOUT_SWEEPS)]
         place = [f"hydra.run.dir={quoted(job.folder)}", f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
-        return [str(app.job.config_name).replace("_", "-"), *config_dir_words(app), *job.overrides, *kept, *place]
+        return [command_named(app.job.config_name), *config_dir_words(app), *job.overrides, *kept, *place]
 
     @contextmanager
     def _signals(self, running: list[Running]) -> Iterator[None]:

@@ -393,7 +393,13 @@ def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tm
     assert data.corpus.ids.to_pylist() == ["d1", "d2"] and data.corpus[1] == "two"
     assert data.queries.ids.to_pylist() == ["[1]"]
     (tmp_path / "docs.json").write_text('[{"id": "d1", "contents": "one"}, {"contents": "two"}]')
-    with pytest.raises(DataError, match=r"docs.json:1: "):
+    with pytest.raises(DataError, match=r"docs.json: item 2: no field '_id'"):
+        Collection(str(tmp_path), documents="docs.json").load()
+    (tmp_path / "docs.json").write_text('[{"id": "d1", "contents": "one"}, 2]')
+    with pytest.raises(DataError, match=r"docs.json: item 2: the item is a JSON int"):
+        Collection(str(tmp_path), documents="docs.json").load()
+    (tmp_path / "docs.json").write_text('[{"id": "d1", "contents": "one"}, {"id": "d1", "contents": "two"}]')
+    with pytest.raises(DataError, match=r"docs.json: item 2: id 'd1' was used in item 1; "):
         Collection(str(tmp_path), documents="docs.json").load()
 
 

@@ -20,7 +20,7 @@ from hardneg.mining.store import Store
 from hardneg.negatives.base import Draw, OfflineSource, Setting
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.given import Given
-from hardneg.negatives.mixture import ROUNDING, Mixture
+from hardneg.negatives.mixture import ROUNDING_STREAM, Mixture
 from hardneg.negatives.random import Random
 from hardneg.negatives.row_streams import RowStreams
 from hardneg.negatives.stored import Stored
@@ -120,7 +120,7 @@ def test_so_is_a_batch_of_a_curriculum(sources):
     mixture = Mixture(chosen, ("positive", *chosen), seed=5, curriculum=one)
     ids, labels, _ = mixture.draw_batch(EPOCHS, ASKED, batch=40)
     for row, (epoch, query) in enumerate(zip(EPOCHS.tolist(), ASKED.tolist(), strict=True)):
-        rng = np.random.default_rng((5, epoch, query, ROUNDING))
+        rng = np.random.default_rng((5, epoch, query, ROUNDING_STREAM))
         counts = {"dice": 2} | one.counts(["random", "uniform"], 0.4, rng)
         counts = {name: counts[name] for name in chosen}
         expected, _ = one_by_one(chosen, 5, epoch, query, counts, {"uniform": one.window_at("uniform", 0.4)})

@@ -333,6 +333,10 @@ def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
             ["query-id\tcorpus-id\tscore", "q0\td0\t1234.561", "q0\td0\t1234.589"],
             "scores.tsv:3: score 1234.589 contradicts score 1234.561 of line 2",
         ),
+        (
+            ["query-id\tcorpus-id\tscore", "q0\td0\t0.000002", "q0\td0\t0.000009"],  # probabilities
+            "scores.tsv:3: score 9e-06 contradicts score 2e-06 of line 2",
+        ),
     ):
         (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
         with pytest.raises(DataError, match=says):

@@ -30,10 +30,10 @@ def documents(paths: list[Path], complaints: Complaints) -> Source:
     """Open files of documents as rows {_id, title?, text}."""
 
     def rows(path: Path) -> Rows:
-        sign = first_sign(path)
-        if sign == "<":
+        layout = _layout_of(path, complaints)
+        if layout == "sgml":
             return trec_documents(path, complaints)
-        if sign == "{" or first_sign(path, 2) == "[{":
+        if layout == "json":
             return _objects(path, *DOCUMENTS, complaints)
         return _columns(path, DOCUMENTS, DOCUMENT_COLUMNS, "ID<tab>TEXT, or ID<tab>URL<tab>TITLE<tab>TEXT", complaints)
 
@@ -44,15 +44,23 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
     """Open files of queries as rows {_id, text}; `fields` are read of a topic. A query in two files counts once."""
 
     def rows(path: Path) -> Rows:
-        sign = first_sign(path)
-        if sign == "<":
+        layout = _layout_of(path, complaints)
+        if layout == "sgml":
             return trec_topics(path, fields, complaints)
-        if sign == "{" or first_sign(path, 2) == "[{":
+        if layout == "json":
             return _objects(path, *QUERIES, complaints)
         return _columns(path, QUERIES, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
 
     source = _joined(paths, rows)
     return source if len(paths) == 1 else replace(source, rows=_once(source.rows))
+
+
+def _layout_of(path: Path, complaints: Complaints) -> str:
+    """Tell `sgml`, `json` or `tsv` by how a file begins; complaints about a JSON list name items, no lines."""
+    signs = first_sign(path, 2)
+    if signs == "[{":  # a bracket alone may begin an id
+        complaints.lists.add(str(path))
+    return "sgml" if signs[:1] == "<" else "json" if signs[:1] == "{" or signs == "[{" else "tsv"
 
 
 def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:

@@ -46,12 +46,18 @@ class Complaints:
             raise ConfigError(f"data.on_error is {on_error!r}; write one of: {', '.join(ON_ERROR)}")
         self.on_error = on_error
         self.skipped: Counter[str] = Counter()
+        self.lists: set[str] = set()  # files that are one JSON list, whose rows are items counted from 0
+
+    def row(self, source: str | Path, line: int) -> str:
+        """Say which row of a file: `line 3`, or `item 3` of a list."""
+        return f"item {line + 1}" if str(source) in self.lists else f"line {line}"
 
     def about(self, source: str | Path, line: int, bad: BadRow) -> None:
-        """Raise `DataError` beginning with `source:line:`, or count the row as skipped."""
+        """Raise `DataError` beginning with `source:line:` (`source: item 3:`), or count the row as skipped."""
         if self.on_error == "raise":
             skip = ", or leave such rows out with data.on_error=skip" if bad.in_one_row else ""
-            raise DataError(f"{source}:{line}: {bad}{skip}") from None
+            place = f" {self.row(source, line)}" if str(source) in self.lists else str(line)
+            raise DataError(f"{source}:{place}: {bad}{skip}") from None
         self.skipped[bad.reason] += 1
 
     def report(self, name: str) -> None:

@@ -48,8 +48,9 @@ class TextRows:
         keep[first] = True
         for row in np.flatnonzero(~keep).tolist():
             file, before = self._file_of(row), int(first[number[row]])
-            other = f" of {self._file_of(before)}" if self._file_of(before) != file else ""
-            what = f"id {ids[row].as_py()!r} was used in line {self.lines[before]}{other}"
+            earlier = self._file_of(before)
+            where = self.complaints.row(earlier, self.lines[before]) + (f" of {earlier}" if earlier != file else "")
+            what = f"id {ids[row].as_py()!r} was used in {where}"
             self.complaints.about(file, self.lines[row], BadRow("duplicate id", what, "give every row its own id"))
         return pa.array(keep)
 
