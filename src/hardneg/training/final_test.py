@@ -58,37 +58,15 @@ def final_test(
     best = best_dev(evaluate)
     if distributed.rank() == 0:
         module.leave(folder)
-        data = evaluate.retriever.data
         means, sets = results.means(tested), results.means_by_set(tested)
         if tested:
             _leave(cfg, folder, trainer, tested, means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
         drawn = (folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
         figure.draw(*drawn, len(sets))
-        results.write_summary(
-            folder / "summary.json",
-            {
-                "name": cfg.run_name,
-                "strategy": cfg.strategy_name,
-                "loss": "+".join(cfg.loss),
-                "seed": cfg.seed,
-                **told,
-                "data": data.name,
-                "test_set": fingerprints(evaluate.tests),
-                **other_paths(cfg),
-                "sizes": sizes(data),
-                **({} if data.query_prompt is None else {"query_prompt": data.query_prompt}),
-                "encoder": classes.plain(cfg.encoder),
-                "precision": evaluate.retriever.precision,
-                "steps": trainer.global_step,
-                "seconds": round(seconds, 1),
-                "throughput": overall(trainer, folder / "summary.json"),
-                **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
-                "dev": {"best": best, "history": evaluate.history, **dev},
-                "test": means,
-                **({"test_by_set": sets} if sets else {}),
-            },
-        )
+        facts = _facts(cfg, folder, trainer, evaluate, seconds, told)
+        found = {"dev": {"best": best, "history": evaluate.history, **dev}, "test": means}
+        results.write_summary(folder / "summary.json", facts | found | ({"test_by_set": sets} if sets else {}))
         for logger in trainer.loggers:
             if keep := getattr(logger, "log_run", None):
                 keep(folder, kept)
@@ -124,6 +102,31 @@ def _load(kept: Path, module: TrainingModule, trainer: L.Trainer) -> int:
     split_weights.load_weights(module, saved["state_dict"])
     agreement.agree("the weights to test", split_weights.weights_sum(module))
     return saved["global_step"]
+
+
+def _facts(
+    cfg: DictConfig, folder: Path, trainer: L.Trainer, evaluate: Evaluate, seconds: float, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the summary says of a run but for its results: settings, data, how long it took."""
+    data = evaluate.retriever.data
+    return {
+        "name": cfg.run_name,
+        "strategy": cfg.strategy_name,
+        "loss": "+".join(cfg.loss),
+        "seed": cfg.seed,
+        **told,
+        "data": data.name,
+        "test_set": fingerprints(evaluate.tests),
+        **other_paths(cfg),
+        "sizes": sizes(data),
+        **({} if data.query_prompt is None else {"query_prompt": data.query_prompt}),
+        "encoder": classes.plain(cfg.encoder),
+        "precision": evaluate.retriever.precision,
+        "steps": trainer.global_step,
+        "seconds": round(seconds, 1),
+        "throughput": overall(trainer, folder / "summary.json"),
+        **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
+    }
 
 
 def _leave(
