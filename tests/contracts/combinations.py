@@ -23,8 +23,8 @@ from hardneg.encoders.towers import Towers
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.mining.embedding_teacher import StoredVectors, query_blocks
 from hardneg.mining.guide_vectors import LookedUp
+from hardneg.mining.stored_vectors import StoredVectors, query_blocks
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.mixture import Mixture

@@ -34,9 +34,9 @@ def ckpt(run, hardneg, small):
 
 def test_from_a_run_to_answers(hardneg, ckpt, small, tmp_path):
     said = hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=500").stderr
-    assert "2000 documents: 2000 to embed, 0 done already; about" in said and "fresh: build" in said
+    assert "2,000 documents: 2,000 to embed, 0 done already; about" in said and "fresh: build" in said
     assert (
-        "2000 documents: 2000"
+        "2,000 documents: 2,000"
         not in hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=500").stderr
     )
 
@@ -49,7 +49,7 @@ def test_from_a_run_to_answers(hardneg, ckpt, small, tmp_path):
 
     # the live corpus moves on: said with its mend, which embeds what is new only
     said = hardneg("check", "i", "data=toy", "data.seed=5", code=1).stdout
-    assert "2000 documents of the corpus" in said
+    assert "2,000 documents of the corpus" in said
     assert f"hardneg index ckpt_path={ckpt.resolve()} data=toy data.seed=5 " in said, "its words"
     facts = json.loads(next(Path("outputs").glob("*_check/freshness.json")).read_text())
     assert {finding["about"] for finding in facts["findings"]} >= {"model", "canaries", "vectors", "files", "corpus"}
@@ -89,7 +89,7 @@ def test_a_killed_process_goes_on(hardneg, ckpt, environment, tmp_path):
     assert process.wait() == -signal.SIGKILL
     assert "has no live index" in hardneg("search", "i", "x", code=2).stderr
     said = hardneg(*words).stderr
-    todo = int(said.split("2000 documents: ")[1].split(" to embed")[0])
+    todo = int(said.split("2,000 documents: ")[1].split(" to embed")[0].replace(",", ""))
     assert 0 < todo <= 1940
     hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=j", "shard=20")
     one, other = ({p.name: (p / "vectors.npy").read_bytes() for p in Path(f"{name}/shards").iterdir() if p.is_dir()}

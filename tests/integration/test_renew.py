@@ -84,9 +84,9 @@ def test_new_data_a_judged_build_beside_the_live_one_a_switch_and_then_nothing_n
     write(Path("more"), toy, 120)
     before = live.live()
     said = hardneg("renew", "i", *TRAIN, *LOOSE, "data.path=more").stderr
-    assert "20 to embed, 100 are there" in said  # by the live model, which mines
+    assert "20 to embed, 100 there" in said  # by the live model, which mines
     assert "holds 120 of 120 documents as this model embeds them" in inside[0]
-    assert "120 to embed, 0 are there" in said and live.live().name == before.name
+    assert "120 to embed, 0 there" in said and live.live().name == before.name
     (renewal,) = state(live)
     ready = live.named(renewal["new"])
     assert renewal["state"] == "ready" and f"hardneg index switch {live.root} {ready.name}" in said

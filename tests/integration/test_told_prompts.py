@@ -24,3 +24,5 @@ def test_it_is_told_once_also_beside_a_miner(hardneg, toy, tmp_path):
     assert told.count(TOLD) == 1 and told.count(TOLD.replace("ask: ", "say: ")) == 1
     mined = hardneg("mine", *DATA, "negatives=mined", f"ckpt_path={checkpoint}", "negatives.mined.depth=5").stderr
     assert mined.count(TOLD) == 1, "lists depend on it"
+    own = ["negatives=mined", f"negatives.mined.miner.ckpt_path={checkpoint}", "negatives.mined.depth=5"]
+    assert hardneg("mine", *DATA, *own).stderr.count(TOLD) == 1, "also on those of a checkpoint of the miner's own"

@@ -21,7 +21,7 @@ from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
 from hardneg.serving.rebuild_command import is_data, with_absolute_paths
 from hardneg.serving.text_encoder import TextEncoder
-from hardneg.system.terminal_tables import console_at
+from hardneg.system.terminal_tables import console_at, print_title
 
 
 def check(cfg: DictConfig) -> None:
@@ -60,13 +60,13 @@ def check(cfg: DictConfig) -> None:
 
 def show(freshness: Freshness) -> None:
     """Print one row a finding, and the command that mends."""
-    title = f"{'fresh' if freshness.fresh else 'STALE'}: {freshness.about}"
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(show_header=False)
     for _ in ("state", "about", "says"):
         table.add_column(overflow="fold")
     for finding in freshness.findings:
         table.add_row("ok" if finding.fresh else "[bold red]STALE[/]", finding.about, finding.says)
     console = console_at(120)
+    print_title(console, f"{'fresh' if freshness.fresh else 'STALE'}: {freshness.about}")
     console.print(table)
     if not freshness.fresh:
         console.print(f"To mend it: {freshness.mend}", soft_wrap=True, highlight=False, markup=False)

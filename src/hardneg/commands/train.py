@@ -28,7 +28,7 @@ from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Weighed
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.mining.embedding_teacher import StoredVectors
+from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.negatives.mixture import Mixture, slots
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.trainer_arguments import check_compiled_prompt

@@ -16,7 +16,7 @@ from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.power import detectable
 from hardneg.compare.statistics import ALPHA
-from hardneg.system.terminal_tables import console_at, least_width
+from hardneg.system.terminal_tables import console_at, least_width, print_title
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
 SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")
@@ -71,19 +71,22 @@ def title(table: Comparison) -> str:
     return f"{table.data}: test {table.plan.metric}{over}, against {table.baseline}"
 
 
-def legend(table: Comparison) -> str:
-    """Say what the columns are."""
+def legend(table: Comparison, left_out: Sequence[str] = ()) -> str:
+    """Say what the columns are, but for those that are left out."""
     plan, primary = table.plan, sum(contrast.primary for contrast in table.contrasts.values())
     unit = "query" if plan.clusters is None else "cluster of queries"
-    said = f"SD: between seeds. Differences paired by seed and {unit}, both random; intervals not corrected."
-    said += " Seed variance pooled over the arms, or an arm's own where larger; df: Satterthwaite's."
+    said = "" if "SD" in left_out else "SD: between seeds. "
+    said += f"Differences paired by seed and {unit}, both random; intervals not corrected."
+    said += " Seed variance pooled over the arms, or an arm's own where larger"
+    said += "." if "df" in left_out else "; df: Satterthwaite's."
     said += f" p Holm: over the {primary} primary contrasts of this table."
     if len(table.contrasts) > primary:
         said += " Arms without it are exploratory."
     if plan.margin is not None:
         said += f" Margin {plan.margin:g}, by one-sided tests (TOST), corrected likewise."
-    said += f" Win / tie / loss: queries, tied within {plan.tie:g}; dz: mean over SD between queries."
-    said += " Both with seeds averaged."
+    if "dz" not in left_out:
+        said += f" Win / tie / loss: queries, tied within {plan.tie:g}; dz: mean over SD between queries."
+        said += " Both with seeds averaged."
     return said if plan.baseline else f"{said} No --baseline was named, so {table.baseline} was taken."
 
 
@@ -94,8 +97,9 @@ def show(table: Comparison) -> None:
         drawn = _drawn(table, left_out)
         if least_width(drawn) <= console.width:
             break
+    print_title(console, title(table), "bold")
     console.print(drawn)
-    console.print(Text(legend(table), style="dim"))
+    console.print(Text(legend(table, left_out), style="dim"))
     if missing := [name for name in header(table) if name in left_out]:
         said = f"Too wide for this terminal: {', '.join(missing)}; --markdown FILE has all columns."
         console.print(Text(said, style="dim"))
@@ -107,7 +111,7 @@ def show(table: Comparison) -> None:
 def _drawn(table: Comparison, left_out: Sequence[str]) -> Table:
     names = [name for name in header(table) if name not in left_out]
     rows = [dict(zip(header(table), cells(row, table), strict=True)) for row in table.rows]
-    drawn = Table(title=title(table), title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    drawn = Table(box=box.SIMPLE_HEAD)
     for name in names:
         folds = name in ("arm", "verdict")
         head = BREAKS.get(name, name)

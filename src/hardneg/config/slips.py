@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.command_words import command_named, to_type
+from hardneg.config.command_words import to_type
 from hardneg.config.package_lines import hidden_override
 from hardneg.config.refused_arguments import REFUSED
 
@@ -50,9 +50,8 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
         return hidden
     if no_group := re.match(r"Could not override '([^']+)'", str(error)):
         name, known = no_group[1], sorted(_groups(command))
-        close, whose = near(name, known), f"hardneg {command_named(command)}" if command else "this command"
-        meant = f"; did you mean {close}?" if close else "."
-        return f"{whose} has no group {name}{meant} It has {', '.join(known)}"
+        meant = f"; did you mean {close}?" if (close := near(name, known)) else "."
+        return f"there is no group {name}{meant} The groups are {', '.join(known)}"
     lines = [line.strip() for line in str(error).splitlines() if "provider=" not in line]
     return " ".join(filter(None, lines)).removesuffix("Config search path:").strip()
 

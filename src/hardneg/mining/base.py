@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hardneg.data.readers.lines import Strict, lines_of_any_end
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
+from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.model import Model
 
 
@@ -91,6 +92,11 @@ class Miner(ABC):
     collective: bool = False
     needs_average: bool = False
     newly_scores_outside: bool = False
+
+    @property
+    def encoders(self) -> Sequence[EncoderChoice]:
+        """The encoders of its own that it ranks with, which are not the model in training."""
+        return ()
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -58,6 +59,11 @@ class Dense(Miner):
     def follows_model(self) -> bool:  # type: ignore[override]
         """Whether it ranks with the model in training."""
         return not self.other.chosen
+
+    @property
+    def encoders(self) -> Sequence[EncoderChoice]:
+        """The checkpoint or encoder that it was given, if any."""
+        return [self.other] if self.other.chosen else []
 
     @property
     def needs_average(self) -> bool:  # type: ignore[override]

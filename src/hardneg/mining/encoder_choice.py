@@ -15,12 +15,6 @@ from hardneg.retrieval.model import Model
 from hardneg.system import distributed
 
 
-def check_at_most_one(ckpt_path: object, encoder: object, who: str) -> None:
-    """Raise `ConfigError` where `who` embeds is given twice."""
-    if ckpt_path is not None and encoder is not None:
-        raise ConfigError(f"{who} takes either ckpt_path or encoder, not both")
-
-
 class EncoderChoice:
     """A checkpoint of ours (`ckpt_path`), or another `encoder`, a recipe, as a group option describes one.
 
@@ -39,7 +33,8 @@ class EncoderChoice:
                 f"encoder={encoder}: an encoder is chosen as a group here, with + and where it goes, as in"
                 f" +encoder@negatives.mined.miner.encoder={encoder} or +encoder@filter.guide.encoder={encoder}"
             )
-        check_at_most_one(ckpt_path, encoder, who)
+        if ckpt_path is not None and encoder is not None:
+            raise ConfigError(f"{who} takes either ckpt_path or encoder, not both")
         if ckpt_path is not None and not Path(ckpt_path).is_file():
             inside = Path(ckpt_path) / "checkpoints" / "best.ckpt"
             said = f"that is a run's folder; take {inside}" if inside.is_file() else "there is no such file"

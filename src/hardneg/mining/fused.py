@@ -13,6 +13,7 @@ from jaxtyping import Float32, Float64, Int32
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task, ranker_of
+from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.model import Model
 
 
@@ -35,6 +36,11 @@ class Fused(Miner):
         self.collective = any(miner.collective for miner in miners)
         self.needs_average = any(miner.needs_average for miner in miners)
         self.newly_scores_outside = any(miner.newly_scores_outside for miner in miners)
+
+    @property
+    def encoders(self) -> Sequence[EncoderChoice]:
+        """Those of the miners."""
+        return [one for miner in self.miners for one in miner.encoders]
 
     def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> Fused:
         """Make each of the miners ready."""

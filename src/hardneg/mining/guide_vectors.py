@@ -15,7 +15,8 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
 from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
-from hardneg.mining.embedding_teacher import EmbeddingTeacher, StoredVectors, stored_vectors
+from hardneg.mining.encoder_choice import EncoderChoice
+from hardneg.mining.stored_vectors import StoredVectors, stored_vectors
 from hardneg.retrieval.embedding_blocks import Blocks
 from hardneg.retrieval.model import Model
 
@@ -31,12 +32,16 @@ def guide(
     """
     for rule in filters.values():
         if isinstance(rule, Guide):
-            rule.read(LookedUp.by(rule, training, documents, cache, device))
+            choice = EncoderChoice(rule.ckpt_path, rule.encoder, rule.precision, who="a guide")
+            rule.read(LookedUp.of(choice.model(training.data, cache, device), training, documents, cache))
 
 
 def taught_by(teacher: BiEncoderTeacher, training: TrainingSet, documents: str, cache: Path, device: str) -> LookedUp:
     """Have a teacher embed what it may be asked about in training, as `guide` does for filters."""
-    return LookedUp.by(teacher.source, training, documents, cache, device)
+    source = teacher.source
+    # One of its own, since the teacher's would keep its weights while its vectors alone are read.
+    choice = EncoderChoice(source.ckpt_path, source.encoder, source.precision, who="teacher=bi_encoder")
+    return LookedUp.of(choice.model(training.data, cache, device), training, documents, cache)
 
 
 class LookedUp:
@@ -54,11 +59,6 @@ class LookedUp:
     def of(cls, model: Model, training: TrainingSet, documents: str, cache: Path) -> LookedUp:
         """Embed with this model what the cache does not have."""
         return cls(stored_vectors(model, training, documents, cache), model.identity())
-
-    @classmethod
-    def by(cls, described: Any, training: TrainingSet, documents: str, cache: Path, device: str) -> LookedUp:
-        """Embed with the encoder that something describes (`EmbeddingTeacher.of`)."""
-        return cls.of(EmbeddingTeacher.of(described).model(training, cache, device), training, documents, cache)
 
     def identity(self) -> dict[str, Any]:
         """All that decides the vectors, as plain values."""

@@ -12,8 +12,8 @@ from jaxtyping import Float32, Int32
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
-from hardneg.mining.embedding_teacher import EmbeddingTeacher, query_blocks
-from hardneg.mining.encoder_choice import check_at_most_one
+from hardneg.mining.encoder_choice import EncoderChoice
+from hardneg.mining.stored_vectors import query_blocks
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, fingerprint
@@ -52,8 +52,7 @@ class Topics:
             )
         if self.clusters < 2:
             raise ConfigError(f"batches.clusters={self.clusters} must be 2 or more; null for batches of any topic")
-        check_at_most_one(self.ckpt_path, self.encoder, "batches=topics")
-        EmbeddingTeacher.of(self)  # which refuses a missing file
+        self._choice()  # which refuses both at once, and a missing file
 
     def of(self, training: TrainingSet, cache: Path, device: str) -> Int32[np.ndarray, " n"] | None:
         """Return the topic of each training query, in their order, if any; topics with near numbers are alike.
@@ -66,7 +65,7 @@ class Topics:
         if clusters > len(rows):
             raise ConfigError(f"batches.clusters={clusters} is more than the {len(rows)} training queries")
         load_faiss("batches=topics", "batches.clusters=null needs none")  # now, not after the queries are embedded
-        model = EmbeddingTeacher.of(self).model(training, cache, device)
+        model = self._choice().model(training.data, cache, device)
         vectors = query_blocks(model, rows, cache)
         name = fingerprint([model.identity(), rows.tolist(), clusters, self.seed, ITERATIONS])
 
@@ -84,6 +83,9 @@ class Topics:
                 told,
             )
         return found
+
+    def _choice(self) -> EncoderChoice:
+        return EncoderChoice(self.ckpt_path, self.encoder, self.precision, who="batches=topics")
 
 
 def clustered(vectors: Float32[np.ndarray, "n D"], clusters: int, seed: int) -> Int32[np.ndarray, " n"]:

@@ -57,6 +57,8 @@ def open_setting(
     model = open_model(cfg, data) if wanted else None
     if model is not None and vectors is not None:
         model = replace(model, embedded=vectors(data))
+    if model is None:
+        tell_of_checkpoints(cfg, data, sources)
     return Setting(training, filters, Path(cfg.cache), model, owner, cfg.device)
 
 
@@ -79,6 +81,14 @@ def warn_of_live(filters: Mapping[str, CandidateFilter]) -> None:
                 " mined lists%s",
                 *(name, name, mend),
             )
+
+
+def tell_of_checkpoints(cfg: DictConfig, data: RetrievalData, sources: Mapping[str, Stored]) -> None:
+    """Log the prompts that data have for their queries where a miner reads them with a checkpoint of its own."""
+    own = [one for source in sources.values() for one in source.miner.encoders if one.ckpt_path is not None]
+    if own:
+        tell_prompts(data, own[0].model(data, Path(cfg.cache), cfg.device).recipe.query.prompt)
+        own[0].put_away()  # until it mines
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:

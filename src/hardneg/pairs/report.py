@@ -54,7 +54,8 @@ def show(selection: Selection, console: Console | None = None) -> None:
         console.print(table)
     if not selection.card["examples"]:
         return
-    shown = Table(title="some of those dropped", title_justify="left")
+    print_title(console, "some of those dropped")
+    shown = Table()
     for heading in ("dropped by", "measured", "query", "document"):
         shown.add_column(heading, overflow="fold")
     for one in selection.card["examples"]:

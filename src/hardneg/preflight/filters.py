@@ -7,8 +7,7 @@ from typing import Any
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
-from hardneg.mining.embedding_teacher import EmbeddingTeacher
-from hardneg.mining.encoder_choice import check_at_most_one
+from hardneg.mining.encoder_choice import EncoderChoice
 
 
 def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
@@ -32,8 +31,7 @@ def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:
 def check_guide(name: str, rule: Guide) -> None:
     """Raise `ConfigError` where no guide is named, or two are, or its checkpoint does not exist."""
     try:
-        check_at_most_one(rule.ckpt_path, rule.encoder, "a guide")
-        asked = EmbeddingTeacher.of(rule)
+        asked = EncoderChoice(rule.ckpt_path, rule.encoder, rule.precision, who="a guide")
     except ConfigError as error:
         raise ConfigError(f"filter.{name}: {error}") from error
     if not asked.chosen:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from hardneg.errors import ConfigError
@@ -75,21 +74,33 @@ def plan(
     may. Where `seeds` do not fit, it is made with fewer. Raises `ConfigError` with the least budget where one seed and
     `LEAST` steps a rung do not fit; unless `all_timed`, it says that the least may turn out to be more.
     """
-    for count in range(seeds, 1, -1):
-        with suppress(ConfigError):
-            return _plan(timings, rules, count, seconds, at_once, taken, all_timed)
-    return _plan(timings, rules, 1, seconds, at_once, taken, all_timed)
+    for count in range(max(seeds, 1), 0, -1):
+        need = _need(timings, rules, count, at_once)
+        if seconds >= need.least:
+            training = (seconds - need.fixed) / need.lengths
+            unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
+            whole = training + rules.whole * need.evaluation + need.start
+            return Plan(unit, training, whole, need.fixed + need.lengths * training, count)
+    raise ConfigError(_too_small(need, len(timings), seconds, at_once, taken, all_timed))
 
 
-def _plan(
-    timings: Mapping[str, Timing],
-    rules: Rules,
-    seeds: int,
-    seconds: float,
-    at_once: int,
-    taken: float,
-    all_timed: bool,
-) -> Plan:
+@dataclass(frozen=True)
+class _Need:
+    """What a race takes in the worst case: `fixed` seconds, and `lengths` times the training of a whole run.
+
+    `least` are the seconds with `LEAST` steps in a first rung; `ends` runs are at the end.
+    """
+
+    fixed: float
+    lengths: float
+    least: float
+    ends: int
+    slowest: float  # seconds of a step, of any arm
+    evaluation: float
+    start: float
+
+
+def _need(timings: Mapping[str, Timing], rules: Rules, seeds: int, at_once: int) -> _Need:
     count, whole = len(timings), rules.whole
     start = min(timing.start for timing in timings.values())  # the others find in the cache what the first has made
     evaluation = sum(timing.evaluation for timing in timings.values()) / count
@@ -100,24 +111,22 @@ def _plan(
     ends = slots(runs_at_the_end(count, seeds), at_once)
     fixed = units * evaluation + sum(arms.values()) * start
     fixed += ends * ((whole + 2) * evaluation + start)  # they are tested before and after
-    lengths = units / whole + ends  # of whole trainings
+    lengths = units / whole + ends
     slowest = max(timing.step for timing in timings.values())
-    least = fixed + lengths * LEAST * slowest * whole
-    if seconds < least:
-        fewer = "fewer arms (race=small), " if count > SMALL else "fewer arms, " if count > 2 else ""
-        budget = f"budget={math.ceil((taken + least) / at_once)}s"
-        told = (
-            f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
-        )
-        raise ConfigError(
-            f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(least / at_once)} at least,"
-            f" besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {count} arms, up to"
-            f" {slowest:.2g} s a step, {evaluation:.2g} s an evaluation of dev, {ends} runs at the end. Give a longer"
-            f" budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
-        )
-    training = (seconds - fixed) / lengths
-    unit = {name: max(LEAST, math.floor(training / whole / timing.step)) for name, timing in timings.items()}
-    return Plan(unit, training, training + whole * evaluation + start, fixed + lengths * training, seeds)
+    return _Need(fixed, lengths, fixed + lengths * LEAST * slowest * whole, ends, slowest, evaluation, start)
+
+
+def _too_small(need: _Need, arms: int, seconds: float, at_once: int, taken: float, all_timed: bool) -> str:
+    """Say what a race takes at least, why, and what would make it less."""
+    fewer = "fewer arms (race=small), " if arms > SMALL else "fewer arms, " if arms > 2 else ""
+    budget = f"budget={math.ceil((taken + need.least) / at_once)}s"
+    told = f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
+    return (
+        f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
+        f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms, up to"
+        f" {need.slowest:.2g} s a step, {need.evaluation:.2g} s an evaluation of dev, {need.ends} runs at the end."
+        f" Give a longer budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
+    )
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.final_runs import FinalRuns, try_again
-from hardneg.race.lengths import lengths
 from hardneg.race.looks import Rungs
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Settings
 from hardneg.race.race import open_race
 from hardneg.race.report import report
+from hardneg.race.timing import lengths
 from hardneg.runs.folder import SWEEP
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.counts_in_words import counted

@@ -25,6 +25,7 @@ from hardneg.serving.recall import NEAREST, recall
 from hardneg.serving.shards import Known
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.cache import fingerprint
+from hardneg.system.counts_in_words import counted
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ class Builder:
         vectors = load(build, self.backend, shards, self.encoder.dim, base_of(documents, self.backend, earlier))
         try:
             if (count := vectors.count()) != len(documents):
-                raise UserError(f"{build.vectors} holds {count} vectors of {len(documents)} documents; index again")
+                held, all_of = counted(count, "vector"), counted(len(documents), "document")
+                raise UserError(f"{build.vectors} holds {held} of {all_of}; index again")
             found = recall(vectors, shards)
         finally:
             vectors.close()
@@ -103,8 +105,8 @@ class Builder:
             measured={"seconds": round(seconds, 2), "embedded": embedded, f"recall@{NEAREST}": found},
         )
         manifest.write(build.folder)
-        say = "build %s: %d documents, %d of them embedded now, in %.1f s; %.1f%% of what exact search finds"
-        log.info(say, build.name, len(documents), embedded, seconds, 100 * found)
+        say = "build %s: %s, %s embedded now, in %.1f s; %.1f%% of what exact search finds"
+        log.info(say, build.name, counted(len(documents), "document"), f"{embedded:,}", seconds, 100 * found)
         return build
 
     def _replaced(self) -> list[str]:

@@ -15,6 +15,7 @@ from hardneg.serving.documents import Documents
 from hardneg.serving.shards import Known, Shard, write_shard
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import Progress, progress
 
 log = logging.getLogger(__name__)
@@ -75,9 +76,10 @@ class Embedding:
 
 def estimate(embedding: Embedding, todo: np.ndarray) -> float | None:
     """Say how long embedding will take, from a timed sample; return seconds, None where it is less than a sample."""
-    total, documents = len(embedding.documents), embedding.documents
+    documents = embedding.documents
+    total, known = counted(len(documents), "document"), f"{len(documents) - len(todo):,}"
     if len(todo) <= 2 * TIMED:
-        log.info("%d documents: %d to embed, %d are there", total, len(todo), total - len(todo))
+        log.info("%s: %s to embed, %s there", total, f"{len(todo):,}", known)
         return None
     rows = todo[np.linspace(0, len(todo) - 1, TIMED).astype(np.int64)]
     embedding.encoder.documents(documents.texts.take(rows[:8]))  # the first call is slower than all others
@@ -86,12 +88,12 @@ def estimate(embedding: Embedding, todo: np.ndarray) -> float | None:
     pace = TIMED / (time.perf_counter() - begun)
     seconds = len(todo) / pace
     log.info(
-        "%d documents: %d to embed, %d done already; about %s at %.0f documents a second (%s, %s)",
+        "%s: %s to embed, %s done already; about %s at %s documents a second (%s, %s)",
         total,
-        len(todo),
-        total - len(todo),
+        f"{len(todo):,}",
+        known,
         duration(seconds),
-        pace,
+        f"{pace:,.0f}",
         embedding.encoder.device,
         embedding.encoder.precision,
     )

@@ -20,6 +20,7 @@ from hardneg.serving.documents import Documents
 from hardneg.serving.rebuild_command import is_data
 from hardneg.serving.shards import Shard
 from hardneg.serving.text_encoder import TextEncoder
+from hardneg.system.counts_in_words import counted
 
 EXAMPLES = 3  # ids or shards that a message names
 COMPARED = 8  # vectors of each shard that are compared with the backend's whenever an index is opened
@@ -151,20 +152,20 @@ def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, 
     lows = [(number, float(cosines[owners == number].min())) for number in chosen.tolist()]
     stale = [(number, shards[number], low) for number, low in lows if low < canaries.CLOSE]
     if not stale:
-        return Finding(
-            "vectors", True, f"{len(texts)} stored vectors of {len(chosen)} shards are what the model makes now"
-        )
+        looked = f"{counted(len(texts), 'vector')} of {counted(len(chosen), 'shard')}"
+        return Finding("vectors", True, f"the model makes now what is stored, by {looked}")
     named = ", ".join(f"{number + 1} ({shard.name}, cosine {shown(low)})" for number, shard, low in stale[:EXAMPLES])
     return Finding(
         "vectors",
         False,
-        f"stored vectors of {len(stale)} of {len(chosen)} sampled shards are not what the model makes: shard {named}"
-        + (", ..." if len(stale) > EXAMPLES else ""),
+        f"stored vectors of {len(stale):,} of {counted(len(chosen), 'sampled shard')} are not what the model makes:"
+        f" shard {named}" + (", ..." if len(stale) > EXAMPLES else ""),
     )
 
 
 def _count(expected: int, stored: int) -> Finding:
-    return Finding("count", stored == expected, f"{stored} vectors are stored for {expected} documents")
+    said = f"{counted(stored, 'vector')} stored for {counted(expected, 'document')}"
+    return Finding("count", stored == expected, said)
 
 
 def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:
@@ -172,9 +173,11 @@ def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:
     compared = list(compare(build, vectors, sample))
     looked = sum(one.looked for one in compared)
     if not (wrong := [(number, one) for number, one in enumerate(compared, start=1) if one.other]):
-        return Finding("stored", True, f"{looked} vectors of {len(compared)} shards are stored as they were embedded")
+        all_of = f"{counted(looked, 'vector')} of {counted(len(compared), 'shard')}"
+        return Finding("stored", True, f"stored as embedded, by {all_of}")
     named = ", ".join(f"{number} ({one.shard.name}, {one.other} of {one.looked})" for number, one in wrong[:EXAMPLES])
-    said = f"{sum(one.other for _, one in wrong)} of {looked} stored vectors are not those that were embedded: shard "
+    others = sum(one.other for _, one in wrong)
+    said = f"{others:,} of {counted(looked, 'stored vector')} are not those that were embedded: shard "
     return Finding("stored", False, said + named + (", ..." if len(wrong) > EXAMPLES else ""))
 
 
@@ -184,12 +187,9 @@ def _files(build: Build, read: bool) -> Finding:
     broken = [shard.name for shard, hashed in hashes if hashed != _hash(shard, read)]
     if broken:
         named = ", ".join(broken[:EXAMPLES])
-        return Finding("files", False, f"{len(broken)} shards are not as they were written: {named}")
-    return Finding(
-        "files",
-        True,
-        f"{len(build.shards)} shards are as they were written" if read else "all shards are those that were written",
-    )
+        return Finding("files", False, f"not as written: {counted(len(broken), 'shard')} ({named})")
+    all_of = f"{counted(len(build.shards), 'shard')} read, as written" if read else "all shards are those written"
+    return Finding("files", True, all_of)
 
 
 def _hash(shard: Shard, read: bool) -> str:
@@ -201,14 +201,15 @@ def _hash(shard: Shard, read: bool) -> str:
 
 def _corpus(build: Build, corpus: Texts) -> Finding:
     live = Documents.of(corpus)
+    documents = counted(len(live), "document")
     if live.hash == build.manifest.corpus["hash"]:
-        return Finding("corpus", True, f"all {len(live)} documents of the corpus are in it as they are")
+        return Finding("corpus", True, f"all of the corpus is in it as it is: {documents}")
     held = Documents.joined([shard.documents for shard in build.shards])
     if not (difference := live.against(held)):
-        return Finding("corpus", True, f"all {len(live)} documents of the corpus are in it, in another order")
+        return Finding("corpus", True, f"all of the corpus is in it, in another order: {documents}")
     first = [*live.texts.ids.take(difference.fresh[:EXAMPLES]).to_pylist()]
     first += held.texts.ids.take(difference.extra[:EXAMPLES]).to_pylist()
-    return Finding("corpus", False, f"of {len(live)} documents of the corpus: {difference} ({', '.join(first)}, ...)")
+    return Finding("corpus", False, f"of {documents} of the corpus: {difference} ({', '.join(first)}, ...)")
 
 
 def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding], data: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from hardneg.errors import DataError
 from hardneg.mining.topics import Topics
 from hardneg.system import agreement, distributed
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.training.setup import own_device
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
         found = np.load(kept)
         if len(found) != len(training.queries):
             raise DataError(
-                f"{kept} is of {len(found):,} training queries, and there are {len(training.queries):,}: the data have"
+                f"{kept} is of {counted(len(found), *QUERIES)}, and there are {len(training.queries):,}: the data have"
                 " changed since the run began; begin a new run in a folder of its own"
             )
     else:
@@ -62,6 +63,6 @@ def tell_topics(order: Order, seed: int, width: int) -> None:
             f"take fewer, larger ones, such as batches.clusters={fewer}" if fewer < clusters else "take smaller batches"
         )
         log.warning(
-            "batches=topics: the other batches mix what is left of %d topics, too small for %d queries a step; %s",
-            *(clusters, width, mend),
+            "batches=topics: the other batches mix what is left of %s, too small for %s a step; %s",
+            *(counted(clusters, "topic"), counted(width, *QUERIES), mend),
         )

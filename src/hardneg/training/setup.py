@@ -25,8 +25,8 @@ from hardneg.filters.guide import Guide
 from hardneg.filters.known_positives import warn_of_positives
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.mining.embedding_teacher import StoredVectors
 from hardneg.mining.guide_vectors import guide, taught_by
+from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting, Source
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch

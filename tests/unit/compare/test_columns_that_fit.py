@@ -45,10 +45,22 @@ def test_a_wide_terminal_has_them_all(tmp_path, monkeypatch):
 
 
 def test_a_narrow_one_names_those_that_it_has_not(tmp_path, monkeypatch):
-    """The legend speaks of them, and a file has them."""
+    """A file has them, and the legend explains those that are there."""
     sweep(tmp_path, {"in_batch": 0.4, "in_batch+random": 0.7})
     said = " ".join(shown(tmp_path, monkeypatch, 80).split())
     assert "Too wide for this terminal: seeds, SD, df, p, win / tie / loss, dz, on seeds x queries; --markdown" in said
+    assert "p Holm: over the" in said and not any(what in said for what in ("SD:", "df:", "Win / tie", "dz:", "Both"))
+
+
+def test_the_title_is_not_broken_at_the_table_s_width(tmp_path, monkeypatch):
+    sweep(tmp_path, {"in_batch": 0.4, "random": 0.7})
+    table = compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10"))
+    monkeypatch.setattr(tables, "title", lambda _: "a title " * 24)
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system=None, width=200)
+    monkeypatch.setattr(tables, "console_at", lambda _: console)
+    tables.show(table)
+    assert out.getvalue().splitlines()[0].split() == ["a", "title"] * 24
 
 
 def test_a_pipe_or_file_has_all_of_them_whatever_an_arms_name(tmp_path, capsys):

@@ -53,7 +53,7 @@ def test_what_was_meant(words, says):
 
 def test_a_group_that_the_command_does_not_have_is_not_suggested():
     said = answer("strategy=bm25", command="evaluate")
-    assert said.startswith("hardneg evaluate has no group strategy. It has data") and said.count("strategy") == 1
+    assert said.startswith("there is no group strategy. The groups are data") and said.count("strategy") == 1
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from omegaconf import OmegaConf
 from hardneg.errors import ConfigError
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns
-from hardneg.race.lengths import lengths
 from hardneg.race.looks import Rungs
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.race import Race
 from hardneg.race.record import Record
+from hardneg.race.timing import lengths
 from hardneg.runs import rungs, status
 from hardneg.sweep.jobs import Job
 

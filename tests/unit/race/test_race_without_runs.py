@@ -13,11 +13,11 @@ from hardneg.race.budget import Plan
 from hardneg.race.decide import Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns, failed_ends, try_again
-from hardneg.race.lengths import _timed, leave_out_duplicates, planned, untimed
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
 from hardneg.race.race import CLOSING, Race, indented, note_checks, with_rates_of
 from hardneg.race.record import BY_LENGTH, PLAN, Record
+from hardneg.race.timing import _timed, leave_out_duplicates, planned, untimed
 from hardneg.runs import status
 from hardneg.sweep.jobs import Job
 

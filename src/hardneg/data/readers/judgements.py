@@ -15,6 +15,7 @@ from hardneg.data.readers.judgement_rows import JudgementRows
 from hardneg.data.readers.lines import BadRow, Complaints, text_lines
 from hardneg.data.tables import Qrels, Texts
 from hardneg.errors import DataError
+from hardneg.system.counts_in_words import QUERIES, counted
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,9 @@ def _from_grade(qrels: Qrels, lowest: int | float, source: str) -> Qrels:
     keep = np.isin(found.queries, found.query_rows)
     left_out = len(np.unique(found.queries[~keep]))
     log.info(
-        "%s: relevant from grade %g: %d of %d documents with a grade above 0; %d queries without any are left out",
-        *(source, lowest, relevant.sum(), (graded > 0).sum(), left_out),
+        "%s: relevant from grade %g: %s of %s with a grade above 0; left out: %s without any",
+        *(source, lowest, f"{relevant.sum():,}", counted(int((graded > 0).sum()), "document")),
+        counted(left_out, *QUERIES),
     )
     return found.take(keep)
 
