@@ -11,7 +11,7 @@ import lightning as L
 
 from hardneg.retrieval.metrics import per_query
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
-from hardneg.training.dev_subset import agreement
+from hardneg.training.dev_subset import correlations
 
 
 class Both(L.Callback):
@@ -43,5 +43,5 @@ class Both(L.Callback):
             found.append(per_query(run, retriever.data.split(dev), retriever.data, [self.metric])[self.metric])
         row = {"step": trainer.global_step, "subset": float(found[0].mean()), "all": float(found[1].mean())}
         times = {"subset_seconds": seconds[0], "all_seconds": seconds[1], "documents": len(evaluate.subset.rows)}
-        self.rows.append({**row, **agreement(*found), **times, "of": len(retriever.data.corpus)})
+        self.rows.append({**row, **correlations(*found), **times, "of": len(retriever.data.corpus)})
         Path(trainer.default_root_dir, "both.json").write_text(json.dumps(self.rows), encoding="utf-8")
