@@ -1,4 +1,4 @@
-"""What studies and notebooks take from the package is there: they run for minutes, and nobody runs them after a rename."""
+"""What studies and notebooks take from the package is there: nobody runs them, which take minutes, after a rename."""
 
 from __future__ import annotations
 
