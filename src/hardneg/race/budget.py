@@ -79,8 +79,8 @@ def plan(
         if seconds >= need.least:
             training = (seconds - need.fixed) / need.lengths
             unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
-            whole = training + rules.whole * need.evaluation + need.start
-            return Plan(unit, training, whole, need.fixed + need.lengths * training, count)
+            cost = training + rules.whole * need.evaluation + need.start
+            return Plan(unit, training, cost, need.fixed + need.lengths * training, count)
     raise ConfigError(_too_small(need, len(timings), seconds, at_once, taken, all_timed))
 
 
@@ -123,9 +123,9 @@ def _too_small(need: _Need, arms: int, seconds: float, at_once: int, taken: floa
     told = f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
     return (
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
-        f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms, up to"
-        f" {need.slowest:.2g} s a step, {need.evaluation:.2g} s an evaluation of dev, {need.ends} runs at the end."
-        f" Give a longer budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
+        f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms,"
+        f" up to {need.slowest:.2g} s a step, {need.evaluation:.2g} s an evaluation of dev, {need.ends} runs at the"
+        f" end. Give a longer budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
     )
 
 
