@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
-# What a model scores a pair otherwise in another batch, in float32: relative, and near 0 what sums of terms of order 1
-# leave. So 2e-6 and 9e-6 of a teacher of probabilities are two scores. The 0.4% that bfloat16 rounds by is no rounding
-# here: of scores that differ so much one must be chosen.
-ROUNDING, NEAR_ZERO = 1e-5, 1e-6
+# What a model scores a pair otherwise in another batch, in float32: relative to the score, and to the largest of all
+# (1 at least), as a small logit is a sum of terms as large as those of a large one. So 2e-6 and 9e-6 of a teacher of
+# probabilities are two scores, and 0.116 and 0.116004 of one of logits from -15 to 15 are one. The 0.4% that bfloat16
+# rounds by is no rounding here: of scores that differ so much one must be chosen.
+ROUNDING, OF_LARGEST = 1e-5, 2e-6
 
 
-def contradict(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Whether two scores of one pair differ by more than rounding, each."""
-    return ~np.isclose(one, other, rtol=ROUNDING, atol=NEAR_ZERO)
+def contradict(one: np.ndarray, other: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Whether two scores of one pair differ by more than rounding, each; `scores` are all of the same teacher."""
+    return ~np.isclose(one, other, rtol=ROUNDING, atol=OF_LARGEST * max(1.0, np.abs(scores).max()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,7 +83,7 @@ class FileTeacher(Teacher):
     ) -> None:
         """Raise `DataError` where a later line gives a pair another score than the first, which `table` holds."""
         first = table.look_up(np.array(queries)[:, None], np.array(docs)[:, None])[:, 0]
-        for place in np.flatnonzero(contradict(first, scores))[:1].tolist():
+        for place in np.flatnonzero(contradict(first, scores, scores))[:1].tolist():
             pair = queries[place], docs[place]
             before = next(line for q, d, line in zip(queries, docs, lines, strict=True) if (q, d) == pair)
             raise DataError(

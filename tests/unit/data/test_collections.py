@@ -385,6 +385,17 @@ def test_an_empty_field_of_a_topic_is_complained_of(tmp_path):
     assert [row["text"] for _, row in trec_topics(path, ("description",), Complaints("raise"))] == ["one"]
 
 
+def test_an_empty_field_of_a_topic_is_left_out_where_another_has_text(tmp_path):
+    """One empty description of 200 refused the whole collection."""
+    path = tmp_path / "topics.txt"
+    path.write_text("<top>\n<num> Number: 7\n<title> cats\n<desc> Description:\n<narr> Narrative: of\n</top>\n")
+    fields = ("title", "description", "narrative")
+    assert [row["text"] for _, row in trec_topics(path, fields, Complaints("raise"))] == ["cats of"]
+    path.write_text("<top>\n<num> Number: 7\n<title>\n<desc> Description:\n<narr> Narrative: of\n</top>\n")
+    with pytest.raises(DataError, match=r"topics.txt:1: topic '7' has an empty title and description .*data.fields="):
+        list(trec_topics(path, ("title", "description"), Complaints("raise")))
+
+
 def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tmp_path):
     (tmp_path / "docs.json").write_text('[\n\t{"id": "d1", "contents": "one"},\n\t{"id": "d2", "contents": "two"}]\n')
     (tmp_path / "queries.tsv").write_text("[1]\twhat\n")

@@ -314,6 +314,20 @@ def test_scores_that_differ_by_rounding_do_not_contradict_each_other(tmp_path):
     np.testing.assert_array_equal(found, np.array([[0.1, 0]], np.float32))
 
 
+def test_small_logits_beside_large_ones_differ_by_the_rounding_of_the_large_ones(tmp_path):
+    """As MiniLM's cross-encoder scores a pair, of logits from -15 to 14, in a batch of 1 and in one of 32."""
+    logits, again = (0.11599827, -11.2), 0.11600208
+    row = {"query": "a", "pos": ["A"], "neg": ["B"], "pos_scores": [logits[0]], "neg_scores": [logits[1]]}
+    data = read(tmp_path, [row, {**row, "pos_scores": [again]}])
+    assert data.scored.look_up(0, np.array([0])) == np.float32(logits[0])
+    lines = [f"q0\td{doc}\t{score}" for doc, score in ((0, logits[0]), (1, logits[1]), (0, again))]
+    (tmp_path / "scores.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]) + "\n")
+    FileTeacher(str(tmp_path / "scores.tsv")).prepare(data, tmp_path)
+    (tmp_path / "scores.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", lines[0], lines[2]]) + "\n")
+    with pytest.raises(DataError, match=r"scores.tsv:3: score 0.1160021 contradicts"):  # as of probabilities
+        FileTeacher(str(tmp_path / "scores.tsv")).prepare(data, tmp_path)
+
+
 def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
     data = read(tmp_path)
     with pytest.raises(ConfigError, match="there is no such file"):

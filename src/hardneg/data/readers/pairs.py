@@ -103,7 +103,7 @@ class Pairs:
         pairs, scores = np.array(self.scored, np.int64), np.array(self.scores)
         order = np.argsort(pairs, kind="stable")
         pairs, scores = pairs[order], scores[order]
-        for place in np.flatnonzero((pairs[1:] == pairs[:-1]) & contradict(scores[1:], scores[:-1])):
+        for place in np.flatnonzero((pairs[1:] == pairs[:-1]) & contradict(scores[1:], scores[:-1], scores)):
             row = int(order[place + 1])
             source = next(name for start, name in reversed(self.sources) if start <= row)
             what = f"score {scores[place + 1]:.7g} contradicts score {scores[place]:.7g} of the same query and document"

@@ -49,10 +49,10 @@ def trec_documents(path: Path, complaints: Complaints) -> Iterator[tuple[int, di
 
 
 def trec_topics(path: Path, fields: tuple[str, ...], complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line and {_id, text} of each topic: its `fields` joined by a blank; tags within them are dropped.
+    """Yield line and {_id, text} of each topic: its `fields` that are not empty, joined by a blank, without tags.
 
     Layout: <top> with <num>, <title>, <desc> and <narr>, whose ends may be missing, or XML's <topic number="1">; where
-    a topic has no title, its <query>. Complains about topics without a number, and about a field missing or empty.
+    a topic has no title, its <query>. Complains about topics without a number, without a field, or without any text.
     """
     for line, attributes, block in _blocks(path, "top|topic", complaints):
         found = {NAMES.get(tag.lower(), tag.lower()): text for tag, text in _fields(block)}
@@ -66,12 +66,12 @@ def trec_topics(path: Path, fields: tuple[str, ...], complaints: Complaints) -> 
             what = f"a topic without a {lacks} (there are: {', '.join(found) or 'none'})"
             complaints.about(path, line, BadRow("missing field", what, "add it, or choose others with data.fields="))
             continue
-        texts = {field: _plain(PROMPTS.sub("", found[field])) for field in fields}
-        if empty := [field for field in fields if not texts[field]]:
-            what = f"topic {name!r} has an empty {empty[0]} (there are: {', '.join(found)})"
+        texts = [_plain(PROMPTS.sub("", found[field])) for field in fields]
+        if not any(texts):
+            what = f"topic {name!r} has an empty {' and '.join(fields)} (there are: {', '.join(found)})"
             complaints.about(path, line, BadRow("empty text", what, "fill it, or choose others with data.fields="))
             continue
-        yield line, {"_id": name, "text": " ".join(texts.values())}
+        yield line, {"_id": name, "text": " ".join(filter(None, texts))}
 
 
 def _fields(block: str) -> Iterator[tuple[str, str]]:
