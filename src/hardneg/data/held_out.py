@@ -85,9 +85,12 @@ def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
                 "%s: data.%s_share=%g holds out none of the %d training queries; give a larger share",
                 *(data.name, name, getattr(wanted, name), len(rows)),
             )
-    held = ", ".join(f"{name} {counts[name]:,}" for name in names[1:])
-    screen = in_short(f"{data.name}: {' and '.join(names[1:])} queries are held out of train")  # their numbers follow
-    log.info("%s: queries held out of train: %s; train keeps %s", data.name, held, f"{counts[TRAIN]:,}", extra=screen)
+    if held := [f"{name} {counts[name]:,}" for name in names[1:] if counts[name]]:
+        log.info(
+            "%s: queries held out of train: %s; train keeps %s",
+            *(data.name, ", ".join(held), f"{counts[TRAIN]:,}"),
+            extra=in_short(f"{data.name}: {' and '.join(held)} queries are held out of train"),
+        )
     divided = {name: judged for name, judged in divided.items() if len(judged)}
     return replace(data, qrels={**divided, **{name: qrels for name, qrels in data.qrels.items() if name != TRAIN}})
 

@@ -106,6 +106,27 @@ def test_a_share_that_holds_out_nothing_is_said(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
+    ("shares", "file", "screen"),
+    [
+        ({"dev_share": 0.1, "test_share": 0.2}, "dev 17, test 44; train keeps 139", "dev 17 and test 44 queries"),
+        ({"dev_share": 0.1, "test_share": 1e-9}, "dev 24; train keeps 176", "dev 24 queries"),
+        ({"dev_share": 1e-9, "test_share": 1e-9}, None, None),
+    ],
+)
+def test_the_splits_that_got_queries_are_named_with_their_numbers_in_the_log_and_on_the_screen(
+    tmp_path, caplog, shares, file, screen
+):
+    """A line said that queries were held out where there were none, and `mine` and `index` never said how many."""
+    caplog.set_level("INFO", "hardneg.data.held_out")
+    path = folder(tmp_path / "set")
+    Beir(path, **shares).load()
+    told = [record for record in caplog.records if record.levelname == "INFO"]
+    assert [(record.message, record.in_short) for record in told] == [
+        (f"set: queries held out of train: {file}", f"set: {screen} are held out of train")
+    ] * (file is not None)
+
+
+@pytest.mark.parametrize(
     ("wrong", "says"),
     [
         ({"dev": 1.0}, "dev_share"),
