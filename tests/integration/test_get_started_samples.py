@@ -29,18 +29,18 @@ def shape(text: str) -> list[str]:
     return lines
 
 
-def pairs(path: Path) -> None:
+def pairs(path: Path, count: int = 400) -> None:
     """Questions and answers, of which a part is longer than an encoder reads."""
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["query", "document"])
-        for n in range(400):
+        for n in range(count):
             rest = " ".join(f"word {n * k % 97}" for k in range(90 if n % 3 else 5))
             rows.writerow([f"what is item {n}", f"item {n} is thing {n} of {n % 7} {rest}"])
 
 
 def test_a_run_prints_what_the_page_shows(hardneg, tmp_path):
-    pairs(tmp_path / "pairs.csv")
+    pairs(tmp_path / "pairs.csv", 3500)  # enough for the batch, and the steps, of the page
     (command,) = [command for command in samples() if command.startswith("hardneg train ")]
     said = hardneg(*command.split()[1:])
     told = [line for line in shape(said.stderr) + shape(said.stdout) if not line.startswith("ALARM")]  # of other data
@@ -57,9 +57,10 @@ def test_a_run_prints_what_the_page_shows(hardneg, tmp_path):
 def test_the_samples_of_an_index_and_a_search_are_of_the_code(hardneg, tmp_path):
     pairs(tmp_path / "pairs.csv")
     run = "outputs/second"
-    hardneg(
+    said = hardneg(
         "train", "data.path=pairs.csv", "encoder=static", "trainer.max_epochs=1", "logger=csv", f"hydra.run.dir={run}"
     )
+    assert re.search(r"^auto: batch_size 32 \(fewer than encoder.batch_size=256 for 3\d\d training", said.stderr, re.M)
     texts = re.findall(r"```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     words = ["data=table", "data.path=pairs.csv", "index.path=my-index"]
     said = hardneg("index", f"ckpt_path={run}/checkpoints/best.ckpt", *words).stderr

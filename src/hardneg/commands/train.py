@@ -42,7 +42,7 @@ from hardneg.system import distributed
 from hardneg.system.cache import owner_name
 from hardneg.system.screen import ONLY_IN_FILE
 from hardneg.training.auto_numbers import tell_found
-from hardneg.training.batch_size import settle, trial_of, within_memory
+from hardneg.training.batch_size import settle, trial_of, why_smaller, within_memory
 from hardneg.training.batch_topics import batch_order, tell_topics
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.learning_rate import settle_rate
@@ -80,7 +80,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     check_warmup(cfg, training.order)
     also = load_others(cfg, training.data, splits_of(cfg.split.test), begun=cfg.ckpt_path is not None)
     encoder = EncoderParts.of(cfg, training)
-    tell_found(asked, cfg, encoder.precision)
+    tell_found(asked, cfg, encoder.precision, why_smaller(asked, training.order, cfg.batch_size))
     losses = make_losses(cfg, training.data)
     check_groups(cfg, losses, lambda: Towers(encoder.recipe, encoder.recipe.build(encoder.tokenizer)))
     setting = setting_of(cfg, folder, training)

@@ -44,7 +44,7 @@ def planned(batch_size: int | str, encoder: Any, order: Order, ranks: int) -> in
     """
     if batch_size != AUTO:
         return int(batch_size)
-    asked = int(encoder.get("batch_size") or BATCH)
+    asked = _most(encoder)
     total, least = sum(order.sets.values()), min(order.sets.values(), default=0)
     steady = 2 ** int(np.log2(max(total // (STEPS * ranks), 1)))
     fill = (total if order.blended else least) // ranks
@@ -59,22 +59,20 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """
     if cfg.batch_size != AUTO:
         return cfg
-    asked = int(cfg.encoder.get("batch_size") or BATCH)
+    asked = _most(cfg.encoder)
     began = BATCH_SIZE.began_with(cfg, asked)  # before there was `auto` no batch was made smaller for few queries
     ranks = distributed.world_size()
     number = planned(AUTO, cfg.encoder, order, ranks) if began is None else int(began)
-    queries = f"{sum(order.sets.values()):,} training queries"
     smallest = _set_that_caps(order, number, ranks)
-    if smallest is not None:
-        queries = f"the {order.sets[smallest]:,} training queries of {smallest}, as a batch is of one set"
     advised = smallest is not None and may_blend(cfg)
     if number * ranks < 2 and _all_of_batch(cfg):
         raise ConfigError(
-            f"a batch for {queries} has no negatives; add a source, as in negatives=[random], or leave the set out"
-            + (" (data.batches=blended: a batch is of all)" if advised else "")
+            f"a batch for {_queries(order, smallest)} has no negatives; add a source, as in negatives=[random],"
+            " or leave the set out" + (" (data.batches=blended: a batch is of all)" if advised else "")
         )
     if began is None and distributed.rank() == 0:
-        few = f", fewer than encoder.batch_size={asked} for {queries}" if number < asked else ""
+        why = why_smaller(cfg, order, number)
+        few = f", {why}" if why else ""
         log.info("batch_size: %d, as batch_size=auto takes it here%s", number, few, extra=ONLY_IN_FILE)
         whole = planned(AUTO, cfg.encoder, replace(order, blended=True), ranks)
         if smallest is not None and number < min(whole, SMALL):
@@ -85,6 +83,29 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
                 *("take data.batches=blended (a batch is of all sets), or " if advised else "", smallest),
             )
     return BATCH_SIZE.settled(cfg, folder, number)
+
+
+def why_smaller(cfg: DictConfig, order: Order, number: int) -> str:
+    """Say why the batch of `number` queries that `auto` stands for is smaller than the encoder's own.
+
+    Empty where it is not, and in a run that goes on with the number that it began with.
+    """
+    most = _most(cfg.encoder)
+    if number >= most or cfg.get("ckpt_path"):
+        return ""
+    smallest = _set_that_caps(order, number, distributed.world_size())
+    return f"fewer than encoder.batch_size={most} for {_queries(order, smallest)}"
+
+
+def _most(encoder: Any) -> int:
+    return int(encoder.get("batch_size") or BATCH)
+
+
+def _queries(order: Order, smallest: str | None) -> str:
+    """How many training queries a batch is of: of the set that lets it be no larger, if one does, or of all."""
+    if smallest is None:
+        return f"{sum(order.sets.values()):,} training queries"
+    return f"the {order.sets[smallest]:,} training queries of {smallest}, as a batch is of one set"
 
 
 def _set_that_caps(order: Order, number: int, ranks: int) -> str | None:

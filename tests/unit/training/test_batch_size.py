@@ -18,7 +18,8 @@ from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
 from hardneg.training import batch_size
-from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_of, within_memory
+from hardneg.training.auto_numbers import tell_found
+from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_of, why_smaller, within_memory
 
 ENCODER = {"_target_": "hardneg.encoders.static.Static", "batch_size": 256}
 
@@ -87,6 +88,27 @@ def test_a_run_that_goes_on_takes_the_number_it_began_with(folder):
     settle(config(), folder, order(1000))
     (folder / ".hydra" / "config.yaml").write_text("batch_size: auto\n")  # as Hydra writes it again
     assert settle(going_on, folder, order(100_000)).batch_size == 64
+    assert not why_smaller(going_on, order(100_000), 64), "what there was when it began is not known"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "found"),
+    [
+        ((45,), "16 (fewer than encoder.batch_size=256 for 45 training queries)"),
+        (
+            (5000, 100),
+            "100 (fewer than encoder.batch_size=256 for the 100 training queries of 1, as a batch is of one set)",
+        ),
+        ((5000,), "256"),
+    ],
+)
+def test_the_screen_says_why_a_batch_is_small(folder, caplog, sizes, found):
+    asked = config(trainer={"precision": "auto"})
+    cfg = settle(asked, folder, order(*sizes))
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        tell_found(asked, cfg, "32-true", why_smaller(asked, order(*sizes), cfg.batch_size))
+    assert caplog.messages == [f"auto: batch_size {found}, precision 32-true"]
 
 
 def test_a_run_from_before_there_was_auto_goes_on_with_its_number(folder, tmp_path):
