@@ -78,17 +78,26 @@ class Zygote:
 
     def fork(self, order: dict[str, Any], descriptors: list[int]) -> int:
         """Return the process number of a new one, which has these descriptors and does what the order says."""
-        return self._ask(order, descriptors)
+        with self._lock:
+            return self._ask(order, descriptors)
 
     def ended(self, number: int) -> tuple[int, int]:
-        """Return what `os.waitpid` would: the number and the status, or 0 and 0 while the process runs."""
-        status = self._ask({"ended": number}, [])
+        """Return what `os.waitpid` would: the number and the status, or 0 and 0 while the process runs.
+
+        Also 0 and 0 where something else is being asked, as `subprocess` has it: a handler of signals that asks would
+        wait for the very question that it interrupted.
+        """
+        if not self._lock.acquire(blocking=False):
+            return 0, 0
+        try:
+            status = self._ask({"ended": number}, [])
+        finally:
+            self._lock.release()
         return (0, 0) if status is None else (number, status)
 
     def _ask(self, order: dict[str, Any], descriptors: list[int]) -> Any:
-        with self._lock:
-            socket.send_fds(self._asking, [json.dumps(order).encode()], descriptors)
-            return json.loads(self._asking.recv(LARGEST))
+        socket.send_fds(self._asking, [json.dumps(order).encode()], descriptors)
+        return json.loads(self._asking.recv(LARGEST))
 
 
 def _serve_warm(asked: socket.socket) -> NoReturn:
