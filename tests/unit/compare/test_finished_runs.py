@@ -110,7 +110,10 @@ def test_unfinished_runs_are_listed_and_left_out(tmp_path):
     with pytest.raises(UserError, match=r"unfinished: .*1"):
         find([tmp_path / "1"])
     for status, says in (
-        ({"state": "failed", "error": "the training has diverged"}, "failed: the training has diverged"),
+        (
+            {"state": "failed", "error": "the training has diverged"},
+            "failed (hardneg resume begins it anew): the training has diverged",
+        ),
         ({"state": "pruned"}, "pruned: its search or race ended it early"),
     ):
         (tmp_path / "1" / "status.json").write_text(json.dumps(status))
