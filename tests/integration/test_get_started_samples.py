@@ -60,7 +60,9 @@ def test_the_samples_of_an_index_and_a_search_are_of_the_code(hardneg, tmp_path)
     said = hardneg(
         "train", "data.path=pairs.csv", "encoder=static", "trainer.max_epochs=1", "logger=csv", f"hydra.run.dir={run}"
     )
-    assert re.search(r"^auto: batch_size 32 \(fewer than encoder.batch_size=256 for 3\d\d training", said.stderr, re.M)
+    assert re.search(
+        r"^auto: batch_size 32, .*; 32 is fewer than encoder.batch_size=256 for 3\d\d training", said.stderr, re.M
+    )
     texts = re.findall(r"```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     words = ["data=table", "data.path=pairs.csv", "index.path=my-index"]
     said = hardneg("index", f"ckpt_path={run}/checkpoints/best.ckpt", *words).stderr

@@ -54,11 +54,12 @@ class Auto:
 def tell_found(asked: DictConfig, cfg: DictConfig, precision: str, why_smaller: str) -> None:
     """Say in one line what was found for each `auto` of the config `asked`; the log file has a line with the why.
 
-    `why_smaller` is why the batch is smaller than the encoder's own, empty if it is not.
+    `why_smaller` is why the batch found is smaller than the encoder's own, empty if it is not.
     """
-    batch = f"batch_size {cfg.batch_size}" + (f" ({why_smaller})" if why_smaller else "")
-    found = [batch] * (asked.batch_size == "auto")
+    batch_found = asked.batch_size == "auto"
+    found = [f"batch_size {cfg.batch_size}"] * batch_found
     found += [f"encoder.lr {cfg.encoder.lr:g}"] if run_identity.seeks_rate(asked) else []
     found += [f"precision {precision}"] * (asked.trainer.precision == "auto")
     if found and distributed.rank() == 0:
-        log.info("auto: %s", ", ".join(found))
+        why = f"; {cfg.batch_size} is {why_smaller}" if batch_found and why_smaller else ""
+        log.info("auto: %s%s", ", ".join(found), why)

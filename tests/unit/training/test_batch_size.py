@@ -94,12 +94,13 @@ def test_a_run_that_goes_on_takes_the_number_it_began_with(folder):
 @pytest.mark.parametrize(
     ("sizes", "found"),
     [
-        ((45,), "16 (fewer than encoder.batch_size=256 for 45 training queries)"),
+        ((45,), "16, precision 32-true; 16 is fewer than encoder.batch_size=256 for 45 training queries"),
         (
             (5000, 100),
-            "100 (fewer than encoder.batch_size=256 for the 100 training queries of 1, as a batch is of one set)",
+            "100, precision 32-true; 100 is fewer than encoder.batch_size=256 for the 100 training queries of 1, as a "
+            "batch is of one set",
         ),
-        ((5000,), "256"),
+        ((5000,), "256, precision 32-true"),
     ],
 )
 def test_the_screen_says_why_a_batch_is_small(folder, caplog, sizes, found):
@@ -108,7 +109,8 @@ def test_the_screen_says_why_a_batch_is_small(folder, caplog, sizes, found):
     caplog.clear()
     with caplog.at_level("INFO"):
         tell_found(asked, cfg, "32-true", why_smaller(asked, order(*sizes), cfg.batch_size))
-    assert caplog.messages == [f"auto: batch_size {found}, precision 32-true"]
+        tell_found(config(batch_size=16, trainer={"precision": "auto"}), cfg, "32-true", "fewer than it might be")
+    assert caplog.messages == [f"auto: batch_size {found}", "auto: precision 32-true"], "a number that was given"
 
 
 def test_a_run_from_before_there_was_auto_goes_on_with_its_number(folder, tmp_path):
