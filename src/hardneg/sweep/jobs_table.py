@@ -80,10 +80,11 @@ def count(rows: Iterable[Row]) -> str:
 
 
 def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
-    """Lay out the jobs in a width, with every digit from 60 columns on.
+    """Lay out the jobs in a width, with every digit where there is room for the numbers, mostly 65 columns.
 
-    Where it is narrow a name goes on in a second line, since only its end may tell jobs apart, and errors come below
-    the table. With `one_line` each job takes one line: names are cut in the middle, and errors left out.
+    Where it is narrow a name goes on in a second line, since only its end may tell jobs apart. Errors come below the
+    table where there is no room for `SHORTEST` letters of them beside it, and where all are shorter than that. With
+    `one_line` each job takes one line: names are cut in the middle, and errors left out.
     """
     metrics = {row.best for row in rows}
     metric = ("\n" if width < NARROW else " ") + metrics.pop() if len(metrics) == 1 else ""
