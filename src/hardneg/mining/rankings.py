@@ -88,7 +88,8 @@ class Ranking:
     @cached_property
     def miner_identity(self) -> dict[str, Any]:
         """Name the miner, and that positives outside the pool have scores where rankings of before lack them."""
-        outside = self.miner.newly_scores_outside and np.setdiff1d(self.training.known.values, self.pool).size
+        partly = self.miner.newly_scores_outside and len(self.pool) < len(self.training.data.corpus)
+        outside = partly and np.setdiff1d(self.training.known.values, self.pool).size
         return self.miner.identity() | ({"outside": "scored"} if outside else {})
 
     def identity(self) -> dict[str, Any]:
