@@ -104,7 +104,7 @@ class Runs:
         """Train every kind for a moment, so that no run pays for what is imported or compiled late."""
         for side in plan.SIDES:
             rate = self.plan.start.rates[side][0]
-            for setting in self.plan.second(side, rate).values():
+            for setting in self.plan.second("conala", side, rate).values():
                 trained(self.data / "conala", self.plan.name, side, setting, 1, 0.3, ())
         self.warm = True
 
