@@ -30,7 +30,7 @@ class Start:
     budget: dict[str, float]  # seconds of one thread a run, by set
     rates: dict[str, tuple[float, ...]]  # of each side
     batches: tuple[int, int]  # theirs: the usual one, and a larger one
-    fitting: dict[str, int] = field(default_factory=dict)  # theirs: the larger one on sets where it needs too much memory
+    fitting: dict[str, int] = field(default_factory=dict)  # theirs: the larger one where that takes too much memory
     longer: dict[str, float] = field(default_factory=dict)  # exploratory: more time for some tries, one seed
     race: str = ""  # the budget of a race on our side; none: it has none
 
