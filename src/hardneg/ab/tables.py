@@ -15,13 +15,13 @@ LONGEST = 240  # characters of a document that are shown
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, the names of its columns, its rows, and a note for reading it; `name`: the column of names, if any."""
+    """A heading, the names of its columns, its rows, and a note for reading it; `words`: its columns of words."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-    name: int | None = 0
+    words: tuple[int, ...] = (0,)
 
 
 def tables(report: Report) -> Iterator[Table]:
@@ -69,7 +69,7 @@ def _interleaving(report: Report) -> Table:
         f" 0.5: above 0 users preferred the new one. Lists of one {seen.unit} count as one draw."
     )
     header = ("preference for new, 95% interval", "win / tie / loss", "lists without a click")
-    return Table("Interleaving (team draft)", header, (row,), note, name=None)
+    return Table("Interleaving (team draft)", header, (row,), note, words=())
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:

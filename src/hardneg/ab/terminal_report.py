@@ -19,7 +19,7 @@ def show(report: Report) -> None:
     for table in tables(report):
         print_title(console, table.title, "bold")
         look = {"box": box.SIMPLE_HEAD, "show_header": any(table.header)}
-        for drawn in laid_out(table.header, table.rows, console.width, table.name, **look):
+        for drawn in laid_out(table.header, table.rows, console.width, table.words, **look):
             console.print(drawn)
         if table.note:
             console.print(Text(table.note, style="dim"))

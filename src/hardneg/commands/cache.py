@@ -68,7 +68,7 @@ def show(folder: Path) -> None:
         f"{folder}: {in_words(sum(entry.size for entry in found))}, {in_words(shutil.disk_usage(folder).free)} free"
     )
     headings = ["layer", "folders", "size", "held", "unused", "what it is"]
-    for table in laid_out(headings, rows, console.width, name=5, box=None, pad_edge=False):
+    for table in laid_out(headings, rows, console.width, words=(5,), box=None, pad_edge=False):
         console.print(table)
     console.print("held: by runs that may come back; unused: what `hardneg cache prune` removes")
 

@@ -9,24 +9,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.power import detectable
 from hardneg.compare.statistics import ALPHA
-from hardneg.system.terminal_tables import console_at, least_width, print_title
+from hardneg.system.terminal_tables import console_at, laid_out, least_width, print_title, whole_width
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
+NAME = 34  # columns of a name in one line: before it is broken to fewer, columns of numbers are left out
 SECOND = ("seeds", "SD", "df", "p", "win / tie / loss", "dz")
 THIRD = (*SECOND, "on seeds x queries", "on seeds x clusters")
 LEFT_OUT = ((), SECOND, THIRD, (*THIRD, "p not worse", "p equivalent"))  # of ever narrower terminals
-BREAKS = {
-    "difference and 95% interval": "difference\nand 95% interval", "p not worse": "p not\nworse",
-    "p equivalent": "p equi-\nvalent", "win / tie / loss": "win / tie\n/ loss",
-    "on seeds x queries": "on seeds\nx queries", "on seeds x clusters": "on seeds\nx clusters",
-}  # fmt: skip
 
 
 def header(table: Comparison) -> list[str]:
@@ -92,37 +87,25 @@ def legend(table: Comparison, left_out: Sequence[str] = ()) -> str:
 
 def show(table: Comparison) -> None:
     """Print to the terminal, with as many columns as it has room for: --markdown and --csv always have all of them."""
-    console = console_at(max(WIDTH, least_width(_drawn(table, ()))))
+    names = header(table)
+    rows = [[Text(cell, style=_style(row)) for cell in cells(row, table)] for row in table.rows]
+    console = console_at(max(WIDTH, whole_width(names, rows)))
     for left_out in LEFT_OUT:
-        drawn = _drawn(table, left_out)
-        if least_width(drawn) <= console.width:
+        kept = [place for place, name in enumerate(names) if name not in left_out]
+        headings, shown = [names[place] for place in kept], [[row[place] for place in kept] for row in rows]
+        words = (0, len(kept) - 1)
+        if least_width(headings, shown, words, NAME) <= console.width:
             break
     print_title(console, title(table), "bold")
-    console.print(drawn)
+    for drawn in laid_out(headings, shown, console.width, words, box=box.SIMPLE_HEAD):
+        console.print(drawn)
     console.print(Text(legend(table, left_out), style="dim"))
-    if missing := [name for name in header(table) if name in left_out]:
+    if missing := [name for name in names if name in left_out]:
         said = f"Too wide for this terminal: {', '.join(missing)}; --markdown FILE has all columns."
         console.print(Text(said, style="dim"))
     for note in table.notes:
         console.print(Text(f"! {note}", style="bold red" if note.startswith("ONE SEED") else "yellow"))
     console.print()
-
-
-def _drawn(table: Comparison, left_out: Sequence[str]) -> Table:
-    names = [name for name in header(table) if name not in left_out]
-    rows = [dict(zip(header(table), cells(row, table), strict=True)) for row in table.rows]
-    drawn = Table(box=box.SIMPLE_HEAD)
-    for name in names:
-        folds = name in ("arm", "verdict")
-        head = BREAKS.get(name, name)
-        lines = [*head.split("\n"), *(row[name] for row in rows)]
-        width = {"arm": 16 if left_out else 34, "verdict": 10}.get(name, max(map(len, lines)))
-        drawn.add_column(
-            head, justify="left" if folds else "right", no_wrap=not folds, overflow="fold", min_width=width
-        )
-    for row, shown in zip(table.rows, rows, strict=True):
-        drawn.add_row(*(Text(shown[name]) for name in names), style=_style(row))
-    return drawn
 
 
 def _style(row: Row) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from hardneg.inspection.lengths import USUAL
 from hardneg.system.counts_in_words import QUERIES, counted
-from hardneg.system.terminal_tables import console_at, least_width, print_title
+from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 LONGEST, SHORTEST = 80, 20  # characters of an example
+Table = tuple[list[str], list[list[str]], Sequence[int]]  # headings, rows, and which columns are words
 SIDES = (("query", "queries"), ("document", "documents"))
 
 
@@ -58,29 +58,13 @@ def _columns(console: Console, read: dict[str, Any] | None) -> None:
         _example(console, f"  {role:<9}", str(read[role]))
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Lay it out: only names and cells of several words may be broken, never a number."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.collapse_padding = True
-    rows = list(rows)
-    for place, heading in enumerate(headings):
-        breaks = not place or any(" " in row[place] for row in rows)
-        # The least width keeps numbers whole: rich would crop what it may not break.
-        least = None if breaks else max(map(len, [*heading.split("\n"), *(row[place] for row in rows)]))
-        table.add_column(
-            heading, justify="right" if place else "left", overflow="fold", no_wrap=not breaks, min_width=least
-        )
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
 def _print(console: Console, title: str, table: Table) -> None:
-    """Print a table below its title, its columns closer together where the terminal is too narrow."""
-    if least_width(table) > console.width:
-        table.padding = (0, 0)
+    """Print a table below its title."""
+    headings, rows, words = table
     print_title(console, title, style="bold")
-    console.print(table)
+    look = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
+    for drawn in laid_out(headings, rows, console.width, words, **look):
+        console.print(drawn)
 
 
 def _splits(report: dict[str, Any]) -> tuple[str, Table]:
@@ -89,15 +73,15 @@ def _splits(report: dict[str, Any]) -> tuple[str, Table]:
         grades = ", ".join(f"{grade}: {n:,}" for grade, n in list(told["grades"].items())[:6])
         numbers = [f"{told[key]:,}" for key in ("queries", "judgements", "relevant_documents")]
         rows.append([name, *numbers, f"{told['positives_per_query']['mean']:.1f}", grades])
-    headings = ["split", "queries", "judgements", "relevant\ndocs", "positives\neach", "grades"]
-    return "Splits", _table(headings, rows)
+    headings = ["split", "queries", "judgements", "relevant docs", "positives each", "grades"]
+    return "Splits", (headings, rows, (0, len(headings) - 1))
 
 
 def _positives(report: dict[str, Any]) -> tuple[str, Table]:
     counts = {name: told["positives_per_query"]["queries_with"] for name, told in report["splits"].items()}
     steps = list(next(iter(counts.values())))
     rows = [[name, *(f"{told[step]:,}" for step in steps)] for name, told in counts.items()]
-    return "Queries that have 1, 2, ... positives", _table(["split", *steps], rows)
+    return "Queries that have 1, 2, ... positives", (["split", *steps], rows, (0,))
 
 
 def _lengths(report: dict[str, Any]) -> tuple[str, Table]:
@@ -110,7 +94,7 @@ def _lengths(report: dict[str, Any]) -> tuple[str, Table]:
         rows.append([plural + sampled, *numbers, *cuts, str(told["fits"])])
     headings = ["", "50%", "90%", "99%", "longest", *(f">{at}" for at in USUAL), "fits"]
     title = f"Tokens of encoder={report['encoder']}; on the right, the share cut at 32, 64 ..."
-    return title, _table(headings, rows)
+    return title, (headings, rows, (0,))
 
 
 def _bm25(report: dict[str, Any]) -> tuple[str, Table]:
@@ -125,7 +109,7 @@ def _bm25(report: dict[str, Any]) -> tuple[str, Table]:
         for name, split in told["splits"].items()
     ]
     headings = ["split", "queries asked", "positive in top 10", "in top 100", "finds nothing"]
-    return f"BM25{among}", _table(headings, rows)
+    return f"BM25{among}", (headings, rows, (0,))
 
 
 def _texts(console: Console, report: dict[str, Any]) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from hardneg.pairs.select import Selection
 from hardneg.system.atomic_write import atomic_write
@@ -55,12 +53,10 @@ def show(selection: Selection, console: Console | None = None) -> None:
     if not selection.card["examples"]:
         return
     print_title(console, "some of those dropped")
-    shown = Table()
-    for heading in ("dropped by", "measured", "query", "document"):
-        shown.add_column(heading, overflow="fold")
-    for one in selection.card["examples"]:
-        shown.add_row(*(Text(_cut(one[key])) for key in ("dropped_by", "measured", "query", "document")))
-    console.print(shown)
+    headings = ["dropped by", "measured", "query", "document"]
+    shown = [[_cut(one[heading.replace(" ", "_")]) for heading in headings] for one in selection.card["examples"]]
+    for table in laid_out(headings, shown, console.width, words=(0, 2, 3)):
+        console.print(table)
 
 
 def _cut(text: str) -> str:
