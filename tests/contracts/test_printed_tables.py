@@ -136,9 +136,9 @@ def _ab(_: Path) -> list[str]:
 
 
 def _checked(_: Path) -> list[str]:
-    says = f"{MANY} documents of {7 * MANY} are of another text than {SET}"
+    says = f"{MANY} documents of {7 * MANY} are of another text than [v2] {SET}"
     check.show(Freshness(f"b-{SET}", "2026-11-29T12:00", (Finding("corpus", False, says),), f"hardneg index {ARM}"))
-    return [f"b-{SET}", str(MANY), str(7 * MANY), f"hardneg index {ARM}", "STALE"]
+    return [f"b-{SET}", str(MANY), str(7 * MANY), "[v2]", f"hardneg index {ARM}", "STALE"]
 
 
 def _cached(folder: Path) -> list[str]:

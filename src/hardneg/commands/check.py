@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.table import Table
+from rich.text import Text
 
 from hardneg.config import classes
 from hardneg.data.open_set import open_set
@@ -21,7 +21,7 @@ from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
 from hardneg.serving.rebuild_command import is_data, with_absolute_paths
 from hardneg.serving.text_encoder import TextEncoder
-from hardneg.system.terminal_tables import console_at, print_title
+from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 
 def check(cfg: DictConfig) -> None:
@@ -60,13 +60,11 @@ def check(cfg: DictConfig) -> None:
 
 def show(freshness: Freshness) -> None:
     """Print one row a finding, and the command that mends."""
-    table = Table(show_header=False)
-    for _ in ("state", "about", "says"):
-        table.add_column(overflow="fold")
-    for finding in freshness.findings:
-        table.add_row("ok" if finding.fresh else "[bold red]STALE[/]", finding.about, finding.says)
+    stale = Text("STALE", style="bold red")
+    rows = [("ok" if finding.fresh else stale, finding.about, finding.says) for finding in freshness.findings]
     console = console_at(120)
     print_title(console, f"{'fresh' if freshness.fresh else 'STALE'}: {freshness.about}")
-    console.print(table)
+    for table in laid_out(["state", "about", "says"], rows, console.width, words=(0, 1, 2), show_header=False):
+        console.print(table)
     if not freshness.fresh:
         console.print(f"To mend it: {freshness.mend}", soft_wrap=True, highlight=False, markup=False)
