@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
 from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import clock
-from hardneg.system.terminal_tables import console_at, print_title
+from hardneg.system.terminal_tables import console_at, laid_out, least_width, print_title, whole_width
 
 STYLES = {
     "waiting": "dim",
@@ -32,9 +30,7 @@ STYLES = {
     "pruned": "dim",
 }
 WIDE = 160  # columns where no terminal tells its width
-SHORTEST = 20  # columns of a name or an error beside the others
-LONGEST = 60  # columns of an error
-NARROW = 110  # fewer columns leave no room for a name beside a metric in one line
+SHORTEST = 10  # columns of a name that is cut in the middle
 
 
 @dataclass(frozen=True)
@@ -80,40 +76,31 @@ def count(rows: Iterable[Row]) -> str:
 
 
 def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
-    """Lay out the jobs in a width, with every digit where there is room for the numbers, mostly 65 columns.
+    """Lay out the jobs in a width; their errors come below the table where it has no room for all of them.
 
-    Where it is narrow a name goes on in a second line, since only its end may tell jobs apart. Errors come below the
-    table where there is no room for `SHORTEST` letters of them beside it, and where all are shorter than that. With
-    `one_line` each job takes one line: names are cut in the middle, and errors left out.
+    With `one_line` each job takes one line: names are cut in the middle, and errors left out.
     """
     metrics = {row.best for row in rows}
-    metric = ("\n" if width < NARROW else " ") + metrics.pop() if len(metrics) == 1 else ""
-    headings = ("state", "step", f"best dev{metric}", f"test{metric}", "time")
-    cells = [(row.state, _steps(row), _best_dev(row), _number(row, "test"), _time(row)) for row in rows]
-    widths = [max(map(len, [*heading.split("\n"), *column])) for heading, *column in zip(headings, *cells, strict=True)]
-    # A cell has a blank on both sides, where there is room for that, and a line on its left; the table ends in one.
-    room = width - sum(widths) - 3 * len(widths) - 4
+    metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
+    headings = ["job", "state", "step", f"best dev{metric}", f"test{metric}", "time"]
+    facts = [[row.state, _steps(row), _best_dev(row), _number(row, "test"), _time(row)] for row in rows]
     called = names(rows)
-    longest = max(map(len, [*called, "job"]))
-    closer = room + 2 * len(widths) + 2  # without these blanks
-    padding = int(room >= SHORTEST and not room < longest <= closer)
-    if not padding:
-        room = max(closer, SHORTEST // 2)
-    name_width = min(longest, room)
-    errors = [_first_line(row.facts.get("error") or "") for row in rows]
-    error_width = min(max(map(len, errors), default=0), LONGEST, room - name_width - 2 * padding - 1)
-    beside = any(errors) and error_width >= SHORTEST
-    out = Table(padding=(0, padding))
-    out.add_column("job", width=name_width, overflow="ellipsis" if one_line else "fold", no_wrap=one_line)
-    for heading, least in zip(headings, widths, strict=True):
-        out.add_column(heading, justify="left" if heading == "state" else "right", width=least, no_wrap=True)
-    if beside:
-        out.add_column("error", width=error_width, overflow="ellipsis", no_wrap=True)
-    for one, name, row_cells, error in zip(rows, called, cells, errors, strict=True):
-        shown = cut_in_the_middle(name, name_width) if one_line else name
-        out.add_row(escape(shown), *row_cells, *([escape(error)] if beside else []), style=STYLES[one.state])
-    below = [] if beside or one_line else [(name, error) for name, error in zip(called, errors, strict=True) if error]
-    return Group(out, *(Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below))
+    if one_line:
+        room = width - least_width(["", *headings[1:]], [["", *of_job] for of_job in facts])
+        called = [cut_in_the_middle(name, max(room, SHORTEST)) for name in called]
+    cells = [_styled(row, [name, *of_job]) for row, name, of_job in zip(rows, called, facts, strict=True)]
+    errors = ["" if one_line else _first_line(row.facts.get("error") or "") for row in rows]
+    if any(errors):
+        beside = [[*of_job, *_styled(row, [error])] for row, of_job, error in zip(rows, cells, errors, strict=True)]
+        if whole_width([*headings, "error"], beside) <= width:
+            return Group(*laid_out([*headings, "error"], beside, width, words=(0, 1, 6)))
+    below = [(name, error) for name, error in zip(called, errors, strict=True) if error]
+    told = [Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below]
+    return Group(*laid_out(headings, cells, width, words=(0, 1)), *told)
+
+
+def _styled(row: Row, cells: Sequence[str]) -> list[Text]:
+    return [Text(cell, style=STYLES[row.state]) for cell in cells]
 
 
 def cut_in_the_middle(name: str, length: int) -> str:

@@ -1,4 +1,4 @@
-"""The table of jobs on a terminal of 80 columns."""
+"""The table of jobs on terminals of some widths."""
 
 from __future__ import annotations
 
@@ -65,3 +65,16 @@ def test_columns_stand_closer_where_names_are_whole_by_that(tmp_path):
     out = io.StringIO()
     Console(file=out, width=80).print(table(jobs, 80))
     assert all(f"{job.name}│" in out.getvalue() for job in jobs) and max(map(len, out.getvalue().splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("error", "beside"), [("KeyError: 'k'", True), (f"ValueError: {'too long ' * 12}[rate]", False)]
+)
+def test_an_error_is_whole_and_beside_its_job_where_there_is_room(tmp_path, error, beside):
+    jobs = long_jobs(tmp_path)
+    jobs[1].facts["error"] = error
+    out = io.StringIO()
+    Console(file=out, width=160).print(table(jobs, 160))
+    said = out.getvalue()
+    assert any(jobs[1].name in line and error in line for line in said.splitlines() if line.startswith("│")) == beside
+    assert error in " ".join(said.split()) and "…" not in said
