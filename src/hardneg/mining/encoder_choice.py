@@ -9,7 +9,6 @@ import torch
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders import checkpoint
 from hardneg.encoders.base import EncoderRecipe
-from hardneg.encoders.precision import resolve_precision
 from hardneg.errors import ConfigError
 from hardneg.retrieval.model import Model
 from hardneg.system import distributed
@@ -72,6 +71,4 @@ class EncoderChoice:
             assert self.encoder is not None, "none is chosen"
             trained = checkpoint.Trained.as_it_comes(self.encoder, data.corpus, data.queries)
             data = data.without_prompts()  # they are for a model trained by us; this recipe has its own
-        precision = resolve_precision(self.precision, trained.recipe, str(device))
-        towers = trained.towers.to(device)
-        return Model.over(data, towers, trained.recipe, trained.tokenizer, precision, cache).kept_in(cache)
+        return Model.of(trained, data, self.precision, cache, device)

@@ -16,7 +16,6 @@ from hardneg.data.prompts import tell_prompts
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders import checkpoint
-from hardneg.encoders.precision import resolve_precision
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.known_positives import warn_of_positives
@@ -92,14 +91,13 @@ def tell_of_checkpoints(cfg: DictConfig, data: RetrievalData, sources: Mapping[s
 
 
 def open_model(cfg: DictConfig, data: RetrievalData) -> Model:
-    """Load the checkpoint's encoder, or, untrained by us, the one that the config describes."""
+    """Load the checkpoint's encoder, or, untrained by us, the one that the config describes.
+
+    It stands for the model in training, which reads the data's prompts also before its first step.
+    """
     if cfg.ckpt_path is not None:
         trained = checkpoint.load(cfg.ckpt_path)
     else:
         trained = checkpoint.Trained.as_it_comes(classes.build(cfg.encoder), data.corpus, data.queries)
     tell_prompts(data, trained.recipe.query.prompt)
-    device = distributed.device(cfg.device)
-    precision = resolve_precision(cfg.precision, trained.recipe, str(device))
-    towers = trained.towers.to(device)
-    model = Model.over(data, towers, trained.recipe, trained.tokenizer, precision, Path(cfg.cache))
-    return model.kept_in(Path(cfg.cache))
+    return Model.of(trained, data, cfg.precision, Path(cfg.cache), distributed.device(cfg.device))

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float32
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.base import EncoderRecipe
+from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, Towers
 from hardneg.system.cache import fingerprint
@@ -62,6 +64,16 @@ class Model:
         queries, docs = token_tables(data, tokenizer, recipe.query, recipe.document, cache)
         return cls(towers, recipe, queries, docs, precision, tokenizer)
 
+    @classmethod
+    def of(cls, trained: Trained, data: RetrievalData, precision: str, cache: Path, device: torch.device) -> Model:
+        """Bring an encoder that is not in training to a device, and tokenise the data set for it.
+
+        Its document vectors stay in the cache. `precision` may be `auto`.
+        """
+        resolved = resolve_precision(precision, trained.recipe, str(device))
+        model = cls.over(data, trained.towers.to(device), trained.recipe, trained.tokenizer, resolved, cache)
+        return replace(model, vectors=cache / "vectors")
+
     def with_towers(self, towers: Towers | None) -> Model:
         """Return the same with other weights."""
         assert towers is not None
@@ -71,10 +83,6 @@ class Model:
     def device(self) -> torch.device:
         """Where the towers are."""
         return next(self.towers.parameters()).device
-
-    def kept_in(self, cache: Path) -> Model:
-        """Return the same, with document vectors that stay in this cache."""
-        return replace(self, vectors=cache / "vectors")
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from confs import compose
 from omegaconf import OmegaConf
 from synthetic import make_candidates
 
+from hardneg.config import classes
 from hardneg.filters.duplicates import Duplicates
 from hardneg.filters.guide import Guide
 from hardneg.filters.hardest import Hardest
 from hardneg.filters.in_batch_margin import InBatchMargin
-from hardneg.negatives.mining_setting import open_setting, warn_of_live
+from hardneg.mining.encoder_choice import EncoderChoice
+from hardneg.negatives.mining_setting import open_setting, stored_sources, warn_of_live
 
 MEND = "filter.rule.at=mined has it judge these"
 
@@ -51,3 +55,17 @@ def test_a_rule_of_some_sources_is_not_advised_to(caplog, rule):
 def test_as_it_would_judge_nothing_there(rule):
     listed = make_candidates([[0.1, 0.9, 0.8]], source=[[0, 1, 1]], names=("positive", "mined"))
     assert rule(listed, listed.ids[:, :1]).all()
+
+
+def test_the_encoder_that_stands_for_the_model_in_training_reads_the_datas_prompts(tmp_path):
+    """A miner's `encoder` is another one, with prompts of its own."""
+    rows = [{"query": f"q{n}", "positive": f"some text {n}", "prompt": "Find: "} for n in range(12)]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    cfg = compose("data=jsonl", f"data.path={tmp_path}", "encoder=static", "negatives=[mined]", name="mine")
+    cfg = OmegaConf.merge(cfg, {"cache": str(tmp_path / "cache")})
+    setting = open_setting(cfg, stored_sources(cfg))
+    assert setting.model is not None
+    choice = EncoderChoice(None, classes.build(cfg.encoder), who="a test")
+    other = choice.model(setting.training.data, setting.cache, "cpu")
+    prompt = len(other.tokenizer.encode("Find: ").ids)
+    assert prompt and (setting.model.queries.lengths - other.queries.lengths).tolist() == [prompt] * len(rows)
