@@ -25,8 +25,8 @@ from hardneg.mining.filtering import filter_hits
 from hardneg.mining.hidden_positives import share_of
 from hardneg.mining.rankings import BLOCK
 from hardneg.mining.store import KEPT
-from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.runs.folder import with_checkpoint
+from hardneg.runs.mining_setting import open_setting, stored_sources
 from hardneg.serving.from_index import opens
 
 DEPTH, DRAWN = 100, 20  # documents looked at a query; of what is kept, those that could be drawn

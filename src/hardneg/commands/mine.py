@@ -18,9 +18,9 @@ from hardneg.mining.report import report, show
 from hardneg.mining.score_histograms import draw
 from hardneg.mining.store import Store
 from hardneg.mining.text_export import check_export, export, left_out
-from hardneg.negatives.mining_setting import open_setting, stored_sources
 from hardneg.negatives.stored import Stored
 from hardneg.runs.folder import with_checkpoint
+from hardneg.runs.mining_setting import open_setting, stored_sources
 from hardneg.serving.from_index import opens
 from hardneg.system import distributed, process_group
 from hardneg.system.cache import owner_name

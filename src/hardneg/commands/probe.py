@@ -18,8 +18,8 @@ from hardneg.mining.base import mining_pool
 from hardneg.mining.hidden_positives import Hidden, Leak, hide
 from hardneg.mining.hidden_positives import probe as measure
 from hardneg.mining.relabel import with_relabelling
-from hardneg.negatives.mining_setting import filters_for_mining, open_setting, stored_sources
 from hardneg.runs.folder import with_checkpoint
+from hardneg.runs.mining_setting import filters_for_mining, open_setting, stored_sources
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import QUERIES, counted

@@ -1,4 +1,4 @@
-"""What mining on its own needs: sources, data, filters and an encoder, from the config."""
+"""What a run that only mines works with: sources, data, filters and an encoder, from the config."""
 
 from __future__ import annotations
 

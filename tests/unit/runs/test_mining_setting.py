@@ -15,7 +15,7 @@ from hardneg.filters.guide import Guide
 from hardneg.filters.hardest import Hardest
 from hardneg.filters.in_batch_margin import InBatchMargin
 from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.negatives.mining_setting import open_setting, stored_sources, warn_of_live
+from hardneg.runs.mining_setting import open_setting, stored_sources, warn_of_live
 
 MEND = "filter.rule.at=mined has it judge these"
 
