@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hardneg.compare.finished_runs import FinishedRun, find
+from hardneg.compare.finished_runs import find
+from hardneg.compare.one_run import FinishedRun
 from hardneg.compare.statistics import Difference, crossed
 
 METRICS = ("ndcg@10", "recall@100")

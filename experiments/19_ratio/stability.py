@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "study"))
 import design  # noqa: E402
 import table  # noqa: E402
 
-from hardneg.compare.finished_runs import FinishedRun  # noqa: E402
+from hardneg.compare.one_run import FinishedRun  # noqa: E402
 
 HEAD = ("arm", "own hard : all others", "loss, first and last tenth", "gradient norm, median", "largest after warm-up")
 

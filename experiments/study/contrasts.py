@@ -12,7 +12,8 @@ from scipy import stats
 
 from hardneg.compare import clusters, statistics
 from hardneg.compare.arms import Arm, arms, seed_table
-from hardneg.compare.finished_runs import FinishedRun, find
+from hardneg.compare.finished_runs import find
+from hardneg.compare.one_run import FinishedRun
 from hardneg.compare.power import detectable
 from hardneg.compare.statistics import ALPHA, Difference, SeedVariance
 from hardneg.errors import UserError

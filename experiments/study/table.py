@@ -8,7 +8,7 @@ from pathlib import Path
 import contrasts
 import design
 
-from hardneg.compare.finished_runs import FinishedRun
+from hardneg.compare.one_run import FinishedRun
 from hardneg.compare.statistics import Difference
 
 

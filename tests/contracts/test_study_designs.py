@@ -162,7 +162,7 @@ def test_a_run_that_was_interrupted_goes_on(study_modules, tmp_path, monkeypatch
 def one_set(contrasts, folder, seed):
     """A set with arms a, b and c, three seeds and 50 queries of random results."""
     from hardneg.compare.arms import Arm
-    from hardneg.compare.finished_runs import FinishedRun, PerQuery
+    from hardneg.compare.one_run import FinishedRun, PerQuery
     from hardneg.compare.statistics import pooled_seed_variance
 
     draw, ids = np.random.default_rng(seed), np.arange(50).astype(str)

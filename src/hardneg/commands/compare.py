@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hardneg.compare.across_sets import Across
     from hardneg.compare.arms import Arm
     from hardneg.compare.comparison import Comparison
-    from hardneg.compare.finished_runs import FinishedRun
+    from hardneg.compare.one_run import FinishedRun
 
 EXAMPLES = """examples:
   hardneg compare multirun/first --baseline in_batch-infonce

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from hardneg.compare.finished_runs import FinishedRun
+from hardneg.compare.one_run import FinishedRun
 from hardneg.errors import UserError
 
 MANY = 10**16  # from here on Python writes floats with an exponent

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from hardneg.compare.finished_runs import FinishedRun
+from hardneg.compare.one_run import FinishedRun
 from hardneg.config.started_with import CONFIG
 from hardneg.data.other_sets import splits_of
 from hardneg.data.readers.lines import Strict, lines_of_any_end

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from hardneg.compare import mined_scores
 from hardneg.compare.arms import Arm
 from hardneg.compare.comparison import Comparison
-from hardneg.compare.finished_runs import FinishedRun
+from hardneg.compare.one_run import FinishedRun
 from hardneg.system.figure_style import style
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from hardneg.compare.arms import Arm
-from hardneg.compare.finished_runs import FinishedRun
+from hardneg.compare.one_run import FinishedRun
 from hardneg.config import composition, started_with
 from hardneg.mining.score_histograms import kinds, legend, outlines
 from hardneg.mining.store import Store

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial
 
 from hardneg.compare import contrasts, tables
 from hardneg.compare.arms import Arm
-from hardneg.compare.finished_runs import FinishedRun, find
+from hardneg.compare.finished_runs import find
+from hardneg.compare.one_run import FinishedRun
 from hardneg.config.run_identity import found_learning_rate
 from hardneg.mining.alarm_rules import in_words
 from hardneg.race import figure
