@@ -414,6 +414,18 @@ def test_documents_in_a_list_of_json_are_read_and_ids_in_brackets_are_no_list(tm
         Collection(str(tmp_path), documents="docs.json").load()
 
 
+@pytest.mark.parametrize(
+    ("text", "says"), [("[]", "item 1: the list is empty"), ('["one"]', "item 1: the item is a JSON")]
+)
+def test_a_list_in_json_without_objects_is_told_as_one(tmp_path, text, says):
+    """It was read as TSV, of which it had too few columns."""
+    (tmp_path / "docs.json").write_text(text)
+    (tmp_path / "queries.tsv").write_text("q1\twhat\n")
+    (tmp_path / "qrels.test.tsv").write_text("q1\t0\td1\t1\n")
+    with pytest.raises(DataError, match=rf"docs.json: {says}"):
+        Collection(str(tmp_path), documents="docs.json").load()
+
+
 @pytest.mark.parametrize("name", ["corpus", "queries"])
 def test_a_list_in_json_that_no_setting_names_is_not_missed_in_silence(name, tmp_path):
     """Of a folder without other documents or queries it was said that there are none, not which form is not sought."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.readers.fields import DOCUMENT_IDS, Source, id_in
-from hardneg.data.readers.lines import BadRow, Complaints, first_sign, text_lines
+from hardneg.data.readers.lines import BadRow, Complaints, form_of, text_lines
 from hardneg.data.readers.quotes import Lines, are_quotes_of_lines, unpacked
 from hardneg.data.readers.table_files import json_rows
 from hardneg.data.readers.trec import trec_documents, trec_topics
@@ -30,10 +30,10 @@ def documents(paths: list[Path], complaints: Complaints) -> Source:
     """Open files of documents as rows {_id, title?, text}."""
 
     def rows(path: Path) -> Rows:
-        layout = _layout_of(path, complaints)
-        if layout == "sgml":
+        form = _form_of(path, complaints)
+        if form == "sgml":
             return trec_documents(path, complaints)
-        if layout == "json":
+        if form in ("list", "objects"):
             return _objects(path, *DOCUMENTS, complaints)
         return _columns(path, DOCUMENTS, DOCUMENT_COLUMNS, "ID<tab>TEXT, or ID<tab>URL<tab>TITLE<tab>TEXT", complaints)
 
@@ -44,10 +44,10 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
     """Open files of queries as rows {_id, text}; `fields` are read of a topic. A query in two files counts once."""
 
     def rows(path: Path) -> Rows:
-        layout = _layout_of(path, complaints)
-        if layout == "sgml":
+        form = _form_of(path, complaints)
+        if form == "sgml":
             return trec_topics(path, fields, complaints)
-        if layout == "json":
+        if form in ("list", "objects"):
             return _objects(path, *QUERIES, complaints)
         return _columns(path, QUERIES, QUERY_COLUMNS, "ID<tab>TEXT", complaints)
 
@@ -55,12 +55,12 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
     return source if len(paths) == 1 else replace(source, rows=_once(source.rows))
 
 
-def _layout_of(path: Path, complaints: Complaints) -> str:
-    """Tell `sgml`, `json` or `tsv` by how a file begins; complaints about a JSON list name items, no lines."""
-    signs = first_sign(path, 2)
-    if signs == "[{":  # a bracket alone may begin an id
+def _form_of(path: Path, complaints: Complaints) -> str:
+    """Tell how a file is written; complaints about a JSON list name items, no lines."""
+    form = form_of(path)
+    if form == "list":
         complaints.lists.add(str(path))
-    return "sgml" if signs[:1] == "<" else "json" if signs[:1] == "{" or signs == "[{" else "tsv"
+    return form
 
 
 def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hardneg.data.readers.packed import DAMAGED, opened, packing, position
+from hardneg.data.readers.packed import DAMAGED, opened, packing, position, unpacked_name
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import progress
@@ -125,13 +125,19 @@ def _decoded(raw: bytes, encoding: str, otherwise: str | None) -> str:
         return raw.decode(otherwise)
 
 
-def first_sign(path: Path, count: int = 1) -> str:
-    """Return the first characters that are not blank, of a plain or packed file; raises as reading does."""
+def form_of(path: Path) -> str:
+    """Tell by how a plain or packed file begins what it is: a JSON `list`, `objects` a line each, `sgml`, or `other`.
+
+    A bracket begins a list of objects, or in a file called `.json` any list: elsewhere it may begin an id.
+    """
     with opened(path) as stream:
         try:
-            return "".join(stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff").split())[:count]
+            begins = "".join(stream.read(LOOK).decode("utf-8", "replace").lstrip("\ufeff").split())
         except DAMAGED:
-            return ""  # reading will say where it is damaged
+            return "other"  # reading will say where it is damaged
+    if begins.startswith("[{") or (begins.startswith("[") and unpacked_name(path.name.lower()).endswith(".json")):
+        return "list"
+    return {"{": "objects", "<": "sgml"}.get(begins[:1], "other")
 
 
 def json_lines(path: Path, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import KINDS
-from hardneg.data.readers.lines import BadRow, Complaints, check_surrogates, first_sign, has_surrogates, json_lines
+from hardneg.data.readers.lines import BadRow, Complaints, check_surrogates, form_of, has_surrogates, json_lines
 from hardneg.data.readers.packed import DAMAGED, opened, unpacked_name
 from hardneg.data.readers.separated import DELIMITERS, separated_rows
 from hardneg.errors import DataError
@@ -50,7 +50,7 @@ def json_rows(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
 
     Complains about what is no object. Raises `DataError` for a list that is broken JSON.
     """
-    if first_sign(path) != "[":
+    if form_of(path) != "list":
         yield from json_lines(path, complaints)
         return
     try:
