@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hardneg.errors import UserError
+from hardneg.system.counts_in_words import QUERIES, counted
 
 if TYPE_CHECKING:
     from hardneg.ab.effects import Effect
@@ -57,7 +58,8 @@ class Gate:
             )
         for one in slices:
             if self.slice is not None and one.queries >= self.least and one.difference.mean < self.slice:
-                yield (f"slice {one.name} ({one.queries} queries): {one.difference.mean:+.4f}, below {self.slice:+g}")
+                asked = counted(one.queries, *QUERIES)
+                yield f"slice {one.name} ({asked}): {one.difference.mean:+.4f}, below {self.slice:+g}"
 
 
 def add_options(parser: argparse.ArgumentParser, delta: float | None = None, lost: float | None = None) -> None:

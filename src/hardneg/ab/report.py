@@ -23,6 +23,7 @@ from hardneg.ab.systems import Side
 from hardneg.compare import clusters
 from hardneg.errors import UserError
 from hardneg.retrieval.metrics import OwnMetric, of_rankings
+from hardneg.system.counts_in_words import QUERIES, counted
 
 SHOWN_HOLES = 10  # unjudged@10, as it is reported elsewhere
 
@@ -120,8 +121,8 @@ def compare(old: Side, new: Side, judged: Judged, plan: Plan) -> Report:
     for side in sides:
         if not any(query in side.rankings for query in ids):
             raise UserError(
-                f"{side.name} ranks none of the {len(ids)} queries with a relevant document in {judged.name}; give the"
-                " judgements that belong to it"
+                f"{side.name} ranks none of the {counted(len(ids), *QUERIES)} with a relevant document in"
+                f" {judged.name}; give the judgements that belong to it"
             )
     ranked = [over(side.rankings, ids) for side in sides]
     measured = [plan.own.get(name, name) for name in plan.metrics]
@@ -198,9 +199,9 @@ def _notes(sides: Sequence[Side], judged: Judged, plan: Plan, sliced: Sequence[E
     )
     for side in sides:
         if missing := sum(not side.rankings.get(query) for query in judged.ids):
-            yield f"{side.name} finds nothing for {missing} of {len(judged.ids)} queries; they count as 0."
+            yield f"{side.name} finds nothing for {missing:,} of {counted(len(judged.ids), *QUERIES)}; counted as 0."
         if more := len(side.rankings.keys() - judged.relevant.keys()):
-            yield f"{side.name} ranks {more} queries without a relevant document in {judged.name}; they are left out."
+            yield f"{side.name} ranks {counted(more, *QUERIES)} without a relevant document in {judged.name}; left out."
     if judged.only_relevant:
         yield (
             "The judgements name relevant documents only: all else counts as unjudged here, and some of it may be"

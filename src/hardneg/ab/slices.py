@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from hardneg.ab.relevance import Judged
 from hardneg.compare import clusters
 from hardneg.errors import UserError
+from hardneg.system.counts_in_words import QUERIES, counted
 
 PARTS = 3  # slices of about equal size that a measure is cut into
 _WORD = re.compile(r"\w+")
@@ -41,7 +42,7 @@ def slices(judged: Judged, files: Mapping[str, Path]) -> dict[str, dict[str, np.
         found[kind] = by_name([named.get(query) for query in judged.ids])
         if not found[kind]:
             raise UserError(
-                f"--slice {kind}={path}: names none of the {len(judged.ids)} queries; check its first column"
+                f"--slice {kind}={path}: names none of the {counted(len(judged.ids), *QUERIES)}; check its first column"
             )
     return {kind: parts for kind, parts in found.items() if len(parts) > 1 or kind in files}
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import ConfigError, DataError
+from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
     for name in names[1:]:
         if not counts[name]:
             log.warning(
-                "%s: data.%s_share=%g holds out none of the %d training queries; give a larger share",
-                *(data.name, name, getattr(wanted, name), len(rows)),
+                "%s: data.%s_share=%g holds out none of the %s; give a larger share",
+                *(data.name, name, getattr(wanted, name), counted(len(rows), *TRAINING_QUERIES)),
             )
     if held := [f"{name} {counts[name]:,}" for name in names[1:] if counts[name]]:
         log.info(

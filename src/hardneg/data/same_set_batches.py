@@ -11,6 +11,7 @@ from jaxtyping import Int, Int64
 
 from hardneg.data.topic_batches import by_topic
 from hardneg.errors import ConfigError
+from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 
 TEMPERED = 2  # which order a mix with a temper below 1 has, kept in checkpoints; it was another before there was a mark
 
@@ -40,8 +41,8 @@ class Order:
             if size < batch_size * ranks:
                 each = f" on {ranks} ranks" if ranks > 1 else ""
                 raise ConfigError(
-                    f"batch_size={batch_size}{each} is more than the {size} training queries of {name}; use a smaller"
-                    " batch_size"
+                    f"batch_size={batch_size}{each} is more than the {counted(size, *TRAINING_QUERIES)} of {name};"
+                    " use a smaller batch_size"
                 )
 
     def batches(self, width: int) -> list[int]:

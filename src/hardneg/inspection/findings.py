@@ -44,11 +44,12 @@ def _splits(report: dict[str, Any]) -> Iterator[str]:
 def _texts(report: dict[str, Any]) -> Iterator[str]:
     for side, key in (("document", "documents"), ("query", "queries")):
         if n := report["empty"][side]["texts"]:
-            yield f"{n:,} {key} are empty: take them out"
+            yield f"{key} without any text: {n:,}; take out what is empty"
     if n := report["duplicates"]["document"]["texts"]:
         yield (
-            f"{n:,} documents are copies of others: a copy of a positive is not a negative (filter=known_positives,"
-            " which is on, sees copies that differ in outer blanks alone), and filter=duplicates draws each text once"
+            f"documents that are copies of others: {n:,}; a copy of a positive is not a negative"
+            " (filter=known_positives, which is on, sees copies that differ in outer blanks alone), and"
+            " filter=duplicates draws each text once"
         )
     same = report["queries_that_are_documents"]
     if same["queries"] > same["own"]:

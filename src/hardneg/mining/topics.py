@@ -17,7 +17,7 @@ from hardneg.mining.stored_vectors import query_blocks
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, fingerprint
-from hardneg.system.counts_in_words import counted
+from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class Topics:
         if clusters is None:
             return None
         if clusters > len(rows):
-            raise ConfigError(f"batches.clusters={clusters} is more than the {len(rows)} training queries")
+            asked = counted(len(rows), *TRAINING_QUERIES)
+            raise ConfigError(f"batches.clusters={clusters} is more than the {asked}")
         load_faiss("batches=topics", "batches.clusters=null needs none")  # now, not after the queries are embedded
         model = self._choice().model(training.data, cache, device)
         vectors = query_blocks(model, rows, cache)
@@ -78,7 +79,7 @@ class Topics:
             told = f"{sizes.min()} to {sizes.max()} each, half of them {int(np.median(sizes))} or more"
             log.info(
                 "batches=topics: %s in %d clusters, %s",
-                counted(len(rows), "training query", "training queries"),
+                counted(len(rows), *TRAINING_QUERIES),
                 clusters,
                 told,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 QUERIES = ("query", "queries")
+TRAINING_QUERIES = ("training query", "training queries")
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -22,6 +22,7 @@ from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
 from hardneg.system import agreement, distributed
+from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 from hardneg.system.screen import ONLY_IN_FILE
 from hardneg.training.auto_numbers import Auto
 from hardneg.training.blended_batches import may_blend
@@ -104,8 +105,8 @@ def _most(encoder: Any) -> int:
 def _queries(order: Order, smallest: str | None) -> str:
     """How many training queries a batch is of: of the set that lets it be no larger, if one does, or of all."""
     if smallest is None:
-        return f"{sum(order.sets.values()):,} training queries"
-    return f"the {order.sets[smallest]:,} training queries of {smallest}, as a batch is of one set"
+        return counted(sum(order.sets.values()), *TRAINING_QUERIES)
+    return f"the {counted(order.sets[smallest], *TRAINING_QUERIES)} of {smallest}, as a batch is of one set"
 
 
 def _set_that_caps(order: Order, number: int, ranks: int) -> str | None:

@@ -125,7 +125,7 @@ def test_rankings_of_other_queries_are_refused():
         compare(old, Side("else", {"z": {"d": 1.0}}), judged, Plan())
     partly = Side("partly", {**dict(list(new.rankings.items())[:30]), "z": {"d": 1.0}})
     notes = "\n".join(compare(old, partly, judged, Plan()).notes)
-    assert "partly finds nothing for 10 of 40 queries" in notes and "ranks 1 queries without" in notes
+    assert "partly finds nothing for 10 of 40 queries" in notes and "ranks 1 query without" in notes
 
 
 class Tags(HTMLParser):

@@ -102,7 +102,7 @@ def test_queries_of_the_same_text_are_held_out_together(tmp_path):
 
 def test_a_share_that_holds_out_nothing_is_said(tmp_path, caplog):
     Beir(folder(tmp_path, ["only one"]), dev_share=0.001).load()
-    assert "data.dev_share=0.001 holds out none of the 1 training queries" in caplog.text
+    assert "data.dev_share=0.001 holds out none of the 1 training query" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,10 @@ def test_a_run_from_before_there_was_auto_goes_on_with_its_number(folder, tmp_pa
 
 def test_one_query_needs_negatives_that_are_not_of_its_batch(folder):
     in_batch = {"_target_": "hardneg.negatives.in_batch.InBatch"}
-    with pytest.raises(ConfigError, match="a batch for 1 training queries has no negatives"):
+    with pytest.raises(ConfigError, match="a batch for 1 training query has no negatives"):
         settle(config(negatives={"in_batch": in_batch}), folder, order(1))
     sets = Order({"large": 100_000, "tiny": 1}, blended=False)
-    with pytest.raises(ConfigError, match="the 1 training queries of tiny, as a batch is of one set"):
+    with pytest.raises(ConfigError, match="the 1 training query of tiny, as a batch is of one set"):
         settle(config(negatives={"in_batch": in_batch}), folder, sets)
     others = {"in_batch": in_batch, "random": {"_target_": "hardneg.negatives.random.Random", "k": 1}}
     assert settle(config(negatives=others), folder, order(1)).batch_size == 1
