@@ -12,7 +12,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher
-from hardneg.system import agreement, distributed
+from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
 from hardneg.system.progress import progress
@@ -56,12 +56,8 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
 
 def _score(teacher: Teacher, training: TrainingSet, given: Ragged, blocks: list[tuple[np.ndarray, Path]]) -> None:
     """Score this rank's blocks that an earlier attempt has not scored."""
-    ranks, own = distributed.world_size(), distributed.rank()
-    with progress(-(-len(training.queries) // ranks), "score given negatives", "queries") as bar:
-        for rows, path in blocks[own::ranks]:
-            if path.exists():
-                bar.skip(len(rows))
-                continue
+    with progress(shared_blocks.share_of(len(training.queries)), "score given negatives", "queries") as bar:
+        for rows, path in shared_blocks.own(blocks, bar):
             both = np.concatenate([training.positives.padded(rows), given.padded(rows)], axis=1)
             real = both >= 0
             queries = np.repeat(rows, both.shape[1]).reshape(both.shape)

@@ -22,7 +22,7 @@ from hardneg.mining.filtering import filter_hits
 from hardneg.mining.rankings import BLOCK, Ranking, Rankings, ranked
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
-from hardneg.system import agreement, distributed
+from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.progress import progress
 
@@ -121,16 +121,12 @@ def _filtered(
     queries = training.queries
     starts = range(0, len(queries), size)
     blocks = [(queries[start : start + size], work / f"filtered-{start // size:05d}.npz") for start in starts]
-    ranks, own = distributed.world_size(), distributed.rank()
     work.mkdir(parents=True, exist_ok=True)
-    # By all ranks or none, whatever each sees of the folder.
-    if recipe.teacher is not None and any(agreement.everyone(not all(path.exists() for _, path in blocks))):
+    if recipe.teacher is not None and shared_blocks.any_missing(path for _, path in blocks):
         recipe.teacher.open(work)
-    with progress(-(-len(queries) // ranks), "filter" if recipe.teacher is None else "score", "queries") as bar:
-        for rows, path in blocks[own::ranks]:
-            if path.exists():
-                bar.skip(len(rows))
-                continue
+    what = "filter" if recipe.teacher is None else "score"
+    with progress(shared_blocks.share_of(len(queries)), what, "queries") as bar:
+        for rows, path in shared_blocks.own(blocks, bar):
             save(path, filtered_block(recipe, training, rankings, rows))
             bar.update(len(rows))
     return blocks

@@ -16,8 +16,8 @@ from jaxtyping import Int32
 
 from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
-from hardneg.mining.base import Hits, Miner, Ranker, Task, mining_pool, ranker_of, tasks
-from hardneg.system import agreement, distributed
+from hardneg.mining.base import Hits, Miner, mining_pool, ranker_of, tasks
+from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.counts_in_words import QUERIES, counted
@@ -153,22 +153,18 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
     training = ranking.training
     pending = tasks(training, training.queries, ranking.pool, work)
     width = min(ranking.width, max(len(task.pool) for _, task in pending))
-    ranks, own = distributed.world_size(), distributed.rank()
     done: list[tuple[np.ndarray, Path]] = []
-    with progress(-(-len(training.queries) // ranks), "rank", "queries") as bar:
+    with progress(shared_blocks.share_of(len(training.queries)), "rank", "queries") as bar:
         for queries, task in pending:
             task.work.mkdir(parents=True, exist_ok=True)
             starts = range(0, len(queries), BLOCK)
             blocks = [
                 (queries[start : start + BLOCK], task.work / f"ranked-{start // BLOCK:05d}.npz") for start in starts
             ]
-            rank = _opened(ranking.miner, replace(task, queries=queries, depth=width), [path for _, path in blocks])
-            for number, (rows, path) in enumerate(blocks, start=len(done)):
-                if number % ranks != own:
-                    continue
-                if path.exists():
-                    bar.skip(len(rows))
-                    continue
+            task = replace(task, queries=queries, depth=width)
+            left = shared_blocks.any_missing(path for _, path in blocks)
+            rank = ranker_of(ranking.miner, task) if left else None
+            for rows, path in shared_blocks.own(blocks, bar, first=len(done)):
                 assert rank is not None
                 hits = rank(rows, training.known.padded(rows), width)
                 with atomic_write(path) as draft, draft.open("wb") as file:
@@ -176,13 +172,6 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
                 bar.update(len(rows))
             done += blocks
     return done
-
-
-def _opened(miner: Miner, task: Task, paths: list[Path]) -> Ranker | None:
-    """Open the miner unless everything is ranked; by all ranks or none, whatever each sees of the folder."""
-    if any(agreement.everyone(not all(path.exists() for path in paths))):
-        return ranker_of(miner, task)
-    return None
 
 
 def _put_together(folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from hardneg.pairs.base import PairFilter, Pairs
-from hardneg.system import agreement, distributed
+from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
 from hardneg.system.counts_in_words import counted
@@ -62,22 +62,17 @@ def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[
 def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path]:
     """Measure in blocks into `work`; ranks take turns."""
     work.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(pairs), BLOCK)
-    paths = [work / f"measured-{number:05d}.npy" for number in range(len(starts))]
-    # By all ranks or none, whatever each sees of the folder.
-    if any(agreement.everyone(not all(path.exists() for path in paths))):
+    cuts = [range(start, min(start + BLOCK, len(pairs))) for start in range(0, len(pairs), BLOCK)]
+    blocks = [(rows, work / f"measured-{number:05d}.npy") for number, rows in enumerate(cuts)]
+    if shared_blocks.any_missing(path for _, path in blocks):
         rule.open(pairs, work)
-    ranks, own = distributed.world_size(), distributed.rank()
-    with progress(-(-len(pairs) // ranks), f"pairs={name}", "pairs") as bar:
-        for number in range(own, len(paths), ranks):
-            block = pairs.take(slice(starts[number], starts[number] + BLOCK))
-            if paths[number].exists():
-                bar.skip(len(block))
-                continue
-            with atomic_write(paths[number]) as draft, draft.open("wb") as file:
-                np.save(file, rule.measure(block).astype(np.float32))
-            bar.update(len(block))
-    return paths
+    with progress(shared_blocks.share_of(len(pairs)), f"pairs={name}", "pairs") as bar:
+        for rows, path in shared_blocks.own(blocks, bar):
+            values = rule.measure(pairs.take(slice(rows.start, rows.stop)))
+            with atomic_write(path) as draft, draft.open("wb") as file:
+                np.save(file, values.astype(np.float32))
+            bar.update(len(rows))
+    return [path for _, path in blocks]
 
 
 def _hashed(pairs: Pairs) -> str:

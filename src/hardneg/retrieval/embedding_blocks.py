@@ -14,7 +14,7 @@ from torch import Tensor
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
-from hardneg.system import agreement, distributed
+from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import check_seen, taking_turns
 from hardneg.system.progress import Progress, progress
@@ -117,16 +117,13 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     rows = rows[np.argsort(table.lengths[rows], kind="stable")[::-1]]
     cuts = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
     paths = [folder / f"{name}-{index:05d}.npy" for index in range(len(cuts))]
-    mine = range(distributed.rank(), len(cuts), distributed.world_size())
     brought = model.embedded if side == DOCUMENT and len(rows) else None
     stored = None if brought is None else brought.reader(model)
     unit = "documents" if side == DOCUMENT else "queries"
-    with progress(sum(len(cuts[i]) for i in mine), f"embed {name}", unit) as bar:
-        for index in mine:
-            if paths[index].exists():
-                bar.skip(len(cuts[index]))
-                continue
-            write_array(paths[index], _vectors(model, side, cuts[index], stored, bar))
+    mine = sum(map(len, cuts[distributed.rank() :: distributed.world_size()]))
+    with progress(mine, f"embed {name}", unit) as bar:
+        for here, path in shared_blocks.own(list(zip(cuts, paths, strict=True)), bar):
+            write_array(path, _vectors(model, side, here, stored, bar))
     agreement.barrier()
     check_seen(paths)
     return Blocks(paths, rows, model.towers.dim)

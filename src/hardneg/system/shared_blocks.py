@@ -1,0 +1,35 @@
+"""Work in blocks that the ranks of a run do by turns: each is a file once it is done, so an attempt goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from pathlib import Path
+from typing import TypeVar
+
+from hardneg.system import agreement, distributed
+from hardneg.system.progress import Progress
+
+Rows = TypeVar("Rows", bound=Sized)
+
+
+def share_of(count: int) -> int:
+    """Return how many of so many rows a rank has to do, of blocks that are small beside them."""
+    return -(-count // distributed.world_size())
+
+
+def own(blocks: Sequence[tuple[Rows, Path]], bar: Progress, first: int = 0) -> Iterator[tuple[Rows, Path]]:
+    """Yield the blocks of this rank that have no file yet; those that have one count as done before.
+
+    `first` is how many blocks of the same work there were before these.
+    """
+    ranks = distributed.world_size()
+    for rows, path in blocks[(distributed.rank() - first) % ranks :: ranks]:
+        if path.exists():
+            bar.skip(len(rows))
+        else:
+            yield rows, path
+
+
+def any_missing(paths: Iterable[Path]) -> bool:
+    """Whether there is work left, as any rank sees the folder: all get one answer, and all of them must ask."""
+    return any(agreement.everyone(not all(path.exists() for path in paths)))
