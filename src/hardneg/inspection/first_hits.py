@@ -78,7 +78,7 @@ def _pool(data: RetrievalData, wanted: np.ndarray, most: int) -> Int32[np.ndarra
     everything = np.arange(len(data.corpus), dtype=np.int32)
     if len(everything) <= most:
         return everything
-    others = np.random.default_rng(0).permutation(np.setdiff1d(everything, wanted))
+    others = np.random.default_rng(0).permutation(np.delete(everything, wanted))
     return np.union1d(wanted, others[: max(most - len(wanted), 0)]).astype(np.int32)
 
 

@@ -62,6 +62,13 @@ class Task:
     queries: Int32[np.ndarray, " Q"] | None = None
     depth: int = 0
 
+    @property
+    def outside(self) -> Int32[np.ndarray, " R"]:
+        """The positives outside the pool: no candidates, but what is too close to them is judged all the same."""
+        inside = np.zeros(len(self.data.corpus), bool)
+        inside[self.pool] = True
+        return self.positives[~inside[self.positives]]
+
 
 def ranker_of(miner: Miner, task: Task) -> Ranker:
     """Open the miner for a task; a query that is itself a document is left out of its own list."""
@@ -156,9 +163,12 @@ def mining_pool(training: TrainingSet, documents: str) -> Int32[np.ndarray, " N"
     if documents == "all":
         return everything
     if documents == "not_held_out":
-        others = [qrels.relevant.docs for name, qrels in training.data.qrels.items() if name != training.split]
-        held_out = np.setdiff1d(np.concatenate([np.empty(0, np.int32), *others]), training.known.values)
-        return np.setdiff1d(everything, held_out)
+        ours = np.ones(len(everything), bool)
+        for name, qrels in training.data.qrels.items():
+            if name != training.split:
+                ours[qrels.relevant.docs] = False
+        ours[training.known.values] = True
+        return everything[ours]
     path = Path(documents)
     if not path.is_file():
         raise ConfigError(f"documents={documents!r} must be all, not_held_out or a file with one document id a line")

@@ -56,7 +56,7 @@ def baseline_run(
             inside = work / str(part.docs.start)
             inside.mkdir(parents=True, exist_ok=True)
             pool = np.arange(part.docs.start, part.docs.stop, dtype=np.int32)
-            pool = pool if documents is None else np.intersect1d(pool, documents)
+            pool = pool if documents is None else pool[np.isin(pool, documents)]
             rank = miner.open(Task(data, pool, np.empty(0, np.int32), inside, rows[here], depth))
             hits = rank(rows[here], np.full((here.stop - here.start, 1), -1, np.int32), depth)
             ids.append(hits.ids)

@@ -91,8 +91,7 @@ class BM25(Miner):
         corpus = task.data.corpus
         pool = self._index(corpus, task.pool, tokenizer)
         engine = engine_for(pool.index.size)
-        # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
-        rest = np.setdiff1d(task.positives, task.pool)
+        rest = task.outside
         outside = self._index(corpus, rest, tokenizer, like=pool.index) if len(rest) else None
         if outside is not None:
             words = len(tokenizer.get_vocab_dict())

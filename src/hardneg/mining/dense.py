@@ -112,8 +112,7 @@ class Dense(Miner):
             pool = model.shared.of(model)
         else:
             pool = document_blocks(model, task.pool, task.work)
-        # Positives outside the pool are no candidates, but what is too close to them is judged all the same.
-        rest = document_blocks(model, np.setdiff1d(task.positives, task.pool), task.work, "positives")
+        rest = document_blocks(model, task.outside, task.work, "positives")
         nearest = self._nearest(model, pool, task)
 
         def rank(queries: np.ndarray, positives: np.ndarray, k: int) -> Hits:

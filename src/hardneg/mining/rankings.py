@@ -89,7 +89,7 @@ class Ranking:
     def miner_identity(self) -> dict[str, Any]:
         """Name the miner, and that positives outside the pool have scores where rankings of before lack them."""
         partly = self.miner.newly_scores_outside and len(self.pool) < len(self.training.data.corpus)
-        outside = partly and np.setdiff1d(self.training.known.values, self.pool).size
+        outside = partly and not np.isin(self.training.known.values, self.pool).all()
         return self.miner.identity() | ({"outside": "scored"} if outside else {})
 
     def identity(self) -> dict[str, Any]:

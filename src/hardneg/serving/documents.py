@@ -73,8 +73,8 @@ class Documents:
         here = np.flatnonzero(~np.isnan(places.astype(np.float64)))
         there = places[here].astype(np.int64)
         changed = here[(self.digests[here] != other.digests[there]).any(axis=1)]
-        missing = np.setdiff1d(np.arange(len(self)), here)
-        extra = np.setdiff1d(np.arange(len(other)), there)
+        missing = np.delete(np.arange(len(self)), here)
+        extra = np.delete(np.arange(len(other)), there)
         return Difference(missing, changed, extra)
 
 
