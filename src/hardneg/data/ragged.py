@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
+from hardneg.data.distinct import distinct
+
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
@@ -19,7 +21,7 @@ class Ragged:
     @classmethod
     def of(cls, rows: np.ndarray, values: np.ndarray, n: int) -> Ragged:
         """Group `values` by `rows` (0 to n-1); each row is sorted and without repeats."""
-        pairs = np.unique(np.asarray(rows, np.int64) << 32 | np.asarray(values, np.int64))
+        pairs = distinct(np.asarray(rows, np.int64) << 32 | np.asarray(values, np.int64))
         counts = np.bincount(pairs >> 32, minlength=n)
         return cls(np.concatenate([[0], np.cumsum(counts)]), (pairs & 0xFFFFFFFF).astype(np.int32))
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Bool, Float32, Int32, Int64
 
+from hardneg.data.distinct import distinct
 from hardneg.data.equal_texts import equal_texts
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
@@ -110,7 +111,7 @@ class Qrels:
     @property
     def query_rows(self) -> Int32[np.ndarray, " q"]:
         """The queries with at least one relevant document, in row order."""
-        return np.unique(self.relevant.queries)
+        return distinct(self.relevant.queries)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from hardneg.data.distinct import distinct
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
@@ -49,7 +50,7 @@ class KnownPositives(CandidateFilter):
         judged = training.data.split(training.split)
         self._width = len(training.data.corpus)
         if self.mode != "drop_positives":
-            pairs = np.unique(judged.queries.astype(np.int64) * self._width + judged.docs)
+            pairs = distinct(judged.queries.astype(np.int64) * self._width + judged.docs)
             self._judged = Lookup(torch.from_numpy(pairs))
 
     def identity(self) -> dict[str, Any]:

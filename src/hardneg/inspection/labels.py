@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hardneg.data.distinct import distinct
 from hardneg.data.readers.split_names import SPLITS
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.inspection.texts import EXAMPLES, Alike
@@ -33,7 +34,7 @@ def _split(qrels: Qrels) -> dict[str, Any]:
         "queries": len(counts),
         "judgements": len(qrels),
         "relevant": len(relevant),
-        "relevant_documents": len(np.unique(relevant.docs)),
+        "relevant_documents": len(distinct(relevant.docs)),
         "grades": {f"{value:g}": int(n) for value, n in zip(values, times, strict=True)},
         "positives_per_query": {
             "mean": float(counts.mean()) if len(counts) else 0.0,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from hardneg.data.distinct import distinct
 from hardneg.data.readers.lines import Strict, lines_of_any_end
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
@@ -141,7 +142,7 @@ def tasks(
 
     Raises `DataError` where the pool holds nothing of a set.
     """
-    data, positives = training.data, np.unique(training.known.values)
+    data, positives = training.data, distinct(training.known.values)
     found = []
     for part, here in data.by_part(queries):
         inside, relevant = (rows[(rows >= part.docs.start) & (rows < part.docs.stop)] for rows in (pool, positives))

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
+from hardneg.data.distinct import distinct
 from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
@@ -110,8 +111,9 @@ def hide(training: TrainingSet, share: float, seed: int) -> Hidden:
 def _unknown(queries: Int[np.ndarray, " n"], docs: Int[np.ndarray, " n"], training: TrainingSet) -> Ragged:
     """Return the pairs that the training set does not know to be relevant, by query row."""
     width = len(training.data.corpus)
-    pairs = queries.astype(np.int64) * width + docs
-    pairs = np.setdiff1d(pairs, training.known.row_ids * width + training.known.values)
+    pairs = distinct(queries.astype(np.int64) * width + docs)
+    known = distinct(training.known.row_ids * width + training.known.values)
+    pairs = np.setdiff1d(pairs, known, assume_unique=True)
     return Ragged.of(pairs // width, pairs % width, len(training.data.queries))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int
 
+from hardneg.data.distinct import distinct
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import QUERY
 from hardneg.retrieval.embedding_blocks import SIZE, Blocks, document_blocks, embed_blocks
@@ -21,7 +22,7 @@ def stored_vectors(model: Model, training: TrainingSet, documents: str, cache: P
     if documents == "none":
         return StoredVectors(queries, None, documents)
     corpus = np.arange(len(training.data.corpus), dtype=np.int32)
-    asked = np.unique(training.positives.values).astype(np.int32) if documents == "positives" else corpus
+    asked = distinct(training.positives.values).astype(np.int32) if documents == "positives" else corpus
     return StoredVectors(queries, document_blocks(model, asked, cache / "vectors"), documents)
 
 

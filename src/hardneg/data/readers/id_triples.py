@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 from pyarrow import csv
 
+from hardneg.data.distinct import distinct
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -33,8 +34,8 @@ def read_triples(paths: list[Path], corpus: Texts, queries: Texts, complaints: C
     positives, negatives = np.empty(0, np.int64), np.empty(0, np.int64)
     for path in paths:
         for query, positive, negative in _rows(path, corpus, queries, complaints):
-            positives = np.union1d(positives, query << 32 | positive)
-            negatives = np.union1d(negatives, query << 32 | negative)
+            positives = distinct(positives, query << 32 | positive)
+            negatives = distinct(negatives, query << 32 | negative)
     return positives, negatives
 
 
@@ -53,8 +54,8 @@ def with_triples(
         return splits, None
     pairs = train.queries.astype(np.int64) << 32 | train.docs
     judged = pairs[train.scores <= 0] if train.gains is None else pairs[train.gains <= 0]
-    negatives = judged if triples is None else np.union1d(judged, triples[1])
-    negatives = np.setdiff1d(negatives, pairs[train.scores > 0])
+    negatives = distinct(judged) if triples is None else distinct(judged, triples[1])
+    negatives = np.setdiff1d(negatives, distinct(pairs[train.scores > 0]), assume_unique=True)
     if not len(negatives):
         return splits, None
     rows, docs = unpacked(negatives)  # sorted, each once: there may be tens of millions

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hardneg.data.distinct import distinct
 from hardneg.data.held_out import Shares, hold_out
 from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
@@ -89,7 +90,7 @@ class Pairs:
         queries = Texts.of([f"q{row}" for row in range(len(self.queries))], list(self.queries))
         qrels = {}
         for split, flat in self.positives.items():
-            rows, docs = unpacked(np.unique(np.array(flat, np.int64)))
+            rows, docs = unpacked(distinct(np.array(flat, np.int64)))
             qrels[split] = Qrels(rows, docs, np.ones(len(rows), np.float32))
         scored = self._scored()
         given = Ragged.of(*unpacked(np.array(self.negatives, np.int64)), len(queries)) if self.negatives else None
