@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from hardneg.system.terminal_tables import TITLE
 log = logging.getLogger(__name__)
 
 TOLD = ("done", "failed", "interrupted")
+PAUSE = 1.0  # seconds between two drawings of the table: it is asked for at every look at the processes
 
 
 @contextmanager
@@ -33,7 +35,15 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
     if console.is_terminal:
         # transient: the sweep ends with the whole table
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield lambda: live.update(drawn(read(), console.width, console.height), refresh=True)
+            last = -PAUSE
+
+            def draw() -> None:
+                nonlocal last
+                if time.monotonic() - last >= PAUSE:
+                    live.update(drawn(read(), console.width, console.height), refresh=True)
+                    last = time.monotonic()
+
+            yield draw
         return
     told = {folder: one.state for folder, one in zip(folders, read(), strict=True)}
 

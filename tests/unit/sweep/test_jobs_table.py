@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from hardneg.runs import status
+from hardneg.sweep import live_table
 from hardneg.sweep.jobs_table import Row, count, names, rows, show
 from hardneg.sweep.live_table import fitting, view
 
@@ -105,3 +109,15 @@ def test_without_a_terminal_each_change_is_one_line(sweep, caplog):
         look()
         look()
     assert [record.getMessage() for record in caplog.records] == ["[4/4] waits done  ndcg@10 0.7500"]
+
+
+@pytest.mark.parametrize(("pause", "times"), [(0.0, 3), (1000.0, 1)])
+def test_the_live_table_is_not_drawn_at_every_look(sweep, monkeypatch, pause, times):
+    drawings = []
+    monkeypatch.setattr(live_table, "Console", lambda **_: Console(file=io.StringIO(), force_terminal=True))
+    monkeypatch.setattr(live_table, "drawn", lambda rows, *_: Text(f"{drawings.append(rows)}"))
+    monkeypatch.setattr(live_table, "PAUSE", pause)
+    with view([sweep / name for name in "abcd"]) as look:
+        for _ in range(3):
+            look()
+    assert len(drawings) == times
