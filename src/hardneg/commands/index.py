@@ -25,7 +25,7 @@ def index(cfg: DictConfig) -> None:
     """Build, check, switch, and remove what is no longer kept."""
     from hardneg.config import classes
     from hardneg.config.command_words import command_line
-    from hardneg.data.open_set import open_set
+    from hardneg.data.open_set import open_documents
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
     from hardneg.runs.folder import with_checkpoint
@@ -39,7 +39,7 @@ def index(cfg: DictConfig) -> None:
     backend: Backend = classes.build(cfg.index)
     backend.check()
     encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)
-    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
+    data: RetrievalData = open_documents(classes.build(cfg.data), Path(cfg.cache))
     folder = IndexFolder(backend.path)
     with folder.writing():
         builder = Builder(folder, backend, encoder, cfg.shard, cfg.rebuild)
