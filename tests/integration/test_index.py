@@ -34,7 +34,7 @@ def ckpt(run, hardneg, small):
 
 def test_from_a_run_to_answers(hardneg, ckpt, small, tmp_path):
     said = hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=500").stderr
-    assert "2,000 documents: 2,000 to embed, 0 done already; about" in said and "fresh: build" in said
+    assert "2,000 documents: 2,000 to embed, about" in said and "fresh: build" in said
     assert (
         "2,000 documents: 2,000"
         not in hardneg("index", f"ckpt_path={ckpt}", "data=toy", "index.path=i", "shard=500").stderr
@@ -67,7 +67,7 @@ def test_a_deleted_document_is_found_and_leaves_though_it_is_judged(hardneg, ckp
     hardneg(*words)
     (folder / "corpus.jsonl").write_text("".join(documents[1:]))
     assert "1 deleted" in hardneg("check", "i", code=1).stdout
-    assert "5 documents, 0 embedded now" in hardneg(*words).stderr
+    assert "0 embedded now" in hardneg(*words).stderr
     assert "fresh: build" in hardneg("check", "i").stdout
     hardneg(*words, "-m")  # a sweep reads its data before the first job
     assert " d0 " not in hardneg("search", "i", "how to do number 0").stdout
