@@ -54,7 +54,7 @@ def test_a_run_prints_what_the_page_shows(hardneg, tmp_path):
     )
 
 
-def test_the_samples_of_an_index_and_a_search_are_of_the_code(hardneg, tmp_path):
+def test_the_samples_of_an_index_and_a_search_are_of_the_code(hardneg, tmp_path, monkeypatch):
     pairs(tmp_path / "pairs.csv")
     run = "outputs/second"
     said = hardneg(
@@ -67,8 +67,11 @@ def test_the_samples_of_an_index_and_a_search_are_of_the_code(hardneg, tmp_path)
     words = ["data=table", "data.path=pairs.csv", "index.path=my-index"]
     said = hardneg("index", f"ckpt_path={run}/checkpoints/best.ckpt", *words).stderr
     assert beginnings(texts[-2]) == beginnings(said)
+    assert not [line for line in said.splitlines() if len(line) > MOST]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # to rich, a terminal
+    monkeypatch.setenv("COLUMNS", str(MOST))
     said = hardneg("search", "my-index", "split a path into a pair").stdout
-    assert beginnings(texts[-1]) == beginnings(said)
+    assert beginnings(texts[-1]) == beginnings(said) and not [line for line in said.splitlines() if len(line) > MOST]
 
 
 def beginnings(text: str) -> list[str]:

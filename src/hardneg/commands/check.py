@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rich.text import Text
 
 from hardneg.config import classes
-from hardneg.data.open_set import open_set
+from hardneg.data.open_set import open_documents
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import with_checkpoint
 from hardneg.serving.freshness import Freshness, examine
@@ -41,7 +41,7 @@ def check(cfg: DictConfig) -> None:
     node = cfg.data if cfg.data is not None else source.get("data")
     given = [word for word in HydraConfig.get().overrides.task if is_data(word)]
     words = with_absolute_paths(classes.plain(cfg.data), given)[1] if given else ()  # for a command from any folder
-    corpus = None if node is None else open_set(classes.build(node), Path(cfg.cache)).corpus
+    corpus = None if node is None else open_documents(classes.build(node), Path(cfg.cache)).corpus
     encoder = TextEncoder.load(ckpt_path, cfg.device, cfg.precision)
     encoder = encoder.at(min(build.manifest.dim, encoder.towers.dim))
     hold = Hold(build.folder / NAME)

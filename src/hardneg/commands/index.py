@@ -25,7 +25,7 @@ def index(cfg: DictConfig) -> None:
     """Build, check, switch, and remove what is no longer kept."""
     from hardneg.config import classes
     from hardneg.config.command_words import command_line
-    from hardneg.data.open_set import open_set
+    from hardneg.data.open_set import open_documents
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
     from hardneg.runs.folder import with_checkpoint
@@ -34,12 +34,13 @@ def index(cfg: DictConfig) -> None:
     from hardneg.serving.index_folder import IndexFolder
     from hardneg.serving.opened_build import open_build
     from hardneg.serving.text_encoder import TextEncoder
+    from hardneg.system.screen import before_command, in_short, shortest
 
     cfg = with_checkpoint(cfg)
     backend: Backend = classes.build(cfg.index)
     backend.check()
     encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)
-    data: RetrievalData = open_set(classes.build(cfg.data), Path(cfg.cache))
+    data: RetrievalData = open_documents(classes.build(cfg.data), Path(cfg.cache))
     folder = IndexFolder(backend.path)
     with folder.writing():
         builder = Builder(folder, backend, encoder, cfg.shard, cfg.rebuild)
@@ -51,11 +52,13 @@ def index(cfg: DictConfig) -> None:
         else:
             folder.put_beside(build)
         folder.prune(cfg.keep, build, build.manifest.space if cfg.rebuild else None)
-    log.info("%s", opened.freshness)
+    log.info("%s", opened.freshness, extra=in_short(opened.freshness.in_short))
+    place = shortest(backend.path)
     if build.name in folder.stack()[:1]:
-        log.info('live: %s "..."', command_line("search", backend.path))
+        log.info("%s", before_command("live:", f'{command_line("search", place)} "..."'))
     else:
-        log.info("beside the live one; to switch: %s", command_line("index", "switch", backend.path, build.name))
+        switch = command_line("index", "switch", place, build.name)
+        log.info("%s", before_command("beside the live one; to switch:", switch))
 
 
 def source_of(cfg: DictConfig) -> dict:
@@ -100,7 +103,14 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def list_builds(folder: IndexFolder) -> None:
-    """Print the builds, oldest first; the next `hardneg index` removes those marked `other`."""
+    """Print the builds, oldest first; the next `hardneg index` removes those marked `other`.
+
+    On a terminal that has no room for it a checkpoint comes in a line of its own.
+    """
+    from hardneg.system.screen import shortest
+    from hardneg.system.terminal_tables import UNBOUNDED, console_at
+
+    console = console_at(UNBOUNDED)
     stack = folder.stack()
     places: dict[str, str] = {
         **dict.fromkeys(folder.beside, "beside"),
@@ -112,7 +122,9 @@ def list_builds(folder: IndexFolder) -> None:
         place = places.get(build.name, "other")
         backend = manifest.backend["_target_"].rsplit(".", 1)[-1]
         documents = counted(manifest.corpus["count"], "document")
-        sys.stdout.write(
-            f"{place:<8}{build.name}  {manifest.created[:16]}  {documents}  {backend}"
-            f"  {manifest.source.get('ckpt_path', '')}\n"
-        )
+        about = f"{place:<8}{build.name}  {manifest.created[:16]}  {documents}  {backend}"
+        checkpoint = manifest.source.get("ckpt_path", "")
+        if console.is_terminal and checkpoint:
+            checkpoint = shortest(checkpoint)
+        between = "  " if len(about) + 2 + len(checkpoint) <= console.width else f"\n{'':<8}"
+        sys.stdout.write(f"{about}{between}{checkpoint}\n")

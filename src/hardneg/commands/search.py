@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
 
 from hardneg.errors import UserError
 from hardneg.serving.http.limits import Limits, flag
 from hardneg.serving.opening import check_there, index_arguments, opened
+from hardneg.system.terminal_tables import console_at
 
 if TYPE_CHECKING:
     from hardneg.serving.live_index import Answer
+
+LEAST = 30  # columns of a text beside the id of its document
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -48,13 +53,23 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def show(query: str, answer: Answer) -> None:
-    """Print one query's documents, a line each (rank, score, id, text), and the freshness."""
-    width = shutil.get_terminal_size((120, 24)).columns
+    """Print one query's documents, a line each (rank, score, id, text), and the freshness.
+
+    On a terminal a text begins a line of its own where ids are as long as paths, and the freshness is broken at words.
+    """
+    console = console_at(120)
     longest = max((len(hit.id) for hit in answer.hits), default=0)
     sys.stdout.write(f"{query}\n")
     for rank, hit in enumerate(answer.hits, start=1):
-        before = f"{rank:>4}  {hit.score:.4f}  {hit.id:<{longest}}  "
-        text = " ".join(hit.text.split())
-        room = max(width - len(before), 20)
-        sys.stdout.write(f"{before}{text if len(text) <= room else text[: room - 3] + '...'}\n")
-    sys.stdout.write(f"{answer.freshness}\n\n")
+        before = f"{rank:>4}  {hit.score:.4f}  "
+        if console.is_terminal and console.width - len(before) - longest - 2 < LEAST:
+            sys.stdout.write(f"{before}{hit.id}\n")
+            before = " " * len(before)
+        else:
+            before += f"{hit.id:<{longest}}  "
+        text, room = " ".join(hit.text.split()), max(console.width - len(before), LEAST)
+        sys.stdout.write(f"{before}{text if cell_len(text) <= room else set_cell_size(text, room - 3) + '...'}\n")
+    said = answer.freshness
+    if console.is_terminal:
+        said = textwrap.fill(said, console.width, break_long_words=False, break_on_hyphens=False)
+    sys.stdout.write(f"{said}\n\n")

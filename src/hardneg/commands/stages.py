@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hardneg.config.composition import output_folder
-from hardneg.stages.recipe import Plan, make_plan, read_list, recipes
+from hardneg.stages.recipe import Plan, make_plan, read_list, recipes, with_kinds
 from hardneg.stages.request import PLACE, again, note
 
 ROOT = "paths.output_dir="
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str]) -> None:
     from hardneg.stages.run_stages import run
 
     again(plan.folder)  # relative paths still lead where they led at first
+    plan = with_kinds(plan)
     check(plan)
     note(plan, arguments)
     run(plan)

@@ -85,7 +85,7 @@ def _add(path: Path, into: Found) -> None:
 def _why_unfinished(status: Mapping[str, Any]) -> str:
     match status.get("state"):
         case "failed":
-            return f"failed (hardneg resume begins it anew): {status.get('error')}"
+            return f"failed (hardneg resume tries it again): {status.get('error')}"
         case "pruned":
             return "pruned: its search or race ended it early"
     return "not finished (no summary.json); hardneg resume continues it"

@@ -41,6 +41,14 @@ class Readable(Protocol):
         """Read it."""
 
 
+@runtime_checkable
+class ReadsDocuments(Protocol):
+    """A recipe of a data set whose documents can be read alone."""
+
+    def load_documents(self) -> RetrievalData:
+        """Read the same documents, without queries and judgements."""
+
+
 def open_set(recipe: Readable, cache: Path) -> RetrievalData:
     """Return the data set, from the cache where these files were read before; small sets are read each time.
 
@@ -48,12 +56,42 @@ def open_set(recipe: Readable, cache: Path) -> RetrievalData:
     folder that it names, and by the code that reads them: when any of these changes, it is read anew. Of several
     processes that ask together one reads. Raises what reading raises.
     """
+    identity = _identity(recipe, cache)
+    return recipe.load() if identity is None else _kept(cache, identity, recipe.load)
+
+
+def open_documents(recipe: Readable, cache: Path) -> RetrievalData:
+    """Return the documents of a data set as `open_set` does, alone where the recipe can read them so.
+
+    Queries and judgements need not fit the documents then, or be there; where the whole set was read before, it is
+    returned. Raises what reading raises.
+    """
+    if not isinstance(recipe, ReadsDocuments):
+        return open_set(recipe, cache)
+    identity = _identity(recipe, cache)
+    if identity is None:
+        return recipe.load_documents()
+    if _folder(cache, identity).exists():
+        return _kept(cache, identity, recipe.load)
+    return _kept(cache, [*identity, "documents"], recipe.load_documents)
+
+
+def _identity(recipe: Readable, cache: Path) -> list[Any] | None:
+    """What names a set in the cache; None for a small one, which is not kept."""
     files = [(str(path), path.stat()) for path in named_files(recipe, cache)]
     if sum(facts.st_size for _, facts in files) < WORTH_IT:
-        return recipe.load()
+        return None
     stats = [[path, facts.st_size, facts.st_mtime_ns] for path, facts in files]
-    name = fingerprint([type(recipe).__qualname__, _plain(recipe), stats, code()])
-    folder = built_once(cache / "data" / name, lambda unfinished: write(recipe.load(), unfinished))
+    return [type(recipe).__qualname__, _plain(recipe), stats, code()]
+
+
+def _folder(cache: Path, identity: list[Any]) -> Path:
+    return cache / "data" / fingerprint(identity)
+
+
+def _kept(cache: Path, identity: list[Any], load: Callable[[], RetrievalData]) -> RetrievalData:
+    """Return what the cache has under this name, or what `load` returns, which is then kept."""
+    folder = built_once(_folder(cache, identity), lambda unfinished: write(load(), unfinished))
     data = read(folder)
     if data.skipped:
         log.warning("data set %r: skipped %s", data.name, bad_rows(data.skipped))

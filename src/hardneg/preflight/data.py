@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from hardneg.config import classes
-from hardneg.data.open_set import open_set
+from hardneg.data.open_set import Readable, open_documents, open_set
 from hardneg.data.other_sets import others, splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.test_only import Own, open_for_testing, says_splits
@@ -32,7 +33,9 @@ class ReadOnce:
         node = classes.plain(cfg)
         if not node.get("data"):
             return
-        data = self._load(node["data"], Path(node.get("cache") or cache_folder()))
+        # A command without splits, such as `index`, asks no query.
+        opens = open_set if "split" in node else open_documents
+        data = self._load(node["data"], Path(node.get("cache") or cache_folder()), opens)
         splits = node.get("split")
         if isinstance(splits, str | list):
             for name in splits_of(splits):
@@ -57,11 +60,13 @@ class ReadOnce:
                     raise type(error)(f"evaluate.also.{name}: {error}") from error
                 self._tested.add(key)
 
-    def _load(self, node: dict[str, Any], cache: Path) -> RetrievalData:
+    def _load(
+        self, node: dict[str, Any], cache: Path, opens: Callable[[Readable, Path], RetrievalData]
+    ) -> RetrievalData:
         named = data_key(node)
         if self._read is None or self._read[0] != named:
             self._read = None  # before the next: memory holds one
-            self._read = (named, open_set(classes.build(node), cache))
+            self._read = (named, opens(classes.build(node), cache))
         return self._read[1]
 
 

@@ -19,7 +19,7 @@ from hardneg.runlog import wandb_read
 from hardneg.runlog.artifacts import Artifacts, check_kinds, trace
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.metrics_csv import read_rows
-from hardneg.system.screen import in_short
+from hardneg.system.screen import in_short, shortest
 
 if TYPE_CHECKING:
     import wandb
@@ -201,11 +201,10 @@ class WandbRun:
     def _announce(self, run: wandb.Run) -> None:
         if run.offline:
             runs = Path(self.dir) / "wandb"
-            shortest = min(str(runs), os.path.relpath(runs), key=len)
             log.info(
                 "W&B offline run %s in %s; view: %s",
                 *(run.id, Path(run.dir).parent, in_shell(["wandb", "leet", str(runs)])),
-                extra=in_short(f"W&B offline; view: {in_shell(['wandb', 'leet', shortest])}"),
+                extra=in_short(f"W&B offline; view: {in_shell(['wandb', 'leet', shortest(runs)])}"),
             )
         else:
             log.info("W&B run %s at %s", run.id, run.url)

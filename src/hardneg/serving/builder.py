@@ -26,6 +26,7 @@ from hardneg.serving.shards import Known
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import counted
+from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +106,12 @@ class Builder:
             measured={"seconds": round(seconds, 2), "embedded": embedded, f"recall@{NEAREST}": found},
         )
         manifest.write(build.folder)
-        say = "build %s: %s, %s embedded now, in %.1f s; %.1f%% of what exact search finds"
-        log.info(say, build.name, counted(len(documents), "document"), f"{embedded:,}", seconds, 100 * found)
+        did, hits = f"{embedded:,} embedded now, in {seconds:,.1f} s", f"{found:.1%} of what exact search finds"
+        log.info(
+            "build %s: %s, %s; %s",
+            *(build.name, counted(len(documents), "document"), did, hits),
+            extra=in_short(f"{did}; {hits}"),
+        )
         return build
 
     def _replaced(self) -> list[str]:
@@ -130,10 +135,14 @@ def _stays(build: Build, source: Mapping[str, Any]) -> bool:
     if not build.intact:
         return False
     if (gone := moved(build, source)) is None:
-        log.info("build %s is of these documents and this model: nothing to do", build.name)
+        log.info("nothing to do: build %s is of these documents and model", build.name)
         return True
     # A manifest is never rewritten, as readers hold it; the vectors are there, so another build costs little.
-    log.info("build %s names %s, which is not there any more: another one names its new place", build.name, gone)
+    log.info(
+        "build %s names %s, which is not there any more: another one names its new place",
+        *(build.name, gone),
+        extra=in_short("the checkpoint or the data have moved: another build names their new place"),
+    )
     return False
 
 

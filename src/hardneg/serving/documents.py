@@ -95,4 +95,4 @@ class Difference:
         return bool(len(self.missing) or len(self.changed) or len(self.extra))
 
     def __str__(self) -> str:
-        return f"{len(self.missing)} missing, {len(self.changed)} changed, {len(self.extra)} deleted"
+        return f"{len(self.missing):,} missing, {len(self.changed):,} changed, {len(self.extra):,} deleted"

@@ -17,10 +17,12 @@ from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import Progress, progress
+from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
 
 TIMED = 256  # documents that the estimate is made from
+CUT = "documents embedded now"  # of which some may be longer than the encoder reads
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Embedding:
         with progress(len(todo), "embed documents", "documents") as bar:
             for cut, folder in self.cuts():
                 shards.append(Shard(built_once(folder, partial(self._fill, cut=cut, bar=bar))))
-        if said := self.encoder.truncation.told("documents embedded now", "max_length"):
-            log.info("%s", said)
+        if said := self.encoder.truncation.told(CUT, "max_length"):
+            log.info("%s", said, extra=in_short(self.encoder.truncation.in_short(CUT, "max_length")))
         return shards
 
     def _fill(self, folder: Path, cut: range, bar: Progress) -> None:
@@ -87,15 +89,11 @@ def estimate(embedding: Embedding, todo: np.ndarray) -> float | None:
     embedding.encoder.documents(documents.texts.take(rows))
     pace = TIMED / (time.perf_counter() - begun)
     seconds = len(todo) / pace
+    begins, about = f"{total}: {len(todo):,} to embed", f"about {duration(seconds)} at {pace:,.0f}"
     log.info(
-        "%s: %s to embed, %s done already; about %s at %s documents a second (%s, %s)",
-        total,
-        f"{len(todo):,}",
-        known,
-        duration(seconds),
-        f"{pace:,.0f}",
-        embedding.encoder.device,
-        embedding.encoder.precision,
+        "%s, %s done already; %s documents a second (%s, %s)",
+        *(begins, known, about, embedding.encoder.device, embedding.encoder.precision),
+        extra=in_short(f"{begins}, {about} a second"),
     )
     return seconds
 

@@ -64,6 +64,11 @@ class Freshness:
             return f"fresh: {self.about} ({', '.join(finding.about for finding in self.findings)} checked)"
         return f"STALE: {self.about}: {'; '.join(finding.says for finding in self.findings if not finding.fresh)}"
 
+    @property
+    def in_short(self) -> str:
+        """The same with the number of checks where all is fresh."""
+        return f"fresh: {self.about} ({counted(len(self.findings), 'check')})" if self.fresh else str(self)
+
     def require(self) -> None:
         """Raise `StaleIndex` unless all is fresh."""
         if not self.fresh:

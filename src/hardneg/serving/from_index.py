@@ -23,6 +23,7 @@ from hardneg.serving.reader_hold import Hold
 from hardneg.serving.shards import Known, Shard
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import counted
+from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +70,14 @@ class IndexVectors(VectorSource):
                 shards |= {shard.name: shard for shard in build.shards}
         if not shards:
             if not self._said:
-                log.info("index %s is not of the model as it is now: documents are embedded", self.folder.root)
+                say = "index %s is not of the model as it is now: documents are embedded"
+                log.info(say, self.folder.root, extra=in_short(say.replace("index %s", "the index")))
             self._said = True
             return None
         known = Known(list(shards.values()))
         places = known.find(self._digests)
-        say = "index %s holds %d of %s as this model embeds them"
-        log.info(say, self.folder.root, int((places >= 0).sum()), counted(len(places), "document"))
+        holds = f"holds {(places >= 0).sum():,} of {counted(len(places), 'document')} as this model embeds them"
+        log.info("index %s %s", self.folder.root, holds, extra=in_short(f"the index {holds}"))
 
         def read(rows: np.ndarray) -> tuple[Bool[np.ndarray, " N"], Float32[np.ndarray, "n D"]]:
             here = places[rows]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from yaml import YAMLError
 
 from hardneg.config import started_with, studies
 from hardneg.config.command_words import key_of, quoted
+from hardneg.data.readers.guess import path_of, with_kind
 from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
@@ -95,6 +97,23 @@ def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: P
         given = (f"experiment={recipe}/{name}", f"stages={quoted(folder)}", *own)
         stages.append(Stage(name, command, folder / name, given))
     return Plan(recipe, folder, tuple(stages), config_dir)
+
+
+def with_kinds(plan: Plan) -> Plan:
+    """Give each stage the kind of the data at its `data.path`, as `hardneg train` does, and say each once.
+
+    Relative paths start in the current folder. Raises `ConfigError` where the kind is not certain.
+    """
+    stages, said = list[Stage](), list[str]()
+    for stage in plan.stages:
+        if stage.command != MERGE:
+            words, kind = with_kind(list(stage.overrides))
+            if kind is not None:
+                said.append(f"reading {path_of(words)} as data={kind} (data=... to read it otherwise)")
+            stage = replace(stage, overrides=tuple(words))
+        stages.append(stage)
+    sys.stderr.write("".join(f"hardneg stages: {line}\n" for line in dict.fromkeys(said)))
+    return replace(plan, stages=tuple(stages))
 
 
 def _merging(path: Path, folder: Path, earlier: Sequence[str]) -> tuple[str, ...]:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 # The `extra` of a message that the log file has, and the screen has not.
 ONLY_IN_FILE: dict[str, Any] = {"only_in_file": True}
+WIDTH = 80  # columns of a usual terminal
 CLEAN_LINE = "\r\x1b[K"  # to its beginning, and empty: a terminal has left ^C there
 
 
 def in_short(text: str) -> dict[str, Any]:
     """Return the `extra` of a message that the log file has as it is, and the screen in these words."""
     return {"in_short": text}
+
+
+def shortest(path: str | Path) -> str:
+    """Write a path as it is or from the current folder on, whichever is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
+def before_command(said: str, command: str) -> str:
+    """Put a command behind what is said, or whole into a line of its own where both are too long for a terminal."""
+    line = f"{said} {command}"
+    return line if len(line) <= WIDTH else f"{said}\n{command}"
 
 
 class Screen(logging.StreamHandler):

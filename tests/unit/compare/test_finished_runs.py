@@ -112,7 +112,7 @@ def test_unfinished_runs_are_listed_and_left_out(tmp_path):
     for status, says in (
         (
             {"state": "failed", "error": "the training has diverged"},
-            "failed (hardneg resume begins it anew): the training has diverged",
+            "failed (hardneg resume tries it again): the training has diverged",
         ),
         ({"state": "pruned"}, "pruned: its search or race ended it early"),
     ):

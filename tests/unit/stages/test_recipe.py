@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 from omegaconf import OmegaConf
@@ -16,7 +17,7 @@ from hardneg.commands import resume
 from hardneg.errors import ConfigError
 from hardneg.stages import run_stages
 from hardneg.stages.check_stages import check_begun
-from hardneg.stages.recipe import make_plan, read_list, recipes
+from hardneg.stages.recipe import make_plan, read_list, recipes, with_kinds
 
 
 @pytest.fixture
@@ -43,6 +44,22 @@ def test_overrides_are_for_all_stages_or_for_one(own, tmp_path):
     assert list(second.overrides) == ["experiment=two/2_second", *common, "batch_size=8", "data@data.sets.a=toy"]
     words = run_stages.command_of(second, own)
     assert words[:3] == ["train-teacher", "--config-dir", str(own)] and words[-1].startswith("hydra.run.dir=")
+
+
+def test_the_kind_of_data_is_guessed_as_in_a_training(own, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.csv").write_text("query,document\n")
+    (tmp_path / "lines.jsonl").write_text("{}\n")
+    plan_of = partial(make_plan, "two", folder=tmp_path / "run", config_dir=own)
+    for stage in with_kinds(plan_of(["data.path=pairs.csv"])).stages:
+        assert {"data=table", "data.path=pairs.csv"} < {*stage.overrides}
+    assert capsys.readouterr().err.count("reading pairs.csv as data=table") == 1
+    first, second = with_kinds(plan_of(["1_first:data.path=lines.jsonl", "2_second:data.path=pairs.csv"])).stages
+    assert "data=jsonl" in first.overrides and "data=table" in second.overrides
+    given = plan_of(["data=table", "data.path=lines.jsonl"])
+    assert with_kinds(given) == given
+    with pytest.raises(ConfigError, match=r"nothing\.csv: there is no such file or folder"):
+        with_kinds(plan_of(["data.path=nothing.csv"]))
 
 
 def test_a_stage_that_was_resumed_is_the_one_that_was_begun(own, tmp_path, monkeypatch):

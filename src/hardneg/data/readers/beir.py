@@ -9,7 +9,7 @@ from typing import Any
 from hardneg.data.held_out import hold_out
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
-from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.readers.packed import unpacked_name
@@ -50,17 +50,15 @@ class Beir(ReadsJudgements):
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
-        folder, complaints = located(self.path), Complaints(self.on_error)
-        if not folder.is_dir():
-            raise DataError(f"{folder}: not a folder; {EXPECTED}; {there_is(folder)}")
-        corpus = one_of(folder, "corpus.jsonl", EXPECTED)
+        folder, complaints = self._folder(), Complaints(self.on_error)
+        corpus = _corpus(folder, complaints)
         queries = one_of(folder, "queries.jsonl", EXPECTED)
         qrels = {
             split: Source(str(path), tsv_judgements(path, complaints)) for split, path in _qrels_files(folder).items()
         }
         data = judged_set(
             self.name or folder.resolve().name,
-            Source(str(corpus), json_lines(corpus, complaints)),
+            corpus,
             Source(str(queries), json_lines(queries, complaints)),
             qrels,
             complaints,
@@ -68,6 +66,23 @@ class Beir(ReadsJudgements):
             relevant_from=self.relevant_from,
         )
         return hold_out(data, self._shares())
+
+    def load_documents(self) -> RetrievalData:
+        """Read `corpus.jsonl` alone; raises as `load` does."""
+        folder, complaints = self._folder(), Complaints(self.on_error)
+        corpus = documents_of(_corpus(folder, complaints), complaints)
+        return documents_alone(self.name or folder.resolve().name, corpus, complaints)
+
+    def _folder(self) -> Path:
+        folder = located(self.path)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: not a folder; {EXPECTED}; {there_is(folder)}")
+        return folder
+
+
+def _corpus(folder: Path, complaints: Complaints) -> Source:
+    path = one_of(folder, "corpus.jsonl", EXPECTED)
+    return Source(str(path), json_lines(path, complaints))
 
 
 def _qrels_files(folder: Path) -> dict[str, Path]:

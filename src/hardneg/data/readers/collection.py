@@ -13,7 +13,7 @@ from hardneg.data.readers.collection_files import ROLES, files_of, qrels_by_spli
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import files_below, located, there_is
 from hardneg.data.readers.id_triples import Pairs, read_triples
-from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.tables import RetrievalData, Texts
@@ -72,9 +72,7 @@ class Collection(ReadsJudgements):
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
-        folder, complaints = located(self.path), Complaints(self.on_error)
-        if not folder.is_dir():
-            raise DataError(f"{folder}: not a folder; data=collection reads a folder of files; {there_is(folder)}")
+        folder, complaints = self._folder(), Complaints(self.on_error)
         files = self._files(folder)
         qrels = {split: _judged(path, complaints) for split, path in files["qrels"].items()}
 
@@ -82,7 +80,7 @@ class Collection(ReadsJudgements):
             return read_triples(files["triples"], corpus, queries, complaints) if files["triples"] else None
 
         data = judged_set(
-            self.name or "_".join(word for word in (folder.resolve().name, self.language) if word),
+            self._called(folder),
             collection_rows.documents(files["documents"], complaints),
             collection_rows.queries(files["queries"], tuple(self.fields), complaints),
             qrels,
@@ -92,6 +90,24 @@ class Collection(ReadsJudgements):
             triples=triples,
         )
         return hold_out(data, self._shares())
+
+    def load_documents(self) -> RetrievalData:
+        """Read the documents alone; raises as `load` does."""
+        folder, complaints = self._folder(), Complaints(self.on_error)
+        named = self.documents
+        files = _listed(folder, "documents", named) if named else files_of(folder, self.language)["documents"]
+        _refuse_none(folder, "documents", files)
+        corpus = documents_of(collection_rows.documents(files, complaints), complaints)
+        return documents_alone(self._called(folder), corpus, complaints)
+
+    def _folder(self) -> Path:
+        folder = located(self.path)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: not a folder; data=collection reads a folder of files; {there_is(folder)}")
+        return folder
+
+    def _called(self, folder: Path) -> str:
+        return self.name or "_".join(word for word in (folder.resolve().name, self.language) if word)
 
     def _files(self, folder: Path) -> dict[str, Any]:
         named = {role: getattr(self, role) for role in ROLES}
@@ -108,9 +124,13 @@ class Collection(ReadsJudgements):
         if not files["qrels"] and not files["triples"]:
             raise DataError(f"{folder}: no judgements ({EXPECTED['qrels']}); {_how('qrels')}; {there_is(folder)}")
         for role in ("documents", "queries"):
-            if not files[role]:
-                raise DataError(f"{folder}: no {role} ({EXPECTED[role]}); {_how(role)}; {there_is(folder)}")
+            _refuse_none(folder, role, files[role])
         return files
+
+
+def _refuse_none(folder: Path, role: str, files: Sequence[Path]) -> None:
+    if not files:
+        raise DataError(f"{folder}: no {role} ({EXPECTED[role]}); {_how(role)}; {there_is(folder)}")
 
 
 def _judged(path: Path, complaints: Complaints) -> Source:

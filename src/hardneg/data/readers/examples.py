@@ -16,6 +16,7 @@ from hardneg.data.readers.lines import BadRow
 log = logging.getLogger(__name__)
 
 TEXTS = "a string or a list of strings"
+UNKNOWN = "unknown document"  # why a row is bad that names one by an id that the corpus lacks
 LOOKED_AT = 20  # the first rows, one of which must tell what the columns are
 
 
@@ -201,7 +202,7 @@ class Examples:
             raise wrong_type(key, name, "a list of ids")
         if self.corpus is None or str(name) not in self.corpus:
             mend = "put corpus.jsonl {docid, text, title?} with every document beside the file, and name the folder"
-            raise BadRow("unknown document", f"document {str(name)!r} is in no corpus", mend)
+            raise BadRow(UNKNOWN, f"document {str(name)!r} is in no corpus", mend)
         return self.corpus[str(name)]
 
     def say(self, source: str, present: tuple[str, ...], row: Mapping[str, Any]) -> None:

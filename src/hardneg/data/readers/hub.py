@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ from hardneg.data.readers.examples import Examples
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
-from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.pairs import paired, paired_documents
 from hardneg.data.readers.split_names import split_name
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
@@ -75,17 +75,29 @@ class Hub(ReadsJudgements):
 
         Without a network a cached set is read, and one that is not cached fails within seconds.
         """
+        return self._read(self._judged, self._paired)
+
+    def load_documents(self) -> RetrievalData:
+        """Read the documents alone; raises as `load` does."""
+        return self._read(self._judged_documents, self._paired_documents)
+
+    def _read(
+        self,
+        judged: Callable[[JudgedHub, Layout, Complaints], RetrievalData],
+        pairs: Callable[[Complaints], RetrievalData],
+    ) -> RetrievalData:
+        """Read by `judged` what has a corpus, else by `pairs`."""
         complaints = Complaints(self.on_error)
         with hub_access.without_waiting(self.repo, self.qrels_repo or self.repo):
             hub = JudgedHub(self.repo, self.revision, self.subset, self.qrels_repo, complaints)
             layout = hub.layout() if self.config is None else None
             if layout is not None:
-                return self._judged(hub, layout, complaints)
+                return judged(hub, layout, complaints)
             if self.relevant_from is not None:
                 raise ConfigError(
                     f"data.relevant_from={self.relevant_from} is for judgements with grades, and pairs have none"
                 )
-            return self._paired(complaints)
+            return pairs(complaints)
 
     def _called(self) -> str:
         repo = Path(self.repo).expanduser().resolve().name if hub_access.is_local(self.repo) else self.repo
@@ -104,15 +116,26 @@ class Hub(ReadsJudgements):
         # Many sets have only test: the shares, which are defaults, are no error then.
         return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
+    def _judged_documents(self, hub: JudgedHub, layout: Layout, complaints: Complaints) -> RetrievalData:
+        return documents_alone(self._called(), documents_of(hub.corpus(layout), complaints), complaints)
+
     def _paired(self, complaints: Complaints) -> RetrievalData:
+        splits = self._splits(complaints)
+        return paired(self._called(), splits, None, self._shares(), complaints, self.columns, self.positive_from)
+
+    def _paired_documents(self, complaints: Complaints) -> RetrievalData:
+        splits = self._splits(complaints)
+        return paired_documents(self._called(), splits, None, complaints, self.columns, self.positive_from)
+
+    def _splits(self, complaints: Complaints) -> dict[str, Source]:
+        """The rows of each split."""
         found = hub_access.splits(self.repo, self.config, revision=self.revision)
         if self.split not in found:
             raise DataError(f"{self.repo}: no split {self.split!r} (data.split); there are: {', '.join(found)}")
         others = {name: dataset for name, dataset in found.items() if split_name(name) in ("dev", "test")}
         others.pop(self.split, None)
         splits = {"train": found[self.split], **by_split(self.repo, others)}
-        sources = {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
-        return paired(self._called(), sources, None, self._shares(), complaints, self.columns, self.positive_from)
+        return {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"

@@ -15,7 +15,7 @@ from hardneg.data.held_out import hold_out
 from hardneg.data.readers import hub_access
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.id_triples import Pairs
-from hardneg.data.readers.judged_sets import ReadsJudgements, judged_set
+from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.split_names import ALSO_DEV, SPLITS, split_name
 from hardneg.data.tables import RetrievalData, Texts
@@ -57,13 +57,8 @@ class IrDatasets(ReadsJudgements):
 
     def load(self) -> RetrievalData:
         """Read the set; raises `UserError` without the package, `DataError` for what it does not have or cannot get."""
-        package, complaints = _package(), Complaints(self.on_error)
-        ids = self._ids(package)
-        sets = {split: package.load(name) for split, name in ids.items()}
-        first = next(iter(ids.values()))
-        of_documents = {package.docs_parent_id(name) for name in ids.values()}
-        if len(of_documents) > 1:
-            raise DataError(f"data.splits are of different documents: {', '.join(sorted(of_documents))}; choose one")
+        complaints = Complaints(self.on_error)
+        ids, sets = self._sets()
 
         def triples(corpus: Texts, queries: Texts) -> Pairs | None:
             train = sets.get("train")
@@ -74,7 +69,7 @@ class IrDatasets(ReadsJudgements):
         with _explained(self.id):
             data = judged_set(
                 self.name or self.id,
-                Source(f"{first} [docs]", _documents(sets[next(iter(sets))])),
+                _corpus(ids, sets),
                 Source(f"{self.id} [queries]", _queries(sets.values())),
                 {
                     split: Source(f"{ids[split]} [qrels]", _qrels(dataset))
@@ -87,6 +82,22 @@ class IrDatasets(ReadsJudgements):
                 triples=triples,
             )
         return hold_out(data, self._shares())
+
+    def load_documents(self) -> RetrievalData:
+        """Read the documents alone; raises as `load` does."""
+        complaints = Complaints(self.on_error)
+        corpus = _corpus(*self._sets())
+        with _explained(self.id):
+            return documents_alone(self.name or self.id, documents_of(corpus, complaints), complaints)
+
+    def _sets(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """The id and the set of each split, all of the same documents."""
+        package = _package()
+        ids = self._ids(package)
+        of_documents = {package.docs_parent_id(name) for name in ids.values()}
+        if len(of_documents) > 1:
+            raise DataError(f"data.splits are of different documents: {', '.join(sorted(of_documents))}; choose one")
+        return ids, {split: package.load(name) for split, name in ids.items()}
 
     def _ids(self, package: ModuleType) -> dict[str, str]:
         """The id of each split; raises `DataError` with a list of those that exist."""
@@ -172,6 +183,12 @@ def _counted(rows: Iterable[Any], total: int | None, what: str) -> Iterator[tupl
             if number and number % LOOK == 0:
                 bar.update(LOOK)
             yield number, row
+
+
+def _corpus(ids: Mapping[str, str], sets: Mapping[str, Any]) -> Source:
+    """The documents, which all splits share."""
+    first = next(iter(ids))
+    return Source(f"{ids[first]} [docs]", _documents(sets[first]))
 
 
 def _documents(dataset: Any) -> Iterator[tuple[int, dict[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.readers.packed import unpacked_name
-from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.pairs import paired, paired_documents
 from hardneg.data.readers.split_names import ALSO_DEV
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
@@ -51,7 +52,19 @@ class Jsonl(HoldsOut):
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
-        path, complaints = located(self.path), Complaints(self.on_error)
+        complaints = Complaints(self.on_error)
+        name, splits, documents = self._sources(complaints)
+        return paired(self.name or name, splits, documents, self._shares(), complaints)
+
+    def load_documents(self) -> RetrievalData:
+        """Read the documents alone; raises as `load` does, but for lines that name by id what is gone."""
+        complaints = Complaints(self.on_error)
+        name, splits, documents = self._sources(complaints)
+        return paired_documents(self.name or name, splits, documents, complaints)
+
+    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, Source], Callable[[], Source] | None]:
+        """What the path holds: its name, the rows of each split, and the corpus beside them."""
+        path = located(self.path)
         if path.is_dir():
             name, files, corpus = path.resolve().name, _files(path), maybe(path, "corpus.jsonl")
         elif path.is_file():
@@ -60,7 +73,7 @@ class Jsonl(HoldsOut):
             raise DataError(f"{path}: no such file; {EXPECTED}; {there_is(path)}")
         splits = {split: Source(str(file), json_lines(file, complaints)) for split, file in files.items()}
         documents = (lambda: Source(str(corpus), json_lines(corpus, complaints))) if corpus else None
-        return paired(self.name or name, splits, documents, self._shares(), complaints)
+        return name, splits, documents
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -58,7 +58,7 @@ def judged_set(
     Layout: corpus rows {_id, title?, text}, query rows {_id, text}, judgement rows (query id, document id, score).
     Ids are strings; where all of a file are whole numbers they are read as strings, and that is logged.
     """
-    documents = _texts(corpus, document_text, complaints)
+    documents = documents_of(corpus, complaints)
     questions = _texts(queries, _query_text, complaints)
     bars = bar_of(relevant_from, qrels)
     splits = {name: judgements(source, documents, questions, complaints, bars[name]) for name, source in qrels.items()}
@@ -94,15 +94,34 @@ def finished(
     """
     qrels = {split: judged for split, judged in qrels.items() if len(judged)}
     parts = {"documents": len(corpus), "queries": len(queries), "judgements": sum(map(len, qrels.values()))}
-    missing = [part for part, n in parts.items() if not n]
-    if missing:
+    skipped = _reported(name, parts, complaints)
+    return RetrievalData(name, corpus, queries, qrels, given=negatives, skipped=skipped)
+
+
+def documents_alone(name: str, corpus: Texts, complaints: Complaints) -> RetrievalData:
+    """Report what was skipped and build a set of documents, without any query or judgement: what an index needs.
+
+    Raises `DataError` if there are no documents.
+    """
+    skipped = _reported(name, {"documents": len(corpus)}, complaints)
+    return RetrievalData(name, corpus, Texts.of([], []), {}, skipped=skipped)
+
+
+def documents_of(source: Source, complaints: Complaints) -> Texts:
+    """Read documents, rows {_id, title?, text}."""
+    return _texts(source, document_text, complaints)
+
+
+def _reported(name: str, parts: Mapping[str, int], complaints: Complaints) -> dict[str, int]:
+    """Say what was skipped and return it; raises `DataError` if a part has nothing left."""
+    if missing := [part for part, n in parts.items() if not n]:
         skipped = ", ".join(f"{reason}: {n}" for reason, n in complaints.skipped.items()) or "nothing"
         raise DataError(
             f"data set {name!r} has no {' and no '.join(missing)} left (skipped: {skipped}); "
             "load it with data.on_error=raise to see the first bad row"
         )
     complaints.report(name)
-    return RetrievalData(name, corpus, queries, qrels, given=negatives, skipped=dict(complaints.skipped))
+    return dict(complaints.skipped)
 
 
 def _query_text(row: Mapping[str, Any]) -> str:

@@ -57,6 +57,11 @@ class NanoBeir:
             return next(iter(hubs.values())).load()
         return Mix(hubs, name=self.name or Path(self.repo).name).load()
 
+    def load_documents(self) -> RetrievalData:
+        """Read the documents of one set alone, several sets whole; raises as `load` does."""
+        names = self._names()
+        return self._set(names[0]).load_documents() if len(names) == 1 else self.load()
+
     def _names(self) -> list[str]:
         """The sets' names as published; capitals and a `Nano` in front do not matter."""
         known = {name.lower(): f"Nano{name}" for name in SETS}

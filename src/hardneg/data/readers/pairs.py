@@ -15,9 +15,9 @@ from hardneg.data.distinct import distinct
 from hardneg.data.held_out import Shares, hold_out
 from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
-from hardneg.data.readers.examples import Example, Examples
+from hardneg.data.readers.examples import UNKNOWN, Example, Examples
 from hardneg.data.readers.fields import Source, document_text, id_in
-from hardneg.data.readers.judged_sets import finished
+from hardneg.data.readers.judged_sets import documents_alone, finished
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, RetrievalData, Texts
@@ -26,10 +26,13 @@ log = logging.getLogger(__name__)
 
 
 class Pairs:
-    """Collects pairs and triples; documents and queries are identified by their exact text, in order of appearance."""
+    """Collects pairs and triples; documents and queries are identified by their exact text, in order of appearance.
 
-    def __init__(self, complaints: Complaints) -> None:
-        self.complaints = complaints
+    With `documents_alone` a row that names a document which the corpus lacks is passed over: there is none to take in.
+    """
+
+    def __init__(self, complaints: Complaints, documents_alone: bool = False) -> None:
+        self.complaints, self.documents_alone = complaints, documents_alone
         self.documents: dict[str, int] = {}
         self.queries: dict[str, int] = {}
         self.positives: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
@@ -46,6 +49,8 @@ class Pairs:
             try:
                 example = examples(row)
             except BadRow as bad:
+                if self.documents_alone and examples.corpus is not None and bad.reason == UNKNOWN:
+                    continue
                 bad.in_one_row = bad.in_one_row or not first  # rows before it were read
                 self.complaints.about(source.name, line, bad)
                 continue
@@ -86,7 +91,7 @@ class Pairs:
 
     def data(self, name: str) -> RetrievalData:
         """Build the set; raises `DataError` if nothing was taken in."""
-        corpus = Texts.of([f"d{row}" for row in range(len(self.documents))], list(self.documents))
+        corpus = self.corpus()
         queries = Texts.of([f"q{row}" for row in range(len(self.queries))], list(self.queries))
         qrels = {}
         for split, flat in self.positives.items():
@@ -96,6 +101,10 @@ class Pairs:
         given = Ragged.of(*unpacked(np.array(self.negatives, np.int64)), len(queries)) if self.negatives else None
         data = finished(name, corpus, queries, qrels, given, self.complaints)
         return replace(data, scored=scored, query_prompt=self._prompt(name))
+
+    def corpus(self) -> Texts:
+        """Build the table of documents."""
+        return Texts.of([f"d{row}" for row in range(len(self.documents))], list(self.documents))
 
     def _scored(self) -> PairScores | None:
         """Order the scores; complains about a pair with two scores."""
@@ -143,15 +152,41 @@ def paired(
     A split's rows come from one table, or from several of one layout. `documents` opens the extra documents, which rows
     may name by id. Raises `DataError` if nothing is left.
     """
-    pairs = Pairs(complaints)
-    corpus = None if documents is None else ById(documents, complaints)
+    return hold_out(_read(Pairs(complaints), splits, documents, columns, positive_from).data(name), shares)
+
+
+def paired_documents(
+    name: str,
+    splits: Mapping[str, Source | Sequence[Source]],
+    documents: Callable[[], Source] | None,
+    complaints: Complaints,
+    columns: Mapping[str, Any] | None = None,
+    positive_from: int | float | None = None,
+) -> RetrievalData:
+    """Read the documents of `paired` alone, in the same order; rows may name by id some that are gone.
+
+    Raises `DataError` if nothing is left.
+    """
+    pairs = _read(Pairs(complaints, documents_alone=True), splits, documents, columns, positive_from)
+    return documents_alone(name, pairs.corpus(), complaints)
+
+
+def _read(
+    pairs: Pairs,
+    splits: Mapping[str, Source | Sequence[Source]],
+    documents: Callable[[], Source] | None,
+    columns: Mapping[str, Any] | None,
+    positive_from: int | float | None,
+) -> Pairs:
+    """Take in each split's rows, then the extra documents."""
+    corpus = None if documents is None else ById(documents, pairs.complaints)
     for split, sources in splits.items():
         examples = Examples(columns, positive_from, corpus)
         for source in [sources] if isinstance(sources, Source) else sources:
             pairs.add(source, split, examples)
     if corpus is not None:
         pairs.add_documents(corpus.documents(), corpus.repeated)
-    return hold_out(pairs.data(name), shares)
+    return pairs
 
 
 class ById(Mapping[str, str]):

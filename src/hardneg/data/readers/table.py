@@ -28,7 +28,7 @@ from hardneg.data.readers.folders import (
 )
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.lines import BadRow, Complaints
-from hardneg.data.readers.pairs import paired
+from hardneg.data.readers.pairs import paired, paired_documents
 from hardneg.data.readers.split_names import IN_FILE_NAMES, SPLITS, split_name
 from hardneg.data.readers.table_files import kind_of, table_rows
 from hardneg.data.tables import RetrievalData
@@ -88,12 +88,20 @@ class Table(HoldsOut):
     def load(self) -> RetrievalData:
         """Read the table; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
         if is_hub_name(self.path) and not Path(self.path).exists():
-            return self._from_hub()
+            return self._from_hub(Hub.load)
         complaints = Complaints(self.on_error)
         name, splits, documents = self._sources(complaints)
         return paired(
             self.name or name, splits, documents, self._shares(), complaints, self.columns, self.positive_from
         )
+
+    def load_documents(self) -> RetrievalData:
+        """Read the documents alone; raises as `load` does, but for rows that name by id what is gone."""
+        if is_hub_name(self.path) and not Path(self.path).exists():
+            return self._from_hub(Hub.load_documents)
+        complaints = Complaints(self.on_error)
+        name, splits, documents = self._sources(complaints)
+        return paired_documents(self.name or name, splits, documents, complaints, self.columns, self.positive_from)
 
     def _sources(
         self, complaints: Complaints, head: bool = False
@@ -154,9 +162,9 @@ class Table(HoldsOut):
             revision=self.revision,
         )
 
-    def _from_hub(self) -> RetrievalData:
+    def _from_hub(self, load: Callable[[Hub], RetrievalData]) -> RetrievalData:
         try:
-            return self._hub().load()
+            return load(self._hub())
         except DataError as error:
             raise DataError(
                 f"{self.path}: no such file or folder here, so taken as a name on the hub; {error}"
