@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -12,7 +11,7 @@ from omegaconf import OmegaConf
 
 from hardneg.config import composition
 
-CONF = Path(os.environ.get("HARDNEG_TEST_CONF") or Path(__file__).parents[2] / "conf").resolve()
+CONF = (Path(__file__).parents[2] / "conf").resolve()
 
 
 def names(group):

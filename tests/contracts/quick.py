@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -38,12 +39,14 @@ def entry_points_once(group: str) -> Any:
 def everything_once(put: Callable[[Any, str, Any], None]) -> None:
     """Let each yaml, interpolation and choice of yamls be read once, by setting attributes as `put` does."""
     import lightning.fabric.utilities.registry
+    import omegaconf
     import omegaconf._utils
     import omegaconf.base
     from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultMetric
 
     for (place, name), once in zip(places(), (reading_once(), choosing_once(), merging_once()), strict=True):
         put(place, name, once)
+    put(omegaconf.DictConfig, "__deepcopy__", copying_jobs_by_pickle())
     put(lightning.fabric.utilities.registry, "entry_points", entry_points_once)
     put(_ResultMetric, "to", moving_where_there_is_a_way())
 
@@ -51,6 +54,27 @@ def everything_once(put: Callable[[Any, str, Any], None]) -> None:
     put(yaml, "load", parsing_once())
     for module in (omegaconf.base, omegaconf._utils):
         put(module, "parse", parse)
+
+
+def copying_jobs_by_pickle() -> Callable[..., Any]:
+    """Return OmegaConf's method that copies a config, which takes half the time for whole ones, with Hydra's own part.
+
+    A run makes three such copies, and each config that is composed one.
+    """
+    from omegaconf import DictConfig
+
+    copied = DictConfig.__deepcopy__
+
+    @functools.wraps(copied)
+    def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
+        inside = self._content if isinstance(self._content, dict) else {}
+        whole = not memo and "hydra" in inside and self._get_parent() is None
+        if whole and all(node._get_parent() is self for node in inside.values()):
+            with contextlib.suppress(pickle.PicklingError):  # a launcher's classes, as below
+                return pickle.loads(pickle.dumps(self))
+        return copied(self, memo)
+
+    return __deepcopy__
 
 
 def compose_one() -> None:
@@ -82,6 +106,9 @@ def places() -> list[tuple[Any, str]]:
     from hydra._internal import config_loader_impl
     from hydra.core.plugins import Plugins
 
+    from hardneg.config import yaml_sources
+
+    yaml_sources.register()  # as commands do: Hydra keeps the sources that it is told of first
     Plugins.instance()  # as it looks for plug-ins it runs their modules anew, and with them makes the next class anew
     from hydra._internal.core_plugins.file_config_source import FileConfigSource
 

@@ -1,17 +1,13 @@
-"""The contracts find what is broken: newcomers' yamls in a folder of theirs, tested by pytest in another process."""
+"""The contracts find what is broken: newcomers' yamls in a folder of theirs, tested as test_contracts.py tests ours."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+from hardneg.testing import promises
+
 BM25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2, "b": 0.75, "language": None, "stopwords": None}
 STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "documents": "all", "teacher": None, "relabel": None}
 STORED |= {"miner": BM25}
@@ -41,7 +37,7 @@ BROKEN = {  # yaml -> class, arguments and the check that must fail
 
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory):
-    """Run the contracts on the newcomers; return the failed tests by name, with what they say."""
+    """Hold the newcomers to the contracts; return the promises that are broken by name, with what is said of them."""
     conf = tmp_path_factory.mktemp("newcomers") / "conf"
     for key, (cls, arguments, *_) in (GOOD | BROKEN).items():
         body = json.dumps({"_target_": f"newcomers.{cls}", **arguments})  # JSON is YAML
@@ -49,13 +45,15 @@ def failures(tmp_path_factory):
         (conf / f"{key}.yaml").write_text(f"# @package {key.replace('/', '.')}\n{body}\n")
     misplaced = (conf / "filter" / "good_filter.yaml").read_text().replace("filter.good_filter", "filter.other")
     (conf / "filter" / "misplaced.yaml").write_text(misplaced)
-    env = {**os.environ, "HARDNEG_TEST_CONF": str(conf), "HARDNEG_TARGETS": "newcomers.", "PYTHONPATH": str(HERE)}
-    env["COLUMNS"] = "1000"  # pytest cuts what a failure says at the width
-    options = ["-q", "--tb=no", "-p", "no:cacheprovider"]
-    command = [sys.executable, "-m", "pytest", *options, str(HERE / "test_contracts.py")]
-    done = subprocess.run(command, env=env, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
-    return dict(re.findall(r"^FAILED \S+?::\w+\[(\S+)\] - (.*)", done.stdout, re.M))
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARDNEG_TARGETS", "newcomers.")
+        for promise in promises(conf):
+            try:
+                promise.hold()
+            except Exception as failure:
+                found[str(promise)] = str(failure)
+    return found
 
 
 @pytest.mark.parametrize("key", BROKEN)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import confs
 import hydra
 import quick
 from hydra import initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import composition
 
@@ -33,6 +35,10 @@ def composed(words, name="train"):
             cfg = hydra.compose(name, list(words), return_hydra_config=True)
         except hydra.errors.HydraException as error:
             return repr(error)
+    return described(cfg)
+
+
+def described(cfg):
     flags = [node._metadata.flags for node in (cfg, cfg.hydra, cfg.hydra.runtime)]
     return OmegaConf.to_yaml(cfg), flags
 
@@ -45,3 +51,17 @@ def test_a_config_is_what_hydra_itself_composes(monkeypatch):
     for place, name in quick.places():
         monkeypatch.setattr(place, name, getattr(place, name).__wrapped__)
     assert ours == [composed(*case) for case in cases] * 2
+
+
+def test_a_copy_of_a_config_is_what_omegaconf_itself_copies():
+    """Hydra's own part too, whose nodes are of classes, and which reads the rest."""
+    composition.register_resolvers()
+    with initialize_config_dir(str(confs.CONF), version_base="1.3"):
+        cfg = hydra.compose("train", ["hydra/launcher=processes"], return_hydra_config=True)
+    ours, theirs = copy.deepcopy(cfg), DictConfig.__deepcopy__.__wrapped__(cfg, {})
+    assert described(ours) == described(theirs) == described(cfg)
+    assert [OmegaConf.get_type(one.hydra.runtime) for one in (ours, theirs)] == [
+        OmegaConf.get_type(cfg.hydra.runtime)
+    ] * 2
+    ours.hydra.job.name, ours.seed = "another", 5
+    assert described(theirs) == described(cfg) and ours.hydra._get_parent() is ours

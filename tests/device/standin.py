@@ -15,6 +15,7 @@ nothing about the numerics of a GPU's kernels.
 from __future__ import annotations
 
 import collections
+import functools
 import traceback
 from typing import ClassVar
 
@@ -22,7 +23,6 @@ import torch
 from lightning.pytorch.accelerators import Accelerator
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "standin"
@@ -235,9 +235,9 @@ class _Backend:
 
 def _run(func, args, kwargs):
     """Run an operator on the numbers, as the device would let it."""
-    operator = func._schema.name.removeprefix("aten::")
+    operator = _name(func)
     target = None if kwargs.get("device") is None else torch.device(kwargs["device"])
-    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    tensors = [*_tensors(args), *_tensors(kwargs.values())]
     involved = any(isinstance(one, OnDevice) for one in tensors)
     if not involved and (target is None or target.type != NAME):
         return func(*args, **kwargs)
@@ -245,20 +245,42 @@ def _run(func, args, kwargs):
         _check_devices(operator, args, tensors)
     if StandIn.active is not None and _waits(operator, args, kwargs, target, tensors):
         StandIn.active.note(operator)
-    out = func(*tree_map(_bare, args), **tree_map(_bare, kwargs))
+    out = func(*_bare(args), **{key: _bare(value) for key, value in kwargs.items()})
     if target is not None and target.type != NAME:
         return out
     known = {id(one.held): one for one in tensors if isinstance(one, OnDevice)}  # what was given to be written into
-    return tree_map(lambda one: _wrapped(one, known) if isinstance(one, torch.Tensor) else one, out)
+    return _wrapped(out, known)
 
 
-def _wrapped(tensor, known):
-    return known[id(tensor)] if id(tensor) in known else OnDevice(tensor)
+@functools.cache
+def _name(func):
+    return func._schema.name.removeprefix("aten::")
+
+
+# Operators take and return values, and lists and tuples of them. PyTorch's own walk through what may be any tree took
+# nearly half of a test's time.
+
+
+def _tensors(values):
+    """Every tensor in some values."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _wrapped(value, known):
+    if isinstance(value, torch.Tensor):
+        return known[id(value)] if id(value) in known else OnDevice(value)
+    return type(value)(_wrapped(one, known) for one in value) if isinstance(value, list | tuple) else value
 
 
 def _bare(value):
     if isinstance(value, OnDevice):
         return value.held
+    if isinstance(value, list | tuple):
+        return type(value)(map(_bare, value))
     return torch.device("cpu") if isinstance(value, torch.device) else value
 
 
@@ -267,7 +289,7 @@ def _check_devices(operator, args, tensors):
     if operator in COPIES:
         return
     if operator in INDEXING and isinstance(args[0], OnDevice):
-        index = {id(one) for one in tree_leaves(args[1]) if isinstance(one, torch.Tensor)}
+        index = {id(one) for one in _tensors(args[1])}
         tensors = [one for one in tensors if id(one) not in index]
     if any(not isinstance(one, OnDevice) and one.dim() > 0 for one in tensors):
         raise RuntimeError(f"{operator}: expected all tensors to be on the same device, found {NAME}:0 and cpu")
@@ -281,7 +303,7 @@ def _waits(operator, args, kwargs, target, tensors):
         crosses = isinstance(source, OnDevice) != to_device
         return crosses and not (kwargs.get("non_blocking") or (operator == "copy_" and args[2:3] == (True,)))
     if operator in INDEXING:
-        index = [one for one in tree_leaves(args[1]) if isinstance(one, torch.Tensor)]
+        index = [*_tensors(args[1])]
         fills = operator != "index" and len(index) == 1 and args[2].numel() == 1  # done as masked_fill
         by_mask = any(one.dtype in (torch.bool, torch.uint8) for one in index) and not fills
         return by_mask or any(not isinstance(one, OnDevice) and one.dim() > 0 for one in index)

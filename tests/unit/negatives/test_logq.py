@@ -60,9 +60,11 @@ def test_a_queue_expects_a_document_as_the_chance_that_it_was_seen_at_all():
 
 
 @pytest.mark.parametrize("drawn", [0, 2])
-@pytest.mark.parametrize("names", [("in_batch",), ("queue",), ("in_batch", "queue")])
-def test_every_document_counts_once_in_the_long_run_however_popular(names, drawn):
-    """The sum over all other documents that a row's columns estimate, one by one, over many steps of a run."""
+def test_every_document_counts_once_in_the_long_run_however_popular(drawn):
+    """The sum over all other documents that a row's columns estimate, one by one, over many steps of a run.
+
+    By each source, and by both: of the same steps, which take longer than what is asked of them.
+    """
     rng, docs, rows, steps = np.random.default_rng(0), 12, 6, 1200
     popularity = 1 / np.arange(1, docs + 1)
     popularity /= popularity.sum()
@@ -70,24 +72,28 @@ def test_every_document_counts_once_in_the_long_run_however_popular(names, drawn
     for source in sources.values():
         source.popularity = torch.from_numpy(popularity.astype(np.float32))
     q, d = random_units(rows, 2), random_units(rows, 1 + drawn, 2).detach()
-    seen, others = np.zeros(docs), np.zeros(docs)
+    seen, others = {kind: np.zeros(docs) for kind in (*sources, "both")}, np.zeros(docs)
     for step in range(-10, steps):  # until the queue is full
         positives = rng.choice(docs, (rows, 1), p=popularity)
         batch = make_batch(np.concatenate([positives, rng.integers(docs, size=(rows, drawn))], axis=1))
-        c = Candidates.own(q, d, batch, NAMES)
-        for name in names:
-            c = c.add(q, sources[name](q, d, batch), name)
-        sources["queue"].update(d, batch)
         if step >= 0:
-            sampled = c.negative[0] & ~c.log_q[0].isnan()  # drawn negatives are beside the estimate
-            np.add.at(seen, c.ids[0, sampled].numpy(), (-c.log_q[0, sampled]).exp().numpy())
+            own, columns = Candidates.own(q, d, batch, NAMES), {name: sources[name](q, d, batch) for name in sources}
+            found = {name: own.add(q, columns[name], name) for name in sources}
+            found["both"] = found["in_batch"].add(q, columns["queue"], "queue")
+            for kind, c in found.items():
+                sampled = c.negative[0] & ~c.log_q[0].isnan()  # drawn negatives are beside the estimate
+                np.add.at(seen[kind], c.ids[0, sampled].numpy(), (-c.log_q[0, sampled]).exp().numpy())
             others += ~np.isin(np.arange(docs), batch.doc_ids[0].numpy())
-    np.testing.assert_allclose(seen / others, 1, atol=0.2)
+        sources["queue"].update(d, batch)
+    for kind in seen:
+        np.testing.assert_allclose(seen[kind] / others, 1, atol=0.2, err_msg=kind)
 
 
-@pytest.mark.parametrize("names", [("in_batch",), ("in_batch", "queue")])
-def test_every_document_counts_once_where_a_loss_leaves_drawn_negatives_out(names):
-    """Those that were drawn for a row too, of which it then has sampled copies alone; and beside other drawn ones."""
+def test_every_document_counts_once_where_a_loss_leaves_drawn_negatives_out():
+    """Those that were drawn for a row too, of which it then has sampled copies alone; and beside other drawn ones.
+
+    In the columns of in_batch, and with those of a queue.
+    """
     rng, docs, rows, steps = np.random.default_rng(0), 12, 6, 800
     labels = ("positive", "drawn", "other", "in_batch", "queue")
     popularity = 1 / np.arange(1, docs + 1)
@@ -96,24 +102,27 @@ def test_every_document_counts_once_where_a_loss_leaves_drawn_negatives_out(name
     for source in sources.values():
         source.popularity = torch.from_numpy(popularity.astype(np.float32))
     q, d = random_units(rows, 2), random_units(rows, 3, 2).detach()
-    reads = {"sampled alone": names, "one of two": (*names, "other"), "all": labels[1:]}
-    seen, others = {kind: np.zeros(docs) for kind in reads}, {kind: np.zeros(docs) for kind in reads}
+    both = ("in_batch", "queue")
+    reads = {"sampled alone": (), "one of two": ("other",), "all": ("drawn", "other")}  # beside what is sampled
+    asked = [(names, kind) for names in (both[:1], both) for kind in reads]
+    seen, others = {one: np.zeros(docs) for one in asked}, {one: np.zeros(docs) for one in asked}
     for step in range(-10, steps):  # until the queue is full
         positives = rng.choice(docs, (rows, 1), p=popularity)
         ids = np.concatenate([positives, rng.integers(docs, size=(rows, 2))], axis=1)
         batch = replace(make_batch(ids), source=torch.tensor([[0, 1, 2]]).expand(rows, 3))
-        c = Candidates.own(q, d, batch, labels)
-        for name in names:
-            c = c.add(q, sources[name](q, d, batch), name)
+        if step >= 0:
+            c = Candidates.own(q, d, batch, labels).add(q, sources["in_batch"](q, d, batch), "in_batch")
+            found = {both[:1]: c, both: c.add(q, sources["queue"](q, d, batch), "queue")}
+            for names, kind in asked:
+                read_c = found[names].of_sources((*names, *reads[kind]))
+                sampled = read_c.negative[0] & ~read_c.log_q[0].isnan()
+                counted = (-read_c.log_q[0, sampled]).exp().numpy()
+                np.add.at(seen[names, kind], read_c.ids[0, sampled].numpy(), counted)
+                beside = {"sampled alone": [], "one of two": [2], "all": [1, 2]}[kind]
+                others[names, kind] += ~np.isin(np.arange(docs), ids[0, [0, *beside]])
         sources["queue"].update(d, batch)
-        for kind, read in reads.items() if step >= 0 else ():
-            read_c = c.of_sources(read)
-            sampled = read_c.negative[0] & ~read_c.log_q[0].isnan()
-            np.add.at(seen[kind], c.ids[0, sampled].numpy(), (-read_c.log_q[0, sampled]).exp().numpy())
-            beside = {"sampled alone": [], "one of two": [2], "all": [1, 2]}[kind]
-            others[kind] += ~np.isin(np.arange(docs), ids[0, [0, *beside]])
-    for kind in reads:
-        np.testing.assert_allclose(seen[kind] / others[kind], 1, atol=0.2, err_msg=kind)
+    for one in asked:
+        np.testing.assert_allclose(seen[one] / others[one], 1, atol=0.2, err_msg=str(one))
 
 
 def test_what_a_filter_drops_stays_out_where_a_loss_leaves_drawn_negatives_out():
