@@ -70,6 +70,20 @@ def test_a_sweep_of_paths_and_named_columns_decide_too(tmp_path):
         with_kind([f"data.path={folder},{csv}"])
 
 
+@pytest.mark.parametrize("more", [(), ("queries.jsonl", "README.md")])
+def test_a_corpus_without_judgements_is_a_beir_set_of_documents(more, tmp_path):
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "b"}\n')
+    for name in more:
+        (tmp_path / name).write_text("")
+    assert kind_at(tmp_path) == "beir"
+
+
+def test_a_corpus_beside_rows_is_theirs(tmp_path):
+    for name in ("corpus.jsonl", "train.jsonl"):
+        (tmp_path / name).write_text("{}\n")
+    assert kind_at(tmp_path) == "jsonl"
+
+
 def test_what_cannot_be_told_is_asked_for(tmp_path):
     (tmp_path / "notes.txt").write_text("a")
     for path in (tmp_path, tmp_path / "notes.txt"):

@@ -73,6 +73,8 @@ def _kind_of_folder(path: Path, names: list[str]) -> str | None:
         return kind
     if is_collection(path):
         return "collection"
+    if "corpus.jsonl" in names and set(names) <= {"corpus.jsonl", "queries.jsonl", "readme.md"}:
+        return "beir"  # without judgements: an index needs documents alone, and training is told what is missing
     if "queries.jsonl" not in names and "qrels" not in names:
         if "train.jsonl" in names:
             return "jsonl"
