@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from hardneg.system.terminal_tables import console_at
 if TYPE_CHECKING:
     from hardneg.serving.live_index import Answer
 
-LEAST = 30  # columns of a text beside the id of its document
+WIDE = 120  # columns where neither a terminal nor COLUMNS tells them
+LEAST = 30  # columns of a text beside the id of its document, else it begins a line of its own
+SHORTEST = 20  # columns of a text anywhere
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -57,19 +60,19 @@ def show(query: str, answer: Answer) -> None:
 
     On a terminal a text begins a line of its own where ids are as long as paths, and the freshness is broken at words.
     """
-    console = console_at(120)
+    terminal, width = console_at(WIDE).is_terminal, shutil.get_terminal_size((WIDE, 24)).columns
     longest = max((len(hit.id) for hit in answer.hits), default=0)
     sys.stdout.write(f"{query}\n")
     for rank, hit in enumerate(answer.hits, start=1):
         before = f"{rank:>4}  {hit.score:.4f}  "
-        if console.is_terminal and console.width - len(before) - longest - 2 < LEAST:
+        if terminal and width - len(before) - longest - 2 < LEAST:
             sys.stdout.write(f"{before}{hit.id}\n")
             before = " " * len(before)
         else:
             before += f"{hit.id:<{longest}}  "
-        text, room = " ".join(hit.text.split()), max(console.width - len(before), LEAST)
+        text, room = " ".join(hit.text.split()), max(width - len(before), SHORTEST)
         sys.stdout.write(f"{before}{text if cell_len(text) <= room else set_cell_size(text, room - 3) + '...'}\n")
     said = answer.freshness
-    if console.is_terminal:
-        said = textwrap.fill(said, console.width, break_long_words=False, break_on_hyphens=False)
+    if terminal:
+        said = textwrap.fill(said, width, break_long_words=False, break_on_hyphens=False)
     sys.stdout.write(f"{said}\n\n")
