@@ -23,9 +23,9 @@ from hardneg.compare.figures import COLOURS  # noqa: E402
 from hardneg.system.figure_style import style  # noqa: E402
 
 NAMES = {
-    "theirs": "sentence-transformers, best of six tries",
+    "theirs": "sentence-transformers, best of its tries",
     "defaults": "hardneg, defaults",
-    "tuned": "hardneg, best of six tries",
+    "tuned": "hardneg, best of its tries",
     "race": "hardneg, what a race takes",
 }
 
@@ -135,9 +135,12 @@ def tries(of: Plan, sets: list[OneSet]) -> str:
     for side in plan.SIDES:
         lines += ["", head([f"{side}, place", *(one.name for one in sets)])]
         names = {one.name: list(of.tries(one.name, side)) for one in sets}
-        for number in range(len(next(iter(names.values())))):
+        for number in range(max(map(len, names.values()))):
             cells = [str(number + 1)]
             for one in sets:
+                if number >= len(names[one.name]):
+                    cells.append("")
+                    continue
                 name = names[one.name][number]
                 run = plan.read(of.result(one.name, side, name, plan.SEEDS[0]))
                 cells.append(f"{name}: {run['points'][-1][1]:.4f} ({run['steps']})")
