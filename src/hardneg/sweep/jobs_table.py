@@ -96,7 +96,8 @@ def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
             return Group(*laid_out([*headings, "error"], beside, width, words=(0, 1, 6)))
     below = [(name, error) for name, error in zip(called, errors, strict=True) if error]
     told = [Text(f"{name}: {error}", style=STYLES["failed"]) for name, error in below]
-    return Group(*laid_out(headings, cells, width, words=(0, 1)), *told)
+    # A name that takes one line has been cut to the room there is: broken, it would take several all the same.
+    return Group(*laid_out(headings, cells, width, words=(1,) if one_line else (0, 1)), *told)
 
 
 def _styled(row: Row, cells: Sequence[str]) -> list[Text]:

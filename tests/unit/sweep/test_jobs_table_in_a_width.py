@@ -58,6 +58,18 @@ def test_each_job_that_runs_takes_one_line(tmp_path, width):
     assert len(jobs) == len(set(jobs)) == 16 and all(name.startswith("my_") for name in jobs)
 
 
+@pytest.mark.parametrize("width", [66, 80, 100, 160])
+def test_a_name_of_several_words_takes_one_line_too(tmp_path, width):
+    facts = {"best": "ndcg@10", "step": 12000, "steps": 120000, "started": 0.0, "updated": 36000.0}
+    jobs = [Row(tmp_path, f"loss=infonce seed={n} batch_size={n} lr={n} k={n}", "running", facts) for n in range(12)]
+    out = io.StringIO()
+    Console(file=out, width=width, height=24).print(drawn(jobs, width, 24))
+    said = out.getvalue()
+    assert said.count("\n") <= 20 and max(map(len, said.splitlines())) <= width
+    called = [line.split("│")[1].strip() for line in said.splitlines() if line.startswith("│")]
+    assert len(called) == len(set(called)) == 12 and all(name.startswith("lo") for name in called)
+
+
 def test_columns_stand_closer_where_names_are_whole_by_that(tmp_path):
     facts = {"best": "ndcg@10", "step": 33, "steps": 33, "started": 0.0, "updated": 31.0}
     facts |= {"test": {"ndcg@10": 0.4375}, "dev_at_best": {"ndcg@10": 0.5}}

@@ -92,7 +92,7 @@ class Collection(ReadsJudgements):
         return hold_out(data, self._shares())
 
     def load_documents(self) -> RetrievalData:
-        """Read the documents alone; raises as `load` does."""
+        """Read the documents alone; raises as `load` does, but for what is wrong with other files."""
         folder, complaints = self._folder(), Complaints(self.on_error)
         named = self.documents
         files = _listed(folder, "documents", named) if named else files_of(folder, self.language)["documents"]
