@@ -155,14 +155,12 @@ def _run(command: str, rest: list[str]) -> None:
         with lasting() if command in WRITING else until_closed():
             _command_module(command).main(rest)
     else:
-        from hardneg.data.readers.guess import path_of, with_kind
+        from hardneg.data.readers.guess import said_of, with_kind
         from hardneg.sweep.hydra_app import start
 
         rest, kind = with_kind(rest)
         if kind is not None:
-            sys.stderr.write(
-                f"hardneg {command}: reading {path_of(rest)} as data={kind} (data=... to read it otherwise)\n"
-            )
+            sys.stderr.write(f"hardneg {command}: {said_of(rest, kind)}\n")
         with lasting():
             start(command, rest, partial(_call, command))
 

@@ -27,11 +27,11 @@ def main(arguments: Sequence[str]) -> None:
     """
     given = _parser().parse_args(arguments)
     words = config_words(given.words)
-    from hardneg.data.readers.guess import path_of, with_kind
+    from hardneg.data.readers.guess import said_of, with_kind
 
     words, kind = with_kind(words)
     if kind is not None:
-        sys.stderr.write(f"hardneg inspect: reading {path_of(words)} as data={kind} (data=... to read it otherwise)\n")
+        sys.stderr.write(f"hardneg inspect: {said_of(words, kind)}\n")
     from hardneg.inspection.opened import read
     from hardneg.inspection.report import Bounds, inspect
     from hardneg.inspection.show import show

@@ -14,7 +14,7 @@ from yaml import YAMLError
 
 from hardneg.config import started_with, studies
 from hardneg.config.command_words import key_of, quoted
-from hardneg.data.readers.guess import path_of, with_kind
+from hardneg.data.readers.guess import said_of, with_kind
 from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
@@ -109,7 +109,7 @@ def with_kinds(plan: Plan) -> Plan:
         if stage.command != MERGE:
             words, kind = with_kind(list(stage.overrides))
             if kind is not None:
-                said.append(f"reading {path_of(words)} as data={kind} (data=... to read it otherwise)")
+                said.append(said_of(words, kind))
             stage = replace(stage, overrides=tuple(words))
         stages.append(stage)
     sys.stderr.write("".join(f"hardneg stages: {line}\n" for line in dict.fromkeys(said)))

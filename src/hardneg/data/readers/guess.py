@@ -95,10 +95,11 @@ def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
     return "hub" if {"corpus", "queries"} <= saved or plain_copy(path) else None
 
 
-def path_of(words: list[str]) -> str:
-    """The path that a command line gives, without its quotes."""
+def said_of(words: list[str], kind: str) -> str:
+    """What a command says of the kind that `with_kind` has found for these words."""
     given = [word.partition("=")[2] for word in words if word.startswith(("data.path=", "data.repo="))]
-    return given[-1].strip("'\"") if given else "the data"
+    path = given[-1].strip("'\"") if given else "the data"
+    return f"reading {path} as data={kind} (data=... to read it otherwise)"
 
 
 def with_kind(words: list[str]) -> tuple[list[str], str | None]:
