@@ -76,7 +76,7 @@ def train(renewal: Renewal, lock: int) -> str:
     return str(kept)
 
 
-def rank(renewal: Renewal, checkpoint: Build, ckpt_path: str, name: str) -> Side:
+def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> Side:
     """Ask a build the queries that are judged, and write its ranking as NAME.run."""
     data, cfg = renewal.data, renewal.cfg
     rows = data.split(renewal.split).query_rows
@@ -85,7 +85,7 @@ def rank(renewal: Renewal, checkpoint: Build, ckpt_path: str, name: str) -> Side
     ids = np.full((len(rows), wide), -1, np.int32)
     scores = np.full((len(rows), wide), -np.inf, np.float32)
     with (
-        open_build(checkpoint, encoder_of(renewal, ckpt_path)) as opened,
+        open_build(asked, encoder_of(renewal, ckpt_path)) as opened,
         progress(len(rows), f"ask the {name} index", "queries") as bar,
     ):
         for start in range(0, len(rows), BLOCK):
@@ -97,7 +97,7 @@ def rank(renewal: Renewal, checkpoint: Build, ckpt_path: str, name: str) -> Side
     run = Run(rows, ids, scores)
     run = run if left_out is None else run.without(left_out, depth)
     write_run(renewal.folder / f"{name}.run", run, data, name)
-    return Side(f"build {checkpoint.name} ({ckpt_path})", ranked(run, data))
+    return Side(f"build {asked.name} ({ckpt_path})", ranked(run, data))
 
 
 def judge(renewal: Renewal, old: Side, new: Side, plan: Plan) -> Report:

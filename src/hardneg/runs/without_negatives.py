@@ -18,13 +18,7 @@ from hardneg.config.composition import words_off
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import UserError
 
-OF_NEGATIVES = (
-    "strategy",
-    "negatives",
-    "curriculum",
-    "remine",
-    "teacher",
-)  # groups for drawn negatives alone
+OF_NEGATIVES = ("strategy", "negatives", "curriculum", "remine", "teacher")  # groups for drawn negatives alone
 OF_RESUMING = ("ckpt_path",)  # the other run begins where this one began
 NAMES = ("strategy_name", "run_name")  # given to this run alone: compare would take the two runs for one arm
 OF_PARTS = ("filter", "loss")  # groups of which a strategy chooses parts too
