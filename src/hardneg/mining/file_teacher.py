@@ -103,7 +103,7 @@ class FileTeacher(Teacher):
     def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:
         """Look up each query row's documents; NaN for -1 and for what the file does not hold."""
         assert self.table is not None, "prepare() comes first"
-        found = np.stack([self.table.look_up(int(query), row) for query, row in zip(queries, docs, strict=True)])
+        found = self.table.look_up(queries[:, None], docs)
         asked, known = int((docs >= 0).sum()), int((~np.isnan(found)).sum())
         if known < FEW * asked and not self.warned:
             self.warned = True
@@ -111,7 +111,7 @@ class FileTeacher(Teacher):
                 "%s: scores only %d of %d pairs that were asked for; the others count as unknown to the teacher",
                 *(self.path, known, asked),
             )
-        return found.astype(np.float32)
+        return found
 
 
 class _Rows:

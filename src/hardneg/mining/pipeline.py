@@ -153,9 +153,8 @@ def _labelled(
     """Pick the labelled positives' scores out of those of all known ones, in the order of the labels."""
     width = int(training.positives.counts[training.queries].max())
     out = np.full((len(queries), width), np.nan, np.float32)
-    for row, query in enumerate(queries.tolist()):
-        places = np.searchsorted(training.known[query], training.positives[query])
-        out[row, : len(places)] = scores[row, places]
+    labelled = training.positives.holds(queries, known)
+    out[np.arange(width) < labelled.sum(axis=1, keepdims=True)] = scores[labelled]
     return out
 
 
