@@ -146,7 +146,7 @@ def probe(
                 rows = of_set[start : start + BLOCK]
                 known = training.known.padded(rows)
                 hits = rank(rows, known, min(width, len(task.pool)))
-                false = _among(hits.ids, hidden.pairs.padded(rows))
+                false = hidden.pairs.holds(rows, hits.ids)
                 score = None if teacher is None else _once(teacher, rows, known, hits.ids)
                 for name, filters in settings.items():
                     reasons, _ = filter_hits(hits, known, rows, filters, score)
@@ -154,14 +154,6 @@ def probe(
                 bar.update(len(rows))
     of_hidden = hidden.pairs.counts[queries]
     return {name: _leak(np.concatenate(found), of_hidden) for name, found in counts.items()}
-
-
-def _among(ids: Int[np.ndarray, "Q K"], secret: Int[np.ndarray, "Q S"]) -> np.ndarray:
-    """Mark the hits that are among their query's hidden positives."""
-    false = np.zeros(ids.shape, bool)
-    for column in secret.T:
-        false |= (ids == column[:, None]) & (column[:, None] >= 0)
-    return false
 
 
 def _once(
