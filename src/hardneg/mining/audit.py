@@ -35,11 +35,12 @@ def suspicious(store: Store, training: TrainingSet, pool: int, n: int) -> list[F
     best: list[tuple[float, int, int]] = []
     for start in range(0, len(store.ids), BLOCK):
         rows = slice(start, start + BLOCK)
-        lead = np.where(pool_of(store, rows, pool), store.scores[rows] - store.positive[rows, None], -np.inf)
-        lead = np.where(np.isnan(lead), -np.inf, lead)
-        top = np.argsort(lead, axis=None, kind="stable")[::-1][:n]
-        places = zip(*np.unravel_index(top, lead.shape), strict=True)
-        best += [(float(lead[q, c]), start + int(q), int(c)) for q, c in places if np.isfinite(lead[q, c])]
+        lead = store.scores[rows] - store.positive[rows, None]
+        places = np.argwhere(pool_of(store, rows, pool) & ~np.isnan(lead))
+        leads = lead[tuple(places.T)]
+        if (edge := len(leads) - max(n, 1)) > 0:  # most lead by too little to be among the `n`: only the rest is sorted
+            places = places[leads >= np.partition(leads, edge)[edge]]
+        best += [(float(lead[q, c]), start + q, c) for q, c in places[::-1].tolist()]
     best.sort(key=lambda found: -found[0])
     return [_finding(store, training, query, column) for _, query, column in best[:n]]
 
