@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int
 from hardneg.data.distinct import distinct
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import QUERY
-from hardneg.retrieval.embedding_blocks import SIZE, Blocks, document_blocks, embed_blocks
+from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_blocks, read_rows
 from hardneg.retrieval.model import Model
 from hardneg.system import open_files
 from hardneg.system.cache import fingerprint, taking_turns
@@ -62,11 +62,10 @@ class StoredVectors:
     def read(self, blocks: Blocks, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n T"]:
         """Read rows, NaN for those that are not there."""
         out = np.full((len(rows), self.dim), np.nan, np.float32)
-        there = np.flatnonzero(blocks.has(rows))
-        positions = blocks.positions(rows[there])
-        for block in np.unique(positions // SIZE):
-            here = positions // SIZE == block
-            out[there[here]] = self._file(blocks.paths[block])[positions[here] % SIZE]
+        there = blocks.has(rows)
+        found = np.empty((int(there.sum()), self.dim), np.float32)
+        read_rows(blocks.paths, blocks.positions(rows[there]), found, self._file)
+        out[there] = found
         return out
 
     def _file(self, path: Path) -> np.ndarray:

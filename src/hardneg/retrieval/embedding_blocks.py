@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Blocks:
         """Read one block after the other; memory holds one."""
         before, end = 0, self.start + len(self)
         for path in self.paths:
-            mapped = np.load(path, mmap_mode="r")
+            mapped = _mapped(path)
             inside = mapped[max(self.start - before, 0) : max(end - before, 0)]
             before += len(mapped)
             if len(inside):
@@ -85,16 +85,25 @@ class Blocks:
         return self.start + order[np.searchsorted(rows, documents)]
 
 
-def read_rows(paths: list[Path], positions: Int[np.ndarray, " n"], out: np.ndarray) -> None:
+def _mapped(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r")
+
+
+def read_rows(
+    paths: list[Path],
+    positions: Int[np.ndarray, " n"],
+    out: np.ndarray,
+    opened: Callable[[Path], np.ndarray] = _mapped,
+) -> None:
     """Fill `out` with the rows at these positions of an array that is cut into files of `SIZE` rows.
 
-    Each file is opened once, and the work beside reading grows with the positions, not with positions x files.
+    Each file is `opened` once, and the work beside reading grows with the positions, not with positions x files.
     """
     order = np.argsort(positions, kind="stable")
     blocks, starts = np.unique(positions[order] // SIZE, return_index=True)
     for block, start, end in zip(blocks.tolist(), starts, [*starts[1:], len(order)], strict=False):
         here = order[start:end]
-        out[here] = np.load(paths[block], mmap_mode="r")[positions[here] % SIZE]
+        out[here] = opened(paths[block])[positions[here] % SIZE]
 
 
 def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name: str = "documents") -> Blocks:

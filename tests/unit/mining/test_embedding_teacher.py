@@ -15,10 +15,10 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
-from hardneg.mining import stored_vectors
 from hardneg.mining.embedding_teacher import EmbeddingTeacher
 from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.stored_vectors import StoredVectors
+from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.embedding_blocks import Blocks
 
@@ -58,7 +58,7 @@ def test_of_the_positives_alone_no_other_document_is_embedded(toy, tmp_path, cou
 
 def test_more_files_than_a_process_may_open_are_read_too(tmp_path, monkeypatch):
     """A block is a file, and nine million documents are more of them than the 1,024 that most systems allow."""
-    monkeypatch.setattr(stored_vectors, "SIZE", 4)
+    monkeypatch.setattr(embedding_blocks, "SIZE", 4)
     paths = [tmp_path / f"{number}.npy" for number in range(300)]
     for number, path in enumerate(paths):
         np.save(path, np.full((4, 2), number, np.float32))
