@@ -181,6 +181,11 @@ class OfTeacher(AtTemperature):
         self.teacher_temperature = teacher_temperature
 
 
+def row_mean(values: Float[Tensor, "B N"], counted: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
+    """Average each row over what is counted; 0, with no gradient, where nothing is."""
+    return values.masked_fill(~counted, 0.0).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+
+
 def named(names: Sequence[str] | None, key: str, what: str) -> tuple[str, ...] | None:
     """Return a list of names as a tuple, null as it is; raises `ConfigError` for one name or none."""
     if names is None:

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from hardneg.losses.base import AtTemperature
+from hardneg.losses.base import AtTemperature, row_mean
 from hardneg.matrix.candidates import Candidates
 
 
@@ -23,4 +23,4 @@ class BCE(AtTemperature):
         counted = c.valid | c.positive
         logits = (c.scores / self.temperature).masked_fill(~counted, 0.0)
         each = F.binary_cross_entropy_with_logits(logits, c.positive.to(logits.dtype), reduction="none")
-        return each.masked_fill(~counted, 0.0).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+        return row_mean(each, counted)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, row_mean
 from hardneg.matrix.candidates import Candidates
 
 LOWEST_TEMPERATURE = 0.01  # CLIP's bound: below it a learned temperature runs away
@@ -116,8 +116,7 @@ class InfoNCE(Loss):
         if self.several == "lse_pair":
             behind = (-logits[:, : c.positives]).masked_fill(~positive, torch.finfo(logits.dtype).min)
             return self._weighed(F.softplus(negatives.squeeze(1) + behind.logsumexp(dim=1)))
-        each = self._weighed(F.softplus(negatives - logits[:, : c.positives])).masked_fill(~positive, 0.0)
-        return each.sum(dim=1) / c.positive.sum(dim=1).clamp(min=1)
+        return row_mean(self._weighed(F.softplus(negatives - logits[:, : c.positives])), positive)
 
     def _weighed(self, loss: Float[Tensor, "*rows"]) -> Float[Tensor, "*rows"]:
         if not self.focal:

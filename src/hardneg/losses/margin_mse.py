@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hardneg.errors import ConfigError
-from hardneg.losses.base import Loss
+from hardneg.losses.base import Loss, row_mean
 from hardneg.matrix.candidates import Candidates
 
 
@@ -44,10 +44,5 @@ class MarginMSE(Loss):
         known = ~c.teacher.isnan()
         teacher = c.teacher.masked_fill(~known, 0.0)
         positive, negative = c.positive & known, c.negative & known
-        lead = self.scale * (_mean(c.scores, positive) - c.scores) - (_mean(teacher, positive) - teacher)
-        return _mean(lead.square(), negative & positive.any(dim=1, keepdim=True)).squeeze(1)
-
-
-def _mean(values: Float[Tensor, "B N"], mask: Tensor) -> Float[Tensor, "B 1"]:
-    total = values.masked_fill(~mask, 0.0).sum(dim=1, keepdim=True)
-    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        ours, theirs = (row_mean(scores, positive)[:, None] - scores for scores in (c.scores, teacher))
+        return row_mean((self.scale * ours - theirs).square(), negative & positive.any(dim=1, keepdim=True))

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from hardneg.losses.base import AtTemperature
+from hardneg.losses.base import AtTemperature, row_mean
 from hardneg.matrix.candidates import Candidates
 
 
@@ -21,5 +21,4 @@ class RankNet(AtTemperature):
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's mean over its negatives, 0 for a row without any."""
         behind = (c.scores - c.lowest_positive) / self.temperature
-        each = F.softplus(behind.masked_fill(~c.negative, 0.0)).masked_fill(~c.negative, 0.0)
-        return each.sum(dim=1) / c.negative.sum(dim=1).clamp(min=1)
+        return row_mean(F.softplus(behind.masked_fill(~c.negative, 0.0)), c.negative)
