@@ -38,10 +38,13 @@ def next_is_logged(trainer: L.Trainer) -> bool:
 
 def ends_now(trainer: L.Trainer) -> bool:
     """Whether the epoch that ends now is the run's last, by its epochs, optimiser steps or time (`max_time`)."""
-    epochs, steps = trainer.max_epochs or -1, trainer.max_steps  # -1: without end
-    if stops_early(trainer):
-        return True
-    return 0 < epochs <= trainer.current_epoch + 1 or 0 < steps <= trainer.global_step
+    epochs = trainer.max_epochs or -1  # -1: without end
+    return stops_early(trainer) or 0 < epochs <= trainer.current_epoch + 1 or all_steps_made(trainer)
+
+
+def all_steps_made(trainer: L.Trainer) -> bool:
+    """Whether the run has made its last optimiser step, where these are limited (`max_steps`)."""
+    return 0 < trainer.max_steps <= trainer.global_step
 
 
 def stops_early(trainer: L.Trainer) -> bool:

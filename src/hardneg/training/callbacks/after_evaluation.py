@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 import lightning as L
 
-from hardneg.training.callbacks.evaluation import measured_now, measured_within
+from hardneg.training.callbacks.evaluation import last_measured, measured_now, measured_within
 
 
 class AfterEvaluation(L.Callback):
@@ -17,6 +17,10 @@ class AfterEvaluation(L.Callback):
 
     def __init__(self) -> None:
         self.judged = -1
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin with the next evaluation: that before training, and those before a run goes on, do not count."""
+        self.judged = last_measured(trainer)
 
     @abstractmethod
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -245,5 +245,10 @@ def measured_within(trainer: L.Trainer) -> bool:
 
 def measured_now(trainer: L.Trainer) -> bool:
     """Whether the dev split was evaluated at this very step."""
+    return last_measured(trainer) == trainer.global_step
+
+
+def last_measured(trainer: L.Trainer) -> int:
+    """The step at which the dev split was last evaluated; -1 where it was not yet."""
     histories = [one.history for one in callbacks_of(trainer, Evaluate)]
-    return any(history and history[-1]["step"] == trainer.global_step for history in histories)
+    return max((int(history[-1]["step"]) for history in histories if history), default=-1)

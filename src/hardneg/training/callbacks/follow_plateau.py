@@ -21,10 +21,6 @@ class FollowPlateau(AfterEvaluation):
         super().__init__()
         self.evaluate = evaluate
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin with the next evaluation."""
-        self.judged = max((int(point["step"]) for point in self.evaluate.history), default=-1)
-
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Tell it."""
         value = float(self.evaluate.history[-1][f"val/{self.evaluate.best}"])

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from hardneg.config.command_words import command_line
 from hardneg.system import collectives, distributed
+from hardneg.training.trainer_state import at_a_step
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class SaveOnSigterm(L.Callback):
 
         Between batches that are accumulated nobody stops: a checkpoint holds no gradients.
         """
-        if self.anywhere(self.asked) and not trainer.fit_loop._should_accumulate():
+        if self.anywhere(self.asked) and at_a_step(trainer):
             trainer._signal_connector.received_sigterm = True
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from hardneg.runs.folder import BEST, LAST
 from hardneg.system import agreement
 from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
-from hardneg.training.trainer_state import at_a_step, callbacks_of, ends_now
+from hardneg.training.trainer_state import all_steps_made, at_a_step, callbacks_of, ends_now
 
 BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
 RARE = 20  # after a write the ends of epochs leave last.ckpt alone for this many times as long as the write took
@@ -65,7 +65,7 @@ class _WithinEpoch(_Keep):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as Lightning does, unless the epoch ends here."""
-        ends = trainer.is_last_batch or 0 < trainer.max_steps <= trainer.global_step
+        ends = trainer.is_last_batch or all_steps_made(trainer)
         if at_a_step(trainer) and not ends:
             super().on_train_batch_end(trainer, pl_module, *rest)
 

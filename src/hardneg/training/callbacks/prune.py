@@ -23,7 +23,6 @@ def trial_of(folder: Path) -> Any:
 
     study = open_study(of_search, folder.parent)
     (found,) = (one for one in study.get_trials(deepcopy=False) if one.number == of_search["trial"])
-
     return optuna.trial.Trial(study, found._trial_id)
 
 

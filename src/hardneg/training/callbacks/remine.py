@@ -21,7 +21,7 @@ from hardneg.system import agreement, split_weights
 from hardneg.training.callbacks.interrupt import stopping_at_once
 from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.moving_average import averaged
-from hardneg.training.trainer_state import ends_now, logs_now, stops_early
+from hardneg.training.trainer_state import all_steps_made, ends_now, logs_now, stops_early
 from hardneg.training.write_row import write_mined
 
 
@@ -88,7 +88,7 @@ class Remine(L.Callback):
         if self.round and logs_now(trainer):
             # The step just done drew from lists that were one step younger than they are now.
             pl_module.log_dict({f"mining/{name}/staleness": float(since - 1) for name in self.sources})
-        if trainer.is_last_batch or 0 < trainer.max_steps <= trainer.global_step or stops_early(trainer):
+        if trainer.is_last_batch or all_steps_made(trainer) or stops_early(trainer):
             return
         if self._is_due_within(trainer):
             self.mine(trainer, self._wanted(trainer, trainer.current_epoch))

@@ -7,7 +7,6 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from hardneg.training.callbacks.after_evaluation import AfterEvaluation
-from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.trainer_state import callbacks_of
 
 
@@ -30,8 +29,7 @@ class StopEarly(AfterEvaluation):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin with the next evaluation, or end at once if the run had been stopped."""
-        histories = [one.history for one in callbacks_of(trainer, Evaluate)]
-        self.judged = max((int(points[-1]["step"]) for points in histories if points), default=-1)
+        super().on_train_start(trainer, pl_module)
         if any(one.stopping_reason != EarlyStoppingReason.NOT_STOPPED for one in watching_dev(trainer)):
             trainer.should_stop = True
 
