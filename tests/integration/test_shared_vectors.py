@@ -9,7 +9,7 @@ from test_remine import MINED, stores
 from test_resume import end_state, same
 
 from hardneg.commands import train
-from hardneg.retrieval import embed_tables, embedding_blocks, retriever
+from hardneg.retrieval import embed_tables, model, retriever
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def embedded(monkeypatch):
         counts.extend([len(rows)] if side == "document" and len(rows) > 100 else [])
         return embed(towers, table, side, precision, rows, bar)
 
-    for module in (embed_tables, embedding_blocks, retriever):
+    for module in (embed_tables, model, retriever):
         monkeypatch.setattr(module, "embed_rows", counting)
     return counts
 

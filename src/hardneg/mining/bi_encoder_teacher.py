@@ -15,10 +15,8 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.teacher import Teacher
-from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
 from hardneg.retrieval.model import Model
-from hardneg.system.progress import silent
 
 
 class BiEncoderTeacher(Teacher):
@@ -83,13 +81,9 @@ class BiEncoderTeacher(Teacher):
         assert model is not None, "prepare() comes first"
         rows, columns = np.nonzero(docs >= 0)
         named, place = np.unique(docs[rows, columns], return_inverse=True)  # many queries ask for the same documents
-        q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent()).cpu()
-        if self.docs is None:
-            d = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, named, silent()).cpu()
-        else:
-            d = self.docs.take(named)
+        q = model.embed(QUERY, queries).cpu()
+        d = model.embed(DOCUMENT, named).cpu() if self.docs is None else self.docs.take(named)
         scores = np.full(docs.shape, np.nan, np.float32)
-        scores[rows, columns] = (
-            (q[torch.from_numpy(rows)] * d[torch.from_numpy(place)]).sum(dim=1) * self.scale
-        ).numpy()
+        similarities = (q[torch.from_numpy(rows)] * d[torch.from_numpy(place)]).sum(dim=1)
+        scores[rows, columns] = (similarities * self.scale).numpy()
         return scores

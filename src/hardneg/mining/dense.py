@@ -17,13 +17,11 @@ from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
 from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
 from hardneg.system import agreement
-from hardneg.system.progress import silent
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ class Dense(Miner):
         search = self.search.over(pool, model.device)
 
         def nearest(queries: np.ndarray, k: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-            q = embed_rows(model.towers, model.queries, QUERY, model.precision, queries, silent())
+            q = model.embed(QUERY, queries)
             scores, places = (part.cpu().numpy() for part in search(q, k))
             return q.cpu(), scores, places
 

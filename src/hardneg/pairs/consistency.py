@@ -16,10 +16,8 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.pairs.base import Pairs
 from hardneg.pairs.by_encoder import ByEncoder
-from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
 from hardneg.retrieval.exact_search import DOCS, QUERIES
-from hardneg.system.progress import silent
 
 HELD_BYTES = 2 * 1024**3  # of sampled documents that are held in main memory
 ROUNDING = 1e-6  # of the product of two lengths: what their dot product may differ by, however it is computed
@@ -99,15 +97,14 @@ class Consistency(ByEncoder):
         """
         model = self.model
         named, place = np.unique(pairs.queries, return_inverse=True)
-        q = embed_rows(model.towers, model.queries, QUERY, model.precision, named, silent())
+        q = model.embed(QUERY, named)
         q = q[torch.from_numpy(place).to(q.device)]
         docs, place = np.unique(pairs.docs, return_inverse=True)
         d = torch.empty(len(docs), model.towers.dim, device=q.device)
         sampled = blocks.has(docs)
         d[torch.from_numpy(sampled).to(q.device)] = blocks.take(docs[sampled]).to(q.device)
         if not sampled.all():
-            rest = embed_rows(model.towers, model.docs, DOCUMENT, model.precision, docs[~sampled], silent())
-            d[torch.from_numpy(~sampled).to(q.device)] = rest
+            d[torch.from_numpy(~sampled).to(q.device)] = model.embed(DOCUMENT, docs[~sampled])
         d = d[torch.from_numpy(place).to(q.device)]
         return q, (q * d).sum(dim=1) + ROUNDING * q.norm(dim=1) * d.norm(dim=1)
 

@@ -13,8 +13,6 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.pairs.base import Pairs
 from hardneg.pairs.by_encoder import ByEncoder
-from hardneg.retrieval.embed_tables import embed_rows
-from hardneg.system.progress import silent
 
 
 class Score(ByEncoder):
@@ -47,10 +45,10 @@ class Score(ByEncoder):
 
     def measure(self, pairs: Pairs) -> Float32[np.ndarray, "n 1"]:
         """Return each pair's cosine."""
-        model, sides = self.model, []
-        for table, side, rows in ((model.queries, QUERY, pairs.queries), (model.docs, DOCUMENT, pairs.docs)):
+        sides = []
+        for side, rows in ((QUERY, pairs.queries), (DOCUMENT, pairs.docs)):
             named, place = np.unique(rows, return_inverse=True)
-            vectors = embed_rows(model.towers, table, side, model.precision, named, silent())
+            vectors = self.model.embed(side, named)
             sides.append(torch.nn.functional.normalize(vectors, dim=1)[torch.from_numpy(place).to(vectors.device)])
         return (sides[0] * sides[1]).sum(dim=1, keepdim=True).cpu().numpy()
 

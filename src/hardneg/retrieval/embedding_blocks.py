@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hardneg.encoders.towers import DOCUMENT
-from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.retrieval.model import Model, Reader
 from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.atomic_write import atomic_write
@@ -122,8 +121,7 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     way, whoever computes it: one process, several ranks or a second attempt write the same bytes. Vectors that the
     model brings along (`embedded`) are taken as they are. Queries are embedded likewise, as another `side`.
     """
-    table = model.docs if side == DOCUMENT else model.queries
-    rows = rows[np.argsort(table.lengths[rows], kind="stable")[::-1]]
+    rows = rows[np.argsort(model.table(side).lengths[rows], kind="stable")[::-1]]
     cuts = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
     paths = [folder / f"{name}-{index:05d}.npy" for index in range(len(cuts))]
     brought = model.embedded if side == DOCUMENT and len(rows) else None
@@ -140,19 +138,14 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
 
 def _vectors(model: Model, side: str, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: Progress) -> np.ndarray:
     """Read what is stored, and embed the rest."""
-    table = model.docs if side == DOCUMENT else model.queries
-
-    def embedded(missing: np.ndarray) -> np.ndarray:
-        return embed_rows(model.towers, table, side, model.precision, missing, bar).cpu().numpy()
-
     if stored is None:
-        return embedded(rows)
+        return model.embed(side, rows, bar).cpu().numpy()
     there, vectors = stored(rows)
     bar.skip(len(vectors))
     out = np.empty((len(rows), model.towers.dim), np.float32)
     out[there] = vectors
     if not there.all():
-        out[~there] = embedded(rows[~there])
+        out[~there] = model.embed(side, rows[~there], bar).cpu().numpy()
     return out
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32, Int
+from torch import Tensor
 
 from hardneg.data.tables import RetrievalData
 from hardneg.data.tokens import TokenTable, token_tables
@@ -19,7 +20,9 @@ from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.precision import resolve_precision
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, Towers
+from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.system.cache import fingerprint
+from hardneg.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from hardneg.retrieval.corpus_vectors import CorpusVectors
@@ -78,6 +81,14 @@ class Model:
         """Return the same with other weights."""
         assert towers is not None
         return replace(self, towers=towers)
+
+    def table(self, side: str) -> TokenTable:
+        """The tokens of the queries or of the documents."""
+        return self.docs if side == DOCUMENT else self.queries
+
+    def embed(self, side: str, rows: Int[np.ndarray, " N"], bar: Progress | None = None) -> Float[Tensor, "N D"]:
+        """Embed these rows of a side's table, on the towers' device, in float32 (see `embed_rows`)."""
+        return embed_rows(self.towers, self.table(side), side, self.precision, rows, silent() if bar is None else bar)
 
     @property
     def device(self) -> torch.device:

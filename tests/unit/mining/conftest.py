@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture
 def counted(monkeypatch):
     """How many texts are embedded."""
-    from hardneg.retrieval import embed_tables, embedding_blocks
+    from hardneg.retrieval import embed_tables, model
 
     seen = []
 
@@ -16,5 +16,5 @@ def counted(monkeypatch):
         seen.append(len(rows))
         return embed_tables.embed_rows(towers, table, side, precision, rows, bar)
 
-    monkeypatch.setattr(embedding_blocks, "embed_rows", embed)
+    monkeypatch.setattr(model, "embed_rows", embed)
     return seen

@@ -28,6 +28,7 @@ from hardneg.mining.store import release_lists
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval import embedding_blocks
+from hardneg.retrieval import model as model_module
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.search import Exact, Faiss
 from hardneg.training.callbacks.remine import Remine
@@ -98,7 +99,7 @@ def test_blocks_of_other_sizes_give_the_same_lists(toy, tmp_path, monkeypatch):
 def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, small_blocks):
     training, model = TrainingSet(toy), make_model(toy, tmp_path)
     whole = mine(model, training, tmp_path / "whole")
-    embedded, embed = [], embedding_blocks.embed_rows
+    embedded, embed = [], model_module.embed_rows
 
     def embed_and_count(towers, table, side, precision, rows, bar):
         if len(embedded) == 3 and not resumed:
@@ -106,7 +107,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(toy, tmp_path, monkeypatch, sm
         embedded.append(len(rows) if side == DOCUMENT else 0)
         return embed(towers, table, side, precision, rows, bar)
 
-    monkeypatch.setattr(embedding_blocks, "embed_rows", embed_and_count)
+    monkeypatch.setattr(model_module, "embed_rows", embed_and_count)
     resumed = False
     with pytest.raises(KeyboardInterrupt):
         mine(model, training, tmp_path / "cut")

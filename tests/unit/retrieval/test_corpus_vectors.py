@@ -11,6 +11,7 @@ from hardneg.encoders.static import StaticTower
 from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
 from hardneg.retrieval import embed_tables, embedding_blocks
+from hardneg.retrieval import model as model_module
 from hardneg.retrieval import retriever as retriever_module
 from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.retriever import Retriever
@@ -28,7 +29,7 @@ def embedded(monkeypatch):
             counts.append(len(rows))
         return embed(towers, table, side, precision, rows, bar)
 
-    for module in (embed_tables, embedding_blocks, retriever_module):
+    for module in (embed_tables, model_module, retriever_module):
         monkeypatch.setattr(module, "embed_rows", counting)
     return lambda: sum(counts)
 
