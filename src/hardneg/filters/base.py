@@ -56,6 +56,15 @@ def prepared(filters: dict[str, CandidateFilter], training: TrainingSet) -> dict
     return filters
 
 
+def judged_sources(names: Sequence[str] | None) -> list[str] | None:
+    """Return the sources that a rule judges, null for all; raises `ConfigError` for a name alone, and for none."""
+    if isinstance(names, str):
+        raise ConfigError(f"sources is a list, so write [{names}]")
+    if names is not None and not names:
+        raise ConfigError("sources=[] judges nothing: leave sources out to judge all, or the filter")
+    return None if names is None else list(names)
+
+
 def check_reduce(which: str) -> None:
     """Raise `ConfigError` unless `which` is a way to take several positives as one."""
     if which not in REDUCE:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError
-from hardneg.filters.base import CandidateFilter, check_reduce
+from hardneg.filters.base import CandidateFilter, check_reduce, judged_sources
 from hardneg.filters.score_margin import highest_allowed
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.other_encoder import OtherVectors, similarities
@@ -31,8 +31,8 @@ class Guide(CandidateFilter):
     documents. Its vectors are made before training, once a text, and come with `read`; what it has not embedded is
     unknown and kept, as is all of a row whose positive is unknown.
 
-    Raises `ConfigError` for another `margin_strategy`, a relative `margin` outside 0 to 1, and `sources` that are
-    not a list.
+    Raises `ConfigError` for another `margin_strategy`, a relative `margin` outside 0 to 1, and what
+    `judged_sources` refuses.
     """
 
     def __init__(
@@ -52,17 +52,13 @@ class Guide(CandidateFilter):
             raise ConfigError(f"margin_strategy must be one of {', '.join(STRATEGIES)}, got {margin_strategy!r}")
         if margin_strategy == "relative" and not 0 <= margin < 1:
             raise ConfigError(f"a relative margin is a share of the positive's similarity, 0 to 1, got {margin}")
-        if isinstance(sources, str):
-            raise ConfigError(f"sources is a list, so write [{sources}]")
-        if sources is not None and not sources:
-            raise ConfigError("sources=[] judges nothing: leave sources out to judge all, or the filter")
         if sources is not None and at != "live":
             raise ConfigError(
                 f"sources chooses among those of live batches, and at={at}: leave it out, or take at=live"
             )
         self.ckpt_path, self.encoder, self.precision = ckpt_path, encoder, precision
         self.margin_strategy, self.margin, self.positive = margin_strategy, float(margin), positive
-        self.only = sources if sources is None else list(sources)  # a name in the fingerprints of stores
+        self.only = judged_sources(sources)  # a name in the fingerprints of stores
         self._vectors: OtherVectors | None = None
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError
-from hardneg.filters.base import CandidateFilter
+from hardneg.filters.base import CandidateFilter, judged_sources
 from hardneg.matrix.candidates import Candidates
 
 
@@ -18,15 +20,14 @@ class Hardest(CandidateFilter):
     cross-encoder, of which the hardest 16 count). What is dropped gets no gradient. Candidates with the n-th score all
     stay. After filters that drop false negatives it chooses among what they leave.
 
-    Raises `ConfigError` for an `n` below 1.
+    Raises `ConfigError` for an `n` below 1, and what `judged_sources` refuses.
     """
 
-    def __init__(self, n: int = 4, sources: list[str] | None = None, at: str = "live") -> None:
+    def __init__(self, n: int = 4, sources: Sequence[str] | None = None, at: str = "live") -> None:
         super().__init__(at)
         if n < 1:
             raise ConfigError(f"n must be 1 or more, got {n}")
-        # `only` is a name in the fingerprints of stores.
-        self.n, self.only = int(n), sources if sources is None else list(sources)
+        self.n, self.only = int(n), judged_sources(sources)  # names in the fingerprints of stores
 
     @property
     def sources(self) -> list[str]:  # type: ignore[override]

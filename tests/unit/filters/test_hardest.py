@@ -7,7 +7,9 @@ import torch
 from synthetic import make_candidates
 
 from hardneg.errors import ConfigError
+from hardneg.filters.guide import Guide
 from hardneg.filters.hardest import Hardest
+from hardneg.filters.in_batch_margin import InBatchMargin
 from hardneg.losses.infonce import InfoNCE
 
 NAMES = ("positive", "mined", "in_batch")
@@ -40,3 +42,11 @@ def test_only_what_counts_gets_a_gradient():
 def test_none_is_no_number():
     with pytest.raises(ConfigError, match="n must be 1 or more"):
         Hardest(0)
+
+
+@pytest.mark.parametrize("rule", [Hardest, Guide, InBatchMargin])
+def test_a_source_is_named_in_a_list_and_none_is_no_choice(rule):
+    with pytest.raises(ConfigError, match=r"sources is a list, so write \[in_batch\]"):
+        rule(sources="in_batch")
+    with pytest.raises(ConfigError, match="judges nothing"):
+        rule(sources=[])
