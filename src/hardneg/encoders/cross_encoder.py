@@ -20,13 +20,14 @@ from hardneg.encoders.pretrained import (
     check_loaded,
     check_rows,
     check_words,
+    loading_arguments,
     locate,
     name_of,
     unavailable,
     without_load_report,
 )
-from hardneg.encoders.sentence_transformers_folder import CLASSIFIER, read_json
-from hardneg.encoders.text_model import keep_layers
+from hardneg.encoders.sentence_transformers_folder import read_json, says_classifier
+from hardneg.encoders.text_model import check_layers, keep_layers
 from hardneg.errors import ConfigError
 
 PAIR_LENGTH = 256  # tokens; where neither config nor folder sets a maximum length
@@ -76,9 +77,9 @@ class CrossEncoder(nn.Module):
         try:
             folder = locate(model)
             check_hashes(Path(folder))
-            source = {"trust_remote_code": trust_remote_code, **({} if revision is None else {"revision": revision})}
+            source = loading_arguments(revision, trust_remote_code)
             config = AutoConfig.from_pretrained(folder, **source)
-            fresh = not (config.architectures or [""])[0].endswith(CLASSIFIER)
+            fresh = not says_classifier(config.architectures)
             if fresh:
                 config.num_labels = 1
             if layers is not None:
@@ -148,7 +149,7 @@ def check_classifies(model: str) -> None:
     """Raise `ConfigError` for a folder whose config says that it was not saved with a classifier."""
     path = Path(name_of(model))
     architectures = (read_json(path / "config.json") or {}).get("architectures") if path.is_dir() else None
-    if architectures and not architectures[0].endswith(CLASSIFIER):
+    if architectures and not says_classifier(architectures):
         raise untrained(model, architectures)
 
 
@@ -185,8 +186,7 @@ class PairRecipe:
     def __post_init__(self) -> None:
         if self.max_length < 8:
             raise ConfigError(f"encoder.max_length must be at least 8 tokens, got {self.max_length}")
-        if self.layers is not None and self.layers < 1:
-            raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
+        check_layers(self.layers)
         check_tokens(self.tokens)
 
     def check_model(self) -> None:
@@ -195,5 +195,6 @@ class PairRecipe:
 
     def build(self) -> CrossEncoder:
         """Load the starting weights."""
-        source = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
-        return CrossEncoder.load(self.model, self.max_length, self.layers, **source).train()  # type: ignore[arg-type]
+        return CrossEncoder.load(
+            self.model, self.max_length, self.layers, self.revision, self.trust_remote_code
+        ).train()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.file_hashes import check_hashes
 from hardneg.encoders.model_folder import check_positions, positions_of
-from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
+from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import read_json
 from hardneg.errors import ConfigError
 
@@ -176,7 +176,7 @@ class LLMReranker(nn.Module):
         try:
             folder = locate(model)
             check_hashes(Path(folder))
-            source = {"trust_remote_code": trust_remote_code, **({} if revision is None else {"revision": revision})}
+            source = loading_arguments(revision, trust_remote_code)
             tokenizer = AutoTokenizer.from_pretrained(folder, **source)
             asked = STYLES[style](tokenizer, max_length, instruction)
             config = AutoConfig.from_pretrained(folder, **source)

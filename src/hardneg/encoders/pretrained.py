@@ -63,6 +63,11 @@ def _carried_weights() -> Path | None:
     return weights if weights is not None and weights.exists() else None
 
 
+def loading_arguments(revision: str | None, trust_remote_code: bool) -> dict[str, Any]:
+    """The arguments by which transformers is told a hub name's revision, and whether a model's own code may be run."""
+    return {"trust_remote_code": trust_remote_code, **({} if revision is None else {"revision": revision})}
+
+
 def check_folder(model: str) -> None:
     """Raise `ConfigError` for a missing folder that cannot be a hub name: the hub would be asked for a minute."""
     path, slashes = Path(model), model.count("/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,11 @@ TRUNCATES = (True, "longest_first")  # values of `truncation` that say what is d
 def says_model2vec(folder: Path) -> bool:
     """Whether a folder's config.json says that model2vec wrote it."""
     return (read_json(folder / "config.json") or {}).get("model_type") == "model2vec"
+
+
+def says_classifier(architectures: Sequence[str] | None) -> bool:
+    """Whether the `architectures` of a config.json say that the model scores pairs, as a cross-encoder does."""
+    return str((architectures or [""])[0]).endswith(CLASSIFIER)
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,8 @@ class ModuleChain:
     @property
     def classifies(self) -> bool:
         """Whether it is a cross-encoder, which sentence-transformers saves as a Transformer alone."""
-        architectures = (read_json(self.transformer / "config.json") or {}).get("architectures") or [""]
-        return len(self.names) == 1 and str(architectures[0]).endswith(CLASSIFIER)
+        about = read_json(self.transformer / "config.json") or {}
+        return len(self.names) == 1 and says_classifier(about.get("architectures"))
 
     def _refuse_order(self) -> None:
         raise ConfigError(f"{self.folder}: hardneg cannot run the modules {', '.join(self.names)} in this order")

@@ -39,6 +39,12 @@ def new_text_model(config: Any, trust_remote_code: bool) -> Any:
     return kind.from_config(config, trust_remote_code=trust_remote_code)
 
 
+def check_layers(layers: int | None) -> None:
+    """Raise `ConfigError` for what `keep_layers` cannot take; null keeps all."""
+    if layers is not None and layers < 1:
+        raise ConfigError(f"encoder.layers must be at least 1 or null, got {layers}")
+
+
 def keep_layers(config: Any, layers: int, model: str) -> None:
     """Cut a config to its model's first `layers` layers; raises `ConfigError` where the model has fewer."""
     text = config.get_text_config()

@@ -27,7 +27,7 @@ from hardneg.encoders.pretrained import (
     name_of,
     unavailable,
 )
-from hardneg.encoders.text_model import save_activations
+from hardneg.encoders.text_model import check_layers, save_activations
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer_model import load_model, new_model, open_folder, source_of
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
@@ -97,8 +97,7 @@ class Transformer(EncoderRecipe):
             object.__setattr__(self, "dense", tuple(Dense.of(layer) for layer in self.dense or ()))
         if not isinstance(self.include_prompt, bool) and self.include_prompt != AUTO:
             raise ConfigError(f"encoder.include_prompt must be true, false or auto, got {self.include_prompt!r}")
-        if self.layers is not None and self.layers < 1:
-            raise ConfigError(f"encoder.layers must be at least 1 or null, got {self.layers}")
+        check_layers(self.layers)
         if self.unpad and self.attention != AUTO:
             raise ConfigError(
                 f"encoder.unpad=true has an attention of its own; set encoder.attention=auto, not {self.attention}"

@@ -16,8 +16,8 @@ from hardneg.encoders.decoder import attend_both_ways, mark_both_ways
 from hardneg.encoders.encode import AUTO
 from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
-from hardneg.encoders.pretrained import check_loaded, locate, unavailable, without_load_report
-from hardneg.encoders.sentence_transformers_folder import CLASSIFIER
+from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
+from hardneg.encoders.sentence_transformers_folder import says_classifier
 from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model
 from hardneg.errors import ConfigError
 
@@ -47,7 +47,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
         check_loaded(recipe.model, info)
         if not recipe.trust_remote_code:  # whose code may take it by another name
             _check_mask(recipe.model, model)
-        if (config.architectures or [""])[0].endswith(CLASSIFIER):
+        if says_classifier(config.architectures):
             log.warning(
                 "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
                 " be embedded one by one; its head is left out, and what is below it is trained as an encoder",
@@ -103,8 +103,7 @@ def open_folder(recipe: Transformer) -> ModelFolder:
 
 def source_of(recipe: Transformer, folder: ModelFolder) -> dict[str, Any]:
     """The arguments that transformers gets beside the folder's name."""
-    revision = {} if folder.revision is None else {"revision": folder.revision}
-    return {"subfolder": folder.subfolder, "trust_remote_code": recipe.trust_remote_code, **revision}
+    return {"subfolder": folder.subfolder, **loading_arguments(folder.revision, recipe.trust_remote_code)}
 
 
 def _adapt(config: Any, recipe: Transformer) -> None:

@@ -52,8 +52,13 @@ class CrossEncoderTeacher(NetworkTeacher[CrossEncoder]):
 
     def load(self, device: torch.device) -> CrossEncoder:
         """Load the weights; settle how long pairs are and the precision, where these are auto."""
-        source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
-        network = CrossEncoder.load(self.model, self.max_length, trained=True, **source)
+        network = CrossEncoder.load(
+            self.model,
+            self.max_length,
+            revision=self.revision,
+            trust_remote_code=self.trust_remote_code,
+            trained=True,
+        )
         if self.max_length == AUTO:
             log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)
         if self.precision == "auto":
