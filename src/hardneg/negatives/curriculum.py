@@ -128,15 +128,13 @@ class Curriculum:
         for name in drawn:
             sources[name].resize(self.slots)
 
-    def counts(self, names: Sequence[str], progress: float, rng: np.random.Generator) -> dict[str, int]:
-        """Return how many slots each of these sources gets in one row; the rest stay empty."""
-        rows = self.counts_of_rows(names, progress, [rng.random()])
-        return {name: int(counts[0]) for name, counts in rows.items()}
-
-    def counts_of_rows(
+    def counts(
         self, names: Sequence[str], progress: float, rounding: Sequence[float]
     ) -> dict[str, Int[np.ndarray, " n"]]:
-        """Return the same for several rows, each with a random number below 1 by which its shares are rounded."""
+        """Return how many slots each of these sources gets in each row; the rest stay empty.
+
+        A row's shares are rounded by its number in `rounding`, random and below 1.
+        """
         shares = self._shares(progress)
         ends = np.cumsum([shares[name] for name in names]) * (self.slots or 0)
         whole = np.floor(np.round(ends, 9) + np.array(rounding)[:, None]).astype(int)

@@ -118,5 +118,5 @@ class Mixture:
             counts |= {name: of_rows for name, of_rows in own.items() if of_rows is not None}
         if self.curriculum is not None and self.sharing:
             rounding = [rng.random() for rng in self.rows.each(epochs, queries, ROUNDING_STREAM)]
-            counts |= self.curriculum.counts_of_rows(self.sharing, progress, rounding)
+            counts |= self.curriculum.counts(self.sharing, progress, rounding)
         return counts

@@ -121,8 +121,8 @@ def test_so_is_a_batch_of_a_curriculum(sources):
     ids, labels, _ = mixture.draw_batch(EPOCHS, ASKED, batch=40)
     for row, (epoch, query) in enumerate(zip(EPOCHS.tolist(), ASKED.tolist(), strict=True)):
         rng = np.random.default_rng((5, epoch, query, ROUNDING_STREAM))
-        counts = {"dice": 2} | one.counts(["random", "uniform"], 0.4, rng)
-        counts = {name: counts[name] for name in chosen}
+        shared = one.counts(["random", "uniform"], 0.4, [rng.random()])
+        counts = {name: int(shared[name][0]) if name in shared else 2 for name in chosen}
         expected, _ = one_by_one(chosen, 5, epoch, query, counts, {"uniform": one.window_at("uniform", 0.4)})
         assert ids[row].tolist() == expected + [-1] * (mixture.k - len(expected))
         filled = np.repeat([1, 2, 3], list(counts.values())).tolist()
