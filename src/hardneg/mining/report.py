@@ -24,11 +24,8 @@ def show(name: str, store: Store, numbers: Mapping[str, float]) -> None:
     table.add_column("mined documents", overflow="fold")
     for heading in ("", "share"):
         table.add_column(heading, justify="right")
-    counts = dropped(store)
-    total = max(sum(counts.values()), 1)
-    for reason, count in counts.items():
-        said = reason if reason in ("kept", RELABELLED) else f"dropped by {reason}"
-        table.add_row(said, f"{count:,}", f"{count / total:.1%}")
+    for row in _fates(store):
+        table.add_row(*row)
     table.add_section()
     for key, value in numbers.items():
         table.add_row(NAMES.get(key, key), f"{value:.4g}", "")
@@ -39,12 +36,10 @@ def report(
     name: str, store: Store, numbers: Mapping[str, float], training: TrainingSet, pool: int, samples: int
 ) -> str:
     """Write the same as Markdown, with the hardest kept negatives and those that are most likely false."""
-    counts = dropped(store)
-    total = max(sum(counts.values()), 1)
     likely = "Kept, but maybe relevant: closest to their positive, or above it"
     lines = [f"# {name} on {training.data.name}", "", f"Store `{store.folder.name}`.", ""]
     lines += ["| mined documents | | share |", "| --- | ---: | ---: |"]
-    lines += [f"| {reason} | {count} | {count / total:.1%} |" for reason, count in counts.items()]
+    lines += [f"| {' | '.join(row)} |" for row in _fates(store)]
     lines += ["", "| | |", "| --- | ---: |"]
     lines += [f"| {NAMES.get(key, key)} | {value:.4g} |" for key, value in numbers.items()]
     return "\n".join(
@@ -55,3 +50,11 @@ def report(
             as_markdown(likely, suspicious(store, training, pool, samples)),
         ]
     )
+
+
+def _fates(store: Store) -> list[tuple[str, str, str]]:
+    """What became of the mined documents: kept, relabelled, or dropped by a filter; how many, and their share."""
+    counts = dropped(store)
+    total = max(sum(counts.values()), 1)
+    named = {reason: reason if reason in ("kept", RELABELLED) else f"dropped by {reason}" for reason in counts}
+    return [(named[reason], f"{count:,}", f"{count / total:.1%}") for reason, count in counts.items()]
