@@ -52,7 +52,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
     between steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or where no loss
     reads it).
     """
-    shown = kept.positive & kept.valid
+    shown, lowest, rows = kept.positive & kept.valid, kept.lowest_positive, len(kept.scores)
     metrics = {"positives/similarity": kept.scores.masked_fill(~shown, 0.0).sum() / shown.sum()}
     for label, name in enumerate(kept.names):
         if name == "positive":
@@ -63,9 +63,8 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
         alone = kept.only(name)
         read = [x.weight * x(alone).mean() for x in losses if x.reads(name)]
         loss = torch.stack(read).sum() if read else count.new_full((), torch.nan, dtype=torch.float32)
-        lead = (kept.lowest_positive - kept.scores).masked_fill(~here, 0.0).sum()
-        above = (here & (kept.scores > kept.lowest_positive)).sum()
-        rows = len(kept.scores)
+        lead = (lowest - kept.scores).masked_fill(~here, 0.0).sum()
+        above = (here & (kept.scores > lowest)).sum()
         metrics |= {
             f"negatives/{name}/count": count / rows,
             f"negatives/{name}/filtered": (before - count) / rows,
