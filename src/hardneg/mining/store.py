@@ -50,12 +50,11 @@ class Store:
         self.card: dict[str, Any] = json.loads((folder / "card.json").read_text())
         self._ids, self._reasons = Mapped(folder / "ids.npy"), Mapped(folder / "reasons.npy")
         self._scores, self._positive = Mapped(folder / "scores.npy"), Mapped(folder / "positive.npy")
-        self._teacher = Mapped(folder / "teacher.npy") if (folder / "teacher.npy").exists() else None
-
+        teacher, positive_teacher = folder / "teacher.npy", folder / "positive_teacher.npy"
+        self._teacher = Mapped(teacher) if teacher.exists() else None
+        self._positive_teacher = Mapped(positive_teacher) if positive_teacher.exists() else None
         reasons = self.card["reasons"]
         self._relabelled = reasons.index(RELABELLED) if RELABELLED in reasons else None
-        file = folder / "positive_teacher.npy"
-        self._positive_teacher = Mapped(file) if file.exists() else None
 
     @property
     def ids(self) -> Int32[np.ndarray, "Q K"]:
@@ -113,7 +112,9 @@ class Store:
         """The teacher's scores of all that was mined, NaN unknown; None where the store has none."""
         return None if self._teacher is None else self._teacher.array
 
-    def positives(self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]) -> Float32[np.ndarray, "n P"]:
+    def positive_teachers(
+        self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
+    ) -> Float32[np.ndarray, "n P"]:
         """The teacher's scores of these labelled positives of each query; NaN where there is none, or place -1."""
         scores = np.full(which.shape, np.nan, np.float32)
         if self._positive_teacher is not None:

@@ -73,10 +73,8 @@ class Blocks(OnlineSource):
         related = {"document_query": theirs}
         if "document_document" in self.of:
             slots = len(docs) // len(known)
-            shown = (torch.arange(slots, device=docs.device) < batch.positives).repeat(
-                len(known)
-            )  # the others are drawn
-            by_them = theirs.repeat_interleave(slots, dim=1) & shown
+            shown = torch.arange(slots, device=docs.device) < batch.positives  # the others are drawn
+            by_them = theirs.repeat_interleave(slots, dim=1) & shown.repeat(len(known))
             related["document_document"] = by_them | _holds(batch.positive_ids, docs).T
         if "query_query" in self.of:
             related["query_query"] = torch.zeros_like(theirs)

@@ -210,7 +210,9 @@ class Stored(OfflineSource):
         self, queries: Int[np.ndarray, " n"], which: Int[np.ndarray, "n P"]
     ) -> Float32[np.ndarray, "n P"]:
         """Return the teacher's scores of the queries' labelled positives."""
-        return super().positive_teachers(queries, which) if self.store is None else self.store.positives(queries, which)
+        if self.store is None:
+            return super().positive_teachers(queries, which)
+        return self.store.positive_teachers(queries, which)
 
     def relabelled(self, query: int) -> Draw:
         """Name what the teacher found relevant in the last round."""

@@ -154,8 +154,8 @@ def _tested(cfg: DictConfig, module: TrainingModule, evaluate: Evaluate) -> list
         systems = baseline_metrics(cfg, one.data, one.split, one.retriever.seen)
         if earlier is not None:
             systems["before"] = earlier
-        judged = one.data.split(one.split)
-        systems |= {f"after{at}": per_query(run, judged, one.data, evaluate.metrics) for at, run in runs.items()}
+        qrels = one.data.split(one.split)
+        systems |= {f"after{at}": per_query(run, qrels, one.data, evaluate.metrics) for at, run in runs.items()}
         found.append(results.Tested(one.name, one.data, one.split, runs, systems))
     return found
 

@@ -56,7 +56,7 @@ class FollowCurriculum(L.Callback):
             logged: dict[str, Any] = {**trainer.callback_metrics, **self._lists()}
             # What is not measured at every step keeps its last value, also over a resume: Lightning forgets it there.
             means = {name: collectives.mean(float(logged.get(name, math.nan))) for name in pace.watched}
-            self.known |= {name: mean for name, mean in means.items() if mean == mean or name in logged}
+            self.known |= {name: mean for name, mean in means.items() if not math.isnan(mean) or name in logged}
             pace.watch(self.known, trainer.global_step)
 
     def _progress(self, trainer: L.Trainer, batch_idx: int) -> float:
