@@ -35,7 +35,7 @@ def at_random(data: RetrievalData, queries: int) -> list[list[tuple[str, float]]
 def measured(found: list[list[tuple[str, float]]], data: RetrievalData, qrels: Qrels) -> Asked:
     """Each metric, by query."""
     names = data.queries.ids.take(qrels.query_rows).to_pylist()
-    rankings = {name: in_order(ranked) for name, ranked in zip(names, found, strict=True)}
+    rankings = {name: in_order(dict(ranked)) for name, ranked in zip(names, found, strict=True)}
     return of_rankings(rankings, grades(qrels, data), METRICS)
 
 

@@ -16,7 +16,7 @@ from hardneg.runs.trec_runs import in_order
 
 def ranked(run: Run, data: RetrievalData) -> Rankings:
     """Return a run's rankings by string ids, in trec_eval's order."""
-    return {query: in_order(found.items()) for query, found in run.as_dict(data).items()}
+    return {query: in_order(found) for query, found in run.as_dict(data).items()}
 
 
 def read_qrels(path: Path) -> dict[str, dict[str, int | float]]:

@@ -19,9 +19,11 @@ def ordered(ranked: Mapping[str, float]) -> list[str]:
     return [pairs[row][0] for row in np.lexsort((np.arange(len(pairs)), -scores)).tolist()]
 
 
-def value(measure: Measure, ranked: Mapping[str, float], labels: Grades, gains: Grades) -> float:
-    """Return the metric of one query: `labels` above 0 are relevant, `gains` are the grades that are counted."""
-    docs = ordered(ranked)
+def value(measure: Measure, docs: list[str], labels: Grades, gains: Grades) -> float:
+    """Return the metric of one query's `ordered` documents.
+
+    `labels` above 0 are relevant, `gains` are the grades that are counted.
+    """
     top = docs[: measure.cut]
     if measure.family == "judged":
         return sum(doc in labels for doc in top) / len(top) if top else 0.0

@@ -177,6 +177,8 @@ def of_rankings(
     of_trec = {what for one in names if isinstance(one, str) and (what := measure(one)).trec is not None}
     by_gain = {what for what in of_trec if what.family in GRADED and gains is not None}
     trec = _by_trec(of_trec - by_gain, rankings, whole) | _by_trec(by_gain, rankings, whole_gains)
+    by_formula = any(isinstance(one, str) and measure(one).trec is None for one in names)
+    order = {query: formulas.ordered(ranked) for query, ranked in rankings.items()} if by_formula else {}
     out = {}
     for one, name in zip(names, names_of(names), strict=True):
         if isinstance(one, OwnMetric):
@@ -186,7 +188,7 @@ def of_rankings(
         else:
             counted = labels if gains is None else gains
             out[name] = np.array(
-                [formulas.value(what, ranked, labels.get(q, {}), counted.get(q, {})) for q, ranked in rankings.items()]
+                [formulas.value(what, docs, labels.get(q, {}), counted.get(q, {})) for q, docs in order.items()]
             )
     return out
 

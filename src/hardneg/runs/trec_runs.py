@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -14,6 +14,7 @@ from hardneg.data.readers.fields import number
 from hardneg.data.readers.lines import BadRow, Strict, text_lines
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import DataError
+from hardneg.retrieval.formulas import ordered
 from hardneg.retrieval.metrics import Rankings, Run
 
 log = logging.getLogger(__name__)
@@ -74,15 +75,13 @@ def read_run(path: Path) -> Rankings:
     raise otherwise[1] if otherwise[0] > refused[0] else refused[1]
 
 
-def in_order(scored: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Sort documents as trec_eval does: by score in float32, and of equal scores the larger id first."""
-    pairs = sorted(scored, reverse=True)
-    scores = np.array([score for _, score in pairs], np.float32)
-    return {pairs[row][0]: float(scores[row]) for row in np.argsort(-scores, kind="stable").tolist()}
+def in_order(scored: Mapping[str, float]) -> dict[str, float]:
+    """Sort documents as trec_eval does (see `formulas.ordered`), with their scores in float32."""
+    return {doc: float(np.float32(scored[doc])) for doc in ordered(scored)}
 
 
 def _ordered(found: dict[str, dict[str, float]]) -> Rankings:
-    return {query: in_order(scores.items()) for query, scores in found.items()}
+    return {query: in_order(scores) for query, scores in found.items()}
 
 
 def _attempt(
