@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -144,10 +144,10 @@ def _clustered(table: Across) -> bool:
     return any(one.plan.clusters is not None for one in table.columns.values())
 
 
-def texts(table: Across, arms: Sequence[str] | None = None) -> list[list[str]]:
+def texts(table: Across) -> list[list[str]]:
     """The cells as plain text, an arm a row: its name, its sets, the mean; "" for what was not tested."""
     out = []
-    for arm in arms or table.arms:
+    for arm in table.arms:
         cells = [table.cell(arm, name) for name in table.columns]
         row = ["" if one is None else f"{one.mean:.4f}{mark(one)}" for one in cells]
         mean = table.mean(arm)

@@ -130,8 +130,8 @@ def components(qrels: Qrels, queries: int) -> Int[np.ndarray, " queries"]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    positive = qrels.scores > 0
-    rows, docs = qrels.queries[positive].astype(np.int64), qrels.docs[positive].astype(np.int64)
+    relevant = qrels.relevant
+    rows, docs = relevant.queries.astype(np.int64), relevant.docs.astype(np.int64)
     size = queries + int(docs.max(initial=-1)) + 1
     graph = coo_array((np.ones(len(rows), bool), (rows, queries + docs)), shape=(size, size))
     return connected_components(graph, directed=False)[1][:queries]

@@ -104,7 +104,6 @@ class Comparison:
         """By arm."""
         return {row.arm: row.contrast for row in self.rows if row.contrast is not None}
 
-    @property
-    def alpha(self) -> float:
-        """The p-value that a single primary contrast has to reach in the worst case of Holm's correction."""
-        return ALPHA / max(1, sum(contrast.primary for contrast in self.contrasts.values()))
+    def alpha(self, contrast: Contrast) -> float:
+        """The p-value that one of the contrasts has to reach, a primary one in the worst case of Holm's correction."""
+        return ALPHA / sum(one.primary for one in self.contrasts.values()) if contrast.primary else ALPHA

@@ -9,7 +9,7 @@ import numpy as np
 from hardneg.compare.arms import Arm, unnamed_differences
 from hardneg.compare.comparison import Comparison
 from hardneg.compare.power import detectable, queries_needed, seeds_needed
-from hardneg.compare.statistics import ALPHA, Difference
+from hardneg.compare.statistics import Difference
 
 
 def notes_on(by_arm: Mapping[str, Arm], table: Comparison) -> list[str]:
@@ -64,7 +64,7 @@ def _power(table: Comparison) -> list[str]:
     notes = []
     for name, contrast in table.contrasts.items():
         d = contrast.difference
-        alpha = table.alpha if contrast.primary else ALPHA
+        alpha = table.alpha(contrast)
         target = table.plan.target
         if contrast.verdict.startswith(("better", "worse", "equivalent")) or detectable(d, alpha) <= target:
             continue

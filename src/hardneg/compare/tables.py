@@ -14,7 +14,6 @@ from rich.text import Text
 from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.power import detectable
-from hardneg.compare.statistics import ALPHA
 from hardneg.system.terminal_tables import console_at, laid_out, least_width, print_title, whole_width
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
@@ -163,7 +162,6 @@ def _record(row: Row, table: Comparison) -> dict[str, Any]:
         "wins": won, "ties": tied, "losses": lost, "dz": contrast.dz,
         "paired_seeds": d.seeds, "paired_units": d.queries,
         "unit": "query" if table.plan.clusters is None else "cluster",
-        "detectable": detectable(d, table.alpha if contrast.primary else ALPHA),
-        "alpha": table.alpha if contrast.primary else ALPHA, "df_seeds": d.seed_freedom,
+        "detectable": detectable(d, table.alpha(contrast)), "alpha": table.alpha(contrast), "df_seeds": d.seed_freedom,
         "variance_seed": d.components.seed, "variance_query": d.components.query, "variance_rest": d.components.rest,
     }  # fmt: skip

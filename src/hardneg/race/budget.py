@@ -106,8 +106,7 @@ def _need(timings: Mapping[str, Timing], rules: Rules, seeds: int, at_once: int)
     evaluation = sum(timing.evaluation for timing in timings.values()) / count
     arms = {rung: count if rung == 1 else min(count, rules.most(rung - 1)) for rung in range(1, rules.rungs + 1)}
     arms = {rung: slots(there, at_once) for rung, there in arms.items()}
-    parts = {rung: rules.units(rung) - (rules.units(rung - 1) if rung > 1 else 0) for rung in arms}
-    units = sum(arms[rung] * parts[rung] for rung in arms)
+    units = sum(there * rules.stretch(rung) for rung, there in arms.items())
     ends = slots(runs_at_the_end(count, seeds), at_once)
     fixed = units * evaluation + sum(arms.values()) * start
     fixed += ends * ((whole + 2) * evaluation + start)  # they are tested before and after
@@ -141,8 +140,7 @@ class Costs:
 
     def rung(self, rung: int) -> float:
         """The seconds that an arm takes from the rung before to this one."""
-        units = self.rules.units(rung) - (self.rules.units(rung - 1) if rung > 1 else 0)
-        return self.pace * (units * self.unit + self.start)
+        return self.pace * (self.rules.stretch(rung) * self.unit + self.start)
 
     def at_the_end(self) -> float:
         """The seconds that a whole run takes, with its tests before and after."""

@@ -37,6 +37,10 @@ class Rules:
         """How far the arms have come at a rung, in lengths of the first one."""
         return self.growth ** (rung - 1)
 
+    def stretch(self, rung: int) -> int:
+        """How far it is from the rung before, or from the start, in the same lengths."""
+        return self.units(rung) - (self.units(rung - 1) if rung > 1 else 0)
+
     @property
     def whole(self) -> int:
         """The length of a whole run in lengths of the first rung."""
