@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from tokenizers import Tokenizer
@@ -77,9 +78,8 @@ class PairTokenizer:
 
     def _count(self, pairs: list[tuple[str, str]], encoded: Sequence[Any]) -> None:
         """Count what was cut; how long those texts were takes another reading."""
-        cut = [row for row, one in enumerate(encoded) if one.overflowing]
-        whole = {row: len(one) for row, one in enumerate(encoded)}
-        again = self._whole.encode_batch_fast([pairs[row] for row in cut]) if cut else []
-        whole |= {row: len(one) for row, one in zip(cut, again, strict=True)}
-        for row, one in enumerate(encoded):
-            self.cut.add(len(one), whole[row])
+        kept = np.array([len(one) for one in encoded])
+        whole, cut = kept.copy(), [row for row, one in enumerate(encoded) if one.overflowing]
+        if cut:
+            whole[cut] = [len(one) for one in self._whole.encode_batch_fast([pairs[row] for row in cut])]
+        self.cut.add_all(kept, whole)
