@@ -89,20 +89,24 @@ FORMS: dict[str, Callable[[Store, TrainingSet, int, int], Iterator[Record]]] = {
 
 
 def check_export(form: str | None, path: str | None) -> None:
-    """Raise `ConfigError` for a form that we do not write, or a file of another kind."""
+    """Raise `ConfigError` for a form that we do not write, and a file of another kind or where nothing can be written.
+
+    Makes the file's folder.
+    """
     if form is not None and form not in FORMS:
         raise ConfigError(f"export.form must be one of {', '.join(FORMS)}, got {form!r}")
-    if path is not None and Path(path).suffix not in (".jsonl", ".parquet"):
+    if path is None:
+        return
+    if Path(path).suffix not in (".jsonl", ".parquet"):
         raise ConfigError(f"export.path={path}: must end in .jsonl or .parquet")
-    if path is not None and form is None:
+    if form is None:
         raise ConfigError(f"export.path={path} needs export.form, one of {', '.join(FORMS)}")
-    if path is not None:
-        try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=Path(path).parent):
-                pass
-        except OSError as error:
-            raise ConfigError(f"export.path={path}: cannot write there ({error.strerror})") from error
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=Path(path).parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"export.path={path}: cannot write there ({error.strerror})") from error
 
 
 def export(store: Store, training: TrainingSet, k: int, form: str, path: Path) -> int:
