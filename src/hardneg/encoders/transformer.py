@@ -21,12 +21,7 @@ from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, is_known, parts, pooling
-from hardneg.encoders.pretrained import (
-    check_rows,
-    check_words,
-    name_of,
-    unavailable,
-)
+from hardneg.encoders.pretrained import check_rows, check_words, name_of, unavailable
 from hardneg.encoders.text_model import check_layers, save_activations
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer_model import load_model, new_model, open_folder, source_of

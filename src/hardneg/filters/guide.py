@@ -79,9 +79,8 @@ class Guide(CandidateFilter):
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the candidate is of a judged source and above the threshold."""
-        keep = torch.ones_like(c.valid)
         if c.query_ids is None:
-            return keep
+            return torch.ones_like(c.valid)
         assert self._vectors is not None, "read() comes first"
         scores = similarities(self._vectors, c)
         positive = c.positive_score(self.positive, scores)

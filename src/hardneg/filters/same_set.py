@@ -44,15 +44,14 @@ class SameSet(CandidateFilter):
 
     def __call__(self, c: Candidates, positive_ids: Int[Tensor, "B P"]) -> Bool[Tensor, "B N"]:
         """Return False where the document is of another set, or of an online source that the query does without."""
-        keep = torch.ones_like(c.valid)
         if c.query_ids is None:
-            return keep
+            return torch.ones_like(c.valid)
         of_query = torch.bucketize(c.query_ids, self._queries.on(c.ids.device), right=True)[:, None]
         of_column = torch.bucketize(c.ids, self._docs.on(c.ids.device), right=True)
         if c.of_query is not None:  # these ids are rows of the query table
             asked = torch.bucketize(c.ids, self._queries.on(c.ids.device), right=True)
             of_column = torch.where(c.of_query, asked, of_column)
-        keep &= of_column == of_query
+        keep = of_column == of_query
         closed = self._closed.on(c.ids.device)[of_query]
         for name in c.online:
             keep &= ~(closed & (c.source == c.names.index(name)))

@@ -77,12 +77,7 @@ class Topics:
         if distributed.rank() == 0:
             sizes = np.bincount(found, minlength=clusters)
             told = f"{sizes.min()} to {sizes.max()} each, half of them {int(np.median(sizes))} or more"
-            log.info(
-                "batches=topics: %s in %d clusters, %s",
-                counted(len(rows), *TRAINING_QUERIES),
-                clusters,
-                told,
-            )
+            log.info("batches=topics: %s in %d clusters, %s", counted(len(rows), *TRAINING_QUERIES), clusters, told)
         return found
 
     def _choice(self) -> EncoderChoice:

@@ -25,16 +25,8 @@ ALSO_CALLED = {"P": "precision", "p": "precision", "hit": "hit_rate", "r_precisi
 UNCUT_ONLY = ("rprec", "bpref", "infap")
 CUT_ONLY = ("success",)
 OF_TREC = (
-    "recip_rank",
-    "Rprec",
-    "infAP",
-    "11pt_avg",
-    "set_P",
-    "set_recall",
-    "set_F",
-    "set_map",
-    "num_rel_ret",
-    "num_ret",
+    *("recip_rank", "Rprec", "infAP", "11pt_avg"),
+    *("set_P", "set_recall", "set_F", "set_map", "num_rel_ret", "num_ret"),
 )
 OF_TREC_CUT = ("ndcg_cut", "map_cut", "recall", "P", "success")
 # Measures of gains: grades that `data.relevant_from` calls not relevant count there all the same.

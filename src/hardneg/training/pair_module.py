@@ -50,12 +50,7 @@ class PairCollate:
 class PairModule(TrainingModule):
     """Trains a cross-encoder to score a query's positives above its drawn negatives (RocketQA, arXiv:2010.08191)."""
 
-    def __init__(
-        self,
-        network: CrossEncoder,
-        recipe: PairRecipe,
-        objective: Objective,
-    ) -> None:
+    def __init__(self, network: CrossEncoder, recipe: PairRecipe, objective: Objective) -> None:
         super().__init__(objective)
         self.network, self.recipe = network, recipe
 
