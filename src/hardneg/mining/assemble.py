@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.rankings import Rankings
 from hardneg.mining.store import KEPT
-from hardneg.system.atomic_write import atomic_write
+from hardneg.system.memory_map import write_arrays
 from hardneg.system.row_writer import RowWriter
 
 EMPTY = {"reasons": KEPT, "positive": np.nan, "teacher": np.nan, "positive_teacher": np.nan}
@@ -35,8 +35,7 @@ class FilteredBlock:
 
 def save(path: Path, block: FilteredBlock) -> None:
     """Write a block's arrays."""
-    with atomic_write(path) as draft, draft.open("wb") as file:
-        np.savez(file, **{key: value for key, value in vars(block).items() if value is not None})
+    write_arrays(path, **{key: value for key, value in vars(block).items() if value is not None})
 
 
 def assemble(

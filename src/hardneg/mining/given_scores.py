@@ -13,8 +13,8 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher
 from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
+from hardneg.system.memory_map import write_arrays
 from hardneg.system.progress import progress
 
 BLOCK = 64  # queries that a teacher scores at a time
@@ -33,8 +33,7 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
     lists = [given.offsets.tolist(), fingerprint(given.values.tolist())]
     name = fingerprint({"given": lists, "teacher": teacher.identity(), "training": training.fingerprint})
     work = cache / "work" / f"given-{name}"
-    starts = range(0, len(training.queries), BLOCK)
-    blocks = [(training.queries[start : start + BLOCK], work / f"{start // BLOCK:06d}.npz") for start in starts]
+    blocks = shared_blocks.cut(training.queries, BLOCK, work, "{:06d}.npz")
 
     def build(unfinished: Path | None) -> None:
         work.mkdir(parents=True, exist_ok=True)
@@ -62,8 +61,7 @@ def _score(teacher: Teacher, training: TrainingSet, given: Ragged, blocks: list[
             real = both >= 0
             queries = np.repeat(rows, both.shape[1]).reshape(both.shape)
             scores = teacher.score(rows, both)
-            with atomic_write(path) as draft, draft.open("wb") as file:
-                np.savez(file, queries=queries[real], docs=both[real], scores=scores[real])
+            write_arrays(path, queries=queries[real], docs=both[real], scores=scores[real])
             bar.update(len(rows))
 
 

@@ -118,14 +118,12 @@ def _filtered(
 ) -> list[tuple[np.ndarray, Path]]:
     """Filter and score in blocks into `work`; ranks that share the work take turns. Returns each block's queries."""
     size = BLOCK if recipe.teacher is None else TAUGHT
-    queries = training.queries
-    starts = range(0, len(queries), size)
-    blocks = [(queries[start : start + size], work / f"filtered-{start // size:05d}.npz") for start in starts]
+    blocks = shared_blocks.cut(training.queries, size, work, "filtered-{:05d}.npz")
     work.mkdir(parents=True, exist_ok=True)
     if recipe.teacher is not None and shared_blocks.any_missing(path for _, path in blocks):
         recipe.teacher.open(work)
     what = "filter" if recipe.teacher is None else "score"
-    with progress(shared_blocks.share_of(len(queries)), what, "queries") as bar:
+    with progress(shared_blocks.share_of(len(training.queries)), what, "queries") as bar:
         for rows, path in shared_blocks.own(blocks, bar):
             save(path, filtered_block(recipe, training, rankings, rows))
             bar.update(len(rows))

@@ -18,10 +18,9 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.base import Hits, Miner, mining_pool, ranker_of, tasks
 from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
 from hardneg.system.counts_in_words import QUERIES, counted
-from hardneg.system.memory_map import Mapped
+from hardneg.system.memory_map import Mapped, write_arrays
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import RowWriter
 
@@ -157,18 +156,14 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
     with progress(shared_blocks.share_of(len(training.queries)), "rank", "queries") as bar:
         for queries, task in pending:
             task.work.mkdir(parents=True, exist_ok=True)
-            starts = range(0, len(queries), BLOCK)
-            blocks = [
-                (queries[start : start + BLOCK], task.work / f"ranked-{start // BLOCK:05d}.npz") for start in starts
-            ]
+            blocks = shared_blocks.cut(queries, BLOCK, task.work, "ranked-{:05d}.npz")
             task = replace(task, queries=queries, depth=width)
             left = shared_blocks.any_missing(path for _, path in blocks)
             rank = ranker_of(ranking.miner, task) if left else None
             for rows, path in shared_blocks.own(blocks, bar, first=len(done)):
                 assert rank is not None
                 hits = rank(rows, training.known.padded(rows), width)
-                with atomic_write(path) as draft, draft.open("wb") as file:
-                    np.savez(file, ids=hits.ids, scores=hits.scores, positives=hits.positives)
+                write_arrays(path, ids=hits.ids, scores=hits.scores, positives=hits.positives)
                 bar.update(len(rows))
             done += blocks
     return done

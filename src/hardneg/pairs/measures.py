@@ -14,10 +14,9 @@ from jaxtyping import Float32
 
 from hardneg.pairs.base import PairFilter, Pairs
 from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import built_together, check_seen, fingerprint
 from hardneg.system.counts_in_words import counted
-from hardneg.system.memory_map import Mapped
+from hardneg.system.memory_map import Mapped, write_array
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import RowWriter
 
@@ -62,15 +61,13 @@ def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[
 def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path]:
     """Measure in blocks into `work`; ranks take turns."""
     work.mkdir(parents=True, exist_ok=True)
-    cuts = [range(start, min(start + BLOCK, len(pairs))) for start in range(0, len(pairs), BLOCK)]
-    blocks = [(rows, work / f"measured-{number:05d}.npy") for number, rows in enumerate(cuts)]
+    blocks = shared_blocks.cut(range(len(pairs)), BLOCK, work, "measured-{:05d}.npy")
     if shared_blocks.any_missing(path for _, path in blocks):
         rule.open(pairs, work)
     with progress(shared_blocks.share_of(len(pairs)), f"pairs={name}", "pairs") as bar:
         for rows, path in shared_blocks.own(blocks, bar):
             values = rule.measure(pairs.take(slice(rows.start, rows.stop)))
-            with atomic_write(path) as draft, draft.open("wb") as file:
-                np.save(file, values.astype(np.float32))
+            write_array(path, values.astype(np.float32))
             bar.update(len(rows))
     return [path for _, path in blocks]
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.retrieval.model import Model, Reader
 from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import check_seen, taking_turns
+from hardneg.system.memory_map import write_array
 from hardneg.system.progress import Progress, progress
 
 SIZE = 8192  # documents a block
@@ -122,14 +122,14 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
     model brings along (`embedded`) are taken as they are. Queries are embedded likewise, as another `side`.
     """
     rows = rows[np.argsort(model.table(side).lengths[rows], kind="stable")[::-1]]
-    cuts = [rows[start : start + SIZE] for start in range(0, len(rows), SIZE)]
-    paths = [folder / f"{name}-{index:05d}.npy" for index in range(len(cuts))]
+    blocks = shared_blocks.cut(rows, SIZE, folder, f"{name}-{{:05d}}.npy")
+    paths = [path for _, path in blocks]
     brought = model.embedded if side == DOCUMENT and len(rows) else None
     stored = None if brought is None else brought.reader(model)
     unit = "documents" if side == DOCUMENT else "queries"
-    mine = sum(map(len, cuts[distributed.rank() :: distributed.world_size()]))
+    mine = sum(len(here) for here, _ in blocks[distributed.rank() :: distributed.world_size()])
     with progress(mine, f"embed {name}", unit) as bar:
-        for here, path in shared_blocks.own(list(zip(cuts, paths, strict=True)), bar):
+        for here, path in shared_blocks.own(blocks, bar):
             write_array(path, _vectors(model, side, here, stored, bar))
     agreement.barrier()
     check_seen(paths)
@@ -147,9 +147,3 @@ def _vectors(model: Model, side: str, rows: Int[np.ndarray, " N"], stored: Reade
     if not there.all():
         out[~there] = model.embed(side, rows[~there], bar).cpu().numpy()
     return out
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Write a `.npy` file atomically."""
-    with atomic_write(path) as draft, draft.open("wb") as file:
-        np.save(file, array)

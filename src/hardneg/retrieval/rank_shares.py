@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor
 
-from hardneg.retrieval.embedding_blocks import Blocks, read_rows, write_array
+from hardneg.retrieval.embedding_blocks import Blocks, read_rows
 from hardneg.retrieval.search import Search
 from hardneg.system import agreement, distributed
 from hardneg.system.cache import check_seen
+from hardneg.system.memory_map import write_array
 from hardneg.system.progress import Progress, progress
 
 FIND = np.dtype([("score", np.float32), ("position", np.int32)])

@@ -1,4 +1,4 @@
-"""Arrays on disk that processes share: opened on first use, never pickled by value."""
+"""Arrays on disk that processes share: written whole, opened on first use, never pickled by value."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from hardneg.system.atomic_write import atomic_write
 
 
 class Mapped:
@@ -29,3 +31,15 @@ class Held:
     """An array in memory, where a `Mapped` one might be."""
 
     array: np.ndarray
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a `.npy` file, which is complete or not there."""
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        np.save(file, array)
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write an `.npz` file, which is complete or not there."""
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

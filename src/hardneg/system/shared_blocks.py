@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from hardneg.system import agreement, distributed
 from hardneg.system.progress import Progress
 
-Rows = TypeVar("Rows", bound=Sized)
+Rows = TypeVar("Rows", np.ndarray, range)
+
+
+def cut(rows: Rows, size: int, folder: Path, name: str) -> list[tuple[Rows, Path]]:
+    """Cut rows into blocks of `size`, each with its file in the folder; `name` says where its number stands, {:05d}."""
+    return [(rows[start : start + size], folder / name.format(start // size)) for start in range(0, len(rows), size)]
 
 
 def share_of(count: int) -> int:

@@ -15,8 +15,8 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.topics import Topics
 from hardneg.system import agreement, distributed
-from hardneg.system.atomic_write import atomic_write
 from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.system.memory_map import write_array
 from hardneg.training.setup import own_device
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,7 @@ def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
         topics: Topics = classes.build(cfg.batches)
         found = topics.of(training, Path(cfg.cache), own_device(cfg))
     if found is not None and distributed.rank() == 0:
-        with atomic_write(folder / TOPICS) as draft, draft.open("wb") as file:
-            np.save(file, found)
+        write_array(kept, found)
     return replace(training.order, topics=found)
 
 
