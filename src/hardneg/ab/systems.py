@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from hardneg.ab.relevance import Judged, from_data, from_files
 from hardneg.ab.run_file import run_file
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of, quoted
+from hardneg.config.run_summary import read_summary
 from hardneg.config.slips import in_plain_words
 from hardneg.config.started_with import CONFIG
 from hardneg.data.open_set import open_set
@@ -114,9 +114,7 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
 
 def _read(path: Path) -> Side:
     """Read a run file, or the one in a folder that `train` or `evaluate` left."""
-    summary: dict[str, Any] = {}
-    if (path / "summary.json").is_file():
-        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    summary = read_summary(path) or {}
     return Side(str(path), read_run(run_file(path)), summary.get("test_set"), summary.get("seed"))
 
 

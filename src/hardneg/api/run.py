@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from hardneg.config.command_words import command_line
+from hardneg.config.run_summary import SUMMARY, is_complete, read_summary
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,20 +52,16 @@ class Run:
         self.device = device
 
     def __repr__(self) -> str:
-        found = "" if not self._summary_file.is_file() else f", {self.metrics}"
+        found = f", {self.metrics}" if is_complete(self.folder) else ""
         return f"Run({str(self.folder)!r}{found})"
-
-    @property
-    def _summary_file(self) -> Path:
-        return self.folder / "summary.json"
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """What summary.json says; raises `UserError` for a run that is not complete."""
-        if not self._summary_file.is_file():
+        if (found := read_summary(self.folder)) is None:
             resume = command_line("resume", self.folder)
-            raise UserError(f"{self.folder} is not complete: no summary.json; {resume} goes on")
-        return json.loads(self._summary_file.read_text(encoding="utf-8"))
+            raise UserError(f"{self.folder} is not complete: no {SUMMARY}; {resume} goes on")
+        return found
 
     @property
     def results(self) -> dict[str, dict[str, float]]:
@@ -123,7 +119,7 @@ class Run:
         """The trained encoder as evaluation has it: prompts (also one that came with the data), lengths, precision."""
         from hardneg.serving.text_encoder import TextEncoder
 
-        told = self.summary if self._summary_file.is_file() else {}
+        told = read_summary(self.folder) or {}
         path, trained = self.checkpoint, self.trained
         if (prompt := told.get("query_prompt")) is not None:
             query = replace(trained.recipe.query, prompt=prompt)

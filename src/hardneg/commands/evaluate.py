@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from hardneg import __version__
 from hardneg.config.composition import keys_given
+from hardneg.config.run_summary import write_summary
 from hardneg.data.other_sets import splits_of
 from hardneg.data.prompts import tell_prompts
 from hardneg.data.tables import RetrievalData
@@ -66,8 +67,8 @@ def _evaluate(cfg: DictConfig) -> None:
     results.write_per_query(folder / "per_query.parquet", tested)
     means, by_set = results.means(tested), results.means_by_set(tested)
     results.tell(str(cfg.ckpt_path), tested, means, by_set)
-    results.write_summary(
-        folder / "summary.json",
+    write_summary(
+        folder,
         {
             "hardneg": __version__,
             "ckpt_path": str(cfg.ckpt_path),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hardneg.config.command_words import as_value, command_line, command_named, 
 from hardneg.config.composition import config_dir_words
 from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.moved import todays_word
+from hardneg.config.run_summary import SUMMARY, is_complete, read_summary
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.runs.folder import CHECKPOINTS, LAST, SWEEP
@@ -57,12 +57,10 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     if staged is not None:
         return "stages", staged
     found = status.read(run)
-    if (run / "summary.json").exists() and (found is None or found["state"] not in ("interrupted", "failed")):
+    if is_complete(run) and (found is None or found["state"] not in ("interrupted", "failed")):
         if found is not None and found["state"] == "running":
             raise ConfigError(f"{run} is still running, perhaps uploading its results; wait until it ends, or stop it")
-        raise ConfigError(
-            f"{run} is complete: it has a summary.json; delete that to run again from the last checkpoint"
-        )
+        raise ConfigError(f"{run} is complete: it has a {SUMMARY}; delete that to run again from the last checkpoint")
     run = run.resolve()
     hydra = _hydra_of(run)
     back_to(str(hydra.runtime.cwd))
@@ -153,10 +151,12 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
 
 def _verdict(folder: Path) -> str | None:
     """Say where the verdict of a race is; None where something is left to run."""
-    summary = folder / "summary.json"  # the last that a race writes
-    if not summary.exists() or json.loads(summary.read_text(encoding="utf-8")).get("failed_at_the_end"):
+    summary = read_summary(folder)  # the last that a race writes
+    if summary is None or summary.get("failed_at_the_end"):
         return None
-    return f"its verdict is in {summary}; its last runs side by side: {command_line('compare', folder / 'end')}"
+    return (
+        f"its verdict is in {folder / SUMMARY}; its last runs side by side: {command_line('compare', folder / 'end')}"
+    )
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:

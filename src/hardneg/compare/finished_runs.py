@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,8 @@ from hardneg.compare.one_run import FinishedRun
 from hardneg.config import started_with
 from hardneg.config.run_identity import KEPT_AND_SHOWN, flat, in_numbers, written_status
 from hardneg.config.run_identity import chosen as names
-from hardneg.errors import UserError
+from hardneg.config.run_summary import SUMMARY, is_complete, read_summary
+from hardneg.errors import DataError, UserError
 from hardneg.runlog import wandb_read
 
 # What may differ between runs of one arm: the seed, and settings of storage and display.
@@ -48,7 +48,7 @@ def find(folders: Iterable[Path]) -> Found:
         _add_logs(folder, found, seen)
         if len(found.runs) + len(found.left_out) == before and not paths:
             raise UserError(
-                f"{folder}: no complete run in or below it (a folder with summary.json, or wandb/ with offline runs)"
+                f"{folder}: no complete run in or below it (a folder with {SUMMARY}, or wandb/ with offline runs)"
             )
     if not found.runs:
         unfinished = f"; unfinished: {', '.join(map(str, found.left_out))}" if found.left_out else ""
@@ -57,19 +57,19 @@ def find(folders: Iterable[Path]) -> Found:
 
 
 def _run_folders(folder: Path) -> set[Path]:
-    complete = {path.parent for path in folder.rglob("summary.json")}
+    complete = {path.parent for path in folder.rglob(SUMMARY)}
     return complete | {path.parent.parent for path in folder.rglob(started_with.CONFIG)}
 
 
 def _add(path: Path, into: Found) -> None:
-    if not (path / "summary.json").exists():
+    try:
+        summary = read_summary(path)
+    except DataError as error:
+        into.left_out[path] = str(error).removeprefix(f"{path}: ")
+        return
+    if summary is None:
         if _is_training(path):
             into.left_out[path] = _why_unfinished(written_status(path) or {})
-        return
-    try:
-        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        into.left_out[path] = f"its summary.json is damaged ({error}); delete it, and hardneg resume writes it again"
         return
     if "strategy" not in summary:
         return  # an evaluation, or a probe
@@ -88,7 +88,7 @@ def _why_unfinished(status: Mapping[str, Any]) -> str:
             return f"failed (hardneg resume tries it again): {status.get('error')}"
         case "pruned":
             return "pruned: its search or race ended it early"
-    return "not finished (no summary.json); hardneg resume continues it"
+    return f"not finished (no {SUMMARY}); hardneg resume continues it"
 
 
 def _is_training(path: Path) -> bool:
@@ -106,7 +106,7 @@ def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
         if config.get("debug"):
             continue
         path = Path(config["run_folder"]) if "run_folder" in config else None
-        if path is not None and path.resolve() not in seen and (path / "summary.json").exists():
+        if path is not None and path.resolve() not in seen and is_complete(path):
             seen.add(path.resolve())
             _add(path, into)
             continue

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from hardneg.compare.set_weights import even_weights
 from hardneg.config.command_words import command_line
+from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
 
@@ -96,7 +97,7 @@ class FinishedRun:
             raise
         except (pa.ArrowInvalid, KeyError, OSError) as error:  # OSError: an unreadable header
             raise UserError(
-                f"{file} is damaged ({error}); delete summary.json there, and {command_line('resume', self.folder)}"
+                f"{file} is damaged ({error}); delete {SUMMARY} there, and {command_line('resume', self.folder)}"
                 " writes both"
             ) from error
         ids = np.array(table["query_id"].to_pylist())

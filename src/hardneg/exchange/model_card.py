@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from omegaconf import OmegaConf
 from hardneg import __version__
 from hardneg.config import started_with
 from hardneg.config.command_words import command_line
+from hardneg.config.run_summary import read_summary
 from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.pretrained import HUB_NAME, MINILM
 from hardneg.encoders.static import Static
@@ -37,10 +37,10 @@ class TrainingRun:
     def find(cls, folder: Path, untested: str | None = None) -> TrainingRun | None:
         """Read a complete run; None if the folder holds none."""
         written = started_with.config_of(folder)
-        if written is None or not (folder / "summary.json").is_file():
+        summary = read_summary(folder)
+        if written is None or summary is None:
             return None
         config: Any = OmegaConf.to_container(written)
-        summary = json.loads((folder / "summary.json").read_text("utf-8"))
         return cls(summary, config, tuple(started_with.words_of(folder)), untested)
 
 

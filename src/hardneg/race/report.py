@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from hardneg.compare.arms import Arm
 from hardneg.compare.finished_runs import find
 from hardneg.compare.one_run import FinishedRun
 from hardneg.config.run_identity import found_learning_rate
+from hardneg.config.run_summary import SUMMARY, read_summary, write_summary
 from hardneg.mining.alarm_rules import in_words
 from hardneg.race import figure
 from hardneg.race.final_runs import failed_ends
@@ -26,7 +26,8 @@ from hardneg.system.progress import clock
 
 log = logging.getLogger(__name__)
 
-FILES = SUMMARY, FIGURE, TABLE = "summary.json", "race.png", "compare.md"
+FIGURE, TABLE = "race.png", "compare.md"
+FILES = (SUMMARY, FIGURE, TABLE)
 UNTRAINED = {"before": "untrained start"}  # how a race calls these rows of a run's test
 
 
@@ -61,7 +62,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
         "failed_at_the_end": failed_ends(race.record),
         "test": tested,
     }
-    results.write_summary(race.folder / SUMMARY, summary)
+    write_summary(race.folder, summary)
     _tell_of_negatives(outcome)
     log.info("%s", end.why)
     over = (race.record.spent() - race.budget) / race.executor.n_jobs
@@ -86,7 +87,7 @@ def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
     race, runs = outcome.race, dict[str, dict[int, FinishedRun]]()
     for name, seed in ends:
         folder = race.folder / "end" / run_name(name, seed)
-        if json.loads((folder / "summary.json").read_text(encoding="utf-8")).get("test", {}).get("after"):
+        if (read_summary(folder) or {}).get("test", {}).get("after"):
             runs.setdefault(name, {})[seed] = find([folder]).runs[0]
     # An arm is its words, and the length, batch and rate that were found for it: these differences go without saying.
     settled = any(found_learning_rate(run.folder) for by_seed in runs.values() for run in by_seed.values())
@@ -155,8 +156,7 @@ def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any
 
 def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
     """What an arm's drawn negatives did at the end of its run, by source; empty for an arm that was stopped."""
-    path = outcome.race.folder / "arms" / name / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("negatives", {}) if path.exists() else {}
+    return (read_summary(outcome.race.folder / "arms" / name) or {}).get("negatives", {})
 
 
 def _tell_of_negatives(outcome: Outcome) -> None:

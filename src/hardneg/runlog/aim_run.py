@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from hardneg.config.run_summary import read_summary
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
 
@@ -52,8 +52,7 @@ class AimRun:
 
             def log_run(self, folder: Path, checkpoint: Path) -> None:
                 """Add the closing table."""
-                summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-                self.experiment.set("test", summary["test"], strict=False)
+                self.experiment.set("test", (read_summary(folder) or {}).get("test"), strict=False)
 
         written = Path(self.folder) / ID
         known = written.read_text(encoding="utf-8").strip() if written.exists() else None

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KINDS = ("run", "checkpoint", "store")
-RESULTS = ("test.run", "per_query.parquet", "summary.json")
+RESULTS = ("test.run", "per_query.parquet", SUMMARY)
 
 
 def check_kinds(kinds: Any, key: str = "logger.wandb.artifacts") -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from hardneg.config.run_summary import SUMMARY
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 ID = "mlflow_run_id"  # a file in the run folder
 SQLITE = "sqlite:///"  # before the path of a database in a file
-FILES = ("summary.json", "test.run", "per_query.parquet", "figure.png")
+FILES = (SUMMARY, "test.run", "per_query.parquet", "figure.png")
 
 
 @dataclass(kw_only=True)

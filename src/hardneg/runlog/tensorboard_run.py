@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.config.run_identity import flat
+from hardneg.config.run_summary import read_summary
 from hardneg.runlog.installed import need
 
 FOLDER = "tensorboard"
@@ -46,9 +47,8 @@ class _Logger(TensorBoardLogger):
 
     def log_run(self, folder: Path, checkpoint: Path) -> None:
         """Add the closing table, and the config as hyperparameters beside the test metrics."""
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        rows = summary["test"]
-        if not rows:
+        summary = read_summary(folder)
+        if summary is None or not (rows := summary["test"]):
             return
         self.experiment.add_text("test", _markdown(rows), summary["steps"])
         plain = {key: value if isinstance(value, int | float | str) else str(value) for key, value in flat(self.config)}

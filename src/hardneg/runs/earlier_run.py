@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import run_identity, started_with
+from hardneg.config.run_summary import is_complete, read_summary
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.runs.folder import note_setting
@@ -21,12 +21,10 @@ def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
     cache.
     """
     check_same(folder, cfg)
-    summary, found = folder / "summary.json", status.read(folder)
-    if not summary.exists():
+    if not is_complete(folder):
         return None
-    if found is None:  # a run from before there was a status
-        written = json.loads(summary.read_text(encoding="utf-8"))
-        return {"state": "done", "result": written.get("dev", {}).get("best")}
+    if (found := status.read(folder)) is None:  # a run from before there was a status
+        return {"state": "done", "result": (read_summary(folder) or {}).get("dev", {}).get("best")}
     return found if found["state"] == "done" else None
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity, started_with
 from hardneg.config.command_words import command_line
+from hardneg.config.run_summary import SUMMARY, is_complete
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.system import launch
@@ -37,17 +38,17 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
         raise ConfigError(f"{folder} is at work; wait for its end, or choose another hydra.run.dir")
     if not goes_on and not at_work and any((folder / CHECKPOINTS).glob("*.ckpt")):
         way = f", or go on with it: {command_line('resume', folder)}"
-        results = folder / "summary.json"
+        results = folder / SUMMARY
         if results.exists() and (found is None or found["state"] == "done"):
             way = f"; it is complete, and its results are in {results}"
         raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
     complete = found is None or found["state"] == "done"
-    if not (folder / "summary.json").exists() or not complete:
+    if not is_complete(folder) or not complete:
         return
     if goes_on:
         raise ConfigError(
             f"{folder} holds a complete run, whose results would be overwritten; to train it on, choose another"
-            " hydra.run.dir; to run it again from its last checkpoint, delete its summary.json"
+            f" hydra.run.dir; to run it again from its last checkpoint, delete its {SUMMARY}"
         )
     if training or not holds(folder, cfg):
         raise ConfigError(

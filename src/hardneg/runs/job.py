@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
 from hardneg.config.command_words import command_named
+from hardneg.config.run_summary import read_summary
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
 from hardneg.runs.earlier_run import finished, note_found
@@ -198,8 +198,7 @@ def _identity(cfg: DictConfig, folder: Path) -> str:
 
 def _test(folder: Path) -> dict[str, float]:
     """The test metrics of the trained model, as the run has written them."""
-    written = folder / "summary.json"
-    test = json.loads(written.read_text(encoding="utf-8")).get("test", {}) if written.exists() else {}
+    test = (read_summary(folder) or {}).get("test", {})
     return test.get("after") or test.get("checkpoint") or {}
 
 

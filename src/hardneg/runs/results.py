@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +16,6 @@ from rich.text import Text
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.metrics import Run, average, by_set
 from hardneg.runs.trec_runs import write_run
-from hardneg.system.atomic_write import atomic_write
 from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.terminal_tables import Cell, laid_out, print_title, whole_width
 
@@ -81,12 +78,6 @@ def write_runs(folder: Path, tested: Sequence[Tested], name: str, tag: str) -> N
     for one in tested:
         file = (one.name or one.data.name).replace("/", "_")
         write_run(folder / name / f"{file}.run", one.run, one.data, tag)
-
-
-def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write the run's facts and results as JSON, atomically: where the file is, the run is complete."""
-    with atomic_write(path) as draft:
-        draft.write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 
 def means(tested: Sequence[Tested]) -> Means:

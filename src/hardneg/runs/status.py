@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from hardneg.config import run_identity
 from hardneg.config.run_identity import STATUS, written_status
+from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.file_lock import locked
@@ -25,7 +26,7 @@ FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
 LEFT = (  # files that an attempt goes on with, of whatever part of the code
     "metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash",
-    "stores.jsonl", "dev_by_query.npz", "summary.json", FILE,
+    "stores.jsonl", "dev_by_query.npz", SUMMARY, FILE,
 )  # fmt: skip
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 

@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from hardneg.config import started_with, studies
 from hardneg.config.command_words import key_of, quoted
+from hardneg.config.run_summary import is_complete
 from hardneg.data.readers.guess import said_of, with_kind
 from hardneg.encoders.merge_shares import shares_of
 from hardneg.errors import ConfigError
@@ -38,7 +39,7 @@ class Stage:
     @property
     def done(self) -> bool:
         """Whether its results are complete."""
-        return (self.merged if self.command == MERGE else self.folder / "summary.json").exists()
+        return self.merged.exists() if self.command == MERGE else is_complete(self.folder)
 
     @property
     def merged(self) -> Path:

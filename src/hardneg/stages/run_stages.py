@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hardneg.config.command_words import command_line, quoted
+from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import ConfigError, UserError
 from hardneg.stages.recipe import MERGE, Plan, Stage
 from hardneg.system.signals import stopping_by
@@ -111,4 +112,4 @@ def say(text: str) -> None:
 def _end(code: int) -> str:
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}" if code else "ended without a summary.json"
+    return f"ended with exit code {code}" if code else f"ended without a {SUMMARY}"

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.composition import as_in_a_job
 from hardneg.config.run_identity import AUTO, BATCH, RATE, identity
+from hardneg.config.run_summary import is_complete
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.runs.earlier_run import check_same
@@ -105,7 +106,7 @@ def announce(sweep: Path, jobs: Sequence[Job]) -> None:
                 folder.rmdir()
     for job in jobs:
         found = status.read(job.folder)
-        if found is None and (job.folder / "summary.json").exists():
+        if found is None and is_complete(job.folder):
             continue
         if found is None or found["state"] in ("failed", "interrupted"):
             if found is not None and status.begins_anew(found):

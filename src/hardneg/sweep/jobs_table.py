@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
+from hardneg.config.run_summary import read_summary
 from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
 from hardneg.system.counts_in_words import counted
@@ -60,10 +60,9 @@ def row(folder: Path) -> Row:
     found = status.read(folder)
     if found is not None:
         return Row(folder, found["name"], found["state"], found)
-    if not (folder / "summary.json").exists():
+    if (summary := read_summary(folder)) is None:
         # A job that has just begun has a lock before it has a status.
         return Row(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     facts = {"test": summary.get("test", {}).get("after", {}), "step": summary.get("steps")}
     return Row(folder, summary.get("name", folder.name), "done", facts)
 

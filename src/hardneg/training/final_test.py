@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from hardneg.config import classes
+from hardneg.config.run_summary import write_summary
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.file_hashes import check_intact
 from hardneg.errors import ConfigError
@@ -66,7 +67,7 @@ def final_test(
         figure.draw(*drawn, len(sets))
         facts = _facts(cfg, folder, trainer, evaluate, seconds, told)
         found = {"dev": {"best": best, "history": evaluate.history, **dev}, "test": means}
-        results.write_summary(folder / "summary.json", facts | found | ({"test_by_set": sets} if sets else {}))
+        write_summary(folder, facts | found | ({"test_by_set": sets} if sets else {}))
         for logger in trainer.loggers:
             if keep := getattr(logger, "log_run", None):
                 keep(folder, kept)
@@ -124,7 +125,7 @@ def _facts(
         "precision": evaluate.retriever.precision,
         "steps": trainer.global_step,
         "seconds": round(seconds, 1),
-        "throughput": overall(trainer, folder / "summary.json"),
+        "throughput": overall(trainer, folder),
         **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import lightning as L
 
+from hardneg.config.run_summary import read_summary
+from hardneg.errors import DataError
 from hardneg.matrix.batch import Rows
 from hardneg.training.trainer_state import callbacks_of, logs_now
 
@@ -80,14 +81,15 @@ class _Again(L.Callback):
         self.clock.since = time.perf_counter()
 
 
-def overall(trainer: L.Trainer, summary: Path) -> dict[str, float]:
+def overall(trainer: L.Trainer, folder: Path) -> dict[str, float]:
     """The rates of this process's whole training, and its `train_seconds`; a resumed run's are those since then.
 
     A run that had made its last step before is only tested again: it keeps the rates in its summary.
     """
     found = callbacks_of(trainer, Throughput)[0]
-    if not found.trained and summary.exists():
-        with suppress(ValueError, KeyError):  # it is written again, whatever it holds
-            return json.loads(summary.read_text(encoding="utf-8"))["throughput"]
+    if not found.trained:
+        with suppress(DataError, KeyError):  # it is written again, whatever it holds
+            if (before := read_summary(folder)) is not None:
+                return before["throughput"]
     rates = {f"{name}_per_second": round(found.total[name] / found.trained, 1) for name in NAMES if found.trained}
     return {"train_seconds": round(found.trained, 2), **rates}
