@@ -25,11 +25,11 @@ MOST_NAMED = 30
 
 @dataclass(frozen=True)
 class Layout:
-    """The configs of corpus and queries, the place of the judgements (repository, config), and a split of all three."""
+    """The configs of corpus and queries, what stands before the names of all configs, and a split that all have."""
 
     corpus: str
     queries: str
-    qrels: tuple[str, str | None]
+    prefix: str
     split: str | None
 
 
@@ -58,7 +58,7 @@ class JudgedHub:
                 return None
             raise DataError(f"{self.repo}: {self._choices('no part of that name')}")
         queries = f"{prefix}query" if not self._has(f"{prefix}queries") and self._has(f"{prefix}query") else None
-        return Layout(f"{prefix}corpus", queries or f"{prefix}queries", self._judgements(prefix), split)
+        return Layout(f"{prefix}corpus", queries or f"{prefix}queries", prefix, split)
 
     def corpus(self, layout: Layout) -> Source:
         """Open the documents."""
@@ -83,7 +83,7 @@ class JudgedHub:
 
     def qrels(self, layout: Layout) -> dict[str, Source]:
         """Open the judgements by split, after the texts; those of a shared split, as in NanoBEIR, are `test`."""
-        repo, config = layout.qrels
+        repo, config = self._judgements(layout.prefix)
         found = by_split(repo, self._judged_splits(repo, config))
         if layout.split in found:
             name = layout.split if layout.split in SPLITS else "test"
@@ -124,7 +124,7 @@ class JudgedHub:
         """Raise `DataError` for a subset that is not a split of the judgements either."""
         if layout.split is None:
             return
-        repo, config = layout.qrels
+        repo, config = self._judgements(layout.prefix)
         judged = {name for split in self._judged_splits(repo, config) for name in (split, split_name(split))}
         if layout.split not in judged:
             splits = dict.fromkeys([*found, *judged])
