@@ -230,7 +230,10 @@ def test_bad_rows(tmp_path, reason, line, bad):
         ("x.parquet", ["query,positive"], "not read as .parquet"),
         ("x.arrow", ["query,positive"], "not read as .arrow"),
         ("x.json", ['[{"query": "a",'], "broken JSON"),
-        ("x.json", ['["a"]'], "x.json:0: the item is a JSON str"),
+        ("x.json", ['["a"]'], "x.json: item 1: the item is a JSON str"),
+        ("x.json", ['[{"query": "a", "positive": "A"},', '{"query": "b"}]'], "x.json: item 2: no positive field"),
+        ("x.json", ["[]"], "x.json: item 1: the list is empty"),
+        ("x.jsonl", ["[]"], "x.jsonl:1: the line is an empty JSON list, not an object"),
         ("x.xlsx", ["query,positive"], "no known table; expected a file"),
     ],
 )
@@ -342,7 +345,7 @@ def test_a_bad_item_in_a_list_of_objects(tmp_path, bad):
     path = write(tmp_path / "x.json", ['[{"query": "a", "positive": "A"},', bad, "]"])
     reason = "wrong encoding" if "ud83d" in bad else "not an object"
     data = check_both_modes(
-        lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}:1: ", reason
+        lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}: item 2: ", reason
     )
     assert positives(data) == {"a": {"A"}}
 
