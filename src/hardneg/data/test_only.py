@@ -27,8 +27,8 @@ CHOICES = ("dev_share", "test_share", "split_seed")  # who gives one of these sa
 class Own:
     """What a run was trained on, as far as a set beside it goes by that: the places, and the columns by role.
 
-    A place is a file or folder, or a set on the hub, with its config and split; for each it is known what was held out
-    there (the settings in `CHOICES`).
+    A place is a file or folder, or a set on the hub, with its config or subset, and its split; for each it is known
+    what was held out there (the settings in `CHOICES`).
     """
 
     places: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
@@ -111,4 +111,5 @@ def _place(settings: Mapping[str, Any]) -> Place | None:
     where = settings.get("path") or settings.get("repo")
     if not where:
         return None
-    return Path(str(where)).expanduser().resolve(), settings.get("config"), settings.get("split") or TRAIN
+    part = settings.get("config") or settings.get("subset")  # of NanoBEIR a list
+    return Path(str(where)).expanduser().resolve(), part and str(part), settings.get("split") or TRAIN

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import hub_layouts
+import layouts
 import pytest
 
 from hardneg.data.readers.hub import Hub
@@ -64,6 +66,15 @@ def test_so_does_a_set_that_is_named_by_its_repository(tmp_path, own, splits):
     for node in ({"repo": hub.repo, **own}, {"sets": {"one": {"repo": hub.repo, **own}}}):
         found = open_for_testing(hub, tmp_path / "cache", Own.of(node), False, "evaluate.also.other")
         assert set(found.qrels) == splits
+
+
+@pytest.mark.parametrize(("trained_on", "tested"), [("en", 40), ("de", 4)])
+def test_another_subset_of_a_repository_was_not_trained_on(tmp_path, monkeypatch, trained_on, tested):
+    monkeypatch.setattr(pytest.importorskip("datasets").config, "HF_DATASETS_CACHE", tmp_path / "hub")
+    hub = Hub(str(hub_layouts.mteb_languages(tmp_path / "set", layouts.world())), subset="de")
+    own = Own.of({"repo": hub.repo, "subset": trained_on})
+    found = open_for_testing(hub, tmp_path / "cache", own, False, "evaluate.also.other")
+    assert len(found.split("test").query_rows) == tested
 
 
 def test_a_folder_with_splits_is_read_as_it_is(tmp_path):
