@@ -103,7 +103,7 @@ class JudgedHub:
                 return self.repo, config
         if prefix:
             raise DataError(f"{self.repo}: config {prefix}corpus but none of the judgements, {prefix}qrels")
-        return f"{self.repo.rstrip('/')}-qrels", None
+        return judgements_beside(self.repo), None
 
     def _has(self, config: str) -> bool:
         return hub_access.has_config(self.repo, config, self.revision)
@@ -168,6 +168,11 @@ class JudgedHub:
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key for key, config in sides.items() if config in self.numbered}
         return Source(name, _triples(rows, document, numbers))
+
+
+def judgements_beside(repo: str) -> str:
+    """Name the repository, or folder, that holds the judgements of a set without any config of them."""
+    return f"{repo.rstrip('/')}-qrels"
 
 
 def _all_null(dataset: Dataset, column: str) -> bool:
