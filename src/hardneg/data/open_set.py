@@ -149,7 +149,7 @@ def _paths(node: Any, beside: str = "") -> Iterator[Path]:
         of_recipe = isinstance(node.get("kind"), str)  # else names are those of sets, splits or columns
         own = node.get("path") if of_recipe else None
         if of_recipe and isinstance(node.get("repo"), str):
-            yield Path(judgements_beside(node["repo"])).expanduser()
+            yield Path(judgements_beside(node["repo"]))
         for key, value in node.items():
             if not of_recipe or key not in NO_INPUTS:
                 yield from _paths(value, own or beside)

@@ -39,6 +39,13 @@ def test_mteb(tmp_path, write):
     check(Hub(str(write(tmp_path / "set", WORLD)), **SPLIT).load())
 
 
+def test_a_copy_from_within_its_folder(tmp_path, monkeypatch):
+    """`datasets` wants a name of a folder, which `.` does not have."""
+    monkeypatch.chdir(hub_layouts.mteb(tmp_path / "set", WORLD))
+    check(data := Hub(".", **SPLIT).load())
+    assert data.name == "set"
+
+
 @pytest.mark.parametrize("write", [hub_layouts.mteb, hub_layouts.mteb_qrels])
 def test_a_copy_is_read_as_it_is_now_and_not_as_another_of_its_name_was(tmp_path, write):
     """`datasets` names what it has made of a folder by the folder's last name and its configs, not by its files."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +40,17 @@ def test_hub_beir_style(tmp_path):
     data = Hub(hub(tmp_path)).load()
     assert data.name == "set" and data.corpus.take([0, 1, 2]) == ["James Bond", "seven", "two"]
     assert named(data, "train") == [("q0", "007", 1.0)] and named(data, "dev") == [("q1", "7", 1.0)]
+
+
+def test_a_set_is_read_from_within_its_folder(tmp_path, monkeypatch):
+    repo = hub(tmp_path)
+    monkeypatch.chdir(repo)
+    for here in (".", "./", f"../{Path(repo).name}/"):
+        data = Hub(here).load()
+        assert data.name == "set" and named(data, "train") == [("q0", "007", 1.0)]
+    shutil.rmtree(f"{repo}-qrels")
+    with pytest.raises(DataError, match=rf"\.: no judgements: no config qrels, .* {repo}-qrels; .*qrels_repo="):
+        Hub(".").load()
 
 
 def test_hub_tsv_ids_stay_strings(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import hub_access
@@ -103,7 +104,11 @@ class JudgedHub:
                 return self.repo, config
         if prefix:
             raise DataError(f"{self.repo}: config {prefix}corpus but none of the judgements, {prefix}qrels")
-        return judgements_beside(self.repo), None
+        beside = judgements_beside(self.repo)
+        if hub_access.is_local(self.repo) and not Path(beside).is_dir():
+            what = f"no judgements: no config qrels, default or relevance, and no folder {beside}"
+            raise DataError(f"{self.repo}: {what}; say where they are by data.qrels_repo=")
+        return beside, None
 
     def _has(self, config: str) -> bool:
         return hub_access.has_config(self.repo, config, self.revision)
@@ -172,7 +177,7 @@ class JudgedHub:
 
 def judgements_beside(repo: str) -> str:
     """Name the repository, or folder, that holds the judgements of a set without any config of them."""
-    return f"{repo.rstrip('/')}-qrels"
+    return f"{Path(repo).expanduser().absolute() if hub_access.is_local(repo) else repo}-qrels"
 
 
 def _all_null(dataset: Dataset, column: str) -> bool:
