@@ -369,6 +369,17 @@ def test_labels_tell_positives_from_negatives_and_scores_need_a_bar(tmp_path):
     assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"B"}} and data.scored is None
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("bar", [0.1, 0.3, 0.6, 0.7, 0.9])
+def test_a_score_that_is_the_bar_reaches_it_in_a_column_of_either_width(tmp_path, kind, bar):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    scores = pa.array(np.array([bar, bar - 0.01], kind))
+    rows = pa.table({"sentence1": ["a", "a"], "sentence2": ["A", "X"], "score": scores})
+    parquet.write_table(rows, tmp_path / "x.parquet")
+    data = table(tmp_path / "x.parquet", positive_from=bar)
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
+
+
 def test_what_is_read_and_what_is_not_is_said(tmp_path, caplog):
     caplog.set_level("INFO")
     table(write(tmp_path / "x.csv", ["question,answer,notes", "a,A,n"]))
