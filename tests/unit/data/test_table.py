@@ -380,6 +380,13 @@ def test_a_score_that_is_the_bar_reaches_it_in_a_column_of_either_width(tmp_path
     assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
 
 
+def test_pairs_without_any_positive_are_told_so(tmp_path):
+    path = write(tmp_path / "x.csv", ["sentence1,sentence2,score", "a,A,0", "b,B,0"])
+    for bar in (None, 0.5):
+        with pytest.raises(DataError, match=r"data set 'x': none of its pairs is a positive: .*data.positive_from"):
+            table(path, positive_from=bar)
+
+
 def test_what_is_read_and_what_is_not_is_said(tmp_path, caplog):
     caplog.set_level("INFO")
     table(write(tmp_path / "x.csv", ["question,answer,notes", "a,A,n"]))
