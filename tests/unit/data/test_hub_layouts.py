@@ -107,6 +107,21 @@ def test_a_copy_without_its_readme(tmp_path, judgements):
     check(Hub(str(tmp_path / "set"), **SPLIT).load(), "test")
 
 
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_corpus_alone_is_one_of_the_hub_whose_documents_are_read(tmp_path, saved):
+    """An index needs no more."""
+    corpus = datasets.Dataset.from_list(hub_layouts.texts(WORLD)[0])
+    if saved:
+        corpus.save_to_disk(str(tmp_path / "set" / "corpus"))
+    else:
+        (tmp_path / "set" / "corpus").mkdir(parents=True)
+        corpus.to_parquet(tmp_path / "set" / "corpus" / "corpus-00000-of-00001.parquet")
+    assert kind_at(tmp_path / "set") == "hub"
+    assert len(Hub(str(tmp_path / "set")).load_documents().corpus) == len(WORLD)
+    with pytest.raises(DataError, match="queries"):
+        Hub(str(tmp_path / "set")).load()
+
+
 def test_mteb_with_several_splits(tmp_path):
     corpus, queries = hub_layouts.texts(WORLD)
     qrels = {"train": range(20), "dev": range(20, 30), "test": range(30, 40)}

@@ -60,9 +60,10 @@ def is_saved(folder: Path) -> bool:
 
 
 def plain_copy(folder: Path) -> bool:
-    """Tell whether this is a corpus with queries as the hub has them, without the README.md that names the configs."""
-    parquet = [any((folder / name).glob("*.parquet")) for name in ("corpus", "queries")]
-    return all(parquet) and not (folder / "README.md").is_file()
+    """Tell whether this is a corpus as the hub has it, with queries or alone, without the README.md of configs."""
+    parquet = {child.name for child in folder.iterdir() if any(child.glob("*.parquet"))}
+    alone = parquet == {"corpus"} and not has_tables(folder)
+    return (alone or {"corpus", "queries"} <= parquet) and not (folder / "README.md").is_file()
 
 
 def refuse_tables(path: str | Path, kind: str) -> None:
