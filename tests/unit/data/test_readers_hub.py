@@ -98,6 +98,26 @@ def test_hub_pairs(tmp_path):
         Hub(str(tmp_path / "qa"), on_error="skip").load()
 
 
+def test_a_first_row_with_a_gap_is_left_out_as_any_other(tmp_path, caplog):
+    save([{"one": None, "two": "A"}, {"one": "b", "two": "B"}, {"one": "c", "two": "C"}], tmp_path / "pairs")
+    with pytest.raises(DataError, match=r"pairs \[default, train\]:0: no query field"):
+        Hub(str(tmp_path / "pairs")).load()
+    data = Hub(str(tmp_path / "pairs"), on_error="skip", dev_share=0, test_share=0).load()
+    assert positives(data) == {"b": {"B"}, "c": {"C"}} and data.skipped == {"missing field": 1}
+    save([{"one": None, "two": "A"}], tmp_path / "nothing")
+    with pytest.raises(DataError, match="no query field"):  # no row tells what the columns are
+        Hub(str(tmp_path / "nothing"), on_error="skip").load()
+
+
+def test_images_and_sounds_beside_the_texts_are_not_decoded(tmp_path):
+    rows = {"one": ["a"], "two": ["A"], "picture": [{"bytes": b"no image", "path": None}]}
+    for kind in (datasets.Image, datasets.Audio):
+        kept = datasets.Dataset.from_dict(rows).cast_column("picture", kind())
+        kept.save_to_disk(str(tmp_path / kind.__name__))
+        data = Hub(str(tmp_path / kind.__name__), dev_share=0, test_share=0).load()
+        assert positives(data) == {"a": {"A"}}
+
+
 def test_hub_splits(tmp_path):
     names = {"train": "a", "validation": "b", "test": "c", "extra": "d"}
     splits = {name: datasets.Dataset.from_list([{"query": q, "positive": q}]) for name, q in names.items()}

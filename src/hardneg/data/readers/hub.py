@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import hub_access
 from hardneg.data.readers.columns import ROLES, check_columns
-from hardneg.data.readers.examples import Examples
+from hardneg.data.readers.examples import LOOKED_AT, Examples
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import refuse_tables
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
@@ -139,12 +139,11 @@ class Hub(ReadsJudgements):
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
-        complete = hub_access.source(name, dataset, dataset.column_names, complaints)
-        first = next(iter(dataset), None)
-        if first is None:
-            return complete
+        # As they are kept: an image or a sound would be decoded in a row of `datasets`' own.
+        first = hub_access.source(name, dataset.take(LOOKED_AT), dataset.column_names, Complaints("skip"))
         try:
-            used = Examples(self.columns, self.positive_from).roles(first).used
+            found = Examples(self.columns, self.positive_from).first_row(row for _, row in first.rows)
         except BadRow as bad:
             raise DataError(f"{name}: {bad}") from None
+        used = dataset.column_names if found is None else found[0].used
         return hub_access.source(name, dataset, used, complaints)
