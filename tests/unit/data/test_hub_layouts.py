@@ -39,6 +39,18 @@ def test_mteb(tmp_path, write):
     check(Hub(str(write(tmp_path / "set", WORLD)), **SPLIT).load())
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"positive_from": 2}, r"data.positive_from=2 is for pairs with scores, .*data.relevant_from="),
+        ({"columns": {"query": "text", "positive": "text"}}, r"data.columns names those of pairs, .*data.config="),
+    ],
+)
+def test_settings_of_pairs_are_not_passed_over(tmp_path, settings, says):
+    with pytest.raises(ConfigError, match=says):
+        Hub(str(hub_layouts.mteb(tmp_path / "set", WORLD)), **settings).load()
+
+
 def test_a_copy_from_within_its_folder(tmp_path, monkeypatch):
     """`datasets` wants a name of a folder, which `.` does not have."""
     monkeypatch.chdir(hub_layouts.mteb(tmp_path / "set", WORLD))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import hub_access
-from hardneg.data.readers.columns import ROLES, check_columns
+from hardneg.data.readers.columns import ROLES, check_columns, chosen
 from hardneg.data.readers.examples import LOOKED_AT, Examples
 from hardneg.data.readers.fields import Source
 from hardneg.data.readers.folders import refuse_tables
@@ -92,12 +92,23 @@ class Hub(ReadsJudgements):
             hub = JudgedHub(self.repo, self.revision, self.subset, self.qrels_repo, complaints)
             layout = hub.layout() if self.config is None else None
             if layout is not None:
+                self._refuse_settings_of_pairs()
                 return judged(hub, layout, complaints)
             if self.relevant_from is not None:
                 raise ConfigError(
                     f"data.relevant_from={self.relevant_from} is for judgements with grades, and pairs have none"
                 )
             return pairs(complaints)
+
+    def _refuse_settings_of_pairs(self) -> None:
+        """Raise `ConfigError` for settings that a set with judgements would pass over."""
+        if self.positive_from is not None:
+            what = f"data.positive_from={self.positive_from} is for pairs with scores"
+            instead = "data=hub data.repo=... data.relevant_from= sets the lowest grade of a relevant document"
+            raise ConfigError(f"{what}, and {self.repo} has a corpus and judgements; {instead}")
+        if chosen(self.columns):
+            what = f"data.columns names those of pairs, and {self.repo} has a corpus and judgements"
+            raise ConfigError(f"{what}; leave it out, or name a config of pairs by data.config=")
 
     def _called(self) -> str:
         repo = Path(self.repo).expanduser().resolve().name if hub_access.is_local(self.repo) else self.repo
