@@ -18,6 +18,7 @@ from hardneg.data.pair_scores import PairScores
 from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.folders import files_below
+from hardneg.data.readers.hub_judged import judgements_beside
 from hardneg.data.readers.lines import bad_rows
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.system.cache import built_once, fingerprint
@@ -133,7 +134,10 @@ def _plain(recipe: Any) -> Any:
 
 
 def _paths(node: Any, beside: str = "") -> Iterator[Path]:
-    """Yield what may be a path: each text in a plain recipe, as it is and from the recipe's own path on."""
+    """Yield what may be a path: each text in a plain recipe, as it is and from the recipe's own path on.
+
+    Of a set named by its repository also where its judgements may lie.
+    """
     if isinstance(node, str) and node:
         yield Path(node).expanduser()
         if beside:
@@ -144,6 +148,8 @@ def _paths(node: Any, beside: str = "") -> Iterator[Path]:
     elif isinstance(node, Mapping):
         of_recipe = isinstance(node.get("kind"), str)  # else names are those of sets, splits or columns
         own = node.get("path") if of_recipe else None
+        if of_recipe and isinstance(node.get("repo"), str):
+            yield Path(judgements_beside(node["repo"]))
         for key, value in node.items():
             if not of_recipe or key not in NO_INPUTS:
                 yield from _paths(value, own or beside)

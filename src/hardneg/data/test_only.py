@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import TRAIN, HoldsOut
+from hardneg.data.mix import Mix
 from hardneg.data.open_set import Readable, open_set
 from hardneg.data.readers.columns import chosen
 from hardneg.data.readers.table import Table
@@ -27,8 +28,8 @@ CHOICES = ("dev_share", "test_share", "split_seed")  # who gives one of these sa
 class Own:
     """What a run was trained on, as far as a set beside it goes by that: the places, and the columns by role.
 
-    A place is a file or folder, or a set on the hub, with its config and split; for each it is known what was held out
-    there (the settings in `CHOICES`).
+    A place is a file or folder, or a set on the hub, with its config or subset, and its split; for each it is known
+    what was held out there (the settings in `CHOICES`).
     """
 
     places: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
@@ -53,28 +54,64 @@ def says_splits(node: Mapping[str, Any], words: Iterable[str], prefix: str) -> b
     return TEST in node or any(f"{prefix}.{key}" in words for key in CHOICES)
 
 
-def open_for_testing(recipe: Readable, cache: Path, own: Own, said: bool, key: str) -> RetrievalData:
+def open_for_testing(
+    recipe: Readable, cache: Path, own: Own, said: bool, key: str, given: Collection[str] = ()
+) -> RetrievalData:
     """Return a set to test on; one without splits is all `test`, unless the user `said` what is held out.
 
-    What the run was trained on keeps its splits, by the run's own shares and seed: its training queries are no test.
-    `key` is where the config has the set, such as evaluate.also.faq. Raises what reading raises, with the keys of that
-    place.
+    So is each set of a mixture, but those of which the keys of the command line that were `given` say it. What the run
+    was trained on keeps its splits, by the run's own shares and seed: its training queries are no test. `key` is where
+    the config has the set, such as evaluate.also.faq. Raises what reading raises, with the keys of that place.
 
     Raises `DataError` and `ConfigError` as reading does.
     """
+    if isinstance(recipe, Mix):
+        if not said:
+            sets = recipe.sets.items()
+            recipe = replace(recipe, sets={name: _of_mix(one, own, f"{key}.sets.{name}", given) for name, one in sets})
+        return open_set(recipe, cache)
     recipe = _with_columns(recipe, own, key)
     try:
         if not said and _holds_out_unasked(recipe):
-            held_out = own.places.get(_place(vars(recipe)))  # type: ignore[arg-type]
-            if held_out is None:
-                whole = open_set(replace(recipe, dev_share=0, test_share=0), cache)  # type: ignore[type-var]
+            recipe = _as_trained_on(recipe, own)
+            if isinstance(recipe, OnlyTested):
+                whole = open_set(recipe.whole, cache)
                 if set(whole.qrels) == {TRAIN}:
                     return all_test(whole)
-            else:
-                recipe = replace(recipe, **held_out)  # type: ignore[type-var]
+                recipe = recipe.recipe
         return open_set(recipe, cache)
     except DataError as error:
         raise DataError(str(error).replace("data.columns", f"{key}.columns")) from error
+
+
+@dataclass(frozen=True)
+class OnlyTested:
+    """A set that nothing was trained on: all `test` where it has no splits."""
+
+    recipe: Any
+
+    @property
+    def whole(self) -> Any:
+        """The set with no query held out."""
+        return replace(self.recipe, dev_share=0, test_share=0)
+
+    def load(self) -> RetrievalData:
+        """Read the set; raises what that raises."""
+        whole = self.whole.load()
+        return all_test(whole) if set(whole.qrels) == {TRAIN} else self.recipe.load()
+
+
+def _of_mix(recipe: Any, own: Own, key: str, given: Collection[str]) -> Any:
+    """One set of a mixture as it is tested on."""
+    recipe = _with_columns(recipe, own, key)
+    said = any(f"{key}.{choice}" in given for choice in CHOICES)
+    return recipe if said or not _holds_out_unasked(recipe) else _as_trained_on(recipe, own)
+
+
+def _as_trained_on(recipe: Any, own: Own) -> Any:
+    """A set with the splits that it had when it was trained on, or as one that is only tested on."""
+    held_out = own.places.get(_place(vars(recipe)))  # type: ignore[arg-type]
+    return OnlyTested(recipe) if held_out is None else replace(recipe, **held_out)
 
 
 def all_test(data: RetrievalData) -> RetrievalData:
@@ -111,4 +148,5 @@ def _place(settings: Mapping[str, Any]) -> Place | None:
     where = settings.get("path") or settings.get("repo")
     if not where:
         return None
-    return Path(str(where)).expanduser().resolve(), settings.get("config"), settings.get("split") or TRAIN
+    part = settings.get("config") or settings.get("subset")  # of NanoBEIR a list
+    return Path(str(where)).expanduser().resolve(), part and str(part), settings.get("split") or TRAIN

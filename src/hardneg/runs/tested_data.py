@@ -24,7 +24,7 @@ def open_tested(cfg: DictConfig, own: Own, given: Collection[str]) -> RetrievalD
     A set without splits is all `test`, unless it was trained on or the keys say what is held out.
     """
     said = splits_of(cfg.split) != [TEST] or not {"split", *(f"data.{key}" for key in CHOICES)}.isdisjoint(given)
-    return open_for_testing(classes.build(cfg.data), Path(cfg.cache), own, said, "data")
+    return open_for_testing(classes.build(cfg.data), Path(cfg.cache), own, said, "data", given)
 
 
 def trained_on(ckpt_path: str | Path) -> Own:

@@ -142,6 +142,24 @@ def test_neither_queries_nor_judgements_need_be_there(tmp_path):
     assert len(Collection(str(folder), documents="corpus.jsonl").load_documents().corpus) == len(WORLD)
 
 
+def test_nor_a_config_or_a_subset_with_judgements(tmp_path, monkeypatch):
+    """Of a set on the hub, and of one of ir_datasets."""
+    corpus, queries = hub_layouts.texts(WORLD)
+    configs = {"de-corpus": {"train": corpus}, "de-queries": {"train": queries}}
+    languages = Hub(str(hub_layouts.snapshot(tmp_path / "languages", configs)), subset="de")
+    assert len(languages.load_documents().corpus) == len(WORLD)
+    with pytest.raises(DataError, match="config de-corpus but none of the judgements, de-qrels"):
+        languages.load()
+    whole = Hub(str(hub_layouts.snapshot(tmp_path / "whole", {"corpus": {"corpus": corpus}})))
+    assert len(whole.load_documents().corpus) == len(WORLD)
+
+    pytest.importorskip("ir_datasets")
+    ir_datasets_layout.register(tmp_path, monkeypatch, {"part": range(3)})  # is no split of ours
+    assert len(IrDatasets("tiny").load_documents().corpus) == len(WORLD)
+    with pytest.raises(DataError, match="tiny: no judgements of its own"):
+        IrDatasets("tiny").load()
+
+
 def test_documents_themselves_are_checked_as_ever(tmp_path, caplog):
     folder = beir(tmp_path / "set")
     with (folder / "corpus.jsonl").open("a") as file:

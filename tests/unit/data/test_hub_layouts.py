@@ -39,6 +39,25 @@ def test_mteb(tmp_path, write):
     check(Hub(str(write(tmp_path / "set", WORLD)), **SPLIT).load())
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"positive_from": 2}, r"data.positive_from=2 is for pairs with scores, .*data.relevant_from="),
+        ({"columns": {"query": "text", "positive": "text"}}, r"data.columns names those of pairs, .*data.config="),
+    ],
+)
+def test_settings_of_pairs_are_not_passed_over(tmp_path, settings, says):
+    with pytest.raises(ConfigError, match=says):
+        Hub(str(hub_layouts.mteb(tmp_path / "set", WORLD)), **settings).load()
+
+
+def test_a_copy_from_within_its_folder(tmp_path, monkeypatch):
+    """`datasets` wants a name of a folder, which `.` does not have."""
+    monkeypatch.chdir(hub_layouts.mteb(tmp_path / "set", WORLD))
+    check(data := Hub(".", **SPLIT).load())
+    assert data.name == "set"
+
+
 @pytest.mark.parametrize("write", [hub_layouts.mteb, hub_layouts.mteb_qrels])
 def test_a_copy_is_read_as_it_is_now_and_not_as_another_of_its_name_was(tmp_path, write):
     """`datasets` names what it has made of a folder by the folder's last name and its configs, not by its files."""
@@ -98,6 +117,21 @@ def test_a_copy_without_its_readme(tmp_path, judgements):
         (table if isinstance(table, Dataset) else Dataset.from_list(table)).to_parquet(path)
     assert kind_at(tmp_path / "set") == "hub"
     check(Hub(str(tmp_path / "set"), **SPLIT).load(), "test")
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_corpus_alone_is_one_of_the_hub_whose_documents_are_read(tmp_path, saved):
+    """An index needs no more."""
+    corpus = datasets.Dataset.from_list(hub_layouts.texts(WORLD)[0])
+    if saved:
+        corpus.save_to_disk(str(tmp_path / "set" / "corpus"))
+    else:
+        (tmp_path / "set" / "corpus").mkdir(parents=True)
+        corpus.to_parquet(tmp_path / "set" / "corpus" / "corpus-00000-of-00001.parquet")
+    assert kind_at(tmp_path / "set") == "hub"
+    assert len(Hub(str(tmp_path / "set")).load_documents().corpus) == len(WORLD)
+    with pytest.raises(DataError, match="queries"):
+        Hub(str(tmp_path / "set")).load()
 
 
 def test_mteb_with_several_splits(tmp_path):

@@ -7,6 +7,8 @@ import os
 from dataclasses import fields, replace
 from pathlib import Path
 
+import hub_layouts
+import layouts
 import numpy as np
 import pytest
 
@@ -243,3 +245,17 @@ def test_tables_of_numbers_are_those_that_are_written():
     """A field that were added to a table would be lost without a word."""
     assert {field.name for field in fields(Ragged)} == {"offsets", "values"}
     assert {field.name for field in fields(PairScores)} == {"pairs", "scores"}
+
+
+def test_judgements_beside_a_copy_of_the_hub_are_read_as_they_are_now(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    world = layouts.world()
+    for config, rows in zip(("corpus", "queries"), hub_layouts.texts(world), strict=True):
+        layouts.as_saved(tmp_path / "set" / config, rows)
+    monkeypatch.chdir(tmp_path)
+    for judged in (30, 20):
+        rows = datasets.Dataset.from_list(hub_layouts.judged(world)[:judged])
+        datasets.DatasetDict({"test": rows}).save_to_disk(str(tmp_path / "set-qrels"))
+        for repo in (str(tmp_path / "set"), "set", "./set/"):
+            assert len(open_set(Hub(repo), tmp_path / "cache").qrels["test"]) == judged
+            assert len(open_set(Mix({"one": Hub(repo)}), tmp_path / "cache").qrels["test"]) == judged

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +40,17 @@ def test_hub_beir_style(tmp_path):
     data = Hub(hub(tmp_path)).load()
     assert data.name == "set" and data.corpus.take([0, 1, 2]) == ["James Bond", "seven", "two"]
     assert named(data, "train") == [("q0", "007", 1.0)] and named(data, "dev") == [("q1", "7", 1.0)]
+
+
+def test_a_set_is_read_from_within_its_folder(tmp_path, monkeypatch):
+    repo = hub(tmp_path)
+    monkeypatch.chdir(repo)
+    for here in (".", "./", f"../{Path(repo).name}/"):
+        data = Hub(here).load()
+        assert data.name == "set" and named(data, "train") == [("q0", "007", 1.0)]
+    shutil.rmtree(f"{repo}-qrels")
+    with pytest.raises(DataError, match=rf"\.: no judgements: no config qrels, .* {repo}-qrels; .*qrels_repo="):
+        Hub(".").load()
 
 
 def test_hub_tsv_ids_stay_strings(tmp_path, monkeypatch):
@@ -83,6 +96,26 @@ def test_hub_pairs(tmp_path):
     save([{"one": "a", "two": "b", "three": "c"}], tmp_path / "qa")  # question and answer are recognised
     with pytest.raises(DataError, match=r"no query field .*one, two, three.*data.columns="):
         Hub(str(tmp_path / "qa"), on_error="skip").load()
+
+
+def test_a_first_row_with_a_gap_is_left_out_as_any_other(tmp_path, caplog):
+    save([{"one": None, "two": "A"}, {"one": "b", "two": "B"}, {"one": "c", "two": "C"}], tmp_path / "pairs")
+    with pytest.raises(DataError, match=r"pairs \[default, train\]:0: no query field"):
+        Hub(str(tmp_path / "pairs")).load()
+    data = Hub(str(tmp_path / "pairs"), on_error="skip", dev_share=0, test_share=0).load()
+    assert positives(data) == {"b": {"B"}, "c": {"C"}} and data.skipped == {"missing field": 1}
+    save([{"one": None, "two": "A"}], tmp_path / "nothing")
+    with pytest.raises(DataError, match="no query field"):  # no row tells what the columns are
+        Hub(str(tmp_path / "nothing"), on_error="skip").load()
+
+
+def test_images_and_sounds_beside_the_texts_are_not_decoded(tmp_path):
+    rows = {"one": ["a"], "two": ["A"], "picture": [{"bytes": b"no image", "path": None}]}
+    for kind in (datasets.Image, datasets.Audio):
+        kept = datasets.Dataset.from_dict(rows).cast_column("picture", kind())
+        kept.save_to_disk(str(tmp_path / kind.__name__))
+        data = Hub(str(tmp_path / kind.__name__), dev_share=0, test_share=0).load()
+        assert positives(data) == {"a": {"A"}}
 
 
 def test_hub_splits(tmp_path):

@@ -230,7 +230,10 @@ def test_bad_rows(tmp_path, reason, line, bad):
         ("x.parquet", ["query,positive"], "not read as .parquet"),
         ("x.arrow", ["query,positive"], "not read as .arrow"),
         ("x.json", ['[{"query": "a",'], "broken JSON"),
-        ("x.json", ['["a"]'], "x.json:0: the item is a JSON str"),
+        ("x.json", ['["a"]'], "x.json: item 1: the item is a JSON str"),
+        ("x.json", ['[{"query": "a", "positive": "A"},', '{"query": "b"}]'], "x.json: item 2: no positive field"),
+        ("x.json", ["[]"], "x.json: item 1: the list is empty"),
+        ("x.jsonl", ["[]"], "x.jsonl:1: the line is an empty JSON list, not an object"),
         ("x.xlsx", ["query,positive"], "no known table; expected a file"),
     ],
 )
@@ -342,7 +345,7 @@ def test_a_bad_item_in_a_list_of_objects(tmp_path, bad):
     path = write(tmp_path / "x.json", ['[{"query": "a", "positive": "A"},', bad, "]"])
     reason = "wrong encoding" if "ud83d" in bad else "not an object"
     data = check_both_modes(
-        lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}:1: ", reason
+        lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}: item 2: ", reason
     )
     assert positives(data) == {"a": {"A"}}
 
@@ -364,6 +367,24 @@ def test_labels_tell_positives_from_negatives_and_scores_need_a_bar(tmp_path):
     )
     data = table(write(tmp_path / "y.csv", ["query,passage,label", "a,A,1", "a,B,0"]))
     assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"B"}} and data.scored is None
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("bar", [0.1, 0.3, 0.6, 0.7, 0.9])
+def test_a_score_that_is_the_bar_reaches_it_in_a_column_of_either_width(tmp_path, kind, bar):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    scores = pa.array(np.array([bar, bar - 0.01], kind))
+    rows = pa.table({"sentence1": ["a", "a"], "sentence2": ["A", "X"], "score": scores})
+    parquet.write_table(rows, tmp_path / "x.parquet")
+    data = table(tmp_path / "x.parquet", positive_from=bar)
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
+
+
+def test_pairs_without_any_positive_are_told_so(tmp_path):
+    path = write(tmp_path / "x.csv", ["sentence1,sentence2,score", "a,A,0", "b,B,0"])
+    for bar in (None, 0.5):
+        with pytest.raises(DataError, match=r"data set 'x': none of its pairs is a positive: .*data.positive_from"):
+            table(path, positive_from=bar)
 
 
 def test_what_is_read_and_what_is_not_is_said(tmp_path, caplog):

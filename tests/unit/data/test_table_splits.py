@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.table import Table, _files
 from hardneg.errors import DataError
 
@@ -83,3 +84,22 @@ def test_passages_of_dpr_are_a_corpus(tmp_path):
     (tmp_path / "psgs_w100.tsv").write_text('id\ttext\ttitle\n1\t"B ""x"""\tT\n')
     data = Table(str(tmp_path), dev_share=0, test_share=0).load()
     assert data.corpus.texts.to_pylist() == ["A", 'T B "x"']
+
+
+@pytest.mark.parametrize("reader", [Table, Hub])
+def test_files_that_are_missing_by_the_names_of_the_others_are_told(tmp_path, caplog, monkeypatch, reader):
+    """As after a download that broke off."""
+    monkeypatch.setattr(pytest.importorskip("datasets").config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "set").mkdir()
+    names = [
+        "train-00000-of-00004",
+        "train-00002-of-00004",
+        "test-00000-of-00001",
+        "dev-00000-of-00002-1a2b",
+        "dev-00001-of-00002-1a2b",
+    ]
+    for number, name in enumerate(names):
+        (tmp_path / "set" / f"{name}.csv").write_text(f"query,positive\na{number},A{number}\n")
+    assert len(reader(str(tmp_path / "set")).load().queries) == len(names)
+    (said,) = [record.getMessage() for record in caplog.records if "missing" in record.getMessage()]
+    assert "train: 2 of its 4 files are read; missing: train-00001-of-00004 ... (" in said

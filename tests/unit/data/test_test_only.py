@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 
+import hub_layouts
+import layouts
 import pytest
 
+from hardneg.data.mix import Mix
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.table import Table
 from hardneg.data.test_only import Own, open_for_testing, says_splits
@@ -64,6 +69,35 @@ def test_so_does_a_set_that_is_named_by_its_repository(tmp_path, own, splits):
     for node in ({"repo": hub.repo, **own}, {"sets": {"one": {"repo": hub.repo, **own}}}):
         found = open_for_testing(hub, tmp_path / "cache", Own.of(node), False, "evaluate.also.other")
         assert set(found.qrels) == splits
+
+
+@pytest.mark.parametrize(("trained_on", "tested"), [("en", 40), ("de", 4)])
+def test_another_subset_of_a_repository_was_not_trained_on(tmp_path, monkeypatch, trained_on, tested):
+    monkeypatch.setattr(pytest.importorskip("datasets").config, "HF_DATASETS_CACHE", tmp_path / "hub")
+    hub = Hub(str(hub_layouts.mteb_languages(tmp_path / "set", layouts.world())), subset="de")
+    own = Own.of({"repo": hub.repo, "subset": trained_on})
+    found = open_for_testing(hub, tmp_path / "cache", own, False, "evaluate.also.other")
+    assert len(found.split("test").query_rows) == tested
+
+
+def test_so_is_each_set_of_a_mixture_but_what_was_trained_on_or_has_splits(tmp_path):
+    files = {"own": "own.csv", "other": "other.csv", "asked": "asked.csv", "split": "split/train.csv"}
+    for name, file in files.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("query,positive\n" + "".join(f"{name} {i},it is {i}\n" for i in range(PAIRS)))
+    (tmp_path / "split" / "test.csv").write_text("query,positive\nwho,me\nwhere,here\n")
+    mix = Mix({name: Table(str(tmp_path / file.removesuffix("/train.csv"))) for name, file in files.items()})
+    trained = {"path": str(tmp_path / "own.csv"), "dev_share": 0, "test_share": 0.3, "split_seed": 5}
+    for own in (trained, {"sets": {"another": trained}}):
+        found = open_for_testing(mix, tmp_path, Own.of(own), False, "data", ["data.sets.asked.test_share"])
+        names = found.queries.ids.take(found.split("test").queries).to_pylist()
+        tested = Counter(name.partition("/")[0] for name in names)
+        alone = replace(mix.sets["own"], dev_share=0, test_share=0.3, split_seed=5).load()
+        held_out = alone.queries.ids.take(alone.split("test").queries).to_pylist()
+        assert {name for name in names if name.startswith("own/")} == {f"own/{name}" for name in held_out}
+        assert tested["other"] == PAIRS and tested["split"] == 2 and 0 < tested["asked"] < PAIRS / 2
+    as_it_is = open_for_testing(mix, tmp_path, Own(), True, "data")
+    assert as_it_is.fingerprint("test") == mix.load().fingerprint("test")
 
 
 def test_a_folder_with_splits_is_read_as_it_is(tmp_path):

@@ -30,7 +30,7 @@ def documents(paths: list[Path], complaints: Complaints) -> Source:
     """Open files of documents as rows {_id, title?, text}."""
 
     def rows(path: Path) -> Rows:
-        form = _form_of(path, complaints)
+        form = form_of(path)
         if form == "sgml":
             return trec_documents(path, complaints)
         if form in ("list", "objects"):
@@ -44,7 +44,7 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
     """Open files of queries as rows {_id, text}; `fields` are read of a topic. A query in two files counts once."""
 
     def rows(path: Path) -> Rows:
-        form = _form_of(path, complaints)
+        form = form_of(path)
         if form == "sgml":
             return trec_topics(path, fields, complaints)
         if form in ("list", "objects"):
@@ -53,14 +53,6 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
 
     source = _joined(paths, rows)
     return source if len(paths) == 1 else replace(source, rows=_once(source.rows))
-
-
-def _form_of(path: Path, complaints: Complaints) -> str:
-    """Tell how a file is written; complaints about a JSON list name items, no lines."""
-    form = form_of(path)
-    if form == "list":
-        complaints.lists.add(str(path))
-    return form
 
 
 def _joined(paths: list[Path], rows: Callable[[Path], Rows]) -> Source:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from hardneg.data.readers import columns as names
 from hardneg.data.readers.columns import Roles
 from hardneg.data.readers.fields import document_text, filled, number, string, wrong_type
@@ -169,8 +171,8 @@ class Examples:
 
     def _relevant(self, score: float, value: Any, roles: Roles) -> bool:
         """Whether a document with this score is a positive; raises `BadRow` for a label that does not tell."""
-        if self.positive_from is not None:
-            return score >= self.positive_from
+        if self.positive_from is not None:  # as float32, in which many tables keep scores: there 0.7 is less than 0.7
+            return bool(np.float32(score) >= np.float32(self.positive_from))
         if roles.labels and score not in (0, 1):
             raise BadRow(
                 "label not 0 or 1",

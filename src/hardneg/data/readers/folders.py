@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 from hardneg.data.readers.packed import ENDINGS, unpacked_name
 from hardneg.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 # Endings of files, plain or packed: what data=table alone reads, and all that it reads.
 TABLES = (".csv", ".tsv", ".json", ".parquet", ".arrow", ".feather")
@@ -18,6 +22,7 @@ SAVED = ("state.json", "dataset_dict.json")  # one of which `save_to_disk` of `d
 ABOUT = ("dataset_infos.json", "dataset_info.json")  # of old repositories on the hub
 KEPT_BY = (".hydra", "multirun.yaml", "stages.lock", ".hardneg-index")  # a run, a sweep, stages, an index
 LOGS = ("wandb", ".aim", "mlruns", "mlflow.db")  # where loggers write for all runs
+PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\b")  # of a table in several files, as the hub has them
 MOST_NAMED = 12  # a longer listing would hide the message that it belongs to
 
 
@@ -60,9 +65,10 @@ def is_saved(folder: Path) -> bool:
 
 
 def plain_copy(folder: Path) -> bool:
-    """Tell whether this is a corpus with queries as the hub has them, without the README.md that names the configs."""
-    parquet = [any((folder / name).glob("*.parquet")) for name in ("corpus", "queries")]
-    return all(parquet) and not (folder / "README.md").is_file()
+    """Tell whether this is a corpus as the hub has it, with queries or alone, without the README.md of configs."""
+    parquet = {child.name for child in folder.iterdir() if any(child.glob("*.parquet"))}
+    alone = parquet == {"corpus"} and not has_tables(folder)
+    return (alone or {"corpus", "queries"} <= parquet) and not (folder / "README.md").is_file()
 
 
 def refuse_tables(path: str | Path, kind: str) -> None:
@@ -120,6 +126,19 @@ def _begun_here(folder: Path) -> bool:
     """Tell whether a run, a sweep, a recipe in stages, an index or a logger keeps this folder."""
     # Unlike Path.exists, False where we may not look.
     return folder.name in LOGS or any(os.path.exists(folder / name) for name in KEPT_BY)
+
+
+def tell_missing_parts(files: Iterable[Path]) -> None:
+    """Warn of tables of which these files are not all, by their names, as after a download that broke off."""
+    tables: defaultdict[tuple[Path, int], set[int]] = defaultdict(set)
+    for path in files:
+        if part := PART.match(path.name):
+            tables[path.parent / part[1], int(part[3])].add(int(part[2]))
+    for (table, parts), there in tables.items():
+        if missing := sorted(set(range(parts)) - there):
+            first = f"{table.name}-{missing[0]:05d}-of-{parts:05d}"
+            what = "%s: %d of its %d files are read; missing: %s%s (if that is not meant, download them again)"
+            log.warning(what, table, len(there), parts, first, " ..." * (len(missing) > 1))
 
 
 def plain_stem(path: Path) -> str:

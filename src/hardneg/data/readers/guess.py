@@ -92,7 +92,7 @@ def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
     if re.search(r"^\s*-?\s*config_name:\s*\S*corpus\s*$", configs, re.MULTILINE):
         return "nanobeir" if re.search(r"split:\s*Nano\w+", configs) else "hub"
     saved = {name for name in names if is_saved(path / name)}
-    return "hub" if {"corpus", "queries"} <= saved or plain_copy(path) else None
+    return "hub" if {"corpus", "queries"} <= saved or saved == {"corpus"} or plain_copy(path) else None
 
 
 def said_of(words: list[str], kind: str) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import hub_access
-from hardneg.data.readers.columns import ROLES, check_columns
-from hardneg.data.readers.examples import Examples
+from hardneg.data.readers.columns import ROLES, check_columns, chosen
+from hardneg.data.readers.examples import LOOKED_AT, Examples
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import refuse_tables
+from hardneg.data.readers.folders import files_below, refuse_tables, tell_missing_parts
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -88,16 +88,29 @@ class Hub(ReadsJudgements):
     ) -> RetrievalData:
         """Read by `judged` what has a corpus, else by `pairs`."""
         complaints = Complaints(self.on_error)
+        if hub_access.is_local(self.repo):
+            tell_missing_parts(files_below(Path(self.repo).expanduser()))
         with hub_access.without_waiting(self.repo, self.qrels_repo or self.repo):
             hub = JudgedHub(self.repo, self.revision, self.subset, self.qrels_repo, complaints)
             layout = hub.layout() if self.config is None else None
             if layout is not None:
+                self._refuse_settings_of_pairs()
                 return judged(hub, layout, complaints)
             if self.relevant_from is not None:
                 raise ConfigError(
                     f"data.relevant_from={self.relevant_from} is for judgements with grades, and pairs have none"
                 )
             return pairs(complaints)
+
+    def _refuse_settings_of_pairs(self) -> None:
+        """Raise `ConfigError` for settings that a set with judgements would pass over."""
+        if self.positive_from is not None:
+            what = f"data.positive_from={self.positive_from} is for pairs with scores"
+            instead = "data=hub data.repo=... data.relevant_from= sets the lowest grade of a relevant document"
+            raise ConfigError(f"{what}, and {self.repo} has a corpus and judgements; {instead}")
+        if chosen(self.columns):
+            what = f"data.columns names those of pairs, and {self.repo} has a corpus and judgements"
+            raise ConfigError(f"{what}; leave it out, or name a config of pairs by data.config=")
 
     def _called(self) -> str:
         repo = Path(self.repo).expanduser().resolve().name if hub_access.is_local(self.repo) else self.repo
@@ -139,12 +152,11 @@ class Hub(ReadsJudgements):
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
-        complete = hub_access.source(name, dataset, dataset.column_names, complaints)
-        first = next(iter(dataset), None)
-        if first is None:
-            return complete
+        # As they are kept: an image or a sound would be decoded in a row of `datasets`' own.
+        first = hub_access.source(name, dataset.take(LOOKED_AT), dataset.column_names, Complaints("skip"))
         try:
-            used = Examples(self.columns, self.positive_from).roles(first).used
+            found = Examples(self.columns, self.positive_from).first_row(row for _, row in first.rows)
         except BadRow as bad:
             raise DataError(f"{name}: {bad}") from None
+        used = dataset.column_names if found is None else found[0].used
         return hub_access.source(name, dataset, used, complaints)

@@ -156,7 +156,7 @@ def _folder(repo: str) -> Path:
     folder = Path(repo).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected a data set saved by save_to_disk; {there_is(folder)}")
-    return folder
+    return folder.absolute()  # `datasets` wants a name, which `.` is not
 
 
 def _tables(folder: Path, config: str) -> Path | None:

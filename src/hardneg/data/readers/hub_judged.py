@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import hub_access
@@ -25,11 +26,11 @@ MOST_NAMED = 30
 
 @dataclass(frozen=True)
 class Layout:
-    """The configs of corpus and queries, the place of the judgements (repository, config), and a split of all three."""
+    """The configs of corpus and queries, what stands before the names of all configs, and a split that all have."""
 
     corpus: str
     queries: str
-    qrels: tuple[str, str | None]
+    prefix: str
     split: str | None
 
 
@@ -58,7 +59,7 @@ class JudgedHub:
                 return None
             raise DataError(f"{self.repo}: {self._choices('no part of that name')}")
         queries = f"{prefix}query" if not self._has(f"{prefix}queries") and self._has(f"{prefix}query") else None
-        return Layout(f"{prefix}corpus", queries or f"{prefix}queries", self._judgements(prefix), split)
+        return Layout(f"{prefix}corpus", queries or f"{prefix}queries", prefix, split)
 
     def corpus(self, layout: Layout) -> Source:
         """Open the documents."""
@@ -83,7 +84,7 @@ class JudgedHub:
 
     def qrels(self, layout: Layout) -> dict[str, Source]:
         """Open the judgements by split, after the texts; those of a shared split, as in NanoBEIR, are `test`."""
-        repo, config = layout.qrels
+        repo, config = self._judgements(layout.prefix)
         found = by_split(repo, self._judged_splits(repo, config))
         if layout.split in found:
             name = layout.split if layout.split in SPLITS else "test"
@@ -103,7 +104,11 @@ class JudgedHub:
                 return self.repo, config
         if prefix:
             raise DataError(f"{self.repo}: config {prefix}corpus but none of the judgements, {prefix}qrels")
-        return f"{self.repo.rstrip('/')}-qrels", None
+        beside = judgements_beside(self.repo)
+        if hub_access.is_local(self.repo) and not Path(beside).is_dir():
+            what = f"no judgements: no config qrels, default or relevance, and no folder {beside}"
+            raise DataError(f"{self.repo}: {what}; say where they are by data.qrels_repo=")
+        return beside, None
 
     def _has(self, config: str) -> bool:
         return hub_access.has_config(self.repo, config, self.revision)
@@ -124,7 +129,7 @@ class JudgedHub:
         """Raise `DataError` for a subset that is not a split of the judgements either."""
         if layout.split is None:
             return
-        repo, config = layout.qrels
+        repo, config = self._judgements(layout.prefix)
         judged = {name for split in self._judged_splits(repo, config) for name in (split, split_name(split))}
         if layout.split not in judged:
             splits = dict.fromkeys([*found, *judged])
@@ -168,6 +173,11 @@ class JudgedHub:
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key for key, config in sides.items() if config in self.numbered}
         return Source(name, _triples(rows, document, numbers))
+
+
+def judgements_beside(repo: str) -> str:
+    """Name the repository, or folder, that holds the judgements of a set without any config of them."""
+    return f"{Path(repo).expanduser().absolute() if hub_access.is_local(repo) else repo}-qrels"
 
 
 def _all_null(dataset: Dataset, column: str) -> bool:

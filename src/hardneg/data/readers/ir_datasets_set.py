@@ -84,23 +84,26 @@ class IrDatasets(ReadsJudgements):
         return hold_out(data, self._shares())
 
     def load_documents(self) -> RetrievalData:
-        """Read the documents alone; raises as `load` does."""
+        """Read the documents alone; raises as `load` does, but for missing judgements."""
         complaints = Complaints(self.on_error)
-        corpus = _corpus(*self._sets())
+        corpus = _corpus(*self._sets(documents_alone=True))
         with _explained(self.id):
             return documents_alone(self.name or self.id, documents_of(corpus, complaints), complaints)
 
-    def _sets(self) -> tuple[dict[str, str], dict[str, Any]]:
+    def _sets(self, documents_alone: bool = False) -> tuple[dict[str, str], dict[str, Any]]:
         """The id and the set of each split, all of the same documents."""
         package = _package()
-        ids = self._ids(package)
+        ids = self._ids(package, documents_alone)
         of_documents = {package.docs_parent_id(name) for name in ids.values()}
         if len(of_documents) > 1:
             raise DataError(f"data.splits are of different documents: {', '.join(sorted(of_documents))}; choose one")
         return ids, {split: package.load(name) for split, name in ids.items()}
 
-    def _ids(self, package: ModuleType) -> dict[str, str]:
-        """The id of each split; raises `DataError` with a list of those that exist."""
+    def _ids(self, package: ModuleType, documents_alone: bool) -> dict[str, str]:
+        """The id of each split; raises `DataError` with a list of those that exist.
+
+        Where documents alone are wanted, a set without judgements will do.
+        """
         if self.splits:
             return {str(split): _known(package, f"{self.id}/{name}", name) for split, name in self.splits.items()}
         whole = package.load(_known(package, self.id))
@@ -111,7 +114,7 @@ class IrDatasets(ReadsJudgements):
                 found[split_name(word)] = name
         if found:
             return found
-        if not _judged(whole):
+        if not _judged(whole) and not (documents_alone and whole.has_docs()):
             raise DataError(
                 f"{self.id}: no judgements of its own; choose with data.splits=; {_there(package, self.id)}"
             )

@@ -157,8 +157,9 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BadRow("broken JSON", f"broken JSON ({error})", "write one whole JSON object on each line") from None
     if not isinstance(row, dict):
-        what = f"the line is a JSON {type(row).__name__}, not an object"
-        raise BadRow("not an object", what, 'write one JSON object on each line, like {"_id": "d0", "text": "..."}')
+        what = "an empty JSON list" if row == [] else f"a JSON {type(row).__name__}"
+        mend = 'write one JSON object on each line, like {"_id": "d0", "text": "..."}'
+        raise BadRow("not an object", f"the line is {what}, not an object", mend)
     if has_surrogates(text):
         check_surrogates(row)
     return row

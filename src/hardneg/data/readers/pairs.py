@@ -21,6 +21,7 @@ from hardneg.data.readers.judged_sets import documents_alone, finished
 from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, RetrievalData, Texts
+from hardneg.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,10 @@ class Pairs:
                 self.complaints.about(source.here, line, bad)
 
     def data(self, name: str) -> RetrievalData:
-        """Build the set; raises `DataError` if nothing was taken in."""
+        """Build the set; raises `DataError` if nothing was taken in, or no positive."""
+        if self.queries and not self.complaints.skipped and not any(self.positives.values()):
+            what = "none of its pairs is a positive: one has a label of 1, or a score of data.positive_from or more"
+            raise DataError(f"data set {name!r}: {what}")
         corpus = self.corpus()
         queries = Texts.of([f"q{row}" for row in range(len(self.queries))], list(self.queries))
         qrels = {}

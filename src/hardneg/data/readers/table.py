@@ -23,6 +23,7 @@ from hardneg.data.readers.folders import (
     is_saved,
     located,
     plain_stem,
+    tell_missing_parts,
     there_is,
     with_tables,
 )
@@ -114,6 +115,8 @@ class Table(HoldsOut):
             splits = {split: [source] for split, source in _saved(path, complaints).items()}
         elif path.is_dir():
             name, files = path.resolve().name, _files(with_tables(path))
+            if not head:
+                tell_missing_parts(file for paths in files.values() for file in paths)
             if corpus := files.pop(CORPUS, None):
                 documents = lambda: _texts(_joined(corpus, complaints))  # noqa: E731
             splits = {

@@ -48,11 +48,12 @@ def table_rows(
 def json_rows(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:
     """Yield number and object of a list of them, as in DPR's files; or of each line of a file with an object a line.
 
-    Complains about what is no object. Raises `DataError` for a list that is broken JSON.
+    Complains about what is no object, of a list by its item. Raises `DataError` for a list that is broken JSON.
     """
     if form_of(path) != "list":
         yield from json_lines(path, complaints)
         return
+    complaints.lists.add(str(path))
     try:
         stream: Any = opened(path)
         with io.TextIOWrapper(stream, encoding="utf-8-sig") as file:
