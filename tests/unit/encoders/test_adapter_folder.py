@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -56,6 +57,12 @@ def test_adapters_are_merged_into_their_model(saved, bert):
     torch.testing.assert_close(found, cls_of(merged), rtol=0, atol=1e-5)
     assert not torch.allclose(found, embedded(Transformer(model=str(bert), pooling="cls").resolved()), atol=1e-2)
     embedded(Transformer(model=str(folder), layers=1).resolved())  # the other layers' adapters go with them
+
+
+def test_libraries_say_nothing_while_adapters_are_merged(saved):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        embedded(Transformer(model=str(saved[0])).resolved())
 
 
 def test_a_language_models_adapters_are_merged_below_its_head(bert, tmp_path):
