@@ -47,9 +47,12 @@ def _has_array(hint: Any) -> bool:
 
 
 def _checked(function: Any, hints: Mapping[str, Any], typechecker: Any) -> Any:
-    """Return the function with its types checked; it keeps its annotations as they are written."""
+    """Return the function with its types checked; it keeps its annotations as they are written.
+
+    `Any` is left out: it needs no check, and older versions of beartype refuse it as what a generator returns.
+    """
     written = function.__annotations__
-    function.__annotations__ = {**hints}
+    function.__annotations__ = {name: hint for name, hint in hints.items() if hint is not Any}
     try:
         checked = typechecker(function)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def merged(model: Any, folder: Path, cut: bool = False) -> Any:
         raise UserError(f"{folder} holds adapters, which need peft: pip install 'hardneg[lora]'") from error
     there = _weights_in(folder)
     try:
-        adapted = PeftModel.from_pretrained(model, str(folder))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft asks transformers by an old name; what is missing is told below
+            adapted = PeftModel.from_pretrained(model, str(folder))
     except (ValueError, RuntimeError, AttributeError) as error:  # the last: a task that the model's class does not have
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"the adapters in {folder} do not fit their model ({what}); {MERGE}") from error

@@ -75,13 +75,13 @@ def test_no_queries_make_an_empty_table(mined):
     assert lists.table([]).num_rows == 0 and "fate" in lists.table([]).column_names
 
 
-def test_the_histogram_is_a_figure_of_its_own(mined):
+def test_the_histogram_is_a_figure_of_its_own(mined, monkeypatch):
     import matplotlib
 
-    before = matplotlib.get_backend(auto_select=False)
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "svg")
     figure = open_mined(mined[0] / "run").histogram()
     assert {text.get_text() for text in figure.legends[0].get_texts()} >= {"positive", "kept"}
-    assert matplotlib.get_backend(auto_select=False) == before
+    assert matplotlib.get_backend() == "svg"
 
 
 def test_what_cannot_be_opened_is_said(mined, tmp_path):

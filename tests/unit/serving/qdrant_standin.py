@@ -45,7 +45,7 @@ class Store:
             case ("GET", "collections"):
                 return self.client.get_collections()
             case ("POST", "collections", "aliases"):
-                return self.client.update_collection_aliases(self.models.ChangeAliasesOperation(**body).actions)
+                return self.aliases(self.models.ChangeAliasesOperation(**body).actions)
             case ("GET", "collections", name, "exists"):
                 return {"exists": self.client.collection_exists(name)}
             case ("PUT", "collections", name):
@@ -58,6 +58,15 @@ class Store:
                     raise Refused(404, {"status": {"error": f"Not found: Collection `{name}` doesn't exist!"}})
                 return self.collection(method, name, "/".join(rest), body)
         raise Refused(404, "")
+
+    def aliases(self, actions):
+        """As a server does, refuse an alias with a collection's name; the local mode of older clients does not."""
+        taken = {collection.name for collection in self.client.get_collections().collections}
+        for action in actions:
+            made = getattr(action, "create_alias", None)
+            if made is not None and made.alias_name in taken:
+                raise ValueError(f"Collection {made.alias_name} already exists")
+        return self.client.update_collection_aliases(actions)
 
     def collection(self, method, name, rest, body):
         models, client = self.models, self.client

@@ -139,6 +139,7 @@ def client_library() -> Any:
     try:
         import qdrant_client
         import qdrant_client.http.exceptions
+        import qdrant_client.models
     except ImportError as error:
         raise UserError("index=qdrant needs its client: pip install 'hardneg[qdrant]'") from error
     warnings.filterwarnings("ignore", message="Local mode is not recommended.*")
