@@ -20,7 +20,6 @@ from hardneg.data.toy import Toy
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.mining import bi_encoder_teacher, dense
 from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
@@ -30,7 +29,7 @@ from hardneg.negatives.stored import Stored
 from hardneg.pairs import measures
 from hardneg.pairs.consistency import Consistency
 from hardneg.pairs.select import select
-from hardneg.retrieval import embedding_blocks
+from hardneg.retrieval import embedding_blocks, model
 from hardneg.system import agreement, cache, distributed
 
 WORLD = 4
@@ -81,20 +80,19 @@ SOURCES = {
 
 def mined(name, folder, training):
     """Mine, with a note of how many texts this rank has embedded."""
-    embedded, kept = [0], [embedding_blocks.SIZE, embedding_blocks.embed_rows]
+    embedded, kept = [0], [embedding_blocks.SIZE, model.embed_rows]
 
     def counting(towers, table, side, precision, rows, bar):
         embedded[0] += len(rows)
         return kept[1](towers, table, side, precision, rows, bar)
 
     embedding_blocks.SIZE = 50
-    embedding_blocks.embed_rows = dense.embed_rows = bi_encoder_teacher.embed_rows = counting
+    model.embed_rows = counting
     try:
         found = SOURCES[name]()
         found.prepare(Setting(training, {"known_positives": KnownPositives()}, folder, owner="me"))
     finally:
-        embedding_blocks.SIZE, embedding_blocks.embed_rows = kept
-        dense.embed_rows = bi_encoder_teacher.embed_rows = kept[1]
+        embedding_blocks.SIZE, model.embed_rows = kept
     store = found.store
     teacher = None if store._teacher is None else np.array(store._teacher.array)
     return {"name": store.folder.name, "new": store.new, "ids": np.array(store.ids), "scores": np.array(store.scores),

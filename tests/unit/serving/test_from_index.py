@@ -12,7 +12,7 @@ from worlds import built, corpus, encoder
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
-from hardneg.retrieval import embedding_blocks
+from hardneg.retrieval import model as model_module
 from hardneg.retrieval.model import Model
 from hardneg.serving.from_index import IndexVectors
 
@@ -21,10 +21,15 @@ ROWS = np.arange(100, dtype=np.int32)
 
 @pytest.fixture
 def embedded(monkeypatch):
-    """The rows that were embedded, block by block."""
-    rows, embed = [], embedding_blocks.embed_rows
-    monkeypatch.setattr(embedding_blocks, "embed_rows", lambda *a: (rows.extend(a[4].tolist()), embed(*a))[1])
-    return rows
+    """The rows of documents that were embedded, block by block."""
+    documents, embed = [], model_module.embed_rows
+
+    def noting(towers, table, side, precision, rows, bar):
+        documents.extend(rows.tolist() if side == "document" else [])
+        return embed(towers, table, side, precision, rows, bar)
+
+    monkeypatch.setattr(model_module, "embed_rows", noting)
+    return documents
 
 
 def model_of(made, data, cache, precision="32-true"):
