@@ -1,6 +1,6 @@
 """What a contrast is worth from each start, and how far starts differ in it: study.yaml's `between_starts`.
 
-usage: starts.py DATA OUT      (as study/run.py; writes starts.md)
+usage: starts.py DATA OUT      (as study/run.py; writes starts_SET.md for each set that several starts have)
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ def main(data: Path, out: Path) -> None:
     """Write the levels, the contrasts from each start, and their differences."""
     study = design.read(HERE, data)
     asked = OmegaConf.load(HERE / "study.yaml").between_starts
-    loaded = {start: contrasts.load(study, out, start, data) for start, data in asked.sets.items()}
-    found = {start: one for start, one in loaded.items() if one is not None}
-    on = ", ".join(f"{start} on {asked.sets[start]}" for start in found)
-    parts = [f"# 17_ladder by start: {on}", levels(study, found)]
-    parts += [by_start(study, found), differences(study, found, list(asked.contrasts))]
-    text = "\n\n".join(parts) + "\n"
-    (HERE / "starts.md").write_text(text, encoding="utf-8")
-    print(text)
+    for name, of_start in asked.sets.items():
+        loaded = {start: contrasts.load(study, out, start, part) for start, part in of_start.items()}
+        found = {start: one for start, one in loaded.items() if one is not None}
+        if len(found) < 2:
+            continue
+        on = ", ".join(f"{start} on {of_start[start]}" for start in found)
+        parts = [f"# 17_ladder by start: {on}", levels(study, found)]
+        parts += [by_start(study, found), differences(study, found, list(asked.contrasts))]
+        text = "\n\n".join(parts) + "\n"
+        (HERE / f"starts_{name}.md").write_text(text, encoding="utf-8")
+        print(text)
 
 
 def levels(study: design.Study, found: dict[str, contrasts.OneSet]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,8 @@ def open_for_testing(
     try:
         if not said and _holds_out_unasked(recipe):
             recipe = _as_trained_on(recipe, own)
-            if isinstance(recipe, OnlyTested):
-                whole = open_set(recipe.whole, cache)
-                if set(whole.qrels) == {TRAIN}:
-                    return all_test(whole)
-                recipe = recipe.recipe
+        if isinstance(recipe, OnlyTested):
+            return recipe.read(lambda one: open_set(one, cache))
         return open_set(recipe, cache)
     except DataError as error:
         raise DataError(str(error).replace("data.columns", f"{key}.columns")) from error
@@ -90,15 +87,14 @@ class OnlyTested:
 
     recipe: Any
 
-    @property
-    def whole(self) -> Any:
-        """The set with no query held out."""
-        return replace(self.recipe, dev_share=0, test_share=0)
-
     def load(self) -> RetrievalData:
         """Read the set; raises what that raises."""
-        whole = self.whole.load()
-        return all_test(whole) if set(whole.qrels) == {TRAIN} else self.recipe.load()
+        return self.read(lambda one: one.load())
+
+    def read(self, how: Callable[[Readable], RetrievalData]) -> RetrievalData:
+        """Read the set, with no query held out first: that tells whether it has splits."""
+        whole = how(replace(self.recipe, dev_share=0, test_share=0))
+        return all_test(whole) if set(whole.qrels) == {TRAIN} else how(self.recipe)
 
 
 def _of_mix(recipe: Any, own: Own, key: str, given: Collection[str]) -> Any:

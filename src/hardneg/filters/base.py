@@ -61,7 +61,7 @@ def judged_sources(names: Sequence[str] | None) -> list[str] | None:
     if isinstance(names, str):
         raise ConfigError(f"sources is a list, so write [{names}]")
     if names is not None and not names:
-        raise ConfigError("sources=[] judges nothing: leave sources out to judge all, or the filter")
+        raise ConfigError("sources=[] judges nothing: leave sources out for the default, or the filter")
     return None if names is None else list(names)
 
 

@@ -36,7 +36,7 @@ def suspicious(store: Store, training: TrainingSet, pool: int, n: int) -> list[F
     for start in range(0, len(store.ids), BLOCK):
         rows = slice(start, start + BLOCK)
         lead = store.scores[rows] - store.positive[rows, None]
-        places = np.argwhere(pool_of(store, rows, pool) & ~np.isnan(lead))
+        places = np.argwhere(pool_of(store, rows, pool) & np.isfinite(lead))
         leads = lead[tuple(places.T)]
         if (edge := len(leads) - max(n, 1)) > 0:  # most lead by too little to be among the `n`: only the rest is sorted
             places = places[leads >= np.partition(leads, edge)[edge]]

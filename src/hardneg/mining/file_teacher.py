@@ -62,7 +62,7 @@ class FileTeacher(Teacher):
             try:
                 query, doc, score = _cell(row, QUERIES), _cell(row, DOCUMENTS), number(row.get("score"))
             except BadRow as bad:
-                raise DataError(f"{self.path}:{line}: {bad}") from None
+                raise DataError(f"{complaints.place(self.path, line)}: {bad}") from None
             for q, d in itertools.product(asked.find(query), held.find(doc)):
                 queries.append(q)
                 docs.append(d)
@@ -74,12 +74,18 @@ class FileTeacher(Teacher):
                 f" {data.queries.ids[0].as_py()!r} and {data.corpus.ids[0].as_py()!r}, and whole texts will do too"
             )
         table = PairScores.of(np.array(queries), np.array(docs), np.array(scores))
-        self._check_agreed(table, queries, docs, np.array(scores, np.float32), lines)
+        self._check_agreed(table, queries, docs, np.array(scores, np.float32), lines, complaints)
         self.table = table
         log.info("%s: %d scores, %d of them of pairs in %s", self.path, rows, len(scores), data.name)
 
     def _check_agreed(
-        self, table: PairScores, queries: list[int], docs: list[int], scores: np.ndarray, lines: list[int]
+        self,
+        table: PairScores,
+        queries: list[int],
+        docs: list[int],
+        scores: np.ndarray,
+        lines: list[int],
+        complaints: Complaints,
     ) -> None:
         """Raise `DataError` where a later line gives a pair another score than the first, which `table` holds."""
         first = table.look_up(np.array(queries)[:, None], np.array(docs)[:, None])[:, 0]
@@ -87,8 +93,9 @@ class FileTeacher(Teacher):
             pair = queries[place], docs[place]
             before = next(line for q, d, line in zip(queries, docs, lines, strict=True) if (q, d) == pair)
             raise DataError(
-                f"{self.path}:{lines[place]}: score {scores[place]:.7g} contradicts score {first[place]:.7g} of line"
-                f" {before}, of the same query and document; keep one of the two"
+                f"{complaints.place(self.path, lines[place])}: score {scores[place]:.7g} contradicts score"
+                f" {first[place]:.7g} of {complaints.row(self.path, before)}, of the same query and document; keep one"
+                " of the two"
             )
 
     def identity(self) -> dict[str, Any]:

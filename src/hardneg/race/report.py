@@ -87,7 +87,9 @@ def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
     race, runs = outcome.race, dict[str, dict[int, FinishedRun]]()
     for name, seed in ends:
         folder = race.folder / "end" / run_name(name, seed)
-        if (read_summary(folder) or {}).get("test", {}).get("after"):
+        summary = read_summary(folder)
+        assert summary is not None, f"{folder}: a run at the end is complete"
+        if summary.get("test", {}).get("after"):
             runs.setdefault(name, {})[seed] = find([folder]).runs[0]
     # An arm is its words, and the length, batch and rate that were found for it: these differences go without saying.
     settled = any(found_learning_rate(run.folder) for by_seed in runs.values() for run in by_seed.values())

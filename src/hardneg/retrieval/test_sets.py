@@ -69,7 +69,7 @@ def load_others(
         try:
             key = f"evaluate.also.{name}"
             said = says_splits(also[name], words, key)
-            loaded = open_for_testing(classes.build(node), Path(cfg.cache), own, said, key)
+            loaded = open_for_testing(classes.build(node), Path(cfg.cache), own, said, key, words)
             loaded.split(split)
         except (ConfigError, DataError) as error:
             raise type(error)(f"evaluate.also.{name}: {error}") from error

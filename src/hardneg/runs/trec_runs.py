@@ -77,7 +77,9 @@ def read_run(path: Path) -> Rankings:
 
 def in_order(scored: Mapping[str, float]) -> dict[str, float]:
     """Sort documents as trec_eval does (see `formulas.ordered`), with their scores in float32."""
-    return {doc: float(np.float32(scored[doc])) for doc in ordered(scored)}
+    docs = ordered(scored)
+    scores = np.array([scored[doc] for doc in docs], np.float32).tolist()
+    return dict(zip(docs, scores, strict=True))
 
 
 def _ordered(found: dict[str, dict[str, float]]) -> Rankings:

@@ -380,6 +380,13 @@ def test_a_score_that_is_the_bar_reaches_it_in_a_column_of_either_width(tmp_path
     assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
 
 
+@pytest.mark.parametrize(("bar", "below"), [(1700000050, 1700000000), (16777217, 16777216), (0.7, 0.69999999)])
+def test_a_score_below_the_bar_does_not_reach_it_although_float32_would_make_them_one(tmp_path, bar, below):
+    path = write(tmp_path / "x.csv", ["sentence1,sentence2,score", f"a,A,{bar}", f"a,X,{below}"])
+    data = table(path, positive_from=bar)
+    assert positives(data) == {"a": {"A"}} and negatives(data) == {"a": {"X"}}
+
+
 def test_pairs_without_any_positive_are_told_so(tmp_path):
     path = write(tmp_path / "x.csv", ["sentence1,sentence2,score", "a,A,0", "b,B,0"])
     for bar in (None, 0.5):

@@ -355,6 +355,14 @@ def test_a_file_of_scores_that_does_not_fit_is_refused(tmp_path, caplog):
         (tmp_path / "scores.tsv").write_text("\n".join(lines) + "\n")
         with pytest.raises(DataError, match=says):
             FileTeacher(str(tmp_path / "scores.tsv")).prepare(data, tmp_path)
+    row = {"query-id": "q0", "corpus-id": "d0"}
+    for scores, says in (
+        ([1, "high"], r"list.json: item 2: .*not a number"),
+        ([1, 2], r"list.json: item 2: score 2 contradicts score 1 of item 1,"),
+    ):
+        (tmp_path / "list.json").write_text(json.dumps([{**row, "score": score} for score in scores]))
+        with pytest.raises(DataError, match=says):
+            FileTeacher(str(tmp_path / "list.json")).prepare(data, tmp_path)
     (tmp_path / "scores.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t2\nq0\td0\t2.0\n")  # again: no harm
     teacher = FileTeacher(str(tmp_path / "scores.tsv"))
     teacher.prepare(data, tmp_path)

@@ -8,7 +8,7 @@ from hardneg.system.progress import Progress
 
 def blocks(folder, count, before=0):
     """Blocks of two rows each."""
-    return [([2 * number, 2 * number + 1], folder / f"{before + number}") for number in range(count)]
+    return [(range(2 * number, 2 * number + 2), folder / f"{before + number}") for number in range(count)]
 
 
 def test_every_block_of_all_parts_is_done_once_and_turns_go_on_over_the_parts(tmp_path, monkeypatch):

@@ -171,8 +171,8 @@ class Examples:
 
     def _relevant(self, score: float, value: Any, roles: Roles) -> bool:
         """Whether a document with this score is a positive; raises `BadRow` for a label that does not tell."""
-        if self.positive_from is not None:  # as float32, in which many tables keep scores: there 0.7 is less than 0.7
-            return bool(np.float32(score) >= np.float32(self.positive_from))
+        if self.positive_from is not None:
+            return score >= self.positive_from or score == _in_float32(self.positive_from)
         if roles.labels and score not in (0, 1):
             raise BadRow(
                 "label not 0 or 1",
@@ -251,3 +251,8 @@ def _of_each(value: Any, key: str, positives: int, negatives: int) -> tuple[list
         return [0.0], [-margin for margin in values]
     what = f"{key!r} holds {len(values)} numbers for {positives} positives and {negatives} negatives"
     raise BadRow("wrong score count", what, "give one for each document, or a margin for each negative of one positive")
+
+
+def _in_float32(bar: int | float) -> int | float:
+    """What a table that keeps scores as float32 has for a bar with decimals: 0.7 is less than 0.7 there."""
+    return bar if float(bar).is_integer() else float(np.float32(bar))

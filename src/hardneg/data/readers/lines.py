@@ -52,12 +52,15 @@ class Complaints:
         """Say which row of a file: `line 3`, or `item 3` of a list."""
         return f"item {line + 1}" if str(source) in self.lists else f"line {line}"
 
+    def place(self, source: str | Path, line: int) -> str:
+        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a list."""
+        return f"{source}: {self.row(source, line)}" if str(source) in self.lists else f"{source}:{line}"
+
     def about(self, source: str | Path, line: int, bad: BadRow) -> None:
-        """Raise `DataError` beginning with `source:line:` (`source: item 3:`), or count the row as skipped."""
+        """Raise `DataError` beginning with the row's place, or count the row as skipped."""
         if self.on_error == "raise":
             skip = ", or leave such rows out with data.on_error=skip" if bad.in_one_row else ""
-            place = f" {self.row(source, line)}" if str(source) in self.lists else str(line)
-            raise DataError(f"{source}:{place}: {bad}{skip}") from None
+            raise DataError(f"{self.place(source, line)}: {bad}{skip}") from None
         self.skipped[bad.reason] += 1
 
     def report(self, name: str) -> None:
