@@ -109,6 +109,17 @@ def test_a_first_row_with_a_gap_is_left_out_as_any_other(tmp_path, caplog):
         Hub(str(tmp_path / "nothing"), on_error="skip").load()
 
 
+def test_fewer_rows_than_are_looked_at_are_no_error_of_older_versions(tmp_path, monkeypatch):
+    """`take` of more rows than there are raises IndexError in datasets 3.0 to 5.1."""
+
+    def take(dataset, count):
+        return dataset.select(range(count))
+
+    monkeypatch.setattr(datasets.Dataset, "take", take)
+    save([{"query": "a", "positive": "A"}], tmp_path / "pairs")
+    assert positives(Hub(str(tmp_path / "pairs"), dev_share=0, test_share=0).load()) == {"a": {"A"}}
+
+
 def test_images_and_sounds_beside_the_texts_are_not_decoded(tmp_path):
     rows = {"one": ["a"], "two": ["A"], "picture": [{"bytes": b"no image", "path": None}]}
     for kind in (datasets.Image, datasets.Audio):

@@ -152,8 +152,9 @@ class Hub(ReadsJudgements):
 
     def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
+        head = dataset.select(range(min(LOOKED_AT, len(dataset))))
         # As they are kept: an image or a sound would be decoded in a row of `datasets`' own.
-        first = hub_access.source(name, dataset.take(LOOKED_AT), dataset.column_names, Complaints("skip"))
+        first = hub_access.source(name, head, dataset.column_names, Complaints("skip"))
         try:
             found = Examples(self.columns, self.positive_from).first_row(row for _, row in first.rows)
         except BadRow as bad:
