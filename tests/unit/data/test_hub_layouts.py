@@ -128,10 +128,37 @@ def test_a_corpus_alone_is_one_of_the_hub_whose_documents_are_read(tmp_path, sav
     else:
         (tmp_path / "set" / "corpus").mkdir(parents=True)
         corpus.to_parquet(tmp_path / "set" / "corpus" / "corpus-00000-of-00001.parquet")
+    (tmp_path / "set" / "index").mkdir()
+    for name in (".hardneg-index", "build.json"):  # which is none of the set's
+        (tmp_path / "set" / "index" / name).write_text("{}")
     assert kind_at(tmp_path / "set") == "hub"
     assert len(Hub(str(tmp_path / "set")).load_documents().corpus) == len(WORLD)
     with pytest.raises(DataError, match="queries"):
         Hub(str(tmp_path / "set")).load()
+
+
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("train.csv", "table"), ("train.jsonl", "jsonl"), ("data/train.csv", "table"), ("train/part.csv", None)],
+)
+def test_a_corpus_beside_tables_is_not_alone(tmp_path, name, kind, saved):
+    folder = tmp_path / "set"
+    (folder / "corpus").mkdir(parents=True)
+    if saved:
+        layouts.as_saved(folder / "corpus", [{"text": "A"}])
+    else:
+        layouts.as_parquet(folder / "corpus" / "corpus-00000-of-00001.parquet", [{"text": "A"}])
+    (folder / name).parent.mkdir(exist_ok=True)
+    row = '{"query": "a", "positive": "A"}' if kind == "jsonl" else "query,positive\na,A"
+    (folder / name).write_text(f"{row}\n")
+    if kind is None:
+        with pytest.raises(ConfigError, match="does not say what it is"):
+            kind_at(folder)
+    else:
+        assert kind_at(folder) == kind
+    if "/" in name and not saved:
+        assert positives(Hub(str(folder), **SPLIT).load()) == {"a": {"A"}}
 
 
 def test_mteb_with_several_splits(tmp_path):

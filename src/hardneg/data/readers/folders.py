@@ -66,9 +66,14 @@ def is_saved(folder: Path) -> bool:
 
 def plain_copy(folder: Path) -> bool:
     """Tell whether this is a corpus as the hub has it, with queries or alone, without the README.md of configs."""
-    parquet = {child.name for child in folder.iterdir() if any(child.glob("*.parquet"))}
-    alone = parquet == {"corpus"} and not has_tables(folder)
-    return (alone or {"corpus", "queries"} <= parquet) and not (folder / "README.md").is_file()
+    corpus, queries = (any((folder / name).glob("*.parquet")) for name in ("corpus", "queries"))
+    return corpus and (queries or corpus_alone(folder)) and not (folder / "README.md").is_file()
+
+
+def corpus_alone(folder: Path) -> bool:
+    """Tell whether there are tables in the folder `corpus` of this one, and neither beside it nor in another."""
+    within = [child.name for child in folder.iterdir() if has_tables(child) and not _begun_here(child)]
+    return within == ["corpus"] and not has_tables(folder)
 
 
 def refuse_tables(path: str | Path, kind: str) -> None:

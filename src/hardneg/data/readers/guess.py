@@ -9,6 +9,7 @@ from hardneg.config.command_words import to_type
 from hardneg.data.readers.collection_files import is_collection
 from hardneg.data.readers.folders import (
     KINDS,
+    corpus_alone,
     has_tables,
     is_hub_name,
     is_saved,
@@ -92,7 +93,8 @@ def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:
     if re.search(r"^\s*-?\s*config_name:\s*\S*corpus\s*$", configs, re.MULTILINE):
         return "nanobeir" if re.search(r"split:\s*Nano\w+", configs) else "hub"
     saved = {name for name in names if is_saved(path / name)}
-    return "hub" if {"corpus", "queries"} <= saved or saved == {"corpus"} or plain_copy(path) else None
+    in_configs = "corpus" in saved and ("queries" in saved or corpus_alone(path))
+    return "hub" if in_configs or plain_copy(path) else None
 
 
 def said_of(words: list[str], kind: str) -> str:
