@@ -102,4 +102,26 @@ def test_files_that_are_missing_by_the_names_of_the_others_are_told(tmp_path, ca
         (tmp_path / "set" / f"{name}.csv").write_text(f"query,positive\na{number},A{number}\n")
     assert len(reader(str(tmp_path / "set")).load().queries) == len(names)
     (said,) = [record.getMessage() for record in caplog.records if "missing" in record.getMessage()]
-    assert "train: 2 of its 4 files are read; missing: train-00001-of-00004 ... (" in said
+    assert "train: 2 of its 4 files are there; missing: train-00001-of-00004 ... (" in said
+
+
+def told_missing(folder, caplog, *names, reader=Table):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"query,positive\na{number},A{number}\n")
+    reader(str(folder)).load()
+    return [record.getMessage() for record in caplog.records if "missing" in record.getMessage()]
+
+
+def test_files_that_are_counted_from_1_are_all_there(tmp_path, caplog):
+    assert not told_missing(tmp_path / "all", caplog, "train-00001-of-00002.csv", "train-00002-of-00002.csv")
+    (said,) = told_missing(tmp_path / "two", caplog, "train-00001-of-00003.csv", "train-00003-of-00003.csv")
+    assert "train: 2 of its 3 files are there; missing: train-00002-of-00003 (" in said
+
+
+def test_what_the_hub_notes_of_a_download_is_no_file_that_others_miss(tmp_path, caplog, monkeypatch):
+    cache = tmp_path / "set" / "made"
+    monkeypatch.setattr(pytest.importorskip("datasets").config, "HF_DATASETS_CACHE", cache)
+    noted = ".cache/huggingface/download/train-00000-of-00002.csv.metadata"
+    names = ("train.csv", noted, "made/rows-00000-of-00002.arrow")
+    assert not told_missing(tmp_path / "set", caplog, *names, reader=Hub)

@@ -140,10 +140,16 @@ def tell_missing_parts(files: Iterable[Path]) -> None:
         if part := PART.match(path.name):
             tables[path.parent / part[1], int(part[3])].add(int(part[2]))
     for (table, parts), there in tables.items():
-        if missing := sorted(set(range(parts)) - there):
-            first = f"{table.name}-{missing[0]:05d}-of-{parts:05d}"
-            what = "%s: %d of its %d files are read; missing: %s%s (if that is not meant, download them again)"
-            log.warning(what, table, len(there), parts, first, " ..." * (len(missing) > 1))
+        start = int(parts in there)  # the hub counts from 0; where there is a part of the last number, from 1
+        if missing := sorted(set(range(start, start + parts)) - there):
+            first = f"{table.name}-{missing[0]:05d}-of-{parts:05d}{' ...' * (len(missing) > 1)}"
+            log.warning(
+                "%s: %d of its %d files are there; missing: %s (if that is not meant, download them again)",
+                table,
+                len(there),
+                parts,
+                first,
+            )
 
 
 def plain_stem(path: Path) -> str:

@@ -12,7 +12,7 @@ from hardneg.data.readers import hub_access
 from hardneg.data.readers.columns import ROLES, check_columns, chosen
 from hardneg.data.readers.examples import LOOKED_AT, Examples
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import files_below, refuse_tables, tell_missing_parts
+from hardneg.data.readers.folders import refuse_tables, tell_missing_parts
 from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -89,7 +89,7 @@ class Hub(ReadsJudgements):
         """Read by `judged` what has a corpus, else by `pairs`."""
         complaints = Complaints(self.on_error)
         if hub_access.is_local(self.repo):
-            tell_missing_parts(files_below(Path(self.repo).expanduser()))
+            tell_missing_parts(hub_access.files_shown(Path(self.repo).expanduser()))
         with hub_access.without_waiting(self.repo, self.qrels_repo or self.repo):
             hub = JudgedHub(self.repo, self.revision, self.subset, self.qrels_repo, complaints)
             layout = hub.layout() if self.config is None else None

@@ -108,17 +108,25 @@ def _prepared(folder: Path) -> str:
     """Where `datasets` keeps what it makes of a folder's files.
 
     It names that by the folder's last name and the configs in its README.md alone, and would open what it made before
-    the files changed, or of another folder of that name. So we name it by the files too, but for those that are hidden,
-    which it reads as little as we do (git and `hf download` note things there), and for what it makes itself.
+    the files changed, or of another folder of that name. So we name it by the files too.
     """
     from datasets import config
 
-    top, own = folder.absolute(), Path(config.HF_DATASETS_CACHE).absolute()
-    found = sorted(files_below(top, by_all_names=True, but_for=own))
-    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(top).parts)]
-    facts = [(str(path), path.stat()) for path in shown]
+    facts = [(str(path), path.stat()) for path in files_shown(folder)]
     files = [[name, fact.st_size, fact.st_mtime_ns] for name, fact in facts]
-    return str(own / "hardneg" / fingerprint(files))
+    return str(Path(config.HF_DATASETS_CACHE).absolute() / "hardneg" / fingerprint(files))
+
+
+def files_shown(folder: Path) -> list[Path]:
+    """Return the files of a folder that `datasets` may read.
+
+    These are neither hidden ones (git and `hf download` note things there) nor what it makes itself.
+    """
+    from datasets import config
+
+    top = folder.absolute()
+    found = sorted(files_below(top, by_all_names=True, but_for=Path(config.HF_DATASETS_CACHE)))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(top).parts)]
 
 
 def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> Source:
