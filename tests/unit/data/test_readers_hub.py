@@ -45,7 +45,8 @@ def test_hub_beir_style(tmp_path):
 def test_a_set_is_read_from_within_its_folder(tmp_path, monkeypatch):
     repo = hub(tmp_path)
     monkeypatch.chdir(repo)
-    for here in (".", "./", f"../{Path(repo).name}/"):
+    (tmp_path / "set" / "inner").mkdir()
+    for here in (".", "./", f"../{Path(repo).name}/", "inner/.."):
         data = Hub(here).load()
         assert data.name == "set" and named(data, "train") == [("q0", "007", 1.0)]
     shutil.rmtree(f"{repo}-qrels")

@@ -33,6 +33,12 @@ def located(path: str | Path) -> Path:
     return Path(path).expanduser()
 
 
+def with_name(folder: Path) -> Path:
+    """Return the absolute path, which ends in the folder's name also where `.` or `..` is given."""
+    path = folder.absolute()
+    return path.resolve() if path.name == ".." else path
+
+
 def is_hub_name(path: str | Path) -> bool:
     """Tell whether a path looks like OWNER/NAME on the Hugging Face hub."""
     words = str(path).split("/")

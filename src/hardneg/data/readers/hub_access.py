@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import files_below, is_saved, plain_copy, there_is
+from hardneg.data.readers.folders import files_below, is_saved, plain_copy, there_is, with_name
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.errors import DataError
 from hardneg.system.cache import fingerprint
@@ -164,7 +164,7 @@ def _folder(repo: str) -> Path:
     folder = Path(repo).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected a data set saved by save_to_disk; {there_is(folder)}")
-    return folder.absolute()  # `datasets` wants a name, which `.` is not
+    return with_name(folder)  # as `datasets` wants it
 
 
 def _tables(folder: Path, config: str) -> Path | None:

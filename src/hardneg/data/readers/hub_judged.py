@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import hub_access
 from hardneg.data.readers.fields import Source
+from hardneg.data.readers.folders import with_name
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import DataError
@@ -177,7 +178,7 @@ class JudgedHub:
 
 def judgements_beside(repo: str) -> str:
     """Name the repository, or folder, that holds the judgements of a set without any config of them."""
-    return f"{Path(repo).expanduser().absolute() if hub_access.is_local(repo) else repo}-qrels"
+    return f"{with_name(Path(repo).expanduser()) if hub_access.is_local(repo) else repo}-qrels"
 
 
 def _all_null(dataset: Dataset, column: str) -> bool:
