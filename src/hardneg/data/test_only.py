@@ -70,10 +70,8 @@ def open_for_testing(
             sets = recipe.sets.items()
             recipe = replace(recipe, sets={name: _of_mix(one, own, f"{key}.sets.{name}", given) for name, one in sets})
         return open_set(recipe, cache)
-    recipe = _with_columns(recipe, own, key)
+    recipe = _as_tested(recipe, own, said, key)
     try:
-        if not said and _holds_out_unasked(recipe):
-            recipe = _as_trained_on(recipe, own)
         if isinstance(recipe, OnlyTested):
             return recipe.read(lambda one: open_set(one, cache))
         return open_set(recipe, cache)
@@ -99,13 +97,14 @@ class OnlyTested:
 
 def _of_mix(recipe: Any, own: Own, key: str, given: Collection[str]) -> Any:
     """One set of a mixture as it is tested on."""
+    return _as_tested(recipe, own, any(f"{key}.{choice}" in given for choice in CHOICES), key)
+
+
+def _as_tested(recipe: Any, own: Own, said: bool, key: str) -> Any:
+    """A set with the run's columns, and the splits that it had when it was trained on, else as one only tested on."""
     recipe = _with_columns(recipe, own, key)
-    said = any(f"{key}.{choice}" in given for choice in CHOICES)
-    return recipe if said or not _holds_out_unasked(recipe) else _as_trained_on(recipe, own)
-
-
-def _as_trained_on(recipe: Any, own: Own) -> Any:
-    """A set with the splits that it had when it was trained on, or as one that is only tested on."""
+    if said or not _holds_out_unasked(recipe):
+        return recipe
     held_out = own.places.get(_place(vars(recipe)))  # type: ignore[arg-type]
     return OnlyTested(recipe) if held_out is None else replace(recipe, **held_out)
 
