@@ -36,14 +36,13 @@ def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
     at_work = found is not None and found["state"] == "running"
     if begins and at_work:
         raise ConfigError(f"{folder} is at work; wait for its end, or choose another hydra.run.dir")
+    complete = is_complete(folder) and (found is None or found["state"] == "done")
     if not goes_on and not at_work and any((folder / CHECKPOINTS).glob("*.ckpt")):
         way = f", or go on with it: {command_line('resume', folder)}"
-        results = folder / SUMMARY
-        if results.exists() and (found is None or found["state"] == "done"):
-            way = f"; it is complete, and its results are in {results}"
+        if complete:
+            way = f"; it is complete, and its results are in {folder / SUMMARY}"
         raise ConfigError(f"{folder} holds a training run already; choose another hydra.run.dir{way}")
-    complete = found is None or found["state"] == "done"
-    if not is_complete(folder) or not complete:
+    if not complete:
         return
     if goes_on:
         raise ConfigError(
