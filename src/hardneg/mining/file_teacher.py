@@ -73,30 +73,17 @@ class FileTeacher(Teacher):
                 f"{self.path}: none of its {rows} pairs is of {data.name!r}; ids there are like"
                 f" {data.queries.ids[0].as_py()!r} and {data.corpus.ids[0].as_py()!r}, and whole texts will do too"
             )
-        table = PairScores.of(np.array(queries), np.array(docs), np.array(scores))
-        self._check_agreed(table, queries, docs, np.array(scores, np.float32), lines, complaints)
+        pairs, rounded = (np.array(queries), np.array(docs)), np.array(scores, np.float32)
+        table = PairScores.of(*pairs, np.array(scores))
+        if (places := _contradiction(table, *pairs, rounded)) is not None:
+            first, later = places
+            raise DataError(
+                f"{complaints.place(self.path, lines[later])}: score {rounded[later]:.7g} contradicts score"
+                f" {rounded[first]:.7g} of {complaints.row(self.path, lines[first])}, of the same query and document;"
+                " keep one of the two"
+            )
         self.table = table
         log.info("%s: %d scores, %d of them of pairs in %s", self.path, rows, len(scores), data.name)
-
-    def _check_agreed(
-        self,
-        table: PairScores,
-        queries: list[int],
-        docs: list[int],
-        scores: np.ndarray,
-        lines: list[int],
-        complaints: Complaints,
-    ) -> None:
-        """Raise `DataError` where a later line gives a pair another score than the first, which `table` holds."""
-        first = table.look_up(np.array(queries)[:, None], np.array(docs)[:, None])[:, 0]
-        for place in np.flatnonzero(contradict(first, scores, scores))[:1].tolist():
-            pair = queries[place], docs[place]
-            before = next(line for q, d, line in zip(queries, docs, lines, strict=True) if (q, d) == pair)
-            raise DataError(
-                f"{complaints.place(self.path, lines[place])}: score {scores[place]:.7g} contradicts score"
-                f" {first[place]:.7g} of {complaints.row(self.path, before)}, of the same query and document; keep one"
-                " of the two"
-            )
 
     def identity(self) -> dict[str, Any]:
         """The scores."""
@@ -119,6 +106,18 @@ class FileTeacher(Teacher):
                 *(self.path, known, asked),
             )
         return found
+
+
+def _contradiction(
+    table: PairScores, queries: np.ndarray, docs: np.ndarray, scores: np.ndarray
+) -> tuple[int, int] | None:
+    """Say where a pair has its first score, which `table` holds, and where another one; None where all agree."""
+    held = table.look_up(queries[:, None], docs[:, None])[:, 0]
+    later = np.flatnonzero(contradict(held, scores, scores))
+    if not len(later):
+        return None
+    same = (queries == queries[later[0]]) & (docs == docs[later[0]])
+    return int(np.flatnonzero(same)[0]), int(later[0])
 
 
 class _Rows:
