@@ -151,10 +151,7 @@ def tell_missing_parts(files: Iterable[Path]) -> None:
             first = f"{table.name}-{missing[0]:05d}-of-{parts:05d}{' ...' * (len(missing) > 1)}"
             log.warning(
                 "%s: %d of its %d files are there; missing: %s (if that is not meant, download them again)",
-                table,
-                len(there),
-                parts,
-                first,
+                *(table, len(there), parts, first),
             )
 
 
