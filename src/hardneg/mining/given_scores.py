@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher
-from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.cache import built_together, check_seen, fingerprint
+from hardneg.system import shared_blocks
+from hardneg.system.cache import check_seen, fingerprint
 from hardneg.system.memory_map import write_arrays
 from hardneg.system.progress import progress
 
@@ -33,28 +32,21 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
     lists = [given.offsets.tolist(), fingerprint(given.values.tolist())]
     name = fingerprint({"given": lists, "teacher": teacher.identity(), "training": training.fingerprint})
     work = cache / "work" / f"given-{name}"
-    blocks = shared_blocks.cut(training.queries, BLOCK, work, "{:06d}.npz")
 
-    def build(unfinished: Path | None) -> None:
-        work.mkdir(parents=True, exist_ok=True)
-        _score(teacher, training, given, blocks)
-        agreement.barrier()  # the last block may be another rank's
-        if unfinished is None:
-            return
-        check_seen([path for _, path in blocks])
+    def join(unfinished: Path, blocks: shared_blocks.Files[np.ndarray], _: float) -> None:
         table = _joined([path for _, path in blocks])
         np.save(unfinished / "pairs.npy", table.pairs)
         np.save(unfinished / "scores.npy", table.scores)
 
-    folder = built_together(cache / "given" / name, build)
+    folder = shared_blocks.built(cache / "given" / name, work, lambda: _score(teacher, training, given, work), join)
     check_seen([folder])
-    if distributed.rank() == 0:
-        shutil.rmtree(work, ignore_errors=True)
     return PairScores(np.load(folder / "pairs.npy"), np.load(folder / "scores.npy"))
 
 
-def _score(teacher: Teacher, training: TrainingSet, given: Ragged, blocks: list[tuple[np.ndarray, Path]]) -> None:
-    """Score this rank's blocks that an earlier attempt has not scored."""
+def _score(teacher: Teacher, training: TrainingSet, given: Ragged, work: Path) -> shared_blocks.Files[np.ndarray]:
+    """Score this rank's blocks that an earlier attempt has not scored; return all blocks."""
+    blocks = shared_blocks.cut(training.queries, BLOCK, work, "{:06d}.npz")
+    work.mkdir(parents=True, exist_ok=True)
     with progress(shared_blocks.share_of(len(training.queries)), "score given negatives", "queries") as bar:
         for rows, path in shared_blocks.own(blocks, bar):
             both = np.concatenate([training.positives.padded(rows), given.padded(rows)], axis=1)
@@ -63,6 +55,7 @@ def _score(teacher: Teacher, training: TrainingSet, given: Ragged, blocks: list[
             scores = teacher.score(rows, both)
             write_arrays(path, queries=queries[real], docs=both[real], scores=scores[real])
             bar.update(len(rows))
+    return blocks
 
 
 def _joined(paths: list[Path]) -> PairScores:

@@ -23,7 +23,7 @@ from hardneg.mining.rankings import BLOCK, Ranking, Rankings, ranked
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
+from hardneg.system.cache import fingerprint, hold
 from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
@@ -84,19 +84,14 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
     agreement.agree("what is to be mined", name)
     if owner is not None:  # before the store exists, so that nobody else's release comes in between
         agreement.first(lambda: hold(cache / "stores" / name, owner))
-    together = built_together if recipe.shared else built_once
     new = False
 
-    def build(unfinished: Path | None) -> None:
+    def make() -> shared_blocks.Files[np.ndarray]:
+        return _filtered(recipe, training, ranked(ranking, cache, owner), work)
+
+    def join(unfinished: Path, blocks: shared_blocks.Files[np.ndarray], seconds: float) -> None:
         nonlocal new
-        new, started = True, time.perf_counter()
-        rankings = ranked(ranking, cache, owner)
-        blocks = _filtered(recipe, training, rankings, work)
-        agreement.barrier()  # the last block may be another rank's
-        if unfinished is None:
-            return
-        check_seen([path for _, path in blocks])
-        seconds = round(time.perf_counter() - started, 3)
+        new, rankings = True, ranking.rankings(cache)
         facts = {"reasons": ["kept", *recipe.filters], "documents": len(ranking.pool), "queries": len(training.queries)}
         facts |= {"seconds": seconds, "rankings": rankings.folder.name}
         assemble(unfinished, blocks, rankings, training, {**identity, **facts})
@@ -105,17 +100,16 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
             log.info("%s", said)
         log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
 
-    folder = together(cache / "stores" / name, build)
-    new = agreement.first(lambda: new)  # some work is done by rank 0 alone
+    folder = shared_blocks.built(cache / "stores" / name, work, make, join, together=recipe.shared)
+    new = agreement.first(lambda: new)  # joined by rank 0 alone
     if distributed.rank() == 0:
-        shutil.rmtree(work, ignore_errors=True)
         _remove_abandoned(cache / "work")
     return Store(folder, new)
 
 
 def _filtered(
     recipe: MiningRecipe, training: TrainingSet, rankings: Rankings, work: Path
-) -> list[tuple[np.ndarray, Path]]:
+) -> shared_blocks.Files[np.ndarray]:
     """Filter and score in blocks into `work`; ranks that share the work take turns. Returns each block's queries."""
     size = BLOCK if recipe.teacher is None else TAUGHT
     blocks = shared_blocks.cut(training.queries, size, work, "filtered-{:05d}.npz")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +15,8 @@ from jaxtyping import Int32
 from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.base import Hits, Miner, mining_pool, ranker_of, tasks
-from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.cache import built_once, built_together, check_seen, fingerprint, hold
+from hardneg.system import agreement, shared_blocks
+from hardneg.system.cache import fingerprint, hold
 from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.memory_map import Mapped, write_arrays
 from hardneg.system.progress import progress
@@ -96,6 +94,10 @@ class Ranking:
         named = {"miner": self.miner_identity, "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
+    def rankings(self, cache: Path) -> Rankings:
+        """Where the rankings are, or will be."""
+        return Rankings(cache / "rankings" / fingerprint(self.identity()), self.training.known)
+
 
 def list_width(training: TrainingSet, queries: Int32[np.ndarray, " Q"], depth: int) -> int:
     """Return how many documents a miner is asked for, so that lists of `depth` stay full when they are filtered.
@@ -114,22 +116,15 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
     has released them.
     """
     training = ranking.training
-    name = fingerprint(ranking.identity())
-    work = cache / "work" / name
-    agreement.agree("what is to be ranked", name)
+    rankings = ranking.rankings(cache)
+    folder = rankings.folder
+    work = cache / "work" / folder.name
+    agreement.agree("what is to be ranked", folder.name)
     if owner is not None:  # before they exist, so that nobody else's release comes in between
-        agreement.first(lambda: hold(cache / "rankings" / name, owner))
-    together = built_together if ranking.miner.collective else built_once
+        agreement.first(lambda: hold(folder, owner))
 
-    def build(unfinished: Path | None) -> None:
-        started = time.perf_counter()
-        blocks = _rank(ranking, work)
-        agreement.barrier()  # the last block may be another rank's
-        if unfinished is None:
-            return
-        check_seen([path for _, path in blocks])
+    def join(unfinished: Path, blocks: shared_blocks.Files[np.ndarray], seconds: float) -> None:
         _put_together(unfinished, blocks, training)
-        seconds = round(time.perf_counter() - started, 3)
         card = {**ranking.identity(), "queries": len(training.queries), "seconds": seconds}
         (unfinished / "card.json").write_text(json.dumps(card, indent=2))
         shown = ranking.miner.identity()["miner"]
@@ -138,13 +133,11 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
             *(counted(len(ranking.pool), "document"), counted(card["queries"], *QUERIES), shown, seconds),
         )
 
-    folder = together(cache / "rankings" / name, build)
-    if distributed.rank() == 0:
-        shutil.rmtree(work, ignore_errors=True)
-    return Rankings(folder, training.known)
+    shared_blocks.built(folder, work, lambda: _rank(ranking, work), join, together=ranking.miner.collective)
+    return rankings
 
 
-def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
+def _rank(ranking: Ranking, work: Path) -> shared_blocks.Files[np.ndarray]:
     """Rank in blocks, set by set, into the work folders; ranks that share the work take turns.
 
     Returns each block's queries and file.
@@ -152,7 +145,7 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
     training = ranking.training
     pending = tasks(training, training.queries, ranking.pool, work)
     width = min(ranking.width, max(len(task.pool) for _, task in pending))
-    done: list[tuple[np.ndarray, Path]] = []
+    done: shared_blocks.Files[np.ndarray] = []
     with progress(shared_blocks.share_of(len(training.queries)), "rank", "queries") as bar:
         for queries, task in pending:
             task.work.mkdir(parents=True, exist_ok=True)
@@ -169,7 +162,7 @@ def _rank(ranking: Ranking, work: Path) -> list[tuple[np.ndarray, Path]]:
     return done
 
 
-def _put_together(folder: Path, blocks: list[tuple[np.ndarray, Path]], training: TrainingSet) -> None:
+def _put_together(folder: Path, blocks: shared_blocks.Files[np.ndarray], training: TrainingSet) -> None:
     known, rows = training.known, len(training.data.queries)
     positives = np.full(len(known.values), np.nan, np.float32)
     with (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-import time
 from hashlib import blake2b
 from pathlib import Path
 
@@ -13,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from hardneg.pairs.base import PairFilter, Pairs
-from hardneg.system import agreement, distributed, shared_blocks
-from hardneg.system.cache import built_together, check_seen, fingerprint
+from hardneg.system import shared_blocks
+from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import counted
 from hardneg.system.memory_map import Mapped, write_array
 from hardneg.system.progress import progress
@@ -35,30 +33,20 @@ def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[
     key = fingerprint(identity)
     work = cache / "work" / key
 
-    def build(unfinished: Path | None) -> None:
-        started = time.perf_counter()
-        paths = _measure(name, rule, pairs, work)
-        agreement.barrier()  # the last block may be another rank's
-        if unfinished is None:
-            return
-        check_seen(paths)
+    def join(unfinished: Path, blocks: shared_blocks.Files[range], seconds: float) -> None:
         with RowWriter(unfinished / "values.npy", len(pairs), np.nan) as writer:
-            for number, path in enumerate(paths):
-                values = np.load(path)
-                writer.put(np.arange(number * BLOCK, number * BLOCK + len(values)), values)
-        seconds = round(time.perf_counter() - started, 3)
+            for rows, path in blocks:
+                writer.put(np.asarray(rows), np.load(path))
         (unfinished / "card.json").write_text(
             json.dumps({**identity, "rows": len(pairs), "seconds": seconds}, indent=2)
         )
         log.info("pairs=%s measured %s in %.1f s", name, counted(len(pairs), "pair"), seconds)
 
-    folder = built_together(cache / "measures" / key, build)
-    if distributed.rank() == 0:
-        shutil.rmtree(work, ignore_errors=True)
+    folder = shared_blocks.built(cache / "measures" / key, work, lambda: _measure(name, rule, pairs, work), join)
     return Mapped(folder / "values.npy").array
 
 
-def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path]:
+def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> shared_blocks.Files[range]:
     """Measure in blocks into `work`; ranks take turns."""
     work.mkdir(parents=True, exist_ok=True)
     blocks = shared_blocks.cut(range(len(pairs)), BLOCK, work, "measured-{:05d}.npy")
@@ -69,7 +57,7 @@ def _measure(name: str, rule: PairFilter, pairs: Pairs, work: Path) -> list[Path
             values = rule.measure(pairs.take(slice(rows.start, rows.stop)))
             write_array(path, values.astype(np.float32))
             bar.update(len(rows))
-    return [path for _, path in blocks]
+    return blocks
 
 
 def _hashed(pairs: Pairs) -> str:

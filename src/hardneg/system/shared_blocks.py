@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from hardneg.system import agreement, distributed
+from hardneg.system.cache import built_once, built_together, check_seen
 from hardneg.system.progress import Progress
 
 Rows = TypeVar("Rows", np.ndarray, range)
+Files = list[tuple[Rows, Path]]  # the rows of each block, and its file
 
 
-def cut(rows: Rows, size: int, folder: Path, name: str) -> list[tuple[Rows, Path]]:
+def cut(rows: Rows, size: int, folder: Path, name: str) -> Files[Rows]:
     """Cut rows into blocks of `size`, each with its file in the folder; `name` says where its number stands, {:05d}."""
     return [(rows[start : start + size], folder / name.format(start // size)) for start in range(0, len(rows), size)]
 
@@ -40,3 +44,32 @@ def own(blocks: Sequence[tuple[Rows, Path]], bar: Progress, first: int = 0) -> I
 def any_missing(paths: Iterable[Path]) -> bool:
     """Whether there is work left, as any rank sees the folder: all get one answer, and all of them must ask."""
     return any(agreement.everyone(not all(path.exists() for path in paths)))
+
+
+def built(
+    folder: Path,
+    work: Path,
+    make: Callable[[], Files[Rows]],
+    join: Callable[[Path, Files[Rows], float], None],
+    together: bool = True,
+) -> Path:
+    """Return `folder` of the cache, building it from blocks if it is not there; they stay in `work` until it is.
+
+    `make` writes those of this rank that are missing and returns all of them; `join` puts them together in the folder
+    that it is given, and hears how many seconds they took. Of the ranks of a run, which all ask, each makes a share
+    (`built_together`), or, unless `together`, one makes all (`built_once`). Raises `ConfigError` where a rank does not
+    see what another has written.
+    """
+
+    def build(unfinished: Path | None) -> None:
+        started = time.perf_counter()
+        blocks = make()
+        agreement.barrier()  # the last block may be another rank's
+        if unfinished is not None:
+            check_seen([path for _, path in blocks])
+            join(unfinished, blocks, round(time.perf_counter() - started, 3))
+
+    (built_together if together else built_once)(folder, build)
+    if distributed.rank() == 0:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
