@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
 
-from hardneg.data.tables import Qrels, RetrievalData
+from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError, DataError
 from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 from hardneg.system.screen import in_short
@@ -78,7 +78,7 @@ def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
     rows, place = np.unique(train.queries, return_inverse=True)
     drawn = np.array([split_of(text, wanted) for text in data.queries.take(rows)], object)
     names = [TRAIN, *(name for name in ("dev", "test") if getattr(wanted, name))]
-    divided = {name: _take(train, (drawn == name)[place]) for name in names}
+    divided = {name: train.take((drawn == name)[place]) for name in names}
     counts = {name: len(judged.query_rows) for name, judged in divided.items()}
     for name in names[1:]:
         if not counts[name]:
@@ -94,8 +94,3 @@ def hold_out(data: RetrievalData, shares: Shares) -> RetrievalData:
         )
     divided = {name: judged for name, judged in divided.items() if len(judged)}
     return replace(data, qrels={**divided, **{name: qrels for name, qrels in data.qrels.items() if name != TRAIN}})
-
-
-def _take(qrels: Qrels, keep: np.ndarray) -> Qrels:
-    columns = {field.name: getattr(qrels, field.name) for field in fields(qrels)}
-    return replace(qrels, **{name: column[keep] for name, column in columns.items() if column is not None})
