@@ -62,8 +62,7 @@ class Judged:
         rows = np.repeat(np.arange(len(self.ids)), [len(docs) for docs in self.relevant.values()])
         names = [doc for docs in self.relevant.values() for doc in docs]
         docs = np.unique(names, return_inverse=True)[1]
-        qrels = Qrels(rows.astype(np.int32), docs.astype(np.int32), np.ones(len(rows), np.float32))
-        return components(qrels, len(self.ids))
+        return components(Qrels.of_relevant(rows, docs), len(self.ids))
 
 
 def from_data(data: RetrievalData, split: str) -> Judged:

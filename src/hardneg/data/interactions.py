@@ -121,5 +121,4 @@ class Interactions:
 def _qrels(items: np.ndarray, users: np.ndarray) -> Qrels:
     """Judge row i's items relevant to user i, for these users only."""
     rows = np.flatnonzero(users)
-    docs = items[rows].astype(np.int32)
-    return Qrels(np.repeat(rows, docs.shape[1]).astype(np.int32), docs.ravel(), np.ones(docs.size, np.float32))
+    return Qrels.of_relevant(np.repeat(rows, items.shape[1]), items[rows].ravel())

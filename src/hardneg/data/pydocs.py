@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from importlib.machinery import ModuleSpec
@@ -111,12 +111,8 @@ def assemble(functions: Sequence[Function], unreadable: int = 0) -> RetrievalDat
         ids.append(f"q:{sources[0].id}")
         queries.append(query)
     skipped = {"unreadable file": unreadable, "query in two splits": torn}
-    return RetrievalData("pydocs", corpus, Texts.of(ids, queries), _qrels(pairs), skipped=skipped)
-
-
-def _qrels(pairs: Mapping[str, list[tuple[int, int]]]) -> dict[str, Qrels]:
-    tables = {name: np.array(rows, np.int32).reshape(-1, 2) for name, rows in pairs.items()}
-    return {name: Qrels(rows[:, 0], rows[:, 1], np.ones(len(rows), np.float32)) for name, rows in tables.items()}
+    qrels = {name: Qrels.of_relevant(*np.array(rows, np.int32).reshape(-1, 2).T) for name, rows in pairs.items()}
+    return RetrievalData("pydocs", corpus, Texts.of(ids, queries), qrels, skipped=skipped)
 
 
 def _source(spec: ModuleSpec | None) -> Path | None:

@@ -95,6 +95,11 @@ class Qrels:
     scores: Float32[np.ndarray, " n"]
     gains: Float32[np.ndarray, " n"] | None = None
 
+    @classmethod
+    def of_relevant(cls, queries: np.ndarray, docs: np.ndarray) -> Qrels:
+        """Judge each of these documents relevant to the query beside it, all with the grade 1."""
+        return cls(queries.astype(np.int32), docs.astype(np.int32), np.ones(len(queries), np.float32))
+
     def __len__(self) -> int:
         return len(self.queries)
 

@@ -232,4 +232,4 @@ class _Words:
 
 
 def _qrels(row: np.ndarray, places: np.ndarray, keep: Bool[np.ndarray, "queries planted"]) -> Qrels:
-    return Qrels(row[keep].astype(np.int32), places[keep].astype(np.int32), np.ones(int(keep.sum()), np.float32))
+    return Qrels.of_relevant(row[keep], places[keep])

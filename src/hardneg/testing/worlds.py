@@ -45,7 +45,7 @@ def tangled(toy: RetrievalData) -> RetrievalData:
     given = Ragged.of(
         np.concatenate([toy.given.row_ids, rows]), np.concatenate([toy.given.values, labels]), len(asked_again)
     )
-    qrels = {**toy.qrels, "train": Qrels(rows, labels, np.ones(len(rows), np.float32))}
+    qrels = {**toy.qrels, "train": Qrels.of_relevant(rows, labels)}
     return RetrievalData("tangled", corpus, asked_again, qrels, given=given)
 
 

@@ -47,8 +47,7 @@ def with_triples(
     Negatives are those of the triples and what the split `train` judges not relevant, but nothing that is relevant.
     """
     if triples is not None and "train" not in splits:
-        rows, docs = unpacked(triples[0])
-        splits = {"train": Qrels(rows, docs, np.ones(len(rows), np.float32)), **splits}
+        splits = {"train": Qrels.of_relevant(*unpacked(triples[0])), **splits}
     train = splits.get("train")
     if train is None:
         return splits, None

@@ -97,10 +97,10 @@ class Pairs:
             raise DataError(f"data set {name!r}: {what}")
         corpus = self.corpus()
         queries = Texts.of([f"q{row}" for row in range(len(self.queries))], list(self.queries))
-        qrels = {}
-        for split, flat in self.positives.items():
-            rows, docs = unpacked(distinct(np.array(flat, np.int64)))
-            qrels[split] = Qrels(rows, docs, np.ones(len(rows), np.float32))
+        qrels = {
+            split: Qrels.of_relevant(*unpacked(distinct(np.array(flat, np.int64))))
+            for split, flat in self.positives.items()
+        }
         scored = self._scored()
         given = Ragged.of(*unpacked(np.array(self.negatives, np.int64)), len(queries)) if self.negatives else None
         data = finished(name, corpus, queries, qrels, given, self.complaints)
