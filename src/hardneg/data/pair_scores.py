@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
+from hardneg.data.packed_pairs import packed
+
 # What a model scores a pair otherwise in another batch, in float32: relative to the score, and to the largest of all
 # (1 at least), as a small logit is a sum of terms as large as those of a large one. So 2e-6 and 9e-6 of a teacher of
 # probabilities are two scores, and 0.116 and 0.116004 of one of logits from -15 to 15 are one. The 0.4% that bfloat16
@@ -24,7 +26,7 @@ def contradict(one: np.ndarray, other: np.ndarray, scores: np.ndarray) -> np.nda
 class PairScores:
     """Scores of pairs by rows of the query and document tables, looked up by bisection.
 
-    `pairs` are sorted and without repeats: the query's row in the upper 32 bits, the document's in the lower.
+    `pairs` are (query, document) rows that are `packed`, sorted and without repeats.
     """
 
     pairs: Int64[np.ndarray, " n"]
@@ -33,7 +35,7 @@ class PairScores:
     @classmethod
     def of(cls, queries: np.ndarray, docs: np.ndarray, scores: np.ndarray) -> PairScores:
         """Sort them by pair; a repeated pair keeps its first score."""
-        pairs, first = np.unique(queries.astype(np.int64) << 32 | docs.astype(np.int64), return_index=True)
+        pairs, first = np.unique(packed(queries, docs), return_index=True)
         return cls(pairs, scores[first].astype(np.float32))
 
     @classmethod
@@ -44,7 +46,7 @@ class PairScores:
     @classmethod
     def joined(cls, tables: Sequence[tuple[PairScores, int, int]]) -> PairScores:
         """Join tables, in order, whose rows begin at these (query, document) offsets of the joined ones."""
-        pairs = [table.pairs + (np.int64(query) << 32) + doc for table, query, doc in tables]
+        pairs = [table.pairs + packed([query], [doc]) for table, query, doc in tables]
         return cls(np.concatenate(pairs), np.concatenate([table.scores for table, _, _ in tables]))
 
     def __len__(self) -> int:
@@ -52,14 +54,14 @@ class PairScores:
 
     def any_of(self, queries: range) -> bool:
         """Whether a pair of one of these query rows has a score."""
-        start, stop = np.searchsorted(self.pairs, [queries.start << 32, queries.stop << 32])
+        start, stop = np.searchsorted(self.pairs, packed([queries.start, queries.stop], 0))
         return bool(start < stop)
 
     def look_up(
         self, query: int | Int[np.ndarray, "n 1"], docs: Int[np.ndarray, "*n k"]
     ) -> Float32[np.ndarray, "*n k"]:
         """Return the scores of a query's documents, or of each of several, NaN for those without."""
-        asked = np.asarray(query, np.int64) << 32 | docs.astype(np.int64)
+        asked = packed(query, docs)
         if not len(self):
             return np.full(docs.shape, np.nan, np.float32)
         place = np.searchsorted(self.pairs, asked).clip(max=len(self.pairs) - 1)

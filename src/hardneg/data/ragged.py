@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int, Int32, Int64
 
 from hardneg.data.distinct import distinct
+from hardneg.data.packed_pairs import packed, unpacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +22,13 @@ class Ragged:
     @classmethod
     def of(cls, rows: np.ndarray, values: np.ndarray, n: int) -> Ragged:
         """Group `values` by `rows` (0 to n-1); each row is sorted and without repeats."""
-        pairs = distinct(np.asarray(rows, np.int64) << 32 | np.asarray(values, np.int64))
-        counts = np.bincount(pairs >> 32, minlength=n)
-        return cls(np.concatenate([[0], np.cumsum(counts)]), (pairs & 0xFFFFFFFF).astype(np.int32))
+        return cls.of_pairs(distinct(packed(rows, values)), n)
+
+    @classmethod
+    def of_pairs(cls, pairs: Int64[np.ndarray, " total"], n: int) -> Ragged:
+        """Group (row, value) pairs that are `packed`, sorted and without repeats; rows are 0 to n-1."""
+        rows, values = unpacked(pairs)
+        return cls(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]), values)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -49,14 +54,11 @@ class Ragged:
 
     def holds(self, rows: np.ndarray, values: Int32[np.ndarray, "n k"]) -> Bool[np.ndarray, "n k"]:
         """Mark which of the values each of these rows holds."""
-        counts = self.counts[rows]
-        ends = np.cumsum(counts)
-        if not len(ends) or not ends[-1]:
+        counts, numbers = self.counts[rows], np.arange(len(rows))
+        held = np.sort(packed(np.repeat(numbers, counts), self.values[runs(self.offsets[rows], counts)]))
+        if not len(held):
             return np.zeros(values.shape, bool)
-        owner = np.repeat(np.arange(len(rows)), counts)
-        within = np.arange(ends[-1]) - (ends - counts)[owner]
-        held = np.sort(owner << 32 | self.values[self.offsets[rows][owner] + within])
-        asked = np.arange(len(rows))[:, None] << 32 | values.astype(np.int64)
+        asked = packed(numbers[:, None], values)
         return held[np.searchsorted(held, asked).clip(max=len(held) - 1)] == asked
 
     @cached_property
@@ -68,3 +70,9 @@ class Ragged:
     def row_ids(self) -> Int64[np.ndarray, " total"]:
         """The row that each of `values` belongs to."""
         return np.repeat(np.arange(len(self)), self.counts)
+
+
+def runs(starts: Int[np.ndarray, " n"], lengths: Int[np.ndarray, " n"]) -> Int64[np.ndarray, " total"]:
+    """Count up from each start, as far as its length, one run after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from hardneg.data.ragged import Ragged
+from hardneg.data.ragged import Ragged, runs
 from hardneg.data.same_set_batches import Order
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import DataError
@@ -134,6 +134,4 @@ class TrainingSet:
 def _expand(members: Ragged, group: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Replace each (group, other) pair by one pair for every member of the group."""
     repeats = members.counts[group]
-    starts = np.repeat(members.offsets[group], repeats)
-    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    return members.values[starts + within], np.repeat(other, repeats)
+    return members.values[runs(members.offsets[group], repeats)], np.repeat(other, repeats)

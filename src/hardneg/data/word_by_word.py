@@ -12,6 +12,8 @@ import pyarrow.compute
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 
+from hardneg.data.ragged import runs
+
 HELD_WORDS = 262_144  # whose tokens are remembered; then it begins anew, so that memory is bounded
 
 # Parts of a tokenizer that look at nothing beyond a blank, whichever word stands there.
@@ -94,8 +96,8 @@ class WordByWord:
             out[starts + place] = token
         for place, token in enumerate(self._after):
             out[starts + len(self._before) + kept + place] = token
-        tokens = self._ids[_runs((np.cumsum(self._counts) - self._counts)[words], counts)]
-        out[_runs(starts + len(self._before), kept)] = tokens[_runs(first, kept)]
+        tokens = self._ids[runs((np.cumsum(self._counts) - self._counts)[words], counts)]
+        out[runs(starts + len(self._before), kept)] = tokens[runs(first, kept)]
         return out, lengths, np.where(empty, 1, own + special)
 
     def _numbers(self, words: list[str]) -> Int64[np.ndarray, " n"]:
@@ -118,9 +120,3 @@ def _is_in(kinds: set[str], part: Mapping[str, Any] | None) -> bool:
     several = part.get("normalizers") or part.get("pretokenizers") or []
     inside = several if part["type"] == "Sequence" else [part]
     return bool(inside) and all(one["type"] in kinds for one in inside)
-
-
-def _runs(starts: np.ndarray, lengths: np.ndarray) -> Int64[np.ndarray, " total"]:
-    """Count up from each start, as far as its length, one run after the other."""
-    ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

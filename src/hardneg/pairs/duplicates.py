@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 from jaxtyping import Bool, Float32, Int64
 
+from hardneg.data.packed_pairs import packed
 from hardneg.errors import ConfigError
 from hardneg.pairs.base import PairFilter, Pairs
 
@@ -56,16 +57,16 @@ class Duplicates(PairFilter):
         numbers = _numbered(texts, self.equal)
         self._queries, self._docs = np.split(numbers, [len(pairs.data.queries)])
         query, doc = self._queries[pairs.queries], self._docs[pairs.docs]
-        key = {"pair": query << 32 | doc, "query": query, "document": doc}[self.by]
+        key = {"pair": packed(query, doc), "query": query, "document": doc}[self.by]
         _, first = np.unique(key, return_index=True)
         again = np.ones(len(pairs), bool)
         again[first] = False
-        self._pairs = _packed(pairs)[again]  # in order, as pairs are
+        self._pairs = packed(pairs.queries, pairs.docs)[again]  # in order, as pairs are
 
     def measure(self, pairs: Pairs) -> Float32[np.ndarray, "n 2"]:
         """Return whether each pair came before, and whether its query is its document: 1 or 0."""
         assert self._pairs is not None, "open() comes first"
-        again = np.isin(_packed(pairs), self._pairs, assume_unique=True)
+        again = np.isin(packed(pairs.queries, pairs.docs), self._pairs, assume_unique=True)
         return np.stack([again, self._queries[pairs.queries] == self._docs[pairs.docs]], axis=1).astype(np.float32)
 
     def keep(self, values: Float32[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
@@ -75,10 +76,6 @@ class Duplicates(PairFilter):
     def told(self, values: Float32[np.ndarray, " 2"]) -> str:
         """Say which of the two it was."""
         return f"the {self.by} came before" if values[0] else "the query is the document"
-
-
-def _packed(pairs: Pairs) -> Int64[np.ndarray, " n"]:
-    return pairs.queries.astype(np.int64) << 32 | pairs.docs
 
 
 def _numbered(texts: pa.LargeStringArray, equal: str) -> Int64[np.ndarray, " n"]:

@@ -11,15 +11,15 @@ import pyarrow.compute
 from pyarrow import csv
 
 from hardneg.data.distinct import distinct
+from hardneg.data.packed_pairs import packed, unpacked
 from hardneg.data.ragged import Ragged
-from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.packed import DAMAGED, for_arrow
 from hardneg.data.tables import Qrels, Texts
 from hardneg.errors import DataError
 from hardneg.system.progress import progress
 
-# (query, positive) and (query, negative) as sorted numbers for `unpacked`, each once.
+# (query, positive) and (query, negative), each `packed`, sorted and without repeats.
 Pairs = tuple[np.ndarray, np.ndarray]
 COLUMNS = ("query", "positive", "negative")
 BLOCK = 1 << 26  # bytes read at once: ids are looked up in a table that is built anew for each block
@@ -34,8 +34,8 @@ def read_triples(paths: list[Path], corpus: Texts, queries: Texts, complaints: C
     positives, negatives = np.empty(0, np.int64), np.empty(0, np.int64)
     for path in paths:
         for query, positive, negative in _rows(path, corpus, queries, complaints):
-            positives = distinct(positives, query << 32 | positive)
-            negatives = distinct(negatives, query << 32 | negative)
+            positives = distinct(positives, packed(query, positive))
+            negatives = distinct(negatives, packed(query, negative))
     return positives, negatives
 
 
@@ -51,14 +51,11 @@ def with_triples(
     train = splits.get("train")
     if train is None:
         return splits, None
-    pairs = train.queries.astype(np.int64) << 32 | train.docs
+    pairs = packed(train.queries, train.docs)
     judged = pairs[train.scores <= 0] if train.gains is None else pairs[train.gains <= 0]
     negatives = distinct(judged) if triples is None else distinct(judged, triples[1])
     negatives = np.setdiff1d(negatives, distinct(pairs[train.scores > 0]), assume_unique=True)
-    if not len(negatives):
-        return splits, None
-    rows, docs = unpacked(negatives)  # sorted, each once: there may be tens of millions
-    return splits, Ragged(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=queries))]), docs)
+    return splits, Ragged.of_pairs(negatives, queries) if len(negatives) else None
 
 
 def _rows(path: Path, corpus: Texts, queries: Texts, complaints: Complaints) -> Iterator[tuple[np.ndarray, ...]]:

@@ -7,6 +7,7 @@ from array import array
 import numpy as np
 from jaxtyping import Int64
 
+from hardneg.data.packed_pairs import packed
 from hardneg.data.readers.arrow_columns import ArrowColumns
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, Texts
@@ -38,7 +39,7 @@ class JudgementRows:
         rows, docs = queries.find(query_ids), corpus.find(doc_ids)
         scores, lines = np.array(self.scores, np.float32), np.array(self.lines, np.int64)
         known = (rows >= 0) & (docs >= 0)
-        pairs = np.where(known, rows.astype(np.int64) << 32 | docs, -1 - np.arange(len(rows)))
+        pairs = np.where(known, packed(rows, docs), -1 - np.arange(len(rows)))
         _, first, place = np.unique(pairs, return_index=True, return_inverse=True)
         first = first[place]  # the first place of each row's pair
         for row in np.flatnonzero(~known | (scores != scores[first])).tolist():

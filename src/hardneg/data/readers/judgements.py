@@ -126,11 +126,6 @@ def _from_grade(qrels: Qrels, lowest: int | float, source: str) -> Qrels:
     return found.take(keep)
 
 
-def unpacked(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take apart numbers that hold a query's row in the upper 32 bits and a document's in the lower."""
-    return (pairs >> 32).astype(np.int32), (pairs & 0xFFFFFFFF).astype(np.int32)
-
-
 def _checked(row: tuple[Any, Any, Any]) -> tuple[str, str, float]:
     for key, value in (("query-id", row[0]), ("corpus-id", row[1])):
         if not isinstance(value, str):

@@ -13,12 +13,12 @@ import numpy as np
 
 from hardneg.data.distinct import distinct
 from hardneg.data.held_out import Shares, hold_out
+from hardneg.data.packed_pairs import unpacked
 from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.examples import UNKNOWN, Example, Examples
 from hardneg.data.readers.fields import Source, document_text, id_in
 from hardneg.data.readers.judged_sets import documents_alone, finished
-from hardneg.data.readers.judgements import unpacked
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.errors import DataError
@@ -102,7 +102,8 @@ class Pairs:
             for split, flat in self.positives.items()
         }
         scored = self._scored()
-        given = Ragged.of(*unpacked(np.array(self.negatives, np.int64)), len(queries)) if self.negatives else None
+        negatives = distinct(np.array(self.negatives, np.int64))
+        given = Ragged.of_pairs(negatives, len(queries)) if len(negatives) else None
         data = finished(name, corpus, queries, qrels, given, self.complaints)
         return replace(data, scored=scored, query_prompt=self._prompt(name))
 
