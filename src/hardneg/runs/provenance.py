@@ -58,8 +58,7 @@ def data_path(node: dict[str, Any]) -> Any:
     if sets := node.get("sets"):
         return {name: data_path(one) for name, one in sets.items()}
     if path := node.get("path"):
-        here = Path(path).expanduser()
-        return str(path) if is_hub_name(path) and not here.exists() else str(here.absolute())
+        return str(path) if is_hub_name(path) else str(Path(path).expanduser().absolute())
     return node.get("repo") or node.get("id")
 
 

@@ -40,7 +40,7 @@ def with_name(folder: Path) -> Path:
 
 
 def is_hub_name(path: str | Path) -> bool:
-    """Tell whether a path looks like OWNER/NAME on the Hugging Face hub."""
+    """Tell whether a path looks like OWNER/NAME on the Hugging Face hub, and there is no folder OWNER here."""
     words = str(path).split("/")
     if len(words) != 2 or not all(re.fullmatch(r"\w[\w.-]*", word) for word in words):
         return False

@@ -76,7 +76,7 @@ class Table(HoldsOut):
 
     def __post_init__(self) -> None:
         located(self.path)
-        if is_hub_name(self.path) and not Path(self.path).exists():
+        if is_hub_name(self.path):
             self._hub()
         elif given := [key for key in ("config", "split", "revision") if getattr(self, key) not in (None, TRAIN)]:
             raise ConfigError(f"data.{given[0]} is for a set on the hub, and data.path={self.path} is a file or folder")
@@ -88,7 +88,7 @@ class Table(HoldsOut):
 
     def load(self) -> RetrievalData:
         """Read the table; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
-        if is_hub_name(self.path) and not Path(self.path).exists():
+        if is_hub_name(self.path):
             return self._from_hub(Hub.load)
         complaints = Complaints(self.on_error)
         name, splits, documents = self._sources(complaints)
@@ -98,7 +98,7 @@ class Table(HoldsOut):
 
     def load_documents(self) -> RetrievalData:
         """Read the documents alone; raises as `load` does, but for rows that name by id what is gone."""
-        if is_hub_name(self.path) and not Path(self.path).exists():
+        if is_hub_name(self.path):
             return self._from_hub(Hub.load_documents)
         complaints = Complaints(self.on_error)
         name, splits, documents = self._sources(complaints)
