@@ -178,6 +178,16 @@ def test_mteb_with_several_splits(tmp_path):
     assert list(Hub(str(folder), subset="test").load().qrels) == ["test"]
 
 
+def test_a_query_without_a_text_is_refused_in_one_of_several_splits_too(tmp_path):
+    corpus, queries = hub_layouts.texts(WORLD)
+    broken = [{**queries[5], "text": None}, *queries[6:]]
+    judged = {"test": hub_layouts.judged(WORLD)}
+    configs = {"corpus": {"corpus": corpus}, "default": judged, "queries": {"train": queries[:5], "test": broken}}
+    folder = hub_layouts.snapshot(tmp_path / "set", configs)
+    with pytest.raises(DataError, match=r"\[queries\]:0: 'text' is null, not a string"):
+        Hub(str(folder)).load()
+
+
 def test_one_corpus_for_each_split_is_chosen(tmp_path):
     corpus, queries = hub_layouts.texts(WORLD)
     parts = {"dev": slice(0, 20), "test": slice(20, 40)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hardneg.data.readers.lines import BadRow
@@ -31,16 +32,29 @@ class Source:
         return self.opened[-1] if self.opened else self.name
 
     @classmethod
-    def chained(cls, name: str, files: Iterable[tuple[str, Iterable[tuple[int, Any]]]]) -> Source:
+    def of_files(cls, paths: Sequence[Path], rows: Callable[[Path], Iterable[tuple[int, Any]]]) -> Source:
         """Read the rows of one file after the other."""
         opened: list[str] = []
 
-        def rows() -> Iterator[tuple[int, Any]]:
-            for file, inside in files:
-                opened.append(file)
-                yield from inside
+        def chained() -> Iterator[tuple[int, Any]]:
+            for path in paths:
+                opened.append(str(path))
+                yield from rows(path)
 
-        return cls(name, rows(), opened)
+        return cls(str(paths[0] if len(paths) == 1 else paths[0].parent), chained(), opened)
+
+
+def each_once(rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Leave out a row whose id and text came before: queries may be in the files of several splits.
+
+    One without an id or a text is passed on each time, to be refused.
+    """
+    seen: dict[str, Any] = {}
+    for number, row in rows:
+        name, text = repr(row.get("_id")), row.get("text")  # of whatever type: checked later
+        if row.get("_id") is None or text is None or seen.get(name) != text:
+            seen[name] = text
+            yield number, row
 
 
 def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import hub_access
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import Source, each_once
 from hardneg.data.readers.folders import with_name
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.split_names import SPLITS, split_name
@@ -163,7 +163,8 @@ class JudgedHub:
             self.numbered.add(config)
         wanted = [id_column, text_column, *(["title"] if "title" in columns else [])]
         sources = [hub_access.source(name, part, wanted, self.complaints) for part in parts]
-        return Source(name, _joined(sources, id_column, text_column))
+        rows = _named(sources, id_column, text_column)
+        return Source(name, rows if len(parts) == 1 else each_once(rows))
 
     def _judged(self, name: str, dataset: Dataset, layout: Layout) -> Source:
         columns = dataset.column_names
@@ -195,19 +196,12 @@ def by_split(repo: str, rows: Mapping[str, Dataset]) -> dict[str, Dataset]:
     return splits
 
 
-def _joined(sources: list[Source], id_column: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of all splits; a row in several of them counts once."""
-    seen: dict[Any, Any] = {}
+def _named(sources: list[Source], id_column: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of all splits by our names."""
     for source in sources:
         for number, row in source.rows:
             out = {"_id": row[id_column], "text": row[text_column]}
-            if "title" in row:
-                out["title"] = row["title"]
-            if len(sources) > 1:
-                if seen.get(out["_id"]) == out["text"]:
-                    continue
-                seen[out["_id"]] = out["text"]
-            yield number, out
+            yield number, out | {"title": row["title"]} if "title" in row else out
 
 
 def _triples(rows: Source, document: str, numbers: set[str]) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:

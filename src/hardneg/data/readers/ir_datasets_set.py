@@ -13,7 +13,7 @@ import numpy as np
 
 from hardneg.data.held_out import hold_out
 from hardneg.data.readers import hub_access
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import Source, each_once
 from hardneg.data.readers.id_triples import Pairs
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -70,7 +70,7 @@ class IrDatasets(ReadsJudgements):
             data = judged_set(
                 self.name or self.id,
                 _corpus(ids, sets),
-                Source(f"{self.id} [queries]", _queries(sets.values())),
+                Source(f"{self.id} [queries]", each_once(_queries(sets.values()))),
                 {
                     split: Source(f"{ids[split]} [qrels]", _qrels(dataset))
                     for split, dataset in sets.items()
@@ -200,13 +200,9 @@ def _documents(dataset: Any) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _queries(sets: Iterable[Any]) -> Iterator[tuple[int, dict[str, str]]]:
-    seen: dict[str, str] = {}
     for dataset in sets:
         for number, query in _counted(dataset.queries_iter(), None, "read queries"):
-            text = query.default_text().strip()
-            if seen.get(query.query_id) != text:
-                seen[query.query_id] = text
-                yield number, {"_id": query.query_id, "text": text}
+            yield number, {"_id": query.query_id, "text": query.default_text().strip()}
 
 
 def _qrels(dataset: Any) -> Iterator[tuple[int, tuple[str, str, Any]]]:

@@ -6,7 +6,8 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class Table(HoldsOut):
             if not head:
                 tell_missing_parts(file for paths in files.values() for file in paths)
             if corpus := files.pop(CORPUS, None):
-                documents = lambda: _texts(_joined(corpus, complaints))  # noqa: E731
+                documents = partial(_texts, corpus, complaints)
             splits = {
                 split: [table_rows(file, complaints, names, head) for file in paths] for split, paths in files.items()
             }
@@ -239,19 +240,12 @@ def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
     return found
 
 
-def _joined(paths: list[Path], complaints: Complaints) -> Source:
-    sources = [table_rows(path, complaints) for path in paths]
-    if len(sources) == 1:
-        return sources[0]
-    return Source.chained(str(paths[0].parent), ((source.name, source.rows) for source in sources))
+def _texts(paths: list[Path], complaints: Complaints) -> Source:
+    """Open the files of a corpus; the text of a row is called `text`, as document_text wants it."""
 
-
-def _texts(source: Source) -> Source:
-    """Name the text of a corpus row `text`, as document_text wants it."""
-
-    def rows() -> Iterator[tuple[int, Any]]:
-        for line, row in source.rows:
+    def rows(path: Path) -> Iterator[tuple[int, Any]]:
+        for line, row in table_rows(path, complaints).rows:
             other = next((key for key in ("document_text", "document", "passage", "contents") if key in row), None)
             yield line, row if "text" in row or other is None else {**row, "text": row[other]}
 
-    return replace(source, rows=rows())
+    return Source.of_files(paths, rows)
