@@ -60,6 +60,8 @@ def test_words_are_splits_where_one_says_train(tmp_path, names, expected):
 def test_numbered_parts_are_one_split(tmp_path):
     names = ["dev-0.csv", "test-00000-of-00001-1a2b3c.csv", "train-00000-of-00002.csv", "train-00001-of-00002.csv"]
     assert splits(tmp_path, *names) == {"dev": names[:1], "test": names[1:2], "train": names[2:]}
+    names += ["train-10000-of-10001.csv"]
+    assert splits(tmp_path, *names)["train"] == names[2:]
 
 
 @pytest.mark.parametrize("names", [["nq-dev.csv", "nq-test.csv"], ["dev.csv", "test.csv"], ["dev.csv"]])

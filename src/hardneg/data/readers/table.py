@@ -42,7 +42,7 @@ EXPECTED = f"expected a file ({', '.join(kind[1:] for kind in KINDS)}), a folder
 CORPUS = "corpus"
 WORDS = IN_FILE_NAMES | {CORPUS: CORPUS, "psgs": CORPUS}  # the last is DPR's
 # At the end of a name: train-00000-of-00002, also with a hash behind, and train-03; the 01 of a date tells no split.
-SHARD = re.compile(r"-0\d*(-of-\d+(-\w+)?)?$")
+SHARD = re.compile(r"-(0\d*|\d+-of-\d+(-\w+)?)$")
 BEHIND = re.compile(r"(set|data|\d+)$")  # a word that tells a split: trainset, testdata, dev2
 
 
