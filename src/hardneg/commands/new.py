@@ -104,7 +104,7 @@ def rendered(study: str) -> dict[str, str]:
 
 def _check_options(study: str, made: dict[str, str]) -> None:
     """Raise `UserError` where hardneg or an installed study has an option of the same name."""
-    folders = {"hardneg": Path(str(resources.files("hardneg.conf"))), **studies.conf_folders()}
+    folders = {"hardneg": studies.own_folder(), **studies.conf_folders()}
     inside = f"src/{study}/conf/"
     for place in made:
         for package, folder in folders.items():

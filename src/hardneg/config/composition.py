@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
 from hardneg.config.slips import near
+from hardneg.config.studies import own_folder
 from hardneg.config.value_kinds import check_bounds, check_settings
 from hardneg.errors import ConfigError
 from hardneg.system.cache_folder import cache_folder
@@ -101,7 +101,7 @@ def check_numbers(node: dict[str, Any], primary: str) -> None:
 @cache
 def _keys_of(primary: str) -> tuple[dict[str, Any], set[str]]:
     """The contents of a command's yaml, read once, and the groups in its defaults."""
-    written: Any = OmegaConf.load(Path(str(resources.files("hardneg.conf"))) / f"{primary}.yaml")
+    written: Any = OmegaConf.load(own_folder() / f"{primary}.yaml")
     plain: Any = OmegaConf.to_container(written)
     groups = {str(name) for item in plain.pop("defaults") if isinstance(item, dict) for name in item}
     return plain, {name for name in groups if not name.startswith("override ")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.config.command_words import to_type
 from hardneg.config.package_lines import hidden_override
 from hardneg.config.refused_arguments import REFUSED
+from hardneg.config.studies import own_folder
 
 BEGINNING = 3  # letters from which on a prefix is enough to suggest a word
 # Launchers from separate packages: Hydra knows these options only if the packages are installed.
@@ -33,7 +33,7 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and "not in struct" in str(cause):
         return _unknown_key(str(cause.full_key), cause.parent_node, command)
     option = str(getattr(error, "missing_cfg_file", None))
-    if (_conf() / option / "stages.yaml").exists():
+    if (own_folder() / option / "stages.yaml").exists():
         recipe = option.rsplit("/", 1)[-1]
         return f"{recipe} is a recipe in stages, not one run: hardneg stages {recipe}"
     if isinstance(error, OverrideParseException):
@@ -135,7 +135,7 @@ def _groups(command: str | None, multiple: bool = False) -> list[str]:
 def _chosen(command: str | None) -> dict[str, list[Any]]:
     """The groups of a command, or of all commands, and the options that their yamls select for each."""
     found: dict[str, list[Any]] = {}
-    for path in [_conf() / f"{command}.yaml"] if command else sorted(_conf().glob("*.yaml")):
+    for path in [own_folder() / f"{command}.yaml"] if command else sorted(own_folder().glob("*.yaml")):
         written: Any = OmegaConf.load(path)
         for item in written.get("defaults", ()):
             for name, chosen in item.items() if isinstance(item, DictConfig) else ():
@@ -149,14 +149,10 @@ def _options(group: str) -> list[str]:
     place = group.replace(".", "/")
     if GlobalHydra.instance().is_initialized():
         return sorted(GlobalHydra.instance().config_loader().get_group_options(place))
-    return sorted(path.stem for path in (_conf() / place).glob("*.yaml"))
+    return sorted(path.stem for path in (own_folder() / place).glob("*.yaml"))
 
 
 def _keys(group: str, option: str) -> set[str]:
     """The keys in the yaml of a group's option."""
-    path = _conf() / group.replace(".", "/") / f"{option}.yaml"
+    path = own_folder() / group.replace(".", "/") / f"{option}.yaml"
     return {str(key) for key in OmegaConf.load(path)} if path.is_file() else set()
-
-
-def _conf() -> Path:
-    return Path(str(resources.files("hardneg.conf")))

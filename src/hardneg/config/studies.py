@@ -22,6 +22,11 @@ def packages() -> tuple[str, ...]:
     return tuple(sorted({entry.value for entry in metadata.entry_points(group=GROUP)}))
 
 
+def own_folder() -> Path:
+    """The folder of hardneg's own yamls."""
+    return Path(str(resources.files("hardneg.conf")))
+
+
 @cache
 def conf_folders() -> dict[str, Path]:
     """The folder `conf` of each package that has one.
@@ -40,7 +45,7 @@ def conf_folders() -> dict[str, Path]:
         folder = Path(spec.origin).parent / "conf"
         if folder.is_dir():
             found[package] = folder
-    _check_once({"hardneg": Path(str(resources.files("hardneg.conf"))), **found})
+    _check_once({"hardneg": own_folder(), **found})
     return found
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from hardneg.config import classes
+from hardneg.config.studies import own_folder
 from hardneg.data.readers.folders import nothing_at
 from hardneg.data.readers.guess import REPOS, kind_at
 from hardneg.errors import ConfigError
@@ -71,7 +71,7 @@ def _entry(given: Any, cache: str | None) -> tuple[dict[str, Any], str]:
         kind = kind_at(Path(str(node["path"])).expanduser())
         if kind in REPOS:  # a copy of a repository of the hub
             node["repo"] = node.pop("path")
-    file = Path(str(resources.files("hardneg.conf"))) / "data" / f"{kind}.yaml"
+    file = own_folder() / "data" / f"{kind}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
         raise ConfigError(f"data: {kind} is not a kind of data; the kinds are {known}")

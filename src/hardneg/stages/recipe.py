@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -69,7 +68,7 @@ class Plan:
 def recipes(config_dir: Path | None = None) -> dict[str, Path]:
     """The recipes in stages and their lists: folders of conf/experiment, and of experiment/ in the user's own."""
     found: dict[str, Path] = {}
-    for conf in (Path(str(resources.files("hardneg.conf"))), *studies.conf_folders().values(), config_dir):
+    for conf in (studies.own_folder(), *studies.conf_folders().values(), config_dir):
         if conf is not None:
             found |= {path.parent.name: path for path in sorted(conf.glob(f"experiment/*/{LIST}"))}
     return found
