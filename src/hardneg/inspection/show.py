@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hardneg.inspection.lengths import USUAL
 from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.system.one_line import one_line
 from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 LONGEST, SHORTEST = 80, 20  # characters of an example
@@ -159,5 +160,5 @@ def _near_copies(console: Console, report: dict[str, Any]) -> None:
 
 def _example(console: Console, before: str, text: str) -> None:
     """Print as much of a text as a line has room for behind what names it."""
-    flat, room = " ".join(text.split()), max(min(LONGEST, console.width - len(before)), SHORTEST)
-    _line(console, before + (flat if len(flat) <= room else f"{flat[: room - 4]} ..."))
+    room = max(min(LONGEST, console.width - len(before)), SHORTEST)
+    _line(console, before + one_line(text, room, " ..."))

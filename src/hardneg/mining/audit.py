@@ -9,6 +9,9 @@ import numpy as np
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining.health import BLOCK, pool_of
 from hardneg.mining.store import Store
+from hardneg.system.one_line import one_line
+
+WIDTH = 300  # characters of a text
 
 
 @dataclass(frozen=True)
@@ -76,15 +79,11 @@ def as_markdown(title: str, findings: list[Finding]) -> str:
     """Write findings for people to read, texts cut to 300 characters."""
     lines = [f"## {title}", ""]
     for number, found in enumerate(findings, start=1):
+        query, positive, negative = (one_line(text, WIDTH) for text in (found.query, found.positive, found.negative))
         lowest = "" if found.positives == 1 else f"one of {found.positives}; the lowest: "
         lines += [
-            f"{number}. **{_cut(found.query)}**  ",
-            f"   positive ({lowest}{found.positive_score:.3f}): {_cut(found.positive)}  ",
-            f"   negative {found.negative_id} (rank {found.rank}, {found.score:.3f}): {_cut(found.negative)}",
+            f"{number}. **{query}**  ",
+            f"   positive ({lowest}{found.positive_score:.3f}): {positive}  ",
+            f"   negative {found.negative_id} (rank {found.rank}, {found.score:.3f}): {negative}",
         ]
     return "\n".join([*lines, "" if findings else "none", ""])
-
-
-def _cut(text: str, width: int = 300) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 3] + "..."

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hardneg.pairs.select import Selection
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.one_line import one_line
 from hardneg.system.terminal_tables import laid_out, print_title
 
 REPORT, REASONS = "pairs.json", "pairs.npz"  # in a run's folder
@@ -54,11 +55,8 @@ def show(selection: Selection, console: Console | None = None) -> None:
         return
     print_title(console, "some of those dropped")
     headings = ["dropped by", "measured", "query", "document"]
-    shown = [[_cut(one[heading.replace(" ", "_")]) for heading in headings] for one in selection.card["examples"]]
+    shown = [
+        [one_line(one[heading.replace(" ", "_")], WIDTH) for heading in headings] for one in selection.card["examples"]
+    ]
     for table in laid_out(headings, shown, console.width, words=(0, 2, 3)):
         console.print(table)
-
-
-def _cut(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= WIDTH else f"{plain[: WIDTH - 3]}..."
