@@ -79,7 +79,8 @@ def cut(values: Float[np.ndarray, " Q"], between: str, middle: str) -> dict[str,
 
 def by_name(names: Sequence[str | None]) -> dict[str, np.ndarray]:
     """Group queries by a name; None is in no group."""
-    return {name: np.array([other == name for other in names]) for name in sorted({n for n in names if n is not None})}
+    given = np.array(names, object)
+    return {name: given == name for name in sorted({n for n in names if n is not None})}
 
 
 def each(groups: Slices) -> Iterator[tuple[str, np.ndarray]]:

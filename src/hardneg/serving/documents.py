@@ -9,7 +9,6 @@ from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import UInt64
 
 from hardneg.data.tables import Texts
@@ -69,9 +68,9 @@ class Documents:
 
     def against(self, other: Documents) -> Difference:
         """Compare by id and text: what `other` lacks, has with another text, and has in addition."""
-        places = pc.index_in(self.texts.ids, value_set=other.texts.ids).to_numpy(zero_copy_only=False)
-        here = np.flatnonzero(~np.isnan(places.astype(np.float64)))
-        there = places[here].astype(np.int64)
+        places = other.texts.find(self.texts.ids)
+        here = np.flatnonzero(places >= 0)
+        there = places[here]
         changed = here[(self.digests[here] != other.digests[there]).any(axis=1)]
         missing = np.delete(np.arange(len(self)), here)
         extra = np.delete(np.arange(len(other)), there)

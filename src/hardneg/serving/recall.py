@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 import torch
 from jaxtyping import Float32
 
@@ -43,10 +45,9 @@ def even_sample(shards: list[Shard], most: int) -> Float32[np.ndarray, "S D"]:
 
 
 def _vectors_of(shards: list[Shard], wanted: set[str]) -> dict[str, np.ndarray]:
-    found = {}
+    asked, found = pa.array(list(wanted), pa.large_string()), dict[str, np.ndarray]()
     for shard in shards:
-        vectors = shard.vectors
-        for row, name in enumerate(shard.documents.texts.ids.to_pylist()):
-            if name in wanted:
-                found[name] = np.array(vectors[row])
+        ids = shard.documents.texts.ids
+        rows = np.flatnonzero(pa.compute.is_in(ids, value_set=asked))
+        found |= zip(ids.take(rows).to_pylist(), shard.vectors[rows], strict=True)
     return found
