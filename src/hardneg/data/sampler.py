@@ -51,8 +51,8 @@ class EpochSampler:
 
     def __iter__(self) -> Iterator[list[Place]]:
         width = self.batch_size * self.world_size
-        rows = self.order.epoch(self.seed, self.epoch, width)
-        for batch in range(self.start, len(self)):
+        rows, batches = self.order.epoch(self.seed, self.epoch, width), len(self)
+        before = self.epoch * batches
+        for batch in range(self.start, batches):
             first = batch * width + self.rank * self.batch_size
-            number = self.epoch * len(self) + batch
-            yield [Place(visit, row, number) for visit, row in rows[first : first + self.batch_size].tolist()]
+            yield [Place(visit, row, before + batch) for visit, row in rows[first : first + self.batch_size].tolist()]
