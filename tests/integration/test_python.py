@@ -120,6 +120,8 @@ def test_evaluate_gives_the_metrics_of_the_run_and_of_other_data(trained, frame,
     top = [run.search(query, k=1)[0].text == answer for query, answer in zip(frame.question, frame.answer, strict=True)]
     assert len(frame) == frame.question.nunique() and whole["recall@1"] == pytest.approx(np.mean(top))
     assert set(run.evaluate("toy", metrics=["mrr@10"])) == {"mrr@10"}
+    with pytest.raises(UserError, match="Could not find 'data/tiy'; did you mean toy"):
+        run.evaluate("tiy")
     with pytest.raises(UserError, match="'nodcg@1' is not known"):
         run.evaluate(metrics=["nodcg@1"])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
 from omegaconf import DictConfig
 
 from hardneg.ab.rankings import ranked
@@ -15,7 +16,6 @@ from hardneg.ab.run_file import run_file
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of, quoted
 from hardneg.config.run_summary import read_summary
-from hardneg.config.slips import in_plain_words
 from hardneg.config.started_with import CONFIG
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
@@ -55,21 +55,15 @@ def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | Non
 
     Raises `ConfigError` for words that are not read here, and for a config that cannot work.
     """
-    import hydra
-
     if not words:
         return None
     for word in words:
         key = key_of(word).split("@")[0]
         if not key.startswith(WORDS):
             raise ConfigError(f"{word}: not read here; of hardneg evaluate's words these are: {', '.join(WORDS)}")
-    composition.register_resolvers()
     named = "ckpt_path=null" if checkpoint is None else f"ckpt_path={quoted(checkpoint.resolve())}"
-    with hydra.initialize_config_module("hardneg.conf", version_base="1.3"):
-        try:
-            cfg = hydra.compose("evaluate", [*words, named])
-        except hydra.errors.HydraException as error:
-            raise ConfigError(in_plain_words(error, "evaluate")) from error
+    with composition.composing("evaluate"):
+        cfg = compose("evaluate", [*words, named])
     check_config(cfg)
     return cfg
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose, initialize_config_module
+from hydra import compose
 from jaxtyping import Float
 from torch import Tensor
 
@@ -88,8 +88,6 @@ def _loaded(run: Run, given: Any, said: bool, cache: Path) -> RetrievalData:
             return data.load(cache)
         said = said or any(key in data.options for key in CHOICES)
         return open_for_testing(data.recipe(cache), cache, own, said, "data")
-    composition.register_resolvers()
-    module = composition.CONFIG_PATH.removeprefix("pkg://")
-    with initialize_config_module(module, version_base="1.3"):
+    with composition.composing("evaluate"):
         cfg = compose("evaluate", [*words_for(given, cache), "ckpt_path=null"])
     return open_for_testing(classes.build(cfg.data), cache, own, said, "data")

@@ -6,22 +6,26 @@ import copy
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra import initialize_config_module
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.command_words import key_of
 from hardneg.config.run_identity import data_name, job_folder, of_root
-from hardneg.config.slips import near
+from hardneg.config.slips import in_plain_words, near
 from hardneg.config.studies import own_folder
 from hardneg.config.value_kinds import check_bounds, check_settings
 from hardneg.errors import ConfigError
@@ -128,6 +132,17 @@ def words_off(group: str, words: list[str], composed: Callable[[list[str]], Mapp
     return [f"~{group}", *(f"~{group}.{key}" for key in rest or {})]
 
 
+def parsed(words: Sequence[str]) -> list[Override]:
+    """Words of a command line as Hydra reads them, which must be running: it knows the options for a `glob(*)`."""
+    return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(words))
+
+
+def check_given(cfg: DictConfig, within: tuple[str, ...] = ("",)) -> None:
+    """Raise `ConfigError` for keys that are still `???`, of those that begin so."""
+    if missing := [key for key in missing_keys(cfg) if key.startswith(within)]:
+        raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
+
+
 def missing_keys(cfg: DictConfig) -> list[str]:
     """The keys that are still `???`."""
     return sorted(_missing(OmegaConf.to_container(cfg)))  # OmegaConf.missing_keys takes five times as long
@@ -161,6 +176,17 @@ def as_in_a_job(config: DictConfig, *place: str) -> Iterator[Path]:
         yield folder
     finally:
         HydraConfig.instance().cfg = before
+
+
+@contextmanager
+def composing(command: str | None = None) -> Iterator[None]:
+    """Let configs be composed where no Hydra app is running; raises `ConfigError` for what Hydra refuses."""
+    register_resolvers()
+    with initialize_config_module(CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
+        try:
+            yield
+        except HydraException as error:
+            raise ConfigError(in_plain_words(error, command)) from error
 
 
 def compose(config_name: str, overrides: list[str]) -> DictConfig:

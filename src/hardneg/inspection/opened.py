@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import initialize_config_module
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of
-from hardneg.config.slips import in_plain_words
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
-from hardneg.errors import ConfigError, DataError
+from hardneg.errors import DataError
 
 SHARES = ("dev_share", "test_share")
 GENERATED = ("hardneg.data.toy.", "hardneg.data.pydocs.", "hardneg.data.interactions.")  # they draw splits themselves
@@ -61,15 +58,9 @@ def read(words: Sequence[str]) -> Opened:
 
 def _composed(words: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return data, encoder and split as plain values, and the name of the encoder that was chosen."""
-    composition.register_resolvers()
-    module = composition.CONFIG_PATH.removeprefix("pkg://")
-    with initialize_config_module(module, version_base="1.3"):
-        try:
-            cfg = composition.compose("train", list(words))
-        except HydraException as error:
-            raise ConfigError(in_plain_words(error, "train")) from error
-        if missing := [key for key in composition.missing_keys(cfg) if key.startswith(("data.", "encoder."))]:
-            raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
+    with composition.composing("train"):
+        cfg = composition.compose("train", list(words))
+        composition.check_given(cfg, ("data.", "encoder."))
         keys = ("data", "encoder", "split")
         node = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in keys}
     by_word = [word.partition("=")[2] for word in words if key_of(word) == "encoder"]

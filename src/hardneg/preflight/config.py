@@ -42,8 +42,7 @@ def check_words(cfg: DictConfig) -> dict[str, Any]:
     Imports neither torch nor what is built on it, so that the answer to a slip comes at once.
     """
     try:
-        if missing := composition.missing_keys(cfg):
-            raise ConfigError(f"no value for {', '.join(missing)}; give it on the command line, as {missing[0]}=VALUE")
+        composition.check_given(cfg)
         check_package_lines(cfg)
         node = resolved(classes.plain(cfg))
     except OmegaConfBaseException as error:

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from hardneg.config.command_words import command_line, key_of
+from hardneg.config.composition import parsed
 from hardneg.errors import ConfigError
 from hardneg.race.decide import Rules
 
@@ -99,7 +97,7 @@ def duplicates(identities: Mapping[str, str], baseline: str) -> dict[str, str]:
 
 def check_words(words: Sequence[str], where: str = "") -> None:
     """Raise `ConfigError` for what a race sets itself, and for several values of a key."""
-    for override in OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(words)):
+    for override in parsed(words):
         word, key = override.input_line or "", override.get_key_element()
         if override.is_sweep_override():
             raise ConfigError(f"{where}{word}: several values are several arms; write each into a file of conf/race")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra import initialize_config_module
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of, quoted, to_type
 from hardneg.config.run_identity import settings
-from hardneg.config.slips import in_plain_words
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
@@ -148,8 +144,8 @@ def write_groups(folder: Path, live: Build, encoder: dict[str, Any]) -> None:
 
 
 def _train_config(words: list[str], groups: Path, encoder: dict[str, Any]) -> DictConfig:
-    with _composing() as compose:
-        cfg = compose("train", [*words, f"hydra.searchpath=['file://{groups}']"])
+    with composition.composing():
+        cfg = composition.compose("train", [*words, f"hydra.searchpath=['file://{groups}']"])
     if other := sorted(set(cfg.encoder) - set(encoder)):
         chosen = next(word for word in reversed(words) if key_of(word) == "experiment")
         raise ConfigError(
@@ -163,15 +159,5 @@ def _train_config(words: list[str], groups: Path, encoder: dict[str, Any]) -> Di
 def _index_config(live: Build, start: str) -> DictConfig:
     """How the live index was made, by its own words."""
     words = [word for word in live.manifest.source.get("words") or () if not is_data(word)]
-    with _composing() as compose:
-        return compose("index", [*words, f"ckpt_path={quoted(start)}", f"index.path={quoted(live.root)}"])
-
-
-@contextmanager
-def _composing() -> Iterator[Any]:
-    composition.register_resolvers()
-    with initialize_config_module(composition.CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
-        try:
-            yield composition.compose
-        except HydraException as error:
-            raise ConfigError(in_plain_words(error)) from error
+    with composition.composing():
+        return composition.compose("index", [*words, f"ckpt_path={quoted(start)}", f"index.path={quoted(live.root)}"])

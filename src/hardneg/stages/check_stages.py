@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hydra import initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
@@ -28,10 +27,8 @@ def check(plan: Plan) -> None:
     for stage in plan.stages:
         if stage.command != MERGE:
             check_begun(plan, stage)
-    composition.register_resolvers()
     more = [] if plan.config_dir is None else [f"hydra.searchpath=['file://{plan.config_dir}']"]
-    module = composition.CONFIG_PATH.removeprefix("pkg://")
-    with TemporaryDirectory() as made, initialize_config_module(module, version_base="1.3"):
+    with TemporaryDirectory() as made, composition.composing():
         for stage in plan.stages:
             if stage.command == MERGE:
                 _leave(Path(made) / stage.name, BEST)

@@ -10,14 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config import run_identity
-from hardneg.config.composition import as_in_a_job
+from hardneg.config.composition import as_in_a_job, parsed
 from hardneg.config.database_password import drop_from_config
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
@@ -171,8 +169,7 @@ def check_inputs(jobs: list[Job]) -> None:
 
 def fixed(overrides: list[str]) -> list[str]:
     """The words that are the same for all jobs, where a sweeper chooses the values of the others itself."""
-    parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(overrides)
-    return [override.input_line or "" for override in parsed if not override.is_sweep_override()]
+    return [override.input_line or "" for override in parsed(overrides) if not override.is_sweep_override()]
 
 
 def check_launcher(launcher: DictConfig) -> None:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hardneg.config.composition import as_in_a_job
+from hardneg.config.composition import as_in_a_job, parsed
 from hardneg.config.run_identity import AUTO, BATCH, RATE, identity
 from hardneg.config.run_summary import is_complete
 from hardneg.errors import ConfigError
@@ -39,8 +38,7 @@ def expand(overrides: list[str]) -> list[list[str]]:
     Raises `ConfigError` for ranges that only a search takes.
     """
     choices = {}  # the last word of a key counts
-    loader = GlobalHydra.instance().config_loader()  # knows the options that glob(*) stands for
-    for override in OverridesParser.create(loader).parse_overrides(overrides):
+    for override in parsed(overrides):
         key = override.get_key_element()
         if override.is_sweep_override():
             if not override.is_discrete_sweep():

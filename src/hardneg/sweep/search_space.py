@@ -6,10 +6,9 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
+from hardneg.config.composition import parsed
 from hardneg.errors import ConfigError
 
 
@@ -23,8 +22,7 @@ def space_of(words: list[str]) -> tuple[dict[str, Any], list[str]]:
     """
     searched: dict[str, Any] = {}
     same: dict[str, str] = {}
-    loader = GlobalHydra.instance().config_loader()
-    for override in OverridesParser.create(loader).parse_overrides(words):
+    for override in parsed(words):
         key = override.get_key_element()
         searched.pop(key, None)
         same.pop(key, None)

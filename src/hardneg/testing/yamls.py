@@ -62,8 +62,7 @@ def _conf_of(package: str) -> Path:
 
 @cache
 def _compose(folder: Path, overrides: tuple[str, ...], command: str) -> DictConfig:
-    composition.register_resolvers()
-    with hydra.initialize_config_module(composition.CONFIG_PATH.removeprefix("pkg://"), version_base="1.3"):
+    with composition.composing(command):
         cfg = hydra.compose(command, overrides=[*overrides, f"hydra.searchpath=[{quoted(folder)}]"])
     OmegaConf.set_readonly(cfg, True)
     return cfg
