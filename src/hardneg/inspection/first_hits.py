@@ -15,7 +15,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.inspection.labels import in_order
 from hardneg.inspection.texts import EXAMPLES, Alike
-from hardneg.mining.base import Task
+from hardneg.mining.base import Ranker, Task
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.bm25_tokens import resolved, splitter
 from hardneg.system.progress import progress
@@ -109,28 +109,23 @@ def _rank(
             table = Texts.of([str(row) for row in range(len(texts))], texts)
             rank = BM25().open(Task(RetrievalData(part.name, data.corpus, table, {}), inside, rows[:0], Path()))
             width = max(DEPTHS) + 1  # one more, for a query's own document
-            found = _in_blocks(rank, np.arange(len(rows)), width, bar.update)
-            hits[here] = _without(found, data.own, rows)[:, : hits.shape[1]]
+            own_docs = None if data.own is None else data.own[rows]
+            hits[here] = _in_blocks(rank, np.arange(len(rows)), width, bar.update, own_docs)[:, : hits.shape[1]]
             found = _in_blocks(rank, np.arange(len(rows), len(texts)), NEAR_POSITIVE + 1, bar.update)
             near |= dict(zip(own, found, strict=True))
     return Looked(by_split, asked, hits, pool, near)
 
 
-def _in_blocks(rank: Any, rows: np.ndarray, width: int, done: Callable[[int], None]) -> Int32[np.ndarray, "Q K"]:
+def _in_blocks(
+    rank: Ranker, rows: np.ndarray, width: int, done: Callable[[int], None], own: np.ndarray | None = None
+) -> Int32[np.ndarray, "Q K"]:
     found = np.full((len(rows), width), -1, np.int32)
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK].astype(np.int32)
-        found[start : start + BLOCK] = rank(block, np.full((len(block), 1), -1, np.int32), width).ids
+        hits = rank(block, np.full((len(block), 1), -1, np.int32), width)
+        found[start : start + BLOCK] = (hits if own is None else hits.without(own[start : start + BLOCK])).ids
         done(len(block))
     return found
-
-
-def _without(ids: np.ndarray, own: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-    """Leave out a query's own document; those below it move up."""
-    if own is None:
-        return ids
-    out = (ids == own[rows][:, None]) & (ids >= 0)
-    return np.take_along_axis(np.where(out, -1, ids), np.argsort(out, axis=1, kind="stable"), axis=1)
 
 
 def _found(data: RetrievalData, split: str, looked: Looked) -> dict[str, Any]:

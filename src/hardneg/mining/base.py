@@ -17,6 +17,7 @@ from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.mining.encoder_choice import EncoderChoice
+from hardneg.retrieval.left_out import left_out
 from hardneg.retrieval.model import Model
 
 
@@ -35,9 +36,7 @@ class Hits:
     def without(self, docs: Int32[np.ndarray, " Q"]) -> Hits:
         """Leave out one document of each query (-1: none); those below it move up."""
         out = (self.ids == docs[:, None]) & (docs[:, None] >= 0)
-        order = np.argsort(out, axis=1, kind="stable")
-        ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
-        return Hits(np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1), self.positives)
+        return Hits(*left_out(out, self.ids, self.scores), self.positives)
 
 
 # Ranks the pool for some query rows (Q,): (queries, their known positives (Q, P) padded with -1, K) -> hits.

@@ -20,6 +20,7 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.tables import Qrels, RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.retrieval import formulas
+from hardneg.retrieval.left_out import left_out
 from hardneg.retrieval.metric_names import GRADED, Measure, measure
 
 Rankings = Mapping[str, dict[str, float]]  # query -> document -> score, best first
@@ -89,9 +90,7 @@ class Run:
         for start in range(0, len(out), BLOCK):
             block = slice(start, start + BLOCK)
             out[block] = seen.holds(self.queries[block], self.ids[block])
-        order = np.argsort(out, axis=1, kind="stable")[:, :depth]
-        ids, scores = np.where(out, np.int32(-1), self.ids), np.where(out, np.float32(-np.inf), self.scores)
-        return Run(self.queries, np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))
+        return Run(self.queries, *left_out(out, self.ids, self.scores, depth))
 
 
 def check(names: Sequence[Any]) -> None:
