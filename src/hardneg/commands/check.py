@@ -35,9 +35,7 @@ def check(cfg: DictConfig) -> None:
     folder = IndexFolder(cfg.path)
     build = folder.chosen(cfg.build)
     source = build.manifest.source
-    ckpt_path = cfg.ckpt_path or source.get("ckpt_path")
-    if not ckpt_path or not Path(ckpt_path).is_file():
-        raise ConfigError(f"{build.folder} was made with the checkpoint {ckpt_path}; it is not there: give ckpt_path=")
+    ckpt_path = cfg.ckpt_path or build.checkpoint("give ckpt_path=")
     node = cfg.data if cfg.data is not None else source.get("data")
     given = [word for word in HydraConfig.get().overrides.task if is_data(word)]
     words = with_absolute_paths(classes.plain(cfg.data), given)[1] if given else ()  # for a command from any folder

@@ -118,13 +118,8 @@ def make_plan(index: Path, words: Sequence[str]) -> Renewal:
 
 def live_checkpoint(live: Build) -> str:
     """The checkpoint that the live build was made with; raises `ConfigError` where it is gone."""
-    path = live.manifest.source.get("ckpt_path")
-    if not path or not Path(path).is_file():
-        raise ConfigError(
-            f"{live.folder} was made with the checkpoint {path}, which is not there: bring it back, or begin with"
-            f" another one: hardneg index ckpt_path=OTHER data=... {to_type('index.path', live.root)}"
-        )
-    return path
+    anew = f"hardneg index ckpt_path=OTHER data=... {to_type('index.path', live.root)}"
+    return live.checkpoint(f"bring it back, or begin with another one: {anew}")
 
 
 def read_note(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.config import classes
-from hardneg.errors import UserError
+from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends.base import Backend
 from hardneg.serving.manifest import NAME, RETIRED, Manifest
 from hardneg.serving.shards import Shard
@@ -39,6 +39,13 @@ class Build:
     def manifest(self) -> Manifest:
         """What it was made of."""
         return Manifest.read(self.folder, RETIRED if self.retired else NAME)
+
+    def checkpoint(self, otherwise: str) -> str:
+        """The checkpoint that it was made with; raises `ConfigError`, with what to do, where that is gone."""
+        path = self.manifest.source.get("ckpt_path")
+        if not path or not Path(path).is_file():
+            raise ConfigError(f"{self.folder} was made with the checkpoint {path}, which is not there; {otherwise}")
+        return path
 
     @property
     def retired(self) -> bool:

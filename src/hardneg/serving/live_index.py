@@ -138,11 +138,9 @@ class LiveIndex:
         return opened
 
     def _encoder(self, build: Build) -> TextEncoder:
-        path = str(self._ckpt_path or build.manifest.source.get("ckpt_path") or "")
-        if not Path(path).is_file():
-            if self._ckpt_path:
-                raise ConfigError(f"ckpt_path={path}: there is no such file")
-            raise ConfigError(f"{build.folder} was made with the checkpoint {path}, which is not there; give ckpt_path")
+        if self._ckpt_path and not Path(self._ckpt_path).is_file():
+            raise ConfigError(f"ckpt_path={self._ckpt_path}: there is no such file")
+        path = str(self._ckpt_path or build.checkpoint("give ckpt_path"))
         key = path, os.stat(path).st_mtime_ns
         if key not in self._encoders:
             self._encoders = {key: TextEncoder.load(path, self._device, self._precision)}

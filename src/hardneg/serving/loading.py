@@ -35,8 +35,7 @@ class Base:
 def base_of(documents: Documents, backend: Backend, earlier: Sequence[Build]) -> Base | None:
     """The latest build with the same space and backend since which little has changed; None without one."""
     for build in reversed(earlier) if backend.incremental else ():
-        there = build.vectors.exists() and all(shard.folder.exists() for shard in build.shards)
-        if there and build.manifest.backend == backend.identity():
+        if build.intact and build.manifest.backend == backend.identity():
             old = Documents.joined([shard.documents for shard in build.shards])
             change = documents.against(old)
             if len(change.fresh) + len(change.extra) <= TOO_DIFFERENT * len(documents):
