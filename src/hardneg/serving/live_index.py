@@ -23,6 +23,7 @@ from hardneg.serving.text_encoder import TextEncoder
 
 log = logging.getLogger(__name__)
 
+BEHIND = "another build went live and could not be opened"
 AGAIN = 10.0  # seconds until a build that could not be opened is tried again
 
 
@@ -104,7 +105,7 @@ class LiveIndex:
                 self._opened = self._open(Build(self.folder.root, name))
             self._pointer, self._failed, self._note = stamp, None, ""
         except Exception as error:  # libraries raise all sorts of errors; the old build can answer in any case
-            note = f"; another build went live and could not be opened: {error}"
+            note = f"; {BEHIND}: {error}"
             if note != self._note:
                 log.warning("%s", note.removeprefix("; "))
             self._note, self._failed = note, (stamp, time.monotonic() + AGAIN)

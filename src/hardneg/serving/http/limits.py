@@ -17,7 +17,8 @@ class Limits:
 
     `max_batch` is the number of queries that are embedded and searched together, `timeout` the seconds in which a
     request is read and answered, `waiting` the number of requests that may wait for the worker, `max_queries` the
-    number of texts in a request and `max_chars` the length of each. Raises `ConfigError` for what cannot work.
+    number of texts in a request, `max_chars` the length of each, `max_k` the most documents that it may ask for.
+    Raises `ConfigError` for what cannot work.
     """
 
     max_batch: int = 32

@@ -23,6 +23,7 @@ from hardneg.serving.live_index import Answer, LiveIndex
 LISTEN = 0.1  # seconds between two looks at whether a waiting client is still connected
 PROBE, LASTS = "the", 1.0  # the query of `health`, and for how many seconds its answer counts
 GONE = 499, "the client has gone"  # nobody reads it
+FAILED = "the search failed; the service's log says why"
 
 
 class Service:
@@ -65,8 +66,7 @@ class Service:
         except ClientDisconnect:
             raise HTTPException(*GONE) from None
         texts, k = self._read(body)
-        if self.watch.refuses:
-            raise HTTPException(503, f"the index must not answer: {self.watch.state.freshness}")
+        self._check_fresh()
         try:
             future = self.batcher.submit(texts, k)
         except Full:
@@ -83,15 +83,18 @@ class Service:
                 if await request.is_disconnected():
                     raise HTTPException(*GONE)
         except Failed:
-            raise HTTPException(500, "the search failed; the service's log says why") from None
+            raise HTTPException(500, FAILED) from None
         finally:
             future.cancel()
         raise HTTPException(504, f"no answer within {self.limits.timeout:g} s")
 
-    async def health(self) -> Response:
-        """Whether queries are answered now: a real one is asked through the same queue, at most once a second."""
+    def _check_fresh(self) -> None:
         if self.watch.refuses:
             raise HTTPException(503, f"the index must not answer: {self.watch.state.freshness}")
+
+    async def health(self) -> Response:
+        """Whether queries are answered now: a real one is asked through the same queue, at most once a second."""
+        self._check_fresh()
         if self._probe is None or (self._probe.done() and time.monotonic() > self._probed + LASTS):
             self._probe, self._probed = self.batcher.submit([PROBE], 1, even_if_full=True), time.monotonic()
         probe = self._probe
@@ -99,7 +102,7 @@ class Service:
         if not probe.done():
             raise HTTPException(503, f"no answer within {self.limits.timeout:g} s")
         if probe.exception() is not None:
-            raise HTTPException(503, "the search failed; the service's log says why")
+            raise HTTPException(503, FAILED)
         state = self.watch.state
         return as_json({"status": "ok", "build": state.opened.build.name, "fresh": state.freshness.fresh})
 

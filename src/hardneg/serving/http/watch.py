@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hardneg.serving.freshness import Freshness
-from hardneg.serving.live_index import LiveIndex
+from hardneg.serving.live_index import BEHIND, LiveIndex
 from hardneg.serving.opened_build import Opened
 from hardneg.system import allocator
 
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 EVERY = 0.5  # seconds between two looks at the pointer, each of which costs microseconds
 COOLING = 60.0  # seconds within which an index is not examined again, however often that is requested
 TIDY = 20.0  # seconds between two returns of freed memory
-BEHIND = "; another build went live and could not be opened"  # why is in the log, not for strangers
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class State:
     @property
     def says(self) -> str:
         """The freshness in one line, for each answer."""
-        return f"{self.freshness}{BEHIND if self.behind else ''}"
+        behind = f"; {BEHIND}" if self.behind else ""  # why is in the log, not for strangers
+        return f"{self.freshness}{behind}"
 
 
 class Watch:
