@@ -7,8 +7,6 @@ import platform
 import socket
 import subprocess
 import sys
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from hardneg.config import classes
 from hardneg.config.command_words import command_line
 from hardneg.data.other_sets import others
 from hardneg.data.readers.folders import is_hub_name
+from hardneg.system.package_versions import versions
 
 PACKAGES = (
     *("torch", "lightning", "transformers", "tokenizers", "datasets", "numpy", "hydra-core"),
@@ -35,22 +34,13 @@ def provenance(cfg: Any) -> dict[str, Any]:
     commit = commit or _described(Path(hardneg.__file__).parent)
     return {
         "hardneg": hardneg.__version__,
-        "packages": packages(),
+        "packages": {"python": platform.python_version(), **versions(PACKAGES)},
         "data_path": data_path(classes.plain(cfg.data)),
         "command": command_line(*sys.argv[1:]),
         "host": socket.gethostname(),
         "commit": commit,
         "repository": repository,
     }
-
-
-def packages() -> dict[str, str]:
-    """The versions of Python and of the installed packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 def data_path(node: dict[str, Any]) -> Any:

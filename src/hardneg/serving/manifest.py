@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from hardneg import __version__
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
+from hardneg.system.package_versions import versions
 
 NAME = "manifest.json"
 RETIRED = "retired.json"  # the manifest's name once its build is to be removed
@@ -44,7 +44,7 @@ class Manifest:
     canaries: dict[str, Any]
     source: dict[str, Any]
     measured: dict[str, Any]
-    libraries: dict[str, str] = field(default_factory=lambda: versions())
+    libraries: dict[str, str] = field(default_factory=lambda: {"hardneg": __version__, **versions(LIBRARIES)})
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
@@ -68,14 +68,3 @@ class Manifest:
         if missing := known - values.keys():
             raise UserError(f"{path} lacks {', '.join(sorted(missing))}; delete {folder} and index again")
         return cls(**{key: value for key, value in values.items() if key in known})
-
-
-def versions() -> dict[str, str]:
-    """The versions of the installed packages that embed and search."""
-    found = {"hardneg": __version__}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
