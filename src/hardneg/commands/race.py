@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.util import find_spec
 
-from hardneg.errors import ConfigError, UserError
+from hardneg.errors import ConfigError
 
 SETTINGS = ("budget", "baseline", "rungs", "growth", "keep", "alpha", "seeds", "storage", "study")
 OWN_WORDS = tuple(f"{key}=" for key in SETTINGS)
@@ -49,8 +48,9 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
         raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it out")
     if unknown:
         raise ConfigError(f"{unknown[0]} is no option of hardneg race; see hardneg race --help")
-    if find_spec("optuna") is None:
-        raise UserError("a race needs Optuna: pip install 'hardneg[search]'")
+    from hardneg.runs.study import check_optuna
+
+    check_optuna()
     words = [f"{BELOW}{word}" if word.startswith(OWN_WORDS) else word for word in given.words]
     if not any(word.startswith("race=") for word in words):
         words.append("race=default")

@@ -18,7 +18,6 @@ from filelock import FileLock, Timeout
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.record import LOCKS
 from hardneg.runs import status
@@ -117,12 +116,12 @@ def at_a_time(n_jobs: int) -> int:
 def prepare(job: Job, work: Work) -> None:
     """Note in the folder what its run is to do; what failed begins anew. Raises `ConfigError` for another's folder."""
     found = status.read(job.folder)
-    if found is not None and found.get("identity") not in (None, identity(job.cfg, job.folder)):
+    facts = job.facts
+    if found is not None and found.get("identity") not in (None, facts["identity"]):
         raise ConfigError(f"{job.folder} holds a run of another config; choose another hydra.sweep.dir")
     if found is not None and status.begins_anew(found):
         status.clear(job.folder)
         found = None
-    facts = {"name": job.name, "overrides": list(job.overrides), "identity": identity(job.cfg, job.folder)}
     status.write(job.folder, **facts, race=work.part, state="waiting" if found is None else found["state"], error=None)
 
 

@@ -49,14 +49,9 @@ class Settings:
         for key, least in (("rungs", 1), ("growth", 2), ("seeds", 1)):
             if not isinstance(getattr(self, key), int) or getattr(self, key) < least:
                 raise ConfigError(f"{key}={getattr(self, key)} must be a whole number, {least} or more")
-        for key in ("alpha", "keep"):
-            if (
-                not isinstance(getattr(self, key), int | float)
-                or not 0 < getattr(self, key) <= 1 - (key == "alpha") / 2
-            ):
-                raise ConfigError(
-                    f"{key}={getattr(self, key)} is a share: above 0" + ", at most 0.5" * (key == "alpha")
-                )
+        for key, most in (("alpha", 0.5), ("keep", 1)):
+            if not isinstance(getattr(self, key), int | float) or not 0 < getattr(self, key) <= most:
+                raise ConfigError(f"{key}={getattr(self, key)} is a share: above 0, at most {most}")
 
     def rules(self, arms: int) -> Rules:
         """The rules by which the looks judge this many arms."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -30,6 +31,11 @@ class Job:
     cfg: DictConfig
     folder: Path
     name: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the status in its folder says of it."""
+        return {"name": self.name, "overrides": list(self.overrides), "identity": identity(self.cfg, self.folder)}
 
 
 def expand(overrides: list[str]) -> list[list[str]]:
@@ -110,5 +116,4 @@ def announce(sweep: Path, jobs: Sequence[Job]) -> None:
             if found is not None and status.begins_anew(found):
                 log.warning("%s failed and starts over, without its checkpoints: %s", job.name, found.get("error"))
                 status.clear(job.folder)
-            facts = {"name": job.name, "overrides": list(job.overrides), "identity": identity(job.cfg, job.folder)}
-            status.write(job.folder, **facts, state="waiting", error=None)
+            status.write(job.folder, **job.facts, state="waiting", error=None)
