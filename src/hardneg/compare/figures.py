@@ -157,9 +157,14 @@ def _over_steps(
     return figure
 
 
+def looks(number: int) -> tuple[str, Any]:
+    """The colour and the dashes of a figure's line, by its number."""
+    return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+
+
 def _line(ax: Axes, curve: Float[np.ndarray, "4 n"], name: str, number: int) -> None:
     steps, mean, low, high = curve
-    colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+    colour, dashes = looks(number)
     mark = "o" if len(steps) <= 12 else None
     ax.plot(steps, mean, color=colour, linestyle=dashes, label=name, linewidth=1.5, marker=mark, markersize=3.5)
     ax.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)

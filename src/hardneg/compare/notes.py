@@ -66,9 +66,10 @@ def _power(table: Comparison) -> list[str]:
         d = contrast.difference
         alpha = table.alpha(contrast)
         target = table.plan.target
-        if contrast.verdict.startswith(("better", "worse", "equivalent")) or detectable(d, alpha) <= target:
+        if contrast.verdict.startswith(("better", "worse", "equivalent")):
             continue
-        least = detectable(d, alpha) if np.isfinite(d.error) else np.inf
+        if (least := detectable(d, alpha)) <= target:
+            continue
         reach = f"{least:.4f}" if least < 1 else "no possible difference"
         remedy = _remedy(d, target, alpha, "queries" if table.plan.clusters is None else "clusters")
         design = f"this design finds {reach} in 80% of tries (df {freedom(d.freedom)}, alpha {alpha:.2g})"

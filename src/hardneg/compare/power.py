@@ -20,12 +20,12 @@ def detectable(d: Difference, alpha: float = ALPHA) -> float:
 
 def seeds_needed(d: Difference, target: float, alpha: float = ALPHA) -> int | None:
     """How many seeds find `target` with 80% power at this number of queries; None above `MOST_SEEDS`."""
-    return _least(lambda seeds: _planned(d, seeds, d.queries, alpha) <= target, 2, MOST_SEEDS)
+    return _least(lambda seeds: _planned(d, seeds, d.queries, alpha) <= target, MOST_SEEDS)
 
 
 def queries_needed(d: Difference, target: float, alpha: float = ALPHA) -> int | None:
     """How many queries (or clusters) find `target` with 80% power with these seeds; None above `MOST_QUERIES`."""
-    return _least(lambda queries: _planned(d, d.seeds, queries, alpha) <= target, 2, MOST_QUERIES)
+    return _least(lambda queries: _planned(d, d.seeds, queries, alpha) <= target, MOST_QUERIES)
 
 
 def _planned(d: Difference, seeds: int, queries: int, alpha: float) -> float:
@@ -33,8 +33,9 @@ def _planned(d: Difference, seeds: int, queries: int, alpha: float) -> float:
     return error * _reach(freedom, alpha)
 
 
-def _least(enough: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The smallest number that is enough, by bisection; None if `high` is not."""
+def _least(enough: Callable[[int], bool], high: int) -> int | None:
+    """The smallest number from 2 on that is enough, by bisection; None if `high` is not."""
+    low = 2
     if not enough(high):
         return None
     while low < high:

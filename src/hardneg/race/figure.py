@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardneg.compare.figures import COLOURS, DASHES
+from hardneg.compare.figures import looks
 from hardneg.system.figure_style import style
 
 GREY = "#888888"
@@ -40,17 +40,17 @@ def draw(
 
     figure = Figure(figsize=(12.5 if tested else 8.0, 3.8), layout="constrained")
     axes = figure.subplots(1, 2 if tested else 1, squeeze=False, width_ratios=[3, 2][: 2 if tested else 1])[0]
-    left, colours = axes[0], {line.name: COLOURS[n % len(COLOURS)] for n, line in enumerate(lines)}
+    left, colours = axes[0], {line.name: looks(n)[0] for n, line in enumerate(lines)}
     for at in rungs:
         left.axvline(at, color=GREY, linewidth=0.5, linestyle=":", zorder=0)
     for number, line in enumerate(lines):
         if not line.points:
             continue
         seconds, values = zip(*line.points, strict=True)
-        dash = DASHES[number // len(COLOURS) % len(DASHES)]
+        colour, dashes = looks(number)
         width = 2.2 if line.name == baseline else 1.3
-        left.plot(seconds, values, linestyle=dash, color=colours[line.name], linewidth=width, label=line.name)
-        left.plot(seconds[-1:], values[-1:], marker=MARKS[line.end][0], color=colours[line.name], markersize=7)
+        left.plot(seconds, values, linestyle=dashes, color=colour, linewidth=width, label=line.name)
+        left.plot(seconds[-1:], values[-1:], marker=MARKS[line.end][0], color=colour, markersize=7)
     left.set(title=f"the race: dev {metric} (one seed)", xlabel="seconds of training; dotted: the rungs")
     left.set_xlim(left=0)
     ends = [mark for key, mark in MARKS.items() if any(line.end == key for line in lines)]
