@@ -64,7 +64,7 @@ def _moves(query: str, old: Lists, new: Lists, relevant: Sequence[str]) -> Itera
         yield Move(query, doc, *(rank.get(doc) for rank in ranks))
 
 
-def unjudged(ranked: Lists, labels: Labels, queries: Sequence[str], k: int = 10) -> float:
+def unjudged(ranked: Lists, labels: Labels, queries: Sequence[str], k: int) -> float:
     """Return the share of the first `k` results that nobody judged, averaged over the queries (BEIR's Hole@k)."""
     shares = []
     for query in queries:

@@ -90,7 +90,7 @@ def _no_yaml(error: yaml.MarkedYAMLError, path: str | Path) -> str:
     return f"{path}{line}: this is no YAML: {error.problem}"
 
 
-def _said(group: str, package: str, name: str | None = None) -> str:
+def _said(group: str, package: str, name: str | None) -> str:
     """Say which yaml of a group has no package line: that of the option `name`, or the first that has none."""
     own = ((path, head) for path, head in _own(group) if name in (None, path.stem))
     found = next(((path, head) for path, head in own if not LINE.search(head)), None)

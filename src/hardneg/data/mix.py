@@ -63,14 +63,14 @@ class Mix:
         """Raise `ConfigError` for impossible settings of single sets."""
         if self.batches not in BATCHES:
             raise ConfigError(f"data.batches={self.batches!r} must be one of {', '.join(BATCHES)}")
+        for key, given in (("k", self.k), ("prompts", self.prompts)):
+            for name in given:
+                if name not in self.sets:
+                    raise ConfigError(f"data.{key}.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
         for name, numbers in self.k.items():
-            if name not in self.sets:
-                raise ConfigError(f"data.k.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
             if not isinstance(numbers, Mapping) or not all(type(k) is int and k >= 0 for k in numbers.values()):
                 raise ConfigError(f"data.k.{name}={numbers!r} must be of the form {{SOURCE: NUMBER}}; 0: none")
         for name, prompts in self.prompts.items():
-            if name not in self.sets:
-                raise ConfigError(f"data.prompts.{name}: there is no such set; data.sets has {', '.join(self.sets)}")
             if not isinstance(prompts, Mapping) or set(prompts) - set(SIDES):
                 raise ConfigError(
                     f"data.prompts.{name}={prompts!r} must be of the form {{query: TEXT, document: TEXT}}"

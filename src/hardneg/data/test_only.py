@@ -61,9 +61,9 @@ def open_for_testing(
 
     So is each set of a mixture, but those of which the keys of the command line that were `given` say it. What the run
     was trained on keeps its splits, by the run's own shares and seed: its training queries are no test. `key` is where
-    the config has the set, such as evaluate.also.faq. Raises what reading raises, with the keys of that place.
+    the config has the set, such as evaluate.also.faq.
 
-    Raises `DataError` and `ConfigError` as reading does.
+    Raises `DataError` and `ConfigError` as reading does, with the keys of that place.
     """
     if isinstance(recipe, Mix):
         if not said:

@@ -40,10 +40,7 @@ from hardneg.system.log_level import at_level
 log = logging.getLogger(__name__)
 
 INPUTS = ["input_ids", "attention_mask"]
-HIDDEN, VECTOR = (
-    "last_hidden_state",
-    "sentence_embedding",
-)  # per token, and per text: pooled, projected, normalised
+HIDDEN, VECTOR = "last_hidden_state", "sentence_embedding"  # per token; per text: pooled, projected, normalised
 MODEL = {"onnx": Path("onnx", "model.onnx"), "openvino": Path("openvino", "openvino_model.xml")}
 LARGE = 1_500_000_000  # bytes of weights above which they go to a separate file: a protobuf is limited to 2 GB
 CLOSE = 1e-4  # how far a vector may be from ours, relative to its largest value

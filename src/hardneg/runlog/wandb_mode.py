@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 OFFLINE = "run offline with logger.wandb.mode=offline (`wandb sync` can upload later)"
 NO_KEY = "no API key is configured: `wandb login`, set WANDB_API_KEY"
+PATIENCE = 4.0  # seconds
 _ALIASES = {"dryrun": "offline", "run": "online"}
 
 
@@ -84,7 +85,7 @@ def _key_in_netrc(base_url: str) -> bool:
         return False
 
 
-def _reachable(base_url: str, proxy: str | None, seconds: float = 4.0) -> bool:
+def _reachable(base_url: str, proxy: str | None) -> bool:
     """Try a connection to the server, or to the proxy that leads there."""
     target = urlsplit(base_url)
     if not urllib.request.proxy_bypass(target.hostname or ""):
@@ -96,7 +97,7 @@ def _reachable(base_url: str, proxy: str | None, seconds: float = 4.0) -> bool:
 
     def connect() -> None:
         try:
-            socket.create_connection((target.hostname, port), timeout=seconds).close()
+            socket.create_connection((target.hostname, port), timeout=PATIENCE).close()
         except OSError:
             return
         answered.set()
@@ -104,5 +105,5 @@ def _reachable(base_url: str, proxy: str | None, seconds: float = 4.0) -> bool:
     # in a thread, because a name server that does not answer ignores the socket's timeout
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(PATIENCE)
     return answered.is_set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +52,8 @@ def note(folder: Path, ids: np.ndarray, values: Float[np.ndarray, " Q"], step: i
         with np.load(path, allow_pickle=False) as before:
             kept = dict(before)
     kept |= {IDS: ids.astype(str), str(step): values, f"{MEAN}{step}": np.array(mean)}
-    held = io.BytesIO()
-    np.savez_compressed(held, **kept)  # type: ignore[arg-type]
-    with atomic_write(path) as draft:
-        draft.write_bytes(held.getvalue())
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, **kept)  # type: ignore[arg-type]
 
 
 def best_until(folder: Path, until: int) -> DevValues:

@@ -27,4 +27,4 @@ def test_a_query_that_loses_two_counts_once():
 def test_unjudged_is_the_share_of_what_is_shown():
     labels = {"q1": {"a": 1, "b": 0}, "q2": {"f": 1}}
     assert unjudged(OLD, labels, ["q1", "q2"], k=2) == pytest.approx((0 + 1) / 2)
-    assert unjudged({}, labels, ["q1"]) == 0
+    assert unjudged({}, labels, ["q1"], k=10) == 0

@@ -18,21 +18,10 @@ WORDS: dict[str, set[str]] = {
     },
 }
 NOT_READ = {"run", "runs", "top100", "top1000", "readme", "license", "scripts"}  # rankings, and texts about the data
-ENDINGS: tuple[str, ...] = (
-    ".md",
-    ".py",
-    ".json",
-    ".yaml",
-    ".yml",
-    ".pdf",
-    ".zip",
-    ".tar",
-    ".tgz",
-    ".z",
-    ".html",
-    ".sh",
+ENDINGS = (
+    *(".md", ".py", ".json", ".yaml", ".yml", ".pdf", ".zip", ".tar", ".tgz", ".z", ".html", ".sh"),
+    *(".parquet", ".arrow", ".lock", ".pkl", ".npy", ".npz", ".safetensors", ".onnx", ".bin", ".pt", ".ckpt"),
 )
-ENDINGS += (".parquet", ".arrow", ".lock", ".pkl", ".npy", ".npz", ".safetensors", ".onnx", ".bin", ".pt", ".ckpt")
 LANGUAGES = (r"([a-z]+)_(?:collection|queries)\b", r"miracl-(?:corpus-)?v[\d.]+-([a-z]{2})\b")
 MOST_FILES = 100_000  # files of a folder that are looked at to guess its kind
 
