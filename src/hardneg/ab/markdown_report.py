@@ -8,6 +8,7 @@ from typing import Any
 
 from hardneg.ab.report import Report
 from hardneg.ab.tables import Table, gate, headline, shown, tables
+from hardneg.system.markdown_table import markdown_table
 
 
 def markdown(report: Report, texts: bool = True) -> str:
@@ -35,9 +36,7 @@ def _lines(report: Report, texts: bool) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     yield from (f"## {table.title}", "")
-    yield f"| {' | '.join(table.header)} |"
-    yield f"| --- {'| ---: ' * (len(table.header) - 1)}|"
-    yield from (f"| {' | '.join(map(escaped, row))} |" for row in table.rows)
+    yield from markdown_table(table.header, [[escaped(cell) for cell in row] for row in table.rows], numbers=True)
     yield ""
     if table.note:
         yield from (table.note, "")

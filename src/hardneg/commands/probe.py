@@ -23,6 +23,7 @@ from hardneg.runs.mining_setting import filters_for_mining, open_setting, stored
 from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.system.markdown_table import markdown_table
 from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 log = logging.getLogger(__name__)
@@ -102,8 +103,8 @@ def as_markdown(cfg: DictConfig, hidden: Hidden, measured: Mapping[str, Mapping[
     for name, leaks in measured.items():
         first = next(iter(leaks.values()))
         lines += [f"**{name}**: {first.hidden} hidden positives of {first.queries} queries", ""]
-        lines += ["| " + " | ".join(HEADER) + " |", "| --- |" + " ---: |" * (len(HEADER) - 1)]
-        lines += ["| " + " | ".join(cells(setting, leak)) + " |" for setting, leak in leaks.items()] + [""]
+        rows = [cells(setting, leak) for setting, leak in leaks.items()]
+        lines += [*markdown_table(HEADER, rows, numbers=True), ""]
     return "\n".join(lines)
 
 

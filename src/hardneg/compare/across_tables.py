@@ -6,7 +6,8 @@ from rich import box
 from rich.text import Text
 
 from hardneg.compare.across_sets import MEAN, Across, caption, texts
-from hardneg.compare.tables import WIDTH, line
+from hardneg.compare.tables import WIDTH
+from hardneg.system.markdown_table import markdown_table
 from hardneg.system.terminal_tables import Cell, console_at, laid_out, print_title, whole_width
 
 
@@ -30,11 +31,11 @@ def show(table: Across) -> None:
 def markdown(table: Across) -> str:
     """Return the table with its caption and notes."""
     names = ["arm", *table.columns, MEAN]
-    lines = [f"**All sets: test {table.metric}**", "", line(names), "|" + " --- |" * len(names)]
+    rows = []
     for row in texts(table):
         cells = [f"**{cell}**" if best else cell for cell, best in zip(row[1:], best_cells(table, row[0]), strict=True)]
-        lines.append(line([row[0], *cells]))
-    lines += ["", caption(table), ""]
+        rows.append([row[0], *cells])
+    lines = [f"**All sets: test {table.metric}**", "", *markdown_table(names, rows), "", caption(table), ""]
     return "\n".join(lines + [f"- {note}" for note in table.notes] + [""] * bool(table.notes))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -14,6 +14,7 @@ from rich.text import Text
 from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
 from hardneg.compare.power import detectable
+from hardneg.system.markdown_table import markdown_table
 from hardneg.system.terminal_tables import console_at, laid_out, least_width, print_title, whole_width
 
 WIDTH = 180  # of a pipe or a log file, which have no width: names must not be cut to 80 columns there
@@ -115,16 +116,9 @@ def _style(row: Row) -> str:
 
 def markdown(table: Comparison) -> str:
     """Return a table with its legend and notes."""
-    names = header(table)
-    lines = [f"**{title(table)}**", "", line(names), "|" + " --- |" * len(names)]
-    lines += [line(cells(row, table)) for row in table.rows]
-    lines += ["", legend(table), ""]
+    rows = markdown_table(header(table), [cells(row, table) for row in table.rows])
+    lines = [f"**{title(table)}**", "", *rows, "", legend(table), ""]
     return "\n".join(lines + [f"- {note}" for note in table.notes] + [""] * bool(table.notes))
-
-
-def line(cells: Iterable[str]) -> str:
-    """Return one line of a Markdown table."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def records(tables: Sequence[Comparison]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.pretrained import HUB_NAME, MINILM
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.system.markdown_table import markdown_table
 
 # Words that only concern paths and logging on the machine that trained.
 _LOCAL = ("hydra.", "cache=", "ckpt_path=", "logger", "data.cache=", "num_workers=", "checkpoint.")
@@ -180,20 +181,20 @@ def _results(run: TrainingRun) -> list[str]:
         parts.append(f"Mean of these {len(tested)} sets, weighted equally.\n\n{_systems(run.summary['test'])}")
     if history := run.summary["dev"]["history"]:
         metrics = [key for key in history[0] if key != "step"]
-        head = f"| dev, step | {' | '.join(key.removeprefix('val/') for key in metrics)} |"
-        rows = [f"| {point['step']} | " + " | ".join(f"{point[m]:.4f}" for m in metrics) + " |" for point in history]
-        parts.append("\n".join([head, f"|{' --- |' * (len(metrics) + 1)}", *rows]))
+        head = ["dev, step", *(key.removeprefix("val/") for key in metrics)]
+        rows = [[str(point["step"]), *(f"{point[m]:.4f}" for m in metrics)] for point in history]
+        parts.append("\n".join(markdown_table(head, rows)))
     return parts
 
 
 def _systems(test: Mapping[str, Mapping[str, float]]) -> str:
     metrics = list(next(iter(test.values())))
-    rows = [f"| {name} | " + " | ".join(f"{row[m]:.4f}" for m in metrics) + " |" for name, row in test.items()]
-    return "\n".join([f"| test | {' | '.join(metrics)} |\n|{' --- |' * (len(metrics) + 1)}", *rows])
+    rows = [[name, *(f"{row[metric]:.4f}" for metric in metrics)] for name, row in test.items()]
+    return "\n".join(markdown_table(["test", *metrics], rows))
 
 
 def _table(rows: Mapping[str, Any]) -> str:
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows.items())])
+    return "\n".join(markdown_table(["", ""], [[key, str(value)] for key, value in rows.items()]))
 
 
 def _anonymous(value: Any) -> Any:

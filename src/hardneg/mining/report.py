@@ -12,6 +12,7 @@ from hardneg.mining.audit import as_markdown, hardest, suspicious
 from hardneg.mining.health import dropped
 from hardneg.mining.store import RELABELLED, Store
 from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.system.markdown_table import markdown_table
 from hardneg.system.terminal_tables import print_title
 
 NAMES = {"kept": "share kept"}  # of metrics, where a row above has the same name
@@ -38,13 +39,13 @@ def report(
     """Write the same as Markdown, with the hardest kept negatives and those that are most likely false."""
     likely = "Kept, but maybe relevant: closest to their positive, or above it"
     lines = [f"# {name} on {training.data.name}", "", f"Store `{store.folder.name}`.", ""]
-    lines += ["| mined documents | | share |", "| --- | ---: | ---: |"]
-    lines += [f"| {' | '.join(row)} |" for row in _fates(store)]
-    lines += ["", "| | |", "| --- | ---: |"]
-    lines += [f"| {NAMES.get(key, key)} | {value:.4g} |" for key, value in numbers.items()]
+    health = [(NAMES.get(key, key), f"{value:.4g}") for key, value in numbers.items()]
     return "\n".join(
         [
             *lines,
+            *markdown_table(("mined documents", "", "share"), _fates(store), numbers=True),
+            "",
+            *markdown_table(("", ""), health, numbers=True),
             "",
             as_markdown("The hardest kept negative of some queries", hardest(store, training, pool, samples)),
             as_markdown(likely, suspicious(store, training, pool, samples)),

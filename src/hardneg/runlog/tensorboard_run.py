@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from hardneg.config.run_identity import flat
 from hardneg.config.run_summary import read_summary
 from hardneg.runlog.installed import need
+from hardneg.system.markdown_table import markdown_table
 
 FOLDER = "tensorboard"
 
@@ -67,9 +68,8 @@ def _purge(writer: Any, step: int) -> None:
 
 def _markdown(rows: Mapping[str, Mapping[str, float]]) -> str:
     metrics = list(next(iter(rows.values())))
-    lines = [["", *metrics], ["---"] * (len(metrics) + 1)]
-    lines += [[name, *(f"{row[metric]:.4f}" for metric in metrics)] for name, row in rows.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[name, *(f"{row[metric]:.4f}" for metric in metrics)] for name, row in rows.items()]
+    return "\n".join(markdown_table(["", *metrics], cells))
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,17 @@
+"""Tables in Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False) -> list[str]:
+    """Return the lines of a table; `numbers` aligns all columns but the first to the right."""
+    rules = ["---", *["---:" if numbers else "---"] * (len(header) - 1)]
+    return [_line(cells) for cells in (header, rules, *rows)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    whole = [re.sub(r"(?<!\\)\|", r"\|", cell) for cell in cells]  # a bare bar would end the cell
+    return f"| {' | '.join(whole)} |"
