@@ -8,7 +8,7 @@ from typing import Any
 
 from hardneg.data.held_out import hold_out
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import located, one_of, plain_stem, refuse_tables, there_is
+from hardneg.data.readers.folders import folder_at, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import Complaints, json_lines
@@ -50,7 +50,7 @@ class Beir(ReadsJudgements):
 
     def load(self) -> RetrievalData:
         """Read the set; raises `DataError` for a missing file, and for a bad row unless `on_error` is `skip`."""
-        folder, complaints = self._folder(), Complaints(self.on_error)
+        folder, complaints = folder_at(self.path, EXPECTED), Complaints(self.on_error)
         corpus = _corpus(folder, complaints)
         queries = one_of(folder, "queries.jsonl", EXPECTED)
         qrels = {
@@ -69,15 +69,9 @@ class Beir(ReadsJudgements):
 
     def load_documents(self) -> RetrievalData:
         """Read `corpus.jsonl` alone; raises as `load` does."""
-        folder, complaints = self._folder(), Complaints(self.on_error)
+        folder, complaints = folder_at(self.path, EXPECTED), Complaints(self.on_error)
         corpus = documents_of(_corpus(folder, complaints), complaints)
         return documents_alone(self.name or folder.resolve().name, corpus, complaints)
-
-    def _folder(self) -> Path:
-        folder = located(self.path)
-        if not folder.is_dir():
-            raise DataError(f"{folder}: not a folder; {EXPECTED}; {there_is(folder)}")
-        return folder
 
 
 def _corpus(folder: Path, complaints: Complaints) -> Source:

@@ -11,7 +11,7 @@ from hardneg.data.held_out import hold_out
 from hardneg.data.readers import collection_rows
 from hardneg.data.readers.collection_files import ROLES, files_of, qrels_by_split
 from hardneg.data.readers.fields import Source
-from hardneg.data.readers.folders import files_below, located, there_is
+from hardneg.data.readers.folders import files_below, folder_at, located, there_is
 from hardneg.data.readers.id_triples import Pairs, read_triples
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
@@ -101,10 +101,7 @@ class Collection(ReadsJudgements):
         return documents_alone(self._called(folder), corpus, complaints)
 
     def _folder(self) -> Path:
-        folder = located(self.path)
-        if not folder.is_dir():
-            raise DataError(f"{folder}: not a folder; data=collection reads a folder of files; {there_is(folder)}")
-        return folder
+        return folder_at(self.path, "data=collection reads a folder of files")
 
     def _called(self, folder: Path) -> str:
         return self.name or "_".join(word for word in (folder.resolve().name, self.language) if word)

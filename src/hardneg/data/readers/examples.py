@@ -98,7 +98,7 @@ class Examples:
                 return None
             raise BadRow("query without positive", "the row has no positive", "add one or remove the row")
         if negatives and not set(positives).isdisjoint(negatives):
-            raise BadRow("contradiction", "the same text is positive and negative", "keep it on one side")
+            raise _contradiction()
         prompt = row.get(roles.prompt) if roles.prompt else None
         if prompt is not None and not isinstance(prompt, str):
             raise wrong_type(roles.prompt or "", prompt, "a string")
@@ -163,7 +163,7 @@ class Examples:
             score = float(value) if isinstance(value, bool) else number(value)
             relevant = self._relevant(score, value, replace(roles, labels=True))
             if text in sides[not relevant]:
-                raise BadRow("contradiction", "the same text is positive and negative", "keep it on one side")
+                raise _contradiction()
             sides[relevant][text] = score
         scored = self.positive_from is not None
         scores: list[list[float | None]] = [[*sides[side].values()] if scored else [] for side in (True, False)]
@@ -256,3 +256,7 @@ def _of_each(value: Any, key: str, positives: int, negatives: int) -> tuple[list
 def _in_float32(bar: int | float) -> int | float:
     """What a table that keeps scores as float32 has for a bar with decimals: 0.7 is less than 0.7 there."""
     return bar if float(bar).is_integer() else float(np.float32(bar))
+
+
+def _contradiction() -> BadRow:
+    return BadRow("contradiction", "the same text is positive and negative", "keep it on one side")

@@ -33,6 +33,14 @@ def located(path: str | Path) -> Path:
     return Path(path).expanduser()
 
 
+def folder_at(path: str | Path, expected: str) -> Path:
+    """Return a set's path that is a folder; raises `DataError`, which says what was expected, for any other."""
+    folder = located(path)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: not a folder; {expected}; {there_is(folder)}")
+    return folder
+
+
 def with_name(folder: Path) -> Path:
     """Return the absolute path, which ends in the folder's name also where `.` or `..` is given."""
     path = folder.absolute()
