@@ -18,7 +18,7 @@ from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.pretrained import HUB_NAME, MINILM
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
-from hardneg.system.markdown_table import markdown_table
+from hardneg.system.markdown_table import markdown_table, table_of_means
 
 # Words that only concern paths and logging on the machine that trained.
 _LOCAL = ("hydra.", "cache=", "ckpt_path=", "logger", "data.cache=", "num_workers=", "checkpoint.")
@@ -176,21 +176,16 @@ def _results(run: TrainingRun) -> list[str]:
     if run.untested:
         parts.append(f"The encoder is that of `{run.untested}`, which the run did not test.")
     for data_set, split, systems in tested:
-        parts.append(f"On {data_set} ({split}), ranking all documents.\n\n{_systems(systems)}")
+        parts.append(f"On {data_set} ({split}), ranking all documents.\n\n{table_of_means('test', systems)}")
     if len(tested) > 1:
-        parts.append(f"Mean of these {len(tested)} sets, weighted equally.\n\n{_systems(run.summary['test'])}")
+        means = table_of_means("test", run.summary["test"])
+        parts.append(f"Mean of these {len(tested)} sets, weighted equally.\n\n{means}")
     if history := run.summary["dev"]["history"]:
         metrics = [key for key in history[0] if key != "step"]
         head = ["dev, step", *(key.removeprefix("val/") for key in metrics)]
         rows = [[str(point["step"]), *(f"{point[m]:.4f}" for m in metrics)] for point in history]
         parts.append("\n".join(markdown_table(head, rows)))
     return parts
-
-
-def _systems(test: Mapping[str, Mapping[str, float]]) -> str:
-    metrics = list(next(iter(test.values())))
-    rows = [[name, *(f"{row[metric]:.4f}" for metric in metrics)] for name, row in test.items()]
-    return "\n".join(markdown_table(["test", *metrics], rows))
 
 
 def _table(rows: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from hardneg.config.run_identity import flat
 from hardneg.config.run_summary import read_summary
 from hardneg.runlog.installed import need
-from hardneg.system.markdown_table import markdown_table
+from hardneg.system.markdown_table import table_of_means
 
 FOLDER = "tensorboard"
 
@@ -51,7 +51,7 @@ class _Logger(TensorBoardLogger):
         summary = read_summary(folder)
         if summary is None or not (rows := summary["test"]):
             return
-        self.experiment.add_text("test", _markdown(rows), summary["steps"])
+        self.experiment.add_text("test", table_of_means("", rows), summary["steps"])
         plain = {key: value if isinstance(value, int | float | str) else str(value) for key, value in flat(self.config)}
         self.log_hyperparams(plain, {f"test/{key}": value for key, value in rows["after"].items()}, summary["steps"])
         self.save()
@@ -64,12 +64,6 @@ def _purge(writer: Any, step: int) -> None:
     files = writer._get_file_writer()
     files.add_event(Event(step=step, file_version="brain.Event:2"))
     files.add_event(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
-
-
-def _markdown(rows: Mapping[str, Mapping[str, float]]) -> str:
-    metrics = list(next(iter(rows.values())))
-    cells = [[name, *(f"{row[metric]:.4f}" for metric in metrics)] for name, row in rows.items()]
-    return "\n".join(markdown_table(["", *metrics], cells))
 
 
 @dataclass(kw_only=True)
