@@ -98,6 +98,9 @@ def test_a_set_without_splits_is_compared_by_all_queries_that_were_evaluated(har
         "was tested on other documents"
         in hardneg("ab", "of_old", "of_new", words[0], "data.path=other.csv", code=2).stderr
     )
+    # As with other commands, data= may be left out.
+    refused = hardneg("ab", "of_old", "of_new", "data.path=other.csv", code=2).stderr
+    assert "reading other.csv as data=table" in refused and "was tested on other documents" in refused
 
 
 def test_the_exit_code_is_the_gates(hardneg, runs):

@@ -36,6 +36,11 @@ def main(arguments: Sequence[str]) -> None:
     for path in (old, new):
         if path.suffix != ".ckpt":
             run_file(path)  # a folder without one is refused before what compares is imported
+    from hardneg.data.readers.guess import said_of, with_kind
+
+    words, kind = with_kind([word for word in given.old_new if not _is_path(word)])
+    if kind is not None:
+        sys.stderr.write(f"hardneg ab: {said_of(words, kind)}\n")
     from hardneg.ab.report import compare
     from hardneg.ab.systems import load
     from hardneg.ab.terminal_report import show
@@ -43,7 +48,6 @@ def main(arguments: Sequence[str]) -> None:
 
     plan = _plan(given, own)
     check_metrics(plan.metrics)
-    words = [word for word in given.old_new if not _is_path(word)]
     files = _files(given, words)
     try:
         sides = load(old, new, words, files)
