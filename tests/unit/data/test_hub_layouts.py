@@ -133,8 +133,20 @@ def test_a_corpus_alone_is_one_of_the_hub_whose_documents_are_read(tmp_path, sav
         (tmp_path / "set" / "index" / name).write_text("{}")
     assert kind_at(tmp_path / "set") == "hub"
     assert len(Hub(str(tmp_path / "set")).load_documents().corpus) == len(WORLD)
-    with pytest.raises(DataError, match="queries"):
+    with pytest.raises(DataError, match=r"set: config corpus but no config queries; there are: corpus; an index needs"):
         Hub(str(tmp_path / "set")).load()
+
+
+def test_a_set_without_queries_is_told_what_it_has(tmp_path, monkeypatch):
+    """It was told of no such BuilderConfig, or by a relative path of a hub that does not answer."""
+    corpus = hub_layouts.texts(WORLD)[0]
+    rows = {"corpus": {"corpus": corpus}, "default": {"test": hub_layouts.judged(WORLD)}}
+    hub_layouts.snapshot(tmp_path / "set", rows)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=r"^set: config corpus but no config queries; there are: corpus, default; an "):
+        Hub("set").load()
+    assert len(Hub("set").load_documents().corpus) == len(WORLD)
 
 
 @pytest.mark.parametrize("saved", [True, False])

@@ -72,6 +72,8 @@ def config_names(repo: str, revision: str | None) -> list[str]:
     with suppress(Exception):  # only for messages, which say less without
         if is_local(repo) and (saved := [child.name for child in _folder(repo).iterdir() if is_saved(child)]):
             return sorted(saved)
+        if is_local(repo) and plain_copy(folder := _folder(repo)):
+            return sorted(child.name for child in folder.iterdir() if any(child.glob("*.parquet")))
         return datasets.get_dataset_config_names(str(_folder(repo)) if is_local(repo) else repo, revision=revision)
     return []
 

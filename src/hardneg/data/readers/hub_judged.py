@@ -30,7 +30,7 @@ class Layout:
     """The configs of corpus and queries, what stands before the names of all configs, and a split that all have."""
 
     corpus: str
-    queries: str
+    queries: str | None  # null: there are none, and documents alone can be read
     prefix: str
     split: str | None
 
@@ -59,8 +59,8 @@ class JudgedHub:
             if self.subset is None and not any(name.endswith("-corpus") for name in self._configs()):
                 return None
             raise DataError(f"{self.repo}: {self._choices('no part of that name')}")
-        queries = f"{prefix}query" if not self._has(f"{prefix}queries") and self._has(f"{prefix}query") else None
-        return Layout(f"{prefix}corpus", queries or f"{prefix}queries", prefix, split)
+        queries = next((name for name in (f"{prefix}queries", f"{prefix}query") if self._has(name)), None)
+        return Layout(f"{prefix}corpus", queries, prefix, split)
 
     def corpus(self, layout: Layout) -> Source:
         """Open the documents."""
@@ -76,6 +76,11 @@ class JudgedHub:
 
     def queries(self, layout: Layout) -> Source:
         """Open the queries, of all splits where they are not kept in one."""
+        if layout.queries is None:
+            raise DataError(
+                f"{self.repo}: config {layout.corpus} but no config {layout.prefix}queries; there are:"
+                f" {', '.join(self._configs()) or layout.corpus}; an index needs documents alone, all else queries too"
+            )
         found = self._splits(layout.queries)
         if layout.split in found:
             return self._texts(layout.queries, [found[layout.split or ""]])
