@@ -173,6 +173,19 @@ def test_a_corpus_beside_tables_is_not_alone(tmp_path, name, kind, saved):
         assert positives(Hub(str(folder), **SPLIT).load()) == {"a": {"A"}}
 
 
+def test_ids_that_lose_zeros_in_front_are_told(tmp_path):
+    """`datasets` reads 007 of a CSV file as 7; the error sent to look for a query that is there."""
+    texts = "_id,text\n" + "".join(f"{i:03d},{line.query}\n" for i, line in enumerate(WORLD))
+    files = {"corpus": texts, "queries": texts, "qrels": "query-id,corpus-id,score\n010,011,1\n000,001,1\n"}
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}.csv\n" for name in files)
+    for name, text in files.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    says = r"query-id is '010', and the ids of queries are read as numbers, without zeros in front; write queries"
+    with pytest.raises(DataError, match=says):
+        Hub(str(tmp_path)).load()
+
+
 def test_mteb_with_several_splits(tmp_path):
     corpus, queries = hub_layouts.texts(WORLD)
     qrels = {"train": range(20), "dev": range(20, 30), "test": range(30, 40)}

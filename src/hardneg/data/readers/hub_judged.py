@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ class JudgedHub:
         rows = hub_access.source(name, dataset, ["query-id", document, *scored], self.complaints)
         # Ids that are numbers in the files of texts are read as strings there, and so here.
         sides = {"query-id": layout.queries, document: layout.corpus}
-        numbers = {key for key, config in sides.items() if config in self.numbered}
+        numbers = {key: str(config) for key, config in sides.items() if config in self.numbered}
         return Source(name, _triples(rows, document, numbers))
 
 
@@ -209,15 +210,22 @@ def _named(sources: list[Source], id_column: str, text_column: str) -> Iterator[
             yield number, out | {"title": row["title"]} if "title" in row else out
 
 
-def _triples(rows: Source, document: str, numbers: set[str]) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
+def _triples(rows: Source, document: str, numbers: Mapping[str, str]) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
+    """Yield query, document and score; `numbers` names the config of texts, by column, whose ids are numbers."""
     for number, row in rows.rows:
         query, named, score = row["query-id"], row[document], row.get("score", 1)
         for one in named if isinstance(named, list) else [named]:
-            yield (
-                number,
-                (
-                    str(query) if "query-id" in numbers and type(query) is int else query,
-                    str(one) if document in numbers and type(one) is int else one,
-                    score,
-                ),
-            )
+            ids = {"query-id": query, document: one}
+            for column, config in numbers.items():
+                ids[column] = _as_text(ids[column], f"{rows.name}:{number}: {column}", config)
+            yield number, (ids["query-id"], ids[document], score)
+
+
+def _as_text(id_: Any, where: str, config: str) -> Any:
+    """Return an id that is a number as text; raises `DataError` for 007, where the texts' own was read as 7."""
+    if isinstance(id_, str) and id_.isdecimal() and id_ != str(int(id_)):
+        mend = f"write {config} as JSONL or Parquet with ids of text, as {json.dumps(id_)}"
+        raise DataError(
+            f"{where} is {id_!r}, and the ids of {config} are read as numbers, without zeros in front; {mend}"
+        )
+    return str(id_) if type(id_) is int else id_
