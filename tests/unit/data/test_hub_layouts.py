@@ -186,6 +186,15 @@ def test_ids_that_lose_zeros_in_front_are_told(tmp_path):
         Hub(str(tmp_path)).load()
 
 
+@pytest.mark.parametrize("place", ["NanoNQ", "datasets--zeta-alpha-ai--NanoNQ/snapshots/0a1b2c"])
+def test_a_copy_of_a_nano_set_is_all_test_by_whatever_path(tmp_path, monkeypatch, place):
+    """Its only split is called train: from within its folder, or in the hub's own cache, it was trained on."""
+    copy = hub_layouts.nano(tmp_path / place, WORLD)
+    check(Hub(str(copy)).load(), "test")
+    monkeypatch.chdir(copy)
+    check(Hub(".").load(), "test")
+
+
 def test_mteb_with_several_splits(tmp_path):
     corpus, queries = hub_layouts.texts(WORLD)
     qrels = {"train": range(20), "dev": range(20, 30), "test": range(30, 40)}

@@ -98,7 +98,7 @@ class JudgedHub:
             found = {name: found[layout.split or ""]}
         elif layout.split is not None and split_name(layout.split) in found:
             found = {split_name(layout.split): found[split_name(layout.split)]}
-        if set(found) == {"train"} and self.repo.rstrip("/").rsplit("/", 1)[-1].startswith("Nano"):
+        if set(found) == {"train"} and _published_as(self.repo).startswith("Nano"):
             log.info("%s: a set of NanoBEIR: its only split, called train, is read as test", self.repo)
             found = {"test": found["train"]}
         return {split: self._judged(f"{repo} [{split}]", dataset, layout) for split, dataset in found.items()}
@@ -181,6 +181,14 @@ class JudgedHub:
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key: str(config) for key, config in sides.items() if config in self.numbered}
         return Source(name, _triples(rows, document, numbers))
+
+
+def _published_as(repo: str) -> str:
+    """The name of a set, also of a copy in the hub's own cache: datasets--OWNER--NAME/snapshots/COMMIT."""
+    if not hub_access.is_local(repo):
+        return repo.rsplit("/", 1)[-1]
+    folder = with_name(Path(repo).expanduser())
+    return folder.parent.parent.name.rsplit("--", 1)[-1] if folder.parent.name == "snapshots" else folder.name
 
 
 def judgements_beside(repo: str) -> str:
