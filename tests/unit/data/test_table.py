@@ -423,3 +423,16 @@ def test_hub_reads_named_columns(tmp_path):
         str(tmp_path / "x"), columns={"query": "two", "positive": "three", "negative": "one"}, test_share=0
     ).load()
     assert positives(data) == {"b": {"c"}} and negatives(data) == {"b": {"a"}}
+
+
+def test_of_a_wide_table_some_columns_are_named(tmp_path, caplog):
+    """The columns alone filled screens, in an error and in the line of what is not used."""
+    wide = ",".join(f"c{number}" for number in range(1000))
+    path = tmp_path / "wide.csv"
+    path.write_text(f"{wide}\n" + ",".join("1" * 1000) + "\n")
+    with pytest.raises(DataError, match=r"there are: c0, .*c29 and 970 more\);"):
+        Table(str(path)).load()
+    path.write_text(f"query,positive,{wide}\n" + "".join(f"who {n},I am {n}" + ",1" * 1000 + "\n" for n in range(3)))
+    with caplog.at_level("INFO"):
+        Table(str(path), dev_share=0, test_share=0).load()
+    assert "not used: c0, " in caplog.text and "c29 and 970 more" in caplog.text

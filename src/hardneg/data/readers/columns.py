@@ -10,6 +10,7 @@ from typing import Any
 
 from hardneg.data.readers.lines import BadRow
 from hardneg.errors import ConfigError
+from hardneg.system.counts_in_words import listed
 
 QUERY = ("query", "anchor")
 POSITIVE = re.compile(r"positive(s|_\d+)?|pos")
@@ -110,7 +111,7 @@ def named(columns: Mapping[str, Any], present: Iterable[str]) -> Roles:
     for names in several.values():
         for name in names:
             if name not in present:
-                what = f"no column {name!r} (there are: {', '.join(map(str, present)) or 'none'})"
+                what = f"no column {name!r} (there are: {listed(map(str, present))})"
                 raise BadRow("missing field", what, "correct data.columns")
     scores = {key: key for key in ("pos_scores", "neg_scores") if key in present and "score" not in columns}
     return Roles(
@@ -132,7 +133,7 @@ def plain(present: tuple[str, ...]) -> Roles:
     if query is None or not positives:
         some = query is not None or bool(positives)  # with neither it is the table that is different, not the row
         lacks = "query" if query is None else "positive"
-        raise BadRow("missing field", f"no {lacks} field (there are: {', '.join(present) or 'none'})", LAYOUT, some)
+        raise BadRow("missing field", f"no {lacks} field (there are: {listed(present)})", LAYOUT, some)
     has = {key: key for key in ("pos_scores", "neg_scores", "prompt") if key in present}
     score = _score(present)
     return Roles(
@@ -193,7 +194,7 @@ def usual(row: Mapping[str, Any], present: tuple[str, ...]) -> Roles | None:
 def _first(present: tuple[str, ...], *names: str) -> str:
     found = next((name for name in names if name in present), None)
     if found is None:
-        raise BadRow("missing field", f"no field {names[0]!r} (there are: {', '.join(present)})", f"add {names[0]!r}")
+        raise BadRow("missing field", f"no field {names[0]!r} (there are: {listed(present)})", f"add {names[0]!r}")
     return found
 
 

@@ -14,6 +14,7 @@ from hardneg.data.readers import columns as names
 from hardneg.data.readers.columns import Roles
 from hardneg.data.readers.fields import document_text, filled, number, string, wrong_type
 from hardneg.data.readers.lines import BadRow
+from hardneg.system.counts_in_words import listed
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Examples:
             return names.plain(present)
         needed = (self.fixed.query, self.fixed.positive[0])
         if missing := [name for name in needed if name not in row]:
-            what = f"no field {missing[0]!r} (there are: {', '.join(present) or 'none'})"
+            what = f"no field {missing[0]!r} (there are: {listed(present)})"
             raise BadRow("missing field", what, f"add {missing[0]!r}")
         return self.fixed
 
@@ -219,7 +220,7 @@ class Examples:
         read = {"query": [roles.query], "positive": roles.positive, "negative": [*roles.negative, *roles.fallback]}
         parts = [f"{role}: {', '.join(columns)}" for role, columns in read.items() if columns]
         parts += [f"score: {roles.score}"] if roles.score else []
-        left = f"; not used: {', '.join(unused)}" if unused else ""
+        left = f"; not used: {listed(unused)}" if unused else ""
         log.info("%s: columns are read as %s%s", source, "; ".join(parts), left)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.readers.lines import BadRow
+from hardneg.system.counts_in_words import listed
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def string(row: Mapping[str, Any], key: str, wanted: str = "a string") -> str:
     if isinstance(value, str):
         return value
     if key not in row:
-        raise BadRow("missing field", f"no field {key!r} (there are: {', '.join(row) or 'none'})", f"add {key!r}")
+        raise BadRow("missing field", f"no field {key!r} (there are: {listed(row)})", f"add {key!r}")
     raise wrong_type(key, value, wanted)
 
 

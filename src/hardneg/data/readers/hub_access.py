@@ -13,6 +13,7 @@ from hardneg.data.readers.folders import files_below, is_saved, plain_copy, ther
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.errors import DataError
 from hardneg.system.cache import fingerprint
+from hardneg.system.counts_in_words import listed
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -135,7 +136,7 @@ def source(name: str, dataset: Dataset, columns: list[str], complaints: Complain
     """Read these columns as rows, numbered from 0 like `dataset[0]`; raises `DataError` if one is missing."""
     for column in columns:
         if column not in dataset.column_names:
-            raise DataError(f"{name}: no column {column!r}; there are: {', '.join(dataset.column_names)}")
+            raise DataError(f"{name}: no column {column!r}; there are: {listed(dataset.column_names)}")
     return Source(name, _rows(name, dataset.select_columns(columns), complaints))
 
 
