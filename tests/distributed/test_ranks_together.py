@@ -67,6 +67,14 @@ def behind_a_lock(folder, together):
     return waited, (built / "by").read_text()
 
 
+def apart(rank, folder):
+    """What is said where each rank has a cache of its own."""
+    try:
+        cache.built_together(folder / f"cache-{rank}" / "layer", _fill)
+    except ConfigError as error:
+        return str(error)
+
+
 def source(miner, teacher=None):
     return Stored(k=2, miner=miner, depth=8, teacher=teacher)
 
@@ -147,7 +155,7 @@ def world():
 
 
 def _working(rank, folder):
-    found = {"decisions": decisions(rank)}
+    found = {"decisions": decisions(rank), "apart": apart(rank, folder)}
     training = world()
     for name in SOURCES:
         found[name] = mined(name, folder / name, training)  # or they would share vectors, being of the same weights
@@ -212,6 +220,14 @@ def test_a_mismatch_is_told_on_every_rank(ranks):
     for found in ranks:
         told = "the ranks do not agree on the run folder: rank 0 has outputs/0, rank 2 has outputs/1"
         assert told in found["decisions"]["mismatch"]
+
+
+def test_a_rank_with_another_cache_is_told_what_it_does_not_see(ranks):
+    """It ended with a traceback of a missing file where it read what rank 0 had made."""
+    told = [found["apart"] for found in ranks]
+    assert told[0] is None
+    for rank, said in enumerate(told[1:], start=1):
+        assert f"cache-{rank}/layer was written by another rank but cannot be seen here" in said
 
 
 def test_what_fails_on_rank_0_ends_the_others(ranks):

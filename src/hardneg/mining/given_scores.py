@@ -12,7 +12,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.mining.teacher import Teacher
 from hardneg.system import shared_blocks
-from hardneg.system.cache import check_seen, fingerprint
+from hardneg.system.cache import fingerprint
 from hardneg.system.memory_map import write_arrays
 from hardneg.system.progress import progress
 
@@ -39,7 +39,6 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
         np.save(unfinished / "scores.npy", table.scores)
 
     folder = shared_blocks.built(cache / "given" / name, work, lambda: _score(teacher, training, given, work), join)
-    check_seen([folder])
     return PairScores(np.load(folder / "pairs.npy"), np.load(folder / "scores.npy"))
 
 

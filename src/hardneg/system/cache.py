@@ -48,7 +48,8 @@ def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
     """As `built_once`, for work that all ranks of a run share: each of them calls `build`, and rank 0 gets the folder.
 
     Only rank 0 takes the lock and decides: a rank that decided for itself could find the folder built meanwhile by
-    another run, and leave its fellows waiting for its share. They hear from it when it has the lock.
+    another run, and leave its fellows waiting for its share. They hear from it when it has the lock. Raises
+    `ConfigError` where ranks ask for different folders, and where one does not see what rank 0 has filled.
     """
     if not distributed.active():
         return _built(folder, build)
@@ -61,6 +62,7 @@ def built_together(folder: Path, build: Callable[[Path | None], None]) -> Path:
     elif agreement.first(lambda: False):
         build(None)
     agreement.barrier()
+    check_seen([folder])
     return folder
 
 
