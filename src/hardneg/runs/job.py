@@ -48,13 +48,19 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
 
     A sweep's job that is finished returns at once; one that was interrupted goes on from its checkpoint; one that
     failed begins anew. An error that a user can mend (also a folder with another config, or one that another process
-    works in) is logged without a traceback, and ends a single run with exit code 2; in a sweep every failure is logged
-    and raises `JobFailed`, so that the other jobs go on.
+    works in) is logged without a traceback, by each rank that has it, and ends a single run with exit code 2; in a
+    sweep every failure is logged and raises `JobFailed`, so that the other jobs go on.
     """
     app = HydraConfig.get()
     folder = Path(app.runtime.output_dir).resolve()
     if not launch.first_rank():
-        return _followed(entry, cfg, folder)
+        try:
+            return _followed(entry, cfg, folder)
+        except UserError as error:
+            if app.mode == RunMode.MULTIRUN:
+                raise
+            log.error("%s: %s", as_typed(str(app.job.config_name)), error)
+            raise SystemExit(2) from error
     refuse_ranks(str(app.job.config_name))
     if os.environ.pop(WATCH, None):
         threading.Thread(target=_stop_without_launcher, daemon=True).start()

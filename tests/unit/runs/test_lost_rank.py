@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hardneg.errors import RankLost, UserError
@@ -48,6 +49,22 @@ def test_a_rank_that_failed_fails_the_run_with_its_line(run, tmp_path, error):
     said, found = run(other_rank)
     assert found["state"] == "failed" and found["error"].endswith("Error: no such row")
     assert str(said) == f"another rank of this run has failed: {found['error']}"
+
+
+def test_another_rank_tells_in_a_line_what_a_user_can_mend(tmp_path, monkeypatch, caplog):
+    """Hydra wrote all words of the command line before it: an error that is raised through it is one of the job's."""
+    runtime, jobs = SimpleNamespace(output_dir=str(tmp_path)), SimpleNamespace(config_name="train")
+    app = SimpleNamespace(runtime=runtime, job=jobs, mode=RunMode.RUN)
+    monkeypatch.setattr(job.HydraConfig, "get", lambda: app)
+    monkeypatch.setattr(job.launch, "first_rank", lambda: False)
+    monkeypatch.setattr(job.launch, "decided", lambda name, make: {})
+
+    def fail(cfg):
+        raise UserError("pairs.csv:7: no such row")
+
+    with pytest.raises(SystemExit) as ended:
+        job.run(fail, OmegaConf.create())
+    assert ended.value.code == 2 and caplog.messages == ["hardneg train: pairs.csv:7: no such row"]
 
 
 def test_a_run_that_was_refused_leaves_no_folder(tmp_path):
