@@ -34,8 +34,14 @@ def columns_read(settings: Mapping[str, Any]) -> dict[str, Any] | None:
         "columns": {role: names for role, names in read.items() if names},
         "guessed": not columns and not _usual(roles),
         "query": row.get(roles.query),
-        "positive": row.get(roles.positive[0]),
+        "positive": _first(row.get(roles.positive[0])),
     }
+
+
+def _first(cell: Any) -> Any:
+    """The first of several positives; its text, of one with an id and a title."""
+    one = cell[0] if isinstance(cell, list) and cell else cell
+    return one.get("text", one) if isinstance(one, Mapping) else one
 
 
 def _usual(roles: Roles) -> bool:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
+from hardneg.inspection.columns_read import READERS, columns_read
 from hardneg.inspection.opened import read
 from hardneg.inspection.report import Bounds, inspect
 
@@ -22,3 +27,17 @@ def test_columns_that_were_guessed_are_in_the_command(tmp_path):
 def test_usual_names_need_not_be_said(tmp_path):
     told = report_of(tmp_path / "faq.csv", "question,answer")
     assert not told["read_as"]["guessed"] and "data.columns" not in told["command"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"pos": ["It is red.", "It is blue."]},
+        {"positive_passages": [{"docid": "7", "text": "It is red."}], "negative_passages": []},
+    ],
+)
+def test_of_several_positives_the_first_one_is_shown(tmp_path, row):
+    """The list itself stood there, in Python's words."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({"query": "Which colour?", **row}) + "\n")
+    assert columns_read({"_target_": READERS[0], "path": str(path)})["positive"] == "It is red."
