@@ -191,9 +191,10 @@ class RetrievalData:
     def split(self, name: str) -> Qrels:
         """Return one split's judgements; raises `DataError` that lists the splits there are."""
         if name not in self.qrels:
+            shares = ", or hold queries out of train with data.dev_share=0.1 data.test_share=0.1"
             raise DataError(
                 f"data set {self.name!r} has no split {name!r}; it has {', '.join(sorted(self.qrels))}: name one of"
-                " these (in training by split.train=, split.dev= and split.test=, of which dev and test may be null),"
-                " or hold queries out of train with data.dev_share=0.1 data.test_share=0.1"
+                " these (in training by split.train=, split.dev= and split.test=, of which dev and test may be null)"
+                + (shares if "train" in self.qrels else "")
             )
         return self.qrels[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -56,3 +58,13 @@ def test_a_split_that_is_not_there_is_named_with_those_that_are():
     assert len(data.split("dev")) == 1
     with pytest.raises(DataError, match=r"'tiny' has no split 'test'; it has dev, train"):
         data.split("test")
+
+
+def test_queries_are_held_out_of_train_only_where_there_is_one():
+    """A set that is all test, such as NanoBEIR's, was advised to hold queries out of a split that it lacks."""
+    data = make_data([(0, 0)])
+    for there, missing in (("train", "test"), ("test", "train")):
+        alone = replace(data, qrels={there: data.qrels["train"]})
+        with pytest.raises(DataError, match=f"no split '{missing}'") as refused:
+            alone.split(missing)
+        assert ("data.dev_share" in str(refused.value)) == (there == "train")
