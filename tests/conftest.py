@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest import runner
 
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
 sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
+import quick
 import shape_checks
 
 shape_checks.only_where_there_are_arrays()
@@ -32,11 +34,15 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Run each test as pytest does, where its calls are quick."""
+    return quick.with_room_for_frames(lambda: runner.pytest_runtest_protocol(item, nextitem))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once():
     """Parse each yaml and each interpolation once, and merge the same yamls once."""
-    import quick
-
     with pytest.MonkeyPatch.context() as patch:
         quick.everything_once(patch.setattr)
         yield

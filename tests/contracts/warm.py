@@ -153,7 +153,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     sys.argv = [order["module"], *order["words"]]
     code = 1
     try:
-        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+        quick.with_room_for_frames(lambda: runpy.run_module(order["module"], run_name="__main__", alter_sys=True))
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
