@@ -25,10 +25,12 @@ from typing import Any, NoReturn
 
 import quick
 from hydra._internal.hydra import Hydra
+from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler as torchruns
 from torch.multiprocessing import start_processes
 
 SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydra_app", "transformers.trainer_utils"]
-SLOW += ["pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
+SLOW += ["pandas", "pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
+SLOW += ["hardneg.serving.http.server"]
 MODULES = ("hardneg.cli", "torch.distributed.run", "submitit.local._local", "submitit.core._submit")
 ColdPopen = subprocess.Popen
 LARGEST = 200_000  # bytes of a message: words and environment of one process
@@ -148,7 +150,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     os.chdir(order["folder"])
     if os.environ.get("LOCAL_RANK", "0") == "0":  # other ranks start nothing
         WarmPopen.zygote = Zygote.forked([place for place in order["places"] if place > 2])
-        subprocess.Popen = WarmPopen
+        subprocess.Popen = torchruns.Popen = WarmPopen  # torchrun keeps the one that was there when it was imported
     Hydra.get_mode = quick.composing_once()
     sys.argv = [order["module"], *order["words"]]
     code = 1
