@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import importlib.metadata
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,10 @@ def entry_points_once(group: str) -> Any:
 
 
 def everything_once(put: Callable[[Any, str, Any], None]) -> None:
-    """Let each yaml, interpolation and choice of yamls be read once, by setting attributes as `put` does."""
+    """Let each yaml, interpolation and choice of yamls be read once, and files be written without waiting for the disk.
+
+    Attributes are set as `put` does.
+    """
     import lightning.fabric.utilities.registry
     import omegaconf
     import omegaconf._utils
@@ -61,6 +65,7 @@ def everything_once(put: Callable[[Any, str, Any], None]) -> None:
         put(place, name, once)
     put(omegaconf.DictConfig, "__deepcopy__", copying_jobs_by_pickle())
     put(lightning.fabric.utilities.registry, "entry_points", entry_points_once)
+    put(os, "fsync", lambda handle: None)  # a run waits for the disk fifty times, and no test cuts the power
     put(_ResultMetric, "to", moving_where_there_is_a_way())
 
     parse = parsing_interpolations_once()
