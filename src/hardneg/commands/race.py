@@ -56,6 +56,8 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
         words.append("race=default")
     if not any(word.startswith(PLACE) for word in words):
         words.append(PLACE + "${paths.output_dir}/multirun/${now:%Y-%m-%d_%H-%M-%S}_race")
+    if other := next((word for word in words if word.startswith("hydra.run.dir=")), None):
+        raise ConfigError(f"{other}: a race is a sweep, and its folder is {PLACE}DIR")
     if not any(word.startswith(f"{BELOW}budget=") for word in words):
         raise ConfigError("give a time budget, such as budget=30m (also 90s, 2h)")
     how = ["-m"]

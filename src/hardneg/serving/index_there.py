@@ -12,7 +12,8 @@ from hardneg.serving.index_folder import IndexFolder
 def check_build(path: str | Path | None, build: str | None) -> None:
     """Raise `ConfigError` for what is no folder, `UserError` for one without this build; None is the live one."""
     if path is None or not Path(path).is_dir():
-        raise ConfigError(f"path={'null' if path is None else path}: give the folder of an index")
+        found = "null" if path is None else f"{path}: there is no such folder"
+        raise ConfigError(f"path={found}; give the folder of an index")
     IndexFolder(path).chosen(build)
 
 

@@ -94,6 +94,19 @@ def test_what_cannot_be_told_is_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("inside", "says"),
+    [((".hydra/config.yaml", "status.json"), "is the folder of a run"), (("live.json", "builds/a"), "is an index")],
+)
+def test_what_hardneg_made_is_no_data_set(tmp_path, inside, says):
+    """It holds JSON and CSV, and was read as a table of these."""
+    for name in (*inside, "metrics.csv", "train.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}\n")
+    with pytest.raises(ConfigError, match=f"{says}, not a data set"):
+        kind_at(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("name", "says"),
     [("beir.zip", "an archive; unpack it"), ("pairs.tar.gz", "an archive"), ("pairs.xlsx", "save it as CSV")],
 )

@@ -29,6 +29,7 @@ REPOS = ("hub", "nanobeir")  # kinds whose place is called data.repo
 OF_TABLES = ("data.columns", "data.positive_from")  # settings of data=table that data=jsonl lacks
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+OURS = {"the folder of a run": {".hydra", "status.json"}, "an index": {"builds", "live.json"}}  # what hardneg makes
 
 
 def kind_at(path: Path) -> str:
@@ -41,6 +42,8 @@ def kind_at(path: Path) -> str:
         if name.endswith(KINDS):
             return "table"
     elif path.is_dir():
+        if made := next((what for what, inside in OURS.items() if inside <= set(names)), None):
+            raise ConfigError(f"data.path={path} is {made}, not a data set")
         if kind := _kind_of_folder(path, names):
             return kind
     elif is_hub_name(path):
