@@ -65,7 +65,9 @@ def everything_once(put: Callable[[Any, str, Any], None]) -> None:
         put(place, name, once)
     put(omegaconf.DictConfig, "__deepcopy__", copying_jobs_by_pickle())
     put(lightning.fabric.utilities.registry, "entry_points", entry_points_once)
-    put(os, "fsync", lambda handle: None)  # a run waits for the disk fifty times, and no test cuts the power
+    put(
+        os, "fsync", os.fstat
+    )  # which refuses what is not open too; a run waits for the disk fifty times, and no test cuts the power
     put(_ResultMetric, "to", moving_where_there_is_a_way())
 
     parse = parsing_interpolations_once()

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 import quick
 from hydra._internal.hydra import Hydra
+from lightning.fabric.utilities.rank_zero import _get_rank, rank_zero_only
 from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler as torchruns
 from torch.multiprocessing import start_processes
 
@@ -148,6 +149,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
     os.environ.update(order["environment"])
     sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.chdir(order["folder"])
+    rank_zero_only.rank = _get_rank() or 0  # Lightning reads RANK when it is imported
     if os.environ.get("LOCAL_RANK", "0") == "0":  # other ranks start nothing
         WarmPopen.zygote = Zygote.forked([place for place in order["places"] if place > 2])
         subprocess.Popen = torchruns.Popen = WarmPopen  # torchrun keeps the one that was there when it was imported

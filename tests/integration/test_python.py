@@ -122,6 +122,8 @@ def test_evaluate_gives_the_metrics_of_the_run_and_of_other_data(trained, frame,
     assert set(run.evaluate("toy", metrics=["mrr@10"])) == {"mrr@10"}
     with pytest.raises(UserError, match="Could not find 'data/tiy'; did you mean toy"):
         run.evaluate("tiy")
+    with pytest.raises(UserError, match=r"no value for data.path; give it"):
+        run.evaluate("beir")
     with pytest.raises(UserError, match="'nodcg@1' is not known"):
         run.evaluate(metrics=["nodcg@1"])
 

@@ -90,4 +90,5 @@ def _loaded(run: Run, given: Any, said: bool, cache: Path) -> RetrievalData:
         return open_for_testing(data.recipe(cache), cache, own, said, "data")
     with composition.composing("evaluate"):
         cfg = compose("evaluate", [*words_for(given, cache), "ckpt_path=null"])
+    composition.check_given(cfg, ("data.",))
     return open_for_testing(classes.build(cfg.data), cache, own, said, "data")

@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> None:
             run_file(path)  # a folder without one is refused before what compares is imported
     from hardneg.data.readers.guess import said_of, with_kind
 
-    words, kind = with_kind([word for word in given.old_new if not _is_path(word)])
+    typed = [word for word in given.old_new if not _is_path(word)]
+    words, kind = with_kind(typed)
     if kind is not None:
         sys.stderr.write(f"hardneg ab: {said_of(words, kind)}\n")
     from hardneg.ab.report import compare
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
 
     plan = _plan(given, own)
     check_metrics(plan.metrics)
-    files = _files(given, words)
+    files = _files(given, typed)
     try:
         sides = load(old, new, words, files)
         report = compare(*sides, plan)

@@ -184,6 +184,8 @@ def test_ids_that_lose_zeros_in_front_are_told(tmp_path):
     says = r"query-id is '010', and the ids of queries are read as numbers, without zeros in front; write queries"
     with pytest.raises(DataError, match=says):
         Hub(str(tmp_path)).load()
+    (tmp_path / "qrels.csv").write_text("query-id,corpus-id,score\n010,011,1\n3,4,1\n")
+    assert positives(Hub(str(tmp_path), on_error="skip").load()) == {WORLD[3].query: {WORLD[4].query}}
 
 
 @pytest.mark.parametrize("place", ["NanoNQ", "datasets--zeta-alpha-ai--NanoNQ/snapshots/0a1b2c"])
@@ -191,6 +193,8 @@ def test_a_copy_of_a_nano_set_is_all_test_by_whatever_path(tmp_path, monkeypatch
     """Its only split is called train: from within its folder, or in the hub's own cache, it was trained on."""
     copy = hub_layouts.nano(tmp_path / place, WORLD)
     check(Hub(str(copy)).load(), "test")
+    (tmp_path / "a_link").symlink_to(copy)
+    check(Hub(str(tmp_path / "a_link")).load(), "test")
     monkeypatch.chdir(copy)
     check(Hub(".").load(), "test")
 

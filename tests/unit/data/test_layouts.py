@@ -99,11 +99,13 @@ def test_what_cannot_be_told_is_asked_for(tmp_path):
 )
 def test_what_hardneg_made_is_no_data_set(tmp_path, inside, says):
     """It holds JSON and CSV, and was read as a table of these."""
-    for name in (*inside, "metrics.csv", "train.jsonl"):
+    for name in (*inside, "metrics.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}\n")
     with pytest.raises(ConfigError, match=f"{says}, not a data set"):
         kind_at(tmp_path)
+    (tmp_path / "train.jsonl").write_text("{}\n")
+    assert kind_at(tmp_path) == "jsonl"  # a run or an index may lie in the folder of its data
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,6 @@ def kind_at(path: Path) -> str:
         if name.endswith(KINDS):
             return "table"
     elif path.is_dir():
-        if made := next((what for what, inside in OURS.items() if inside <= set(names)), None):
-            raise ConfigError(f"data.path={path} is {made}, not a data set")
         if kind := _kind_of_folder(path, names):
             return kind
     elif is_hub_name(path):
@@ -79,12 +77,12 @@ def _kind_of_folder(path: Path, names: list[str]) -> str | None:
         return "collection"
     if "corpus.jsonl" in names and set(names) <= {"corpus.jsonl", "queries.jsonl", "readme.md"}:
         return "beir"  # without judgements: an index needs documents alone, and training is told what is missing
-    if "queries.jsonl" not in names and "qrels" not in names:
-        if "train.jsonl" in names:
-            return "jsonl"
-        if has_tables(with_tables(path)):
-            return "table"
-    return None
+    rows = "queries.jsonl" not in names and "qrels" not in names
+    if rows and "train.jsonl" in names:
+        return "jsonl"
+    if made := next((what for what, inside in OURS.items() if inside <= set(names)), None):  # of JSON and CSV files too
+        raise ConfigError(f"data.path={path} is {made}, not a data set (data=... to read it as one all the same)")
+    return "table" if rows and has_tables(with_tables(path)) else None
 
 
 def _copy_of_the_hub(path: Path, names: list[str]) -> str | None:

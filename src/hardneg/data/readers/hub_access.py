@@ -66,6 +66,13 @@ def has_config(repo: str, config: str, revision: str | None) -> bool:
     return True
 
 
+def out_of_reach(repo: str) -> bool:
+    """Whether a set is on the hub, which cannot be asked: only what is in the cache is known of it."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE and not is_local(repo)
+
+
 def config_names(repo: str, revision: str | None) -> list[str]:
     """Name the configs of a set, as far as they can be known."""
     import datasets
@@ -157,7 +164,7 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # only library calls are within, and their errors depend on their HTTP client
-        if constants.HF_HUB_OFFLINE and not is_local(what):
+        if out_of_reach(what):
             why = f"not in the cache, and the hub {constants.ENDPOINT} does not answer or HF_HUB_OFFLINE is set"
             raise DataError(f"{what}: {why}; {MEND}") from error
         raise DataError(f"{what}: {error}; check the name, the config and `hf auth login`, or {MEND}") from error

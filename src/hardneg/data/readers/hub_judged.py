@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from hardneg.data.readers import hub_access
 from hardneg.data.readers.fields import Source, each_once
 from hardneg.data.readers.folders import with_name
-from hardneg.data.readers.lines import Complaints
+from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import DataError
+from hardneg.system.counts_in_words import listed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 JUDGEMENT = ("query-id", "corpus-id", "score")
 LISTED = "positive-corpus-ids"  # all relevant documents of a query in one row, in sets that carry a ranking too
-MOST_NAMED = 30
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,12 @@ class JudgedHub:
     def queries(self, layout: Layout) -> Source:
         """Open the queries, of all splits where they are not kept in one."""
         if layout.queries is None:
+            wanted = f"{layout.prefix}queries"
+            if hub_access.out_of_reach(self.repo):
+                self._splits(wanted)  # it may have them on the hub, and this says that the hub does not answer
             raise DataError(
-                f"{self.repo}: config {layout.corpus} but no config {layout.prefix}queries; there are:"
-                f" {', '.join(self._configs()) or layout.corpus}; an index needs documents alone, all else queries too"
+                f"{self.repo}: config {layout.corpus} but no config {wanted}; there are:"
+                f" {listed(self._configs() or [layout.corpus])}; an index needs documents alone, all else queries too"
             )
         found = self._splits(layout.queries)
         if layout.split in found:
@@ -126,10 +129,9 @@ class JudgedHub:
     def _choices(self, what: str) -> str:
         configs = self._configs()
         parts = [name.removesuffix("-corpus") for name in configs if name.endswith("-corpus")]
-        named = ", ".join(parts[:MOST_NAMED]) + (" ..." if len(parts) > MOST_NAMED else "")
         if self.subset is None:
-            return f"several sets in one; choose with data.subset=, of {named}"
-        there = f"data.subset may be one of {named}" if parts else f"configs there are: {', '.join(configs) or 'none'}"
+            return f"several sets in one; choose with data.subset=, of {listed(parts)}"
+        there = f"data.subset may be one of {listed(parts)}" if parts else f"configs there are: {listed(configs)}"
         return f"data.subset={self.subset}: {what}; {there}"
 
     def _refuse_split(self, layout: Layout, found: Mapping[str, Any]) -> None:
@@ -180,14 +182,14 @@ class JudgedHub:
         # Ids that are numbers in the files of texts are read as strings there, and so here.
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key: str(config) for key, config in sides.items() if config in self.numbered}
-        return Source(name, _triples(rows, document, numbers))
+        return Source(name, _triples(rows, document, numbers, self.complaints))
 
 
 def _published_as(repo: str) -> str:
     """The name of a set, also of a copy in the hub's own cache: datasets--OWNER--NAME/snapshots/COMMIT."""
     if not hub_access.is_local(repo):
         return repo.rsplit("/", 1)[-1]
-    folder = with_name(Path(repo).expanduser())
+    folder = with_name(Path(repo).expanduser().resolve())
     return folder.parent.parent.name.rsplit("--", 1)[-1] if folder.parent.name == "snapshots" else folder.name
 
 
@@ -218,22 +220,27 @@ def _named(sources: list[Source], id_column: str, text_column: str) -> Iterator[
             yield number, out | {"title": row["title"]} if "title" in row else out
 
 
-def _triples(rows: Source, document: str, numbers: Mapping[str, str]) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
+def _triples(
+    rows: Source, document: str, numbers: Mapping[str, str], complaints: Complaints
+) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
     """Yield query, document and score; `numbers` names the config of texts, by column, whose ids are numbers."""
     for number, row in rows.rows:
         query, named, score = row["query-id"], row[document], row.get("score", 1)
         for one in named if isinstance(named, list) else [named]:
             ids = {"query-id": query, document: one}
-            for column, config in numbers.items():
-                ids[column] = _as_text(ids[column], f"{rows.name}:{number}: {column}", config)
+            try:
+                ids |= {column: _as_text(ids[column], column, config) for column, config in numbers.items()}
+            except BadRow as bad:
+                complaints.about(rows.name, number, bad)
+                continue
             yield number, (ids["query-id"], ids[document], score)
 
 
-def _as_text(id_: Any, where: str, config: str) -> Any:
-    """Return an id that is a number as text; raises `DataError` for 007, where the texts' own was read as 7."""
+def _as_text(id_: Any, column: str, config: str) -> Any:
+    """Return an id that is a number as text; raises `BadRow` for 007, where the texts' own was read as 7."""
     if isinstance(id_, str) and id_.isdecimal() and id_ != str(int(id_)):
-        mend = f"write {config} as JSONL or Parquet with ids of text, as {json.dumps(id_)}"
-        raise DataError(
-            f"{where} is {id_!r}, and the ids of {config} are read as numbers, without zeros in front; {mend}"
+        what = f"{column} is {id_!r}, and the ids of {config} are read as numbers, without zeros in front"
+        raise BadRow(
+            "id with zeros", what, f"write {config} as JSONL or Parquet with ids of text, as {json.dumps(id_)}"
         )
     return str(id_) if type(id_) is int else id_
