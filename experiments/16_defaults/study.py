@@ -3,7 +3,8 @@
 usage: python study.py DATA_FOLDER OUT_FOLDER [STEP...]      (steps: batch seconds temperature_warmup bm25 mined
                                                               judge_batch judge rate_steps judge_rate presets
                                                               grid judge_grid judge_rate_scratch minilm judge_minilm
-                                                              explore_minilm judge_explored_minilm)
+                                                              explore_minilm judge_explored_minilm minilm_batch
+                                                              judge_minilm_batch)
 
 A run is `hardneg train` with the words of its arm. It keeps no checkpoints and draws no figure, which nothing here
 reads: dev is evaluated at the end alone, so the last weights are those that are tested.
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import grid
 import minilm
+import minilm_batch
 import rates
 from grid import JUDGED, SEEDS, TUNED
 from hydra.core.global_hydra import GlobalHydra
@@ -30,6 +32,7 @@ LARGE = {"medquad": 0.4, "squad-sent": 0.3, "nl2bash": 0.6}  # the share of each
 BATCH = ("in_batch_64", "in_batch")
 LATER = ("judge_batch", "judge", "rate_steps", "judge_rate", "presets", "grid", "judge_grid", "judge_rate_scratch")
 MINILM = ("minilm", "judge_minilm", "explore_minilm", "judge_explored_minilm")  # the steps of the transformer
+MINILM += ("minilm_batch", "judge_minilm_batch")
 CUT = ("presets", "grid", "judge_grid")  # steps that take a part of large sets, beside those of `ARMS` and `judged.py`
 COMMON = ["data=beir", "data.dev_share=0.2", "encoder=static", "encoder.init=minilm", "encoder.lr=0.01", "logger=csv"]
 COMMON += ["evaluate.before=false", "evaluate.bm25=null", "trainer.enable_progress_bar=false"]
@@ -103,6 +106,7 @@ def runs(step: str, out: Path) -> Iterator[tuple[str, list[str]]]:
     elsewhere |= {"minilm": minilm.tuned, "explore_minilm": minilm.explored}
     elsewhere |= {"judge_explored_minilm": minilm.explored_judged}
     elsewhere |= {"judge_minilm": partial(minilm.judged, out)}
+    elsewhere |= {"minilm_batch": minilm_batch.tuned, "judge_minilm_batch": partial(minilm_batch.judged, out)}
     if step in elsewhere:
         for folder, words in elsewhere[step]():
             yield folder, [*words, *(part(folder.split("/")[1]) if step in CUT else [])]

@@ -1,4 +1,4 @@
-"""Print a table: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid, minilm or minilm_unused."""
+"""Print a table: `table.py OUT NAME`, NAME tuned, judged, rates, presets, grid, minilm, minilm_unused, minilm_batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grid
 import minilm
+import minilm_batch
 import numpy as np
 import rates
 import rule
@@ -89,7 +90,7 @@ def by_steps(root: Path) -> None:
 
 
 def transformer(root: Path) -> None:
-    """MiniLM's rate and batch on the tuning sets, and what was judged of them."""
+    """MiniLM's rate on the tuning sets, and what was judged of it."""
     minilm.table(root)
     judged_rates(root, "judge_minilm", minilm.JUDGED, ("old", "new"))
     minilm.explored_table(root)
@@ -100,6 +101,13 @@ def transformer_unused(root: Path) -> None:
     """MiniLM's explored rate on sets that no rate was tried on."""
     judged_rates(root, "judge_explored_minilm", minilm.UNUSED, ("old", "new"))
     print(spent(root, "judge_explored_minilm"))
+
+
+def transformer_batch(root: Path) -> None:
+    """MiniLM's batch on the tuning sets, and what was judged of it."""
+    minilm_batch.table(root)
+    judged_rates(root, "judge_minilm_batch", minilm.JUDGED, ("old", "new"))
+    print(spent(root, "minilm_batch", "judge_minilm_batch"))
 
 
 def judged_rates(root: Path, step: str, sets: Sequence[str], pair: tuple[str, str] = ("constant", "rule")) -> None:
@@ -263,5 +271,5 @@ def mean_of(differences: Sequence[Difference], level: float = 0.95) -> str:
 
 if __name__ == "__main__":
     tables = {"tuned": tuned, "judged": judged, "rates": by_steps, "presets": presets, "grid": around}
-    tables |= {"minilm": transformer, "minilm_unused": transformer_unused}
+    tables |= {"minilm": transformer, "minilm_unused": transformer_unused, "minilm_batch": transformer_batch}
     tables[sys.argv[2]](Path(sys.argv[1]))
