@@ -189,7 +189,7 @@ def _published_as(repo: str) -> str:
     """The name of a set, also of a copy in the hub's own cache: datasets--OWNER--NAME/snapshots/COMMIT."""
     if not hub_access.is_local(repo):
         return repo.rsplit("/", 1)[-1]
-    folder = with_name(Path(repo).expanduser().resolve())
+    folder = Path(repo).expanduser().resolve()
     return folder.parent.parent.name.rsplit("--", 1)[-1] if folder.parent.name == "snapshots" else folder.name
 
 
