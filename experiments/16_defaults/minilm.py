@@ -15,7 +15,7 @@ below. Half a point is not asked for again: a rate costs nothing, so a small gai
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,12 @@ def chosen(out: Path) -> float:
 
 def dev(out: Path, name: str, steps: int, rate: float) -> float:
     """The dev metric of a run; not a number where it was not run."""
-    summary = of(out / folder(name, steps, rate))
+    return dev_of(out / folder(name, steps, rate))
+
+
+def dev_of(run: Path) -> float:
+    """The same of a folder."""
+    summary = of(run)
     return float("nan") if summary is None else summary["dev"]["best"]
 
 
@@ -93,9 +98,13 @@ def table(out: Path) -> None:
     print("**minilm**: dev ndcg@10 by optimiser steps of 64 queries and rate; one seed\n")
     print(f"| set | steps | {' | '.join(f'{rate:g}' for rate in RATES)} |\n| --- | --- |" + " --- |" * len(RATES))
     for steps, name in product(STEPS, TUNED):
-        cells = [dev(out, name, steps, rate) for rate in RATES]
-        print(f"| {name} | {steps} | {' | '.join('' if np.isnan(one) else f'{one:.4f}' for one in cells)} |")
+        print(f"| {name} | {steps} | {in_cells(dev(out, name, steps, rate) for rate in RATES)} |")
     print(f"\nJudged: {chosen(out):g} against {OLD:g}.\n")
+
+
+def in_cells(values: Iterable[float]) -> str:
+    """Numbers as cells of a table; empty where a run was not made."""
+    return " | ".join("" if np.isnan(one) else f"{one:.4f}" for one in values)
 
 
 def explored_table(out: Path) -> None:

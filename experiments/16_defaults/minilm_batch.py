@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from minilm import COMMON, JUDGED, SEEDS, TUNED, Run, of
+from minilm import COMMON, JUDGED, SEEDS, TUNED, Run, dev_of, in_cells
 
 PAIRS = 1920
 BATCHES, OLD = (32, 64, 128), 64
@@ -59,8 +59,7 @@ def chosen(out: Path) -> int:
 
 def dev(out: Path, name: str, rate: float, batch: int) -> float:
     """The dev metric of a run; not a number where it was not run."""
-    summary = of(out / folder(name, batch, rate))
-    return float("nan") if summary is None else summary["dev"]["best"]
+    return dev_of(out / folder(name, batch, rate))
 
 
 def table(out: Path) -> None:
@@ -70,6 +69,6 @@ def table(out: Path) -> None:
     rows = [(name, f"{rate:g}", [dev(out, name, rate, one) for one in BATCHES]) for rate, name in product(RATES, TUNED)]
     rows.append(("mean", "", np.mean([cells for _, _, cells in rows], axis=0).tolist()))
     for name, rate, cells in rows:
-        print(f"| {name} | {rate} | {' | '.join('' if np.isnan(one) else f'{one:.4f}' for one in cells)} |")
+        print(f"| {name} | {rate} | {in_cells(cells)} |")
     best = chosen(out)
     print(f"\nChosen: {best}" + (", the default.\n" if best == OLD else f"; judged against {OLD}.\n"))
