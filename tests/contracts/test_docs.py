@@ -15,6 +15,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from hardneg.cli import COMMANDS
+from hardneg.system.cache_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "site"))
@@ -102,6 +103,11 @@ def test_the_reference_has_every_command_with_its_help_and_keys(command):
         assert not [key for key in own if f"| `{key}` |" not in page]
     elif command in COMMANDS:
         assert "--help" in page
+
+
+def test_the_page_of_stores_has_every_layer_of_the_cache():
+    page = (ROOT / "docs" / "explain" / "stores.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == list(LAYERS)
 
 
 def test_a_comment_goes_to_its_own_key(tmp_path):
