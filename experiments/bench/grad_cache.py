@@ -26,7 +26,6 @@ from hardneg.data.readers.beir import Beir  # noqa: E402
 from hardneg.data.tables import RetrievalData  # noqa: E402
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data" / "nl2bash"
 TOKENS, TEMPERATURE, CHUNK = 64, 0.05, 32
 
 # One training step without the optimiser: forward, backward, gradients thrown away.
@@ -36,7 +35,7 @@ Step = Callable[[], None]
 def main() -> None:
     """Measure memory in processes of their own and time in turns, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="a folder in BEIR layout")
+    parser.add_argument("--data", type=Path, required=True, help="a folder in BEIR layout")
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024, 4096])
     parser.add_argument("--largest-plain", type=int, default=1024, help="the plain step needs memory without end")
     parser.add_argument("--rounds", type=int, default=3, help="each arm's steps in turns, at every batch size")

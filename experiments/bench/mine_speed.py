@@ -41,7 +41,6 @@ from hardneg.mining.pipeline import MiningRecipe, mine_and_store  # noqa: E402
 from hardneg.retrieval.model import Model  # noqa: E402
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data" / "nl2bash"
 BASE = "st fp32"
 TOKENS, DEPTH, K, MARGIN = 64, 100, 20, 0.05
 KNOWN = {"known_positives": KnownPositives()}
@@ -97,7 +96,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="a folder in BEIR layout")
+    parser.add_argument("--data", type=Path, required=True, help="a folder in BEIR layout")
     parser.add_argument("--documents", type=int, default=0, help="take so many documents (0: all)")
     parser.add_argument("--queries", type=int, default=0, help="take so many training queries (0: all)")
     parser.add_argument("--repeats", type=int, default=2, help="first rounds, each with empty caches")

@@ -29,7 +29,6 @@ from hardneg.retrieval.embedding_blocks import embed_blocks  # noqa: E402
 from hardneg.retrieval.model import Model  # noqa: E402
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data" / "nl2bash"
 BACKENDS = ("exact", "faiss_flat", "faiss_ivf", "faiss_hnsw")
 DEPTH, ROUNDS = 100, 3
 
@@ -37,7 +36,7 @@ DEPTH, ROUNDS = 100, 3
 def main() -> None:
     """Search with every backend in turns, and compare with a float64 ranking."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="a folder in BEIR layout")
+    parser.add_argument("--data", type=Path, required=True, help="a folder in BEIR layout")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for search.md")
     args = parser.parse_args()

@@ -29,7 +29,6 @@ from greenlet import getcurrent, greenlet  # noqa: E402
 from train_speed_arms import ARMS, Clock, Job, Workload, quiet, wait  # noqa: E402
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data" / "nl2bash"
 
 # (what, against what, the ratio of pairs per second that we aim for)
 RATIOS = [
@@ -67,7 +66,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", default=str(DATA), help="a folder in BEIR layout, or pydocs (needs no download)")
+    parser.add_argument("--data", default="pydocs", help="a folder in BEIR layout, or pydocs, which needs none")
     parser.add_argument("--rounds", type=int, default=30, help="how often every arm has its turn")
     parser.add_argument("--steps", type=int, default=2, help="steps in a turn; on a GPU take 20")
     parser.add_argument("--warmup", type=int, default=2, help="each arm's untimed first steps")
