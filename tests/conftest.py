@@ -13,7 +13,7 @@ from _pytest import runner
 
 # Nothing of hardneg is imported up here: pytest loads this file before the hook that checks shapes is in place.
 os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when the hub's client is imported
-sys.path.insert(0, str(Path(__file__).parent / "contracts"))  # synthetic.py and confs.py serve all tests
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 import quick
 import shape_checks
 
@@ -106,9 +106,8 @@ def bert(toy, tmp_path_factory) -> Path:
 @pytest.fixture
 def tokens_of(tmp_path):
     """Turn a recipe's tokenizer and some texts into tokens."""
-    from synthetic import make_texts
-
     from hardneg.data.tokens import TokenTable
+    from hardneg.testing.synthetic import make_texts
 
     def make(recipe, texts, tokenizer=None):
         column = make_texts(texts)

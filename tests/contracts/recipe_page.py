@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import recipe_costs
+
+sys.path.append(str(Path(__file__).parents[1] / "support"))  # where this runs as a program, and not in the tests
 from confs import CONF, compose, names
 
 from hardneg.config import classes

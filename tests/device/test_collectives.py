@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ import torch
 import torch.distributed as dist
 import warm
 
-sys.path.insert(0, str(Path(__file__).parent))
 pytestmark = pytest.mark.skipif(
     os.environ.get("HARDNEG_TEST_DEVICE", "standin") != "standin", reason="two ranks need two devices, or the stand-in"
 )

@@ -14,7 +14,6 @@ import pytest
 import torch
 import torch.distributed as dist
 import warm
-from synthetic import make_batch, make_candidates, random_units
 from torch.nn.parallel import DistributedDataParallel
 
 from hardneg.encoders.static import Static, StaticTower
@@ -28,6 +27,7 @@ from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.negatives.swap import Swap
 from hardneg.system import collectives
+from hardneg.testing.synthetic import make_batch, make_candidates, random_units
 from hardneg.training.base import Objective
 from hardneg.training.callbacks.swap_negatives import SwapNegatives
 from hardneg.training.module import DualEncoder

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import make_data
 
 from hardneg.ab.relevance import Judged, from_data
 from hardneg.ab.slices import cut, each, lexical_overlap, slices
 from hardneg.errors import UserError
+from hardneg.testing.synthetic import make_data
 
 
 def judged(**more):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-import sys
-from pathlib import Path
 
 import pytest
-from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).parent))
 from folders import sweep
+from rich.console import Console
 
 from hardneg.compare import tables
 from hardneg.compare.arms import arms

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from folders import run_folder, sweep
-from synthetic import make_data
 
 from hardneg.commands.compare import main
 from hardneg.compare import clusters
@@ -25,6 +20,7 @@ from hardneg.compare.power import detectable
 from hardneg.compare.tables import markdown, records
 from hardneg.data.tables import Qrels
 from hardneg.errors import DataError, UserError
+from hardneg.testing.synthetic import make_data
 
 
 def compared(folder, **plan):

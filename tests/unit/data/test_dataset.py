@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import make_training
 
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
@@ -19,6 +18,7 @@ from hardneg.errors import ConfigError
 from hardneg.negatives.base import Draw, OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
+from hardneg.testing.synthetic import make_training
 
 NAMES = ("positive", "random", "taught")
 

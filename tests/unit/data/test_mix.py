@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import make_data, make_texts
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hardneg.data.mix import Mix
@@ -24,6 +23,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.negatives.base import Setting
 from hardneg.negatives.random import Random
+from hardneg.testing.synthetic import make_data, make_texts
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import pytest
 import pytrec_eval
 import torch
 from omegaconf import OmegaConf
-from synthetic import make_candidates, make_model
 
 from hardneg.config.run_identity import identity
 from hardneg.data.dataset import Collate, TrainingRows
@@ -30,6 +29,7 @@ from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
 from hardneg.retrieval.metrics import Run, per_query
 from hardneg.retrieval.retriever import Retriever, seen
+from hardneg.testing.synthetic import make_candidates, make_model
 
 QUERIES = {"q0": "red apple", "q1": "green pear", "q2": "blue sea", "3": "grey cat", "q4": "old oak"}
 CORPUS = {

@@ -7,7 +7,6 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from synthetic import make_training
 
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import TrainingRows
@@ -15,6 +14,7 @@ from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
 from hardneg.errors import ConfigError
 from hardneg.negatives.mixture import Mixture
+from hardneg.testing.synthetic import make_training
 
 SIZES = {"big": 21, "small": 5, "middle": 10}  # rows 0-20, 21-25, 26-35
 

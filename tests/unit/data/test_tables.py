@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from synthetic import make_data, make_qrels, make_texts
 
 from hardneg.data.tables import Texts
 from hardneg.errors import DataError
+from hardneg.testing.synthetic import make_data, make_qrels, make_texts
 
 
 def test_texts_by_row():

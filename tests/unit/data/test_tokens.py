@@ -6,13 +6,13 @@ import pickle
 
 import numpy as np
 import pytest
-from synthetic import make_texts
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hardneg.data import tokens
 from hardneg.data.tokens import Side, TokenTable
 from hardneg.data.truncation import Truncation
 from hardneg.errors import ConfigError
+from hardneg.testing.synthetic import make_texts
 
 WORDS = {"[PAD]": 0, "[UNK]": 1, "query": 2, ":": 3, "red": 4, "green": 5, "blue": 6}
 

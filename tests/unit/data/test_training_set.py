@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import make_data, make_training
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
+from hardneg.testing.synthetic import make_data, make_training
 
 
 def known(training):

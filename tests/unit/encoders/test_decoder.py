@@ -7,7 +7,6 @@ import functools
 import pytest
 import torch
 from decoders import KINDS, save_decoder
-from synthetic import make_texts
 from tokenizers import Tokenizer, models, processors
 from torch.nn import functional as F
 
@@ -15,6 +14,7 @@ from hardneg.data.tokens import Side
 from hardneg.encoders.decoder import append_eos
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
+from hardneg.testing.synthetic import make_texts
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 EOS = 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_batch
 
 from hardneg.encoders.base import Tower
 from hardneg.encoders.encode import encode, parts
@@ -13,6 +12,7 @@ from hardneg.encoders.transformer import Transformer
 from hardneg.losses.infonce import InfoNCE
 from hardneg.matrix.candidates import Candidates
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch
 
 LENGTHS = torch.tensor([3, 9, 1, 4, 9, 2, 7, 1, 1, 5])
 

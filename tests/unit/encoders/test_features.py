@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_texts
 from torch.nn import functional as F
 
 from hardneg.data.tokens import TokenTable
@@ -12,6 +11,7 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.features import SPECIAL, UNKNOWN, Features
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
+from hardneg.testing.synthetic import make_texts
 
 ITEMS = make_texts(["item=1 genre=sf genre=noir", "item=2 genre=sf"])
 USERS = make_texts(["user=17 country=de", "user=18 country=de"], "q")

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from synthetic import make_data, make_texts
 from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
@@ -20,6 +19,7 @@ from hardneg.encoders.towers import QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError, UserError
 from hardneg.exchange.onnx import write_formats
+from hardneg.testing.synthetic import make_data, make_texts
 
 PROMPT = "fifa delo "  # two words
 

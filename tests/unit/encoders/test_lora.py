@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from decoders import save_decoder
-from synthetic import make_texts
 
 from hardneg.encoders import checkpoint
 from hardneg.encoders.lora import LoRA
@@ -13,6 +12,7 @@ from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
+from hardneg.testing.synthetic import make_texts
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 LATENT = {"pooling": "latent_attention"}

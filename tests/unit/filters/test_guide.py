@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from other_vectors import Vectors
-from synthetic import make_batch, make_candidates, random_units
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
@@ -16,6 +15,7 @@ from hardneg.matrix.other_encoder import similarities
 from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
+from hardneg.testing.synthetic import make_batch, make_candidates, random_units
 
 B, G = 5, 3  # queries, and documents of each: the positive and two negatives
 NONE = torch.full((1, 1), -1)

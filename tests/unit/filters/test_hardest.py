@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates
 
 from hardneg.errors import ConfigError
 from hardneg.filters.guide import Guide
 from hardneg.filters.hardest import Hardest
 from hardneg.filters.in_batch_margin import InBatchMargin
 from hardneg.losses.infonce import InfoNCE
+from hardneg.testing.synthetic import make_candidates
 
 NAMES = ("positive", "mined", "in_batch")
 

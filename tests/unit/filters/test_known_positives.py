@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from synthetic import make_candidates
 
 from hardneg.filters.known_positives import KnownPositives
+from hardneg.testing.synthetic import make_candidates
 
 
 def test_a_known_positive_of_the_row_is_dropped_and_of_another_row_is_kept():

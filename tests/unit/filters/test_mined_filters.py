@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates, make_qrels, make_training
 
 from hardneg.errors import ConfigError
 from hardneg.filters.duplicates import Duplicates
@@ -14,6 +13,7 @@ from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.score_margin import AbsoluteMargin, RelativeMargin
 from hardneg.filters.score_window import ScoreWindow
 from hardneg.filters.teacher_score import TeacherScore
+from hardneg.testing.synthetic import make_candidates, make_qrels, make_training
 
 NONE = torch.full((1, 1), -1)
 

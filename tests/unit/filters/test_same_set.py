@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates, make_data
 
 from hardneg.data.mix import Mix
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet
+from hardneg.testing.synthetic import make_candidates, make_data
 
 NAMES = ("positive", "bm25", "in_batch", "queue")
 
@@ -51,10 +51,9 @@ def test_sets_that_go_without_online_sources_keep_what_was_drawn_for_them(traini
 
 
 def test_a_source_is_online_by_how_its_columns_came():
-    from synthetic import make_batch, random_units
-
     from hardneg.matrix.candidates import Candidates
     from hardneg.negatives.in_batch import InBatch
+    from hardneg.testing.synthetic import make_batch, random_units
 
     batch = make_batch([[0, 5], [1, 6]])
     q, d = random_units(2, 4), random_units(2, 2, 4, seed=1)

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from synthetic import make_candidates, random_units
 
 from hardneg.losses.cosent import CoSENT
+from hardneg.testing.synthetic import make_candidates, random_units
 
 NAN = math.nan
 

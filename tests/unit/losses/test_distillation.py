@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from synthetic import make_candidates
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
 from hardneg.losses.kl import KL
 from hardneg.losses.margin_mse import MarginMSE
+from hardneg.testing.synthetic import make_candidates
 
 NAN = math.nan
 SCORES = torch.tensor([[0.9, 0.4, 0.2, 0.7]])

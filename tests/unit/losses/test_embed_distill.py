@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from synthetic import make_batch, random_units
 from torch import nn
 
 from hardneg.errors import ConfigError
 from hardneg.losses.embed_distill import EmbedDistill
 from hardneg.matrix.embedded import Embedded
+from hardneg.testing.synthetic import make_batch, random_units
 
 NAN = torch.nan
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_batch, random_units
 from torch import nn
 
 from hardneg.errors import ConfigError
 from hardneg.losses.gor import GOR
 from hardneg.matrix.embedded import Embedded
+from hardneg.testing.synthetic import make_batch, random_units
 
 THREE = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 2.0]])  # cosines .6, 0 and .8, whatever the lengths
 

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from synthetic import make_batch, make_candidates, random_units
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
@@ -14,6 +13,7 @@ from hardneg.losses.infonce import LOWEST_TEMPERATURE, InfoNCE
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.reverse import all_queries, reverse
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch, make_candidates, random_units
 
 
 def in_batch(q, d, batch, symmetric=False):

@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from synthetic import make_candidates
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.m3_kd import M3KD
+from hardneg.testing.synthetic import make_candidates
 
 NAN = math.nan
 

@@ -6,13 +6,13 @@ import math
 
 import pytest
 import torch
-from synthetic import make_candidates
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
 from hardneg.losses.bce import BCE
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.ranknet import RankNet
+from hardneg.testing.synthetic import make_candidates
 
 
 def test_ranknet_by_hand():

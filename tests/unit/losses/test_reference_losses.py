@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_batch, make_candidates, random_units
 from torch.nn import functional as F
 
 from hardneg.filters.in_batch_margin import InBatchMargin
@@ -21,6 +20,7 @@ from hardneg.matrix.embedded import Embedded
 from hardneg.matrix.reverse import all_queries
 from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch, make_candidates, random_units
 
 ROWS, SLOTS = 6, 4
 HERE = torch.arange(ROWS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates
 
 from hardneg.errors import ConfigError
 from hardneg.losses.bce import BCE
@@ -14,6 +13,7 @@ from hardneg.losses.kl import KL
 from hardneg.losses.margin_mse import MarginMSE
 from hardneg.losses.ranknet import RankNet
 from hardneg.losses.triplet import Triplet
+from hardneg.testing.synthetic import make_candidates
 
 SETS = {"web": range(3), "faq": range(3, 5), "sts": range(5, 9)}
 ROWS = [4, 0, 7, 8]  # faq, web, sts, sts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates
 
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import InfoNCE
+from hardneg.testing.synthetic import make_candidates
 
 
 def rows():

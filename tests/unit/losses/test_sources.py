@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from synthetic import make_batch, make_candidates, random_units
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
@@ -19,6 +18,7 @@ from hardneg.losses.triplet import Triplet
 from hardneg.matrix.embedded import Embedded
 from hardneg.matrix.telemetry import by_source
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch, make_candidates, random_units
 
 NAMES = ("positive", "mined", "in_batch")
 SOURCE = torch.tensor([[0, 1, 1, 2, 2], [0, 1, 1, 2, 2], [0, 1, 1, 2, 2]])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates
 
 from hardneg.errors import ConfigError
 from hardneg.losses.triplet import Triplet
+from hardneg.testing.synthetic import make_candidates
 
 # the leads of the positive are 0.1, 0.3 and -0.2, so with margin 0.2 the hinges are 0.1, 0 and 0.4
 SCORES = torch.tensor([[0.5, 0.4, 0.2, 0.7]])

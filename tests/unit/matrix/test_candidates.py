@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_batch, make_candidates, random_units
 
 from hardneg.matrix.candidates import Candidates, Columns
+from hardneg.testing.synthetic import make_batch, make_candidates, random_units
 
 NAMES = ("positive", "drawn", "in_batch")
 

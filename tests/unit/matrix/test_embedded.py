@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from synthetic import make_batch, make_model
 from torch import nn
 from torch.nn import functional as F
 
@@ -19,6 +18,7 @@ from hardneg.matrix.embedded import Embedded
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.retrieval.retriever import Retriever
+from hardneg.testing.synthetic import make_batch, make_model
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder
 from hardneg.training.schedule import Schedule

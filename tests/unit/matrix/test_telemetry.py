@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_candidates
 
 from hardneg.losses.triplet import Triplet
 from hardneg.matrix.telemetry import by_source, random_cosine, with_former
+from hardneg.testing.synthetic import make_candidates
 
 NAMES = ("positive", "bm25", "in_batch")
 

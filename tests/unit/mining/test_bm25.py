@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from synthetic import make_data
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -25,6 +24,7 @@ from hardneg.mining.baseline import baseline_metrics
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.bm25_tokens import by_script, pairs, splitter
 from hardneg.mining.filtering import filter_hits
+from hardneg.testing.synthetic import make_data
 
 DOCS = [
     "red apple red pear",

@@ -9,7 +9,6 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from synthetic import make_model
 
 from hardneg.data.tokens import Side, Tokeniser
 from hardneg.data.training_set import TrainingSet
@@ -31,6 +30,7 @@ from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval import model as model_module
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.search import Exact, Faiss
+from hardneg.testing.synthetic import make_model
 from hardneg.training.callbacks.remine import Remine
 
 KNOWN = {"known_positives": KnownPositives()}

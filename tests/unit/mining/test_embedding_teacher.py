@@ -8,7 +8,6 @@ import resource
 import numpy as np
 import pytest
 import torch
-from synthetic import make_model
 
 from hardneg.data.dataset import Collate, Row
 from hardneg.data.training_set import TrainingSet
@@ -21,6 +20,7 @@ from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.testing.synthetic import make_model
 
 TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-true")
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import make_model
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
@@ -16,6 +15,7 @@ from hardneg.mining.dense import Dense
 from hardneg.mining.fused import Fused
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.retrieval.corpus_vectors import CorpusVectors
+from hardneg.testing.synthetic import make_model
 
 
 class Fixed(Miner):

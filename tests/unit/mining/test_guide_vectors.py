@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from synthetic import make_model
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
@@ -17,6 +16,7 @@ from hardneg.mining import guide_vectors
 from hardneg.mining.guide_vectors import LookedUp, guide
 from hardneg.preflight.filters import check_filters
 from hardneg.retrieval.embed_tables import embed_table
+from hardneg.testing.synthetic import make_model
 
 ENCODER = Static(dim=8, vocab_size=300)  # its own tokenizer and width, whatever is trained
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import make_training
 
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
@@ -13,6 +12,7 @@ from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.hidden_positives import hide, probe, share_of
+from hardneg.testing.synthetic import make_training
 
 KNOWN = {"known_positives": KnownPositives()}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import make_model, make_training
 
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
@@ -17,6 +16,7 @@ from hardneg.mining.known_positives_found import BesideBM25, findable, found_of
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
+from hardneg.testing.synthetic import make_model, make_training
 
 LABELS = [(0, 2), (0, 7), (1, 4), (2, 9)]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
-from synthetic import make_data, make_qrels, make_texts, make_training
 
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
@@ -35,6 +34,7 @@ from hardneg.mining.text_export import export, left_out
 from hardneg.system import cache as cache_module
 from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
+from hardneg.testing.synthetic import make_data, make_qrels, make_texts, make_training
 
 
 @dataclass

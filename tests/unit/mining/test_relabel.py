@@ -6,7 +6,6 @@ import pickle
 
 import numpy as np
 import pytest
-from synthetic import make_data
 from test_pipeline import KNOWN, Counting, Scoring
 
 from hardneg.data.dataset import TrainingRows, stacked
@@ -23,6 +22,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
 from hardneg.negatives.stored import Stored
+from hardneg.testing.synthetic import make_data
 
 NAMES = ("positive", "one", "two", "in_batch")
 

@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from synthetic import make_training
 
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.sampler import Place
@@ -22,6 +21,7 @@ from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.stored import Stored
+from hardneg.testing.synthetic import make_training
 
 PAIRS = np.array([[3, 7, -1], [1, -1, -1]], np.int32)
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from synthetic import make_batch, make_data, make_training, random_units
 
 from hardneg.data.parts import Part
 from hardneg.data.training_set import TrainingSet
@@ -21,6 +20,7 @@ from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.embedded import Embedded
 from hardneg.negatives.blocks import BLOCKS, Blocks
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch, make_data, make_training, random_units
 
 NAMES = ("positive", "in_batch", "blocks")
 

@@ -7,7 +7,6 @@ import zlib
 
 import numpy as np
 import pytest
-from synthetic import make_data
 from test_mixture import Dice
 
 from hardneg.data.dataset import TrainingRows
@@ -24,6 +23,7 @@ from hardneg.negatives.mixture import ROUNDING_STREAM, Mixture
 from hardneg.negatives.random import Random
 from hardneg.negatives.row_streams import RowStreams
 from hardneg.negatives.stored import Stored
+from hardneg.testing.synthetic import make_data
 
 QUERIES, DOCS, DEPTH = 12, 40, 9
 LABELS = [(query, (3 * query + more) % DOCS) for query in range(QUERIES) for more in range(1 + query % 3)]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from confs import compose
-from synthetic import make_data
 
 from hardneg.config.run_identity import settings
 from hardneg.data.dataset import Collate, TrainingRows
@@ -38,6 +37,7 @@ from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
+from hardneg.testing.synthetic import make_data
 from hardneg.training.pair_module import PairCollate
 from hardneg.training.teacher_scores import check_one_scale, check_scores
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_batch, random_units
 
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.reverse import all_queries, reverse
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch, random_units
 
 
 def negatives(source, q, d, batch, *, filtered=True):

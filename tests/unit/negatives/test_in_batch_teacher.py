@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from other_vectors import Vectors
-from synthetic import make_batch, random_units
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
@@ -27,6 +26,7 @@ from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.losses import check_losses
+from hardneg.testing.synthetic import make_batch, random_units
 from hardneg.training.teacher_scores import check_scores
 
 ENCODER = Static(dim=8, vocab_size=300)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import make_batch, make_candidates, make_training, random_units
 
 from hardneg.data.parts import Part
 from hardneg.data.training_set import TrainingSet
@@ -20,6 +19,7 @@ from hardneg.matrix.candidates import Candidates, Columns
 from hardneg.negatives.base import Setting
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
+from hardneg.testing.synthetic import make_batch, make_candidates, make_training, random_units
 
 NAMES = ("positive", "drawn", "in_batch", "queue")
 

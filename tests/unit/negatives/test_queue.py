@@ -6,7 +6,6 @@ import copy
 
 import pytest
 import torch
-from synthetic import make_batch, make_data, make_model, random_units
 from torch.nn import functional as F
 
 from hardneg.encoders.encode import encode
@@ -17,6 +16,7 @@ from hardneg.losses.infonce import InfoNCE
 from hardneg.matrix.candidates import Candidates
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
+from hardneg.testing.synthetic import make_batch, make_data, make_model, random_units
 
 
 def offered(source, q, d, batch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synthetic import make_batch, random_units
 
 from hardneg.errors import ConfigError
 from hardneg.filters.in_batch_margin import InBatchMargin
@@ -12,6 +11,7 @@ from hardneg.losses.infonce import InfoNCE
 from hardneg.matrix.embedded import Embedded
 from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.in_batch import InBatch
+from hardneg.testing.synthetic import make_batch, random_units
 
 NAMES = ("positive", "mined", "in_batch", "blocks", "documents")
 B, G = 4, 3  # queries, and documents of each: the positive and two negatives

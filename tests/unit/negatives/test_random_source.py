@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import chisquare
-from synthetic import make_training
 
 from hardneg.errors import ConfigError
 from hardneg.negatives.base import Setting
 from hardneg.negatives.random import Random
+from hardneg.testing.synthetic import make_training
 
 
 def source(k, size, known):

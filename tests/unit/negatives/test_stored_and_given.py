@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from synthetic import make_training
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
@@ -18,6 +17,7 @@ from hardneg.mining.file_teacher import FileTeacher
 from hardneg.negatives.base import Setting, pad
 from hardneg.negatives.given import Given
 from hardneg.negatives.stored import Stored
+from hardneg.testing.synthetic import make_training
 
 
 def stored(k, kept, **more):

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import make_data
 
 from hardneg.data.mix import Mix
 from hardneg.data.tokens import Side
@@ -19,6 +18,7 @@ from hardneg.pairs.consistency import Consistency
 from hardneg.pairs.score import Score
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
+from hardneg.testing.synthetic import make_data
 
 RECIPE = Static(dim=16, vocab_size=300)
 

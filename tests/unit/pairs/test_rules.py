@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from synthetic import make_data
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
@@ -18,6 +17,7 @@ from hardneg.pairs.duplicates import Duplicates
 from hardneg.pairs.language import Language
 from hardneg.pairs.length import Length
 from hardneg.pairs.score import Score
+from hardneg.testing.synthetic import make_data
 
 
 def pairs_of(*texts):

@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 from rich.console import Console
-from synthetic import make_data
 
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.sampler import Place
@@ -21,6 +20,7 @@ from hardneg.pairs import measures
 from hardneg.pairs.base import PairFilter, Pairs
 from hardneg.pairs.report import kept_of, show, write
 from hardneg.pairs.select import select, selected
+from hardneg.testing.synthetic import make_data
 
 PAIRS = [(0, 0), (0, 1), (1, 1), (2, 2), (2, 3), (2, 4), (3, 5), (4, 6)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from synthetic import make_model
 
 from hardneg.encoders.static import StaticTower
 from hardneg.mining.base import Task
@@ -16,6 +15,7 @@ from hardneg.retrieval import retriever as retriever_module
 from hardneg.retrieval.corpus_vectors import CorpusVectors
 from hardneg.retrieval.retriever import Retriever
 from hardneg.system.progress import silent
+from hardneg.testing.synthetic import make_model
 
 
 @pytest.fixture

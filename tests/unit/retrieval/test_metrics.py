@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import pytrec_eval
-from synthetic import make_data
 
 from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
 from hardneg.retrieval import metrics
 from hardneg.retrieval.metrics import Run, average, by_set, check, first, per_query
+from hardneg.testing.synthetic import make_data
 
 ALL = ["ndcg@3", "ndcg@10", "mrr@1", "mrr@10", "recall@2", "recall@10", "map@3", "map@10"]
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 from omegaconf import OmegaConf
-from synthetic import make_data
 
 from hardneg.data.parts import Part
 from hardneg.errors import ConfigError
 from hardneg.retrieval import test_sets
 from hardneg.retrieval.test_sets import load_others
+from hardneg.testing.synthetic import make_data
 
 
 def test_a_run_begun_before_a_name_was_refused_keeps_it(tmp_path):

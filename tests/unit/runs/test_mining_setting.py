@@ -7,7 +7,6 @@ import json
 import pytest
 from confs import compose
 from omegaconf import OmegaConf
-from synthetic import make_candidates
 
 from hardneg.config import classes
 from hardneg.filters.duplicates import Duplicates
@@ -16,6 +15,7 @@ from hardneg.filters.hardest import Hardest
 from hardneg.filters.in_batch_margin import InBatchMargin
 from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.runs.mining_setting import open_setting, stored_sources, warn_of_live
+from hardneg.testing.synthetic import make_candidates
 
 MEND = "filter.rule.at=mined has it judge these"
 

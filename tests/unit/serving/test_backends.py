@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import random_units
 from worlds import STORES
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends.faiss import Faiss, chosen
 from hardneg.serving.backends.pgvector import PgVector
 from hardneg.serving.backends.qdrant import Qdrant
+from hardneg.testing.synthetic import random_units
 
 DIM, N = 16, 400
 UNITS = random_units(N, DIM).detach().numpy()

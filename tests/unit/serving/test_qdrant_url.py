@@ -8,7 +8,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from synthetic import random_units
+
+from hardneg.testing.synthetic import random_units
 
 pytest.importorskip("qdrant_client")
 

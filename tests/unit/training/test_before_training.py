@@ -7,10 +7,10 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from synthetic import make_data
 
 from hardneg.retrieval.retriever import Retriever
 from hardneg.retrieval.test_sets import TestSet
+from hardneg.testing.synthetic import make_data
 from hardneg.training.callbacks.evaluation import Evaluate
 
 

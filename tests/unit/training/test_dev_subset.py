@@ -6,12 +6,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from synthetic import make_model
 
 from hardneg.data.mix import Mix
 from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import Run
 from hardneg.retrieval.retriever import Retriever
+from hardneg.testing.synthetic import make_model
 from hardneg.training.dev_subset import Chooser, SubsetSize, choose, correlations
 
 

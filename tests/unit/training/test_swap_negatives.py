@@ -8,7 +8,6 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from synthetic import make_candidates
 from torch import nn
 
 from hardneg.data.tables import Part
@@ -17,6 +16,7 @@ from hardneg.mining.dense import Dense
 from hardneg.mining.store import Store
 from hardneg.negatives.stored import Stored
 from hardneg.negatives.swap import Swap
+from hardneg.testing.synthetic import make_candidates
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.swap_negatives import SwapNegatives
