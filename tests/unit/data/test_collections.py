@@ -10,7 +10,7 @@ from pathlib import Path
 import collection_layouts
 import layouts
 import pytest
-from test_readers import named, negatives, positives
+from read_back import named, negatives, positives
 
 from hardneg.data.open_set import named_files
 from hardneg.data.readers.beir import Beir

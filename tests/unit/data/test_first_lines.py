@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_readers import negatives, positives, write
+from read_back import negatives, positives, write
 
 from hardneg.data.readers.lines import Complaints
 from hardneg.data.readers.table import Table

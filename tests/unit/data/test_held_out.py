@@ -6,7 +6,7 @@ import json
 from hashlib import blake2b
 
 import pytest
-from test_readers import beir, write
+from read_back import beir, write
 
 from hardneg.data.held_out import Shares
 from hardneg.data.mix import Mix

@@ -9,7 +9,7 @@ from pathlib import Path
 import hub_layouts
 import layouts
 import pytest
-from test_readers import named, positives
+from read_back import named, positives
 
 from hardneg.data.readers.guess import kind_at, with_kind
 from hardneg.data.readers.hub import Hub

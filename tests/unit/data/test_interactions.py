@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from confs import CONF
+from judged_pairs import everything, pairs
 from omegaconf import OmegaConf
-from test_toy import CONF, everything, pairs
 
 from hardneg.data.interactions import Interactions
 from hardneg.data.training_set import TrainingSet
@@ -56,7 +57,7 @@ def test_all_that_a_user_took_for_training_is_known():
 
 
 def test_the_yaml_shows_the_defaults():
-    node = OmegaConf.to_container(OmegaConf.load(CONF / "interactions.yaml"))
+    node = OmegaConf.to_container(OmegaConf.load(CONF / "data" / "interactions.yaml"))
     assert {k: v for k, v in node.items() if k != "_target_"} == vars(Interactions())
 
 

@@ -8,7 +8,7 @@ import time
 import ir_datasets_layout
 import layouts
 import pytest
-from test_readers import named, negatives, positives
+from read_back import named, negatives, positives
 
 from hardneg.data.readers.ir_datasets_set import IrDatasets
 from hardneg.errors import ConfigError, DataError, UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import layouts
 import numpy as np
 import pytest
-from test_readers import negatives, positives
+from read_back import negatives, positives
 
 from hardneg.data.readers.guess import kind_at, with_kind
 from hardneg.data.readers.jsonl import Jsonl

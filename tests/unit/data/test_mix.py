@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ready import mix
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hardneg.data.mix import Mix
@@ -24,21 +24,6 @@ from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.negatives.base import Setting
 from hardneg.negatives.random import Random
 from hardneg.testing.synthetic import make_data, make_texts
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A data set that is loaded already."""
-
-    data: RetrievalData
-
-    def load(self):
-        return self.data
-
-
-def mix(**sets):
-    options = {key: sets.pop(key) for key in ("temper", "prompts", "name") if key in sets}
-    return Mix({name: Ready(data) for name, data in sets.items()}, **options)
 
 
 def pairs(qrels):

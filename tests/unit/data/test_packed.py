@@ -10,7 +10,7 @@ import lzma
 
 import pyarrow as pa
 import pytest
-from test_readers import CORPUS, beir, positives
+from read_back import CORPUS, beir, positives
 
 from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection_files import qrels_by_split, role_of

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from test_harvest import BODY, SHAPES, function, small_library, write
+from small_library import BODY, SHAPES, function, small_library, write
 
 from hardneg.data import pydocs
 from hardneg.data.harvest import Library

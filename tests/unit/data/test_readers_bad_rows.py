@@ -8,7 +8,7 @@ import logging
 import random
 
 import pytest
-from test_readers import CORPUS, QUERIES, TRAIN, beir, check_both_modes, check_compact, named, write
+from read_back import CORPUS, QUERIES, TRAIN, beir, check_both_modes, check_compact, named, write
 
 from hardneg.data.readers.beir import Beir
 from hardneg.errors import DataError

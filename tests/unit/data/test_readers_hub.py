@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_readers import CORPUS, QUERIES, check_both_modes, named, negatives, positives, write
+from read_back import CORPUS, QUERIES, check_both_modes, named, negatives, positives, write
 
 from hardneg.data.readers import hub_access
 from hardneg.data.readers.hub import Hub

@@ -7,7 +7,7 @@ import json
 import random
 
 import pytest
-from test_readers import check_both_modes, negatives, positives, write
+from read_back import check_both_modes, negatives, positives, write
 
 from hardneg.data.readers.jsonl import Jsonl
 from hardneg.errors import DataError

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from test_readers import check_both_modes, negatives, positives, write
+from read_back import check_both_modes, negatives, positives, write
 
 from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.columns import check_columns

@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from confs import CONF
+from judged_pairs import everything, pairs
 from omegaconf import OmegaConf
 
 from hardneg.data.pydocs import PyDocs
 from hardneg.data.toy import Toy, _Words
 from hardneg.errors import ConfigError
-
-CONF = Path(__file__).parents[3] / "conf" / "data"
-
-
-def pairs(qrels):
-    return set(zip(qrels.queries.tolist(), qrels.docs.tolist(), strict=True))
 
 
 def labelled(data):
@@ -28,11 +23,6 @@ def labelled(data):
 
 def neighbours(data):
     return set(zip(data.given.row_ids.tolist(), data.given.values.tolist(), strict=True))
-
-
-def everything(data):
-    tables = [*data.qrels.values(), data.truth]
-    return (data.corpus.fingerprint, data.queries.fingerprint, [sorted(pairs(table)) for table in tables])
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.13, 0.2, 0.4, 0.6])
@@ -178,7 +168,7 @@ def test_a_world_too_small_for_its_confusers_says_so():
 @pytest.mark.parametrize("name", ["toy", "pydocs"])
 def test_config_lists_every_argument_with_its_default(name):
     recipe = {"toy": Toy, "pydocs": PyDocs}[name]
-    config = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+    config = OmegaConf.to_container(OmegaConf.load(CONF / "data" / f"{name}.yaml"))
     assert config.pop("_target_") == f"{recipe.__module__}.{recipe.__qualname__}"
     fields = recipe.__dataclass_fields__
     assert list(config) == list(fields)

@@ -9,13 +9,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from trained_encoders import NODES, vectors
 
 from hardneg.cli import main
 from hardneg.commands import export, import_
-from hardneg.config import classes
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders import checkpoint
-from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
+from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.exchange.write import check_known
@@ -24,68 +24,11 @@ from hardneg.retrieval.retriever import Retriever
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 
-SIDE = "hardneg.data.tokens.Side"
-SIDES = {
-    QUERY: {"_target_": SIDE, "prompt": "ask: ", "max_length": 6},
-    DOCUMENT: {"_target_": SIDE, "prompt": "tell: ", "max_length": 9},
-}
-SAME = {side: {**SIDES[side], "max_length": 7} for side in SIDES}
-BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "BERT", "layers": 2}
-STATIC = {"_target_": "hardneg.encoders.static.Static", "dim": 8, "vocab_size": 300}
-LORA = "hardneg.encoders.lora"
-LAYER = {"_target_": "hardneg.encoders.dense_layers.Dense", "in_features": 16, "out_features": 24}
-NARROW = {"in_features": 24, "out_features": 24, "bias": False, "activation": "GELU", "residual": True}
-NODES = {
-    "mean": {**BERT, **SIDES},
-    "cls, one length, dot": {**BERT, **SAME, "pooling": "cls", "normalize": False},
-    "last, two towers": {**BERT, **SIDES, "pooling": "last", "separate": True},
-    "adapters, two towers": {**BERT, **SIDES, "separate": True, "lora": {"_target_": f"{LORA}.LoRA", "r": 2}},
-    "dense, two towers": {**BERT, **SIDES, "separate": True, "dense": [LAYER]},
-    "a head without its width": {**BERT, **SIDES, "dense": [{"out_features": 5, "activation": "Identity"}]},
-    "two poolings, and a head": {**BERT, **SIDES, "pooling": "cls+max", "dense": [{"out_features": 5}]},
-    "poolings in an order of ours": {**BERT, **SAME, "pooling": "weighted_mean+mean_sqrt_len+max"},
-    "prompts not pooled": {**BERT, **SIDES, "include_prompt": False},
-    "two dense, dot": {**BERT, **SAME, "normalize": False, "dense": [LAYER, {**LAYER, **NARROW}]},
-    "static": {**STATIC, **SAME},
-    "static, frozen documents": {**STATIC, **SAME, "freeze": "document"},
-    "static, two lengths, dot": {**STATIC, **SIDES, "normalize": False},
-    "static of a transformer, two towers": {**STATIC, **SIDES, "init": "BERT", "separate": True},
-}
-
-
-@pytest.fixture
-def trained(toy, bert, tmp_path):
-    """A checkpoint of an encoder whose towers, if there are two, differ."""
-
-    def make(node):
-        node = {key: str(bert) if value == "BERT" else value for key, value in node.items()}
-        recipe = classes.build(node)
-        tokenizer = recipe.tokenizer(toy.corpus)
-        towers = Towers(recipe, recipe.build(tokenizer)).eval()
-        with torch.no_grad():
-            for number, p in enumerate(p for p in towers.parameters() if p.requires_grad):
-                p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(number)))
-        card = checkpoint.card(node, recipe, tokenizer, towers)
-        weights = {f"towers.{k}": v for k, v in towers.state_dict().items()}
-        torch.save({"state_dict": weights, checkpoint.KEY: card}, tmp_path / "a.ckpt")
-        return tmp_path / "a.ckpt"
-
-    return make
-
 
 @pytest.mark.parametrize("key", [{"bidirectional": True}, {"pooling": "latent_attention"}])
 def test_what_sentence_transformers_has_not_is_refused(key):
     with pytest.raises(ConfigError, match=f"encoder.{next(iter(key))}="):
         check_known(Transformer(model="any", **key))
-
-
-def vectors(path, data, cache):
-    """Our vectors of all queries and documents."""
-    loaded = checkpoint.load(path)
-    with torch.no_grad():
-        for side, texts in ((QUERY, data.queries), (DOCUMENT, data.corpus)):
-            table = TokenTable.build(texts, loaded.tokenizer, getattr(loaded.recipe, side), cache, side)
-            yield loaded.towers(table.batch(np.arange(len(texts))), side)
 
 
 def theirs(folder, data):

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from test_exchange import NODES, trained, vectors  # noqa: F401
 from tokenizers import Tokenizer
+from trained_encoders import NODES, vectors
 
 from hardneg.commands import export
 from hardneg.encoders.towers import DOCUMENT, QUERY
@@ -35,7 +35,7 @@ def from_files(folder, place, kind, side, texts):
 
 
 @pytest.mark.parametrize("kind", PLACES)
-def test_the_files_give_our_vectors(kind, trained, toy, tmp_path):  # noqa: F811
+def test_the_files_give_our_vectors(kind, trained, toy, tmp_path):
     for package in ("onnxscript", "onnxruntime"):
         pytest.importorskip(package)
     formats = ["--onnx", *(["--openvino"] if onnx.find_spec("openvino") else [])]
@@ -48,7 +48,7 @@ def test_the_files_give_our_vectors(kind, trained, toy, tmp_path):  # noqa: F811
             np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-4)
 
 
-def test_a_format_without_its_packages_says_what_to_install(monkeypatch, trained, tmp_path):  # noqa: F811
+def test_a_format_without_its_packages_says_what_to_install(monkeypatch, trained, tmp_path):
     path = trained(NODES["static"])
     monkeypatch.setattr(onnx, "find_spec", lambda name: None)
     with pytest.raises(
@@ -64,7 +64,7 @@ def test_a_format_without_its_packages_says_what_to_install(monkeypatch, trained
 def test_a_model_that_cannot_be_written_is_refused_in_a_line_and_nothing_is_left(
     in_python,
     monkeypatch,
-    trained,  # noqa: F811
+    trained,
     tmp_path,
 ):
     def fail(graph, path):
@@ -87,7 +87,7 @@ def test_a_model_that_cannot_be_written_is_refused_in_a_line_and_nothing_is_left
         export.export(path, tmp_path / "out", formats=["onnx"], in_python=in_python)
 
 
-def test_python_names_arguments_where_the_command_line_has_words(trained, tmp_path):  # noqa: F811
+def test_python_names_arguments_where_the_command_line_has_words(trained, tmp_path):
     path = trained(NODES["static"])
     export.export(path, tmp_path / "out", in_python=True)
     with pytest.raises(ConfigError, match=r"or give force=True to replace an export"):

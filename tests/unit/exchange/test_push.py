@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 from huggingface_hub import errors as hub
-from test_exchange import NODES, trained  # noqa: F401
+from trained_encoders import NODES
 
 from hardneg.commands import export
 from hardneg.errors import ConfigError, UserError
@@ -70,7 +70,7 @@ def refused(status):
     return error
 
 
-def test_a_folder_is_pushed_with_its_card(trained, client, tmp_path, capsys):  # noqa: F811
+def test_a_folder_is_pushed_with_its_card(trained, client, tmp_path, capsys):
     words = ["--private", "--revision", "v2", "--message", "Second"]
     export.main([str(trained(NODES["static"])), str(tmp_path / "out"), "--push", "lab/finder", *words])
     calls = dict(client.calls)
@@ -84,7 +84,7 @@ def test_a_folder_is_pushed_with_its_card(trained, client, tmp_path, capsys):  #
     assert (tmp_path / "out" / "README.md").is_file()
 
 
-def test_without_a_folder_nothing_is_left_here(trained, client, tmp_path, monkeypatch):  # noqa: F811
+def test_without_a_folder_nothing_is_left_here(trained, client, tmp_path, monkeypatch):
     path = trained(NODES["static"])
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
@@ -111,7 +111,7 @@ def test_without_a_folder_nothing_is_left_here(trained, client, tmp_path, monkey
         ("me/finder", ConnectionError("no route"), r"cannot be reached \(no route\)"),
     ],
 )
-def test_name_and_login_are_checked_before_the_export(repo, user, says, trained, client, tmp_path, monkeypatch):  # noqa: F811
+def test_name_and_login_are_checked_before_the_export(repo, user, says, trained, client, tmp_path, monkeypatch):
     if user is not None:
         monkeypatch.setattr(client, "user", user)
     path = trained(NODES["static"])
@@ -120,14 +120,14 @@ def test_name_and_login_are_checked_before_the_export(repo, user, says, trained,
     assert not (tmp_path / "out").exists() and {name for name, _ in client.calls} <= {"whoami"}
 
 
-def test_what_the_hub_refuses_later_leaves_the_export(trained, client, tmp_path, monkeypatch):  # noqa: F811
+def test_what_the_hub_refuses_later_leaves_the_export(trained, client, tmp_path, monkeypatch):
     monkeypatch.setattr(client, "refusal", refused(403))
     with pytest.raises(UserError, match="the hub refuses"):
         export.main([str(trained(NODES["static"])), str(tmp_path / "out"), "--push", "me/finder"])
     assert (tmp_path / "out" / "modules.json").is_file()
 
 
-def test_words_for_the_hub_need_one(trained, tmp_path):  # noqa: F811
+def test_words_for_the_hub_need_one(trained, tmp_path):
     path = str(trained(NODES["static"]))
     with pytest.raises(ConfigError, match="--private is for the hub; add --push OWNER/NAME"):
         export.main([path, str(tmp_path / "out"), "--private"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ready import mix
 
-from hardneg.data.mix import Mix
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet
@@ -14,19 +14,11 @@ from hardneg.testing.synthetic import make_candidates, make_data
 NAMES = ("positive", "bm25", "in_batch", "queue")
 
 
-class Ready:
-    def __init__(self, data):
-        self.data = data
-
-    def load(self):
-        return self.data
-
-
 @pytest.fixture
 def training():
     """Set a: queries 0-2, documents 0-9; set b: queries 3-5, documents 10-14."""
     a, b = make_data([(0, 0), (1, 1)]), make_data([(0, 0)], docs=5)
-    return TrainingSet(Mix({"a": Ready(a), "b": Ready(b)}).load())
+    return TrainingSet(mix(a=a, b=b).load())
 
 
 def keep(training, **options):

@@ -8,11 +8,12 @@ import multiprocessing
 import os
 import signal
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from by_row import KNOWN, Counting, Scoring
 
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
@@ -23,40 +24,17 @@ from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
 from hardneg.mining.audit import as_markdown, hardest, suspicious
-from hardneg.mining.base import Hits, Miner, mining_pool
+from hardneg.mining.base import mining_pool
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.fused import Fused
 from hardneg.mining.health import dropped, health
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.store import Store
-from hardneg.mining.teacher import Teacher
 from hardneg.mining.text_export import export, left_out
 from hardneg.system import cache as cache_module
 from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
 from hardneg.testing.synthetic import make_data, make_qrels, make_texts, make_training
-
-
-@dataclass
-class Counting(Miner):
-    """Ranks all documents by row number, and counts how often it is asked."""
-
-    start: int = 0
-    calls: list = field(default_factory=list)
-
-    def identity(self):
-        return {"miner": "counting", "start": self.start}
-
-    def open(self, task):
-        def rank(queries, positives, k):
-            self.calls.append((len(queries), k))
-            n = len(task.data.corpus)
-            ids = np.tile((np.arange(k) + self.start) % n, (len(queries), 1)).astype(np.int32)
-            scores = np.tile(-np.arange(k), (len(queries), 1)).astype(np.float32)
-            of_positives = np.where(positives >= 0, -((positives - self.start) % n), np.nan).astype(np.float32)
-            return Hits(ids, scores, of_positives)
-
-        return rank
 
 
 class Odd(CandidateFilter):
@@ -82,9 +60,6 @@ def mine(miner, training, filters, depth, cache, documents="all", teacher=None):
 def training(labels=((0, 0), (0, 2), (2, 5)), **more):
     """Query 1 is not in the split."""
     return make_training(labels, **more)
-
-
-KNOWN = {"known_positives": KnownPositives()}
 
 
 def test_reasons_and_kept_lists(tmp_path):
@@ -257,20 +232,6 @@ def test_renaming_the_data_set_mines_nothing_again(tmp_path):
     mine(miner, first, KNOWN, 4, tmp_path)
     mine(miner, renamed, KNOWN, 4, tmp_path)
     assert len(miner.calls) == 1
-
-
-class Scoring(Teacher):
-    """Scores a document by its row number, and counts the pairs that it was asked."""
-
-    def __init__(self):
-        self.asked = 0
-
-    def identity(self):
-        return {"teacher": "scoring"}
-
-    def score(self, queries, docs):
-        self.asked += int((docs >= 0).sum())
-        return np.where(docs >= 0, docs, np.nan).astype(np.float32)
 
 
 def test_the_teacher_scores_what_cheaper_filters_left_and_its_scores_are_kept(tmp_path):

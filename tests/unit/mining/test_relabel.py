@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from test_pipeline import KNOWN, Counting, Scoring
+from by_row import KNOWN, Counting, Scoring
 
 from hardneg.data.dataset import TrainingRows, stacked
 from hardneg.data.sampler import Place

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import lightning as L
 import numpy as np
 import pytest
-from test_mixture import NAMES, Dice
+from dice import NAMES, Dice
 
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.curriculum_pace import Measured, Time

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from test_mixture import Dice
+from dice import Dice
 
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.pair_scores import PairScores

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ready import mix
 
-from hardneg.data.mix import Mix
 from hardneg.data.tokens import Side
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
@@ -104,17 +104,9 @@ def test_documents_of_one_vector_stand_in_nobodys_way(tmp_path):
         assert ranks.tolist() == [1] * 40
 
 
-class Ready:
-    def __init__(self, data):
-        self.data = data
-
-    def load(self):
-        return self.data
-
-
 def test_of_several_sets_each_pair_is_ranked_among_its_own(toy, tmp_path, small_pieces):
     small = make_data([(0, 0), (1, 1)], docs=5, queries=2)
-    mixed = TrainingSet(Mix({"a": Ready(toy), "b": Ready(small)}).load())
+    mixed = TrainingSet(mix(a=toy, b=small).load())
     rule = Consistency(encoder=RECIPE)
     pairs, ranks = opened(rule, mixed, tmp_path)
     for part, here in mixed.data.by_part(pairs.queries):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from ready import mix
 
-from hardneg.data.mix import Mix
 from hardneg.data.tokens import TokenTable, token_tables
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
@@ -79,12 +79,8 @@ def test_what_is_seen_is_left_out_and_the_ranking_is_as_deep_as_before(parts, to
 
 
 def test_of_several_sets_each_query_ranks_its_own(parts, toy, tmp_path):
-    class Ready:
-        def load(self):
-            return toy
-
     towers, _, _ = parts
-    data = Mix({"one": Ready(), "two": Ready()}).load()
+    data = mix(one=toy, two=toy).load()
     tokenizer = Static(dim=16, separate=True).tokenizer(toy.corpus)
     queries, docs = token_tables(data, tokenizer, Static().query, Static().document, tmp_path)
     run = Retriever(data, queries, docs, "32-true").runs(towers, ["test"], 500)["test"]

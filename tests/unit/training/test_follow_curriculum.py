@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lightning as L
 import pytest
-from test_judge_negatives import Trainer
+from standin_trainer import Trainer
 
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.curriculum_pace import Measured

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import lightning as L
 import pytest
-from test_temperature_warmup import Module
+from losses_alone import Module
 
 from hardneg.losses.infonce import InfoNCE
 from hardneg.negatives.curriculum import Curriculum

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_temperature_warmup import Module
+from losses_alone import Module
 from torch import nn
 from torch.optim import AdamW
 

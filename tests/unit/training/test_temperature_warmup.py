@@ -6,19 +6,12 @@ from unittest.mock import Mock
 
 import lightning as L
 import pytest
-from torch import nn
+from losses_alone import Module
 
 from hardneg.errors import ConfigError
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.triplet import Triplet
-from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.temperature_warmup import TemperatureWarmup
-
-
-class Module(TrainingModule):
-    def __init__(self, **losses):
-        nn.Module.__init__(self)
-        self.losses = nn.ModuleDict(losses)
 
 
 def at(step):
