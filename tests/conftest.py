@@ -117,3 +117,17 @@ def tokens_of(tmp_path):
         return table.batch(np.arange(len(column)))
 
     return make
+
+
+@pytest.fixture
+def nothing_is_loaded(monkeypatch):
+    """A config is judged before any model, tokenizer or data set is touched."""
+
+    def loaded(*args, **kwargs):
+        raise AssertionError("a model was loaded")
+
+    import transformers
+
+    for auto in (transformers.AutoModel, transformers.AutoTokenizer, transformers.AutoConfig):
+        monkeypatch.setattr(auto, "from_pretrained", loaded)
+    monkeypatch.setenv("HARDNEG_TARGETS", "newcomers.")
