@@ -22,7 +22,9 @@ def silence_libraries() -> None:
     if os.environ.get("LOCAL_RANK", "0") != "0":
         logging.getLogger("hardneg").setLevel(logging.WARNING)  # rank 0 says it
     for name in ("lightning", "lightning.pytorch"):
-        logging.getLogger(name).handlers.clear()  # ours print the same lines
+        logger = logging.getLogger(name)
+        logger.handlers.clear()  # ours print the same lines
+        logger.propagate = True  # Lightning stops it where it is imported before logging is set up, as in a notebook
     # Bars of a second each that stay on the screen; ours show what takes long.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1":

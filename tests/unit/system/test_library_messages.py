@@ -44,3 +44,13 @@ def test_who_wants_bars_sets_the_variable(bars):
 def test_requests_to_a_server_are_not_told_one_by_one():
     silence_libraries()
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+
+
+def test_what_lightning_says_is_in_the_log_also_where_it_came_first(monkeypatch, caplog):
+    """In a notebook it is imported before logging is set up, and then keeps its lines from all others."""
+    logger = logging.getLogger("lightning.pytorch")
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler()])
+    monkeypatch.setattr(logger, "propagate", False)
+    silence_libraries()
+    logging.getLogger("lightning.pytorch.callbacks.early_stopping").info("did not improve")
+    assert "did not improve" in caplog.text
